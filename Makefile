@@ -1,0 +1,139 @@
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.ONESHELL:
+.SECONDARY:
+.SECONDEXPANSION:
+
+VENV := .venv
+# Apart from VENV, so that a test run never changes the files of a server that is running.
+TEST_VENV := .venv-test
+PYTHON ?=
+ARGS ?=
+PYTEST_ARGS ?=
+# What the tests need from the system, each as command:debian-package.
+SYSTEM_PACKAGES :=
+
+FOLDERS := actors loadtests persistence web
+BIN := $(TEST_VENV)/bin
+PROJECT_FILES := LICENSE pyproject.toml setup.py $(wildcard README.md)
+# Folders count too: a file that is deleted changes nothing else.
+SOURCES := $(PROJECT_FILES) $(shell find $(FOLDERS) \
+  \( -name __pycache__ -o -name node_modules \) -prune -o \( -type d -o -type f \) -print)
+
+say = printf '\n==> %s\n' "$1"
+
+.PHONY: help serve test lint pytest format clean system-packages FORCE
+
+help: ## This list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 9
+	echo
+	echo 'PYTHON=python3.12 chooses the Python of a new environment.'
+
+serve: $(VENV)/installed ## Start the server: make serve ARGS='--help'
+	@exec $(VENV)/bin/salon serve $(ARGS)
+
+test: lint pytest ## Check everything: make test PYTEST_ARGS='-k wire -x'
+
+lint: $(TEST_VENV)/installed ## Style, types and who imports whom
+	@$(call check-writable,.*_cache)
+	$(call say,ruff check)
+	$(BIN)/ruff check
+	$(call say,ruff format --check)
+	$(BIN)/ruff format --check
+	$(call say,mypy of the installed packages)
+	$(BIN)/mypy $(FOLDERS:%=-p salon.%) | sed 's,^.*/site-packages/salon/,,'
+	$(call say,lint-imports)
+	$(BIN)/lint-imports --no-logo
+
+pytest: system-packages $(TEST_VENV)/installed ## Only the tests, of the installed wheel
+	@$(call say,pytest)
+	exec $(BIN)/pytest $(PYTEST_ARGS)
+
+format: $(TEST_VENV)/installed ## Put the code into the house format
+	@$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+
+clean: ## Remove whatever make, a build or a test has made
+	rm -rf $(VENV) $(TEST_VENV) .*_cache .hypothesis build dist *.egg-info
+	find $(FOLDERS) tests -name __pycache__ -prune -exec rm -rf {} +
+
+system-packages:
+	@missing=''
+	for each in $(SYSTEM_PACKAGES); do
+	  command -v "$${each%%:*}" >/dev/null || missing+=" $${each##*:}"
+	done
+	[ -n "$$missing" ] || exit 0
+	if [ "$$(id -u)" != 0 ]; then
+	  echo 'error: the tests need more of the system. Run this, then make again:' >&2
+	  echo "sudo apt-get install --yes$$missing" >&2
+	  exit 1
+	fi
+	$(call say,apt-get install$$missing)
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install --yes -qq --no-install-recommends $$missing
+
+# --- An environment: created, then the requirements, then salon itself ---
+
+$(TEST_VENV)/requirements: EXTRA := test
+
+# It is full of absolute paths: one that was moved or copied here is made anew.
+%/created: $$(shell [ -x $$*/bin/python ] && [ "$$$$(cat $$*/created 2>/dev/null)" = "$$$$PWD" ] || echo FORCE)
+	@$(call check-writable,$*)
+	$(find-python)
+	$(call say,creating $* with $$("$$python" --version))
+	rm -rf $*
+	"$$python" -m venv $* >/dev/null || {
+	  echo 'no ensurepip here (Debian has it in python3-venv): pip puts itself in'
+	  "$$python" -m venv --clear --without-pip $*
+	  "$$python" -m pip --python $*/bin/python install -qq pip
+	}
+	$*/bin/python -m pip install -qq --upgrade pip
+	pwd > $@
+
+%/requirements: %/created pyproject.toml
+	@$(call check-writable,$*)
+	$(call say,installing what salon needs into $*: up to a minute the first time)
+	$*/bin/python -c "$$LIST_REQUIREMENTS" $(EXTRA) > $@.new
+	$*/bin/python -m pip install -qq --requirement $@.new
+	mv $@.new $@
+
+# Built from a copy: two builds cannot meet, and the checkout stays clean.
+%/installed: %/requirements $(SOURCES)
+	@$(call check-writable,$*)
+	$(call say,installing salon into $*)
+	touch $@.new # older than what is edited meanwhile
+	copy=$$(mktemp -d)
+	trap 'rm -rf "$$copy"' EXIT
+	cp -r $(FOLDERS) $(PROJECT_FILES) "$$copy"
+	$*/bin/python -m pip install -qq --no-index --no-deps --no-build-isolation --force-reinstall "$$copy"
+	mv $@.new $@
+
+define check-writable
+for each in $1; do
+  if [ ! -w $(dir $1) ] || { [ -e "$$each" ] && [ ! -w "$$each" ]; }; then
+    echo "error: $$each is not yours to write: remove it, or run as the owner of $$PWD" >&2
+    exit 1
+  fi
+done
+endef
+
+define find-python
+for python in $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11) none; do
+  "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && break
+done
+if [ "$$python" = none ]; then
+  echo 'error: $(or $(PYTHON),what PATH has) is not Python 3.11 or newer: name one with PYTHON=...' >&2
+  exit 1
+fi
+endef
+
+define LIST_REQUIREMENTS
+import pathlib, sys, tomllib
+toml = tomllib.loads(pathlib.Path("pyproject.toml").read_text())
+extras = [line for name in sys.argv[1:] for line in toml["project"]["optional-dependencies"][name]]
+print(*toml["build-system"]["requires"], *toml["project"]["dependencies"], *extras, sep="\n")
+endef
+export LIST_REQUIREMENTS

@@ -1,0 +1,1 @@
+"""The engine: who may say what, in which order, to whom."""

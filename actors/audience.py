@@ -1,0 +1,180 @@
+"""Those who are connected to one conversation: who hears live, who is being replayed to, and how one becomes the other.
+
+A subscriber is either live, and has been given everything that is delivered, or behind, with a position in the log.
+Newcomers, those who ask again and those who fell behind all go the same way back: from memory if it reaches that far,
+else page by page from the log at the reader's own pace, until nothing is missing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .future import Breath
+from .messages import CaughtUp, Lagging
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from .messages import Signal
+    from .store import Record
+    from .subscriber import Codec, Subscriber
+
+RECENT_EVENTS = (
+    50  # what a newcomer sees at once, a screenful; kept in memory while the conversation is active
+)
+RECENT_BYTES = 65_536  # of them, in memory: long messages are read from the log instead
+PAGE_BYTES = 131_072  # bytes of one replayed payload: about what a socket's own buffer takes
+BREATH_EVERY = 64  # sockets written between two looks at what else is to be done: about 0.4 ms
+
+BREATH = Breath()
+
+
+@dataclass(slots=True)
+class Position:
+    """How far a subscriber that is not live has been served."""
+
+    sequence: int
+    reading: bool = False  # a page of the log is on its way
+
+
+class Audience:
+    """The subscribers of one conversation, and the events that all live ones have been given last.
+
+    `fetch` is called with a subscriber and a sequence where the log has to be read; its page comes back by `replayed`.
+    """
+
+    def __init__(self, codec: Codec, fetch: Callable[[Subscriber, int], None]) -> None:
+        self.live: dict[Subscriber, None] = {}
+        self.behind: dict[Subscriber, Position] = {}
+        self.head = 0  # the last sequence delivered to live subscribers
+        self._codec = codec
+        self._fetch = fetch
+        self._connections: Counter[str] = Counter()
+        self._recent: deque[Record] = deque()
+        self._recent_bytes = 0
+
+    def __len__(self) -> int:
+        return len(self.live) + len(self.behind)
+
+    def __iter__(self) -> Iterator[Subscriber]:
+        yield from self.live
+        yield from self.behind
+
+    def __contains__(self, subscriber: Subscriber) -> bool:
+        return subscriber in self.live or subscriber in self.behind
+
+    def connected(self, participant_id: str) -> bool:
+        """Whether a participant has a connection now."""
+        return participant_id in self._connections
+
+    def of(self, participant_id: str) -> list[Subscriber]:
+        """All connections of one participant."""
+        if participant_id not in self._connections:
+            return []
+        return [s for s in self if s.participant.id == participant_id]
+
+    def remember(self, records: Sequence[Record]) -> None:
+        """Keep the newest events at hand. A whole batch stays, however large: who has just fallen behind needs it."""
+        self._recent.extend(records)
+        self._recent_bytes += sum(len(record.body) for record in records)
+        keep = max(RECENT_EVENTS, len(records))
+        while len(self._recent) > keep or (
+            self._recent_bytes > RECENT_BYTES and len(self._recent) > len(records)
+        ):
+            self._recent_bytes -= len(self._recent.popleft().body)
+        if records:
+            self.head = records[-1].sequence
+
+    async def deliver(self, records: Sequence[Record]) -> int:
+        """Give committed events to all who are live; awaited only for breath. How many subscribers took them."""
+        self.remember(records)
+        payload = self._codec.payload([record.body for record in records])
+        taken = 0
+        for written, subscriber in enumerate(tuple(self.live), 1):
+            if subscriber.deliver(payload):
+                taken += 1
+            elif subscriber in self.live:
+                self._fall_behind(subscriber, records[0].sequence - 1)
+            if not written % BREATH_EVERY:
+                await BREATH
+        return taken
+
+    def signal(self, signal: Signal, *, but: str | None = None) -> None:
+        """Pass a signal on to all who are live, except one participant. Who is behind misses it: nobody replays a signal."""
+        body = self.encode(signal)
+        for subscriber in tuple(self.live):
+            if subscriber.participant.id != but:
+                subscriber.deliver(body)
+
+    def encode(self, *signals: Signal) -> bytes:
+        """Signals as one payload."""
+        return self._codec.payload([self._codec.encode(signal) for signal in signals])
+
+    def place(self, subscriber: Subscriber, sequence: int) -> None:
+        """Take a subscriber in, or back: it has everything up to `sequence` and is to get what follows."""
+        if subscriber not in self:
+            self._connections[subscriber.participant.id] += 1
+        self.live.pop(subscriber, None)
+        self.behind[subscriber] = Position(sequence)
+
+    def remove(self, subscriber: Subscriber) -> bool:
+        """Forget a subscriber; whether it was there."""
+        if subscriber not in self:
+            return False
+        self.live.pop(subscriber, None)
+        self.behind.pop(subscriber, None)
+        participant_id = subscriber.participant.id
+        self._connections[participant_id] -= 1
+        if not self._connections[participant_id]:
+            del self._connections[participant_id]
+        return True
+
+    def catch_up(self, subscriber: Subscriber) -> None:
+        """The next step of a subscriber that is behind, if it is and none is under way."""
+        position = self.behind.get(subscriber)
+        if position is None or position.reading:
+            return
+        if self._recent and position.sequence + 1 < self._recent[0].sequence:
+            position.reading = True
+            self._fetch(subscriber, position.sequence)
+            return
+        missing = [record for record in self._recent if record.sequence > position.sequence]
+        if self._send(subscriber, position, missing):
+            del self.behind[subscriber]
+            self.live[subscriber] = None
+            subscriber.push(self.encode(CaughtUp(position.sequence)))
+
+    def replayed(self, subscriber: Subscriber, after: int, records: Sequence[Record]) -> None:
+        """A page of the log has come that begins after `after`."""
+        position = self.behind.get(subscriber)
+        if position is None or not position.reading or position.sequence != after:
+            return  # it has gone, or asked for another place meanwhile
+        position.reading = False
+        if self._send(subscriber, position, records):
+            self.catch_up(subscriber)
+
+    def fall_back(self, sequence: int) -> None:
+        """Live subscribers have been given nothing after `sequence`: all of them have to catch up."""
+        for subscriber in tuple(self.live):
+            self.place(subscriber, sequence)
+            self.catch_up(subscriber)
+
+    def _send(self, subscriber: Subscriber, position: Position, records: Sequence[Record]) -> bool:
+        """Send records in payloads of moderate size. False where the subscriber must drain first; it will say when."""
+        bodies: list[bytes] = []
+        size = 0
+        for index, record in enumerate(records):
+            bodies.append(record.body)
+            size += len(record.body)
+            if size >= PAGE_BYTES or index == len(records) - 1:
+                if not subscriber.deliver(self._codec.payload(bodies)):
+                    return False
+                position.sequence = record.sequence
+                bodies, size = [], 0
+        return True
+
+    def _fall_behind(self, subscriber: Subscriber, sequence: int) -> None:
+        self.place(subscriber, sequence)
+        subscriber.push(self.encode(Lagging(sequence)))

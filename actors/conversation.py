@@ -1,0 +1,381 @@
+"""The conversation: one mailbox, one owner of its state, one gap-free sequence.
+
+A turn takes all that waits and goes through four steps: 1 decide, 2 commit, 3 answer, 4 deliver. Nobody hears of
+anything that is not committed.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import trio
+
+from .audience import RECENT_EVENTS, Audience
+from .messages import (
+    Attach,
+    Connected,
+    Detach,
+    Drained,
+    Left,
+    Look,
+    MemberView,
+    ParticipantList,
+    Post,
+    ReadMarked,
+    ReadMoved,
+    Replay,
+    Sync,
+    Tick,
+    Typing,
+)
+from .presence import PresenceBoard, TypingBoard
+from .refusals import Code, Refusal
+from .rules import State
+from .runtime import TrioActor
+from .store import Appended, StoreError
+from .turn import Turn, known_from
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .directory import Directory
+    from .future import Future
+    from .mailbox import Letter
+    from .messages import Posted, Receipt, Resume
+    from .store import Page
+    from .subscriber import Subscriber
+
+REPLAY_EVENTS = 200  # events of the log read at once for a reader that catches up
+LISTED_MEMBERS = 100  # members in `participant_list`
+TRACES = 32  # turns remembered for inspection
+KEY_ROUNDS = (
+    3  # the second round knows every key that was taken; a third would be a fault of the store
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One turn, for inspection. Times are seconds on trio's clock."""
+
+    enqueued_at: float  # when its oldest command came
+    begun_at: float
+    committed_at: float
+    delivered_at: float
+    commands: tuple[str, ...]  # the first of them, by name
+    size: int
+    first_sequence: int  # 0 where nothing was recorded
+    last_sequence: int
+    refused: int
+
+
+class ConversationActor(TrioActor):
+    """Owns one conversation. `begun` is true for one that is being created, so that the store need not be asked."""
+
+    kind: ClassVar[str] = "conversation"
+
+    def __init__(self, directory: Directory, conversation_id: str, *, begun: bool = False) -> None:
+        limits = directory.limits
+        super().__init__(
+            directory.system, conversation_id, limit=limits.queue_size, share=limits.queue_share
+        )
+        self._directory = directory
+        self._store = directory.store
+        self.state: State | None = State(conversation_id) if begun else None
+        self.audience = Audience(directory.codec, self._fetch)
+        self.presence = PresenceBoard(
+            self.audience.connected,
+            grace=limits.presence_grace,
+            interval=limits.presence_interval,
+        )
+        self._typing = TypingBoard(limits.typing_timeout)
+        self._timers: dict[str, float] = {}
+        self.traces: deque[Trace] = deque(maxlen=TRACES)
+
+    # --- the turn ---------------------------------------------------------------------------------------------------------
+
+    async def on_batch(self, batch: Sequence[Letter]) -> None:
+        """Decide, commit, answer, deliver; then the controls, which must see what was committed."""
+        try:
+            if self.state is None:
+                self.state = await self._load()
+            commands = [letter for letter in batch if letter.message.is_command]
+            if commands:
+                await self._take(commands, self.state)
+        except StoreError as error:
+            self.state = None  # what the log holds now is found out at the next turn
+            self._refuse(batch, error)
+            return
+        for letter in batch:
+            if not letter.message.is_command:
+                self._control(letter, self.state)
+        if not self.state.head:
+            self._directory.forget(self)  # nothing was found and nothing created
+
+    async def _load(self) -> State:
+        state = await self._store.load(self.key) or State(self.key)
+        if state.head:
+            page = await self._store.read(state.number, before=state.head + 1, limit=RECENT_EVENTS)
+            delivered = self.audience.head
+            self.audience.remember(page.records)
+            if delivered < state.head:
+                # The store failed in the middle of a commit that took effect after all: the log is the truth.
+                self.audience.fall_back(delivered)
+        return state
+
+    async def _take(self, commands: list[Letter], state: State) -> None:
+        begun_at = trio.current_time()
+        turn = await self._decide_and_commit(commands, state)
+        committed_at = trio.current_time()
+        refused = self._answer(turn)
+        await self._deliver(turn)
+        records = turn.records
+        self.traces.append(
+            Trace(
+                commands[0].enqueued_at,
+                begun_at,
+                committed_at,
+                trio.current_time(),
+                tuple(type(letter.message).__name__ for letter in commands[:8]),
+                len(commands),
+                records[0].sequence if records else 0,
+                records[-1].sequence if records else 0,
+                refused,
+            )
+        )
+
+    async def _decide_and_commit(self, commands: list[Letter], state: State) -> Turn:
+        directory = self._directory
+        known: dict[tuple[str, str], tuple[Posted, Receipt]] = {}
+        for _ in range(KEY_ROUNDS):
+            turn = Turn(state, commands, known=dict(known), parts=directory)
+            changes = turn.changes
+            if changes is None:
+                return turn
+            outcome = await self._store.append(changes)
+            if isinstance(outcome, Appended):
+                turn.state.number = outcome.number
+                self.state = turn.state
+                return turn
+            known.update(known_from(outcome, directory.codec, self._store.durability))
+        raise RuntimeError("the store named keys as taken that it had not named before")
+
+    def _answer(self, turn: Turn) -> int:
+        refused = 0
+        for letter, outcome in turn.answers:
+            if isinstance(outcome, Refusal):
+                refused += 1
+                outcome = self._named(outcome, letter)
+            letter.answer(outcome)
+        return refused
+
+    async def _deliver(self, turn: Turn) -> None:
+        for event in turn.membership:
+            if isinstance(event, Left):
+                self._see_off(event)
+        if turn.records:
+            taken = await self.audience.deliver(turn.records)
+            self._directory.meter.delivered(turn.records, taken)
+            for record in turn.records:
+                if record.sender_id is not None and record.sender_id in self._typing:
+                    self._stop_typing(record.sender_id)
+        for letter, signal in turn.signals:
+            self._pass_on(letter, signal)
+        for letter, _ in turn.answers:
+            if letter.reply_to is not None:
+                letter.reply_to.flush()
+
+    # --- refusing ---------------------------------------------------------------------------------------------------------
+
+    def _named(self, refusal: Refusal, letter: Letter) -> Refusal:
+        return self._directory.refusals.name(
+            refusal, participant_id=letter.message.sender.id, conversation_id=self.key
+        )
+
+    def _refuse(self, batch: Sequence[Letter], error: StoreError) -> None:
+        """Nothing of this batch is done: the store cannot."""
+        self._directory.report(error)
+        for letter in batch:
+            message = letter.message
+            if message.is_command:
+                key = message.key if isinstance(message, Post) else None
+                refusal = Refusal(Code.STORE_UNAVAILABLE, retry_after=1.0, scope="server", key=key)
+                letter.answer(self._named(refusal, letter))
+                if letter.reply_to is not None:
+                    letter.reply_to.flush()
+            elif isinstance(message, Attach | Sync | Drained | Replay):
+                message.subscriber.close(4002, "the store cannot be read now")
+            elif isinstance(message, Look):
+                letter.fail(error)
+            else:
+                self._control(letter, State(self.key))
+
+    # --- controls ---------------------------------------------------------------------------------------------------------
+
+    def _control(self, letter: Letter, state: State) -> None:
+        match letter.message:
+            case Attach(_, subscriber, last_sequence):
+                self._attach(state, subscriber, last_sequence)
+            case Sync(_, subscriber, last_sequence):
+                if subscriber in self.audience:
+                    self._resume(state, subscriber, last_sequence, again=True)
+            case Detach(_, subscriber):
+                self._detach(state, subscriber)
+            case Drained(subscriber):
+                self.audience.catch_up(subscriber)
+            case Replay(subscriber, after, records):
+                self.audience.replayed(subscriber, after, records)
+            case Look():
+                letter.answer(state if state.head else None)
+            case Tick(what):
+                self._timers.pop(what, None)
+                self._end_typing() if what == "typing" else self._tell_presence()
+            case other:
+                raise TypeError(f"a conversation does not take {type(other).__name__}")
+
+    def _attach(self, state: State, subscriber: Subscriber, last_sequence: int | None) -> None:
+        if subscriber.participant.id not in state.members:
+            subscriber.close(4503, "no longer a participant")  # left between handshake and here
+            return
+        self._resume(state, subscriber, last_sequence)
+        self.presence.touch(subscriber.participant.id, trio.current_time())
+        self._tell_presence()
+
+    def _resume(
+        self,
+        state: State,
+        subscriber: Subscriber,
+        last_sequence: int | None,
+        *,
+        again: bool = False,
+    ) -> None:
+        head, limit = state.head, self._directory.limits.resume_limit
+        resume: Resume = "complete"
+        after = last_sequence or 0
+        if last_sequence is None:
+            resume, after = "fresh", max(0, head - RECENT_EVENTS)
+        elif last_sequence > head:  # the client knows a future that this log has lost
+            resume, after = "reset", max(0, head - RECENT_EVENTS)
+        elif limit and head - last_sequence > limit:
+            resume, after = "reset", head - limit
+        self.audience.place(subscriber, after)
+        if not again:
+            connected = self._connected(state, subscriber, after + 1, resume)
+            subscriber.push(self.audience.encode(connected, self._participant_list(state)))
+        elif resume == "reset":
+            connected = self._connected(state, subscriber, after + 1, resume)
+            subscriber.push(self.audience.encode(connected))
+        self.audience.catch_up(subscriber)
+
+    def _fetch(self, subscriber: Subscriber, after: int) -> None:
+        assert self.state is not None, "only a loaded conversation has anything to replay"
+        page = self._store.read(self.state.number, after=after, limit=REPLAY_EVENTS)
+        page.when_done(lambda: self._fetched(subscriber, after, page))
+
+    def _fetched(self, subscriber: Subscriber, after: int, page: Future[Page]) -> None:
+        try:
+            records = page.get().records
+        except StoreError as error:
+            self._directory.report(error)
+            subscriber.close(4002, "the log cannot be read now")
+            return
+        if self.actor_ref.is_alive():
+            self.actor_ref.tell(Replay(subscriber, after, records))
+
+    def _detach(self, state: State, subscriber: Subscriber) -> None:
+        participant_id = subscriber.participant.id
+        if not self.audience.remove(subscriber):
+            return
+        if participant_id in state.members:
+            self.presence.touch(participant_id, trio.current_time())
+        if not self.audience.connected(participant_id) and participant_id in self._typing:
+            self._stop_typing(participant_id)
+        self._tell_presence()
+
+    def _see_off(self, event: Left) -> None:
+        gone = event.participant.id
+        for subscriber in self.audience.of(gone):
+            self.audience.remove(subscriber)
+            subscriber.close(1000, "Left conversation")
+        self.presence.forget(gone)
+        self._typing.forget(gone)
+
+    # --- signals ----------------------------------------------------------------------------------------------------------
+
+    def _pass_on(self, letter: Letter, signal: Typing | ReadMarked) -> None:
+        sender = letter.message.sender.id
+        if isinstance(signal, Typing):
+            if self._typing.note(signal, trio.current_time()):
+                self.audience.signal(signal, but=sender)
+            self._schedule("typing", self._typing.due())
+            return
+        assert self.state is not None
+        everyone = self.state.share_reads
+        payload = self.audience.encode(ReadMoved(sender, signal.sequence))
+        for subscriber in tuple(self.audience.live) if everyone else self.audience.of(sender):
+            if subscriber is not letter.reply_to:
+                subscriber.deliver(payload)
+
+    def _stop_typing(self, participant_id: str) -> None:
+        if self._typing.stop(participant_id):
+            self.audience.signal(Typing(participant_id, False), but=participant_id)
+
+    def _end_typing(self) -> None:
+        for participant_id in self._typing.expire(trio.current_time()):
+            self.audience.signal(Typing(participant_id, False), but=participant_id)
+        self._schedule("typing", self._typing.due())
+
+    def _tell_presence(self) -> None:
+        presence = self.presence.collect(trio.current_time())
+        if presence is not None:
+            self.audience.signal(presence)
+        if self.audience:
+            self._schedule("presence", self.presence.due())
+
+    def _schedule(self, what: Literal["presence", "typing"], at: float | None) -> None:
+        if at is not None and at < self._timers.get(what, float("inf")):
+            self._timers[what] = at
+            self.system.later(at - trio.current_time(), self.actor_ref, Tick(what))
+
+    def _connected(
+        self, state: State, subscriber: Subscriber, first: int, resume: Resume
+    ) -> Connected:
+        people = sum(m.participant.type == "human" for m in state.members.values())
+        return Connected(
+            self.key,
+            subscriber.participant.id,
+            subscriber.connection_id,
+            people > 1,
+            state.head,
+            first,
+            self._store.epoch,
+            resume,
+        )
+
+    def _participant_list(self, state: State) -> ParticipantList:
+        members = self.view(state)
+        if len(members) > LISTED_MEMBERS:
+            members.sort(key=lambda member: not member.is_online)
+        return ParticipantList(self.key, tuple(members[:LISTED_MEMBERS]), len(members))
+
+    def view(self, state: State) -> list[MemberView]:
+        """Who is in, in the order of joining, as others see them."""
+        online = self.presence.online
+        return [
+            MemberView(m.participant, m.role, m.joined_at, online(m.participant.id))
+            for m in state.members.values()
+        ]
+
+    # --- the end ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def passive(self) -> bool:
+        """Whether nobody listens and nothing waits, so that it could be passivated."""
+        return self.idle and not self.audience
+
+    def on_failure(self, *_: Any) -> None:
+        """Send the audience to fresh sockets: the next incarnation rebuilds the state from the log."""
+        self._directory.crashed(self)
+        for subscriber in tuple(self.audience):
+            subscriber.close(4002, "the conversation was restarted")

@@ -1,0 +1,201 @@
+"""The directory: finds actors by key, activates them on first use, passivates and restarts them.
+
+Memory grows with what is active, not with what exists. Nobody keeps a ref across turns: looking one up costs as much as
+reading an attribute, and finds the actor that is alive now.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import trio
+
+from .conversation import ConversationActor
+from .messages import Look
+from .participant import ParticipantActor
+from .refusals import RefusalBook
+from .runtime import ActorDied
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from .limits import Limits
+    from .messages import MemberView
+    from .rules import State
+    from .runtime import Ref, System, TrioActor
+    from .sources import Sources
+    from .store import Record, Store, StoreError
+    from .subscriber import Codec
+
+SWEEP_INTERVAL = 5.0  # seconds between two looks for what is idle
+SWEPT_AT_ONCE = 1000  # actors looked at between two checkpoints: under a millisecond
+RESTART_WINDOW = 60.0  # seconds
+LOOK_TRIES = (
+    3  # an actor may be passivated between finding and asking it, hardly three times in a row
+)
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Meter:
+    """What the process has done since its start."""
+
+    batches: int = 0
+    events: int = 0
+    messages: int = 0
+    deliveries: int = 0
+    activations: int = 0
+    passivations: int = 0
+    restarts: int = 0
+    store_errors: int = 0
+    store_failed_at: float = float("-inf")  # seconds of trio's clock
+
+    def delivered(self, records: Sequence[Record], subscribers: int) -> None:
+        """Count a batch of events that so many subscribers took."""
+        first, last = records[0], records[-1]
+        self.batches += 1
+        self.events += len(records)
+        self.messages += last.messages - first.messages + (first.sender_id is not None)
+        self.deliveries += len(records) * subscribers
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A conversation as it is at this moment: committed state, and who of its members is online."""
+
+    state: State
+    members: tuple[MemberView, ...]
+
+
+class Directory:
+    """All actors of this process and the parts they share."""
+
+    def __init__(
+        self, *, system: System, store: Store, codec: Codec, limits: Limits, sources: Sources
+    ) -> None:
+        self.system = system
+        self.store = store
+        self.codec = codec
+        self.limits = limits
+        self.sources = sources
+        self.refusals = RefusalBook(sources)
+        self.meter = Meter()
+        self.draining: Callable[[], float] | None = None  # gives each caller its seconds to wait
+        self.conversations: dict[str, ConversationActor] = {}
+        self.participants: dict[str, ParticipantActor] = {}
+        self._crashes: dict[str, deque[float]] = {}
+
+    def conversation(self, conversation_id: str) -> Ref[ConversationActor]:
+        """The conversation's actor; one that is not active begins by loading its state, and ends where there is none.
+
+        Raises `ActorDied` where it crashed too often within a minute.
+        """
+        actor = self.conversations.get(conversation_id)
+        if actor is None:
+            actor = self._activate(conversation_id)
+        return actor.actor_ref
+
+    def begin(self, conversation_id: str) -> Ref[ConversationActor]:
+        """An actor for a conversation that does not exist yet, to be told `Create`."""
+        return self._activate(conversation_id, begun=True).actor_ref
+
+    def active(self, conversation_id: str) -> ConversationActor | None:
+        """The actor if it is active; for inspection, which must not wake anybody."""
+        return self.conversations.get(conversation_id)
+
+    def participant(self, participant_id: str) -> Ref[ParticipantActor]:
+        """The participant's actor."""
+        actor = self.participants.get(participant_id)
+        if actor is None:
+            actor = self.participants[participant_id] = ParticipantActor(self, participant_id)
+        return actor.actor_ref
+
+    async def look(self, conversation_id: str) -> Snapshot | None:
+        """The conversation now, or None where there is none; activates it. Waits behind nobody if it is active.
+
+        Raises `StoreError` where it cannot be loaded and `ActorDied` where it crashed too often.
+        """
+        for _ in range(LOOK_TRIES):
+            actor = self.conversations.get(conversation_id)
+            if actor is None or actor.state is None:
+                ref = self.conversation(conversation_id)
+                try:
+                    state = await ref.ask(Look())
+                except ActorDied:
+                    continue
+                if state is None:
+                    return None
+                actor = self.conversations.get(conversation_id)
+            if actor is not None and actor.state is not None and actor.state.head:
+                return Snapshot(actor.state, tuple(actor.view(actor.state)))
+        raise ActorDied(f"conversation:{conversation_id} does not stay alive")
+
+    def forget(self, actor: TrioActor) -> None:
+        """Stop an actor and lose it; who needs it again gets a new one."""
+        if isinstance(actor, ConversationActor):
+            self.conversations.pop(actor.key, None)
+        elif isinstance(actor, ParticipantActor):
+            self.participants.pop(actor.key, None)
+        actor.stop()
+
+    def crashed(self, actor: TrioActor) -> None:
+        """An actor has died of an error: the next to need it gets a new one, unless that happens too often."""
+        self.meter.restarts += 1
+        self._crashes.setdefault(actor.actor_urn, deque(maxlen=64)).append(trio.current_time())
+        self.forget(actor)
+
+    def restarts(self, actor: TrioActor) -> int:
+        """How often the actor of this name has been restarted within the last minutes."""
+        return len(self._crashes.get(actor.actor_urn, ()))
+
+    def report(self, error: StoreError) -> None:
+        """Tell the operator that the store could not do something."""
+        self.meter.store_errors += 1
+        self.meter.store_failed_at = trio.current_time()
+        logger.error("the store refused: %s", error)
+
+    def __iter__(self) -> Iterator[TrioActor]:
+        yield from self.conversations.values()
+        yield from self.participants.values()
+
+    async def sweep(self) -> None:
+        """Passivate what is idle and unobserved, for ever."""
+        while True:
+            await trio.sleep(SWEEP_INTERVAL)
+            oldest = trio.current_time() - self.limits.idle_timeout
+            for number, actor in enumerate(list(self)):
+                if actor.last_turn_at <= oldest:
+                    self.passivate(actor)
+                if not number % SWEPT_AT_ONCE:
+                    await trio.lowlevel.checkpoint()
+            self._forget_crashes()
+
+    def passivate(self, actor: TrioActor) -> bool:
+        """Lose an actor that nobody needs now; whether it could be done. Its state is in the log."""
+        assert isinstance(actor, ConversationActor | ParticipantActor)
+        if not actor.passive or not actor.actor_ref.is_alive():
+            return False
+        self.meter.passivations += 1
+        self.forget(actor)
+        return True
+
+    def _activate(self, conversation_id: str, *, begun: bool = False) -> ConversationActor:
+        urn = f"{ConversationActor.kind}:{conversation_id}"
+        crashes = self._crashes.get(urn)
+        if crashes is not None:
+            recent = sum(at > trio.current_time() - RESTART_WINDOW for at in crashes)
+            if 0 < self.limits.restarts_per_minute <= recent:
+                raise ActorDied(f"{urn} crashed {recent} times within a minute")
+        self.meter.activations += 1
+        actor = ConversationActor(self, conversation_id, begun=begun)
+        self.conversations[conversation_id] = actor
+        return actor
+
+    def _forget_crashes(self) -> None:
+        oldest = trio.current_time() - RESTART_WINDOW
+        for urn in [urn for urn, crashes in self._crashes.items() if crashes[-1] < oldest]:
+            del self._crashes[urn]

@@ -1,0 +1,108 @@
+"""An actor's mailbox: bounded for commands, in all and per sender."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from .pace import Drain
+
+if TYPE_CHECKING:
+    from .runtime import TrioActor
+    from .subscriber import Caller
+
+
+class MailboxFull(Exception):
+    """A command found no room.
+
+    `shared` is true where the sender's own share is used up, not the whole mailbox; `retry_after` is in seconds, from
+    the measured `rate` at which the mailbox drains (commands a second).
+    """
+
+    def __init__(
+        self, waiting: int, limit: int, *, shared: bool, retry_after: float, rate: float
+    ) -> None:
+        super().__init__(f"{waiting} of {limit} places are taken")
+        self.waiting = waiting
+        self.limit = limit
+        self.shared = shared
+        self.retry_after = retry_after
+        self.rate = rate
+
+
+class Letter:
+    """What pykka calls an envelope, with the time it was put in (seconds of trio's clock) and one answer at most."""
+
+    __slots__ = ("answered", "enqueued_at", "message", "reply_to")
+
+    def __init__(self, message: Any, reply_to: Caller | None, enqueued_at: float) -> None:
+        self.message = message
+        self.reply_to = reply_to
+        self.enqueued_at = enqueued_at
+        self.answered = False
+
+    def answer(self, outcome: Any) -> None:
+        """Give who sent it the outcome; only the first counts."""
+        if self.reply_to is not None and not self.answered:
+            self.answered = True
+            self.reply_to.set(outcome)
+
+    def fail(self, error: Exception) -> None:
+        """Let who sent it know that there will be no outcome."""
+        if self.reply_to is not None and not self.answered:
+            self.answered = True
+            self.reply_to.set_exception((type(error), error, None))
+
+
+class Mailbox:
+    """An actor's inbox. Commands, which have a sender, are bounded in all and per sender; controls always find room."""
+
+    __slots__ = ("_actor", "_letters", "_shares", "commands", "drain", "limit", "share")
+
+    def __init__(self, actor: TrioActor, limit: int = 0, share: int = 0) -> None:
+        self._actor = actor  # pykka's refs are weak: the mailbox is what keeps the actor alive
+        self._letters: list[Letter] = []
+        self._shares: dict[str, int] = {}
+        self.commands = 0
+        self.drain = Drain()
+        self.limit = limit
+        self.share = share
+
+    def __len__(self) -> int:
+        return len(self._letters)
+
+    def put(self, letter: Letter, /) -> None:
+        """Add a letter, or raise `MailboxFull`. Never blocks."""
+        if letter.message.is_command:
+            sender = letter.message.sender
+            if self.limit and self.commands >= self.limit:
+                raise self._full(self.commands, self.limit, shared=False)
+            taken = self._shares.get(sender.id, 0)
+            if self.share and taken >= self.share:
+                raise self._full(taken, self.share, shared=True)
+            self._shares[sender.id] = taken + 1
+            self.commands += 1
+        self._letters.append(letter)
+        self._actor.wake()
+
+    def _full(self, waiting: int, limit: int, *, shared: bool) -> MailboxFull:
+        retry_after = self.drain.retry_after(self.commands, trio.current_time())
+        return MailboxFull(
+            waiting, limit, shared=shared, retry_after=retry_after, rate=self.drain.rate
+        )
+
+    def get(self) -> Letter:
+        """The oldest letter; pykka's interface, used when an actor stops."""
+        return self._letters.pop(0)
+
+    def empty(self) -> bool:
+        """Whether nothing waits."""
+        return not self._letters
+
+    def take(self) -> list[Letter]:
+        """All that waits."""
+        letters, self._letters = self._letters, []
+        self._shares.clear()
+        self.commands = 0
+        return letters

@@ -1,0 +1,198 @@
+"""The participant: who may send, and how fast. It owns a person's or an agent's connections."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import trio
+
+from .mailbox import MailboxFull
+from .messages import Admit, Attach, Create, Detach, Post, Revoke, Sync
+from .pace import TokenBucket
+from .refusals import Code, Refusal
+from .runtime import ActorDied, TrioActor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .directory import Directory
+    from .mailbox import Letter
+    from .subscriber import Subscriber
+
+BUCKETS_KEPT = 64  # conversations whose rate is remembered before those at rest are dropped
+CONNECTION_RETRY = 5.0  # seconds: a connection that was lost unnoticed is not found out sooner
+WAITING = 1000  # commands of one participant between the socket and the conversations: the size of a conversation's mailbox
+
+
+class ParticipantActor(TrioActor):
+    """Stands between one participant's connections and the conversations."""
+
+    kind: ClassVar[str] = "participant"
+
+    def __init__(self, directory: Directory, participant_id: str) -> None:
+        super().__init__(directory.system, participant_id, limit=WAITING)
+        self._directory = directory
+        self._limits = directory.limits
+        self.connections: dict[str, Subscriber | None] = {}  # None: admitted, not attached yet
+        self._rates: dict[str, TokenBucket] = {}
+        self._creations: TokenBucket | None = None
+
+    async def on_batch(self, batch: Sequence[Letter]) -> None:
+        """Let each command through to its conversation, or answer with the reason why not."""
+        now = trio.current_time()
+        for letter in batch:
+            message = letter.message
+            if message.is_command or isinstance(message, Sync):
+                refusal = self._refusal(message, now)
+                if refusal is None:
+                    self._forward(letter)
+                else:
+                    self._refuse(letter, refusal)
+            else:
+                self._control(letter)
+
+    def _refusal(self, message: Any, now: float) -> Refusal | None:
+        if self._directory.draining is not None:
+            retry_after = self._directory.draining()
+            return Refusal(
+                Code.DRAINING, retry_after=retry_after, scope="server", key=_key(message)
+            )
+        match message:
+            case Post() | Sync():
+                limit = self._limits.message_rate
+                wait = self._rate(message.conversation_id, now).take(now) if limit else 0.0
+            case Create():
+                wait = self._creation_rate(now).take(now)
+                limit = self._limits.conversations_per_hour
+            case _:
+                return None
+        if not wait:
+            return None
+        return Refusal(
+            Code.RATE_LIMITED,
+            {"limit": limit},
+            retry_after=wait,
+            scope="participant",
+            key=_key(message),
+        )
+
+    def _rate(self, conversation_id: str, now: float) -> TokenBucket:
+        bucket = self._rates.get(conversation_id)
+        if bucket is None:
+            if len(self._rates) >= BUCKETS_KEPT:
+                self._rates = {id: b for id, b in self._rates.items() if not b.full(now)}
+            limits = self._limits
+            bucket = TokenBucket(limits.message_rate, limits.message_burst, now)
+            self._rates[conversation_id] = bucket
+        return bucket
+
+    def _creation_rate(self, now: float) -> TokenBucket:
+        if self._creations is None:
+            hourly = self._limits.conversations_per_hour
+            self._creations = TokenBucket(hourly / 3600, hourly, now)
+        return self._creations
+
+    def _forward(self, letter: Letter) -> None:
+        message = letter.message
+        try:
+            if isinstance(message, Create):
+                self._directory.begin(message.conversation_id).forward(letter)
+            else:
+                self._directory.conversation(message.conversation_id).forward(letter)
+        except MailboxFull as full:
+            scope = "participant" if full.shared else "conversation"
+            refusal = Refusal(
+                Code.QUEUE_FULL,
+                {"queue_size": full.waiting, "limit": full.limit},
+                retry_after=full.retry_after,
+                scope="participant" if full.shared else "conversation",
+                key=_key(message),
+            )
+            self._refuse(letter, refusal, drain_rate=full.rate, full=scope)
+        except ActorDied as died:
+            self._refuse(
+                letter,
+                Refusal(
+                    Code.INTERNAL_ERROR, retry_after=1.0, scope="conversation", key=_key(message)
+                ),
+                why=str(died),
+            )
+
+    def _refuse(self, letter: Letter, refusal: Refusal, **figures: float | str) -> None:
+        named = self._directory.refusals.name(
+            refusal,
+            participant_id=self.key,
+            conversation_id=letter.message.conversation_id,
+            **figures,
+        )
+        letter.answer(named)
+        if letter.reply_to is not None:
+            letter.reply_to.flush()
+
+    def _control(self, letter: Letter) -> None:
+        match letter.message:
+            case Admit(connection_id):
+                letter.answer(self._admit(connection_id))
+            case Attach(conversation_id, subscriber):
+                self.connections[subscriber.connection_id] = subscriber
+                self._pass(conversation_id, letter)
+            case Detach(conversation_id, subscriber):
+                if self.connections.pop(subscriber.connection_id, None) is not None:
+                    self._pass(conversation_id, letter)
+            case Revoke(token_id):
+                for owned in list(self.connections.values()):
+                    if owned is not None and owned.token_id == token_id:
+                        owned.close(4500, "identity revoked")
+            case other:
+                raise TypeError(f"a participant does not take {type(other).__name__}")
+
+    def _admit(self, connection_id: str) -> Refusal | None:
+        limit = self._limits.connections_per_person
+        if limit and len(self.connections) >= limit:
+            refusal = Refusal(
+                Code.TOO_MANY_CONNECTIONS,
+                {"limit": limit},
+                retry_after=CONNECTION_RETRY,
+                scope="participant",
+            )
+            return self._directory.refusals.name(refusal, participant_id=self.key)
+        self.connections[connection_id] = None
+        return None
+
+    def release(self, connection_id: str) -> None:
+        """Give back a place that was admitted and never attached."""
+        self.connections.pop(connection_id, None)
+
+    def _pass(self, conversation_id: str, letter: Letter) -> None:
+        """Hand a control on. Attaching must reach a live conversation; detaching from a dead one is done already."""
+        try:
+            if isinstance(letter.message, Detach):
+                active = self._directory.active(conversation_id)
+                if active is not None:
+                    active.actor_ref.forward(letter)
+            else:
+                self._directory.conversation(conversation_id).forward(letter)
+        except ActorDied:
+            letter.message.subscriber.close(4002, "the conversation is being restarted")
+
+    @property
+    def passive(self) -> bool:
+        """Whether it could be forgotten: no connection, and no rate to remember."""
+        now = trio.current_time()
+        return (
+            self.idle
+            and not self.connections
+            and all(bucket.full(now) for bucket in self._rates.values())
+            and (self._creations is None or self._creations.full(now))
+        )
+
+    def on_failure(self, *_: Any) -> None:
+        """Send the connections to fresh sockets, which a new incarnation will own."""
+        self._directory.crashed(self)
+        for subscriber in self.connections.values():
+            if subscriber is not None:
+                subscriber.close(4002, "the participant was restarted")
+
+
+def _key(message: Any) -> str | None:
+    return message.key if isinstance(message, Post) else None

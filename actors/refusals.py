@@ -1,0 +1,187 @@
+"""One table of every reason to refuse: code -> text, HTTP status, close code, and whether trying again can help."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .sources import Sources
+
+Scope = Literal["conversation", "participant", "server"]
+
+REFUSALS_KEPT = (
+    10_000  # the last hour of a busy server, about 3 MB; an operator asks within minutes
+)
+
+
+class Code(StrEnum):
+    """The reasons."""
+
+    MALFORMED_REQUEST = "MALFORMED_REQUEST"
+    INVALID_JSON = "INVALID_JSON"
+    INVALID_FORMAT = "INVALID_FORMAT"
+    UNKNOWN_TYPE = "UNKNOWN_TYPE"
+    UNAUTHENTICATED = "UNAUTHENTICATED"
+    FORBIDDEN = "FORBIDDEN"
+    ORIGIN_NOT_ALLOWED = "ORIGIN_NOT_ALLOWED"
+    GUESTS_NOT_ALLOWED = "GUESTS_NOT_ALLOWED"
+    NOT_FOUND = "NOT_FOUND"
+    NOT_PARTICIPANT = "NOT_PARTICIPANT"
+    METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
+    ALREADY_PARTICIPANT = "ALREADY_PARTICIPANT"
+    KEY_REUSED = "KEY_REUSED"
+    MESSAGE_TOO_LARGE = "MESSAGE_TOO_LARGE"
+    BODY_TOO_LARGE = "BODY_TOO_LARGE"
+    CAPACITY_EXCEEDED = "CAPACITY_EXCEEDED"
+    QUEUE_FULL = "QUEUE_FULL"
+    RATE_LIMITED = "RATE_LIMITED"
+    TOO_MANY_CONNECTIONS = "TOO_MANY_CONNECTIONS"
+    PROTOCOL_VIOLATION = "PROTOCOL_VIOLATION"
+    DRAINING = "DRAINING"
+    STORE_UNAVAILABLE = "STORE_UNAVAILABLE"
+    INTERNAL_ERROR = "INTERNAL_ERROR"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """What a code means to a client. `text` may name facts of the refusal in braces."""
+
+    text: str
+    status: int
+    temporary: bool = False
+    close_code: int | None = None
+
+
+TABLE: dict[Code, Reason] = {
+    Code.MALFORMED_REQUEST: Reason("The request is not understood: {problem}.", 400),
+    Code.INVALID_JSON: Reason("The frame is not a JSON object: {problem}.", 400),
+    Code.INVALID_FORMAT: Reason("The frame does not have the right shape: {problem}.", 400),
+    Code.UNKNOWN_TYPE: Reason("There is no frame of this type; known are: {known}.", 400),
+    Code.UNAUTHENTICATED: Reason(
+        "Say who you are: send 'Authorization: Bearer TOKEN', a session cookie or, for a WebSocket, a fresh ticket.",
+        401,
+        close_code=4500,
+    ),
+    Code.FORBIDDEN: Reason("You have no right to do this here.", 403),
+    Code.ORIGIN_NOT_ALLOWED: Reason("Pages of this origin may not connect here.", 403),
+    Code.GUESTS_NOT_ALLOWED: Reason("This server takes no guests: sign in with a token.", 403),
+    Code.NOT_FOUND: Reason("There is nothing here that you may see.", 404),
+    Code.NOT_PARTICIPANT: Reason("You are not a participant of this conversation.", 404),
+    Code.METHOD_NOT_ALLOWED: Reason("This address does not take this method.", 405),
+    Code.ALREADY_PARTICIPANT: Reason("Already a participant of this conversation.", 409),
+    Code.KEY_REUSED: Reason("This key was used before, for another message: make a new key.", 409),
+    Code.MESSAGE_TOO_LARGE: Reason(
+        "The message has {actual_size} characters; at most {max_size} are allowed.", 413
+    ),
+    Code.BODY_TOO_LARGE: Reason(
+        "The body is larger than the {max_size} bytes that are allowed.", 413
+    ),
+    Code.CAPACITY_EXCEEDED: Reason("The conversation has its {limit} participants already.", 429),
+    Code.QUEUE_FULL: Reason(
+        "{queue_size} commands wait in this conversation already: try again after {retry_after} s.",
+        429,
+        temporary=True,
+    ),
+    Code.RATE_LIMITED: Reason(
+        "Too fast: at most {limit} a second, try again after {retry_after} s.", 429, temporary=True
+    ),
+    Code.TOO_MANY_CONNECTIONS: Reason(
+        "Too many connections: at most {limit} are allowed.", 429, temporary=True, close_code=4502
+    ),
+    Code.PROTOCOL_VIOLATION: Reason(
+        "Too many frames that are not understood.", 400, close_code=4501
+    ),
+    Code.DRAINING: Reason(
+        "The server is restarting: come back after {retry_after} s.",
+        503,
+        temporary=True,
+        close_code=4000,
+    ),
+    Code.STORE_UNAVAILABLE: Reason(
+        "The store cannot take this now. Try again with the same client_message_id.",
+        503,
+        temporary=True,
+    ),
+    Code.INTERNAL_ERROR: Reason(
+        "Something went wrong here. Try again with the same client_message_id.", 500, temporary=True
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a command was refused. `facts` are sent along and fill the text; `key` is the client's own for the message."""
+
+    code: Code
+    facts: Mapping[str, int | float | str] | None = None
+    retry_after: float | None = None
+    scope: Scope | None = None
+    key: str | None = None
+    id: str = ""
+
+    @property
+    def reason(self) -> Reason:
+        """The table's row."""
+        return TABLE[self.code]
+
+    @property
+    def text(self) -> str:
+        """The reason in words, for a person."""
+        facts = dict(self.facts or {})
+        if self.retry_after is not None:
+            facts["retry_after"] = round(self.retry_after, 3)
+        return self.reason.text.format_map(_Facts(facts))
+
+
+class _Facts(dict[str, "int | float | str"]):
+    """Facts that leave a dash where one is missing, so that a text never fails."""
+
+    def __missing__(self, key: str) -> str:
+        return "–"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A refusal as operators look it up: who was refused where, when, and the figures behind it."""
+
+    refusal: Refusal
+    at: int
+    participant_id: str | None = None
+    conversation_id: str | None = None
+    figures: Mapping[str, int | float | str] | None = None
+
+
+class RefusalBook:
+    """Names refusals and remembers the last of them, so that "why was this refused" has an answer."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._entries: OrderedDict[str, Entry] = OrderedDict()
+        self.counts: dict[str, int] = {}
+
+    def name(
+        self,
+        refusal: Refusal,
+        *,
+        participant_id: str | None = None,
+        conversation_id: str | None = None,
+        **figures: float | str,
+    ) -> Refusal:
+        """The refusal with an id of its own, entered in the book."""
+        named = replace(refusal, id=self._sources.new_id())
+        self.counts[named.code] = self.counts.get(named.code, 0) + 1
+        self._entries[named.id] = Entry(
+            named, self._sources.now(), participant_id, conversation_id, figures
+        )
+        if len(self._entries) > REFUSALS_KEPT:
+            self._entries.popitem(last=False)
+        return named
+
+    def find(self, refusal_id: str) -> Entry | None:
+        """The entry, while it is remembered."""
+        return self._entries.get(refusal_id)

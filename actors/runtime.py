@@ -1,0 +1,286 @@
+"""Pykka's actors as trio work: a bounded mailbox each, and turns that one task runs one after the other.
+
+An actor here has no thread and no task of its own. `System.run` is the one task: it takes an actor whose mailbox has mail,
+hands it ALL that waits as one batch, and drives that turn, a coroutine, until it ends or awaits a `Future`. An idle
+actor costs its memory and nothing else; a turn costs a function call, not a task.
+
+This is the only file that touches pykka's underscored names. pykka's `ActorRegistry` is left out: it is an O(n) list, and
+the directory is the index here.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from heapq import heappop, heappush
+from itertools import count
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
+
+import pykka
+import trio
+
+from .future import Future
+from .mailbox import Letter, Mailbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Sequence
+
+    from .messages import Command, Control
+
+__all__ = ["ActorDied", "Ref", "System", "TrioActor"]
+
+logger = logging.getLogger(__name__)
+
+TURNS_A_PASS = 256  # turns between two visits of trio's scheduler: about a millisecond
+
+ActorDied = pykka.ActorDeadError
+
+
+class _Flag:
+    """What pykka needs of `threading.Event`, at a fortieth of the memory."""
+
+    __slots__ = ("_set",)
+
+    def __init__(self) -> None:
+        self._set = False
+
+    def is_set(self) -> bool:
+        return self._set
+
+    def set(self) -> None:
+        self._set = True
+
+
+A = TypeVar("A", bound="TrioActor")
+
+
+class Ref(pykka.ActorRef[A], Generic[A]):
+    """How others hold an actor: they tell it, or ask it at the edge; nothing blocks."""
+
+    def tell(self, message: Command | Control, reply_to: Any = None) -> None:
+        """Put a message into the mailbox; `reply_to` takes the outcome.
+
+        Raises `MailboxFull` where a command finds no room and `ActorDied` where the actor has stopped.
+        """
+        if self.actor_stopped.is_set():
+            raise ActorDied(f"{self.actor_urn} has stopped")
+        self.actor_inbox.put(Letter(message, reply_to, trio.current_time()))  # type: ignore[arg-type]
+
+    def forward(self, letter: Letter) -> None:
+        """Hand a letter on as it is, so that the outcome goes to who sent it. Raises as `tell`."""
+        if self.actor_stopped.is_set():
+            raise ActorDied(f"{self.actor_urn} has stopped")
+        self.actor_inbox.put(letter)  # type: ignore[arg-type]
+
+    async def ask(self, message: Command | Control) -> Any:  # type: ignore[override]
+        """The outcome of a message, awaited in a trio task. Never used by one actor on another. Raises as `tell`."""
+        future: Future[Any] = Future()
+        self.tell(message, future)
+        return await future.wait()
+
+
+class TrioActor(pykka.Actor):
+    """An actor of this runtime. Subclasses override `on_batch`, or pykka's `on_receive`, and the hooks.
+
+    A turn may await a `Future` or a `Breath` and nothing else: trio's own waits belong to tasks.
+    """
+
+    kind: ClassVar[str] = "actor"
+
+    def __init__(self, system: System, key: str, *, limit: int = 0, share: int = 0) -> None:
+        # pykka's own __init__ draws a uuid and makes a threading.Event, 1.2 KB an actor; the four names are all it sets.
+        self.system = system
+        self.key = key
+        self.actor_urn = f"{self.kind}:{key}"
+        self.actor_inbox: Mailbox = Mailbox(self, limit, share)  # type: ignore[assignment]
+        self.actor_stopped: Any = _Flag()
+        self._actor_ref = Ref(self)
+        self.turns = 0
+        self.started_at = trio.current_time()
+        self.last_turn_at = self.started_at
+        self._turn: Coroutine[Any, None, None] | None = None
+        self._batch: list[Letter] = []
+        self._queued = False
+
+    @classmethod
+    def start(cls: type[A], *args: Any, **kwargs: Any) -> Ref[A]:
+        """Make the actor and give its ref. It costs no task and no entry in pykka's registry."""
+        return cls(*args, **kwargs).actor_ref
+
+    @property
+    def actor_ref(self) -> Ref[Self]:
+        """How others hold this actor."""
+        return self._actor_ref  # type: ignore[return-value]  # pykka types it more loosely
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits and no turn is under way."""
+        return self._turn is None and not self.actor_inbox
+
+    @property
+    def busy(self) -> bool:
+        """Whether a turn is under way."""
+        return self._turn is not None
+
+    def wake(self) -> None:
+        """Have a turn soon, unless one is under way or waiting its time already."""
+        if self._turn is None and not self._queued:
+            self._queued = True
+            self.system.make_ready(self)
+
+    async def on_batch(self, batch: Sequence[Letter]) -> None:
+        """One turn over all that waited. This default hands each message to pykka's `on_receive` and answers with the result."""
+        for letter in batch:
+            response = self._handle_receive(letter.message)
+            if hasattr(response, "__await__"):
+                response = await response
+            letter.answer(response)
+            if self.actor_stopped.is_set():
+                break
+
+    def stop(self) -> None:
+        """Stop now: what still waits is answered with `ActorDied`."""
+        if not self.actor_stopped.is_set():
+            self.actor_stopped.set()
+            try:
+                self.on_stop()
+            except Exception:
+                logger.exception("on_stop of %s failed", self.actor_urn)
+            self._fail_waiting(ActorDied(f"{self.actor_urn} has stopped"))
+
+    def _stop(self) -> None:
+        self.stop()
+
+    def _start_actor_loop(self) -> None:
+        self.wake()
+
+    @staticmethod
+    def _create_actor_inbox() -> Any:
+        raise NotImplementedError("the mailbox needs to know its actor: __init__ makes it")
+
+    @staticmethod
+    def _create_future() -> Future[Any]:
+        return Future()
+
+    def advance(self) -> None:
+        """Run the turn up to its next wait, or begin one. Only the system calls this."""
+        self._queued = False
+        if self.actor_stopped.is_set():
+            return
+        try:
+            if self._turn is None:
+                self.turns += 1
+                self.last_turn_at = trio.current_time()
+                self._batch = self.actor_inbox.take()
+                self._turn = self.on_batch(self._batch)
+            wait = self._turn.send(None)
+        except StopIteration:
+            self._end_turn()
+        except Exception as error:
+            self._crash(error)
+        else:
+            if wait is None:
+                self._requeue()
+            else:
+                wait.when_done(self._requeue)
+
+    def _requeue(self) -> None:
+        if not self._queued:
+            self._queued = True
+            self.system.make_ready(self)
+
+    def _end_turn(self) -> None:
+        self._turn = None
+        self.actor_inbox.drain.served(len(self._batch), trio.current_time() - self.last_turn_at)
+        self._batch = []
+        if self.actor_inbox:
+            self.wake()
+
+    def _crash(self, error: Exception) -> None:
+        """A turn raised: this actor dies, its callers are told, its hook decides what comes after; nobody else notices."""
+        logger.error("%s crashed", self.actor_urn, exc_info=error)
+        self._turn = None
+        self.system.crashes += 1
+        self.actor_stopped.set()
+        batch, self._batch = self._batch, []
+        died = ActorDied(f"{self.actor_urn} crashed")
+        for letter in batch:
+            letter.fail(died)
+        try:
+            self.on_failure(type(error), error, error.__traceback__)
+        except Exception:
+            logger.exception("on_failure of %s failed", self.actor_urn)
+        self._fail_waiting(died)
+
+    def _fail_waiting(self, died: Exception) -> None:
+        for letter in self.actor_inbox.take():
+            letter.fail(died)
+
+
+class System:
+    """Runs the turns of all its actors. One `run` task, one timer task; everything else is bookkeeping."""
+
+    def __init__(self) -> None:
+        self._ready: deque[TrioActor] = deque()
+        self._parked: trio.lowlevel.Task | None = None
+        self._timers: list[tuple[float, int, Ref[Any], Any]] = []
+        self._timer_order = count()
+        self._timers_changed = trio.Event()
+        self.turns = 0
+        self.crashes = 0
+
+    def make_ready(self, actor: TrioActor) -> None:
+        """Queue an actor for a turn, and wake the task that runs them."""
+        self._ready.append(actor)
+        parked = self._parked
+        if parked is not None:
+            self._parked = None
+            trio.lowlevel.reschedule(parked)
+
+    def later(self, seconds: float, ref: Ref[Any], message: Control) -> None:
+        """Tell an actor a control after that many seconds, if it is still alive then."""
+        due = trio.current_time() + seconds
+        first = not self._timers or due < self._timers[0][0]
+        heappush(self._timers, (due, next(self._timer_order), ref, message))
+        if first:
+            self._timers_changed.set()
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Run turns until cancelled."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._run_timers)
+            task_status.started()
+            while True:
+                await self._wait_ready()
+                self.run_pass()
+
+    def run_pass(self) -> None:
+        """Advance what is ready now, at most `TURNS_A_PASS` times."""
+        ready = self._ready
+        for _ in range(min(len(ready), TURNS_A_PASS)):
+            self.turns += 1
+            ready.popleft().advance()
+
+    async def _wait_ready(self) -> None:
+        if self._ready:
+            await trio.lowlevel.checkpoint()
+            return
+        self._parked = trio.lowlevel.current_task()
+
+        def abort(_: Callable[[], None]) -> trio.lowlevel.Abort:
+            self._parked = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(abort)
+
+    async def _run_timers(self) -> None:
+        while True:
+            deadline = self._timers[0][0] if self._timers else float("inf")
+            with trio.move_on_at(deadline):
+                await self._timers_changed.wait()
+            self._timers_changed = trio.Event()
+            now = trio.current_time()
+            while self._timers and self._timers[0][0] <= now:
+                _, _, ref, message = heappop(self._timers)
+                if ref.is_alive():
+                    ref.tell(message)

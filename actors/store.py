@@ -1,0 +1,135 @@
+"""What the engine needs from persistence: append, load, read and two questions.
+
+Every call returns a `Future` at once. It fails with `StoreError` where the store cannot do it now; nothing is then stored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .future import Future
+    from .messages import Created, Durability, Joined, Left
+    from .rules import State
+
+
+class StoreError(Exception):
+    """The store cannot answer now: disk full, locked, unreadable. The text says which, for the operator."""
+
+
+class Record(NamedTuple):
+    """One event as the log keeps it.
+
+    `messages` counts the messages of the conversation up to and with this event; `salt` belongs to this event alone.
+    """
+
+    sequence: int
+    at: int
+    body: bytes
+    salt: bytes
+    messages: int
+    sender_id: str | None = None  # only for a message
+    key: str | None = None  # only for a message that came with one
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What one turn adds to one conversation, all or nothing: its records without a gap, ascending, and read positions.
+
+    `number` is 0 where the first record creates the conversation. `membership` repeats those of the events that
+    change who is in it, in order, so that the store can answer who is a member.
+    """
+
+    conversation_id: str
+    number: int
+    records: tuple[Record, ...]
+    membership: tuple[Created | Joined | Left, ...] = ()
+    reads: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """The changes are stored, for good as far as the store's durability goes. `number` is the conversation's."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeysTaken:
+    """Nothing was stored: these (sender, key) pairs were used before, by these records."""
+
+    records: Mapping[tuple[str, str], Record]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Consecutive records, ascending. `has_more` is in the direction asked."""
+
+    records: tuple[Record, ...]
+    has_more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One line of somebody's list of conversations. `last_message` is the newest message's record, if there is one."""
+
+    conversation_id: str
+    title: str
+    created_at: int
+    last_message_at: int | None
+    participant_count: int
+    unread_count: int
+    last_message: Record | None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A page of somebody's conversations, newest activity first; `total` is of all pages."""
+
+    summaries: tuple[Summary, ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStatistics:
+    """Figures since the start, and the recent commits: (records, seconds) each, newest last."""
+
+    commits: int
+    records: int
+    waiting: int
+    recent: tuple[tuple[int, float], ...] = ()
+
+
+class Store(Protocol):
+    """The log. One call of `append` at a time for one conversation; different conversations at once."""
+
+    @property
+    def durability(self) -> Durability:
+        """What a receipt may promise."""
+
+    @property
+    def epoch(self) -> str:
+        """The log's name; another one after it was restored from an older copy."""
+
+    def append(self, changes: Changes) -> Future[Appended | KeysTaken]:
+        """Store the changes, then say so."""
+
+    def load(self, conversation_id: str) -> Future[State | None]:
+        """The conversation as its events left it, or None."""
+
+    def read(
+        self, number: int, *, after: int = 0, before: int | None = None, limit: int = 100
+    ) -> Future[Page]:
+        """Up to `limit` records with after < sequence < before: the first of them, or with `before` alone the last."""
+
+    def messages_after(self, number: int, sequence: int) -> Future[int]:
+        """How many messages follow a sequence: what a reader at that position has not read."""
+
+    def listing(self, participant_id: str, *, limit: int, offset: int) -> Future[Listing]:
+        """The conversations somebody is a member of."""
+
+    def statistics(self) -> StoreStatistics:
+        """Figures for operators; never waits."""

@@ -1,0 +1,167 @@
+"""What one turn of a conversation decides, before anything is committed: drafts, records and who gets which answer."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Protocol
+
+from . import rules
+from .messages import Created, Joined, Left, MarkRead, Post, Posted, ReadMarked, Receipt, Typing
+from .refusals import Code, Refusal
+from .store import Changes, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .limits import Limits
+    from .mailbox import Letter
+    from .messages import Durability
+    from .sources import Sources
+    from .store import KeysTaken, Store
+    from .subscriber import Codec
+
+
+class Parts(Protocol):
+    """What a turn needs of its surroundings."""
+
+    limits: Limits
+    sources: Sources
+    codec: Codec
+    store: Store
+
+
+SALT = 16  # bytes: nobody guesses an erased text back through its hash
+
+
+def event_hash(record: Record) -> str:
+    """SHA-256 over the event's salt and its stored form, as hexadecimal digits."""
+    return sha256(record.salt + record.body).hexdigest()
+
+
+def receipt_for(event: Posted, record: Record, durability: Durability) -> Receipt:
+    """The receipt of a stored message."""
+    return Receipt(
+        event.conversation_id,
+        event.message_id,
+        record.sequence,
+        record.at,
+        record.key,
+        durability,
+        event_hash(record),
+    )
+
+
+class Turn:
+    """Decides a batch of commands, one after the other, each on the state that those before it leave.
+
+    `known` are messages whose keys the log has already, by (sender id, key): a command that repeats one gets its receipt.
+    """
+
+    def __init__(
+        self,
+        state: rules.State,
+        letters: Sequence[Letter],
+        *,
+        known: dict[tuple[str, str], tuple[Posted, Receipt]],
+        parts: Parts,
+    ) -> None:
+        self.state = state.draft()
+        self.records: list[Record] = []
+        self.membership: list[Created | Joined | Left] = []
+        self.reads: dict[str, int] = {}
+        self.signals: list[tuple[Letter, Typing | ReadMarked]] = []
+        self.answers: list[tuple[Letter, Any]] = []
+        self._limits = parts.limits
+        self._codec = parts.codec
+        self._durability = parts.store.durability
+        self._known = known
+        # A conversation's time never goes back, whatever the clock does.
+        self._at = max(parts.sources.now(), state.updated_at)
+        self._salts = parts.sources.entropy(SALT * len(letters))
+        for letter in letters:
+            self.answers.append((letter, self._decide(letter)))
+
+    @property
+    def changes(self) -> Changes | None:
+        """What to commit, if anything."""
+        if not self.records and not self.reads:
+            return None
+        return Changes(
+            self.state.id,
+            self.state.number,
+            tuple(self.records),
+            tuple(self.membership),
+            self.reads or None,
+        )
+
+    def _decide(self, letter: Letter) -> Any:
+        command = letter.message
+        decision = rules.decide(self.state, command, self._at, self._limits)
+        match decision:
+            case Posted():
+                return self._post(command, decision)
+            case Created() | Joined() | Left():
+                self.membership.append(decision)
+                self._record(decision)
+            case ReadMarked():
+                self._mark_read(letter, command, decision)
+            case Typing():
+                self.signals.append((letter, decision))
+        return decision
+
+    def _post(self, command: Post, event: Posted) -> Receipt | Refusal:
+        if command.key is None:
+            return receipt_for(event, self._record(event), self._durability)
+        name = (command.sender.id, command.key)
+        before = self._known.get(name)
+        if before is not None:
+            return self._repeat(event, *before)
+        receipt = receipt_for(event, self._record(event), self._durability)
+        self._known[name] = (event, receipt)
+        return receipt
+
+    @staticmethod
+    def _repeat(event: Posted, before: Posted, receipt: Receipt) -> Receipt | Refusal:
+        same = (
+            event.content == before.content
+            and event.reply_to == before.reply_to
+            and event.metadata == before.metadata
+        )
+        if same:
+            return receipt._replace(duplicate=True)
+        return Refusal(Code.KEY_REUSED, key=event.key)
+
+    def _record(self, event: Created | Joined | Left | Posted) -> Record:
+        rules.apply(self.state, event)
+        start = SALT * len(self.records)
+        sender_id, key = (event.sender.id, event.key) if isinstance(event, Posted) else (None, None)
+        record = Record(
+            event.sequence,
+            event.at,
+            self._codec.encode(event),
+            self._salts[start : start + SALT],
+            self.state.messages,
+            sender_id,
+            key,
+        )
+        self.records.append(record)
+        return record
+
+    def _mark_read(self, letter: Letter, command: MarkRead, mark: ReadMarked) -> None:
+        reader = command.sender.id
+        if mark.sequence > self.state.reads.get(reader, 0):
+            rules.apply_read(self.state, reader, mark)
+            self.reads[reader] = mark.sequence
+            self.signals.append((letter, mark))
+
+
+def known_from(
+    taken: KeysTaken, codec: Codec, durability: Durability
+) -> dict[tuple[str, str], tuple[Posted, Receipt]]:
+    """The messages that the log names for keys which a turn tried to use again."""
+    known = {}
+    for name, record in taken.records.items():
+        event = codec.decode(record)
+        assert isinstance(event, Posted), "only a message carries a key"
+        known[name] = (event, receipt_for(event, record, durability))
+    return known

@@ -1,0 +1,1 @@
+"""Simulated users, scenarios and the order checker."""

@@ -1,0 +1,54 @@
+"""The server's process as the system sees it: CPU time and memory; and a server of our own to try on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CONFIG = Path(__file__).with_name("bench.yaml")
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Process:
+    """A process, by its number."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+
+    def cpu(self) -> float:
+        """Seconds of CPU time it has used, user and system, all threads."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+    def memory(self) -> int:
+        """Bytes of memory it holds."""
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+@contextmanager
+def own_server(store: str | None = None) -> Iterator[tuple[str, int]]:
+    """A server with `bench.yaml` on a free port, its store in a folder of its own: its URL and process number."""
+    with tempfile.TemporaryDirectory(prefix="salon-load-") as folder:
+        command = [
+            *(sys.executable, "-m", "salon.web.cli", "serve", "--port", "0"),
+            *("--config", str(CONFIG), "--store", store or f"sqlite:///{folder}/salon.db"),
+        ]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+            try:
+                assert server.stdout is not None
+                line = server.stdout.readline()
+                if "listening on" not in line:
+                    raise RuntimeError("the server did not start; what it said stands above")
+                yield line.split()[-1], server.pid
+            finally:
+                server.terminate()
+                server.wait(20)

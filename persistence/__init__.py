@@ -1,0 +1,1 @@
+"""The memory: stores that implement what the engine needs."""

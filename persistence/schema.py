@@ -1,0 +1,116 @@
+"""The tables of the SQLite store, as SQLAlchemy Core describes them; the migrations make them.
+
+Times are whole milliseconds since the Unix epoch, UTC. What changes with every message is in `events` alone: a page
+written per conversation and commit is what many small rooms would pay for.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData()
+
+# The log, in order of arrival, so that a commit of many conversations appends to one place of the file. `messages` counts
+# those of the conversation up to and with the row; `body` comes last, so that a scan need not follow it to its pages.
+events = Table(
+    "events",
+    metadata,
+    Column("position", Integer, primary_key=True),
+    Column("conversation", Integer, nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("at", Integer, nullable=False),
+    Column("messages", Integer, nullable=False),
+    Column("sender_id", Text),
+    Column("key", Text),
+    Column("salt", LargeBinary, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index("events_by_sequence", "conversation", "sequence", unique=True),
+)
+
+# Where a sender's key was used: 64 bits of a hash of both instead of their text, so that four times as many fit on a page.
+# Two keys may share a hash; the event itself says which it is. See keys.py for when rows come here.
+keys = Table(
+    "keys",
+    metadata,
+    Column("conversation", Integer, nullable=False),
+    Column("digest", Integer, nullable=False),
+    Column("sequence", Integer, nullable=False),
+    PrimaryKeyConstraint("conversation", "digest", "sequence"),
+    sqlite_with_rowid=False,
+)
+
+# Written when a conversation begins and when it ends. Its head is its newest event.
+conversations = Table(
+    "conversations",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("sites", Text, nullable=False),  # a JSON array
+    Column("enable_ai", Integer, nullable=False),
+    Column("join_policy", Text, nullable=False),
+    Column("members_invite", Integer, nullable=False),
+    Column("share_reads", Integer, nullable=False),
+    Column("metadata", Text),
+    Column("created_at", Integer, nullable=False),
+    Column("ended_at", Integer),
+    UniqueConstraint("id"),
+)
+
+# Who is in now. `place` ascends in the order of joining.
+members = Table(
+    "members",
+    metadata,
+    Column("conversation", Integer, nullable=False),
+    Column("participant", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("joined_at", Integer, nullable=False),
+    Column("invited_by", Text),
+    Column("place", Integer, nullable=False),
+    Column("read_sequence", Integer, nullable=False, server_default=text("0")),
+    PrimaryKeyConstraint("conversation", "participant"),
+    Index("members_by_participant", "participant"),
+    sqlite_with_rowid=False,
+)
+
+# epoch, created_at, keys_through: the position up to which `keys` is complete.
+meta = Table(
+    "meta",
+    metadata,
+    Column("name", Text, primary_key=True, nullable=False),
+    Column("value", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+guests = Table(
+    "guests",
+    metadata,
+    Column("id", Text, primary_key=True, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("recovery_hash", LargeBinary, nullable=False),
+    Column("created_at", Integer, nullable=False),
+    UniqueConstraint("recovery_hash"),
+    sqlite_with_rowid=False,
+)
+
+revoked_tokens = Table(
+    "revoked_tokens",
+    metadata,
+    Column("token_id", Text, primary_key=True, nullable=False),
+    Column("expires_at", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)

@@ -1,0 +1,79 @@
+"""Servers for the tests that need one; and a test that hangs in trio is cancelled: it fails by its name, the others go on.
+
+Left alone, pytest-timeout raises in the midst of trio's event loop, which ends the whole session.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from tests.server import ServerProcess
+
+GRACE = 5.0  # seconds for a cancelled test to end, before pytest-timeout raises after all
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("trio"):
+            item.add_marker(pytest.mark.trio(run=run), append=False)
+
+
+def run(main: Callable[[], Awaitable[None]], **options: Any) -> None:
+    """`trio.run` that answers pytest-timeout's alarm with a cancellation."""
+    raise_in_place = signal.getsignal(signal.SIGALRM)
+
+    async def bounded() -> None:
+        token = trio.lowlevel.current_trio_token()
+
+        def cancel(number: int, frame: object) -> None:
+            token.run_sync_soon(scope.cancel, "the test's time is up")
+            signal.signal(signal.SIGALRM, raise_in_place)
+            signal.setitimer(signal.ITIMER_REAL, GRACE)
+
+        with trio.CancelScope() as scope:
+            signal.signal(signal.SIGALRM, cancel)
+            await main()
+        if scope.cancelled_caught:
+            pytest.fail("the test's time is up")
+
+    try:
+        trio.run(bounded, **options)
+    finally:
+        signal.signal(signal.SIGALRM, raise_in_place)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """The server that tests share: each makes its own conversations, and none may stop it."""
+    shared = ServerProcess(tmp_path_factory.mktemp("server"))
+    yield shared
+    assert shared.stop() == 0, shared.log
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
+    """Starts the server of one test, with settings such as LIMITS__QUEUE_SIZE="5"."""
+    started: list[ServerProcess] = []
+
+    def start(**settings: str) -> ServerProcess:
+        folder = tmp_path / f"server-{len(started)}"
+        folder.mkdir()
+        started.append(ServerProcess(folder, **settings))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.stop()
+
+
+@pytest.fixture
+def own_server(start_server: Callable[..., ServerProcess]) -> ServerProcess:
+    """A server for one test alone, which may drain, kill and restart it."""
+    return start_server()

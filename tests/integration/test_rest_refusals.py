@@ -1,0 +1,336 @@
+"""HTTP, where it says no: every route's refusals, each with what a client needs to go on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.person import Person, admin, guest, guests
+from tests.server import ServerProcess, api
+from tests.shape import refusal
+
+SOMEWHERE = "A" * 22  # looks like a conversation's id and is none
+
+ROUTES = [  # all that ask who one is
+    ("POST", "/chat/create"),
+    ("GET", "/chat/my-conversations"),
+    ("GET", f"/chat/conversations/{SOMEWHERE}"),
+    ("POST", f"/chat/{SOMEWHERE}/join"),
+    ("DELETE", f"/chat/{SOMEWHERE}/leave"),
+    ("POST", f"/chat/{SOMEWHERE}/messages"),
+    ("GET", f"/chat/{SOMEWHERE}/messages"),
+    ("POST", f"/chat/{SOMEWHERE}/read"),
+    ("GET", "/auth/me"),
+    ("POST", "/auth/ticket"),
+    ("POST", "/auth/logout"),
+]
+
+WITH_BODY = [
+    "/chat/create",
+    f"/chat/{SOMEWHERE}/join",
+    f"/chat/{SOMEWHERE}/messages",
+    f"/chat/{SOMEWHERE}/read",
+    "/auth/guest",
+    "/auth/recover",
+]
+
+NO_OBJECT: list[bytes] = [
+    b"{",
+    b"nonsense",
+    b"[]",
+    b'"text"',
+    b"null",
+    b'{"a":1}x',
+    b"\xff\xfe",
+    b'{"title":"\\ud800","content":"\\ud800","recovery_code":"\\ud800","name":"\\ud800"}',
+]
+
+
+class TestWithoutIdentity:
+    @pytest.mark.parametrize(("method", "path"), ROUTES)
+    @pytest.mark.parametrize("header", [None, "Bearer wrong", "Basic dGVzdA==", "Bearer", ""])
+    async def test_whoever_says_nothing_or_nothing_true_is_asked_who_they_are(
+        self, server: ServerProcess, method: str, path: str, header: str | None
+    ) -> None:
+        headers = {} if header is None else {"Authorization": header}
+        response = await api(server, method, path, headers=headers)
+        refusal(response, 401, "UNAUTHENTICATED")
+        assert response.headers["WWW-Authenticate"] == 'Bearer realm="salon"'
+
+    async def test_a_wrong_recovery_code_brings_nobody_back(self, server: ServerProcess) -> None:
+        for code in ("wrong", "-".join(["ABCD"] * 7)):
+            response = await api(server, "POST", "/auth/recover", json={"recovery_code": code})
+            refusal(response, 401, "UNAUTHENTICATED")
+
+
+class TestBodies:
+    @pytest.mark.parametrize("path", WITH_BODY)
+    @pytest.mark.parametrize("data", NO_OBJECT)
+    async def test_what_is_no_json_object_is_refused(
+        self, server: ServerProcess, path: str, data: bytes
+    ) -> None:
+        malformed(await (await guest(server, "Ada")).call("POST", path, content=data))
+
+    @pytest.mark.parametrize("path", WITH_BODY)
+    async def test_what_is_nested_too_deep_is_refused(
+        self, server: ServerProcess, path: str
+    ) -> None:
+        deep = b'{"metadata":' + b"[" * 40 + b"]" * 40 + b"}"
+        response = await (await guest(server, "Ada")).call("POST", path, content=deep)
+        assert "deeper than 32" in malformed(response)
+
+    @pytest.mark.parametrize("path", WITH_BODY)
+    async def test_what_is_too_large_is_refused_before_it_is_read(
+        self, server: ServerProcess, path: str
+    ) -> None:
+        ada = await guest(server, "Ada")
+        response = await ada.call("POST", path, {"title": "x" * 300_000})
+        refusal(response, 413, "BODY_TOO_LARGE", max_size=262_144)
+
+    @pytest.mark.parametrize(
+        ("body", "problem"),
+        [
+            ({}, "title"),
+            ({"title": None}, "title"),
+            ({"title": 5}, "title"),
+            ({"title": ""}, "title"),
+            ({"title": " \t\n"}, "title"),
+            ({"title": "\u200b\u2800"}, "title"),
+            ({"title": "x" * 201}, "title"),
+            ({"title": "a", "participants": {}}, "participants"),
+            ({"title": "a", "participants": [{"name": "Bob"}]}, "user_id"),
+            ({"title": "a", "participants": [{"user_id": ""}]}, "user_id"),
+            ({"title": "a", "participants": [{"user_id": 7}]}, "user_id"),
+            ({"title": "a", "participants": [{"user_id": "has space"}]}, "user_id"),
+            ({"title": "a", "participants": [{"user_id": "x" * 129}]}, "user_id"),
+            ({"title": "a", "participants": [{"user_id": "b", "name": " "}]}, "name"),
+            ({"title": "a", "participants": [{"user_id": "b", "name": "x" * 101}]}, "name"),
+            ({"title": "a", "participants": [{"user_id": "b", "type": "robot"}]}, "type"),
+            ({"title": "a", "participants": [{"user_id": "b", "role": "owner"}]}, "role"),
+            ({"title": "a", "participants": [{"user_id": f"u{n}"} for n in range(10)]}, "10"),
+            ({"title": "a", "participants": [{"user_id": f"u{n}"} for n in range(11)]}, "10"),
+            ({"title": "a", "mode": "shout"}, "mode"),
+            ({"title": "a", "join": "nobody"}, "join"),
+            ({"title": "a", "sites": ["x"] * 101}, "sites"),
+            ({"title": "a", "members_invite": "yes"}, "members_invite"),
+            ({"title": "a", "metadata": []}, "metadata"),
+            ({"title": "a", "metadata": {"a": "x" * 5000}}, "4096"),
+        ],
+    )
+    async def test_a_conversation_that_cannot_be_is_not_made(
+        self, server: ServerProcess, body: Any, problem: str
+    ) -> None:
+        ada = await guest(server, "Ada")
+        assert problem in malformed(await ada.call("POST", "/chat/create", body))
+        assert (await ada.ask("GET", "/chat/my-conversations"))["total"] == 0
+
+    @pytest.mark.parametrize(
+        ("body", "problem"),
+        [
+            ({}, "content"),
+            ({"content": ""}, "content"),
+            ({"content": 7}, "content"),
+            ({"content": "a", "client_message_id": ""}, "client_message_id"),
+            ({"content": "a", "client_message_id": "x" * 129}, "client_message_id"),
+            ({"content": "a", "client_message_id": 5}, "client_message_id"),
+            ({"content": "a", "reply_to": ""}, "reply_to"),
+            ({"content": "a", "metadata": "x"}, "metadata"),
+            ({"content": "a", "metadata": {"a": "x" * 5000}}, "4096"),
+        ],
+    )
+    async def test_a_message_that_cannot_be_is_not_taken(
+        self, server: ServerProcess, body: Any, problem: str
+    ) -> None:
+        ada = await guest(server, "Ada")
+        conversation_id = await ada.create()
+        response = await ada.call("POST", f"/chat/{conversation_id}/messages", body)
+        assert problem in malformed(response)
+        assert (await ada.see(conversation_id))["message_count"] == 0
+
+    @pytest.mark.parametrize("key", ["x" * 129, ""])
+    async def test_a_key_in_the_header_has_the_same_bounds(
+        self, server: ServerProcess, key: str
+    ) -> None:
+        ada = await guest(server, "Ada")
+        path = f"/chat/{await ada.create()}/messages"
+        response = await ada.call("POST", path, {"content": "a"}, headers={"Idempotency-Key": key})
+        assert "Idempotency-Key" in malformed(response)
+
+    async def test_a_header_and_a_field_that_name_different_keys_are_refused(
+        self, server: ServerProcess
+    ) -> None:
+        ada = await guest(server, "Ada")
+        path = f"/chat/{await ada.create()}/messages"
+        body = {"content": "a", "client_message_id": "k1"}
+        response = await ada.call("POST", path, body, headers={"Idempotency-Key": "k2"})
+        assert "different keys" in malformed(response)
+
+    @pytest.mark.parametrize("other", ["", "-1", "-2", "-99", "x-2", "é"])
+    async def test_an_answer_has_to_name_an_event_of_the_same_conversation(
+        self, server: ServerProcess, other: str
+    ) -> None:
+        ada = await guest(server, "Ada")
+        here, there = await ada.create(), await ada.create()
+        said = await ada.say(there, "elsewhere")
+        names = {"": said["message_id"], "-1": f"{here}-1", "-2": f"{here}-2", "-99": f"{here}-99"}
+        body = {"content": "a", "reply_to": names.get(other, other)}
+        response = await ada.call("POST", f"/chat/{here}/messages", body)
+        problem = "reply_to names no message of this conversation"
+        refusal(response, 400, "INVALID_FORMAT", problem=problem)
+
+    @pytest.mark.parametrize(
+        "body", [{}, {"sequence_id": -1}, {"sequence_id": "5"}, {"sequence_id": 1 << 53}]
+    )
+    async def test_a_read_position_has_to_be_a_place(
+        self, server: ServerProcess, body: Any
+    ) -> None:
+        ada = await guest(server, "Ada")
+        response = await ada.call("POST", f"/chat/{await ada.create()}/read", body)
+        assert "sequence_id" in malformed(response)
+
+    @pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "offset=-1", "offset=x"])
+    async def test_a_page_of_the_list_has_to_be_one(
+        self, server: ServerProcess, query: str
+    ) -> None:
+        ada = await guest(server, "Ada")
+        response = await ada.call("GET", f"/chat/my-conversations?{query}")
+        assert query.partition("=")[0] in malformed(response)
+
+    @pytest.mark.parametrize("name", ["", " \n", "x" * 101, 5])
+    async def test_a_guest_has_to_have_a_name_that_can_be_shown(
+        self, server: ServerProcess, name: Any
+    ) -> None:
+        response = await api(server, "POST", "/auth/guest", json={"name": name})
+        assert "name" in malformed(response)
+
+
+class TestMembersOnly:
+    @pytest.mark.parametrize("known", [True, False])
+    async def test_what_one_may_not_see_and_what_is_not_look_alike(
+        self, server: ServerProcess, known: bool
+    ) -> None:
+        ada, bob = await guests(server, "Ada", "Bob")
+        conversation_id = await ada.create() if known else SOMEWHERE
+        for path in (f"/chat/conversations/{conversation_id}", f"/chat/{conversation_id}/messages"):
+            body = refusal(await bob.call("GET", path), 404, "NOT_FOUND")
+            assert body["error"] == "There is nothing here that you may see."
+
+    @pytest.mark.parametrize(
+        ("known", "code"), [(True, "NOT_PARTICIPANT"), (False, "NOT_FOUND")]
+    )
+    async def test_who_is_no_member_can_do_nothing_there(
+        self, server: ServerProcess, known: bool, code: str
+    ) -> None:
+        ada, bob = await guests(server, "Ada", "Bob")
+        conversation_id = await ada.create() if known else SOMEWHERE
+        path = f"/chat/{conversation_id}"
+        refusal(await bob.call("DELETE", f"{path}/leave"), 404, code)
+        refusal(await bob.call("POST", f"{path}/messages", {"content": "a"}), 404, code)
+        refusal(await bob.call("POST", f"{path}/read", {"sequence_id": 1}), 404, code)
+
+    async def test_an_admin_reads_everywhere_and_speaks_only_where_they_are_a_member(
+        self, server: ServerProcess
+    ) -> None:
+        conversation_id = await (await guest(server, "Ada")).create()
+        root = admin(server)
+        assert (await root.see(conversation_id))["unread_count"] == 0
+        response = await root.call("POST", f"/chat/{conversation_id}/messages", {"content": "a"})
+        refusal(response, 404, "NOT_PARTICIPANT")
+
+
+class TestComingIn:
+    async def test_one_who_is_in_already_is_told_so(self, server: ServerProcess) -> None:
+        ada, bob = await guests(server, "Ada", "Bob")
+        conversation_id = await ada.create(bob)
+        for who, named in ((bob, None), (bob, bob), (ada, bob)):
+            response = await join(who, conversation_id, named)
+            body = refusal(response, 409, "ALREADY_PARTICIPANT")
+            assert body["error"].startswith("Already a participant")
+
+    async def test_nobody_brings_themselves_into_what_is_by_invitation(
+        self, server: ServerProcess
+    ) -> None:
+        ada, bob = await guests(server, "Ada", "Bob")
+        conversation_id = await ada.create(join="invite")
+        refusal(await join(bob, conversation_id, None), 403, "FORBIDDEN")
+        refusal(await join(bob, conversation_id, bob), 403, "FORBIDDEN")
+
+    async def test_members_bring_in_nobody_where_only_the_owner_may(
+        self, server: ServerProcess
+    ) -> None:
+        ada, bob, cleo = await guests(server, "Ada", "Bob", "Cleo")
+        conversation_id = await ada.create(bob, members_invite=False)
+        refusal(await join(bob, conversation_id, cleo), 403, "FORBIDDEN")
+        assert (await join(cleo, conversation_id, None)).status_code == 200
+
+    async def test_one_who_is_outside_can_bring_in_nobody(self, server: ServerProcess) -> None:
+        ada, bob, cleo = await guests(server, "Ada", "Bob", "Cleo")
+        refusal(await join(bob, await ada.create(), cleo), 404, "NOT_FOUND")
+        refusal(await join(bob, SOMEWHERE, cleo), 404, "NOT_FOUND")
+        refusal(await join(bob, SOMEWHERE, None), 404, "NOT_FOUND")
+
+    async def test_what_is_archived_takes_nobody(self, server: ServerProcess) -> None:
+        ada, bob = await guests(server, "Ada", "Bob")
+        conversation_id = await ada.create()
+        await ada.leave(conversation_id)
+        for who in (ada, bob):
+            refusal(await join(who, conversation_id, None), 404, "NOT_FOUND")
+        refusal(await ada.call("DELETE", f"/chat/{conversation_id}/leave"), 404, "NOT_PARTICIPANT")
+        refusal(await ada.call("GET", f"/chat/conversations/{conversation_id}"), 404, "NOT_FOUND")
+
+    @pytest.mark.parametrize("who", [{}, {"name": "Bob"}, {"user_id": " "}, [], "bob"])
+    async def test_somebody_has_to_be_named_by_an_id(self, server: ServerProcess, who: Any) -> None:
+        ada = await guest(server, "Ada")
+        path = f"/chat/{await ada.create()}/join"
+        assert "participant" in malformed(await ada.call("POST", path, {"participant": who}))
+
+    async def test_the_hundred_and_first_finds_no_place_until_somebody_leaves(
+        self, server: ServerProcess
+    ) -> None:
+        ada, bob, cleo = await guests(server, "Ada", "Bob", "Cleo")
+        conversation_id = await ada.create(bob)
+        for number in range(98):
+            body = {"participant": {"user_id": f"user{number}"}}
+            await ada.ask("POST", f"/chat/{conversation_id}/join", body)
+        for response in (
+            await join(cleo, conversation_id, None),
+            await join(ada, conversation_id, cleo),
+        ):
+            refusal(response, 429, "CAPACITY_EXCEEDED", limit=100)
+        assert (await ada.see(conversation_id))["participant_count"] == 100
+        await bob.leave(conversation_id)
+        assert (await join(cleo, conversation_id, None)).status_code == 200
+
+
+class TestAddresses:
+    @pytest.mark.parametrize("path", ["/", "/nothing", "/chat", "/chat/create/more", "/auth"])
+    async def test_what_is_nowhere_is_not_found(self, server: ServerProcess, path: str) -> None:
+        refusal(await api(server, "GET", path), 404, "NOT_FOUND")
+
+    @pytest.mark.parametrize(
+        ("method", "path"),
+        [
+            ("GET", "/chat/create"),
+            ("DELETE", "/chat/my-conversations"),
+            ("PUT", f"/chat/{SOMEWHERE}/messages"),
+            ("GET", "/auth/logout"),
+        ],
+    )
+    async def test_another_method_is_refused(
+        self, server: ServerProcess, method: str, path: str
+    ) -> None:
+        refusal(await api(server, method, path), 405, "METHOD_NOT_ALLOWED")
+
+
+def malformed(response: Any) -> str:
+    """What is said to be wrong with the request."""
+    problem: str = response.json().get("problem", "")
+    body = refusal(response, 400, "MALFORMED_REQUEST", problem=problem)
+    assert problem in body["error"]
+    return problem
+
+
+async def join(who: Person, conversation_id: str, named: Person | None) -> Any:
+    body = {} if named is None else {"participant": named.entry()}
+    return await who.call("POST", f"/chat/{conversation_id}/join", body)

@@ -1,0 +1,229 @@
+"""People for the tests: each with an identity of their own, over HTTP and over a WebSocket library that is not ours."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+import trio
+from trio_websocket import ConnectionClosed, WebSocketConnection, open_websocket_url
+
+from salon.web.client import Client
+from tests.server import ServerProcess, api
+
+Frame = dict[str, Any]
+
+PATIENCE = 15.0  # seconds for anything at all to happen on a busy machine; a bound, no measure
+EVENTS = {"conversation_created", "message", "participant_joined", "participant_left"}
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody with a token of this server."""
+
+    server: ServerProcess
+    token: str = field(repr=False)
+    id: str
+    name: str
+    recovery_code: str = field(default="", repr=False)
+
+    async def call(
+        self, method: str, path: str, json: Any = None, **options: Any
+    ) -> httpx2.Response:
+        """One request, whatever comes of it."""
+        return await api(self.server, method, path, self.token, json, **options)
+
+    async def ask(self, method: str, path: str, json: Any = None, **options: Any) -> Frame:
+        """One request that succeeds; its answer."""
+        response = await self.call(method, path, json, **options)
+        assert response.is_success, response.text
+        answer: Frame = response.json()
+        return answer
+
+    async def create(self, *others: Person, title: str = "Lunch", **fields: Any) -> str:
+        """A new conversation with these people; its id."""
+        named = [other.entry() for other in others]
+        body = {"title": title, "participants": named, **fields}
+        return str((await self.ask("POST", "/chat/create", body))["conversation_id"])
+
+    async def say(self, conversation_id: str, content: str, **fields: Any) -> Frame:
+        """Post a message over HTTP; its receipt."""
+        return await self.ask(
+            "POST", f"/chat/{conversation_id}/messages", {"content": content, **fields}
+        )
+
+    async def join(self, conversation_id: str, *others: Person) -> None:
+        """Come in, or bring these in."""
+        for other in others or (self,):
+            body = {"participant": other.entry()}
+            await self.ask("POST", f"/chat/{conversation_id}/join", body)
+
+    async def leave(self, conversation_id: str) -> Frame:
+        """Go."""
+        return await self.ask("DELETE", f"/chat/{conversation_id}/leave")
+
+    async def see(self, conversation_id: str) -> Frame:
+        """The conversation object."""
+        return await self.ask("GET", f"/chat/conversations/{conversation_id}")
+
+    async def history(self, conversation_id: str) -> list[Frame]:
+        """The whole log, page by page."""
+        events: list[Frame] = []
+        while True:
+            after = events[-1]["sequence_id"] if events else 0
+            page = await self.ask("GET", f"/chat/{conversation_id}/messages?after={after}")
+            events += page["events"]
+            if not page["has_more"]:
+                return events
+
+    def client(self, **options: Any) -> Client:
+        """Our own client, as this person: for whole stories, and where much is sent."""
+        return Client(self.server.url, token=self.token, **options)
+
+    def entry(self, **fields: Any) -> Frame:
+        """This person as requests name them."""
+        return {"user_id": self.id, "name": self.name, **fields}
+
+    def shown(self, kind: str = "human") -> Frame:
+        """This person as events show them."""
+        return {"id": self.id, "name": self.name, "type": kind}
+
+    def socket_url(self, conversation_id: str, last_sequence_id: int | None = None) -> str:
+        """Where this conversation's WebSocket is."""
+        query = "" if last_sequence_id is None else f"?last_sequence_id={last_sequence_id}"
+        return f"{self.server.ws_url}/chat/ws/{conversation_id}{query}"
+
+    @asynccontextmanager
+    async def tab(
+        self, conversation_id: str, last_sequence_id: int | None = None
+    ) -> AsyncIterator[Tab]:
+        """A socket of this person's in the conversation, caught up."""
+        async with self.raw_tab(conversation_id, last_sequence_id) as tab:
+            await tab.until("caught_up")
+            yield tab
+
+    @asynccontextmanager
+    async def raw_tab(
+        self, conversation_id: str, last_sequence_id: int | None = None
+    ) -> AsyncIterator[Tab]:
+        """A socket of this person's, from its very first frame on."""
+        url = self.socket_url(conversation_id, last_sequence_id)
+        async with open_tab(url, {"Authorization": f"Bearer {self.token}"}) as tab:
+            yield tab
+
+
+@asynccontextmanager
+async def open_tab(url: str, headers: dict[str, str]) -> AsyncIterator[Tab]:
+    """A socket with these headers and no other sign of who opens it."""
+    extra = [(name.encode(), value.encode()) for name, value in headers.items()]
+    with trio.fail_after(PATIENCE) as handshake:
+        async with open_websocket_url(
+            url, extra_headers=extra, max_message_size=1 << 24, disconnect_timeout=PATIENCE
+        ) as socket:
+            handshake.deadline = float("inf")
+            yield Tab(socket)
+
+
+class Tab:
+    """One open socket, and what it has been sent so far."""
+
+    def __init__(self, socket: WebSocketConnection) -> None:
+        self.socket = socket
+        self.frames: list[Frame] = []
+
+    @property
+    def events(self) -> list[Frame]:
+        """The sequenced frames among those seen."""
+        return [frame for frame in self.frames if frame["type"] in EVENTS]
+
+    @property
+    def last_sequence_id(self) -> int:
+        """How far the events seen go."""
+        return max((frame["sequence_id"] for frame in self.events), default=0)
+
+    async def next(self) -> Frame:
+        """The next frame, whatever it is."""
+        with trio.fail_after(PATIENCE):
+            frame: Frame = json.loads(await self.socket.get_message())
+        self.frames.append(frame)
+        return frame
+
+    async def until(self, kind: str, so: Callable[[Frame], bool] = lambda _: True) -> Frame:
+        """The next frame of this kind, of which `so` is true; what comes before it is only noted."""
+        while True:
+            frame = await self.next()
+            if frame["type"] == kind and so(frame):
+                return frame
+
+    async def until_sequence(self, sequence: int) -> None:
+        """Read on until the events go that far."""
+        while self.last_sequence_id < sequence:
+            await self.next()
+
+    async def send(self, kind: str, **fields: Any) -> None:
+        """Send a frame."""
+        await self.send_text(json.dumps({"type": kind, **fields}))
+
+    async def send_text(self, text: str) -> None:
+        """Send a text frame, whatever it holds."""
+        with trio.fail_after(PATIENCE):
+            await self.socket.send_message(text)
+
+    async def say(self, content: str, key: str | None = None, **fields: Any) -> Frame:
+        """Send a message; its receipt."""
+        if key is not None:
+            fields["client_message_id"] = key
+        await self.send("message", content=content, **fields)
+        return await self.until("message_ack", lambda ack: ack["client_message_id"] == key)
+
+    async def settle(self) -> list[Frame]:
+        """All that was on its way here, but for presence, which comes when it wants.
+
+        What this socket has sent before is done then: the answer to a sync comes the same way as everything else.
+        """
+        noted = len(self.frames)
+        await self.send("sync", last_sequence_id=self.last_sequence_id)
+        await self.until("caught_up")
+        return [frame for frame in self.frames[noted:-1] if frame["type"] != "presence"]
+
+    async def closed(self) -> tuple[int, str]:
+        """The code and reason with which the server closes, once it does."""
+        try:
+            while True:
+                await self.next()
+        except ConnectionClosed as closed:
+            assert closed.reason is not None
+            return closed.reason.code, closed.reason.reason or ""
+
+
+async def guest(server: ServerProcess, name: str) -> Person:
+    """A newcomer."""
+    response = await api(server, "POST", "/auth/guest", json={"name": name})
+    assert response.status_code == 201, response.text
+    body = response.json()
+    who = body["participant"]
+    return Person(server, body["token"], who["id"], who["name"], body["recovery_code"])
+
+
+async def guests(server: ServerProcess, *names: str) -> list[Person]:
+    """Several newcomers."""
+    return [await guest(server, name) for name in names]
+
+
+def static(server: ServerProcess, token: str, id: str, name: str) -> Person:
+    """Somebody of the tests' own configuration."""
+    return Person(server, token, id, name)
+
+
+def admin(server: ServerProcess) -> Person:
+    """Who may see everything."""
+    return static(server, "admin_token", "admin", "Admin")
+
+
+def agent(server: ServerProcess) -> Person:
+    """Who is no human."""
+    return static(server, "agent_token", "test_agent", "Agent")

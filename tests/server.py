@@ -1,0 +1,121 @@
+"""A real server for the tests that need one: `salon serve` in a process of its own, on a store of its own."""
+
+from __future__ import annotations
+
+import os
+import select
+import ssl
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import trio
+
+CONFIG = Path(__file__).with_name("config_test.yaml")
+ANNOUNCEMENT = "Salon listening on "
+START_TIMEOUT = 20.0  # seconds: a first start makes the store
+STOP_TIMEOUT = 15.0  # seconds: drain_timeout and 2, and as much again for a busy machine
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # made once: else each client reads all certificates, 70 ms
+
+
+class ServerProcess:
+    """One server, started at once. `settings` are environment variables without their SALON_: LIMITS__QUEUE_SIZE="5"."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.store = f"sqlite:///{folder / 'salon.db'}"
+        self.url = ""
+        self._log = folder / "salon.log"
+        self._port = 0
+        inherited = {name: text for name, text in os.environ.items() if name[:6] != "SALON_"}
+        self._environment = inherited | {f"SALON_{name}": text for name, text in settings.items()}
+        self.start()
+
+    @property
+    def ws_url(self) -> str:
+        return self.url.replace("http", "ws", 1)
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def log(self) -> str:
+        """All that the server has written to stderr, over all its starts."""
+        return self._log.read_text()
+
+    def start(self) -> None:
+        """Start, and wait until connections are accepted. Once more means on the same port."""
+        command = [sys.executable, "-m", "salon.web.cli", "serve", "--config", str(CONFIG)]
+        command += ["--port", str(self._port), "--store", self.store]
+        with self._log.open("a") as log:
+            self.process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=log, text=True, env=self._environment
+            )
+        self.url = self._announced()
+        self._port = int(self.url.rpartition(":")[2])
+
+    def terminate(self) -> None:
+        """Ask it to drain, without waiting for that."""
+        self.process.terminate()
+
+    def wait(self) -> int:
+        """Its exit code, once it has one."""
+        code = self.process.wait(STOP_TIMEOUT)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return code
+
+    async def wait_exited(self) -> int:
+        """The same while this test goes on with other tasks."""
+        return await trio.to_thread.run_sync(self.wait)
+
+    def kill(self) -> None:
+        """End it on the spot, as a power cut would."""
+        self.process.kill()
+        self.wait()
+
+    def stop(self) -> int:
+        """Drain and end it, if it runs; its exit code."""
+        self.terminate()
+        try:
+            return self.wait()
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+
+    def restart(self) -> None:
+        """Drain it if it runs, then start it again on the same store and port."""
+        self.stop()
+        self.start()
+
+    def _announced(self) -> str:
+        stdout = self.process.stdout
+        assert stdout is not None
+        readable, _, _ = select.select([stdout], [], [], START_TIMEOUT)
+        line = stdout.readline() if readable else ""
+        if not line.startswith(ANNOUNCEMENT):
+            self.kill()
+            raise AssertionError(f"the server did not start, it said {line!r} and\n{self.log}")
+        return line.removeprefix(ANNOUNCEMENT).strip()
+
+
+async def api(
+    server: ServerProcess,
+    method: str,
+    path: str,
+    token: str | None = None,
+    json: Any = None,
+    **options: Any,
+) -> httpx2.Response:
+    """One HTTP request on a connection of its own, as whoever the token stands for; `options` are those of httpx2."""
+    headers = dict(options.pop("headers", {}))
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
+    if json is not None:
+        options["json"] = json
+    async with httpx2.AsyncClient(
+        base_url=server.url, trust_env=False, timeout=20, verify=NO_TLS
+    ) as client:
+        return await client.request(method, path, headers=headers, **options)

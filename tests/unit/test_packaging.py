@@ -1,0 +1,155 @@
+"""What is built and installed: all of the tree, and nothing that a neighbour could trip over."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = ("actors", "loadtests", "persistence", "web")
+
+
+class Built(NamedTuple):
+    """The names in a source archive and in a wheel."""
+
+    source: set[str]
+    wheel: set[str]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """Both archives, from a copy of the tree in which an earlier build has left its rubbish."""
+    copy = tmp_path_factory.mktemp("built")
+    for name in FOLDERS:
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("node_modules"))
+    for name in ("LICENSE", "README.md", "pyproject.toml", "setup.py"):
+        if (ROOT / name).exists():
+            shutil.copy(ROOT / name, copy)
+    ghost = copy / "build/lib/salon/actors/deleted.py"
+    ghost.parent.mkdir(parents=True)
+    ghost.touch()
+    subprocess.run(
+        [sys.executable, "-P", "-m", "build", "--no-isolation", "--sdist", "--wheel", copy],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        timeout=100,
+    )
+    with tarfile.open(next(copy.glob("dist/*.tar.gz"))) as archive:
+        source = {name.partition("/")[2] for name in archive.getnames()}
+    with zipfile.ZipFile(next(copy.glob("dist/*.whl"))) as wheel:
+        return Built(source, set(wheel.namelist()))
+
+
+def test_the_wheel_holds_the_tree_and_nothing_else(built: Built) -> None:
+    shipped = {name for name in built.wheel if ".dist-info/" not in name}
+    assert shipped == {f"salon/{name}" for name in tree()}
+
+
+def test_the_source_archive_holds_what_a_build_needs(built: Built) -> None:
+    assert {"LICENSE", "pyproject.toml", "setup.py", *tree()} <= built.source
+
+
+def test_the_licence_travels_with_the_wheel(built: Built) -> None:
+    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in built.wheel)
+
+
+def test_salon_is_a_namespace_of_typed_packages() -> None:
+    assert importlib.import_module("salon").__file__ is None
+    for name in FOLDERS:
+        assert (installed(name) / "py.typed").exists()
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_root_folder_is_no_module(name: str) -> None:
+    assert importlib.util.find_spec(name) is None, "start pytest by `make pytest`, not by python -m"
+    assert installed(name).is_relative_to(sys.prefix)
+
+
+def test_the_install_brings_no_bare_names(tmp_path: Path) -> None:
+    program = f"from importlib.util import find_spec; print(*filter(find_spec, {FOLDERS}))"
+    found = subprocess.run(
+        [sys.executable, "-I", "-c", program],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert found.stdout.strip() == ""
+
+
+def test_the_tests_try_the_tree_as_it_is_now() -> None:
+    stale = [
+        name
+        for name, file in tree().items()
+        if not (copy := installed("actors").parent / name).exists()
+        or copy.read_bytes() != file.read_bytes()
+    ]
+    assert stale == [], "installed before the last change: start the tests by make"
+
+
+def test_every_import_is_of_a_declared_dependency() -> None:
+    declared = {
+        canonicalize_name(Requirement(line).name)
+        for line in metadata.requires("salon") or ()
+        if "extra ==" not in line
+    }
+    owners = metadata.packages_distributions()
+    undeclared = {
+        f"{path}: {module}"
+        for path, module in imports()
+        if not declared & {canonicalize_name(owner) for owner in owners.get(module, ())}
+    }
+    assert undeclared == set()
+
+
+def test_the_command_runs(tmp_path: Path) -> None:
+    command = Path(sysconfig.get_path("scripts"), "salon")
+    subprocess.run([command, "--help"], cwd=tmp_path, check=True, capture_output=True, timeout=60)
+
+
+def tree() -> dict[str, Path]:
+    """Every file below the root folders, by its path there."""
+    skipped = {"__pycache__", "node_modules"}
+    return {
+        file.relative_to(ROOT).as_posix(): file
+        for name in FOLDERS
+        for file in sorted((ROOT / name).rglob("*"))
+        if file.is_file() and not file.name.startswith(".") and not skipped & set(file.parts)
+    }
+
+
+def installed(name: str) -> Path:
+    [folder] = importlib.import_module(f"salon.{name}").__path__
+    return Path(folder)
+
+
+def imports() -> Iterator[tuple[str, str]]:
+    """Each file with each top-level module it imports from outside salon and Python itself."""
+    known = {"salon", *sys.stdlib_module_names}
+    for path, file in tree().items():
+        if file.suffix != ".py":
+            continue
+        for node in ast.walk(ast.parse(file.read_bytes())):
+            match node:
+                case ast.Import(names=aliases):
+                    modules = [alias.name for alias in aliases]
+                case ast.ImportFrom(module=str(module), level=0):
+                    modules = [module]
+                case _:
+                    continue
+            yield from ((path, m.split(".")[0]) for m in modules if m.split(".")[0] not in known)

@@ -1,0 +1,1 @@
+"""The edge: HTTP, WebSocket and JSON, routed into the actors."""

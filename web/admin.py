@@ -1,0 +1,270 @@
+"""The routes of operators: look at everything, without waiting behind users and without changing it; and a few handles."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import trio
+from quart import Blueprint, Response
+from quart_schema import document_querystring, document_response, tag
+
+from salon.actors.refusals import Code
+
+from . import admin_schemas as schemas
+from .connection import Connection, Phase
+from .dossier import conversation_dossier, participant_dossier, refusal_dossier
+from .exchange import answer, query
+from .figures import Figures
+from .inspection import (
+    ActorRow,
+    Clock,
+    ConnectionRow,
+    ConversationRow,
+    actor_row,
+    connection_row,
+    conversation_row,
+    page,
+    rows,
+)
+from .openapi import EventStream, NoContent, refusals
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from salon.actors.conversation import ConversationActor
+
+    from .exchange import Parts
+    from .schemas import ListQuery
+
+EVENT_INTERVAL = 1.0  # seconds between two events of the stream
+
+logger = logging.getLogger("salon.admin")
+
+
+def admin_routes(parts: Parts) -> Blueprint:
+    """Everything below /admin."""
+    routes = Blueprint("admin", __name__, url_prefix="/admin")
+    _add_lists(routes, parts)
+    _add_dossiers(routes, parts)
+    _add_figures(routes, parts)
+    _add_handles(routes, parts)
+    return routes
+
+
+def _add_lists(routes: Blueprint, parts: Parts) -> None:
+    directory = parts.directory
+
+    @routes.get("/actors")
+    @tag(["admin"])
+    @document_querystring(schemas.ActorQuery)
+    @document_response(schemas.Actors)
+    @refusals(Code.FORBIDDEN)
+    async def list_actors() -> Response:
+        """Every live actor."""
+        parts.admin()
+        asked, clock = query(schemas.ActorQuery), Clock(directory.sources)
+
+        def wanted(row: ActorRow) -> bool:
+            return (
+                asked.kind in (None, row.kind)
+                and asked.state in (None, row.state)
+                and (asked.key or "") in row.key
+            )
+
+        actors = tuple(directory)
+        found = await rows(actors, lambda actor: actor_row(directory, actor, clock), wanted)
+        return _page("actors", found, asked.sort, asked)
+
+    @routes.get("/conversations")
+    @tag(["admin"])
+    @document_querystring(schemas.ConversationQuery)
+    @document_response(schemas.Conversations)
+    @refusals(Code.FORBIDDEN)
+    async def list_conversations() -> Response:
+        """Every active conversation."""
+        parts.admin()
+        asked, clock = query(schemas.ConversationQuery), Clock(directory.sources)
+
+        def wanted(row: ConversationRow) -> bool:
+            return asked.state in (None, row.state) and (asked.key or "") in row.id
+
+        active = directory.conversations.values()
+        found = await rows(active, lambda actor: conversation_row(directory, actor, clock), wanted)
+        return _page("conversations", found, asked.sort, asked)
+
+    @routes.get("/connections")
+    @tag(["admin"])
+    @document_querystring(schemas.ConnectionQuery)
+    @document_response(schemas.Connections)
+    @refusals(Code.FORBIDDEN)
+    async def list_connections() -> Response:
+        """Every open connection."""
+        parts.admin()
+        asked, clock = query(schemas.ConnectionQuery), Clock(directory.sources)
+
+        def wanted(row: ConnectionRow) -> bool:
+            return (
+                asked.state in (None, row.state)
+                and asked.conversation_id in (None, row.conversation_id)
+                and asked.participant_id in (None, row.participant_id)
+                and (asked.key or "") in row.id
+            )
+
+        opened = tuple(parts.wire)
+        found = await rows(opened, lambda each: connection_row(directory, each, clock), wanted)
+        return _page("connections", found, asked.sort, asked)
+
+
+def _page(name: str, found: list[Any], sort: str | None, asked: ListQuery) -> Response:
+    shown = page(found, sort, offset=asked.offset, limit=asked.limit)
+    return answer(
+        {
+            name: [asdict(row) for row in shown],
+            "total": len(found),
+            "limit": asked.limit,
+            "offset": asked.offset,
+        }
+    )
+
+
+def _add_dossiers(routes: Blueprint, parts: Parts) -> None:
+    def found(dossier: dict[str, Any] | None) -> Response:
+        if dossier is None:
+            raise parts.refusal(Code.NOT_FOUND)
+        return answer(dossier)
+
+    @routes.get("/conversations/<conversation_id>")
+    @tag(["admin"])
+    @document_response(schemas.ConversationDossier)
+    @refusals(Code.FORBIDDEN, Code.NOT_FOUND, Code.STORE_UNAVAILABLE)
+    async def inspect_conversation(conversation_id: str) -> Response:
+        """All about one conversation, active or not."""
+        parts.admin()
+        return found(await conversation_dossier(parts.directory, conversation_id))
+
+    @routes.get("/participants/<path:participant_id>")
+    @tag(["admin"])
+    @document_response(schemas.ParticipantDossier)
+    @refusals(Code.FORBIDDEN, Code.NOT_FOUND, Code.STORE_UNAVAILABLE)
+    async def inspect_participant(participant_id: str) -> Response:
+        """All about one participant, here or not."""
+        parts.admin()
+        return found(await participant_dossier(parts.directory, participant_id))
+
+    @routes.get("/refusals/<refusal_id>")
+    @tag(["admin"])
+    @document_response(schemas.RefusalDossier)
+    @refusals(Code.FORBIDDEN, Code.NOT_FOUND)
+    async def inspect_refusal(refusal_id: str) -> Response:
+        """Why something was refused, while it is remembered: the last ten thousand are."""
+        parts.admin()
+        entry = parts.directory.refusals.find(refusal_id)
+        return found(None if entry is None else refusal_dossier(entry))
+
+
+def _add_figures(routes: Blueprint, parts: Parts) -> None:
+    figures = Figures(parts)
+
+    @routes.get("/stats")
+    @tag(["admin"])
+    @document_response(schemas.Stats)
+    @refusals(Code.FORBIDDEN)
+    async def stats() -> Response:
+        """The process in figures."""
+        parts.admin()
+        return answer(await figures.read())
+
+    @routes.get("/events")
+    @tag(["admin"])
+    @document_response(EventStream)
+    @refusals(Code.FORBIDDEN)
+    async def events() -> Response:
+        """The figures each second, until the client leaves or the server drains."""
+        parts.admin()
+        response = Response(_stream(parts, figures), content_type="text/event-stream")
+        response.timeout = None
+        response.headers["X-Accel-Buffering"] = "no"  # nginx would hold the events back
+        return response
+
+
+async def _stream(parts: Parts, figures: Figures) -> AsyncIterator[bytes]:
+    number = 0
+    while not parts.stop.is_set():
+        number += 1
+        yield _event("stats", number, await figures.read())
+        with trio.move_on_after(EVENT_INTERVAL):
+            await parts.stop.wait()
+    yield _event("drain", number + 1, {"draining": True})
+
+
+def _event(name: str, number: int, fields: dict[str, Any]) -> bytes:
+    data = json.dumps(fields, separators=(",", ":"))
+    return f"event: {name}\nid: {number}\ndata: {data}\n\n".encode()
+
+
+def _add_handles(routes: Blueprint, parts: Parts) -> None:
+    @routes.post("/conversations/<conversation_id>/passivate")
+    @tag(["admin"])
+    @document_response(schemas.Passivated)
+    @refusals(Code.FORBIDDEN, Code.NOT_FOUND)
+    async def passivate(conversation_id: str) -> Response:
+        """Drop a conversation from memory, if nobody needs it now; it comes back by itself."""
+        operator = parts.admin()
+        actor = parts.directory.active(conversation_id)
+        if actor is None:
+            raise parts.refusal(Code.NOT_FOUND)
+        why = None if parts.directory.passivate(actor) else _hindrance(actor)
+        logger.info(
+            "%s asked to passivate conversation %s: %s",
+            operator.participant.id,
+            conversation_id,
+            why or "done",
+        )
+        return answer({"passivated": why is None, "why": why})
+
+    @routes.delete("/connections/<connection_id>")
+    @tag(["admin"])
+    @document_response(NoContent, 204)
+    @refusals(Code.FORBIDDEN, Code.NOT_FOUND)
+    async def close_connection(connection_id: str) -> Response:
+        """Close a connection; its client comes back on a fresh one."""
+        operator = parts.admin()
+        connection = _connection(parts, connection_id)
+        if connection is None:
+            raise parts.refusal(Code.NOT_FOUND)
+        connection.close(4002, "closed by an operator")
+        logger.info(
+            "%s closed connection %s of %s",
+            operator.participant.id,
+            connection_id,
+            connection.participant.id,
+        )
+        return Response(b"", 204)
+
+    @routes.post("/drain")
+    @tag(["admin"])
+    @document_response(schemas.Draining, 202)
+    @refusals(Code.FORBIDDEN)
+    async def drain() -> Response:
+        """End the server as SIGTERM does: what was accepted is committed, clients are told when to come back."""
+        operator = parts.admin()
+        logger.warning("%s asked to drain the server", operator.participant.id)
+        parts.stop.set()
+        return answer({"draining": True}, 202)
+
+
+def _hindrance(actor: ConversationActor) -> str:
+    """Why an actor cannot be passivated now."""
+    if actor.audience:
+        return f"{len(actor.audience)} connections listen to it"
+    return "it has work to do"
+
+
+def _connection(parts: Parts, connection_id: str) -> Connection | None:
+    for connection in parts.wire:
+        if connection.connection_id == connection_id and connection.phase is Phase.OPEN:
+            return connection
+    return None

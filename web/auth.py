@@ -1,0 +1,108 @@
+"""The routes of identity: guests, sessions, tickets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from quart import Blueprint, Response, request
+from quart_schema import document_request, document_response, security_scheme, tag
+
+from salon.actors.messages import Revoke
+from salon.actors.refusals import Code
+
+from . import schemas
+from .codec import participant_fields
+from .exchange import answer, body
+from .identity import COOKIE, TICKET_LIFE, session_cookie
+from .openapi import NoContent, refusals
+
+if TYPE_CHECKING:
+    from .exchange import Parts
+    from .identity import Guest
+
+
+def auth_routes(parts: Parts) -> Blueprint:
+    """Everything below /auth."""
+    routes = Blueprint("auth", __name__, url_prefix="/auth")
+    depth = parts.settings.limits.json_depth
+    days = parts.settings.auth.session_days
+
+    def welcome(guest: Guest, status: int) -> Response:
+        response = answer(
+            {
+                "token": guest.token,
+                "participant": participant_fields(guest.identity.participant),
+                "recovery_code": guest.recovery_code,
+            },
+            status,
+        )
+        cookie = session_cookie(guest.token, days=days, secure=request.scheme == "https")
+        response.set_cookie(**cookie)
+        return response
+
+    @routes.post("/guest")
+    @tag(["identity"])
+    @security_scheme([])
+    @document_request(schemas.GuestBody)
+    @document_response(schemas.GuestAnswer, 201)
+    @refusals(Code.ORIGIN_NOT_ALLOWED, Code.GUESTS_NOT_ALLOWED, Code.STORE_UNAVAILABLE)
+    async def guest() -> Response:
+        """Come in as a guest: a session, and a code to come back with."""
+        parts.check_origin()
+        if not parts.settings.auth.guests:
+            raise parts.refusal(Code.GUESTS_NOT_ALLOWED)
+        wanted = await body(schemas.GuestBody, depth=depth, optional=True)
+        return welcome(await parts.identities.admit_guest(wanted.name), 201)
+
+    @routes.post("/recover")
+    @tag(["identity"])
+    @security_scheme([])
+    @document_request(schemas.RecoverBody)
+    @document_response(schemas.GuestAnswer)
+    @refusals(Code.UNAUTHENTICATED, Code.ORIGIN_NOT_ALLOWED, Code.STORE_UNAVAILABLE)
+    async def recover() -> Response:
+        """Come back as the guest one was."""
+        parts.check_origin()
+        wanted = await body(schemas.RecoverBody, depth=depth)
+        returned = await parts.identities.recover(wanted.recovery_code)
+        if returned is None:
+            raise parts.refusal(Code.UNAUTHENTICATED)
+        return welcome(returned, 200)
+
+    @routes.get("/me")
+    @tag(["identity"])
+    @document_response(schemas.Me)
+    async def me() -> Response:
+        """Who the caller is."""
+        identity = parts.caller()
+        who = identity.participant
+        return answer({"id": who.id, "name": who.name, "admin": identity.admin})
+
+    @routes.post("/ticket")
+    @tag(["identity"])
+    @document_response(schemas.TicketAnswer)
+    async def ticket() -> Response:
+        """A word for opening one WebSocket where headers cannot be set, as in a browser."""
+        identity = parts.caller()
+        return answer(
+            {
+                "ticket": parts.identities.issue_ticket(identity),
+                "expires_in": TICKET_LIFE // 1000,
+            }
+        )
+
+    @routes.post("/logout")
+    @tag(["identity"])
+    @document_response(NoContent, 204)
+    @refusals(Code.STORE_UNAVAILABLE)
+    async def logout() -> Response:
+        """End the session; its connections close."""
+        identity = parts.caller()
+        await parts.identities.revoke(identity)
+        if identity.token_id is not None:
+            parts.directory.participant(identity.participant.id).tell(Revoke(identity.token_id))
+        response = Response(b"", 204)
+        response.delete_cookie(COOKIE, path="/")
+        return response
+
+    return routes

@@ -1,0 +1,286 @@
+"""The command `salon`. Whatever is heavy is imported by the command that needs it, so that `salon --version` is quick.
+
+Exit codes: 0 done, or drained after SIGTERM or Ctrl-C; 1 store, key, file or network refused; 2 wrong usage or settings.
+"""
+# ruff: noqa: PLC0415 - imports inside the commands are the point
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+
+import typer
+from typer.core import TyperGroup
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+    from .settings import Settings
+
+COMMANDS = "salon.commands"  # the entry-point group in which other packages offer subcommands
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+
+class Commands(TyperGroup):
+    """Our own commands, and those of other packages, which are loaded when they are called or listed."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """All names, our own first."""
+        own: list[str] = super().list_commands(ctx)
+        return own + sorted(_offered().keys() - set(own))
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """A command by its name; ours cannot be replaced."""
+        command = super().get_command(ctx, cmd_name)
+        if command is None and cmd_name in _offered():
+            command = _load(_offered()[cmd_name])
+        return command
+
+
+app = typer.Typer(
+    name="salon",
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # they would show local variables, and tokens with them
+)
+
+Config = Annotated[
+    Path | None, typer.Option("--config", help="YAML file with settings; else $SALON_CONFIG.")
+]
+Store = Annotated[
+    str | None, typer.Option("--store", help="sqlite:///PATH, or memory: which forgets.")
+]
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            typer.echo(f"salon {version('salon')}")
+        except PackageNotFoundError:
+            typer.echo("salon (not installed)")
+        raise typer.Exit
+
+
+@app.callback()
+def salon(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")
+    ] = False,
+) -> None:
+    """A concurrent chat engine."""
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="TCP port; 0 picks a free one.")] = None,
+    store: Store = None,
+    config: Config = None,
+) -> None:
+    """Start the server; SIGTERM or Ctrl-C drains and ends it."""
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        flags = {"server.host": host, "server.port": port, "store.url": store}
+        settings, _ = _load_settings(config, flags)
+        from . import logs
+
+        logs.configure(settings.logging)
+        import trio
+
+        from .app import serve as serve_until_drained
+
+        announced = partial(serve_until_drained, settings, announce=_announce)
+        _in_one_line(settings, lambda: trio.run(announced))
+    except KeyboardInterrupt:
+        return  # it came before `serve` took the signals over: nothing was accepted, nothing is to drain
+
+
+@app.command("config")
+def show_config(config: Config = None) -> None:
+    """Show the settings in force, as a file for --config, and where each came from."""
+    from .configuration import render
+
+    typer.echo(render(*_load_settings(config)), nl=False)
+
+
+@app.command()
+def token(
+    identity: Annotated[str, typer.Option("--id", help="Participant id; no spaces.")],
+    name: Annotated[str, typer.Option(help="Name as shown in conversations.")],
+    admin: Annotated[bool, typer.Option("--admin", help="With the rights of an admin.")] = False,
+    agent: Annotated[bool, typer.Option("--agent", help="An agent, not a human.")] = False,
+    days: Annotated[
+        int | None, typer.Option(min=1, max=3650, help="Life; else auth.session_days.")
+    ] = None,
+    store: Store = None,
+    config: Config = None,
+) -> None:
+    """Print a token for somebody, signed with the server's key."""
+    settings, _ = _load_settings(config, {"store.url": store})
+    from salon.actors.messages import Participant
+
+    from .names import ID_LENGTH, NAME_LENGTH, is_id, normalise_name
+    from .signing import Session, Signer, read_key
+
+    shown = normalise_name(name)
+    if not shown or len(shown) > NAME_LENGTH:
+        raise typer.BadParameter(f"1 to {NAME_LENGTH} visible characters", param_hint="--name")
+    if not is_id(identity):
+        raise typer.BadParameter(f"1 to {ID_LENGTH} visible characters", param_hint="--id")
+    if settings.key_file is None:
+        _fail("sessions of a memory store end with its process: set auth.key_file, or --store")
+    sources = _sources()
+    key = _in_one_line(settings, lambda: read_key(settings.key_file, sources.entropy))
+    who = Participant(identity, shown, "agent" if agent else "human")
+    lifetime = days or settings.auth.session_days
+    session = Session.begin(who, sources, days=lifetime, admin=admin)
+    typer.echo(Signer(key).sign(session))
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="The copy to make; it must not exist.")],
+    store: Store = None,
+    config: Config = None,
+) -> None:
+    """Copy the store into a file, whole and consistent, also while a server uses it."""
+    settings, _ = _load_settings(config, {"store.url": store})
+    if settings.store.path is None:
+        _fail("a memory store cannot be backed up: name another with --store")
+    if file.exists():
+        _fail(f"{file} exists already: choose another name")
+    from .app import backup as copy_store
+
+    _in_one_line(settings, lambda: copy_store(settings, file))
+    typer.echo(f"Wrote {file}, {file.stat().st_size:,} bytes")
+
+
+def _announce(url: str) -> None:
+    typer.echo(f"Salon listening on {url}")  # echo flushes
+
+
+def _load_settings(
+    config: Path | None, flags: Mapping[str, object] | None = None
+) -> tuple[Settings, Mapping[str, str]]:
+    from .configuration import load
+    from .settings import SettingsError
+
+    try:
+        return load(config, flags)
+    except SettingsError as error:
+        _fail(*error.problems, code=2)
+
+
+def _fail(*lines: str, code: int = 1) -> NoReturn:
+    for line in lines:
+        typer.echo(f"salon: {line}", err=True)
+    raise typer.Exit(code)
+
+
+def _sources() -> Any:
+    import secrets
+    import time
+
+    from salon.actors.sources import Sources
+
+    return Sources(
+        now=lambda: time.time_ns() // 1_000_000,
+        new_id=lambda: secrets.token_urlsafe(16),
+        entropy=os.urandom,
+        chance=lambda: secrets.randbelow(1 << 53) / (1 << 53),
+    )
+
+
+def _in_one_line(settings: Settings, work: Callable[[], T]) -> T:
+    """The work's result. What operators can mend ends the command with a line in words, all else is a bug and raises."""
+    from salon.actors.store import StoreError
+
+    from .signing import KeyFileError
+
+    try:
+        return work()
+    except BaseException as error:
+        causes = _causes(error)
+        if all(isinstance(each, KeyboardInterrupt) for each in causes):
+            raise KeyboardInterrupt from None
+        if not all(isinstance(each, StoreError | KeyFileError | OSError) for each in causes):
+            raise
+        logger.debug("the command failed", exc_info=error)
+        _fail(*(_in_words(each, settings) for each in causes))
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [cause for each in error.exceptions for cause in _causes(each)]
+    return [error]
+
+
+def _in_words(error: BaseException, settings: Settings) -> str:
+    host, port = settings.server.host, settings.server.port
+    if not isinstance(error, OSError):
+        return " ".join(str(error).split())
+    if error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return f"{host} is not an address of this machine: choose another with --host"
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} is in use: choose another with --port"
+    if error.errno == errno.EACCES:
+        return f"port {port} is not open to this user: choose one above 1023 with --port"
+    return error.strerror or str(error)
+
+
+@cache
+def _offered() -> dict[str, EntryPoint]:
+    from importlib.metadata import entry_points
+
+    return {entry.name: entry for entry in entry_points(group=COMMANDS)}
+
+
+def _load(entry: EntryPoint) -> Any:
+    """Another package's command: a typer app or a function. A broken one says so when it is called, and harms no other."""
+    try:
+        found = entry.load()
+        if not isinstance(found, typer.Typer):
+            found = _app_of(found)
+        command: Any = typer.main.get_command(found)
+    except (Exception, SystemExit) as error:
+        command = _broken(f"{entry.value} cannot be loaded: {type(error).__name__}: {error}")
+    command.name = entry.name
+    return command
+
+
+def _app_of(function: Callable[..., Any], **attributes: Any) -> typer.Typer:
+    alone = typer.Typer(add_completion=False)
+    alone.command(**attributes)(function)
+    return alone
+
+
+def _broken(problem: str) -> Any:
+    def say() -> None:
+        _fail(problem)
+
+    anything = {"allow_extra_args": True, "ignore_unknown_options": True}
+    return typer.main.get_command(_app_of(say, help=problem, context_settings=anything))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""The stream that Hypercorn holds: it shakes hands over it, and then lets go of the connection.
+
+Quart-Trio opens the door, the participant keeps the line: once a route hands a WebSocket over, this stream looks closed by
+the peer, so that Hypercorn's tasks and parsers end and are freed, while the socket lives on in the wire.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from typing import TYPE_CHECKING
+
+import trio
+
+from .heads import HeadError, Heads
+from .tls import TlsLine
+
+if TYPE_CHECKING:
+    from .connection import Connection
+    from .wire import Wire
+
+WRITE_TIMEOUT = (
+    20.0  # seconds for a peer to take one piece of an answer; Hypercorn itself would wait for ever
+)
+BAD_REQUEST = (
+    b"HTTP/1.1 505 HTTP Version Not Supported\r\nContent-Type: text/plain\r\n"
+    b"Content-Length: %d\r\nConnection: close\r\n\r\n%b\n"
+)
+
+
+class Doorstep(trio.abc.Stream):
+    """A plain TCP connection before it is handed over. `handshake_timeout` is in seconds, for a whole request head."""
+
+    def __init__(self, stream: trio.SocketStream, *, handshake_timeout: float) -> None:
+        self._stream: trio.abc.Stream = stream
+        self.socket = stream.socket  # Hypercorn asks it for the addresses
+        self.handed_over = False
+        self._heads = Heads()
+        self._handshake_timeout = handshake_timeout
+        self._upgrading = False
+        self._reading: trio.CancelScope | None = None
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """What Hypercorn may read: heads and bodies of requests, and after a WebSocket request nothing more."""
+        while not self.handed_over:
+            with trio.CancelScope() as self._reading:
+                if self._upgrading:
+                    await trio.sleep(self._handshake_timeout or float("inf"))
+                    return b""
+                data = await self._read(max_bytes)
+                if not data:
+                    return b""
+                try:
+                    passed = self._heads.feed(data)
+                except HeadError as error:
+                    text = str(error).encode()
+                    await self.send_all(BAD_REQUEST % (len(text) + 1, text))
+                    return b""
+                self._upgrading = self._heads.upgrade
+                if passed:
+                    return passed
+        return b""
+
+    async def _read(self, max_bytes: int | None) -> bytes:
+        # Hypercorn closes a connection that is idle between requests; a head that has begun must be finished in time.
+        timeout = self._handshake_timeout if self._heads.pending else 0
+        try:
+            with trio.fail_after(timeout or float("inf")):
+                return bytes(await self._stream.receive_some(max_bytes))
+        except trio.TooSlowError:
+            return b""
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Write, or raise `BrokenResourceError` where the peer does not take it in time."""
+        if self.handed_over:
+            await trio.lowlevel.checkpoint()
+            return
+        try:
+            with trio.fail_after(WRITE_TIMEOUT):
+                await self._stream.send_all(data)
+        except trio.TooSlowError:
+            await trio.aclose_forcefully(self._stream)
+            raise trio.BrokenResourceError("the peer takes nothing") from None
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Part of the interface; Hypercorn does not use it."""
+        await self._stream.wait_send_all_might_not_block()
+
+    async def send_eof(self) -> None:
+        """Say that nothing more will be sent."""
+        if not self.handed_over and isinstance(self._stream, trio.SocketStream):
+            await self._stream.send_eof()
+
+    async def aclose(self) -> None:
+        """Close, unless the connection has gone on to somebody else."""
+        if self.handed_over:
+            await trio.lowlevel.checkpoint()
+            return
+        await self._stream.aclose()
+
+    @property
+    def ready(self) -> bool:
+        """Whether the last request was for a WebSocket, read here from its first byte to its last."""
+        return self._upgrading and not self.handed_over
+
+    def hand_over(self, connection: Connection, wire: Wire) -> bytes:
+        """Give the connection to the wire; what the client has sent since its request. Hypercorn sees it closed now."""
+        trio.lowlevel.notify_closing(self.socket)
+        wire.adopt(connection, socket.socket(fileno=self.socket.detach()))
+        return self._let_go()
+
+    async def serve_on(self) -> None:
+        """What the accepting task has left to do once Hypercorn is gone: nothing, the wire reads plain sockets itself."""
+
+    def _let_go(self) -> bytes:
+        self.handed_over = True
+        if self._reading is not None:
+            self._reading.cancel()
+        rest, self._heads = self._heads.rest, Heads()
+        return rest
+
+
+class TlsDoorstep(Doorstep):
+    """The same with TLS. The task that accepted the connection goes on as its reader and, while something waits, writer."""
+
+    def __init__(
+        self, stream: trio.SocketStream, context: ssl.SSLContext, *, handshake_timeout: float
+    ) -> None:
+        super().__init__(stream, handshake_timeout=handshake_timeout)
+        self._tls = trio.SSLStream(stream, context, server_side=True, https_compatible=True)
+        self._stream = self._tls
+        self.transport_stream = stream  # Hypercorn asks it for the addresses
+        self._line: TlsLine | None = None
+
+    async def do_handshake(self) -> None:
+        """Hypercorn calls this first; it takes the presence of this method for TLS."""
+        with trio.fail_after(self._handshake_timeout or float("inf")):
+            await self._tls.do_handshake()
+
+    def selected_alpn_protocol(self) -> str:
+        """The only one that can be handed over."""
+        return "http/1.1"
+
+    def hand_over(self, connection: Connection, wire: Wire) -> bytes:
+        """As for a plain connection; the bytes go on through this TLS session."""
+        self._line = TlsLine(self._tls, connection, wire)
+        connection.bind(self._line)
+        wire.enlist(connection)
+        return self._let_go()
+
+    async def serve_on(self) -> None:
+        """Read and write until the connection ends."""
+        if self._line is not None:
+            await self._line.run()

@@ -1,0 +1,160 @@
+"""All that is known of one conversation, one participant, one refusal. Nobody is asked and nothing is activated."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from salon.actors.messages import MemberView
+
+from .admin_schemas import SHOWN
+from .codec import member_fields, participant_fields, timestamp
+from .connection import Connection
+from .inspection import Clock, actor_state, connection_row, quantiles, trace_fields
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from salon.actors.conversation import ConversationActor
+    from salon.actors.directory import Directory
+    from salon.actors.refusals import Entry
+    from salon.actors.rules import State
+    from salon.actors.runtime import TrioActor
+
+
+async def conversation_dossier(directory: Directory, conversation_id: str) -> dict[str, Any] | None:
+    """A conversation, from its actor where it is active, else from the store; None where there is none."""
+    actor = directory.active(conversation_id)
+    state = None if actor is None else actor.state
+    if state is None:
+        state = await directory.store.load(conversation_id).wait()
+        actor = directory.active(conversation_id)
+    if state is None or not state.head:
+        return None
+    clock = Clock(directory.sources)
+    return (
+        _state_fields(state)
+        | {"active": actor is not None, "participants": _members(state, actor)}
+        | _audience_fields(directory, actor, clock)
+        | {"actor": None if actor is None else _actor_fields(directory, actor, clock)}
+        | _turn_fields(actor, clock)
+    )
+
+
+async def participant_dossier(directory: Directory, participant_id: str) -> dict[str, Any] | None:
+    """A participant; None where they are neither here nor a member of anything."""
+    listing = await directory.store.listing(participant_id, limit=SHOWN, offset=0).wait()
+    actor = directory.participants.get(participant_id)
+    if actor is None and not listing.total:
+        return None
+    clock = Clock(directory.sources)
+    opened = [] if actor is None else _connections(actor.connections.values())
+    return {
+        "id": participant_id,
+        "active": actor is not None,
+        "participant": participant_fields(opened[0].participant) if opened else None,
+        "connections": [asdict(connection_row(directory, c, clock)) for c in opened[:SHOWN]],
+        "connection_count": len(opened),
+        "conversations": [line.conversation_id for line in listing.summaries],
+        "conversation_count": listing.total,
+        "actor": None if actor is None else _actor_fields(directory, actor, clock),
+    }
+
+
+def refusal_dossier(entry: Entry) -> dict[str, Any]:
+    """A refusal with everything that was known when it was made."""
+    refusal = entry.refusal
+    facts, figures = dict(refusal.facts or {}), dict(entry.figures or {})
+    return {
+        "id": refusal.id,
+        "code": refusal.code.value,
+        "error": refusal.text,
+        "status": refusal.reason.status,
+        "temporary": refusal.reason.temporary,
+        "at": timestamp(entry.at),
+        "participant_id": entry.participant_id,
+        "conversation_id": entry.conversation_id,
+        "client_message_id": refusal.key,
+        "scope": refusal.scope,
+        "retry_after": refusal.retry_after,
+        "limit": facts.get("limit"),
+        "depth": facts.get("queue_size"),
+        "drain_rate": figures.get("drain_rate"),
+        "facts": facts,
+        "figures": figures,
+    }
+
+
+def _state_fields(state: State) -> dict[str, Any]:
+    return {
+        "id": state.id,
+        "title": state.title,
+        "status": "active" if state.ended_at is None else "inactive",
+        "head_sequence_id": state.head,
+        "message_count": state.messages,
+        "created_at": timestamp(state.created_at),
+        "updated_at": timestamp(state.updated_at),
+        "ended_at": None if state.ended_at is None else timestamp(state.ended_at),
+        "participant_count": len(state.members),
+    }
+
+
+def _members(state: State, actor: ConversationActor | None) -> list[dict[str, Any]]:
+    return [
+        member_fields(
+            MemberView(
+                member.participant,
+                member.role,
+                member.joined_at,
+                actor is not None and actor.presence.online(member.participant.id),
+            )
+        )
+        for member in islice(state.members.values(), SHOWN)
+    ]
+
+
+def _audience_fields(
+    directory: Directory, actor: ConversationActor | None, clock: Clock
+) -> dict[str, Any]:
+    if actor is None:
+        return {"connections": [], "connection_count": 0, "behind_count": 0}
+    opened = _connections(islice(actor.audience, SHOWN))
+    return {
+        "connections": [asdict(connection_row(directory, each, clock)) for each in opened],
+        "connection_count": len(actor.audience),
+        "behind_count": len(actor.audience.behind),
+    }
+
+
+def _connections(subscribers: Iterable[object]) -> list[Connection]:
+    return [each for each in subscribers if isinstance(each, Connection)]
+
+
+def _actor_fields(directory: Directory, actor: TrioActor, clock: Clock) -> dict[str, Any]:
+    mailbox = actor.actor_inbox
+    return {
+        "state": actor_state(actor),
+        "mailbox": {
+            "depth": mailbox.commands,
+            "limit": mailbox.limit,
+            "share": mailbox.share,
+            "drain_rate": round(mailbox.drain.rate, 3),
+        },
+        "turns": actor.turns,
+        "restarts": directory.restarts(actor),
+        "age": clock.since(actor.started_at),
+        "idle": clock.since(actor.last_turn_at),
+    }
+
+
+def _turn_fields(actor: ConversationActor | None, clock: Clock) -> dict[str, Any]:
+    if actor is None:
+        return {"turn_times": None, "batch_sizes": None, "traces": []}
+    traces = [trace_fields(trace, clock) for trace in actor.traces]
+    steps = ("waited", "committing", "delivering")
+    return {
+        "turn_times": {step: quantiles(trace[step] for trace in traces) for step in steps},
+        "batch_sizes": quantiles(trace["size"] for trace in traces),
+        "traces": traces,
+    }

@@ -1,0 +1,157 @@
+"""What a client may send over a WebSocket: each frame parsed and checked once, straight from its text."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from salon.actors.refusals import Code, Refusal
+
+from .codec import compact
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+KEY_LENGTH = 128  # characters of a client_message_id: a UUID has 36
+METADATA_LENGTH = (
+    4096  # characters of JSON: room for what an application adds, not for a second message
+)
+JSON_DEPTH = 32  # levels of nesting in anything a client sends
+LAST_SEQUENCE = 2**53 - 1  # what every client can count to
+
+
+class Frame(BaseModel):
+    """Any frame; fields that are not known are passed over, so that newer clients can talk to older servers."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+
+class MessageFrame(Frame):
+    """Say something. Answered with `message_ack`, or with `error` naming the same client_message_id."""
+
+    type: Literal["message"] = "message"
+    content: str = Field(min_length=1)
+    client_message_id: str | None = Field(default=None, min_length=1, max_length=KEY_LENGTH)
+    reply_to: str | None = Field(default=None, min_length=1, max_length=KEY_LENGTH)
+    metadata: dict[str, Any] | None = None
+
+
+class TypingFrame(Frame):
+    """Show or stop showing that one is typing; ends by itself after five seconds."""
+
+    type: Literal["typing"] = "typing"
+    is_typing: bool
+
+
+class ReadFrame(Frame):
+    """Everything up to this sequence has been read."""
+
+    type: Literal["read"] = "read"
+    sequence_id: int = Field(ge=0, le=LAST_SEQUENCE)
+
+
+class SyncFrame(Frame):
+    """Send everything after this sequence again; answered with the events and `caught_up`."""
+
+    type: Literal["sync"] = "sync"
+    last_sequence_id: int = Field(ge=0, le=LAST_SEQUENCE)
+
+
+class PingFrame(Frame):
+    """Answered with `pong`."""
+
+    type: Literal["ping"] = "ping"
+
+
+ClientFrame = Annotated[
+    MessageFrame | TypingFrame | ReadFrame | SyncFrame | PingFrame, Field(discriminator="type")
+]
+FRAMES: TypeAdapter[MessageFrame | TypingFrame | ReadFrame | SyncFrame | PingFrame] = TypeAdapter(
+    ClientFrame
+)
+KNOWN_TYPES = "message, typing, read, sync, ping"
+
+
+def parse(
+    text: str,
+) -> MessageFrame | TypingFrame | ReadFrame | SyncFrame | PingFrame | Refusal:
+    """The frame that the text is, or why it is none."""
+    try:
+        return FRAMES.validate_json(text)
+    except ValidationError as error:
+        return _refusal(text, error.errors(include_url=False, include_input=False))
+
+
+def metadata_text(metadata: dict[str, Any] | None) -> str | None:
+    """Metadata as the engine carries it. Raises `ValueError` saying what is wrong with it."""
+    if metadata is None:
+        return None
+    if _depth(metadata) > JSON_DEPTH:
+        raise ValueError(f"metadata is nested deeper than {JSON_DEPTH} levels")
+    try:
+        text = compact(metadata)
+    except ValueError:
+        raise ValueError("metadata holds a number that JSON has no word for") from None
+    if len(text) > METADATA_LENGTH:
+        raise ValueError(
+            f"metadata has {len(text)} characters as JSON; at most {METADATA_LENGTH} are allowed"
+        )
+    return text
+
+
+def problem_of(details: list[ErrorDetails]) -> str:
+    """The first thing that is wrong, in words for whoever wrote the client."""
+    first = details[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"{place}: {first['msg']}" if place else first["msg"]
+
+
+def _refusal(text: str, details: list[ErrorDetails]) -> Refusal:
+    kind = details[0]["type"]
+    if kind == "json_invalid":
+        if _holds_lone_surrogate(text):
+            problem = "a text holds half of a surrogate pair, which is no character"
+            return Refusal(Code.INVALID_FORMAT, {"problem": problem})
+        return Refusal(
+            Code.INVALID_JSON, {"problem": details[0]["msg"].removeprefix("Invalid JSON: ")}
+        )
+    if kind == "union_tag_invalid":
+        return Refusal(Code.UNKNOWN_TYPE, {"known": KNOWN_TYPES})
+    if kind == "union_tag_not_found":
+        return Refusal(Code.INVALID_FORMAT, {"problem": "it has no type"})
+    if kind == "model_attributes_type":
+        return Refusal(Code.INVALID_FORMAT, {"problem": "it is no JSON object"})
+    details[0]["loc"] = details[0]["loc"][1:]  # the tag that the discriminator adds
+    return Refusal(Code.INVALID_FORMAT, {"problem": problem_of(details)}, key=_key_in(text))
+
+
+def _holds_lone_surrogate(text: str) -> bool:
+    """Whether the text would be JSON but for a lone surrogate, which Python's own parser lets through."""
+    try:
+        json.dumps(json.loads(text), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    except (ValueError, RecursionError):
+        return False
+    return False
+
+
+def _key_in(text: str) -> str | None:
+    """The client's key in a frame of the wrong shape, so that it learns which message was refused."""
+    try:
+        key = json.loads(text).get("client_message_id")
+    except (ValueError, RecursionError, AttributeError):
+        return None
+    return key if isinstance(key, str) and len(key) <= KEY_LENGTH else None
+
+
+def _depth(value: Any, so_far: int = 0) -> int:
+    if so_far > JSON_DEPTH:
+        return so_far
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list):
+        return so_far
+    return max((_depth(item, so_far + 1) for item in value), default=so_far + 1)

@@ -1,0 +1,114 @@
+"""What operators are told: one stream of lines on stderr, without anything that people wrote or may come in with.
+
+Everything goes through the standard library's `logging`; structlog only gives the lines their shape. A caller writes
+`logger.info("joined %s", conversation_id)`, never a body: the text itself is only masked where it looks like a token.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from structlog.stdlib import ProcessorFormatter
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from structlog.typing import EventDict, Processor
+
+    from .settings import LoggingSettings
+
+MASK = "***"
+
+# Keys that hold what people wrote, or what they come in with; also behind a prefix, as in `last_message_preview`.
+PRIVATE_KEY = re.compile(
+    r"(?i)(?:.*[_.-])?(?:authorization|body|content|cookies?|credentials?|headers?|metadata|passphrase|password|payload"
+    r"|preview|query(?:[_.-]string)?|recovery[_.-]code|secrets?|static[_.-]tokens|tickets?|tokens?)"
+)
+
+# What gives a way in, wherever it stands: a bearer token, a signed token, a parameter, a cookie, a recovery code.
+PRIVATE_TEXT = re.compile(
+    r"""(?ix)
+    (?<=\bbearer\s)\s*[^\s"',;]+
+    | \beyJ[\w-]+\.[\w-]+\.[\w-]*
+    | (?<=[?&]ticket=)[^\s&"'#]+ | (?<=[?&]token=)[^\s&"'#]+ | (?<=[?&]access_token=)[^\s&"'#]+
+    | (?<=\bsalon_session=)[^\s;"']+
+    | \b(?:[0-9A-Z]{4}-){6}[0-9A-Z]{4}\b
+    """
+)
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # would forge a line, or drive a terminal
+CONTROL_IN_TRACEBACK = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+
+FACTS: list[Processor] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.format_exc_info,  # without local variables: bodies may be in them
+]
+
+
+def configure(settings: LoggingSettings, stream: TextIO | None = None) -> None:
+    """Send every logger of the process to the stream, stderr by default. Called once, first thing; again replaces it."""
+    out = stream or sys.stderr
+    processors = [
+        ProcessorFormatter.remove_processors_meta,
+        mask_private,
+        _renderer(settings, colors=out.isatty()),
+    ]
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(
+        ProcessorFormatter(
+            processors=processors, foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *FACTS]
+        )
+    )
+    structlog.configure(
+        processors=[*FACTS, ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
+    root = logging.getLogger()
+    for each in root.handlers[:]:
+        root.removeHandler(each)
+    root.addHandler(handler)
+    root.setLevel(settings.level.upper())
+    logging.captureWarnings(True)
+
+
+def _renderer(settings: LoggingSettings, *, colors: bool) -> Processor:
+    if settings.format == "json":
+        return structlog.processors.JSONRenderer(ensure_ascii=False)
+    return structlog.dev.ConsoleRenderer(colors=colors)
+
+
+def mask_private(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """A structlog processor: the line with masks in place of what is private. It has to come last before the renderer."""
+    return {key: _masked(key, value) for key, value in event.items()}
+
+
+def _masked(key: object, value: object) -> object:
+    if isinstance(key, str) and PRIVATE_KEY.fullmatch(key):
+        return MASK
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, str):
+        control = CONTROL_IN_TRACEBACK if key == "exception" else CONTROL
+        return PRIVATE_TEXT.sub(MASK, control.sub(_escaped, value))
+    if isinstance(value, PurePath | BaseException):
+        return _masked(None, str(value))
+    if type(value) is dict:
+        return {str(inner): _masked(inner, each) for inner, each in value.items()}
+    if type(value) in {list, tuple, set, frozenset}:
+        return [_masked(None, each) for each in value]  # type: ignore[attr-defined]
+    if isinstance(value, bytes):
+        return f"<{len(value)} bytes>"
+    return f"<{type(value).__name__}>"  # its repr may hold anything, such as a message
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return ascii(match[0])[1:-1]

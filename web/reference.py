@@ -1,0 +1,126 @@
+"""The routes of the reference: two documents for tools, made from the code, and a page that shows both to people."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup, escape
+from quart import Blueprint, Response, current_app, request
+from quart_schema import document_response, security_scheme, tag
+
+from salon.actors.refusals import Code, Refusal
+
+from .asyncapi import CHANNEL, asyncapi, located
+from .codec import error_fields
+from .exchange import answer
+from .openapi import TAGS, HttpReference, JsonDocument, Page, Style
+from .shape import example, kind, lines
+
+if TYPE_CHECKING:
+    from quart.blueprints import BlueprintSetupState
+
+    from .exchange import Parts
+
+PROBLEM_ID = "Zr7uE1oFh5CtG9aXm3JkPw"
+POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+
+def reference_routes(parts: Parts) -> Blueprint:
+    """AsyncAPI, and the page; quart-schema serves OpenAPI itself, as `HttpReference` describes it."""
+    routes = Blueprint("reference", __name__)
+    routes.record_once(_describe)
+
+    @routes.get("/asyncapi.json")
+    @tag(["reference"])
+    @security_scheme([])
+    @document_response(JsonDocument)
+    async def asyncapi_json() -> Response:
+        """The WebSocket, as AsyncAPI 3.0."""
+        secure = request.scheme in ("https", "wss")
+        return answer(located(request.host, "wss" if secure else "ws"))
+
+    @routes.get("/docs")
+    @tag(["reference"])
+    @security_scheme([])
+    @document_response(Page)
+    async def docs() -> Response:
+        """Both, for people."""
+        provider = current_app.extensions["QUART_SCHEMA"].openapi_provider
+        response = Response(_page(provider), content_type="text/html; charset=utf-8")
+        response.headers["Content-Security-Policy"] = POLICY
+        return response
+
+    @routes.get("/docs/reference.css")
+    @tag(["reference"])
+    @security_scheme([])
+    @document_response(Style)
+    async def docs_style() -> Response:
+        """How the page looks."""
+        return Response(_static("reference.css"), content_type="text/css; charset=utf-8")
+
+    return routes
+
+
+def _describe(state: BlueprintSetupState) -> None:
+    """Have quart-schema describe the application in full."""
+    extension = state.app.extensions["QUART_SCHEMA"]
+    extension.openapi_provider = HttpReference(state.app, extension)
+
+
+@cache
+def _static(name: str) -> str:
+    return files(__package__).joinpath("static", name).read_text(encoding="utf-8")
+
+
+@cache
+def _page(provider: HttpReference) -> str:
+    """The page, made once: it says the same to everybody."""
+    document, socket = provider.schema(), asyncapi()
+    environment = Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+    )
+    environment.filters["prose"] = _prose
+    environment.filters["pretty"] = _pretty
+    environment.globals |= {"lines": lines, "kind": kind, "example": example}
+    return environment.from_string(_static("reference.html")).render(
+        openapi=document,
+        schemas=document["components"]["schemas"],
+        groups={name: _operations(document, name) for name in TAGS},
+        socket=socket,
+        channel=socket["channels"][CHANNEL],
+        frames=socket["components"],
+        problem=_problem(),
+    )
+
+
+def _operations(document: dict[str, Any], tag_name: str) -> list[dict[str, Any]]:
+    return [
+        {"path": path, "method": method.upper(), **operation}
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+        if operation["tags"] == [tag_name]
+    ]
+
+
+def _problem() -> dict[str, Any]:
+    """A refusal as a client gets it."""
+    facts = {"limit": 20}
+    refusal = Refusal(
+        Code.RATE_LIMITED, facts, retry_after=0.05, scope="participant", id=PROBLEM_ID
+    )
+    return error_fields(refusal)
+
+
+def _prose(text: str) -> Markup:
+    """A sentence of ours: `words` in backticks are code, a line's end is one."""
+    marked = re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text)))
+    return Markup(marked.replace("\n", "<br>"))
+
+
+def _pretty(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)

@@ -1,0 +1,104 @@
+"""Accepts connections and lets Hypercorn and Quart-Trio speak HTTP on them, until a WebSocket is handed over.
+
+Hypercorn's parts are put together here instead of calling its `serve`: an error on one connection ends that connection
+and no other, and the listeners close before the drain while running requests go on.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import trio
+from hypercorn.config import Config
+from hypercorn.trio.lifespan import Lifespan
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.utils import wrap_app
+
+from .doorstep import Doorstep, TlsDoorstep
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from quart_trio import QuartTrio
+
+BACKLOG = (
+    4096  # connections that may wait to be accepted: everybody comes back at once after a restart
+)
+KEEP_ALIVE = 30.0  # seconds an HTTP connection may be idle: each holds about 40 KB
+FINISH_REQUESTS = 1.0  # seconds for running requests once everything else is drained
+
+logger = logging.getLogger(__name__)
+
+
+class Server:
+    """One listening socket (or several, where the host has several addresses)."""
+
+    def __init__(self, app: QuartTrio, *, handshake_timeout: float, max_body_size: int) -> None:
+        self._config = Config()
+        self._config.keep_alive_timeout = KEEP_ALIVE
+        self._config.include_server_header = False
+        self._config.accesslog = None
+        self._config.errorlog = logging.getLogger("hypercorn.error")
+        self._app = wrap_app(app, max_body_size, "asgi")
+        self._context = WorkerContext(None)
+        self._handshake_timeout = handshake_timeout
+        self._listeners: list[trio.SocketListener] = []
+        self._tls: ssl.SSLContext | None = None
+
+    async def bind(
+        self, host: str, port: int, *, certificate: Path | None = None, key: Path | None = None
+    ) -> str:
+        """Open the socket; the URL it is reached at. Raises `OSError` where it cannot be had."""
+        if certificate is not None:
+            self._tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            self._tls.load_cert_chain(certificate, key)
+            self._tls.set_alpn_protocols(["http/1.1"])
+        self._listeners = await trio.open_tcp_listeners(port, host=host, backlog=BACKLOG)
+        bound = self._listeners[0].socket.getsockname()[1]
+        scheme = "http" if self._tls is None else "https"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{bound}"
+
+    async def run(self, *, stop: trio.Event, drained: trio.Event) -> None:
+        """Serve until `stop`; then accept nobody, and end what is left soon after `drained`."""
+        lifespan = Lifespan(self._app, self._config, {})
+        async with trio.open_nursery() as lifespan_nursery:
+            await lifespan_nursery.start(lifespan.handle_lifespan)
+            await lifespan.wait_for_startup()
+            async with trio.open_nursery() as connections:
+                async with trio.open_nursery() as accepting:
+                    accepting.start_soon(
+                        partial(
+                            trio.serve_listeners,
+                            self._serve,
+                            self._listeners,
+                            handler_nursery=connections,
+                        )
+                    )
+                    await stop.wait()
+                    accepting.cancel_scope.cancel()
+                for listener in self._listeners:
+                    await listener.aclose()
+                await drained.wait()
+                await self._context.terminated.set()
+                connections.cancel_scope.deadline = trio.current_time() + FINISH_REQUESTS
+            await lifespan.wait_for_shutdown()
+            lifespan_nursery.cancel_scope.cancel()
+
+    async def _serve(self, stream: trio.SocketStream) -> None:
+        door = self._doorstep(stream)
+        state: Any = {"doorstep": door}
+        try:
+            await TCPServer(self._app, self._config, self._context, state, door)  # type: ignore[arg-type]
+        except Exception:
+            # One client's bytes, or a fault of one request: nobody else may notice.
+            logger.warning("an HTTP connection failed", exc_info=True)
+        await door.serve_on()
+
+    def _doorstep(self, stream: trio.SocketStream) -> Doorstep:
+        if self._tls is None:
+            return Doorstep(stream, handshake_timeout=self._handshake_timeout)
+        return TlsDoorstep(stream, self._tls, handshake_timeout=self._handshake_timeout)

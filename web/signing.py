@@ -1,0 +1,142 @@
+"""Sessions as signed tokens, and the key that signs them."""
+
+from __future__ import annotations
+
+import base64
+import os
+import shlex
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import OctKey
+
+from salon.actors.messages import Participant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from salon.actors.sources import Sources
+
+ALGORITHM = "HS256"  # the only one, whatever a token says of itself
+TYPE = "session+jwt"  # so that no other token signed with the same key passes for a session
+ISSUER = "salon"
+KEY_BYTES = 32  # as many as the hash has
+DAY = 86_400_000  # milliseconds
+OTHERS = 0o077  # the mode bits of group and world
+
+
+class KeyFileError(Exception):
+    """The key file cannot be used. The text says why and what to do, in one line."""
+
+
+class Session(NamedTuple):
+    """What a token says: who, until when (milliseconds since the epoch), and its own name, by which it can be revoked."""
+
+    participant: Participant
+    admin: bool
+    token_id: str
+    issued_at: int
+    expires_at: int
+
+    @classmethod
+    def begin(
+        cls, participant: Participant, sources: Sources, *, days: int, admin: bool = False
+    ) -> Session:
+        """A session from now on, to the second: a token knows no milliseconds."""
+        now = sources.now() // 1000 * 1000
+        return cls(participant, admin, sources.new_id(), now, now + days * DAY)
+
+
+class Signer:
+    """Turns sessions into tokens and back. The key has at least `KEY_BYTES` bytes."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = OctKey.import_key(key)
+
+    def sign(self, session: Session) -> str:
+        """The session as a token that whoever carries it can use."""
+        who = session.participant
+        claims = {
+            "iss": ISSUER,
+            "sub": who.id,
+            "name": who.name,
+            "type": who.type,
+            "admin": session.admin,
+            "jti": session.token_id,
+            "iat": session.issued_at // 1000,
+            "exp": session.expires_at // 1000,
+        }
+        return jwt.encode({"alg": ALGORITHM, "typ": TYPE}, claims, self._key, [ALGORITHM])
+
+    def read(self, token: str) -> Session | None:
+        """The session that this key signed, or None. Whether it has ended the caller decides, who knows the time."""
+        try:
+            decoded = jwt.decode(token, self._key, [ALGORITHM])
+        except (JoseError, ValueError, TypeError, KeyError, AttributeError):
+            return None  # joserfc lets through what a malformed header makes it stumble over
+        return _session(decoded.claims) if decoded.header.get("typ") == TYPE else None
+
+
+def _session(claims: dict[str, Any]) -> Session | None:
+    match claims:
+        case {
+            "iss": str(issuer),
+            "sub": str(participant_id),
+            "name": str(name),
+            "type": "human" | "agent" as kind,
+            "admin": bool(admin),
+            "jti": str(token_id),
+            "iat": int(issued),
+            "exp": int(expires),
+        } if issuer == ISSUER:
+            participant = Participant(participant_id, name, kind)
+            return Session(participant, admin, token_id, issued * 1000, expires * 1000)
+    return None
+
+
+def read_key(path: Path | None, entropy: Callable[[int], bytes] = os.urandom) -> bytes:
+    """The key in the file, which the first caller makes; without a path one that the process takes with it.
+
+    However many start at once, all get the same key. Raises `KeyFileError`. It reads and writes: call it before serving.
+    """
+    if path is None:
+        return entropy(KEY_BYTES)
+    try:
+        if not path.exists():
+            _make(path, entropy)
+        key = _read(path)
+    except OSError as error:
+        raise KeyFileError(f"the key file {path} cannot be used: {error.strerror}") from error
+    if len(key) < KEY_BYTES:
+        raise KeyFileError(
+            f"the key file {path} is too short: it needs {KEY_BYTES} random bytes or more; "
+            "remove it to have a new one made, which ends all sessions"
+        )
+    return key
+
+
+def _make(path: Path, entropy: Callable[[int], bytes]) -> None:
+    """Write the key aside, then link it into place: who finds the file finds it whole, and the first link wins."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor, aside = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)  # O_EXCL, 0600
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(base64.urlsafe_b64encode(entropy(KEY_BYTES)) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(aside, path)
+    finally:
+        Path(aside).unlink()
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        if os.name == "posix" and os.fstat(file.fileno()).st_mode & OTHERS:
+            command = f"chmod 600 {shlex.quote(str(path))}"
+            raise KeyFileError(f"the key file {path} is open to other users: run {command}")
+        return file.read(4096).strip()

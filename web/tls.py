@@ -1,0 +1,92 @@
+"""A handed-over connection under TLS: the same outbox, emptied by a task, since TLS cannot be written to without waiting."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+
+from .connection import Phase
+from .wire import READ_BYTES
+
+if TYPE_CHECKING:
+    from .connection import Connection
+    from .wire import Wire
+
+WRITE_BYTES = 65_536  # taken from the outbox at once: four TLS records
+GONE = (trio.BrokenResourceError, trio.ClosedResourceError, OSError)
+
+
+class TlsLine:
+    """The transport of one connection. What `send` takes is written by the writer before it takes more."""
+
+    def __init__(
+        self, stream: trio.SSLStream[trio.SocketStream], connection: Connection, wire: Wire
+    ) -> None:
+        self._stream = stream
+        self._connection = connection
+        self._wire = wire
+        self._pending = b""
+        self._wake = trio.Event()
+        self._may_read = trio.Event()
+        self._may_read.set()
+        self._scope = trio.CancelScope()
+
+    def send(self, data: bytes | memoryview) -> int:
+        """Take a piece if the writer has nothing to write."""
+        if self._pending:
+            return 0
+        self._pending = bytes(data[:WRITE_BYTES])
+        self._wake.set()
+        return len(self._pending)
+
+    def watch(self, connection: Connection, *, reading: bool, writing: bool) -> None:
+        """Whether to go on reading; the writer always tells when there is room."""
+        if reading:
+            self._may_read.set()
+        elif self._may_read.is_set():
+            self._may_read = trio.Event()
+
+    def closing(self, connection: Connection) -> None:
+        """The wire's timer cuts it if the peer does not answer."""
+        self._wire.expect_close(connection)
+
+    def abandon(self, connection: Connection) -> None:
+        """End the tasks; the stream is closed by the one that accepted it."""
+        self._wire.forget(connection)
+        self._scope.cancel()
+
+    async def run(self) -> None:
+        """Read and write until the connection is over."""
+        with self._scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._write)
+                while self._connection.phase is not Phase.CLOSED:
+                    await self._may_read.wait()
+                    try:
+                        data = bytes(await self._stream.receive_some(READ_BYTES))
+                    except GONE:
+                        data = b""
+                    self._connection.received(data)
+        await self._flush_last()
+
+    async def _write(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake = trio.Event()
+            try:
+                await self._stream.send_all(self._pending)
+            except GONE:
+                self._connection.lost()
+                return
+            self._pending = b""
+            self._connection.writable()
+
+    async def _flush_last(self) -> None:
+        """The close frame may still be on its way when the peer's has come."""
+        if self._pending:
+            with trio.move_on_after(1.0, shield=True):
+                try:
+                    await self._stream.send_all(self._pending)
+                except (*GONE, trio.BusyResourceError):
+                    pass

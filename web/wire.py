@@ -1,0 +1,200 @@
+"""The wire: one loop over all WebSocket connections, instead of a task for each.
+
+An own selector (epoll, kqueue) watches every socket; trio watches the selector. Under load one look at it finds many
+sockets readable, so that the conversations' mailboxes fill before their turns run: that is where batches come from.
+"""
+
+from __future__ import annotations
+
+import logging
+import selectors
+import socket
+from typing import TYPE_CHECKING, Any, Protocol
+
+import trio
+
+from .connection import Connection, Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+READ_BYTES = (
+    65_536  # at once from one socket; more waits for the next round, so that nobody is starved
+)
+STALL_TIMEOUT = (
+    120.0  # seconds in which a peer takes not one byte of what waits for it, before it is closed
+)
+SOCKETS_A_ROUND = 256  # handled between two visits of trio's scheduler
+
+logger = logging.getLogger(__name__)
+
+
+class Transport(Protocol):
+    """How one connection's bytes reach its peer."""
+
+    def send(self, data: bytes | memoryview) -> int:
+        """How many bytes the kernel took, 0 for none now, -1 where the peer has gone. Never waits."""
+
+    def watch(self, connection: Connection, *, reading: bool, writing: bool) -> None:
+        """Choose what to be told of: bytes to read, room to write."""
+
+    def closing(self, connection: Connection) -> None:
+        """A close frame has been written: cut the socket at the connection's `close_deadline`."""
+
+    def abandon(self, connection: Connection) -> None:
+        """Close the socket and forget the connection."""
+
+
+class Wire:
+    """Owns the sockets of all connections that have been handed over.
+
+    `heartbeat` is in seconds, 0 for none; `chance` spreads the first beats; `now_ms` is the wall clock, which says
+    when identities expire.
+    """
+
+    def __init__(
+        self, *, heartbeat: float, chance: Callable[[], float], now_ms: Callable[[], int]
+    ) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._connections: dict[Connection, None] = {}
+        self._closing: dict[Connection, None] = {}
+        self._heartbeat = heartbeat
+        self._chance = chance
+        self._now_ms = now_ms
+        self._beats: list[dict[Connection, None]] = [{} for _ in range(max(1, round(heartbeat)))]
+        self._slots: dict[Connection, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    def __iter__(self) -> Iterator[Connection]:
+        return iter(self._connections)
+
+    def adopt(self, connection: Connection, sock: socket.socket) -> None:
+        """Take over a connected socket; from here on its bytes go to the connection."""
+        sock.setblocking(False)
+        connection.bind(_Plain(self, sock))
+        self._selector.register(sock, selectors.EVENT_READ, connection)
+        self.enlist(connection)
+
+    def enlist(self, connection: Connection) -> None:
+        """Give a connection its heartbeat."""
+        slot = int(self._chance() * len(self._beats))
+        self._connections[connection] = None
+        self._slots[connection] = slot
+        self._beats[slot][connection] = None
+
+    def forget(self, connection: Connection) -> None:
+        """Lose a connection whose socket is closed."""
+        self._connections.pop(connection, None)
+        self._closing.pop(connection, None)
+        slot = self._slots.pop(connection, None)
+        if slot is not None:
+            del self._beats[slot][connection]
+
+    def expect_close(self, connection: Connection) -> None:
+        """Cut the connection's socket at its deadline."""
+        self._closing[connection] = None
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Read, write and beat until cancelled; then every socket is closed."""
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._beat)
+                task_status.started()
+                await self._serve()
+        finally:
+            for connection in list(self._connections):
+                connection.lost()
+            self._selector.close()
+
+    async def _serve(self) -> None:
+        ready: list[tuple[Any, int]] = []
+        while True:
+            if not ready:
+                ready = self._selector.select(0)
+                if not ready:
+                    await trio.lowlevel.wait_readable(self._selector)
+                    continue
+            for key, events in ready[:SOCKETS_A_ROUND]:
+                self._handle(key, events)
+            ready = ready[SOCKETS_A_ROUND:]
+            await trio.lowlevel.checkpoint()
+
+    def _handle(self, key: selectors.SelectorKey, events: int) -> None:
+        connection: Connection = key.data
+        try:
+            if events & selectors.EVENT_WRITE:
+                connection.writable()
+            if events & selectors.EVENT_READ and connection.phase is not Phase.CLOSED:
+                connection.received(key.fileobj.recv(READ_BYTES))  # type: ignore[union-attr]
+        except BlockingIOError:
+            pass
+        except OSError:
+            connection.lost()
+        except Exception:
+            logger.exception("connection %s failed", connection.connection_id)
+            connection.lost()
+
+    async def _beat(self) -> None:
+        slot = 0
+        start = trio.current_time()
+        for second in range(1, 1 << 62):
+            await trio.sleep_until(start + second)
+            now = trio.current_time()
+            for connection in [c for c in self._closing if c.close_deadline <= now]:
+                connection.lost()
+            for connection in tuple(self._beats[slot]):
+                self._inspect(connection, now)
+            slot = (slot + 1) % len(self._beats)
+
+    def _inspect(self, connection: Connection, now: float) -> None:
+        if connection.expires_at is not None and connection.expires_at <= self._now_ms():
+            connection.close(4500, "identity expired")
+        elif (
+            connection.stalled_since is not None and now - connection.stalled_since > STALL_TIMEOUT
+        ):
+            connection.close(4003, "lagged too long")
+        elif self._heartbeat:
+            connection.beat(now)
+
+    def watch(self, sock: socket.socket, connection: Connection, events: int) -> None:
+        """Change what the selector tells of a socket."""
+        self._selector.modify(sock, events, connection)
+
+    def close_socket(self, sock: socket.socket, connection: Connection) -> None:
+        """Close a socket of ours."""
+        self._selector.unregister(sock)
+        sock.close()
+        self.forget(connection)
+
+
+class _Plain:
+    """A socket in the wire's own selector."""
+
+    __slots__ = ("_sock", "_watched", "_wire")
+
+    def __init__(self, wire: Wire, sock: socket.socket) -> None:
+        self._wire = wire
+        self._sock = sock
+        self._watched = selectors.EVENT_READ
+
+    def send(self, data: bytes | memoryview) -> int:
+        try:
+            return self._sock.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            return -1
+
+    def watch(self, connection: Connection, *, reading: bool, writing: bool) -> None:
+        events = reading * selectors.EVENT_READ | writing * selectors.EVENT_WRITE
+        if events != self._watched:
+            self._watched = events
+            self._wire.watch(self._sock, connection, events)
+
+    def closing(self, connection: Connection) -> None:
+        self._wire.expect_close(connection)
+
+    def abandon(self, connection: Connection) -> None:
+        self._wire.close_socket(self._sock, connection)
