@@ -7,7 +7,7 @@ else page by page from the log at the reader's own pace, until nothing is missin
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -51,7 +51,7 @@ class Audience:
         self.head = 0  # the last sequence delivered to live subscribers
         self._codec = codec
         self._fetch = fetch
-        self._connections: Counter[str] = Counter()
+        self._connections: dict[str, dict[Subscriber, None]] = {}
         self._recent: deque[Record] = deque()
         self._recent_bytes = 0
 
@@ -71,9 +71,18 @@ class Audience:
 
     def of(self, participant_id: str) -> list[Subscriber]:
         """All connections of one participant."""
-        if participant_id not in self._connections:
-            return []
-        return [s for s in self if s.participant.id == participant_id]
+        return list(self._connections.get(participant_id, ()))
+
+    def participants(self) -> list[str]:
+        """The ids of all who have a connection."""
+        return list(self._connections)
+
+    def recall(self, records: Sequence[Record]) -> None:
+        """Have the log's newest events at hand, instead of what was remembered and may have a gap."""
+        self._recent.clear()
+        self._recent_bytes = 0
+        for record in records:
+            self.remember((record,))
 
     def remember(self, records: Sequence[Record]) -> None:
         """Keep the newest events at hand. A whole batch stays, however large: who has just fallen behind needs it."""
@@ -114,10 +123,10 @@ class Audience:
 
     def place(self, subscriber: Subscriber, sequence: int) -> None:
         """Take a subscriber in, or back: it has everything up to `sequence` and is to get what follows."""
-        if subscriber not in self:
-            self._connections[subscriber.participant.id] += 1
+        self._connections.setdefault(subscriber.participant.id, {})[subscriber] = None
         self.live.pop(subscriber, None)
-        self.behind[subscriber] = Position(sequence)
+        before = self.behind.get(subscriber)
+        self.behind[subscriber] = Position(sequence, before is not None and before.reading)
 
     def remove(self, subscriber: Subscriber) -> bool:
         """Forget a subscriber; whether it was there."""
@@ -126,7 +135,7 @@ class Audience:
         self.live.pop(subscriber, None)
         self.behind.pop(subscriber, None)
         participant_id = subscriber.participant.id
-        self._connections[participant_id] -= 1
+        del self._connections[participant_id][subscriber]
         if not self._connections[participant_id]:
             del self._connections[participant_id]
         return True
@@ -149,11 +158,11 @@ class Audience:
     def replayed(self, subscriber: Subscriber, after: int, records: Sequence[Record]) -> None:
         """A page of the log has come that begins after `after`."""
         position = self.behind.get(subscriber)
-        if position is None or not position.reading or position.sequence != after:
-            return  # it has gone, or asked for another place meanwhile
+        if position is None or not position.reading:
+            return  # it has gone meanwhile
         position.reading = False
-        if self._send(subscriber, position, records):
-            self.catch_up(subscriber)
+        if position.sequence != after or self._send(subscriber, position, records):
+            self.catch_up(subscriber)  # where it has asked for another place meanwhile, from there
 
     def fall_back(self, sequence: int) -> None:
         """Live subscribers have been given nothing after `sequence`: all of them have to catch up."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import trio
 
-from .audience import RECENT_EVENTS, Audience
+from .audience import BREATH, BREATH_EVERY, RECENT_EVENTS, Audience
 from .messages import (
     Attach,
     Connected,
@@ -43,13 +43,14 @@ if TYPE_CHECKING:
     from .directory import Directory
     from .future import Future
     from .mailbox import Letter
-    from .messages import Posted, Receipt, Resume
+    from .messages import Posted, Receipt, Resume, Timer
     from .store import Page
     from .subscriber import Subscriber
 
 REPLAY_EVENTS = 200  # events of the log read at once for a reader that catches up
 LISTED_MEMBERS = 100  # members in `participant_list`
 TRACES = 32  # turns remembered for inspection
+RELOAD_AFTER = 2.0  # seconds after a failed commit: its sender mostly tries again before
 KEY_ROUNDS = (
     3  # the second round knows every key that was taken; a third would be a fault of the store
 )
@@ -97,30 +98,34 @@ class ConversationActor(TrioActor):
 
     async def on_batch(self, batch: Sequence[Letter]) -> None:
         """Decide, commit, answer, deliver; then the controls, which must see what was committed."""
+        commands = [letter for letter in batch if letter.message.is_command]
         try:
             if self.state is None:
                 self.state = await self._load()
-            commands = [letter for letter in batch if letter.message.is_command]
             if commands:
                 await self._take(commands, self.state)
         except StoreError as error:
             self.state = None  # what the log holds now is found out at the next turn
             self._refuse(batch, error)
             return
-        for letter in batch:
-            if not letter.message.is_command:
-                self._control(letter, self.state)
-        if not self.state.head:
+        controls = [letter for letter in batch if not letter.message.is_command]
+        if controls:
+            await self._control_all(controls, self.state)
+        if not self.state.head and self.actor_inbox.empty():
             self._directory.forget(self)  # nothing was found and nothing created
 
     async def _load(self) -> State:
         state = await self._store.load(self.key) or State(self.key)
         if state.head:
             page = await self._store.read(state.number, before=state.head + 1, limit=RECENT_EVENTS)
+            self.state = state
             delivered = self.audience.head
-            self.audience.remember(page.records)
+            self.audience.recall(page.records)
             if delivered < state.head:
                 # The store failed in the middle of a commit that took effect after all: the log is the truth.
+                for participant_id in self.audience.participants():
+                    if participant_id not in state.members:
+                        self._see_off(participant_id)
                 self.audience.fall_back(delivered)
         return state
 
@@ -173,15 +178,19 @@ class ConversationActor(TrioActor):
     async def _deliver(self, turn: Turn) -> None:
         for event in turn.membership:
             if isinstance(event, Left):
-                self._see_off(event)
+                self._see_off(event.participant.id)
         if turn.records:
             taken = await self.audience.deliver(turn.records)
             self._directory.meter.delivered(turn.records, taken)
             for record in turn.records:
-                if record.sender_id is not None and record.sender_id in self._typing:
-                    self._stop_typing(record.sender_id)
-        for letter, signal in turn.signals:
-            self._pass_on(letter, signal)
+                if record.sender_id is not None and self._typing.forget(record.sender_id):
+                    self._tell_typing(Typing(record.sender_id, False))
+        for typing in turn.typing.values():
+            if self._typing.note(typing, trio.current_time()):
+                self._tell_typing(typing)
+            self._schedule("typing", self._typing.due())
+        for letter, mark in turn.marks.values():
+            self._tell_read(letter, mark)
         for letter, _ in turn.answers:
             if letter.reply_to is not None:
                 letter.reply_to.flush()
@@ -210,8 +219,19 @@ class ConversationActor(TrioActor):
                 letter.fail(error)
             else:
                 self._control(letter, State(self.key))
+        self._tell_presence()
+        if self.audience:
+            # Should the commit have taken effect after all, nobody may have to write for the others to hear of it.
+            self._schedule("reload", trio.current_time() + RELOAD_AFTER)
 
     # --- controls ---------------------------------------------------------------------------------------------------------
+
+    async def _control_all(self, controls: Sequence[Letter], state: State) -> None:
+        for number, letter in enumerate(controls, 1):
+            self._control(letter, state)
+            if not number % BREATH_EVERY:
+                await BREATH
+        self._tell_presence()
 
     def _control(self, letter: Letter, state: State) -> None:
         match letter.message:
@@ -221,16 +241,17 @@ class ConversationActor(TrioActor):
                 if subscriber in self.audience:
                     self._resume(state, subscriber, last_sequence, again=True)
             case Detach(_, subscriber):
-                self._detach(state, subscriber)
+                self._detach(subscriber)
             case Drained(subscriber):
                 self.audience.catch_up(subscriber)
-            case Replay(subscriber, after, records):
-                self.audience.replayed(subscriber, after, records)
+            case Replay(subscriber, after, page):
+                self._replay(subscriber, after, page)
             case Look():
                 letter.answer(state if state.head else None)
-            case Tick(what):
-                self._timers.pop(what, None)
-                self._end_typing() if what == "typing" else self._tell_presence()
+            case Tick(what, at):
+                if self._timers.get(what) == at:  # else an earlier one took its place
+                    del self._timers[what]
+                    self._end_typing()
             case other:
                 raise TypeError(f"a conversation does not take {type(other).__name__}")
 
@@ -240,7 +261,6 @@ class ConversationActor(TrioActor):
             return
         self._resume(state, subscriber, last_sequence)
         self.presence.touch(subscriber.participant.id, trio.current_time())
-        self._tell_presence()
 
     def _resume(
         self,
@@ -271,72 +291,67 @@ class ConversationActor(TrioActor):
     def _fetch(self, subscriber: Subscriber, after: int) -> None:
         assert self.state is not None, "only a loaded conversation has anything to replay"
         page = self._store.read(self.state.number, after=after, limit=REPLAY_EVENTS)
-        page.when_done(lambda: self._fetched(subscriber, after, page))
+        page.when_done(lambda: self._fetched(Replay(subscriber, after, page)))
 
-    def _fetched(self, subscriber: Subscriber, after: int, page: Future[Page]) -> None:
+    def _fetched(self, replay: Replay) -> None:
+        if self.actor_ref.is_alive():
+            self.actor_ref.tell(replay)
+
+    def _replay(self, subscriber: Subscriber, after: int, page: Future[Page]) -> None:
         try:
             records = page.get().records
         except StoreError as error:
             self._directory.report(error)
             subscriber.close(4002, "the log cannot be read now")
-            return
-        if self.actor_ref.is_alive():
-            self.actor_ref.tell(Replay(subscriber, after, records))
+        else:
+            self.audience.replayed(subscriber, after, records)
 
-    def _detach(self, state: State, subscriber: Subscriber) -> None:
+    def _detach(self, subscriber: Subscriber) -> None:
         participant_id = subscriber.participant.id
         if not self.audience.remove(subscriber):
             return
-        if participant_id in state.members:
-            self.presence.touch(participant_id, trio.current_time())
-        if not self.audience.connected(participant_id) and participant_id in self._typing:
-            self._stop_typing(participant_id)
-        self._tell_presence()
+        self.presence.touch(participant_id, trio.current_time())
+        if not self.audience.connected(participant_id) and self._typing.stop(participant_id):
+            self._tell_typing(Typing(participant_id, False))
 
-    def _see_off(self, event: Left) -> None:
-        gone = event.participant.id
-        for subscriber in self.audience.of(gone):
+    def _see_off(self, participant_id: str) -> None:
+        """Somebody is no member any more."""
+        for subscriber in self.audience.of(participant_id):
             self.audience.remove(subscriber)
             subscriber.close(1000, "Left conversation")
-        self.presence.forget(gone)
-        self._typing.forget(gone)
+        self.presence.forget(participant_id)
+        self._typing.forget(participant_id)
 
     # --- signals ----------------------------------------------------------------------------------------------------------
 
-    def _pass_on(self, letter: Letter, signal: Typing | ReadMarked) -> None:
-        sender = letter.message.sender.id
-        if isinstance(signal, Typing):
-            if self._typing.note(signal, trio.current_time()):
-                self.audience.signal(signal, but=sender)
-            self._schedule("typing", self._typing.due())
-            return
+    def _tell_read(self, letter: Letter, mark: ReadMarked) -> None:
         assert self.state is not None
-        everyone = self.state.share_reads
-        payload = self.audience.encode(ReadMoved(sender, signal.sequence))
-        for subscriber in tuple(self.audience.live) if everyone else self.audience.of(sender):
-            if subscriber is not letter.reply_to:
+        reader = letter.message.sender.id
+        told = tuple(self.audience.live) if self.state.share_reads else self.audience.of(reader)
+        others = [subscriber for subscriber in told if subscriber is not letter.reply_to]
+        if others:
+            payload = self.audience.encode(ReadMoved(reader, mark.sequence))
+            for subscriber in others:
                 subscriber.deliver(payload)
 
-    def _stop_typing(self, participant_id: str) -> None:
-        if self._typing.stop(participant_id):
-            self.audience.signal(Typing(participant_id, False), but=participant_id)
+    def _tell_typing(self, typing: Typing) -> None:
+        self.audience.signal(typing, but=typing.participant_id)
 
     def _end_typing(self) -> None:
         for participant_id in self._typing.expire(trio.current_time()):
-            self.audience.signal(Typing(participant_id, False), but=participant_id)
+            self._tell_typing(Typing(participant_id, False))
         self._schedule("typing", self._typing.due())
 
     def _tell_presence(self) -> None:
         presence = self.presence.collect(trio.current_time())
         if presence is not None:
             self.audience.signal(presence)
-        if self.audience:
-            self._schedule("presence", self.presence.due())
+        self._schedule("presence", self.presence.due())
 
-    def _schedule(self, what: Literal["presence", "typing"], at: float | None) -> None:
+    def _schedule(self, what: Timer, at: float | None) -> None:
         if at is not None and at < self._timers.get(what, float("inf")):
             self._timers[what] = at
-            self.system.later(at - trio.current_time(), self.actor_ref, Tick(what))
+            self.system.later(at - trio.current_time(), self.actor_ref, Tick(what, at))
 
     def _connected(
         self, state: State, subscriber: Subscriber, first: int, resume: Resume
@@ -374,8 +389,12 @@ class ConversationActor(TrioActor):
         """Whether nobody listens and nothing waits, so that it could be passivated."""
         return self.idle and not self.audience
 
-    def on_failure(self, *_: Any) -> None:
+    def on_stop(self) -> None:
         """Send the audience to fresh sockets: the next incarnation rebuilds the state from the log."""
-        self._directory.crashed(self)
         for subscriber in tuple(self.audience):
             subscriber.close(4002, "the conversation was restarted")
+
+    def on_failure(self, *_: Any) -> None:
+        """Let another incarnation take over."""
+        self._directory.crashed(self)
+        self.on_stop()

@@ -121,7 +121,7 @@ class Directory:
         """
         for _ in range(LOOK_TRIES):
             actor = self.conversations.get(conversation_id)
-            if actor is None or actor.state is None:
+            if actor is None or actor.state is None or not actor.state.head:
                 ref = self.conversation(conversation_id)
                 try:
                     state = await ref.ask(Look())

@@ -92,10 +92,6 @@ class Mailbox:
             waiting, limit, shared=shared, retry_after=retry_after, rate=self.drain.rate
         )
 
-    def get(self) -> Letter:
-        """The oldest letter; pykka's interface, used when an actor stops."""
-        return self._letters.pop(0)
-
     def empty(self) -> bool:
         """Whether nothing waits."""
         return not self._letters

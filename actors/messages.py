@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from .store import Record
+    from .future import Future
+    from .store import Page
     from .subscriber import Subscriber
 
 ParticipantType = Literal["human", "agent"]
@@ -21,6 +22,7 @@ JoinPolicy = Literal["open", "invite"]
 Mode = Literal["list", "summarize", "generate"]
 Durability = Literal["committed", "memory"]
 Resume = Literal["fresh", "complete", "reset"]
+Timer = Literal["presence", "typing", "reload"]
 
 
 class Participant(NamedTuple):
@@ -136,7 +138,10 @@ class Admit:
 
 @dataclass(frozen=True, slots=True)
 class Attach:
-    """Subscribe a connection, from the events after `last_sequence` on; None asks for the most recent ones."""
+    """Subscribe a connection, from the events after `last_sequence` on; None asks for the most recent ones.
+
+    Told with the subscriber as `reply_to`, so that it hears of it where an actor dies before it is attached.
+    """
 
     is_command: ClassVar[bool] = False
 
@@ -158,7 +163,7 @@ class Sync:
 
 @dataclass(frozen=True, slots=True)
 class Detach:
-    """Forget a connection that has closed."""
+    """Forget a connection that has closed, or was admitted and is not attached after all."""
 
     is_command: ClassVar[bool] = False
 
@@ -177,13 +182,13 @@ class Drained:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """The page of the log after sequence `after` has come, for a subscriber that is being replayed to."""
+    """The page of the log after sequence `after` has come, or has failed, for a subscriber that is being replayed to."""
 
     is_command: ClassVar[bool] = False
 
     subscriber: Subscriber
     after: int
-    records: tuple[Record, ...]
+    page: Future[Page]
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,11 +200,12 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A timer that the actor set has run out."""
+    """A timer that the actor set for the time `at` has run out."""
 
     is_command: ClassVar[bool] = False
 
-    what: Literal["presence", "typing"]
+    what: Timer
+    at: float
 
 
 @dataclass(frozen=True, slots=True)

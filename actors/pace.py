@@ -7,6 +7,7 @@ SHORTEST_RETRY = 0.05  # seconds: nearer than a round trip helps nobody
 MEMORY = (
     2_000  # commands: the drain rate is that of about the last two seconds of a busy conversation
 )
+ROUNDING = 1e-6  # tokens: who waits exactly as long as they were told gets through
 
 
 class TokenBucket:
@@ -26,8 +27,8 @@ class TokenBucket:
             return 0.0
         self._tokens = min(self.burst, self._tokens + (now - self._at) * self.rate)
         self._at = now
-        if self._tokens >= 1.0:
-            self._tokens -= 1.0
+        if self._tokens > 1.0 - ROUNDING:
+            self._tokens = max(self._tokens - 1.0, 0.0)
             return 0.0
         return (1.0 - self._tokens) / self.rate
 

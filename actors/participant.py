@@ -137,8 +137,8 @@ class ParticipantActor(TrioActor):
                 self.connections[subscriber.connection_id] = subscriber
                 self._pass(conversation_id, letter)
             case Detach(conversation_id, subscriber):
-                if self.connections.pop(subscriber.connection_id, None) is not None:
-                    self._pass(conversation_id, letter)
+                self.connections.pop(subscriber.connection_id, None)
+                self._pass(conversation_id, letter)
             case Revoke(token_id):
                 for owned in list(self.connections.values()):
                     if owned is not None and owned.token_id == token_id:
@@ -158,10 +158,6 @@ class ParticipantActor(TrioActor):
             return self._directory.refusals.name(refusal, participant_id=self.key)
         self.connections[connection_id] = None
         return None
-
-    def release(self, connection_id: str) -> None:
-        """Give back a place that was admitted and never attached."""
-        self.connections.pop(connection_id, None)
 
     def _pass(self, conversation_id: str, letter: Letter) -> None:
         """Hand a control on. Attaching must reach a live conversation; detaching from a dead one is done already."""
@@ -192,6 +188,9 @@ class ParticipantActor(TrioActor):
         for subscriber in self.connections.values():
             if subscriber is not None:
                 subscriber.close(4002, "the participant was restarted")
+                conversation = self._directory.active(subscriber.conversation_id)
+                if conversation is not None:  # the connection's own word may have been lost here
+                    conversation.actor_ref.tell(Detach(subscriber.conversation_id, subscriber))
 
 
 def _key(message: Any) -> str | None:

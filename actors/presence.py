@@ -79,16 +79,16 @@ class TypingBoard:
         self._ends: dict[str, float] = {}
         self._told: dict[str, float] = {}
 
-    def __contains__(self, participant_id: str) -> bool:
-        return participant_id in self._ends
-
     def note(self, signal: Typing, now: float) -> bool:
         """Take note; whether the others have to be told."""
         participant_id = signal.participant_id
         if not signal.is_typing:
             return self.stop(participant_id)
+        recently = now - self._told.get(participant_id, float("-inf")) < TYPING_REPEAT
+        if recently and participant_id not in self._ends:
+            return False  # on and off faster than anybody types
         self._ends[participant_id] = now + self._timeout
-        if now - self._told.get(participant_id, float("-inf")) < TYPING_REPEAT:
+        if recently:
             return False
         self._told[participant_id] = now
         return True
@@ -97,10 +97,10 @@ class TypingBoard:
         """Somebody types no more; whether they did."""
         return self._ends.pop(participant_id, None) is not None
 
-    def forget(self, participant_id: str) -> None:
-        """Somebody is no member any more."""
-        self._ends.pop(participant_id, None)
+    def forget(self, participant_id: str) -> bool:
+        """Somebody has said it, or is no member any more; whether they typed."""
         self._told.pop(participant_id, None)
+        return self.stop(participant_id)
 
     def expire(self, now: float) -> list[str]:
         """Those whose typing has ended by itself."""

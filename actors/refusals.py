@@ -88,7 +88,7 @@ TABLE: dict[Code, Reason] = {
         temporary=True,
     ),
     Code.RATE_LIMITED: Reason(
-        "Too fast: at most {limit} a second, try again after {retry_after} s.", 429, temporary=True
+        "Too fast: the limit is {limit}. Try again after {retry_after} s.", 429, temporary=True
     ),
     Code.TOO_MANY_CONNECTIONS: Reason(
         "Too many connections: at most {limit} are allowed.", 429, temporary=True, close_code=4502

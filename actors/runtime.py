@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from heapq import heappop, heappush
+from inspect import CORO_SUSPENDED, getcoroutinestate
 from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
@@ -66,6 +67,12 @@ class Ref(pykka.ActorRef[A], Generic[A]):
             raise ActorDied(f"{self.actor_urn} has stopped")
         self.actor_inbox.put(Letter(message, reply_to, trio.current_time()))  # type: ignore[arg-type]
 
+    def stop(self) -> None:  # type: ignore[override]
+        """Stop the actor now, as its own `stop` does."""
+        actor = self._actor_weakref()
+        if actor is not None:
+            actor.stop()
+
     def forward(self, letter: Letter) -> None:
         """Hand a letter on as it is, so that the outcome goes to who sent it. Raises as `tell`."""
         if self.actor_stopped.is_set():
@@ -100,12 +107,19 @@ class TrioActor(pykka.Actor):
         self.last_turn_at = self.started_at
         self._turn: Coroutine[Any, None, None] | None = None
         self._batch: list[Letter] = []
+        self._commands = 0  # of the batch
         self._queued = False
 
     @classmethod
     def start(cls: type[A], *args: Any, **kwargs: Any) -> Ref[A]:
         """Make the actor and give its ref. It costs no task and no entry in pykka's registry."""
-        return cls(*args, **kwargs).actor_ref
+        actor = cls(*args, **kwargs)
+        try:
+            actor.on_start()
+        except Exception:
+            logger.exception("on_start of %s failed", actor.actor_urn)
+            actor.stop()
+        return actor.actor_ref
 
     @property
     def actor_ref(self) -> Ref[Self]:
@@ -129,7 +143,10 @@ class TrioActor(pykka.Actor):
             self.system.make_ready(self)
 
     async def on_batch(self, batch: Sequence[Letter]) -> None:
-        """One turn over all that waited. This default hands each message to pykka's `on_receive` and answers with the result."""
+        """One turn over all that waited. This default hands each message to pykka's `on_receive` and answers with the result.
+
+        What it leaves unanswered when the actor has stopped itself is answered with `ActorDied`.
+        """
         for letter in batch:
             response = self._handle_receive(letter.message)
             if hasattr(response, "__await__"):
@@ -139,14 +156,18 @@ class TrioActor(pykka.Actor):
                 break
 
     def stop(self) -> None:
-        """Stop now: what still waits is answered with `ActorDied`."""
-        if not self.actor_stopped.is_set():
-            self.actor_stopped.set()
-            try:
-                self.on_stop()
-            except Exception:
-                logger.exception("on_stop of %s failed", self.actor_urn)
-            self._fail_waiting(ActorDied(f"{self.actor_urn} has stopped"))
+        """Stop now: what still waits, and what a turn that waits itself has taken, is answered with `ActorDied`."""
+        if self.actor_stopped.is_set():
+            return
+        self.actor_stopped.set()
+        try:
+            self.on_stop()
+        except Exception:
+            logger.exception("on_stop of %s failed", self.actor_urn)
+        if self._turn is not None and getcoroutinestate(self._turn) == CORO_SUSPENDED:
+            self._turn.close()
+            self._end_turn()
+        self._fail(self.actor_inbox.take(), "has stopped")
 
     def _stop(self) -> None:
         self.stop()
@@ -165,24 +186,26 @@ class TrioActor(pykka.Actor):
     def advance(self) -> None:
         """Run the turn up to its next wait, or begin one. Only the system calls this."""
         self._queued = False
-        if self.actor_stopped.is_set():
+        if self._turn is None and self.actor_stopped.is_set():
             return
         try:
             if self._turn is None:
                 self.turns += 1
                 self.last_turn_at = trio.current_time()
+                self._commands = self.actor_inbox.commands
                 self._batch = self.actor_inbox.take()
                 self._turn = self.on_batch(self._batch)
             wait = self._turn.send(None)
+            if wait is None:
+                self._requeue()
+            elif isinstance(wait, Future):
+                wait.when_done(self._requeue)
+            else:
+                raise TypeError("a turn may await a Future or a Breath, and nothing of trio's")
         except StopIteration:
             self._end_turn()
         except Exception as error:
             self._crash(error)
-        else:
-            if wait is None:
-                self._requeue()
-            else:
-                wait.when_done(self._requeue)
 
     def _requeue(self) -> None:
         if not self._queued:
@@ -191,30 +214,39 @@ class TrioActor(pykka.Actor):
 
     def _end_turn(self) -> None:
         self._turn = None
-        self.actor_inbox.drain.served(len(self._batch), trio.current_time() - self.last_turn_at)
-        self._batch = []
+        batch, self._batch = self._batch, []
+        if self.actor_stopped.is_set():
+            self._fail(batch, "has stopped")
+            return
+        if self._commands:
+            seconds = trio.current_time() - self.last_turn_at
+            self.actor_inbox.drain.served(self._commands, seconds)
         if self.actor_inbox:
             self.wake()
 
     def _crash(self, error: Exception) -> None:
         """A turn raised: this actor dies, its callers are told, its hook decides what comes after; nobody else notices."""
         logger.error("%s crashed", self.actor_urn, exc_info=error)
-        self._turn = None
         self.system.crashes += 1
         self.actor_stopped.set()
+        turn, self._turn = self._turn, None
         batch, self._batch = self._batch, []
-        died = ActorDied(f"{self.actor_urn} crashed")
-        for letter in batch:
-            letter.fail(died)
+        self._fail(batch, "crashed")
         try:
+            if turn is not None:
+                turn.close()  # where it did not raise itself but awaited what it may not
             self.on_failure(type(error), error, error.__traceback__)
         except Exception:
             logger.exception("on_failure of %s failed", self.actor_urn)
-        self._fail_waiting(died)
+        self._fail(self.actor_inbox.take(), "crashed")
 
-    def _fail_waiting(self, died: Exception) -> None:
-        for letter in self.actor_inbox.take():
-            letter.fail(died)
+    def _fail(self, letters: Sequence[Letter], why: str) -> None:
+        died = ActorDied(f"{self.actor_urn} {why}")
+        for letter in letters:
+            try:
+                letter.fail(died)
+            except Exception:
+                logger.exception("who asked %s could not be told that it %s", self.actor_urn, why)
 
 
 class System:

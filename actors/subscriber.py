@@ -32,6 +32,10 @@ class Subscriber(Caller, Protocol):
         """The connection's own name."""
 
     @property
+    def conversation_id(self) -> str:
+        """The conversation it is for."""
+
+    @property
     def participant(self) -> Participant:
         """Whose connection it is."""
 

@@ -69,7 +69,8 @@ class Turn:
         self.records: list[Record] = []
         self.membership: list[Created | Joined | Left] = []
         self.reads: dict[str, int] = {}
-        self.signals: list[tuple[Letter, Typing | ReadMarked]] = []
+        self.typing: dict[str, Typing] = {}  # the last word of each
+        self.marks: dict[str, tuple[Letter, ReadMarked]] = {}
         self.answers: list[tuple[Letter, Any]] = []
         self._limits = parts.limits
         self._codec = parts.codec
@@ -103,11 +104,19 @@ class Turn:
             case Created() | Joined() | Left():
                 self.membership.append(decision)
                 self._record(decision)
+                if isinstance(decision, Left):
+                    self._forget(decision.participant.id)
             case ReadMarked():
                 self._mark_read(letter, command, decision)
             case Typing():
-                self.signals.append((letter, decision))
+                self.typing[decision.participant_id] = decision
         return decision
+
+    def _forget(self, participant_id: str) -> None:
+        """What somebody did who has left after it."""
+        self.typing.pop(participant_id, None)
+        self.marks.pop(participant_id, None)
+        self.reads.pop(participant_id, None)
 
     def _post(self, command: Post, event: Posted) -> Receipt | Refusal:
         if command.key is None:
@@ -135,6 +144,7 @@ class Turn:
         rules.apply(self.state, event)
         start = SALT * len(self.records)
         sender_id, key = (event.sender.id, event.key) if isinstance(event, Posted) else (None, None)
+        self.typing.pop(sender_id or "", None)  # who has said it types no more
         record = Record(
             event.sequence,
             event.at,
@@ -152,7 +162,7 @@ class Turn:
         if mark.sequence > self.state.reads.get(reader, 0):
             rules.apply_read(self.state, reader, mark)
             self.reads[reader] = mark.sequence
-            self.signals.append((letter, mark))
+            self.marks[reader] = letter, mark
 
 
 def known_from(

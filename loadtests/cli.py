@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from . import scenario as scenarios
+from .process import floor as bare_floor
 from .process import own_server
 from .report import as_json, page, table
 from .run import Result, run
@@ -24,6 +25,9 @@ def load(
     url: Annotated[str, typer.Option(help="the server to drive")] = "http://127.0.0.1:8000",
     serve: Annotated[
         bool, typer.Option("--serve", help="start a server of its own, with the limits lifted")
+    ] = False,
+    floor: Annotated[
+        bool, typer.Option("--floor", help="drive a C program that only writes, for comparison")
     ] = False,
     store: Annotated[
         str | None, typer.Option(help="the own server's store; a SQLite file by default")
@@ -68,8 +72,9 @@ def load(
             keys=keys,
             never_read=never_read,
         )
-        with own_server(store) if serve else nullcontext((url, server_pid)) as (target, pid):
-            result = _watched(console, plan, target, pid, processes)
+        target = own_server(store) if serve else nullcontext((url, server_pid))
+        with bare_floor() if floor else target as (address, pid):
+            result = _watched(console, plan, address, pid, processes, bare=floor)
     except (StageError, ValueError) as error:
         console.print(f"[red]error:[/red] {error}", highlight=False)
         raise typer.Exit(2) from None
@@ -86,7 +91,13 @@ def load(
 
 
 def _watched(
-    console: Console, plan: scenarios.Scenario, url: str, pid: int | None, processes: int
+    console: Console,
+    plan: scenarios.Scenario,
+    url: str,
+    pid: int | None,
+    processes: int,
+    *,
+    bare: bool,
 ) -> Result:
     with console.status(f"{plan.name}: setting the stage at {url}") as status:
         totals = [0, 0, 0, 0]
@@ -98,4 +109,4 @@ def _watched(
                 f"{plan.name}: {totals[0]:,} deliveries, {totals[1]:,} receipts, {totals[2]:,} refusals"
             )
 
-        return run(plan, url, pid=pid, processes=processes, progress=progress)
+        return run(plan, url, pid=pid, processes=processes, progress=progress, bare=bare)

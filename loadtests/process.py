@@ -1,4 +1,4 @@
-"""The server's process as the system sees it: CPU time and memory; and a server of our own to try on."""
+"""The server's process as the system sees it: CPU time and memory; and servers of our own to try on."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CONFIG = Path(__file__).with_name("bench.yaml")
+FLOOR = Path(__file__).with_name("floor.c")
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -42,13 +43,29 @@ def own_server(store: str | None = None) -> Iterator[tuple[str, int]]:
             *(sys.executable, "-m", "salon.web.cli", "serve", "--port", "0"),
             *("--config", str(CONFIG), "--store", store or f"sqlite:///{folder}/salon.db"),
         ]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-            try:
-                assert server.stdout is not None
-                line = server.stdout.readline()
-                if "listening on" not in line:
-                    raise RuntimeError("the server did not start; what it said stands above")
-                yield line.split()[-1], server.pid
-            finally:
-                server.terminate()
-                server.wait(20)
+        with _running(command) as server:
+            yield server
+
+
+@contextmanager
+def floor() -> Iterator[tuple[str, int]]:
+    """The C program that only writes, built with gcc: its URL and process number."""
+    with tempfile.TemporaryDirectory(prefix="salon-floor-") as folder:
+        program = f"{folder}/floor"
+        subprocess.run(["gcc", "-O2", "-o", program, str(FLOOR)], check=True)
+        with _running([program]) as server:
+            yield server
+
+
+@contextmanager
+def _running(command: list[str]) -> Iterator[tuple[str, int]]:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            line = server.stdout.readline()
+            if "listening on" not in line:
+                raise RuntimeError("the server did not start; what it said stands above")
+            yield line.split()[-1], server.pid
+        finally:
+            server.terminate()
+            server.wait(20)

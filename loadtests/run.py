@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .figures import Tally
 from .process import Process
-from .stage import StageError, set_stage
+from .stage import StageError, bare_stage, set_stage
 from .worker import SETTLE, Room, play
 
 if TYPE_CHECKING:
@@ -56,11 +56,15 @@ def run(
     *,
     pid: int | None,
     processes: int,
-    progress: Callable[[str, int, int, int], None],
+    progress: Callable[..., None],
+    bare: bool = False,
 ) -> Result:
-    """Play a scenario against a server. `progress` is called with each sample. Raises `StageError`."""
+    """Play a scenario against a server, or with `bare` against the C floor. Raises `StageError`.
+
+    `progress` is called with each sample.
+    """
     server = Process(pid) if pid else None
-    rooms = set_stage(url, scenario)
+    rooms = bare_stage(scenario) if bare else set_stage(url, scenario)
     idle_cpu, idle_memory = (server.cpu(), server.memory()) if server else (0.0, 0)
     context = multiprocessing.get_context("spawn")
     lines, workers = [], []

@@ -92,3 +92,13 @@ def _make_rooms(
             )
         rooms.append((room, sizes[number] + 1, people))
     return rooms
+
+
+def bare_stage(scenario: Scenario) -> list[Room]:
+    """Rooms for the C program, which knows nobody and needs no preparation."""
+    rooms, numbered = [], 0
+    for number, size in enumerate(scenario.sizes):
+        people = [Person("", sends=index < scenario.senders, reads=True) for index in range(size)]
+        rooms.append(Room(str(number + 1), 0, tuple(enumerate(people, numbered))))
+        numbered += size
+    return rooms

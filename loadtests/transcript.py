@@ -105,10 +105,13 @@ class Transcript:
         first, last = bisect_right(self._ends, offset), bisect_right(self._ends, after)
         return last - first, self._due[first] if first < last else 0.0
 
+    @property
+    def large(self) -> bool:
+        """Whether it is time to forget what every reader has passed."""
+        return len(self._bytes) > KEPT_BYTES
+
     def forget(self, offset: int) -> None:
-        """Drop what every reader has passed, if there is much of it."""
-        if offset - self._base < KEPT_BYTES:
-            return
+        """Drop what every reader has passed."""
         index = bisect_right(self._ends, offset)
         if index:
             cut = self._ends[index - 1]

@@ -183,8 +183,9 @@ class Worker:
             report.send(("sample", last.deliveries, last.receipts, last.refusals))
             self.tally.samples.append(Sample(at))
             for transcript in self._transcripts.values():
-                readers = [s.offset for s in self.seats if s.transcript is transcript]
-                transcript.forget(min(readers, default=0))
+                if transcript.large:
+                    readers = [s.offset for s in self.seats if s.transcript is transcript]
+                    transcript.forget(min(readers, default=0))
 
     def _settle(self) -> None:
         """Nobody sends any more: wait until everybody, those who did not read too, has everything."""

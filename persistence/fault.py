@@ -17,6 +17,9 @@ _TEXTS = {
         "and leave writing to the server as long as it runs"
     ),
     sqlite3.SQLITE_LOCKED: "another program holds it locked: end what writes to it",
+    sqlite3.SQLITE_CONSTRAINT: (
+        "it holds something else in that place already: does another program write to it?"
+    ),
     sqlite3.SQLITE_CORRUPT: (
         "the file is damaged: stop the server, keep a copy of the file, and restore a backup "
         "or try `sqlite3 FILE .recover`"
@@ -40,6 +43,8 @@ def explain(path: object, error: BaseException) -> StoreError:
     if isinstance(error, OSError):
         text = f"{(error.strerror or str(error)).lower()}: see who owns it and what the disk holds"
     detail = f" ({getattr(error, 'sqlite_errorname', type(error).__name__)}: {error})"
-    fault = StoreError(f"{path}: {text or 'the store failed'}{'' if isinstance(error, OSError) else detail}")
+    fault = StoreError(
+        f"{path}: {text or 'the store failed'}{'' if isinstance(error, OSError) else detail}"
+    )
     fault.__cause__ = error
     return fault

@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import trio
-from trio_websocket import ConnectionClosed, WebSocketConnection, open_websocket_url
+from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_stream
 
 from salon.web.client import Client
 from tests.server import ServerProcess, api
@@ -18,6 +19,7 @@ from tests.server import ServerProcess, api
 Frame = dict[str, Any]
 
 PATIENCE = 15.0  # seconds for anything at all to happen on a busy machine; a bound, no measure
+MAX = 1 << 24  # bytes of a frame that a tab takes
 EVENTS = {"conversation_created", "message", "participant_joined", "participant_left"}
 
 
@@ -119,20 +121,37 @@ class Person:
 @asynccontextmanager
 async def open_tab(url: str, headers: dict[str, str]) -> AsyncIterator[Tab]:
     """A socket with these headers and no other sign of who opens it."""
+    to = urlsplit(url)
+    assert to.hostname is not None
+    assert to.port is not None
     extra = [(name.encode(), value.encode()) for name, value in headers.items()]
-    with trio.fail_after(PATIENCE) as handshake:
-        async with open_websocket_url(
-            url, extra_headers=extra, max_message_size=1 << 24, disconnect_timeout=PATIENCE
-        ) as socket:
-            handshake.deadline = float("inf")
-            yield Tab(socket)
+    resource = f"{to.path}?{to.query}" if to.query else to.path
+    failure: Exception | None = None
+    stream = await trio.open_tcp_stream(to.hostname, to.port)
+    async with trio.open_nursery() as nursery:
+        try:
+            with trio.fail_after(PATIENCE):
+                socket = await wrap_client_stream(
+                    nursery, stream, to.netloc, resource, extra_headers=extra, max_message_size=MAX
+                )
+            yield Tab(socket, stream)
+            with trio.fail_after(PATIENCE):
+                await socket.aclose()
+        except Exception as error:  # kept out of the nursery, which would wrap it in a group
+            failure = error
+        finally:
+            await trio.aclose_forcefully(stream)
+            nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
 
 
 class Tab:
     """One open socket, and what it has been sent so far."""
 
-    def __init__(self, socket: WebSocketConnection) -> None:
+    def __init__(self, socket: WebSocketConnection, stream: trio.SocketStream) -> None:
         self.socket = socket
+        self.stream = stream
         self.frames: list[Frame] = []
 
     @property
@@ -183,12 +202,21 @@ class Tab:
     async def settle(self) -> list[Frame]:
         """All that was on its way here, but for presence, which comes when it wants.
 
-        What this socket has sent before is done then: the answer to a sync comes the same way as everything else.
+        What this socket has sent before is done then: the answer to a sync comes the same way as everything else. What
+        that answer repeats is left out.
         """
+        last = self.last_sequence_id
         noted = len(self.frames)
-        await self.send("sync", last_sequence_id=self.last_sequence_id)
+        await self.send("sync", last_sequence_id=last)
         await self.until("caught_up")
-        return [frame for frame in self.frames[noted:-1] if frame["type"] != "presence"]
+        found: list[Frame] = []
+        for frame in self.frames[noted:-1]:
+            if frame["type"] not in EVENTS:
+                found.append(frame)
+            elif frame["sequence_id"] > last:
+                found.append(frame)
+                last = frame["sequence_id"]
+        return [frame for frame in found if frame["type"] != "presence"]
 
     async def closed(self) -> tuple[int, str]:
         """The code and reason with which the server closes, once it does."""

@@ -181,7 +181,7 @@ def _add_figures(routes: Blueprint, parts: Parts) -> None:
     @tag(["admin"])
     @document_response(EventStream)
     @refusals(Code.FORBIDDEN)
-    async def events() -> Response:
+    async def follow_stats() -> Response:
         """The figures each second, until the client leaves or the server drains."""
         parts.admin()
         response = Response(_stream(parts, figures), content_type="text/event-stream")

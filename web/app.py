@@ -14,24 +14,22 @@ from random import random
 from typing import TYPE_CHECKING
 
 import trio
-from quart import Response
 from quart_schema import HttpSecurityScheme, Info, QuartSchema
 from quart_trio import QuartTrio
-from werkzeug.exceptions import HTTPException
 
 from salon.actors.directory import Directory
-from salon.actors.refusals import Code, Refusal
 from salon.actors.runtime import System
 from salon.actors.sources import Sources
-from salon.actors.store import StoreError
-from salon.persistence.opening import open_for_backup, open_store
+from salon.persistence.url import backup as copy_store
+from salon.persistence.url import resolve
 
 from .admin import admin_routes
 from .auth import auth_routes
 from .chat import chat_routes
 from .codec import JsonCodec
 from .connection import retry_reason
-from .exchange import Parts, Refused, refusal_response
+from .errors import refuse_clearly
+from .exchange import Parts
 from .health import health_routes
 from .identity import IdentityBook
 from .reference import reference_routes
@@ -44,17 +42,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from salon.persistence.opening import AnyStore
+    from salon.persistence.memory import MemoryStore
+    from salon.persistence.sql import SqlStore
 
     from .settings import Settings
 
-SECURITY_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
 FIRST_SLOT = 1.0  # seconds until the first client may come back after a restart
-RECONNECTS = 500  # clients a second that come back after a restart
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +69,7 @@ async def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
     """
     _raise_file_limit()
     sources = system_sources()
-    store = await trio.to_thread.run_sync(open_store, settings.store.url, sources)
+    store = await trio.to_thread.run_sync(resolve, settings.store.url, sources)
     try:
         await _run(settings, store, sources, announce)
     finally:
@@ -86,11 +79,14 @@ async def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
 
 def backup(settings: Settings, path: Path) -> None:
     """Copy a store, live or not, into a new file. Raises `StoreError`."""
-    open_for_backup(settings.store.url, system_sources()).backup(path)
+    copy_store(settings.store.url, path)
 
 
 async def _run(
-    settings: Settings, store: AnyStore, sources: Sources, announce: Callable[[str], None]
+    settings: Settings,
+    store: MemoryStore | SqlStore,
+    sources: Sources,
+    announce: Callable[[str], None],
 ) -> None:
     system = System()
     wire = Wire(heartbeat=settings.limits.heartbeat, chance=sources.chance, now_ms=sources.now)
@@ -156,52 +152,8 @@ def build_app(parts: Parts) -> QuartTrio:
         reference_routes,
     ):
         app.register_blueprint(routes(parts))
-    _refuse_clearly(app, parts)
+    refuse_clearly(app, parts)
     return app
-
-
-def _refuse_clearly(app: QuartTrio, parts: Parts) -> None:
-    """Every error becomes a refusal of the table: no traceback and no Python text reaches a client."""
-
-    def respond(refusal: Refusal) -> Response:
-        named = refusal if refusal.id else parts.directory.refusals.name(refusal)
-        return refusal_response(named)
-
-    @app.errorhandler(Refused)
-    async def refused(error: Refused) -> Response:
-        return respond(error.refusal)
-
-    @app.errorhandler(StoreError)
-    async def store_failed(error: StoreError) -> Response:
-        parts.directory.report(error)
-        return respond(Refusal(Code.STORE_UNAVAILABLE, retry_after=1.0, scope="server"))
-
-    @app.errorhandler(HTTPException)
-    async def http_failed(error: HTTPException) -> Response:
-        match error.code:
-            case 404:
-                return respond(Refusal(Code.NOT_FOUND))
-            case 405:
-                return respond(Refusal(Code.METHOD_NOT_ALLOWED))
-            case 413:
-                facts = {"max_size": parts.settings.limits.max_body_size}
-                return respond(Refusal(Code.BODY_TOO_LARGE, facts))
-            case _:
-                problem = error.name.lower() if error.code and error.code < 500 else None
-                if problem is not None:
-                    return respond(Refusal(Code.MALFORMED_REQUEST, {"problem": problem}))
-                return respond(Refusal(Code.INTERNAL_ERROR, retry_after=1.0, scope="server"))
-
-    @app.errorhandler(Exception)
-    async def failed(error: Exception) -> Response:
-        logger.error("a request failed", exc_info=error)
-        return respond(Refusal(Code.INTERNAL_ERROR, retry_after=1.0, scope="server"))
-
-    @app.after_request
-    async def add_headers(response: Response) -> Response:
-        for name, value in SECURITY_HEADERS.items():
-            response.headers.setdefault(name, value)
-        return response
 
 
 async def _watch_signals(parts: Parts) -> None:
@@ -216,17 +168,17 @@ async def _watch_signals(parts: Parts) -> None:
 async def _drain(parts: Parts) -> None:
     """No new work; what was accepted is committed; each client is told when to come back."""
     parts.ready = False
-    parts.directory.draining = lambda: (
-        FIRST_SLOT + parts.directory.sources.chance() * max(1.0, len(parts.wire) / RECONNECTS)
-    )
+    pause = 1 / parts.settings.limits.reconnect_rate
+    spread = max(1.0, len(parts.wire) * pause)
+    parts.directory.draining = lambda: FIRST_SLOT + parts.directory.sources.chance() * spread
     deadline = trio.current_time() + parts.settings.limits.drain_timeout
     with trio.move_on_at(deadline):
-        while not all(actor.idle for actor in parts.directory):
+        while not all(actor.idle for actor in parts.directory):  # noqa: ASYNC110  # once a life: no event
             await trio.sleep(0.01)
     for place, connection in enumerate(list(parts.wire)):
-        connection.close(4000, retry_reason(FIRST_SLOT + place / RECONNECTS))
+        connection.close(4000, retry_reason(FIRST_SLOT + place * pause))
     with trio.move_on_at(deadline):
-        while len(parts.wire):
+        while len(parts.wire):  # noqa: ASYNC110  # likewise
             await trio.sleep(0.01)
 
 

@@ -202,13 +202,12 @@ class Window:
             self._restart(epoch)
             return False
         self.epoch = epoch
-        self._replaying, self._asked = True, False
         if self.position is None:
             self._begin(before)
-            self._replaying = True
         elif connected.get("resume") == "reset":
             self.resets += 1
             self.wanted = max(self.wanted, before)
+        self._replaying, self._asked = True, False
         return True
 
     def _restart(self, epoch: str | None) -> None:

@@ -292,6 +292,8 @@ class Connection:
         if self.phase is not Phase.OPEN:
             return
         self.flush()
+        if self.phase is not Phase.OPEN:
+            return  # what was held could not be written: the peer has gone
         self.phase = Phase.CLOSING
         self.close_deadline = trio.current_time() + CLOSE_TIMEOUT
         if self._transport is not None:
@@ -381,6 +383,9 @@ class Connection:
                 return
             if sent:
                 self.stalled_since = trio.current_time()
+                self._heard = (
+                    True  # a slow reader answers a ping late, and is not read from while much waits
+                )
             self._outbox_bytes -= sent
             if sent < len(piece):
                 outbox[0] = piece[sent:]

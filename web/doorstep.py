@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from .heads import HeadError, Heads
+from .heads import Heads
 from .tls import TlsLine
 
 if TYPE_CHECKING:
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 
 WRITE_TIMEOUT = (
     20.0  # seconds for a peer to take one piece of an answer; Hypercorn itself would wait for ever
-)
-BAD_REQUEST = (
-    b"HTTP/1.1 505 HTTP Version Not Supported\r\nContent-Type: text/plain\r\n"
-    b"Content-Length: %d\r\nConnection: close\r\n\r\n%b\n"
 )
 
 
@@ -36,39 +32,40 @@ class Doorstep(trio.abc.Stream):
         self.socket = stream.socket  # Hypercorn asks it for the addresses
         self.handed_over = False
         self._heads = Heads()
-        self._handshake_timeout = handshake_timeout
+        self._head_deadline = float("inf")
+        self._handshake_timeout = handshake_timeout or float("inf")
         self._upgrading = False
+        self._closed = False
         self._reading: trio.CancelScope | None = None
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """What Hypercorn may read: heads and bodies of requests, and after a WebSocket request nothing more."""
-        while not self.handed_over:
+        while not (self.handed_over or self._closed):
             with trio.CancelScope() as self._reading:
                 if self._upgrading:
-                    await trio.sleep(self._handshake_timeout or float("inf"))
+                    await trio.sleep(self._handshake_timeout)
                     return b""
                 data = await self._read(max_bytes)
                 if not data:
                     return b""
-                try:
-                    passed = self._heads.feed(data)
-                except HeadError as error:
-                    text = str(error).encode()
-                    await self.send_all(BAD_REQUEST % (len(text) + 1, text))
-                    return b""
+                passed = self._heads.feed(data)
                 self._upgrading = self._heads.upgrade
+                self._time_head()
                 if passed:
                     return passed
         return b""
 
     async def _read(self, max_bytes: int | None) -> bytes:
-        # Hypercorn closes a connection that is idle between requests; a head that has begun must be finished in time.
-        timeout = self._handshake_timeout if self._heads.pending else 0
-        try:
-            with trio.fail_after(timeout or float("inf")):
-                return bytes(await self._stream.receive_some(max_bytes))
-        except trio.TooSlowError:
-            return b""
+        with trio.move_on_at(self._head_deadline):
+            return bytes(await self._stream.receive_some(max_bytes))
+        return b""
+
+    def _time_head(self) -> None:
+        """Hypercorn closes a connection that is idle between requests; a head that has begun must be finished in time."""
+        if not self._heads.pending:
+            self._head_deadline = float("inf")
+        elif self._head_deadline == float("inf"):
+            self._head_deadline = trio.current_time() + self._handshake_timeout
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Write, or raise `BrokenResourceError` where the peer does not take it in time."""
@@ -86,17 +83,26 @@ class Doorstep(trio.abc.Stream):
         """Part of the interface; Hypercorn does not use it."""
         await self._stream.wait_send_all_might_not_block()
 
-    async def send_eof(self) -> None:
-        """Say that nothing more will be sent."""
-        if not self.handed_over and isinstance(self._stream, trio.SocketStream):
-            await self._stream.send_eof()
-
     async def aclose(self) -> None:
-        """Close, unless the connection has gone on to somebody else."""
+        """Close, unless the connection has gone on to somebody else.
+
+        There is no `send_eof` on purpose: Hypercorn tries that first and, where Quart-Trio has just cancelled it, goes no
+        further, so that a client which asked for `Connection: close` would wait for ever.
+        """
         if self.handed_over:
             await trio.lowlevel.checkpoint()
             return
-        await self._stream.aclose()
+        self._closed = True
+        if self._reading is not None:
+            self._reading.cancel()  # after a refused upgrade Hypercorn's reader would sleep on, and hold its 40 KB
+        with trio.move_on_after(
+            WRITE_TIMEOUT
+        ):  # TLS says goodbye to a peer that may not be reading
+            await self._stream.aclose()
+
+    def cut(self) -> None:
+        """Close at once, also under a task that is shielded from cancellation."""
+        self.socket.close()
 
     @property
     def ready(self) -> bool:
@@ -134,7 +140,7 @@ class TlsDoorstep(Doorstep):
 
     async def do_handshake(self) -> None:
         """Hypercorn calls this first; it takes the presence of this method for TLS."""
-        with trio.fail_after(self._handshake_timeout or float("inf")):
+        with trio.fail_after(self._handshake_timeout):
             await self._tls.do_handshake()
 
     def selected_alpn_protocol(self) -> str:

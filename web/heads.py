@@ -2,20 +2,19 @@
 
 Hypercorn 0.18 negotiates permessage-deflate with whoever offers it, switches to HTTP/2 where asked, and dies of bytes
 that follow an upgrade request. So each request's head is read here first; bodies are counted and passed through.
+What is refused here is answered by Hypercorn, which is given `BROKEN` instead: so the answers keep their order.
 """
 
 from __future__ import annotations
 
 import re
-HEAD_BYTES = (
-    65_536  # of one request's head: Hypercorn's own bound, so that it is the one that answers
-)
+
+HEAD_BYTES = 16_384  # of one request's head: Hypercorn's bound is one less, so that it is the one that answers
 END_OF_HEAD = re.compile(rb"\n\r?\n")  # as h11 sees it
-DROPPED = (b"sec-websocket-extensions", b"http2-settings")
-
-
-class HeadError(Exception):
-    """The client speaks something that is not HTTP/1.1; the text says what."""
+START = re.compile(rb"[^ ]+ (?:(?i:https?)://[\w.:-]+)?/[^ ]* HTTP/1\.[01]")
+TAKEN_OUT = {b"connection", b"http2-settings", b"sec-websocket-extensions", b"upgrade"}
+BROKEN = b"\0\r\n\r\n"  # what nobody takes for a head: answered with 400
+LENGTH_DIGITS = 18  # of a body: more than anybody has, and what Python reads without complaint
 
 
 class Heads:
@@ -30,6 +29,7 @@ class Heads:
         self._buffer = b""
         self._body = 0  # bytes of the current request's body that are still to come
         self._opaque = False  # no more heads: this request is the connection's last
+        self._broken = False  # nothing more is passed
 
     @property
     def pending(self) -> bool:
@@ -37,73 +37,83 @@ class Heads:
         return bool(self._buffer)
 
     def feed(self, data: bytes) -> bytes:
-        """What of these bytes Hypercorn may have now, perhaps nothing yet. Raises `HeadError`."""
-        if self._opaque:
-            return data
-        data = self._buffer + data
-        self._buffer = b""
-        passed = []
-        while data:
-            if self._body:
-                passed.append(data[: self._body])
-                taken = len(passed[-1])
-                self._body -= taken
-                data = data[taken:]
-                continue
-            end = END_OF_HEAD.search(data)
-            if end is None:
-                if len(data) > HEAD_BYTES:
-                    self._opaque = True
-                    passed.append(data)
-                else:
-                    self._buffer = data
-                break
-            head, data = data[: end.end()], data[end.end() :]
-            passed.append(self._read(head))
+        """What of these bytes Hypercorn may have now, perhaps nothing yet."""
+        passed: list[bytes] = []
+        searched = max(0, len(self._buffer) - 2)
+        data, self._buffer = self._buffer + data, b""
+        while data and not self._broken:
             if self.upgrade:
-                self.rest = data
+                self.rest += data
                 break
-            if self._last():
+            if self._opaque:
                 passed.append(data)
                 break
+            if self._body:
+                part, data = data[: self._body], data[self._body :]
+                self._body -= len(part)
+                passed.append(part)
+                continue
+            end = END_OF_HEAD.search(data, searched)
+            searched = 0
+            length = len(data) if end is None else end.end()
+            if length > HEAD_BYTES:
+                self._broken = True
+                passed.append(data[:HEAD_BYTES])
+            elif end is None:
+                self._buffer = data
+                break
+            else:
+                passed.append(self._read(data[:length]))
+                data = data[length:]
         return b"".join(passed)
 
-    def _last(self) -> bool:
-        return self._opaque
-
     def _read(self, head: bytes) -> bytes:
-        """The head without what is dropped. Notes whether it asks for a WebSocket and how its body is framed."""
-        start, *lines = head.rstrip(b"\r\n").split(b"\n")
-        if start.startswith(b"PRI "):
-            raise HeadError("HTTP/2 is not spoken here, only HTTP/1.1")
-        kept, lengths = [start.rstrip(b"\r")], set()
-        websocket = chunked = folded = dropping = False
-        for line in (line.rstrip(b"\r") for line in lines):
-            if line[:1] in (b" ", b"\t"):  # a folded line belongs to the one before
-                folded = True
-                if not dropping:
-                    kept.append(line)
-                continue
+        """The head as Hypercorn may have it. Notes whether it asks for a WebSocket and how its body is framed."""
+        start, *lines = (line.removesuffix(b"\r") for line in head.split(b"\n")[:-2])
+        kept = [start]
+        fields: dict[bytes, list[bytes]] = {}
+        for line in lines:
             name, _, value = line.partition(b":")
-            name, value = name.strip().lower(), value.strip()
-            dropping = name in DROPPED or (name == b"upgrade" and value.lower() != b"websocket")
-            if dropping:
-                continue
-            kept.append(line)
-            if name == b"upgrade":
-                websocket = start.startswith(b"GET ")
-            elif name == b"content-length":
-                lengths.add(value)
-            elif name == b"transfer-encoding":
-                chunked = True
-        self._frame_body(lengths, strange=chunked or folded, kept=kept)
-        self.upgrade = websocket and not self._opaque and not self._body
+            name = name.lower()
+            fields.setdefault(name, []).append(value.strip(b" \t").lower())
+            if name not in TAKEN_OUT:
+                kept.append(line)
+        if not START.fullmatch(start) or any(name[:1] in (b" ", b"\t") for name in fields):
+            self._broken = (
+                True  # no path, or a folded line, which can hide a header from one of two readers
+            )
+            return BROKEN
+        options = {
+            each.strip() for value in fields.get(b"connection", ()) for each in value.split(b",")
+        }
+        self._frame_body(fields)
+        self.upgrade = (
+            not self._opaque and not self._body and _asks_websocket(start, fields, options)
+        )
+        if self.upgrade:
+            kept += b"Connection: Upgrade", b"Upgrade: websocket"
+        elif self._opaque or b"close" in options:
+            kept.append(b"Connection: close")
         return b"\r\n".join(kept) + b"\r\n\r\n"
 
-    def _frame_body(self, lengths: set[bytes], *, strange: bool, kept: list[bytes]) -> None:
-        if strange or len(lengths) > 1 or not all(length.isdigit() for length in lengths):
+    def _frame_body(self, fields: dict[bytes, list[bytes]]) -> None:
+        lengths = set(fields.get(b"content-length", (b"0",)))
+        length = lengths.pop()
+        plain = length.isdigit() and len(length) <= LENGTH_DIGITS and not lengths
+        if plain and b"transfer-encoding" not in fields:
+            self._body = int(length)
+        else:
             # A body whose end is not plain to see: let Hypercorn find it, and let it be the last on this connection.
             self._opaque = True
-            kept.append(b"Connection: close")
-        elif lengths:
-            self._body = int(lengths.pop())
+
+
+def _asks_websocket(start: bytes, fields: dict[bytes, list[bytes]], options: set[bytes]) -> bool:
+    """Whether Hypercorn will take this for the beginning of a WebSocket, and nothing will be wrong with it."""
+    return (
+        start[:4].upper() == b"GET "
+        and start.endswith(b"/1.1")
+        and b"upgrade" in options
+        and fields.get(b"upgrade", [b""])[-1] == b"websocket"
+        and fields.get(b"sec-websocket-version", [b""])[-1] == b"13"
+        and b"sec-websocket-key" in fields
+    )

@@ -77,6 +77,8 @@ def configure(settings: LoggingSettings, stream: TextIO | None = None) -> None:
         root.removeHandler(each)
     root.addHandler(handler)
     root.setLevel(settings.level.upper())
+    for chatty in ("alembic", "hypercorn", "pykka"):  # their information is not for operators
+        logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
     logging.captureWarnings(True)
 
 

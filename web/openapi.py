@@ -172,6 +172,10 @@ class HttpReference(OpenAPIProvider):
                     operation.pop("description", None)
         return paths, components
 
+    def operation_id(self, method: str, path: str, func: Callable[..., Any]) -> str:
+        """The function's own name."""
+        return func.__name__
+
     def build_headers_parameters(self, model: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         """Headers as they are usually spelled."""
         parameters, components = super().build_headers_parameters(model)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
-from quart import Blueprint, Response, current_app, request
+from quart import Blueprint, Quart, Response, current_app, request
 from quart_schema import document_response, security_scheme, tag
 
 from salon.actors.refusals import Code, Refusal
@@ -68,6 +68,7 @@ def reference_routes(parts: Parts) -> Blueprint:
 
 def _describe(state: BlueprintSetupState) -> None:
     """Have quart-schema describe the application in full."""
+    assert isinstance(state.app, Quart)
     extension = state.app.extensions["QUART_SCHEMA"]
     extension.openapi_provider = HttpReference(state.app, extension)
 

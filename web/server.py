@@ -19,6 +19,7 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.utils import wrap_app
 
 from .doorstep import Doorstep, TlsDoorstep
+from .heads import HEAD_BYTES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,6 +41,7 @@ class Server:
     def __init__(self, app: QuartTrio, *, handshake_timeout: float, max_body_size: int) -> None:
         self._config = Config()
         self._config.keep_alive_timeout = KEEP_ALIVE
+        self._config.h11_max_incomplete_size = HEAD_BYTES - 1
         self._config.include_server_header = False
         self._config.accesslog = None
         self._config.errorlog = logging.getLogger("hypercorn.error")
@@ -47,6 +49,7 @@ class Server:
         self._context = WorkerContext(None)
         self._handshake_timeout = handshake_timeout
         self._listeners: list[trio.SocketListener] = []
+        self._doors: set[Doorstep] = set()
         self._tls: ssl.SSLContext | None = None
 
     async def bind(
@@ -85,18 +88,28 @@ class Server:
                 await drained.wait()
                 await self._context.terminated.set()
                 connections.cancel_scope.deadline = trio.current_time() + FINISH_REQUESTS
+                lifespan_nursery.start_soon(self._cut_stuck, connections.cancel_scope.deadline)
             await lifespan.wait_for_shutdown()
             lifespan_nursery.cancel_scope.cancel()
 
     async def _serve(self, stream: trio.SocketStream) -> None:
         door = self._doorstep(stream)
         state: Any = {"doorstep": door}
+        self._doors.add(door)
         try:
             await TCPServer(self._app, self._config, self._context, state, door)  # type: ignore[arg-type]
         except Exception:
             # One client's bytes, or a fault of one request: nobody else may notice.
             logger.warning("an HTTP connection failed", exc_info=True)
+        finally:
+            self._doors.discard(door)
         await door.serve_on()
+
+    async def _cut_stuck(self, deadline: float) -> None:
+        """Hypercorn shields what it writes from cancellation, and a peer may never read it."""
+        await trio.sleep_until(deadline)
+        for door in self._doors:
+            door.cut()
 
     def _doorstep(self, stream: trio.SocketStream) -> Doorstep:
         if self._tls is None:

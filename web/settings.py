@@ -220,6 +220,8 @@ class LimitSettings(Section):
     """Seconds a client may take over a request's headers or the TLS handshake; 0 = off."""
     drain_timeout: Amount = 8
     """Seconds that SIGTERM gives connections to end; the process is gone 2 later: service managers kill after 10."""
+    reconnect_rate: Annotated[float, BeforeValidator(_number), Field(gt=0)] = 500
+    """Clients a second that are told to come back after a drain, each at a time of its own: what one process greets."""
     presence_grace: Amount = 5
     """Seconds without a connection before somebody is said to be offline: a reconnect takes less."""
     presence_interval: Amount = 1

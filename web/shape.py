@@ -14,7 +14,6 @@ EXAMPLES: dict[str, Any] = {  # by a field's name, where its type alone says lit
     "code": "RATE_LIMITED",
     "content": "Shall we meet at eight?",
     "conversation_id": "kQ3v0m8xS1yZ5tB7nR2cWg",
-    "conversations": ["kQ3v0m8xS1yZ5tB7nR2cWg"],
     "client_message_id": "9f2c6a4e-5d0b-4c38-8f1e-7b6a2d9c0e13",
     "displayName": "Ada",
     "epoch": "pT4wN8sKx2LqV6bYd0HcJg",
@@ -141,5 +140,5 @@ def _bounded(name: str, schema: Schema, suffix: str, unit: str) -> str:
     if most is not None:
         return f"{name}, at most {most}{unit}"
     if least is not None:
-        return f"{name}, at least {least}{unit}"
+        return f"{name}, not empty" if unit else f"{name}, at least {least}"
     return name

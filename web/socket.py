@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from quart import Blueprint, Response, websocket
 
-from salon.actors.messages import Admit, Attach
+from salon.actors.messages import Admit, Attach, Detach
+from salon.actors.participant import CONNECTION_RETRY
 from salon.actors.refusals import Code, Refusal
 
 from .connection import Connection
@@ -44,15 +45,18 @@ def socket_routes(parts: Parts) -> Blueprint:
             max_frame_size=parts.settings.limits.max_frame_size,
             frame_rate=parts.settings.limits.frame_rate,
         )
-        await _admit(parts, connection)
+        _check_address(parts, connection.address)
         try:
+            await _admit(parts, connection)
             await websocket.accept()
             early = door.hand_over(connection, parts.wire)
         except BaseException:
-            _release(parts, connection)
+            # Told behind `Admit`, so that the place is given back even where that has still to be granted.
+            participant = parts.directory.participant(identity.participant.id)
+            participant.tell(Detach(conversation_id, connection))
             raise
         participant = parts.directory.participant(identity.participant.id)
-        participant.tell(Attach(conversation_id, connection, last_sequence))
+        participant.tell(Attach(conversation_id, connection, last_sequence), connection)
         if early:
             connection.received(early)
         return None
@@ -104,14 +108,17 @@ async def _check(parts: Parts, identity: Identity, conversation_id: str) -> None
         raise parts.refusal(Code.FORBIDDEN)
 
 
+def _check_address(parts: Parts, address: str) -> None:
+    limit = parts.settings.limits.connections_per_address
+    if limit and parts.wire.addresses[address] >= limit:
+        facts = {"limit": limit}
+        raise Refused(
+            Refusal(Code.TOO_MANY_CONNECTIONS, facts, retry_after=CONNECTION_RETRY, scope="server")
+        )
+
+
 async def _admit(parts: Parts, connection: Connection) -> None:
     ref = parts.directory.participant(connection.participant.id)
     refusal = await ref.ask(Admit(connection.connection_id))
     if refusal is not None:
         raise Refused(refusal)
-
-
-def _release(parts: Parts, connection: Connection) -> None:
-    actor = parts.directory.participants.get(connection.participant.id)
-    if actor is not None:
-        actor.release(connection.connection_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import trio
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from .wire import Wire
 
 WRITE_BYTES = 65_536  # taken from the outbox at once: four TLS records
+GOODBYE = 1.0  # seconds for what is left to be written when the connection is over
 GONE = (trio.BrokenResourceError, trio.ClosedResourceError, OSError)
 
 
@@ -61,14 +63,17 @@ class TlsLine:
         with self._scope:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._write)
-                while self._connection.phase is not Phase.CLOSED:
-                    await self._may_read.wait()
-                    try:
-                        data = bytes(await self._stream.receive_some(READ_BYTES))
-                    except GONE:
-                        data = b""
-                    self._connection.received(data)
-        await self._flush_last()
+                await self._read()
+        await self._say_goodbye()
+
+    async def _read(self) -> None:
+        while self._connection.phase is not Phase.CLOSED:
+            await self._may_read.wait()
+            try:
+                data = bytes(await self._stream.receive_some(READ_BYTES))
+            except GONE:
+                data = b""
+            self._wire.take(self._connection, self._connection.received, data)
 
     async def _write(self) -> None:
         while True:
@@ -77,16 +82,14 @@ class TlsLine:
             try:
                 await self._stream.send_all(self._pending)
             except GONE:
-                self._connection.lost()
+                self._wire.take(self._connection, self._connection.lost)
                 return
             self._pending = b""
-            self._connection.writable()
+            self._wire.take(self._connection, self._connection.writable)
 
-    async def _flush_last(self) -> None:
+    async def _say_goodbye(self) -> None:
         """The close frame may still be on its way when the peer's has come."""
-        if self._pending:
-            with trio.move_on_after(1.0, shield=True):
-                try:
-                    await self._stream.send_all(self._pending)
-                except (*GONE, trio.BusyResourceError):
-                    pass
+        with trio.move_on_after(GOODBYE, shield=True), suppress(*GONE):
+            if self._pending:
+                await self._stream.send_all(self._pending)
+            await self._stream.aclose()

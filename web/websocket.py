@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from wsproto.connection import Connection, ConnectionType
+from wsproto.connection import Connection, ConnectionState, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, TextMessage
 from wsproto.events import Ping as WsPing
 from wsproto.events import Pong as WsPong
-from wsproto.utilities import RemoteProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 FIN_TEXT = 0x81
 MASKED = 0x80
 SMALL = 125  # the longest payload whose length stands in the second byte
+VERDICTS = {1002: "not the WebSocket protocol", 1007: "text that is not UTF-8"}
 
 
 class Text(NamedTuple):
@@ -103,13 +103,13 @@ class Receiver:
             start = position + 6
         elif length == 126 and end - position >= 8:
             length = data[position + 2] << 8 | data[position + 3]
-            if length <= SMALL or (self._max_size and length > self._max_size):
+            if length <= SMALL:
                 return 0
             start = position + 8
         else:
             return 0
         after = start + length
-        if after > end:
+        if after > end or (self._max_size and length > self._max_size):
             return 0
         mask = data[start - 4 : start] * (length // 4 + 1)
         plain = int.from_bytes(data[start:after], "little") ^ int.from_bytes(
@@ -158,33 +158,30 @@ class _SlowLane:
         self._chunks: list[bytes] = []
 
     def feed(self, frame: bytes) -> Iterator[Received]:
-        try:
-            self._connection.receive_data(frame)
-            for event in self._connection.events():
-                if isinstance(event, TextMessage):
-                    self._parts.append(event.data)
-                    if event.message_finished:
-                        yield Text("".join(self._parts))
-                        self._parts = []
-                elif isinstance(event, WsPing):
-                    yield Ping(bytes(event.payload))
-                elif isinstance(event, WsPong):
-                    yield Pong(bytes(event.payload))
-                elif isinstance(event, CloseConnection):
-                    code = 1000 if event.code == 1005 else int(event.code)
-                    yield Closed(code, event.reason or "", by_peer=True)
-                elif isinstance(event, BytesMessage):
-                    self._chunks.append(bytes(event.data))
-                    if event.message_finished:
-                        yield Binary(b"".join(self._chunks))
-                        self._chunks = []
-        except RemoteProtocolError as error:
-            code = (
-                int(error.event_hint.code)
-                if isinstance(error.event_hint, CloseConnection)
-                else 1002
-            )
-            yield Closed(code, str(error)[:100], by_peer=False)
+        self._connection.receive_data(frame)
+        for event in self._connection.events():
+            if isinstance(event, TextMessage):
+                self._parts.append(event.data)
+                if event.message_finished:
+                    yield Text("".join(self._parts))
+                    self._parts = []
+            elif isinstance(event, WsPing):
+                yield Ping(bytes(event.payload))
+            elif isinstance(event, WsPong):
+                yield Pong(bytes(event.payload))
+            elif isinstance(event, CloseConnection):
+                yield self._closed(int(event.code), event.reason or "")
+            elif isinstance(event, BytesMessage):
+                self._chunks.append(bytes(event.data))
+                if event.message_finished:
+                    yield Binary(b"".join(self._chunks))
+                    self._chunks = []
+
+    def _closed(self, code: int, reason: str) -> Closed:
+        """What wsproto says for a close frame and for a fault alike, told apart by its state."""
+        if self._connection.state is ConnectionState.REMOTE_CLOSING:
+            return Closed(1000 if code == 1005 else code, reason, by_peer=True)
+        return Closed(code, VERDICTS.get(code, ""), by_peer=False)
 
 
 def _frame_end(data: bytes, position: int, end: int) -> tuple[int | None, int]:

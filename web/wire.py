@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import selectors
 import socket
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
@@ -63,6 +64,7 @@ class Wire:
         self._now_ms = now_ms
         self._beats: list[dict[Connection, None]] = [{} for _ in range(max(1, round(heartbeat)))]
         self._slots: dict[Connection, int] = {}
+        self.addresses: Counter[str] = Counter()  # how many connections each network address has
 
     def __len__(self) -> int:
         return len(self._connections)
@@ -81,6 +83,7 @@ class Wire:
         """Give a connection its heartbeat."""
         slot = int(self._chance() * len(self._beats))
         self._connections[connection] = None
+        self.addresses[connection.address] += 1
         self._slots[connection] = slot
         self._beats[slot][connection] = None
 
@@ -91,6 +94,9 @@ class Wire:
         slot = self._slots.pop(connection, None)
         if slot is not None:
             del self._beats[slot][connection]
+            self.addresses[connection.address] -= 1
+            if not self.addresses[connection.address]:
+                del self.addresses[connection.address]
 
     def expect_close(self, connection: Connection) -> None:
         """Cut the connection's socket at its deadline."""
@@ -133,8 +139,18 @@ class Wire:
         except OSError:
             connection.lost()
         except Exception:
-            logger.exception("connection %s failed", connection.connection_id)
-            connection.lost()
+            self._give_up(connection)
+
+    def take(self, connection: Connection, step: Callable[..., None], *arguments: Any) -> None:
+        """Have a connection take a step; what it raises is its own end and nobody else's."""
+        try:
+            step(*arguments)
+        except Exception:
+            self._give_up(connection)
+
+    def _give_up(self, connection: Connection) -> None:
+        logger.exception("connection %s failed", connection.connection_id)
+        connection.lost()
 
     async def _beat(self) -> None:
         slot = 0
@@ -145,7 +161,7 @@ class Wire:
             for connection in [c for c in self._closing if c.close_deadline <= now]:
                 connection.lost()
             for connection in tuple(self._beats[slot]):
-                self._inspect(connection, now)
+                self.take(connection, self._inspect, connection, now)
             slot = (slot + 1) % len(self._beats)
 
     def _inspect(self, connection: Connection, now: float) -> None:

@@ -23,9 +23,7 @@ class TestPosting:
     async def test_the_receipt_says_where_the_message_stands(self, server: ServerProcess) -> None:
         ada = await guest(server, "Ada")
         conversation_id = await ada.create()
-        response = await ada.call(
-            "POST", f"/chat/{conversation_id}/messages", {"content": "hello"}
-        )
+        response = await ada.call("POST", f"/chat/{conversation_id}/messages", {"content": "hello"})
         assert response.status_code == 201
         assert response.json() == receipt(conversation_id, 2)
 
@@ -76,18 +74,14 @@ class TestPosting:
         assert response.status_code == 201
         assert (await ada.see(conversation_id))["messages"][0]["content"] == longest
         refusal(
-            await ada.call(
-                "POST", f"/chat/{conversation_id}/messages", {"content": longest + "!"}
-            ),
+            await ada.call("POST", f"/chat/{conversation_id}/messages", {"content": longest + "!"}),
             413,
             "MESSAGE_TOO_LARGE",
             actual_size=10_001,
             max_size=10_000,
         )
 
-    async def test_whoever_only_watches_may_read_and_not_speak(
-        self, server: ServerProcess
-    ) -> None:
+    async def test_whoever_only_watches_may_read_and_not_speak(self, server: ServerProcess) -> None:
         ada, bob = await guests(server, "Ada", "Bob")
         body = {"title": "Stage", "participants": [bob.entry(role="observer")]}
         conversation_id = (await ada.ask("POST", "/chat/create", body))["conversation_id"]
@@ -98,9 +92,7 @@ class TestPosting:
         refusal(refused, 403, "FORBIDDEN", client_message_id="k1")
         cleo = await guest(server, "Cleo")
         body = {"participant": cleo.entry()}
-        refusal(
-            await bob.call("POST", f"/chat/{conversation_id}/join", body), 403, "FORBIDDEN"
-        )
+        refusal(await bob.call("POST", f"/chat/{conversation_id}/join", body), 403, "FORBIDDEN")
 
     async def test_five_thousand_messages_are_taken_and_it_goes_on(
         self, server: ServerProcess

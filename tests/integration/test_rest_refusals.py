@@ -216,9 +216,7 @@ class TestMembersOnly:
             body = refusal(await bob.call("GET", path), 404, "NOT_FOUND")
             assert body["error"] == "There is nothing here that you may see."
 
-    @pytest.mark.parametrize(
-        ("known", "code"), [(True, "NOT_PARTICIPANT"), (False, "NOT_FOUND")]
-    )
+    @pytest.mark.parametrize(("known", "code"), [(True, "NOT_PARTICIPANT"), (False, "NOT_FOUND")])
     async def test_who_is_no_member_can_do_nothing_there(
         self, server: ServerProcess, known: bool, code: str
     ) -> None:

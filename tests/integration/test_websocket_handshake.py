@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import httpx2
 import pytest
-from trio_websocket import ConnectionRejected
 
+from salon.web.client import Refused
 from tests.person import Person, admin, agent, guest, guests, open_tab
 from tests.server import ServerProcess, api
-from tests.shape import refusal, refusal_for_now
+from tests.shape import ID, refusal, refusal_for_now
 
 SOMEWHERE = "A" * 22
 UPGRADE = {
@@ -179,11 +179,10 @@ async def test_an_upgrade_where_there_is_no_socket_is_refused(server: ServerProc
     assert response.status_code in (400, 404, 405, 426)
 
 
-async def test_a_websocket_library_learns_the_refusal_too(server: ServerProcess) -> None:
+async def test_our_own_client_learns_the_refusal_too(server: ServerProcess) -> None:
     ada = await guest(server, "Ada")
-    with pytest.raises(ConnectionRejected) as caught:
-        async with ada.tab(SOMEWHERE):
+    with pytest.raises(Refused) as caught:
+        async with ada.client().socket(SOMEWHERE):
             pass
-    assert caught.value.status_code == 404
-    assert caught.value.body is not None
-    assert b'"NOT_FOUND"' in caught.value.body
+    assert (caught.value.status, caught.value.code) == (404, "NOT_FOUND")
+    assert caught.value.id == ID

@@ -29,8 +29,17 @@ from trio.testing import (
     wait_all_tasks_blocked,
 )
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
+from wsproto import WSConnection
 from wsproto.connection import Connection, ConnectionType
-from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
+from wsproto.events import (
+    AcceptConnection,
+    BytesMessage,
+    CloseConnection,
+    Ping,
+    Pong,
+    Request,
+    TextMessage,
+)
 
 from salon.web.client import (
     Client,
@@ -138,6 +147,8 @@ def test_a_gap_is_asked_for_once_and_what_came_after_it_is_held_back() -> None:
     window.caught_up(1)
     assert window.put(event(4)) == 1
     assert window.put(event(5)) is None
+    assert window.put(event(4)) is None
+    assert window.duplicates == 1
     assert numbers(taken(window)) == [1]
     window.put(event(2))
     window.put(event(3))
@@ -157,8 +168,8 @@ def test_a_gap_that_a_sync_does_not_fill_is_left_to_the_log() -> None:
 
 
 def test_a_gap_in_a_replay_waits_for_the_end_of_the_replay() -> None:
-    window = Window(10)
-    window.open(connected(3, 1))
+    window = Window(10, last=0)
+    window.open(connected(3, 1, resume="complete"))
     assert window.put(event(1)) is None
     assert window.put(event(3)) is None
     assert window.caught_up(3) == 1
@@ -676,6 +687,7 @@ async def test_a_gap_is_filled_by_a_sync_before_anything_behind_it_is_given() ->
 
     async with serving(script) as (server, client), client.conversation("c1") as conversation:
         assert await take(conversation, 5) == [1, 2, 3, 4, 5]
+        await wait_all_tasks_blocked()
         assert (conversation.statistics().gaps, conversation.statistics().duplicates) == (1, 2)
         assert server.requests == []
 
@@ -783,6 +795,8 @@ async def test_another_epoch_drops_what_was_kept_and_begins_afresh() -> None:
 
 @in_virtual_time
 async def test_a_page_of_the_log_that_was_is_not_mixed_into_another() -> None:
+    resumed = trio.Event()
+
     async def first(peer: Peer) -> None:
         await peer.send(connected(9, 9, resume="reset"), event(9), caught_up(9))
         await trio.sleep(1)
@@ -794,15 +808,17 @@ async def test_a_page_of_the_log_that_was_is_not_mixed_into_another() -> None:
 
     async def third(peer: Peer) -> None:
         await peer.send(connected(5, 5, epoch="e2"), event(5), caught_up(5))
-        server.pause.set()
-        await peer.send(event(6))
+        resumed.set()
+        await wait_all_tasks_blocked()
+        await peer.send(event(6, of="e2"))
         await peer.stay()
 
     async with serving(first, second, third, log=9) as (server, client):
-        server.pause = trio.Event()
+        server.pause = resumed
         async with client.conversation("c1", last_sequence_id=4) as conversation:
             assert (await anext(conversation))["type"] == "epoch_changed"
-            assert await take(conversation, 2) == [5, 6]
+            assert await take(conversation, 1) == [5]
+            assert await anext(conversation) == event(6, of="e2")
             assert conversation.statistics().pages == 1
 
 
@@ -923,6 +939,7 @@ async def test_a_temporary_refusal_is_obeyed_to_the_second_and_the_same_key_sent
 async def test_after_a_temporary_refusal_the_others_follow_at_once() -> None:
     async def script(peer: Peer) -> None:
         await peer.send(connected(0), caught_up(0))
+        await trio.sleep(1)
         for _ in "ab":
             key = (await peer.receive())["client_message_id"]
             await peer.send(error("QUEUE_FULL", key, temporary=True, retry_after=2))
@@ -937,7 +954,7 @@ async def test_after_a_temporary_refusal_the_others_follow_at_once() -> None:
             for key in "ab":
                 nursery.start_soon(conversation.send, "text", key)
                 await wait_all_tasks_blocked()
-        assert trio.current_time() - started == pytest.approx(2)
+        assert trio.current_time() - started == pytest.approx(3)
 
 
 @in_virtual_time
@@ -1138,14 +1155,25 @@ async def test_removed_it_gives_what_came_before_and_raises_with_code_and_reason
         serving(closing(4503, "removed")) as (_, client),
         client.conversation("c1") as conversation,
     ):
-        with pytest.raises(Closed) as sending:
-            await conversation.send("never answered")
-        XX
+        for waits in (conversation.send("never answered"), conversation.ping()):
+            with pytest.raises(Closed, match="4503"):
+                await waits
         assert await take(conversation, 1) == [1]
         with pytest.raises(Closed) as closed:
             await anext(conversation)
         assert (closed.value.code, closed.value.reason) == (4503, "removed")
-        assert sending.value.code == 4503
+
+
+@in_virtual_time
+async def test_who_waits_for_a_pong_is_told_of_the_end() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.send(connected(0), caught_up(0))
+        assert await peer.receive() == {"type": "ping"}
+        await peer.close(4500)
+
+    async with serving(script) as (_, client), client.conversation("c1") as conversation:
+        with pytest.raises(Closed, match="4500"):
+            await conversation.ping()
 
 
 @in_virtual_time
@@ -1189,6 +1217,18 @@ async def test_the_callers_own_errors_come_out_as_they_are() -> None:
         with pytest.raises(KeyError, match="mine"):
             async with client.conversation("c1"):
                 raise KeyError("mine")
+
+
+@in_virtual_time
+async def test_a_conversation_answers_the_pings_of_the_server() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.send(connected(0), caught_up(0))
+        await peer.websocket.ping()
+        await peer.send(event(1))
+        await peer.stay()
+
+    async with serving(script) as (_, client), client.conversation("c1") as conversation:
+        assert await take(conversation, 1) == [1]
 
 
 @in_virtual_time
@@ -1380,15 +1420,27 @@ async def test_an_http_refusal_carries_what_the_server_said() -> None:
         assert refused.value.temporary
 
 
-@in_virtual_time
+SWITCHING = b"HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+
+
 @pytest.mark.parametrize(
-    "answer", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", b"\0\n\r\n"]
+    "answer",
+    [
+        b"",
+        b"\0\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{",
+        SWITCHING + b"Sec-WebSocket-Accept: of another key\r\n\r\n",
+    ],
 )
-async def test_what_is_no_answer_is_unreachable(answer: bytes) -> None:
+@in_virtual_time
+async def test_what_is_no_answer_is_unreachable_and_leaves_nothing_open(answer: bytes) -> None:
+    opened: list[trio.abc.Stream] = []
+
     async def dial() -> trio.abc.Stream:
         client, server = memory_stream_pair()
         await server.send_all(answer)
         await server.send_eof()
+        opened.append(client)
         return client
 
     with pytest.raises(Unreachable):
@@ -1396,6 +1448,21 @@ async def test_what_is_no_answer_is_unreachable(answer: bytes) -> None:
     with pytest.raises(Unreachable):
         async with Client(URL, dial=dial).socket("c1"):
             pass
+    for stream in opened:
+        with pytest.raises(trio.ClosedResourceError):
+            await stream.send_all(b"x")
+
+
+@in_virtual_time
+async def test_an_answer_before_the_whole_request_was_read_is_heard() -> None:
+    async def dial() -> trio.abc.Stream:
+        client, server = memory_stream_pair()
+        await server.send_all(http(413, {"code": "MESSAGE_TOO_LARGE", "temporary": False}))
+        await server.aclose()
+        return client
+
+    with pytest.raises(Refused, match="MESSAGE_TOO_LARGE"):
+        await Client(URL, dial=dial).post("c1", "x" * 1_000_000)
 
 
 @in_virtual_time
@@ -1468,6 +1535,26 @@ async def test_a_raw_socket_answers_pings_unless_told_not_to(answers: bool) -> N
 
 
 @in_virtual_time
+async def test_frames_that_come_with_the_handshake_are_not_lost() -> None:
+    async def dial() -> trio.abc.Stream:
+        client, server = memory_stream_pair()
+        nursery.start_soon(serve, server)
+        return client
+
+    async def serve(stream: trio.abc.Stream) -> None:
+        protocol = WSConnection(ConnectionType.SERVER)
+        protocol.receive_data(bytes(await stream.receive_some()))
+        assert isinstance(next(protocol.events()), Request)
+        answer = protocol.send(AcceptConnection())
+        await stream.send_all(answer + protocol.send(TextMessage(data='{"early": 1}')))
+        protocol.receive_data(bytes(await stream.receive_some()))
+        await stream.aclose()
+
+    async with trio.open_nursery() as nursery, connect(URL, dial=dial) as socket:
+        assert await socket.receive_json() == {"early": 1}
+
+
+@in_virtual_time
 async def test_a_raw_handshake_raises_its_refusal() -> None:
     async with serving(Rejection(503, headers=(("Retry-After", "3"),))) as (_, client):
         with pytest.raises(Refused) as refused:
@@ -1507,14 +1594,17 @@ async def test_many_tasks_may_send_on_one_raw_socket() -> None:
     async def script(peer: Peer) -> None:
         for _ in range(20):
             received.append(await peer.websocket.get_message())
+        await peer.send({"type": "all here"})
         await peer.stay()
 
     texts = [str(number) * 9_000 for number in range(20)]
     async with serving(script) as (server, client):
         server.streams = lockstep_stream_pair
-        async with client.socket("c1") as socket, trio.open_nursery() as nursery:
-            for text in texts:
-                nursery.start_soon(socket.send_text, text)
+        async with client.socket("c1") as socket:
+            async with trio.open_nursery() as nursery:
+                for text in texts:
+                    nursery.start_soon(socket.send_text, text)
+            assert await socket.receive_json() == {"type": "all here"}
     assert sorted(map(str, received)) == sorted(texts)
 
 

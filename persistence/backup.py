@@ -1,0 +1,61 @@
+"""A copy of a store's file, taken while a server may be writing to it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import tempfile
+from pathlib import Path
+
+from ..actors.store import StoreError
+from .fault import explain
+from .file import READER_CACHE, File, check_ours, sync_directory
+
+
+def backup(file: File, target: Path) -> None:
+    """Copy the file as it is at one moment to a new file `target`, readable by its owner alone.
+
+    It needs no server and disturbs none. The copy has no epoch: whoever opens it draws a new one, so that clients of a
+    restored copy notice. Raises `StoreError`, and then there is no `target`.
+    """
+    target = target.expanduser().absolute()
+    if not file.path.is_file():
+        raise StoreError(f"{file.path}: there is no such store")
+    if target.exists():
+        raise StoreError(f"{target}: exists already: name a new file for the backup")
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        os.close(descriptor)
+        try:
+            _copy(file, name)
+            _give_name(Path(name), target)
+        finally:
+            Path(name).unlink(missing_ok=True)
+    except Exception as error:
+        raise explain(target, error) from error
+
+
+def _copy(file: File, name: str) -> None:
+    source = file.connect(READER_CACHE)
+    try:
+        check_ours(source, file.path)
+        copy = sqlite3.connect(name, isolation_level=None)
+        try:
+            source.backup(copy)  # in one step, so from one snapshot, which writers do not wait for
+            copy.execute("PRAGMA journal_mode = DELETE").fetchall()  # all of it in one file
+            copy.execute("DELETE FROM meta WHERE name = 'epoch'")
+        finally:
+            copy.close()
+    except sqlite3.Error as error:
+        raise explain(file.path, error) from error
+    finally:
+        source.close()
+
+
+def _give_name(copy: Path, target: Path) -> None:
+    """All of the file under its name, or none; and never over another file."""
+    try:
+        os.link(copy, target)
+    except FileExistsError:
+        raise StoreError(f"{target}: exists already: name a new file for the backup") from None
+    sync_directory(target.parent)

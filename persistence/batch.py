@@ -1,0 +1,197 @@
+"""The rows that a group of changes comes to, gathered for few statements."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from ..actors.messages import Created, Left
+from .keys import digest
+from .rows import Rows
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator
+
+    from ..actors.messages import Joined
+    from ..actors.store import Changes
+
+# OR ROLLBACK: without it SQLite would keep a copy of every page that the statement changes, to undo the statement alone.
+# The subquery is the check of the keys: one that was used before gives a salt of NULL, which the table refuses.
+_EVENTS = (
+    "INSERT OR ROLLBACK INTO events (conversation, sequence, at, body, salt, messages, sender_id, key) "
+    "SELECT column1, column2, column3, column4, {salt}, column6, column7, column8 "
+    "FROM {{values}} WHERE column1 > 0"
+)
+_CHECK = (
+    "CASE WHEN EXISTS (SELECT 1 FROM keys WHERE conversation = column1 AND digest = column9) "
+    "THEN NULL ELSE column5 END"
+)
+_CHECKED = Rows(_EVENTS.format(salt=_CHECK), 9)
+_UNCHECKED = Rows(_EVENTS.format(salt="column5"), 9)
+_CONVERSATIONS = Rows(
+    "INSERT OR ROLLBACK INTO conversations (number, id, title, mode, sites, enable_ai, "
+    "join_policy, members_invite, share_reads, metadata, created_at) "
+    "SELECT * FROM {values} WHERE column1 > 0",
+    11,
+)
+_MEMBERS = Rows(
+    "INSERT OR ROLLBACK INTO members "
+    "(conversation, participant, name, type, role, joined_at, invited_by, place) "
+    "SELECT * FROM {values} WHERE column1 > 0",
+    8,
+)
+_READS = Rows(
+    "UPDATE members SET read_sequence = column3 FROM {values} "
+    "WHERE column1 > 0 AND conversation = column1 AND participant = column2 AND read_sequence < column3",
+    3,
+)
+_LEAVE = "DELETE FROM members WHERE conversation = ? AND participant = ?"
+# As rules.apply has it: where no owner is left, the longest-standing member takes over, an observer only if alone.
+_INHERIT = (
+    "UPDATE members SET role = 'owner' WHERE conversation = ?1 "
+    "AND NOT EXISTS (SELECT 1 FROM members WHERE conversation = ?1 AND role = 'owner') "
+    "AND participant = (SELECT participant FROM members WHERE conversation = ?1 "
+    "ORDER BY role <> 'member', place LIMIT 1)"
+)
+_END = "UPDATE conversations SET ended_at = ? WHERE number = ?"
+
+
+class SuspectedKeyError(Exception):
+    """A key seems to have been used before; only the events can tell."""
+
+
+class Batch:
+    """Rows of one transaction. `next_number` is the number of the next conversation that is created."""
+
+    def __init__(self, next_number: int) -> None:
+        self.next_number = next_number
+        self.digests: dict[tuple[int, int], int] = {}
+        self._events: list[Any] = []
+        self._conversations: list[Any] = []
+        self._members: list[Any] = []
+        self._ordered: list[tuple[int, Joined | Left]] = []  # where somebody leaves, order matters
+        self._reads: list[Any] = []
+
+    def add(self, changes: Changes) -> int:
+        """Take in the changes of one conversation; give the conversation's number.
+
+        Raises `SuspectedKeyError` where a key comes twice in the batch.
+        """
+        number = changes.number
+        if not number:
+            number = self.next_number
+            self.next_number += 1
+        self._add_records(number, changes)
+        self._add_membership(number, changes)
+        for participant_id, sequence in (changes.reads or {}).items():
+            self._reads += (number, participant_id, sequence)
+        return number
+
+    def write(self, connection: sqlite3.Connection, *, checked: bool) -> None:
+        """Commit all of it or nothing; where it is messages only, in one step, so that the GIL is given up once.
+
+        Raises `sqlite3.IntegrityError` where a sequence, a conversation or, if `checked`, a key is there already.
+        """
+        steps = list(self._steps(checked=checked))
+        if len(steps) == 1 and not self._ordered and steps[0][0].one_step(steps[0][1]):
+            steps[0][0].execute(connection, steps[0][1])
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for rows, parameters in steps:
+                rows.execute(connection, parameters)
+            for number, event in self._ordered:
+                _apply(connection, number, event)
+            if self._ordered and self._reads:
+                _READS.execute(connection, self._reads)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+    def _add_records(self, number: int, changes: Changes) -> None:
+        events, digests = self._events, self.digests
+        for sequence, at, body, salt, messages, sender_id, key in changes.records:
+            hashed = None
+            if key is not None:
+                hashed = digest(sender_id, key)
+                if (number, hashed) in digests:
+                    raise SuspectedKeyError
+                digests[number, hashed] = sequence
+            # bytearrays, since the driver looks for an adapter for every `bytes`, which takes longer than the copy
+            events += (
+                number,
+                sequence,
+                at,
+                bytearray(body),
+                bytearray(salt),
+                messages,
+                sender_id,
+                key,
+                hashed,
+            )
+
+    def _add_membership(self, number: int, changes: Changes) -> None:
+        ordered = any(isinstance(event, Left) for event in changes.membership)
+        for event in changes.membership:
+            if isinstance(event, Created):
+                self._conversations += _conversation_row(number, event)
+                self._members += _founder_rows(number, event)
+            elif ordered:
+                self._ordered.append((number, event))
+            else:
+                assert not isinstance(event, Left)
+                self._members += _member_row(number, event)
+
+    def _steps(self, *, checked: bool) -> Iterator[tuple[Rows, list[Any]]]:
+        if self._conversations:
+            yield _CONVERSATIONS, self._conversations
+        if self._events:
+            yield _CHECKED if checked else _UNCHECKED, self._events
+        if self._members:
+            yield _MEMBERS, self._members
+        if self._reads and not self._ordered:
+            yield _READS, self._reads
+
+
+def _apply(connection: sqlite3.Connection, number: int, event: Joined | Left) -> None:
+    if isinstance(event, Left):
+        connection.execute(_LEAVE, (number, event.participant.id))
+        if event.participant_count:
+            connection.execute(_INHERIT, (number,))
+        else:
+            connection.execute(_END, (event.at, number))
+    else:
+        _MEMBERS.execute(connection, _member_row(number, event))
+
+
+def _conversation_row(number: int, event: Created) -> list[Any]:
+    return [
+        number,
+        event.conversation_id,
+        event.title,
+        event.mode,
+        json.dumps(event.sites),
+        event.enable_ai,
+        event.join,
+        event.members_invite,
+        event.share_reads,
+        event.metadata,
+        event.at,
+    ]
+
+
+def _founder_rows(number: int, event: Created) -> list[Any]:
+    """The first members, whose places come before those of all who join later: theirs is the sequence of their joining."""
+    owner = event.entrants[0].participant.id
+    rows: list[Any] = []
+    for place, (participant, role) in enumerate(event.entrants, -len(event.entrants)):
+        inviter = None if participant.id == owner else owner
+        rows += (number, *participant, role, event.at, inviter, place)
+    return rows
+
+
+def _member_row(number: int, event: Joined) -> list[Any]:
+    return [number, *event.participant, event.role, event.at, event.invited_by, event.sequence]

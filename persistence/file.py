@@ -1,0 +1,149 @@
+"""The database file: made, locked, checked, brought to the newest schema, connected to."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+from urllib.parse import quote
+
+from ..actors.store import StoreError
+from .fault import explain
+from .migrations import migrate
+
+if TYPE_CHECKING:
+    from ..actors.sources import Sources
+
+OLDEST_SQLITE = (3, 33)  # the first with UPDATE ... FROM
+BUSY = 5.0  # seconds to wait for another program that writes
+WRITER_CACHE = (
+    16_384  # KiB: the pages of the index that some thousand active conversations write to
+)
+READER_CACHE = 4_096  # KiB, times four readers
+
+
+class File:
+    """A database file on its way from a path to connections."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.expanduser().resolve()
+        self._lock: IO[str] | None = None
+
+    def open(self, sources: Sources) -> sqlite3.Connection:
+        """The connection that writes, to a file that is ours alone and up to date. Raises `StoreError`, and nothing is changed."""
+        if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+            raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old: 3.33 or newer is needed")
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._take_lock()
+            new = self._create()
+            try:
+                return self._prepare(sources, new=new)
+            except BaseException:
+                if new:
+                    self._remove()
+                raise
+        except BaseException as error:
+            self.release()
+            if isinstance(error, Exception):
+                raise explain(self.path, error) from error
+            raise
+
+    def connect_reader(self) -> sqlite3.Connection:
+        """A connection that cannot write."""
+        connection = self.connect(READER_CACHE)
+        connection.execute("PRAGMA query_only = ON")
+        return connection
+
+    def connect(self, cache: int) -> sqlite3.Connection:
+        """A connection to the file, which must be there."""
+        connection = sqlite3.connect(
+            f"file:{quote(str(self.path))}?mode=rw",
+            uri=True,
+            timeout=BUSY,
+            isolation_level=None,  # transactions begin where the code says so
+            check_same_thread=False,  # made here, then given to one thread for good
+            cached_statements=256,
+        )
+        connection.execute(f"PRAGMA cache_size = -{cache}")
+        return connection
+
+    def release(self) -> None:
+        """Let another server have the file."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _take_lock(self) -> None:
+        """One server for a file. A lock beside it, not SQLite's own, so that it can be looked at and backed up meanwhile."""
+        path = self.path.with_name(self.path.name + ".lock")
+        lock = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = lock.read().strip()
+            lock.close()
+            raise StoreError(
+                f"{self.path}: another server has it open (process {holder or 'unknown'}): "
+                "stop that one first, or name another file with --store"
+            ) from None
+        lock.seek(0)
+        lock.truncate()
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        self._lock = lock
+
+    def _create(self) -> bool:
+        """Make the file where there is none, readable by its owner alone."""
+        try:
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:
+            if not self.path.is_file():
+                raise StoreError(f"{self.path}: this is no file") from None
+            return False
+        sync_directory(self.path.parent)
+        return True
+
+    def _prepare(self, sources: Sources, *, new: bool) -> sqlite3.Connection:
+        connection = self.connect(WRITER_CACHE)
+        try:
+            check_ours(connection, self.path)
+            mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+            if mode != "wal":
+                raise StoreError(
+                    f"{self.path}: this file system cannot share memory, which SQLite's "
+                    "write-ahead log needs: choose a local disk with --store"
+                )
+            connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk
+            connection.execute("PRAGMA wal_autocheckpoint = 0")  # the writer chooses the time
+            connection.execute("PRAGMA journal_size_limit = 67108864")
+            connection.execute("PRAGMA temp_store = MEMORY")
+            migrate(connection, self.path, sources)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _remove(self) -> None:
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+
+
+def check_ours(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse a database of something else; an empty one is fine. Raises `sqlite3.DatabaseError` where it is none."""
+    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema")}
+    if tables and not {"alembic_version", "events", "meta"} <= tables:
+        raise StoreError(
+            f"{path}: this is a database of another program: name another with --store"
+        )
+
+
+def sync_directory(path: Path) -> None:
+    """Have the disk remember which files the directory holds."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,126 @@
+"""Group commit: the changes of many conversations in one transaction, and who is to blame where it cannot be."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+from ..actors.store import Appended, KeysTaken, Record, StoreError
+from .batch import Batch, SuspectedKeyError
+from .fault import explain
+from .keys import Keys, digest
+from .queries import RECORD
+from .rows import Rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from ..actors.store import Changes
+
+Outcome = Appended | KeysTaken | StoreError
+
+_OF_DATA = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError)
+
+_KEYS_USED = Rows(
+    f"SELECT column1, {RECORD} FROM {{values}} "
+    "CROSS JOIN keys k ON k.conversation = column2 AND k.digest = column3 "
+    "CROSS JOIN events e ON e.conversation = k.conversation AND e.sequence = k.sequence "
+    "WHERE column1 > 0",
+    3,
+)
+_SEQUENCES_USED = Rows(
+    "SELECT column1 FROM {values} "
+    "CROSS JOIN events e ON e.conversation = column2 AND e.sequence = column3 WHERE column1 > 0",
+    3,
+)
+
+
+class Ledger:
+    """Appends groups of changes. It belongs to one thread, as its connection does, and knows no other."""
+
+    def __init__(self, connection: sqlite3.Connection, path: object, keys: Keys) -> None:
+        self._connection = connection
+        self._path = path
+        self._keys = keys
+        newest = connection.execute("SELECT max(number) FROM conversations").fetchone()[0]
+        self._next_number: int = (newest or 0) + 1
+
+    def append(self, group: Sequence[Changes]) -> list[Outcome]:
+        """Commit the group; one outcome for each, in the same order. A conflict harms nobody but its own changes."""
+        try:
+            return list(self._store(group, checked=True))
+        except (SuspectedKeyError, sqlite3.IntegrityError):
+            return self._sort_out(group)
+        except Exception as error:
+            return self._fail(group, error)
+
+    def _store(self, group: Sequence[Changes], *, checked: bool) -> list[Appended]:
+        batch = Batch(self._next_number)
+        numbers = [batch.add(changes) for changes in group]
+        if checked and any(map(self._keys.__contains__, batch.digests)):
+            raise SuspectedKeyError
+        batch.write(self._connection, checked=checked)
+        self._keys.add(batch.digests)
+        self._next_number = batch.next_number
+        return [Appended(number) for number in numbers]
+
+    def _sort_out(self, group: Sequence[Changes]) -> list[Outcome]:
+        """Something in the group is in the log already: say so to whom it concerns, and commit the rest."""
+        try:
+            self._keys.merge_all()
+            outcomes = self._conflicts(group)
+            rest = [place for place in range(len(group)) if place not in outcomes]
+            stored = self._store([group[place] for place in rest], checked=False) if rest else []
+        except Exception as error:
+            return self._fail(group, error)
+        outcomes.update(zip(rest, stored, strict=True))
+        return [outcomes[place] for place in range(len(group))]
+
+    def _fail(self, group: Sequence[Changes], error: Exception) -> list[Outcome]:
+        """Where the file is at fault all fail; else by halves, until only what cannot be stored is left."""
+        if len(group) == 1 or (
+            isinstance(error, sqlite3.Error) and not isinstance(error, _OF_DATA)
+        ):
+            return [explain(self._path, error)] * len(group)
+        half = len(group) // 2
+        return self.append(group[:half]) + self.append(group[half:])
+
+    def _conflicts(self, group: Sequence[Changes]) -> dict[int, Outcome]:
+        """Which places of the group hold what the log has already."""
+        outcomes: dict[int, Outcome] = {}
+        for place in self._sequences_used(group):
+            changes = group[place]
+            outcomes[place] = StoreError(
+                f"{self._path}: conversation {changes.number} has a sequence "
+                f"{changes.records[0].sequence} already; does something else write to the store?"
+            )
+        for place, records in self._keys_used(group).items():
+            outcomes[place] = KeysTaken(records)
+        return outcomes
+
+    def _keys_used(self, group: Sequence[Changes]) -> dict[int, dict[tuple[str, str], Record]]:
+        sought: list[tuple[int, Record]] = []
+        flat: list[Any] = []
+        for place, changes in enumerate(group):
+            for record in changes.records:
+                if record.key is not None:
+                    sought.append((place, record))
+                    flat += (len(sought), changes.number, digest(record.sender_id, record.key))
+        used: dict[int, dict[tuple[str, str], Record]] = {}
+        for index, *row in _KEYS_USED.execute(self._connection, flat) if flat else ():
+            place, record = sought[index - 1]
+            found = Record._make(row)
+            if found[-2:] == record[-2:]:  # not only the same hash
+                assert record.sender_id is not None
+                assert record.key is not None
+                used.setdefault(place, {})[record.sender_id, record.key] = found
+        return used
+
+    def _sequences_used(self, group: Sequence[Changes]) -> set[int]:
+        flat: list[Any] = []
+        for place, changes in enumerate(group, 1):
+            for record in changes.records:
+                flat += (place, changes.number, record.sequence)
+        rows = _SEQUENCES_USED.execute(self._connection, flat) if flat else ()
+        return {row[0] - 1 for row in rows}

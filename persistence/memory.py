@@ -1,0 +1,213 @@
+"""The store for tests, simulation and chats that nobody wants to keep: everything in this process, nothing on a disk."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TYPE_CHECKING
+
+from ..actors.messages import Created, Joined, Left
+from ..actors.rules import State, apply
+from ..actors.runtime import Future
+from ..actors.store import (
+    Appended,
+    KeysTaken,
+    Listing,
+    Page,
+    StoreError,
+    StoreStatistics,
+    Summary,
+)
+
+if TYPE_CHECKING:
+    from ..actors.messages import Durability
+    from ..actors.sources import Sources
+    from ..actors.store import Changes, Record
+
+
+@dataclass(slots=True)
+class _Conversation:
+    """A conversation's log: the record with sequence n stands at n - 1."""
+
+    state: State
+    records: list[Record] = field(default_factory=list)
+    keys: dict[tuple[str | None, str], Record] = field(default_factory=dict)
+    newest: int = 0  # when its last change arrived, among all
+
+
+class MemoryStore:
+    """Implements `Store` in memory. Its futures are done at once, so a run under virtual time can be repeated."""
+
+    durability: Durability = "memory"
+
+    def __init__(self, sources: Sources) -> None:
+        self.epoch = sources.new_id()
+        self._conversations: list[_Conversation] = []
+        self._numbers: dict[str, int] = {}
+        self._memberships: dict[str, set[int]] = {}
+        self._arrivals = count(1)
+        self._guests: dict[str, tuple[str, bytes]] = {}
+        self._revoked: dict[str, int] = {}
+        self._commits = self._records = 0
+
+    def append(self, changes: Changes) -> Future[Appended | KeysTaken]:
+        """Store the changes, then say so."""
+        future: Future[Appended | KeysTaken] = Future()
+        try:
+            future.set(self._append(changes))
+        except StoreError as error:
+            future.set_exception(error)
+        return future
+
+    def load(self, conversation_id: str) -> Future[State | None]:
+        """The conversation as its events left it, or None."""
+        number = self._numbers.get(conversation_id)
+        return Future.of(None if number is None else self._conversations[number - 1].state.draft())
+
+    def read(
+        self, number: int, *, after: int = 0, before: int | None = None, limit: int = 100
+    ) -> Future[Page]:
+        """Up to `limit` records with after < sequence < before: the first of them, or with `before` alone the last."""
+        records = self._log(number)
+        start, end = max(after, 0), len(records) if before is None else max(before - 1, 0)
+        found = records[start:end]
+        if before is not None and not after:
+            page = found[max(len(found) - limit, 0) :]
+        else:
+            page = found[:limit]
+        return Future.of(Page(tuple(page), len(found) > limit))
+
+    def messages_after(self, number: int, sequence: int) -> Future[int]:
+        """How many messages follow a sequence."""
+        return Future.of(_messages_after(self._log(number), sequence))
+
+    def listing(self, participant_id: str, *, limit: int, offset: int) -> Future[Listing]:
+        """The conversations somebody is a member of."""
+        mine = [self._conversations[n - 1] for n in self._memberships.get(participant_id, ())]
+        mine.sort(key=lambda conversation: -conversation.newest)
+        page = mine[offset : offset + limit]
+        return Future.of(Listing(tuple(_summary(each, participant_id) for each in page), len(mine)))
+
+    def add_guest(
+        self, participant_id: str, name: str, recovery_hash: bytes, at: int
+    ) -> Future[None]:
+        """Remember a guest, to be found again by the hash of a code that only they have."""
+        future: Future[None] = Future()
+        taken = any(recovery_hash == known for _, known in self._guests.values())
+        if taken or participant_id in self._guests:
+            future.set_exception(StoreError(f"guest {participant_id} is there already"))
+        else:
+            self._guests[participant_id] = (name, recovery_hash)
+            future.set(None)
+        return future
+
+    def find_guest(self, recovery_hash: bytes) -> Future[tuple[str, str] | None]:
+        """The guest's id and name."""
+        found = ((id, name) for id, (name, known) in self._guests.items() if known == recovery_hash)
+        return Future.of(next(found, None))
+
+    def revoke_token(self, token_id: str, expires_at: int) -> Future[None]:
+        """Remember that a token is void, until it would have expired anyway."""
+        self._revoked[token_id] = expires_at
+        return Future.of(None)
+
+    def revoked_tokens(self, now: int) -> Future[tuple[str, ...]]:
+        """The void tokens that have not expired; the others are forgotten. `now` has the unit of `expires_at`."""
+        self._revoked = {token: at for token, at in self._revoked.items() if at > now}
+        return Future.of(
+            tuple(sorted(self._revoked, key=lambda token: (self._revoked[token], token)))
+        )
+
+    def statistics(self) -> StoreStatistics:
+        """Figures for operators; never waits."""
+        return StoreStatistics(self._commits, self._records, 0)
+
+    def close(self) -> None:
+        """Nothing to do: what was kept goes with the process."""
+
+    def _log(self, number: int) -> list[Record]:
+        return (
+            self._conversations[number - 1].records
+            if 0 < number <= len(self._conversations)
+            else []
+        )
+
+    def _append(self, changes: Changes) -> Appended | KeysTaken:
+        conversation = self._conversation(changes)
+        used = {
+            (record.sender_id, record.key): conversation.keys[record.sender_id, record.key]
+            for record in changes.records
+            if record.key is not None and (record.sender_id, record.key) in conversation.keys
+        }
+        if used:
+            return KeysTaken(used)  # type: ignore[arg-type]  # a record with a key has a sender
+        for sequence, record in enumerate(changes.records, len(conversation.records) + 1):
+            if record.sequence != sequence:
+                raise StoreError(f"sequence {record.sequence} comes where {sequence} belongs")
+        self._keep(conversation, changes)
+        return Appended(conversation.state.number)
+
+    def _conversation(self, changes: Changes) -> _Conversation:
+        if changes.number:
+            return self._conversations[changes.number - 1]
+        if changes.conversation_id in self._numbers:
+            raise StoreError(f"conversation {changes.conversation_id} is there already")
+        return _Conversation(State(changes.conversation_id, len(self._conversations) + 1))
+
+    def _keep(self, conversation: _Conversation, changes: Changes) -> None:
+        state = conversation.state = conversation.state.draft()
+        if not changes.number:
+            self._conversations.append(conversation)
+            self._numbers[state.id] = state.number
+        for event in changes.membership:
+            apply(state, event)
+            self._note_membership(state.number, event)
+        for participant_id, sequence in (changes.reads or {}).items():
+            if participant_id in state.members and sequence > state.reads.get(participant_id, 0):
+                state.reads = {**state.reads, participant_id: sequence}
+        for record in changes.records:
+            state.head, state.updated_at, state.messages = (
+                record.sequence,
+                record.at,
+                record.messages,
+            )
+            conversation.records.append(record)
+            if record.key is not None:
+                conversation.keys[record.sender_id, record.key] = record
+        if changes.records:
+            conversation.newest = next(self._arrivals)
+        self._commits += 1
+        self._records += len(changes.records)
+
+    def _note_membership(self, number: int, event: Created | Joined | Left) -> None:
+        match event:
+            case Created():
+                for entrant in event.entrants:
+                    self._memberships.setdefault(entrant.participant.id, set()).add(number)
+            case Joined():
+                self._memberships.setdefault(event.participant.id, set()).add(number)
+            case Left():
+                self._memberships[event.participant.id].discard(number)
+
+
+def _messages_after(records: list[Record], sequence: int) -> int:
+    so_far = records[min(sequence, len(records)) - 1].messages if records and sequence > 0 else 0
+    return records[-1].messages - so_far if records else 0
+
+
+def _summary(conversation: _Conversation, participant_id: str) -> Summary:
+    state, records = conversation.state, conversation.records
+    newest = None
+    if state.messages:
+        newest = records[bisect_left(records, state.messages, key=lambda record: record.messages)]
+    unread = _messages_after(records, state.reads.get(participant_id, 0))
+    return Summary(
+        state.id,
+        state.title,
+        state.created_at,
+        None if newest is None else newest.at,
+        len(state.members),
+        unread,
+        newest,
+    )

@@ -1,0 +1,139 @@
+"""The store for one server: an SQLite file, every append on the disk before it is answered."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..actors.store import StoreError
+from . import queries
+from .backup import backup
+from .fault import explain
+from .file import File
+from .keys import Keys
+from .ledger import Ledger
+from .loop import Loop
+from .reader import Readers
+from .writer import Writer
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from ..actors.messages import Durability
+    from ..actors.rules import State
+    from ..actors.runtime import Future
+    from ..actors.sources import Sources
+    from ..actors.store import Appended, Changes, KeysTaken, Listing, Page, StoreStatistics
+
+PREFIX = "sqlite:///"
+
+
+class SqlStore:
+    """Implements `Store` on a file. Everything but `open` and `close` is called in the trio run and never blocks it."""
+
+    durability: Durability = "committed"
+
+    def __init__(self, file: File, connection: sqlite3.Connection) -> None:
+        self._file = file
+        row = connection.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
+        self.epoch: str = row[0]
+        loop = Loop()
+        keys = Keys(connection)
+        self._readers = Readers(file, loop)
+        self._writer = Writer(
+            connection, file.path, Ledger(connection, file.path, keys), keys, loop
+        )
+
+    @classmethod
+    def open(cls, url: str, sources: Sources) -> SqlStore:
+        """The store at `sqlite:///PATH`, made where there is none. Blocks; raises `StoreError` that says what helps."""
+        file = File(path_of(url))
+        connection = file.open(sources)
+        try:
+            return cls(file, connection)
+        except Exception as error:
+            connection.close()
+            file.release()
+            raise explain(file.path, error) from error
+
+    def append(self, changes: Changes) -> Future[Appended | KeysTaken]:
+        """Store the changes, then say so."""
+        return self._writer.append(changes)
+
+    def load(self, conversation_id: str) -> Future[State | None]:
+        """The conversation as its events left it, or None."""
+        return self._readers.ask(queries.load, conversation_id)
+
+    def read(
+        self, number: int, *, after: int = 0, before: int | None = None, limit: int = 100
+    ) -> Future[Page]:
+        """Up to `limit` records with after < sequence < before: the first of them, or with `before` alone the last."""
+        return self._readers.ask(queries.read, number, after, before, limit)
+
+    def messages_after(self, number: int, sequence: int) -> Future[int]:
+        """How many messages follow a sequence."""
+        return self._readers.ask(queries.messages_after, number, sequence)
+
+    def listing(self, participant_id: str, *, limit: int, offset: int) -> Future[Listing]:
+        """The conversations somebody is a member of."""
+        return self._readers.ask(queries.listing, participant_id, limit, offset)
+
+    def add_guest(
+        self, participant_id: str, name: str, recovery_hash: bytes, at: int
+    ) -> Future[None]:
+        """Remember a guest, to be found again by the hash of a code that only they have."""
+        return self._writer.do(partial(_add_guest, (participant_id, name, recovery_hash, at)))
+
+    def find_guest(self, recovery_hash: bytes) -> Future[tuple[str, str] | None]:
+        """The guest's id and name."""
+        return self._readers.ask(queries.find_guest, recovery_hash)
+
+    def revoke_token(self, token_id: str, expires_at: int) -> Future[None]:
+        """Remember that a token is void, until it would have expired anyway."""
+        return self._writer.do(partial(_revoke_token, (token_id, expires_at)))
+
+    def revoked_tokens(self, now: int) -> Future[tuple[str, ...]]:
+        """The void tokens that have not expired; the others are forgotten. `now` has the unit of `expires_at`."""
+        return self._writer.do(partial(_revoked_tokens, now))
+
+    def backup(self, path: str | Path) -> Future[None]:
+        """Copy the store as it is now to a new file, while it is used."""
+        return self._readers.ask(_backup, self._file, Path(path))
+
+    def statistics(self) -> StoreStatistics:
+        """Figures for operators; never waits."""
+        return self._writer.statistics()
+
+    def close(self) -> None:
+        """Commit what was appended, answer what was asked, end the threads. Blocks; a second call does nothing."""
+        self._readers.close()
+        self._writer.close()
+        self._file.release()
+
+
+def path_of(url: str) -> Path:
+    """The path in `sqlite:///PATH`; raises `StoreError` where there is none."""
+    path = url.removeprefix(PREFIX)
+    if path in (url, "", ":memory:"):
+        raise StoreError(f"{url}: an SQLite store is named {PREFIX}PATH")
+    return Path(path)
+
+
+def _add_guest(row: tuple[str, str, bytes, int], connection: sqlite3.Connection) -> None:
+    insert = "INSERT INTO guests (id, name, recovery_hash, created_at) VALUES (?, ?, ?, ?)"
+    connection.execute(insert, row)
+
+
+def _revoke_token(row: tuple[str, int], connection: sqlite3.Connection) -> None:
+    connection.execute("INSERT OR REPLACE INTO revoked_tokens VALUES (?, ?)", row)
+
+
+def _revoked_tokens(now: int, connection: sqlite3.Connection) -> tuple[str, ...]:
+    connection.execute("DELETE FROM revoked_tokens WHERE expires_at <= ?", (now,))
+    found = connection.execute("SELECT token_id FROM revoked_tokens ORDER BY expires_at, token_id")
+    return tuple(row[0] for row in found)
+
+
+def _backup(_: sqlite3.Connection, file: File, target: Path) -> None:
+    backup(file, target)

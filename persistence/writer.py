@@ -1,0 +1,189 @@
+"""The one thread that writes: it takes all that waits, commits it as one group, and has the futures set in one piece."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..actors.runtime import Future
+from ..actors.store import Changes, StoreError, StoreStatistics
+from .fault import explain
+from .loop import settle
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable
+
+    from ..actors.store import Appended, KeysTaken
+    from .keys import Keys
+    from .ledger import Ledger, Outcome
+    from .loop import Loop
+
+T = TypeVar("T")
+Job = tuple["Callable[[sqlite3.Connection], Any] | None", Future[Any]]
+Group = list[tuple[Changes, "Future[Appended | KeysTaken]"]]
+
+GROUP = 2_000  # records a commit, at least one of them: about 20 ms, beyond which more would not make it cheaper
+RECENT = 256  # commits remembered for `statistics`
+IDLE = 0.05  # seconds without work after which the housekeeping is done
+# Pages, 16 MB, in the write-ahead log before it is copied into the file: a page that changes often is copied once for all.
+CHECKPOINT_AT = 4_096
+PAGE = 4_096
+
+logger = logging.getLogger(__name__)
+
+
+class Writer:
+    """Owns the connection that writes. The queue is bounded by its callers: one append of a conversation at a time."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        path: object,
+        ledger: Ledger,
+        keys: Keys,
+        loop: Loop,
+    ) -> None:
+        self._connection = connection
+        self._path = path
+        self._ledger = ledger
+        self._keys = keys
+        self._loop = loop
+        self._queue: SimpleQueue[tuple[Changes, Future[Any]] | Job] = SimpleQueue()
+        self._pages = 0  # about as many in the write-ahead log since the last checkpoint
+        self._closed = False
+        self._waiting = self._commits = self._records = 0
+        self._recent: deque[tuple[int, float]] = deque(maxlen=RECENT)
+        self._thread = threading.Thread(target=self._run, name="salon-writer", daemon=True)
+        self._thread.start()
+
+    def append(self, changes: Changes) -> Future[Appended | KeysTaken]:
+        """Commit the changes with whatever else waits."""
+        future: Future[Appended | KeysTaken] = Future()
+        if self._closed:
+            future.set_exception(self._closed_error())
+        else:
+            self._loop.enter()
+            self._waiting += 1
+            self._queue.put((changes, future))
+        return future
+
+    def do(self, job: Callable[[sqlite3.Connection], T]) -> Future[T]:
+        """Have a job done between two groups, on the connection that writes, with what it writes committed."""
+        future: Future[T] = Future()
+        if self._closed:
+            future.set_exception(self._closed_error())
+        else:
+            self._loop.enter()
+            self._queue.put((job, future))
+        return future
+
+    def statistics(self) -> StoreStatistics:
+        """Figures since the start."""
+        return StoreStatistics(self._commits, self._records, self._waiting, tuple(self._recent))
+
+    def close(self) -> None:
+        """Commit what waits, bring index and file up to date, and end."""
+        self._closed = True
+        self._queue.put((None, Future()))
+        self._thread.join()
+
+    def _closed_error(self) -> StoreError:
+        return StoreError(f"{self._path}: the store is closed")
+
+    # --- in the thread -----------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while True:
+            group, job, future = self._take()
+            if group:
+                self._commit(group)
+            if future is not None:
+                if job is None:
+                    break
+                self._loop.call(settle, future, self._do(job))
+            self._keep_house(idle=not group and future is None)
+        self._end()
+
+    def _take(self) -> tuple[Group, Callable[..., Any] | None, Future[Any] | None]:
+        """All changes that wait, or as many as make a full group, and the job that came after them."""
+        group: Group = []
+        records = 0
+        housework = self._pages > CHECKPOINT_AT // 8 or self._keys.unmerged > 1000
+        try:
+            item = self._queue.get(timeout=IDLE if housework else None)
+            while True:
+                changes, future = item
+                if not isinstance(changes, Changes):
+                    return group, changes, future
+                group.append((changes, future))
+                records += len(changes.records)
+                if records >= GROUP:
+                    break
+                item = self._queue.get_nowait()
+        except Empty:
+            pass
+        return group, None, None
+
+    def _commit(self, group: Group) -> None:
+        started = time.perf_counter()
+        outcomes: list[Outcome]
+        try:
+            outcomes = self._ledger.append([changes for changes, _ in group])
+        except Exception as error:  # a mistake in here must not leave anybody waiting for ever
+            logger.exception("append to %s failed", self._path)
+            outcomes = [explain(self._path, error)] * len(group)
+        self._loop.call(self._settle, group, outcomes, time.perf_counter() - started)
+        size = sum(len(record.body) for changes, _ in group for record in changes.records)
+        self._pages += size // PAGE + len(group) + 2
+
+    def _do(self, job: Callable[..., Any]) -> object:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            outcome = job(self._connection)
+            self._connection.execute("COMMIT")
+        except Exception as error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            return explain(self._path, error)
+        return outcome
+
+    def _keep_house(self, *, idle: bool) -> None:
+        """What need not be done with every commit: merge keys, empty the write-ahead log."""
+        try:
+            if self._keys.due or (idle and self._keys.unmerged):
+                self._keys.merge_piece()
+            elif idle:
+                self._checkpoint()
+            if self._pages >= CHECKPOINT_AT:
+                self._checkpoint()
+        except Exception as error:
+            logger.warning("%s", explain(self._path, error))
+
+    def _checkpoint(self) -> None:
+        self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        self._pages = 0
+
+    def _end(self) -> None:
+        try:
+            self._keys.merge_all()
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        except Exception as error:
+            logger.warning("%s", explain(self._path, error))
+        self._connection.close()
+
+    # --- in the trio run ---------------------------------------------------------------------------------------------
+
+    def _settle(self, group: Group, outcomes: list[Outcome], seconds: float) -> None:
+        self._waiting -= len(group)
+        self._commits += 1
+        records = 0
+        for (changes, future), outcome in zip(group, outcomes, strict=True):
+            records += len(changes.records)
+            settle(future, outcome)
+        self._records += records
+        self._recent.append((records, seconds))

@@ -1,0 +1,235 @@
+"""Real traffic is what the reference says: every answer and every frame of a running server is held against it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx2
+import pytest
+import trio
+
+from salon.web.client import Client, Socket
+from tests.contract import FrameContract, HttpContract
+from tests.server import ServerProcess, api
+
+ADA, BOB, ADMIN = "test_token_1", "test_token_2", "admin_token"
+
+
+class Witness:
+    """Talks to a server and checks every answer."""
+
+    def __init__(self, server: ServerProcess, openapi: Any, asyncapi: Any) -> None:
+        self.server = server
+        self.http = HttpContract(openapi)
+        self.frames = FrameContract(asyncapi)
+
+    async def call(
+        self, method: str, path: str, token: str | None = None, json: Any = None, **options: Any
+    ) -> httpx2.Response:
+        response = await api(self.server, method, path, token, json, **options)
+        self.http.check(method, path, response)
+        return response
+
+    async def receive(self, socket: Socket, until: str, **fields: Any) -> Any:
+        """Take frames up to one of that type with those fields."""
+        with trio.fail_after(10):
+            while True:
+                frame = await socket.receive_json()
+                self.frames.check_server(frame)
+                if frame["type"] == until and fields.items() <= frame.items():
+                    return frame
+
+    async def say(self, socket: Socket, **frame: Any) -> None:
+        self.frames.check_client(frame)
+        await socket.send_json(frame)
+
+
+async def witness(server: ServerProcess) -> Witness:
+    documents = [
+        (await api(server, "GET", path)).json() for path in ("/openapi.json", "/asyncapi.json")
+    ]
+    return Witness(server, *documents)
+
+
+async def test_the_documents_say_where_they_were_asked_for(server: ServerProcess) -> None:
+    document = (await api(server, "GET", "/asyncapi.json")).json()
+    assert document["servers"]["salon"]["host"] == server.url.removeprefix("http://")
+    assert document["servers"]["salon"]["protocol"] == "ws"
+
+
+async def test_the_page_is_served_with_its_style(server: ServerProcess) -> None:
+    page = await api(server, "GET", "/docs")
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    assert "POST</b> <code>/chat/create" in page.text
+    assert (await api(server, "GET", "/docs/reference.css")).status_code == 200
+
+
+async def test_a_conversation_over_http_is_as_described(server: ServerProcess) -> None:
+    see = await witness(server)
+    body = {"title": "Dinner", "participants": [{"user_id": "test_user_2", "name": "Bob"}]}
+    created = await see.call("POST", "/chat/create", ADA, body | {"metadata": {"a": [1]}})
+    chat = f"/chat/{created.json()['conversation_id']}"
+
+    keyed = {"content": "Hello", "client_message_id": "key", "metadata": {"b": None}}
+    first = await see.call("POST", f"{chat}/messages", ADA, keyed)
+    again = await see.call("POST", f"{chat}/messages", ADA, keyed)
+    assert (first.status_code, again.status_code) == (201, 200)
+    plain = {"content": "Well?", "reply_to": first.json()["message_id"]}
+    await see.call("POST", f"{chat}/messages", BOB, plain, headers={"Idempotency-Key": "other"})
+    await see.call("POST", f"{chat}/messages", BOB, {"content": "Hm"})
+    await see.call("POST", f"{chat}/join", "test_token_3")
+    await see.call("POST", f"{chat}/read", BOB, {"sequence_id": 3})
+    await see.call("GET", "/chat/my-conversations?limit=1", ADA)
+    await see.call("GET", chat.replace("/chat/", "/chat/conversations/"), ADA)
+    page = await see.call("GET", f"{chat}/messages?after=0", ADA)
+    await see.call("DELETE", f"{chat}/leave", "test_token_3")
+    await see.call("GET", f"{chat}/messages", ADA)
+
+    for event in page.json()["events"]:
+        see.frames.check_server(event)
+    assert see.frames.seen == {"conversation_created", "message", "participant_joined"}
+
+
+async def test_refusals_over_http_are_as_described(server: ServerProcess) -> None:
+    see = await witness(server)
+    created = await see.call("POST", "/chat/create", ADA, {"title": "Dinner"})
+    conversation_id = created.json()["conversation_id"]
+    chat = f"/chat/{conversation_id}"
+    await see.call("POST", f"{chat}/messages", ADA, {"content": "a", "client_message_id": "key"})
+
+    for status, method, path, token, body in (
+        (401, "POST", "/chat/create", None, {"title": "Dinner"}),
+        (401, "GET", "/chat/my-conversations", "wrong", None),
+        (400, "POST", "/chat/create", ADA, {"title": " "}),
+        (400, "POST", "/chat/create", ADA, [1]),
+        (413, "POST", "/chat/create", ADA, {"title": "x" * 300_000}),
+        (400, "GET", "/chat/my-conversations?limit=0", ADA, None),
+        (404, "GET", f"/chat/conversations/{conversation_id}", BOB, None),
+        (404, "POST", f"{chat}/messages", BOB, {"content": "Hello"}),
+        (409, "POST", f"{chat}/messages", ADA, {"content": "b", "client_message_id": "key"}),
+        (413, "POST", f"{chat}/messages", ADA, {"content": "x" * 10_001}),
+        (400, "POST", f"{chat}/messages", ADA, {"content": "Hello", "reply_to": "nothing"}),
+        (409, "POST", f"{chat}/join", ADA, None),
+        (404, "POST", "/chat/nothing/join", ADA, None),
+        (404, "DELETE", f"{chat}/leave", BOB, None),
+        (400, "GET", f"{chat}/messages?after=1&before=3", ADA, None),
+        (400, "POST", f"{chat}/read", ADA, {"sequence_id": "3"}),
+        (401, "POST", "/auth/recover", None, {"recovery_code": "wrong"}),
+    ):
+        response = await see.call(method, path, token, body)
+        assert response.status_code == status, (method, path, response.text)
+    foreign = {"Origin": "https://elsewhere.example"}
+    assert (await see.call("POST", "/auth/guest", headers=foreign)).status_code == 403
+
+
+async def test_load_and_rate_are_refused_as_described(
+    start_server: Callable[..., ServerProcess],
+) -> None:
+    server = start_server(
+        LIMITS__MESSAGE_RATE="1",
+        LIMITS__MESSAGE_BURST="2",
+        LIMITS__MAX_PARTICIPANTS="1",
+        LIMITS__CONVERSATIONS_PER_HOUR="1",
+        AUTH__GUESTS="false",
+    )
+    see = await witness(server)
+    created = await see.call("POST", "/chat/create", ADA, {"title": "Dinner"})
+    chat = f"/chat/{created.json()['conversation_id']}"
+    posts = [await see.call("POST", f"{chat}/messages", ADA, {"content": "a"}) for _ in range(3)]
+    assert [post.status_code for post in posts] == [201, 201, 429]
+    assert posts[2].json()["code"] == "RATE_LIMITED"
+    assert int(posts[2].headers["Retry-After"]) >= 1
+    assert (await see.call("POST", "/chat/create", ADA, {"title": "More"})).status_code == 429
+    full = await see.call("POST", f"{chat}/join", BOB)
+    assert full.json()["code"] == "CAPACITY_EXCEEDED"
+    assert (await see.call("POST", "/auth/guest")).status_code == 403
+
+
+async def test_identities_are_as_described(server: ServerProcess) -> None:
+    see = await witness(server)
+    guest = (await see.call("POST", "/auth/guest", json={"name": "Gil"})).json()
+    code = {"recovery_code": guest["recovery_code"]}
+    token = (await see.call("POST", "/auth/recover", json=code)).json()["token"]
+    me = (await see.call("GET", "/auth/me", token)).json()
+    assert me == {"id": guest["participant"]["id"], "name": "Gil", "admin": False}
+    assert (await see.call("POST", "/auth/ticket", token)).json()["expires_in"] == 30
+    assert (await see.call("POST", "/auth/logout", token)).status_code == 204
+    assert (await see.call("GET", "/auth/me", token)).status_code == 401
+
+
+async def test_health_and_administration_are_as_described(server: ServerProcess) -> None:
+    see = await witness(server)
+    created = await see.call("POST", "/chat/create", ADA, {"title": "Dinner"})
+    conversation_id = created.json()["conversation_id"]
+    refused = await see.call("GET", "/chat/conversations/nothing", ADA)
+    for path in ("/health", "/ready", "/health/chat", "/metrics", "/docs", "/docs/reference.css"):
+        await see.call("GET", path)
+    await see.call("GET", "/asyncapi.json")
+    async with Client(server.url, token=ADA).socket(conversation_id) as socket:
+        connection_id = (await see.receive(socket, "connected"))["connection_id"]
+        for path in (
+            "actors?limit=100",
+            "actors?sort=wrong",
+            "conversations?limit=100&sort=-depth",
+            "connections?limit=100&sort=stalled",
+            f"conversations/{conversation_id}",
+            "participants/test_user_1",
+            f"refusals/{refused.json()['id']}",
+            "stats",
+        ):
+            await see.call("GET", f"/admin/{path}", ADMIN)
+            await see.call("GET", f"/admin/{path}", ADA)
+        await see.call("DELETE", f"/admin/connections/{connection_id}", ADMIN)
+    await see.call("POST", f"/admin/conversations/{conversation_id}/passivate", ADMIN)
+    await see.call("POST", "/admin/conversations/nothing/passivate", ADMIN)
+
+
+async def test_frames_are_as_described(server: ServerProcess) -> None:
+    see = await witness(server)
+    body = {"title": "Dinner", "share_reads": True, "participants": [{"user_id": "test_user_2"}]}
+    created = await see.call("POST", "/chat/create", ADA, body)
+    conversation_id = created.json()["conversation_id"]
+    chat = f"/chat/{conversation_id}"
+    async with (
+        Client(server.url, token=ADA).socket(conversation_id) as ada,
+        Client(server.url, token=BOB).socket(conversation_id) as bob,
+    ):
+        for socket in (ada, bob):
+            await see.receive(socket, "caught_up")
+        await see.say(ada, type="message", content="Hello", client_message_id="key")
+        await see.receive(ada, "message_ack")
+        message = await see.receive(bob, "message")
+        await see.say(ada, type="typing", is_typing=True)
+        await see.receive(bob, "typing", is_typing=True)
+        await see.say(bob, type="read", sequence_id=message["sequence_id"])
+        await see.receive(ada, "read", participant_id="test_user_2")
+        await see.say(ada, type="ping")
+        await see.receive(ada, "pong")
+        await see.call("POST", f"{chat}/join", "test_token_3")
+        await see.call("DELETE", f"{chat}/leave", "test_token_3")
+        await see.receive(ada, "participant_left")
+        await see.say(ada, type="sync", last_sequence_id=0)
+        await see.receive(ada, "caught_up")
+        await see.say(ada, type="sync", last_sequence_id=2**53 - 1)
+        await see.receive(ada, "connected", resume="reset")
+        await see.receive(bob, "presence")
+    assert see.frames.server_types - see.frames.seen == {"lagging", "error"}
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("{", "INVALID_JSON"),
+        ("[]", "INVALID_FORMAT"),
+        ('{"type":"fly"}', "UNKNOWN_TYPE"),
+        ('{"type":"message"}', "INVALID_FORMAT"),
+        ('{"type":"message","content":"%s"}' % ("x" * 10_001), "MESSAGE_TOO_LARGE"),
+    ],
+)
+async def test_errors_are_as_described(server: ServerProcess, text: str, code: str) -> None:
+    see = await witness(server)
+    created = await see.call("POST", "/chat/create", ADA, {"title": "Dinner"})
+    async with Client(server.url, token=ADA).socket(created.json()["conversation_id"]) as socket:
+        await socket.send_text(text)
+        assert (await see.receive(socket, "error"))["code"] == code

@@ -1,0 +1,35 @@
+"""What the README says is what is there."""
+
+from pathlib import Path
+
+import pytest
+
+from salon.web.configuration import rows
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def settings_table() -> str:
+    lines = ["| setting | default | what it is |", "| --- | --- | --- |"]
+    for row in rows():
+        default = {(): "none", None: "none"}.get(
+            row.default if not isinstance(row.default, dict) else (), row.default
+        )
+        description = row.description.replace("|", "\\|")
+        lines.append(
+            f"| `{row.section}.{row.name}` | `{str(default).lower() if isinstance(default, bool) else default}` | {description} |"
+        )
+    return "\n".join(lines)
+
+
+def test_the_settings_table_is_that_of_the_code() -> None:
+    if settings_table() not in README.read_text():
+        pytest.fail(f"put this table into README.md:\n{settings_table()}")
+
+
+def test_the_two_commands_are_there() -> None:
+    text = README.read_text()
+    makefile = README.with_name("Makefile").read_text()
+    for target in ("serve", "test"):
+        assert f"make {target} " in text
+        assert f"\n{target}:" in makefile

@@ -1,0 +1,487 @@
+"""The reference: valid documents, which say of every route and every frame what the code does."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from quart_trio import QuartTrio
+
+from salon.actors.directory import Directory
+from salon.actors.messages import (
+    CaughtUp,
+    Connected,
+    Created,
+    Entrant,
+    Event,
+    Joined,
+    Lagging,
+    Left,
+    MemberView,
+    Participant,
+    ParticipantList,
+    Posted,
+    Presence,
+    ReadMoved,
+    Receipt,
+    Signal,
+    Typing,
+)
+from salon.actors.refusals import TABLE, Code, Refusal
+from salon.actors.runtime import System
+from salon.actors.sources import Sources
+from salon.web.app import build_app
+from salon.web.asyncapi import asyncapi
+from salon.web.codec import JsonCodec, error_frame, message_ack
+from salon.web.connection import PONG
+from salon.web.exchange import Parts
+from salon.web.frames import parse
+from salon.web.identity import IdentityBook
+from salon.web.server_frames import CLOSINGS, SERVER_FRAMES
+from salon.web.settings import Settings
+from salon.web.shape import example
+from salon.web.wire import Wire
+from tests.contract import (
+    Draft7Validator,
+    Draft202012Validator,
+    FrameContract,
+    HttpContract,
+    ValidationError,
+    strict,
+    validator,
+)
+
+ROOT = Path(__file__).parents[2]
+CODEC = JsonCodec(heartbeat=25, max_message_size=10_000)
+ADA, BOT = Participant("ada", "Ada"), Participant("bot", "Bot", "agent")
+
+# (method, path) -> the statuses that a client may rely on, besides 500.
+PROMISED = {
+    ("post", "/chat/create"): {201, 400, 401, 429},
+    ("get", "/chat/my-conversations"): {200, 400, 401},
+    ("get", "/chat/conversations/{conversation_id}"): {200, 401, 404},
+    ("post", "/chat/{conversation_id}/join"): {200, 400, 401, 403, 404, 409, 429},
+    ("delete", "/chat/{conversation_id}/leave"): {200, 401, 404},
+    ("post", "/chat/{conversation_id}/messages"): {
+        *(200, 201, 400, 401, 403, 404, 409, 413, 429, 503),
+    },
+    ("get", "/chat/{conversation_id}/messages"): {200, 400, 401, 404},
+    ("post", "/chat/{conversation_id}/read"): {200, 400, 401, 404},
+    ("post", "/auth/guest"): {201, 400, 403},
+    ("post", "/auth/recover"): {200, 401},
+    ("get", "/auth/me"): {200, 401},
+    ("post", "/auth/ticket"): {200, 401},
+    ("post", "/auth/logout"): {204, 401},
+    ("get", "/health"): {200},
+    ("get", "/ready"): {200, 503},
+    ("get", "/health/chat"): {200},
+    ("get", "/metrics"): {200},
+    ("get", "/asyncapi.json"): {200},
+    ("get", "/docs"): {200},
+    ("get", "/docs/reference.css"): {200},
+    ("get", "/admin/actors"): {200, 400, 401, 403},
+    ("get", "/admin/conversations"): {200, 400, 401, 403},
+    ("get", "/admin/conversations/{conversation_id}"): {200, 401, 403, 404},
+    ("get", "/admin/participants/{participant_id}"): {200, 401, 403, 404},
+    ("get", "/admin/connections"): {200, 400, 401, 403},
+    ("get", "/admin/refusals/{refusal_id}"): {200, 401, 403, 404},
+    ("get", "/admin/stats"): {200, 401, 403},
+    ("get", "/admin/events"): {200, 401, 403},
+    ("post", "/admin/conversations/{conversation_id}/passivate"): {200, 401, 403, 404},
+    ("delete", "/admin/connections/{connection_id}"): {204, 401, 403, 404},
+    ("post", "/admin/drain"): {202, 401, 403},
+}
+OPEN_TO_ALL = {
+    *("/auth/guest", "/auth/recover", "/health", "/ready", "/health/chat", "/metrics"),
+    *("/asyncapi.json", "/docs", "/docs/reference.css"),
+}
+
+# The parts of AsyncAPI 3.0 that are used here, and no others.
+TEXT = {"type": "string", "minLength": 1}
+REFERENCE = {
+    "type": "object",
+    "required": ["$ref"],
+    "additionalProperties": False,
+    "properties": {"$ref": {"type": "string", "pattern": "^#/"}},
+}
+REFERENCES = {"type": "array", "minItems": 1, "uniqueItems": True, "items": REFERENCE}
+
+
+def of_fields(required: str, **fields: Any) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "required": required.split(),
+        "additionalProperties": False,
+        "patternProperties": {"^x-": {}},
+        "properties": fields,
+    }
+
+
+def named(schema: Any) -> dict[str, Any]:
+    return {"type": "object", "minProperties": 1, "additionalProperties": schema}
+
+
+ASYNCAPI_3 = of_fields(
+    "asyncapi info channels operations components",
+    asyncapi={"const": "3.0.0"},
+    info=of_fields("title version", title=TEXT, version=TEXT, description=TEXT),
+    defaultContentType={"const": "application/json"},
+    servers=named(
+        of_fields("host protocol", host=TEXT, protocol={"enum": ["ws", "wss"]}, security=REFERENCES)
+    ),
+    channels=named(
+        of_fields(
+            "address messages parameters",
+            address={"type": "string", "pattern": "^/"},
+            title=TEXT,
+            description=TEXT,
+            parameters=named(of_fields("description", description=TEXT)),
+            messages=named(REFERENCE),
+            bindings=of_fields("ws", ws={"type": "object"}),
+        )
+    ),
+    operations=named(
+        of_fields(
+            "action channel messages",
+            action={"enum": ["send", "receive"]},
+            channel=REFERENCE,
+            summary=TEXT,
+            messages=REFERENCES,
+            reply=of_fields("channel messages", channel=REFERENCE, messages=REFERENCES),
+        )
+    ),
+    components=of_fields(
+        "messages schemas securitySchemes",
+        messages=named(of_fields("name payload", name=TEXT, summary=TEXT, payload=REFERENCE)),
+        schemas=named({"type": "object"}),
+        securitySchemes=named({"type": "object", "required": ["type"]}),
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def app() -> QuartTrio:
+    settings = Settings()
+    sources = Sources(now=lambda: 0, new_id=lambda: "id", entropy=os.urandom, chance=lambda: 0.5)
+    store: Any = None  # nothing here is asked for
+    directory = Directory(
+        system=System(), store=store, codec=CODEC, limits=settings.engine_limits(), sources=sources
+    )
+    wire = cast("Wire", ())
+    return build_app(
+        Parts(settings, directory, wire, IdentityBook(settings.auth, bytes(32), store, sources))
+    )
+
+
+@pytest.fixture(scope="module")
+def openapi(app: QuartTrio) -> dict[str, Any]:
+    document = app.extensions["QUART_SCHEMA"].openapi_provider.schema()
+    as_served: dict[str, Any] = json.loads(json.dumps(document))
+    return as_served
+
+
+def operations(openapi: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in openapi["paths"].items():
+        for method, operation in methods.items():
+            yield method, path, operation
+
+
+def references(part: Any) -> Iterator[str]:
+    if isinstance(part, dict):
+        if isinstance(part.get("$ref"), str):
+            yield part["$ref"]
+        for each in part.values():
+            yield from references(each)
+    elif isinstance(part, list):
+        for each in part:
+            yield from references(each)
+
+
+def found(reference: str, document: Any) -> bool:
+    for name in reference.removeprefix("#/").split("/"):
+        if not isinstance(document, dict) or name not in document:
+            return False
+        document = document[name]
+    return True
+
+
+# --- OpenAPI ---------------------------------------------------------------------------------------------------------------
+
+
+def test_openapi_is_what_its_standard_asks_for(openapi: dict[str, Any]) -> None:
+    standard = pytest.importorskip("openapi_spec_validator")
+    assert [str(each) for each in standard.OpenAPIV31SpecValidator(openapi).iter_errors()] == []
+
+
+def test_openapi_names_nothing_that_is_not_there(openapi: dict[str, Any]) -> None:
+    assert [name for name in references(openapi) if not found(name, openapi)] == []
+    ids = [operation["operationId"] for _, _, operation in operations(openapi)]
+    assert len(ids) == len(set(ids))
+    for schema in openapi["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+
+
+def test_every_route_is_described_and_nothing_else(app: QuartTrio, openapi: dict[str, Any]) -> None:
+    routes = {
+        (method.lower(), re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule))
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        if not rule.websocket
+    }
+    described = {(method, path) for method, path, _ in operations(openapi)}
+    assert routes - described == {("get", "/openapi.json")}
+    assert described - routes == set()
+
+
+def test_every_promised_status_is_described(openapi: dict[str, Any]) -> None:
+    described = {
+        (method, path): {int(status) for status in operation["responses"]}
+        for method, path, operation in operations(openapi)
+    }
+    assert described.keys() == PROMISED.keys()
+    for name, statuses in PROMISED.items():
+        assert statuses | {500} <= described[name], name
+
+
+def test_every_route_but_the_open_ones_asks_who_is_there(openapi: dict[str, Any]) -> None:
+    free = {path for _, path, operation in operations(openapi) if operation.get("security") == []}
+    assert free == OPEN_TO_ALL
+    assert openapi["security"] == [{"bearer": []}, {"session": []}]
+
+
+def test_every_part_of_a_path_is_a_parameter(openapi: dict[str, Any]) -> None:
+    for method, path, operation in operations(openapi):
+        parts = {each["name"] for each in operation["parameters"] if each["in"] == "path"}
+        assert parts == set(re.findall(r"\{(\w+)\}", path)), (method, path)
+
+
+def test_the_idempotency_key_is_described(openapi: dict[str, Any]) -> None:
+    post = HttpContract(openapi).operation("POST", "/chat/x/messages")
+    assert ("header", "Idempotency-Key") in {(p["in"], p["name"]) for p in post["parameters"]}
+
+
+def test_a_refusal_is_described_with_its_codes(openapi: dict[str, Any]) -> None:
+    post = HttpContract(openapi).operation("POST", "/chat/x/messages")
+    schema = post["responses"]["429"]["content"]["application/json"]["schema"]
+    problem = {"error": "…", "temporary": True, "id": "…", "retry_after": 1.5}
+    check = validator(schema, openapi)
+    check.validate({**problem, "code": "RATE_LIMITED"})
+    with pytest.raises(ValidationError):
+        check.validate({**problem, "code": "FORBIDDEN"})
+
+
+# --- AsyncAPI --------------------------------------------------------------------------------------------------------------
+
+
+def test_asyncapi_is_what_its_standard_asks_for() -> None:
+    document = asyncapi()
+    Draft202012Validator(ASYNCAPI_3).validate(document)
+    assert [name for name in references(document) if not found(name, document)] == []
+    for schema in document["components"]["schemas"].values():
+        Draft7Validator.check_schema(schema)
+    for channel in document["channels"].values():
+        assert set(channel["parameters"]) == set(re.findall(r"\{(\w+)\}", channel["address"]))
+
+
+def test_a_message_of_an_operation_is_one_of_its_channel() -> None:
+    document = asyncapi()
+    for operation in document["operations"].values():
+        channel = operation["channel"]["$ref"]
+        messages = operation["messages"] + operation.get("reply", {}).get("messages", [])
+        for message in messages:
+            assert message["$ref"].startswith(f"{channel}/messages/")
+
+
+def test_every_frame_is_in_the_document() -> None:
+    frames = FrameContract(asyncapi())
+    assert frames.client_types == {"message", "typing", "read", "sync", "ping"}
+    assert len(frames.server_types) == len(SERVER_FRAMES) == 14
+
+
+ENTRANTS = (Entrant(ADA, "owner"), Entrant(BOT, "observer"))
+SPOKEN: list[Event | Signal] = [
+    Created("c", 1, 5, "Dinner", ENTRANTS, "list"),
+    Created("c", 1, 5, "Dinner", ENTRANTS, "generate", ("a.example",), metadata='{"a":[1]}'),
+    Posted("c", 2, 6, ADA, "Hello “you”\n\u2028"),
+    Posted("c", 3, 6, BOT, "Hello", "key", "c-2", '{"a":null}'),
+    Joined("c", 4, 7, BOT, 2),
+    Joined("c", 5, 7, BOT, 2, "observer", "ada"),
+    Left("c", 6, 8, BOT, 1),
+    Connected("c", "ada", "x", False, 0, 1, "e", "fresh"),
+    Connected("c", "ada", "x", True, 9, 3, "e", "reset"),
+    ParticipantList("c", (MemberView(ADA, "owner", 5, True),), 1),
+    ParticipantList("c", (), 0),
+    CaughtUp(9),
+    Presence((("ada", True), ("bot", False))),
+    Typing("ada", True),
+    ReadMoved("ada", 3),
+    Lagging(4),
+]
+
+
+def said() -> Iterator[Any]:
+    """Every kind of frame that the server makes, with and without what may be left out."""
+    yield from (json.loads(CODEC.encode(each)) for each in SPOKEN)
+    for key in ("key", None):
+        receipt = Receipt("c", "c-2", 2, 5, key, "committed", "0" * 64)
+        yield json.loads(message_ack(receipt))
+    for code in Code:
+        yield json.loads(error_frame(Refusal(code, {"problem": "…"}, 1.5, "server", "key", "id")))
+    yield json.loads(error_frame(Refusal(Code.FORBIDDEN, id="id")))
+    yield json.loads(PONG[2:])
+
+
+def test_every_frame_that_the_server_makes_fits_its_schema() -> None:
+    frames = FrameContract(asyncapi())
+    for frame in said():
+        frames.check_server(frame)
+    assert frames.seen == frames.server_types
+
+
+def test_a_field_too_many_or_too_few_does_not_fit() -> None:
+    frames = FrameContract(asyncapi())
+    for frame in said():
+        with pytest.raises(ValidationError):
+            frames.check_server({**frame, "undescribed": 1})
+        for name in frame.keys() - {"type"}:
+            schema = asyncapi()["components"]["messages"][f"server_{frame['type']}"]["payload"]
+            whole = asyncapi()["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+            if name in whole["required"]:
+                with pytest.raises(ValidationError):
+                    frames.check_server({n: v for n, v in frame.items() if n != name})
+
+
+def test_events_are_the_frames_that_have_a_sequence() -> None:
+    messages = asyncapi()["components"]["messages"]
+    sequenced = {message["name"] for message in messages.values() if message.get("x-sequenced")}
+    events = {json.loads(CODEC.encode(each))["type"] for each in SPOKEN if hasattr(each, "at")}
+    assert sequenced == events
+
+
+def test_every_close_code_in_the_code_is_in_the_document() -> None:
+    used = set()
+    for path in (*ROOT.glob("actors/*.py"), *ROOT.glob("web/*.py")):
+        if path.name.startswith("client"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.Call(
+                    func=ast.Attribute(attr="close") | ast.Name(id="Closed"),
+                    args=[ast.Constant(value=int(code)), *_],
+                ):
+                    used.add(code)
+    assert {4000, 4002, 4500, 1000} <= used
+    assert used | {reason.close_code for reason in TABLE.values() if reason.close_code} <= {
+        closing.code for closing in CLOSINGS
+    }
+
+
+def test_a_close_code_says_by_its_number_whether_to_come_back() -> None:
+    for closing in CLOSINGS:
+        assert closing.come_back == (4000 <= closing.code < 4500)
+
+
+# --- the page --------------------------------------------------------------------------------------------------------------
+
+
+def test_every_example_fits_its_schema(openapi: dict[str, Any]) -> None:
+    schemas = openapi["components"]["schemas"]
+    for method, path, operation in operations(openapi):
+        shown = [operation.get("requestBody", {})]
+        shown += [r for status, r in operation["responses"].items() if int(status) < 400]
+        for part in shown:
+            content = part.get("content", {}).get("application/json")
+            if content is not None:
+                made = example(content["schema"], schemas)
+                errors = validator(strict(content["schema"]), openapi).iter_errors(made)
+                assert [each.message for each in errors] == [], (method, path)
+
+
+def test_every_example_of_a_frame_fits_its_schema() -> None:
+    frames, components = FrameContract(asyncapi()), asyncapi()["components"]
+    for name, message in components["messages"].items():
+        made = example(message["payload"], components["schemas"])
+        if name.startswith("server_"):
+            frames.check_server(made)
+        else:
+            frames.check_client(made)
+            assert not isinstance(parse(json.dumps(made)), Refusal)
+
+
+class PageReader(HTMLParser):
+    """Takes in what a page loads, links to and says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.ids: list[str] = []
+        self.links: set[str] = set()
+        self.attributes: set[str] = set()
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        for name, value in attrs:
+            self.attributes.add(name)
+            if name == "id":
+                self.ids.append(value or "")
+            elif name in ("href", "src"):
+                self.links.add(value or "")
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.fixture
+async def page(app: QuartTrio) -> PageReader:
+    response = await app.test_client().get("/docs")
+    assert response.status_code == 200
+    assert response.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    reader = PageReader()
+    reader.feed(await response.get_data(as_text=True))
+    return reader
+
+
+async def test_the_page_loads_nothing_from_outside(page: PageReader) -> None:
+    assert page.tags.isdisjoint({"script", "style", "img", "iframe", "object", "embed", "base"})
+    assert page.attributes.isdisjoint({"style", "src", "srcset", "onclick", "onload"})
+    elsewhere = {link for link in page.links if not link.startswith("#")}
+    assert elsewhere == {"/docs/reference.css", "/openapi.json", "/asyncapi.json"}
+
+
+async def test_the_page_leads_nowhere_that_is_not_there(page: PageReader) -> None:
+    assert len(page.ids) == len(set(page.ids))
+    assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
+
+
+async def test_the_page_shows_everything(page: PageReader, openapi: dict[str, Any]) -> None:
+    for method, path, operation in operations(openapi):
+        assert operation["operationId"] in page.ids
+        assert f"{method.upper()} {path}" in page.text
+        for parameter in operation["parameters"]:
+            assert parameter["name"] in page.text
+    assert set(asyncapi()["components"]["messages"]) <= set(page.ids)
+    for closing in CLOSINGS:
+        assert str(closing.code) in page.text
+    for code in Code:
+        raised_elsewhere = {
+            *(Code.INVALID_JSON, Code.UNKNOWN_TYPE, Code.PROTOCOL_VIOLATION),
+            Code.METHOD_NOT_ALLOWED,
+        }
+        assert code in page.text or code in raised_elsewhere
+
+
+async def test_the_style_of_the_page_is_there(app: QuartTrio) -> None:
+    response = await app.test_client().get("/docs/reference.css")
+    style = await response.get_data(as_text=True)
+    assert response.content_type == "text/css; charset=utf-8"
+    assert "prefers-color-scheme: dark" in style
+    assert "url(" not in style
+    assert "@import" not in style

@@ -1,0 +1,73 @@
+"""Every error becomes a refusal of the table: no traceback and no Python text reaches a client."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from quart import Response
+from werkzeug.exceptions import HTTPException
+
+from salon.actors.refusals import Code, Refusal
+from salon.actors.store import StoreError
+
+from .exchange import Refused, refusal_response
+
+if TYPE_CHECKING:
+    from quart_trio import QuartTrio
+
+    from .exchange import Parts
+
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+logger = logging.getLogger(__name__)
+
+
+def refuse_clearly(app: QuartTrio, parts: Parts) -> None:
+    """Give the application its error handlers."""
+
+    def respond(refusal: Refusal) -> Response:
+        named = refusal if refusal.id else parts.directory.refusals.name(refusal)
+        return refusal_response(named)
+
+    @app.errorhandler(Refused)
+    async def refused(error: Refused) -> Response:
+        return respond(error.refusal)
+
+    @app.errorhandler(StoreError)
+    async def store_failed(error: StoreError) -> Response:
+        parts.directory.report(error)
+        return respond(Refusal(Code.STORE_UNAVAILABLE, retry_after=1.0, scope="server"))
+
+    @app.errorhandler(HTTPException)
+    async def http_failed(error: HTTPException) -> Response:
+        return respond(_refusal(error, parts.settings.limits.max_body_size))
+
+    @app.errorhandler(Exception)
+    async def failed(error: Exception) -> Response:
+        logger.error("a request failed", exc_info=error)
+        return respond(Refusal(Code.INTERNAL_ERROR, retry_after=1.0, scope="server"))
+
+    @app.after_request
+    async def add_headers(response: Response) -> Response:
+        for name, value in SECURITY_HEADERS.items():
+            response.headers.setdefault(name, value)
+        return response
+
+
+def _refusal(error: HTTPException, max_body_size: int) -> Refusal:
+    match error.code:
+        case 404:
+            return Refusal(Code.NOT_FOUND)
+        case 405:
+            return Refusal(Code.METHOD_NOT_ALLOWED)
+        case 413:
+            return Refusal(Code.BODY_TOO_LARGE, {"max_size": max_body_size})
+        case int(code) if code < 500:
+            return Refusal(Code.MALFORMED_REQUEST, {"problem": error.name.lower()})
+        case _:
+            return Refusal(Code.INTERNAL_ERROR, retry_after=1.0, scope="server")
