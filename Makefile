@@ -14,7 +14,7 @@ PYTHON ?=
 ARGS ?=
 PYTEST_ARGS ?=
 # What the tests need from the system, each as command:debian-package.
-SYSTEM_PACKAGES :=
+SYSTEM_PACKAGES := curl:curl
 
 FOLDERS := actors loadtests persistence web
 BIN := $(TEST_VENV)/bin

@@ -32,13 +32,13 @@ from .messages import (
 )
 from .presence import PresenceBoard, TypingBoard
 from .refusals import Code, Refusal
-from .rules import State
+from .rules import Member, State
 from .runtime import TrioActor
 from .store import Appended, StoreError
 from .turn import Turn, known_from
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from .directory import Directory
     from .future import Future
@@ -369,18 +369,26 @@ class ConversationActor(TrioActor):
         )
 
     def _participant_list(self, state: State) -> ParticipantList:
-        members = self.view(state)
+        members = list(state.members.values())
         if len(members) > LISTED_MEMBERS:
-            members.sort(key=lambda member: not member.is_online)
-        return ParticipantList(self.key, tuple(members[:LISTED_MEMBERS]), len(members))
+            online = [m for m in members if self.presence.online(m.participant.id)]
+            if len(online) < LISTED_MEMBERS:
+                online += [m for m in members if not self.presence.online(m.participant.id)]
+            members = online[:LISTED_MEMBERS]
+        return ParticipantList(self.key, self._views(members), len(state.members))
 
-    def view(self, state: State) -> list[MemberView]:
+    def view(self, state: State) -> tuple[MemberView, ...]:
         """Who is in, in the order of joining, as others see them."""
+        return self._views(state.members.values())
+
+    def _views(self, members: Iterable[Member]) -> tuple[MemberView, ...]:
         online = self.presence.online
-        return [
-            MemberView(m.participant, m.role, m.joined_at, online(m.participant.id))
-            for m in state.members.values()
-        ]
+        return tuple(
+            [
+                MemberView(m.participant, m.role, m.joined_at, online(m.participant.id))
+                for m in members
+            ]
+        )
 
     # --- the end ----------------------------------------------------------------------------------------------------------
 

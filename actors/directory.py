@@ -131,7 +131,7 @@ class Directory:
                     return None
                 actor = self.conversations.get(conversation_id)
             if actor is not None and actor.state is not None and actor.state.head:
-                return Snapshot(actor.state, tuple(actor.view(actor.state)))
+                return Snapshot(actor.state, actor.view(actor.state))
         raise ActorDied(f"conversation:{conversation_id} does not stay alive")
 
     def forget(self, actor: TrioActor) -> None:

@@ -140,15 +140,17 @@ def _row(case: Case, ours: Result, bare: Result | None) -> Row:
     flags = " ".join(
         f"--{name.replace('_', '-')} {value:g}" for name, value in case.changes.items()
     )
-    tally = ours.tally
+    delivery, receipt = ours.tally.delivery, ours.tally.receipt
     return Row(
         case.name,
         f"salon load {case.scenario} {flags} --serve".replace("  ", " "),
         round(ours.deliveries_per_second),
         round(ours.cpu_per_delivery, 3),
         round(bare.cpu_per_delivery, 3) if bare else 0.0,
-        *(round(1000 * tally.delivery.quantile(share), 1) for share in (0.5, 0.99)),
-        *(round(1000 * tally.receipt.quantile(share), 1) for share in (0.5, 0.99)),
+        round(1000 * delivery.quantile(0.5), 1),
+        round(1000 * delivery.quantile(0.99), 1),
+        round(1000 * receipt.quantile(0.5), 1),
+        round(1000 * receipt.quantile(0.99), 1),
         round(ours.connect_cpu * 1e6),
         round(ours.connection_memory / 1024, 1),
         ours.well,

@@ -32,7 +32,10 @@ class File:
         self._lock: IO[str] | None = None
 
     def open(self, sources: Sources) -> sqlite3.Connection:
-        """The connection that writes, to a file that is ours alone and up to date. Raises `StoreError`, and nothing is changed."""
+        """The connection that writes, to a file that is ours alone and up to date.
+
+        Raises `StoreError`, and then nothing was changed.
+        """
         if sqlite3.sqlite_version_info < OLDEST_SQLITE:
             raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old: 3.33 or newer is needed")
         try:

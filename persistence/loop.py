@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -9,7 +10,7 @@ import trio
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..actors.runtime import Future
+    from ..actors.future import Future
 
 
 class Loop:
@@ -25,10 +26,8 @@ class Loop:
     def call(self, function: Callable[..., object], *args: Any) -> None:
         """Called in a thread: have the function run in the trio run, soon. Where that has ended nobody waits any more."""
         if self._token is not None:
-            try:
+            with suppress(trio.RunFinishedError):
                 self._token.run_sync_soon(function, *args)
-            except trio.RunFinishedError:
-                pass
 
 
 def settle(future: Future[Any], outcome: object) -> None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING
 
+from ..actors.future import Future
 from ..actors.messages import Created, Joined, Left
 from ..actors.rules import State, apply
-from ..actors.runtime import Future
 from ..actors.store import (
     Appended,
     KeysTaken,
@@ -72,10 +72,8 @@ class MemoryStore:
         records = self._log(number)
         start, end = max(after, 0), len(records) if before is None else max(before - 1, 0)
         found = records[start:end]
-        if before is not None and not after:
-            page = found[max(len(found) - limit, 0) :]
-        else:
-            page = found[:limit]
+        backward = before is not None and not after
+        page = found[max(len(found) - limit, 0) :] if backward else found[:limit]
         return Future.of(Page(tuple(page), len(found) > limit))
 
     def messages_after(self, number: int, sequence: int) -> Future[int]:

@@ -6,7 +6,7 @@ import threading
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..actors.runtime import Future
+from ..actors.future import Future
 from ..actors.store import StoreError
 from .fault import explain
 from .loop import settle

@@ -1,8 +1,8 @@
 """A statement over many rows of values, run in one step.
 
-`executemany` gives up the GIL for every row, and against a busy main thread each time may cost the wait to get it back: at 256 rows
-a group it was measured thirty times slower than this. So the rows are bound to one statement, which is prepared once
-for each of a few sizes; rows of zeros fill it up, and the statement leaves them out.
+`executemany` gives up the GIL for every row, and against a busy main thread each time may cost the wait to get it back: at
+256 rows a group it was measured thirty times slower than this. So the rows are bound to one statement, which is prepared
+once for each of a few sizes; rows of zeros fill it up, and the statement leaves them out.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     import sqlite3
 
 # Four sizes to an octave, so that at most a fifth is filler. The largest times nine columns stays below SQLite's 32,766 values.
-SIZES = (*range(1, 8), *(2**n * quarter for n in range(1, 10) for quarter in (4, 5, 6, 7)))
+SIZES: tuple[int, ...] = (
+    *range(1, 8),
+    *(quarter << n for n in range(1, 10) for quarter in (4, 5, 6, 7)),
+)
 LARGEST = SIZES[-1]
 
 

@@ -20,9 +20,9 @@ from .writer import Writer
 if TYPE_CHECKING:
     import sqlite3
 
+    from ..actors.future import Future
     from ..actors.messages import Durability
     from ..actors.rules import State
-    from ..actors.runtime import Future
     from ..actors.sources import Sources
     from ..actors.store import Appended, Changes, KeysTaken, Listing, Page, StoreStatistics
 

@@ -9,7 +9,7 @@ from collections import deque
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..actors.runtime import Future
+from ..actors.future import Future
 from ..actors.store import Changes, StoreError, StoreStatistics
 from .fault import explain
 from .loop import settle

@@ -79,7 +79,7 @@ def _check(body: dict[str, Any], code: str, *, temporary: bool) -> None:
     assert body["temporary"] is temporary
     assert body["id"] == ID
     text = body["error"]
-    assert text[0].isupper()
+    assert text[0].isupper() or text[0].isdigit()
     assert text.endswith(".")
     for forbidden in ("Traceback", 'File "', ".py", "salon.", "pydantic", "object at 0x", "<class"):
         assert forbidden not in text

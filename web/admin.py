@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
 from quart import Blueprint, Response
@@ -27,17 +27,19 @@ from .inspection import (
     connection_row,
     conversation_row,
     page,
-    rows,
 )
 from .openapi import EventStream, NoContent, refusals
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Collection
 
     from salon.actors.conversation import ConversationActor
+    from salon.actors.runtime import TrioActor
 
     from .exchange import Parts
-    from .schemas import ListQuery
+
+T = TypeVar("T")
+Row = TypeVar("Row", ActorRow, ConversationRow, ConnectionRow)
 
 EVENT_INTERVAL = 1.0  # seconds between two events of the stream
 
@@ -47,14 +49,17 @@ logger = logging.getLogger("salon.admin")
 def admin_routes(parts: Parts) -> Blueprint:
     """Everything below /admin."""
     routes = Blueprint("admin", __name__, url_prefix="/admin")
-    _add_lists(routes, parts)
+    _add_actors(routes, parts)
+    _add_conversations(routes, parts)
+    _add_connections(routes, parts)
     _add_dossiers(routes, parts)
     _add_figures(routes, parts)
     _add_handles(routes, parts)
+    _add_drain(routes, parts)
     return routes
 
 
-def _add_lists(routes: Blueprint, parts: Parts) -> None:
+def _add_actors(routes: Blueprint, parts: Parts) -> None:
     directory = parts.directory
 
     @routes.get("/actors")
@@ -67,6 +72,9 @@ def _add_lists(routes: Blueprint, parts: Parts) -> None:
         parts.admin()
         asked, clock = query(schemas.ActorQuery), Clock(directory.sources)
 
+        def describe(actor: TrioActor) -> ActorRow:
+            return actor_row(directory, actor, clock)
+
         def wanted(row: ActorRow) -> bool:
             return (
                 asked.kind in (None, row.kind)
@@ -74,9 +82,11 @@ def _add_lists(routes: Blueprint, parts: Parts) -> None:
                 and (asked.key or "") in row.key
             )
 
-        actors = tuple(directory)
-        found = await rows(actors, lambda actor: actor_row(directory, actor, clock), wanted)
-        return _page("actors", found, asked.sort, asked)
+        return await _list("actors", tuple(directory), describe, wanted, asked)
+
+
+def _add_conversations(routes: Blueprint, parts: Parts) -> None:
+    directory = parts.directory
 
     @routes.get("/conversations")
     @tag(["admin"])
@@ -88,12 +98,18 @@ def _add_lists(routes: Blueprint, parts: Parts) -> None:
         parts.admin()
         asked, clock = query(schemas.ConversationQuery), Clock(directory.sources)
 
+        def describe(actor: ConversationActor) -> ConversationRow:
+            return conversation_row(directory, actor, clock)
+
         def wanted(row: ConversationRow) -> bool:
             return asked.state in (None, row.state) and (asked.key or "") in row.id
 
         active = directory.conversations.values()
-        found = await rows(active, lambda actor: conversation_row(directory, actor, clock), wanted)
-        return _page("conversations", found, asked.sort, asked)
+        return await _list("conversations", active, describe, wanted, asked)
+
+
+def _add_connections(routes: Blueprint, parts: Parts) -> None:
+    directory = parts.directory
 
     @routes.get("/connections")
     @tag(["admin"])
@@ -105,6 +121,9 @@ def _add_lists(routes: Blueprint, parts: Parts) -> None:
         parts.admin()
         asked, clock = query(schemas.ConnectionQuery), Clock(directory.sources)
 
+        def describe(connection: Connection) -> ConnectionRow:
+            return connection_row(directory, connection, clock)
+
         def wanted(row: ConnectionRow) -> bool:
             return (
                 asked.state in (None, row.state)
@@ -113,17 +132,23 @@ def _add_lists(routes: Blueprint, parts: Parts) -> None:
                 and (asked.key or "") in row.id
             )
 
-        opened = tuple(parts.wire)
-        found = await rows(opened, lambda each: connection_row(directory, each, clock), wanted)
-        return _page("connections", found, asked.sort, asked)
+        return await _list("connections", tuple(parts.wire), describe, wanted, asked)
 
 
-def _page(name: str, found: list[Any], sort: str | None, asked: ListQuery) -> Response:
-    shown = page(found, sort, offset=asked.offset, limit=asked.limit)
+async def _list(
+    name: str,
+    items: Collection[T],
+    describe: Callable[[T], Row],
+    wanted: Callable[[Row], bool],
+    asked: schemas.RowQuery,
+) -> Response:
+    rows, total = await page(
+        items, describe, wanted, sort=asked.sort, offset=asked.offset, limit=asked.limit
+    )
     return answer(
         {
-            name: [asdict(row) for row in shown],
-            "total": len(found),
+            name: [asdict(row) for row in rows],
+            "total": total,
             "limit": asked.limit,
             "offset": asked.offset,
         }
@@ -244,6 +269,8 @@ def _add_handles(routes: Blueprint, parts: Parts) -> None:
         )
         return Response(b"", 204)
 
+
+def _add_drain(routes: Blueprint, parts: Parts) -> None:
     @routes.post("/drain")
     @tag(["admin"])
     @document_response(schemas.Draining, 202)

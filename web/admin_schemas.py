@@ -106,6 +106,7 @@ class RowQuery(ListQuery):
     """Which rows; `key` is a part of the id."""
 
     key: str | None = Field(default=None, max_length=ID_LENGTH)
+    sort: str | None = None
 
 
 class ActorQuery(RowQuery):

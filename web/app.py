@@ -57,9 +57,23 @@ def system_sources() -> Sources:
     return Sources(
         now=lambda: time.time_ns() // 1_000_000,
         new_id=lambda: urlsafe_b64encode(secrets.token_bytes(16)).rstrip(b"=").decode(),
-        entropy=os.urandom,
+        entropy=Entropy().take,
         chance=random,
     )
+
+
+class Entropy:
+    """The system's random bytes, drawn a page at a time: each draw gives up the interpreter's lock, which costs a busy server."""
+
+    def __init__(self) -> None:
+        self._bytes = b""
+
+    def take(self, count: int) -> bytes:
+        """That many bytes, none of them given out before."""
+        if len(self._bytes) < count:
+            self._bytes = os.urandom(max(4096, count))
+        taken, self._bytes = self._bytes[:count], self._bytes[count:]
+        return taken
 
 
 async def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
@@ -132,6 +146,7 @@ async def _run(
 def build_app(parts: Parts) -> QuartTrio:
     """All routes on one Quart-Trio application."""
     app = QuartTrio(__name__, static_folder=None)
+    app.url_map.merge_slashes = False  # it would answer a WebSocket with a page of HTML
     app.config["MAX_CONTENT_LENGTH"] = parts.settings.limits.max_body_size or None
     QuartSchema(
         app,

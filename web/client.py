@@ -210,15 +210,16 @@ class Client:
         last_sequence_id: int | None = None,
         *,
         epoch: str | None = None,
-        outbox: int = 1000,
+        outbox: int = 200,
         window: int = 1000,
         backoff: tuple[float, float] = (1.0, 30.0),
     ) -> AsyncIterator[Conversation]:
         """A conversation that keeps itself connected for the length of the block.
 
         It begins after `last_sequence_id` (0: with the first event; None: with the last 50), of
-        the log that `epoch` names where the caller kept it. `outbox` bounds the messages without
-        a receipt, `window` the events that wait to be taken; `backoff` is base and cap, seconds.
+        the log that `epoch` names where the caller kept it. `outbox` bounds the messages written
+        and without a receipt (a server takes 250 from one person), further ones wait their turn;
+        `window` bounds the events that wait to be taken; `backoff` is base and cap in seconds.
         """
         events = Window(window, last_sequence_id, epoch)
         conversation = Conversation(self, conversation_id, events, outbox, backoff)
@@ -299,7 +300,6 @@ class Conversation:
         self._client = client
         self._window = window
         self._outbox = Outbox(outbox)
-        self._room = trio.Semaphore(outbox)
         self._connecting, self._retrying, self._paging = (
             Backoff(client.random, *backoff) for _ in range(3)
         )
@@ -345,21 +345,21 @@ class Conversation:
     ) -> Receipt:
         """Send, through drops and temporary refusals, until there is a receipt.
 
-        Messages go out in the order of the calls. Raises Refused for a refusal that is final, and
-        Closed or Refused when the conversation is over. Cancelled, the message may be stored or
-        not: send it again with the same `key` to be sure.
+        Messages go out in the order of the calls, again after a drop; only one that is refused for
+        load may fall behind those already on their way. Raises Refused for a refusal that is final,
+        and Closed or Refused when the conversation is over. Cancelled, the message may be stored
+        or not: send it again with the same `key` to be sure.
         """
-        async with self._room:
-            self._check()
-            key = key or self._client.new_key()
-            frame = {"type": "message", **_message(content, key, reply_to, metadata)}
-            settled = trio.Event()
-            pending = self._outbox.add(key, json.dumps(frame, separators=(",", ":")), settled.set)
-            self._work.unpark_all()
-            try:
-                await settled.wait()
-            finally:
-                self._outbox.withdraw(pending)
+        self._check()
+        key = key or self._client.new_key()
+        frame = {"type": "message", **_message(content, key, reply_to, metadata)}
+        settled = trio.Event()
+        pending = self._outbox.add(key, json.dumps(frame, separators=(",", ":")), settled.set)
+        self._work.unpark_all()
+        try:
+            await settled.wait()
+        finally:
+            self._outbox.withdraw(pending)
         if pending.receipt is None:
             raise copy(pending.error or self._ended or Closed(1006))
         return pending.receipt

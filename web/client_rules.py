@@ -289,6 +289,7 @@ class Pending:
 class Outbox:
     """The messages without a receipt, in the order in which they were sent; times in seconds.
 
+    At most `limit` are on their way at once; the others are here while somebody waits for them.
     After a temporary refusal everything waits as long as the server said, then goes out one at a
     time, and one more with every receipt: a full server is not asked the same by all of them.
     """

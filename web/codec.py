@@ -232,12 +232,16 @@ def _created(event: Created) -> str:
 
 
 def _participant_list(signal: ParticipantList) -> str:
-    return _dump(
-        type="participant_list",
-        conversation_id=signal.conversation_id,
-        participants=[member_fields(member) for member in signal.members],
-        participant_count=signal.participant_count,
+    members = ",".join([_member(member) for member in signal.members])
+    return (
+        f'{{"type":"participant_list","conversation_id":{quote(signal.conversation_id)},'
+        f'"participants":[{members}],"participant_count":{signal.participant_count}}}'
     )
+
+
+@lru_cache(maxsize=8192)
+def _member(member: MemberView) -> str:
+    return compact(member_fields(member))
 
 
 def _signal(signal: Typing | Presence | ReadMoved | CaughtUp | Lagging) -> str:

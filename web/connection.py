@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import deque
+from contextlib import suppress
 from enum import Enum
 from typing import TYPE_CHECKING, Any, assert_never
 
@@ -291,14 +292,12 @@ class Connection:
         """Say goodbye after what waits; the socket is cut if the peer does not answer in time."""
         if self.phase is not Phase.OPEN:
             return
-        self.flush()
-        if self.phase is not Phase.OPEN:
-            return  # what was held could not be written: the peer has gone
-        self.phase = Phase.CLOSING
+        self.phase = Phase.CLOSING  # first: writing may find out that the peer has gone
         self.close_deadline = trio.current_time() + CLOSE_TIMEOUT
         if self._transport is not None:
             self._transport.closing(self)
         self._detach()
+        self.flush()
         self._write(close_frame(code, reason))
 
     # --- the life of the connection ---------------------------------------------------------------------------------------
@@ -345,7 +344,10 @@ class Connection:
 
     def _detach(self) -> None:
         ref = self._directory.participant(self.participant.id)
-        ref.tell(Detach(self.conversation_id, self))
+        with suppress(
+            ActorDied
+        ):  # it is crashing this moment, and lets go of its connections itself
+            ref.tell(Detach(self.conversation_id, self))
 
     # --- the outbox -------------------------------------------------------------------------------------------------------
 

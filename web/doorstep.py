@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import socket
 import ssl
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import trio
 
 from .heads import Heads
-from .tls import TlsLine
+from .tls import GONE, TlsLine
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from .connection import Connection
     from .wire import Wire
 
@@ -25,7 +28,10 @@ WRITE_TIMEOUT = (
 
 
 class Doorstep(trio.abc.Stream):
-    """A plain TCP connection before it is handed over. `handshake_timeout` is in seconds, for a whole request head."""
+    """A plain TCP connection before it is handed over. `handshake_timeout` is in seconds, for a whole request head.
+
+    `at_end` is awaited when there is nothing more to read.
+    """
 
     def __init__(self, stream: trio.SocketStream, *, handshake_timeout: float) -> None:
         self._stream: trio.abc.Stream = stream
@@ -37,9 +43,16 @@ class Doorstep(trio.abc.Stream):
         self._upgrading = False
         self._closed = False
         self._reading: trio.CancelScope | None = None
+        self.at_end: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """What Hypercorn may read: heads and bodies of requests, and after a WebSocket request nothing more."""
+        data = await self._next(max_bytes)
+        if not data:
+            await self.at_end()
+        return data
+
+    async def _next(self, max_bytes: int | None) -> bytes:
         while not (self.handed_over or self._closed):
             with trio.CancelScope() as self._reading:
                 if self._upgrading:
@@ -56,7 +69,7 @@ class Doorstep(trio.abc.Stream):
         return b""
 
     async def _read(self, max_bytes: int | None) -> bytes:
-        with trio.move_on_at(self._head_deadline):
+        with suppress(*GONE), trio.move_on_at(self._head_deadline):
             return bytes(await self._stream.receive_some(max_bytes))
         return b""
 
@@ -95,9 +108,7 @@ class Doorstep(trio.abc.Stream):
         self._closed = True
         if self._reading is not None:
             self._reading.cancel()  # after a refused upgrade Hypercorn's reader would sleep on, and hold its 40 KB
-        with trio.move_on_after(
-            WRITE_TIMEOUT
-        ):  # TLS says goodbye to a peer that may not be reading
+        with trio.move_on_after(WRITE_TIMEOUT):  # TLS says goodbye, and the peer may not read
             await self._stream.aclose()
 
     def cut(self) -> None:

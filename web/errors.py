@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from quart import Response
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from salon.actors.refusals import Code, Refusal
 from salon.actors.store import StoreError
@@ -45,7 +45,10 @@ def refuse_clearly(app: QuartTrio, parts: Parts) -> None:
 
     @app.errorhandler(HTTPException)
     async def http_failed(error: HTTPException) -> Response:
-        return respond(_refusal(error, parts.settings.limits.max_body_size))
+        response = respond(_refusal(error, parts.settings.limits.max_body_size))
+        if isinstance(error, MethodNotAllowed) and error.valid_methods:
+            response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+        return response
 
     @app.errorhandler(Exception)
     async def failed(error: Exception) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=BaseModel)
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+SQUARE = bytes.maketrans(b"{}", b"[]")
+NO_BRACKET = bytes(set(range(256)) - set(b"[]{}"))
 
 
 class Refused(Exception):
@@ -106,7 +110,7 @@ async def body(model: type[M], *, depth: int, optional: bool = False) -> M:
     data: bytes = await request.get_data(cache=False)  # type: ignore[assignment]
     if optional and not data.strip():
         data = b"{}"
-    if depth and _nesting(data) > depth:
+    if depth and _deeper_than(depth, data):
         raise Refused(
             Refusal(Code.MALFORMED_REQUEST, {"problem": f"nested deeper than {depth} levels"})
         )
@@ -149,25 +153,11 @@ def _malformed(error: ValidationError) -> Refused:
     return Refused(Refusal(Code.MALFORMED_REQUEST, {"problem": problem}))
 
 
-def _nesting(data: bytes) -> int:
-    """How deep JSON text is nested at most; brackets inside of strings do not count."""
-    if data.count(b"[") + data.count(b"{") <= 8:  # cheap, and enough for nearly all
-        return 0
-    level = deepest = 0
-    inside = escaped = False
-    for byte in data:
-        if inside:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:
-                escaped = True
-            elif byte == 0x22:
-                inside = False
-        elif byte == 0x22:
-            inside = True
-        elif byte in b"[{":
-            level += 1
-            deepest = max(deepest, level)
-        elif byte in b"]}":
-            level -= 1
-    return deepest
+def _deeper_than(depth: int, data: bytes) -> bool:
+    """Whether JSON text is nested deeper than that; brackets inside of strings do not count."""
+    if data.count(b"[") + data.count(b"{") <= depth:  # cheap, and enough for nearly all
+        return False
+    brackets = STRING.sub(b"", data).translate(SQUARE, NO_BRACKET)
+    for _ in range(depth):
+        brackets = brackets.replace(b"[]", b"")  # the innermost level
+    return b"[]" in brackets

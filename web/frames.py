@@ -105,7 +105,8 @@ def problem_of(details: list[ErrorDetails]) -> str:
     """The first thing that is wrong, in words for whoever wrote the client."""
     first = details[0]
     place = ".".join(str(part) for part in first["loc"])
-    return f"{place}: {first['msg']}" if place else first["msg"]
+    problem = first["msg"].removeprefix("Value error, ")
+    return f"{place}: {problem}" if place else problem
 
 
 def _refusal(text: str, details: list[ErrorDetails]) -> Refusal:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from heapq import nlargest, nsmallest
 from operator import attrgetter
 from pathlib import Path
 from resource import getpagesize
@@ -18,7 +17,7 @@ from .codec import timestamp
 from .connection import Connection, Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable
 
     from salon.actors.conversation import Trace
     from salon.actors.directory import Directory
@@ -31,7 +30,7 @@ T = TypeVar("T")
 ActorState = Literal["starting", "busy", "waiting", "idle"]
 ConnectionState = Literal["attaching", "live", "behind", "closing"]
 
-ROWS_AT_ONCE = 1000  # looked at between two checkpoints: some milliseconds
+ROWS_AT_ONCE = 250  # made between two checkpoints: two or three milliseconds
 
 
 class Clock:
@@ -187,32 +186,38 @@ def _place(directory: Directory, connection: Connection) -> tuple[ConnectionStat
     return ("attaching", None) if behind is None else ("behind", behind.sequence)
 
 
-async def rows(
-    items: Collection[T], describe: Callable[[T], Row], wanted: Callable[[Row], bool]
-) -> list[Row]:
-    """The rows that are wanted; others have their turn meanwhile."""
-    found = []
-    for number, item in enumerate(tuple(items), 1):
-        row = describe(item)
-        if wanted(row):
-            found.append(row)
-        if not number % ROWS_AT_ONCE:
-            await trio.lowlevel.checkpoint()
-    return found
+async def page(
+    items: Collection[T],
+    describe: Callable[[T], Row],
+    wanted: Callable[[Row], bool],
+    *,
+    sort: str | None,
+    offset: int,
+    limit: int,
+) -> tuple[list[Row], int]:
+    """One page of the rows that are wanted, and how many there are in all; others have their turn meanwhile.
+
+    No more rows are kept than the page needs: ten thousand new objects would have the garbage collector walk the heap.
+    """
+    everything, best, total = tuple(items), list[Row](), 0
+    for start in range(0, len(everything), ROWS_AT_ONCE):
+        described = map(describe, everything[start : start + ROWS_AT_ONCE])
+        found = [row for row in described if wanted(row)]
+        total += len(found)
+        best = ordered(best + found, sort)[: offset + limit]
+        await trio.lowlevel.checkpoint()
+    return best[offset:], total
 
 
-def page(found: Sequence[Row], sort: str | None, *, offset: int, limit: int) -> list[Row]:
-    """One page; `sort` is a column's name, descending with a `-`. What has no value there counts as the least."""
+def ordered(rows: list[Row], sort: str | None) -> list[Row]:
+    """Rows by the column of that name, descending with a `-`. What has no value there counts as the least."""
     if sort is None:
-        return list(found[offset : offset + limit])
-    column = attrgetter(sort.removeprefix("-"))
-
-    def key(row: Row) -> tuple[bool, Any]:
-        value = column(row)
-        return value is not None, value
-
-    first = nlargest if sort.startswith("-") else nsmallest
-    return first(offset + limit, found, key=key)[offset:]
+        return rows
+    column, descending = attrgetter(sort.removeprefix("-")), sort.startswith("-")
+    unknown = [row for row in rows if column(row) is None]
+    known = [row for row in rows if column(row) is not None]
+    known.sort(key=column, reverse=descending)
+    return known + unknown if descending else unknown + known
 
 
 async def depths(directory: Directory) -> Depths:

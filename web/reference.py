@@ -8,6 +8,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+import trio
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
 from quart import Blueprint, Quart, Response, current_app, request
@@ -51,7 +52,8 @@ def reference_routes(parts: Parts) -> Blueprint:
     async def docs() -> Response:
         """Both, for people."""
         provider = current_app.extensions["QUART_SCHEMA"].openapi_provider
-        response = Response(_page(provider), content_type="text/html; charset=utf-8")
+        page = await trio.to_thread.run_sync(_page, provider)  # 90 ms, the first time
+        response = Response(page, content_type="text/html; charset=utf-8")
         response.headers["Content-Security-Policy"] = POLICY
         return response
 

@@ -96,8 +96,12 @@ class Server:
         door = self._doorstep(stream)
         state: Any = {"doorstep": door}
         self._doors.add(door)
+        server = TCPServer(self._app, self._config, self._context, state, door)  # type: ignore[arg-type]
+        door.at_end = (
+            server.idle_task.stop
+        )  # it would hold the connection for KEEP_ALIVE after its peer has gone
         try:
-            await TCPServer(self._app, self._config, self._context, state, door)  # type: ignore[arg-type]
+            await server
         except Exception:
             # One client's bytes, or a fault of one request: nobody else may notice.
             logger.warning("an HTTP connection failed", exc_info=True)

@@ -10,7 +10,7 @@ from salon.actors.messages import Admit, Attach, Detach
 from salon.actors.participant import CONNECTION_RETRY
 from salon.actors.refusals import Code, Refusal
 
-from .connection import Connection
+from .connection import Connection, retry_reason
 from .exchange import Refused
 from .frames import LAST_SEQUENCE
 from .identity import COOKIE, bearer, origin_allowed, token_in_url
@@ -57,6 +57,8 @@ def socket_routes(parts: Parts) -> Blueprint:
             raise
         participant = parts.directory.participant(identity.participant.id)
         participant.tell(Attach(conversation_id, connection, last_sequence), connection)
+        if parts.directory.draining is not None:  # since the handshake began
+            connection.close(4000, retry_reason(parts.directory.draining()))
         if early:
             connection.received(early)
         return None

@@ -138,18 +138,18 @@ class Wire:
             pass
         except OSError:
             connection.lost()
-        except Exception:
-            self._give_up(connection)
+        except Exception as error:
+            self._give_up(connection, error)
 
     def take(self, connection: Connection, step: Callable[..., None], *arguments: Any) -> None:
         """Have a connection take a step; what it raises is its own end and nobody else's."""
         try:
             step(*arguments)
-        except Exception:
-            self._give_up(connection)
+        except Exception as error:
+            self._give_up(connection, error)
 
-    def _give_up(self, connection: Connection) -> None:
-        logger.exception("connection %s failed", connection.connection_id)
+    def _give_up(self, connection: Connection, error: Exception) -> None:
+        logger.error("connection %s failed", connection.connection_id, exc_info=error)
         connection.lost()
 
     async def _beat(self) -> None:
@@ -159,7 +159,7 @@ class Wire:
             await trio.sleep_until(start + second)
             now = trio.current_time()
             for connection in [c for c in self._closing if c.close_deadline <= now]:
-                connection.lost()
+                self.take(connection, connection.lost)
             for connection in tuple(self._beats[slot]):
                 self.take(connection, self._inspect, connection, now)
             slot = (slot + 1) % len(self._beats)

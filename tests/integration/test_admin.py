@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import httpx2
@@ -347,9 +347,9 @@ async def followed(server: ServerProcess) -> AsyncIterator[AsyncIterator[dict[st
     """The stream of figures, event by event."""
     headers = {"Authorization": f"Bearer {ADMIN}"}
 
-    async def events(response: httpx2.Response) -> AsyncIterator[dict[str, str]]:
+    async def events(lines: AsyncIterator[str]) -> AsyncGenerator[dict[str, str], None]:
         fields: dict[str, str] = {}
-        async for line in response.aiter_lines():
+        async for line in lines:
             if line:
                 name, _, value = line.partition(": ")
                 fields[name] = value
@@ -360,19 +360,25 @@ async def followed(server: ServerProcess) -> AsyncIterator[AsyncIterator[dict[st
     async with (
         httpx2.AsyncClient(base_url=server.url, trust_env=False) as client,
         client.stream("GET", "/admin/events", headers=headers) as response,
+        aclosing(events(response.aiter_lines())) as each,
     ):
         assert response.headers["Content-Type"] == "text/event-stream"
-        yield events(response)
+        yield each
 
 
-async def test_the_figures_are_followed_second_by_second(server: ServerProcess) -> None:
-    with trio.fail_after(10):
-        async with followed(server) as events:
+async def test_the_figures_are_followed_second_by_second_to_the_end(
+    own_server: ServerProcess,
+) -> None:
+    with trio.fail_after(15):
+        async with followed(own_server) as events:
             first, second = await anext(events), await anext(events)
             assert (first["event"], first["id"], second["id"]) == ("stats", "1", "2")
             stats = [json.loads(each["data"]) for each in (first, second)]
             assert 0.9 < stats[1]["uptime"] - stats[0]["uptime"] < 5
-            assert stats[0].keys() == (await look(server, "stats")).keys()
+            assert stats[0].keys() == (await look(own_server, "stats")).keys()
+            own_server.terminate()
+            assert [each["event"] async for each in events][-1] == "drain"
+        assert await own_server.wait_exited() == 0
 
 
 # --- handles --------------------------------------------------------------------------------------------------------------

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
+import httpx2
 import trio
 
+from salon.web.client import Client
 from tests.server import ServerProcess, api
 
 
@@ -60,19 +62,24 @@ async def test_prometheus_reads_the_counters(own_server: ServerProcess) -> None:
 
 
 async def test_a_draining_server_is_not_ready(own_server: ServerProcess) -> None:
-    """Seen on a connection that was open before, since no new one is accepted then."""
-    stream = await trio.open_tcp_stream("127.0.0.1", int(own_server.url.rpartition(":")[2]))
-    request = b"GET /ready HTTP/1.1\r\nHost: salon\r\n\r\n"
-    async with stream:
+    """Asked on a connection that was open before, while a client that answers no close holds up the drain."""
+    body = {"title": "Dinner"}
+    created = await api(own_server, "POST", "/chat/create", "test_token_1", body)
+    someone = Client(own_server.url, token="test_token_1")
+    async with (
+        someone.socket(created.json()["conversation_id"]),
+        httpx2.AsyncClient(base_url=own_server.url, trust_env=False) as client,
+    ):
+        assert (await client.get("/ready")).status_code == 200
+        own_server.terminate()
         with trio.fail_after(10):
-            await stream.send_all(request)
-            assert b" 200 " in await stream.receive_some()
-            own_server.terminate()
-            answer = b""
-            while b" 503 " not in answer:
-                await stream.send_all(request)
-                answer = bytes(await stream.receive_some())
-                assert answer, "closed before it said that it drains"
-    assert b'"code":"DRAINING"' in answer
-    assert b"retry-after: " in answer.lower()
+            while (response := await client.get("/ready")).status_code == 200:
+                pass
+
+        assert response.status_code == 503
+        assert (response.json()["code"], response.json()["temporary"]) == ("DRAINING", True)
+        assert response.json()["retry_after"] > 0
+        assert int(response.headers["Retry-After"]) >= 1
+        assert (await client.get("/health")).status_code == 200
+        assert (await client.get("/health/chat")).json()["status"] == "draining"
     assert await own_server.wait_exited() == 0

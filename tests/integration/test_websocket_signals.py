@@ -165,9 +165,11 @@ class TestTyping:
         conversation_id = await ada.create(bob)
         async with ada.tab(conversation_id) as typist, bob.tab(conversation_id) as tab:
             await typist.send("typing", is_typing=True)
+            assert (await tab.until("typing"))["is_typing"] is True
             await typist.say("done")
-            kinds = [frame["type"] for frame in await tab.settle()]
-            assert kinds in (["typing", "message", "typing"], ["typing", "typing", "message"])
+            frames = await tab.settle()
+            assert {frame["type"] for frame in frames} == {"message", "typing"}
+            assert [f["is_typing"] for f in frames if f["type"] == "typing"] == [False]
 
     async def test_it_ends_with_the_last_socket(self, server: ServerProcess) -> None:
         ada, bob = await guests(server, "Ada", "Bob")

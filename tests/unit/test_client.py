@@ -1000,27 +1000,30 @@ async def test_a_frame_too_large_fails_its_message_and_not_the_conversation() ->
 
 
 @in_virtual_time
-async def test_send_waits_while_the_outbox_is_full() -> None:
+async def test_messages_wait_their_turn_in_order_while_the_outbox_is_full() -> None:
     received: list[str] = []
 
     async def script(peer: Peer) -> None:
         await peer.send(connected(0), caught_up(0))
-        for number in (1, 2, 3):
+        for number in range(20):
             received.append((await peer.receive())["client_message_id"])
-            await trio.sleep(1)
-            await peer.send(ack(number, received[-1]))
+            if number % 2:
+                with trio.move_on_after(5) as nothing_more:
+                    await peer.receive()
+                assert nothing_more.cancelled_caught
+                await peer.send(*[ack(place, received[place]) for place in (number - 1, number)])
         await peer.stay()
 
     async with (
         serving(script) as (_, client),
-        client.conversation("c1", outbox=1) as conversation,
+        client.conversation("c1", outbox=2) as conversation,
         trio.open_nursery() as nursery,
     ):
-        for key in ("a", "b", "c"):
-            nursery.start_soon(conversation.send, "text", key)
+        for number in range(20):
+            nursery.start_soon(conversation.send, "text", str(number))
             await wait_all_tasks_blocked()
-        assert conversation.statistics().unacknowledged == 1
-    assert received == ["a", "b", "c"]
+        assert conversation.statistics().unacknowledged == 20
+    assert received == [str(number) for number in range(20)]
 
 
 @in_virtual_time

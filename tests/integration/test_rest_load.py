@@ -1,0 +1,278 @@
+"""Refused for now: too much at once, too fast, no store, going down. Whoever comes back when told to is served."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import httpx2
+import trio
+
+from salon.web.client import Socket
+from tests.person import PATIENCE, Frame, Person, guest, guests
+from tests.server import NO_TLS, ServerProcess
+from tests.shape import ID, receipt, refusal_for_now
+
+StartServer = Callable[..., ServerProcess]
+
+
+@contextmanager
+def store_held(server: ServerProcess) -> Iterator[Callable[[], object]]:
+    """Nobody can write into the store, until the yielded function is called or the block ends."""
+    holder = sqlite3.connect(server.store.removeprefix("sqlite:///"), isolation_level=None)
+    try:
+        holder.execute("BEGIN IMMEDIATE")
+        yield holder.rollback
+    finally:
+        holder.close()
+
+
+class Posts:
+    """Messages over HTTP, each by a task of its own, and the answers as they come."""
+
+    def __init__(self, conversation_id: str) -> None:
+        self.path = f"/chat/{conversation_id}/messages"
+        self.answers: dict[str, httpx2.Response] = {}
+        self._answered = trio.lowlevel.ParkingLot()
+
+    async def post(self, who: Person, key: str) -> httpx2.Response:
+        body = {"content": key, "client_message_id": key}
+        self.answers[key] = await who.call("POST", self.path, body)
+        self._answered.unpark_all()
+        return self.answers[key]
+
+    async def wait_refused(self, number: int) -> None:
+        with trio.fail_after(PATIENCE):
+            while len(self.answers) < number:
+                await self._answered.park()
+
+
+class TestAFullMailbox:
+    async def test_over_http_a_post_finds_no_room_until_the_time_it_is_told(
+        self, start_server: StartServer
+    ) -> None:
+        server = start_server(LIMITS__QUEUE_SIZE="3")
+        ada, bob = await guests(server, "Ada", "Bob")
+        conversation_id = await ada.create(bob)
+        for number in range(5):  # so that the speed is known
+            await ada.say(conversation_id, f"{number}")
+        posts = Posts(conversation_id)
+        async with trio.open_nursery() as nursery:
+            with store_held(server) as release:
+                for number in range(5):
+                    for who in (ada, bob):
+                        nursery.start_soon(posts.post, who, f"{who.name} {number}")
+                await posts.wait_refused(4)  # a turn takes three at most, three more may wait
+                for key, response in dict(posts.answers).items():
+                    facts = {"queue_size": 3, "limit": 3, "client_message_id": key}
+                    body = refusal_for_now(response, 429, "QUEUE_FULL", "conversation", **facts)
+                    assert f"after {body['retry_after']} s" in body["error"]
+                release()
+        refused = [key for key, answer in posts.answers.items() if answer.status_code == 429]
+        assert len(posts.answers) == 10
+        for key in refused:
+            await trio.sleep(posts.answers[key].json()["retry_after"])
+            who = ada if key.startswith("Ada") else bob
+            assert (await posts.post(who, key)).status_code == 201
+        said = [m["content"] for m in (await ada.see(conversation_id))["messages"]]
+        assert sorted(said[5:]) == sorted(posts.answers)
+
+    async def test_one_participant_may_fill_only_a_share_of_it(
+        self, start_server: StartServer
+    ) -> None:
+        server = start_server(LIMITS__QUEUE_SHARE="2")
+        ada, bob = await guests(server, "Ada", "Bob")
+        conversation_id = await ada.create(bob)
+        posts = Posts(conversation_id)
+        async with trio.open_nursery() as nursery:
+            with store_held(server) as release:
+                for number in range(6):
+                    nursery.start_soon(posts.post, ada, f"{number}")
+                await posts.wait_refused(2)
+                for key, response in dict(posts.answers).items():
+                    facts = {"queue_size": 2, "limit": 2, "client_message_id": key}
+                    refusal_for_now(response, 429, "QUEUE_FULL", "participant", **facts)
+                for number in range(2):  # there is room for others
+                    nursery.start_soon(posts.post, bob, f"Bob {number}")
+                release()
+        assert posts.answers["Bob 0"].status_code == posts.answers["Bob 1"].status_code == 201
+
+    async def test_a_flood_from_many_is_refused_in_part_and_whoever_obeys_gets_in(
+        self, start_server: StartServer
+    ) -> None:
+        server = start_server(LIMITS__QUEUE_SIZE="20")
+        people = await guests(server, "Ada", "Bob", "Cleo", "Dan")
+        conversation_id = await people[0].create(*people[1:])
+        refusals = 0
+
+        async def flood(who: Person) -> None:
+            async with who.client().socket(conversation_id) as socket:
+                missing = {f"{who.name} {number}" for number in range(100)}
+                while missing:
+                    refused = await say_all(socket, sorted(missing))
+                    missing = {frame["client_message_id"] for frame in refused}
+                    nonlocal refusals
+                    refusals += len(missing)
+                    for frame in refused:
+                        check_queue_full(frame)
+                    await trio.sleep(max((frame["retry_after"] for frame in refused), default=0))
+
+        with trio.fail_after(4 * PATIENCE):
+            async with trio.open_nursery() as nursery:
+                for who in people:
+                    nursery.start_soon(flood, who)
+        assert refusals > 0
+        assert (await people[0].say(conversation_id, "calm"))["sequence_id"] == 402
+        log = await people[0].history(conversation_id)
+        said = [event["message"]["content"] for event in log[1:-1]]
+        assert sorted(said) == sorted(f"{who.name} {n}" for who in people for n in range(100))
+
+
+async def say_all(socket: Socket, keys: list[str]) -> list[Frame]:
+    """Say these at once; the refusals among the answers, of which each message gets one."""
+    texts = [{"type": "message", "content": key, "client_message_id": key} for key in keys]
+    await socket.send_json(*texts)
+    waiting, refused = set(keys), []
+    while waiting:
+        frame = await socket.receive_json()
+        if frame["type"] in ("message_ack", "error"):
+            waiting.remove(frame["client_message_id"])
+        if frame["type"] == "error":
+            refused.append(frame)
+    return refused
+
+
+def check_queue_full(frame: Frame) -> None:
+    retry_after = frame.pop("retry_after")
+    assert 0 < retry_after <= 60
+    assert frame.pop("client_message_id")
+    assert frame == {
+        "type": "error",
+        "code": "QUEUE_FULL",
+        "temporary": True,
+        "id": ID,
+        "scope": "conversation",
+        "queue_size": 20,
+        "limit": 20,
+        "error": f"20 commands wait in this conversation already: try again after {retry_after} s.",
+    }
+    frame |= {"retry_after": retry_after}
+
+
+class TestTooFast:
+    async def test_over_http_the_time_it_is_told_is_enough(
+        self, start_server: StartServer
+    ) -> None:
+        server = start_server(LIMITS__MESSAGE_RATE="4", LIMITS__MESSAGE_BURST="2")
+        ada, bob = await guests(server, "Ada", "Bob")
+        here, there = await ada.create(bob), await ada.create()
+        post = partial(ada.call, "POST", f"/chat/{here}/messages")
+        for _ in range(3):
+            response, number = await post({"content": "again"}), 1
+            while response.status_code == 201:
+                number += 1
+                response = await post({"content": "again", "client_message_id": f"k{number}"})
+            body = refusal_for_now(
+                response, 429, "RATE_LIMITED", "participant", limit=4, client_message_id=f"k{number}"
+            )
+            assert body["retry_after"] <= 0.25
+            # Each has their own pace in each conversation.
+            await bob.say(here, "my turn")
+            await ada.say(there, "elsewhere")
+            await trio.sleep(body["retry_after"])
+            again = await post({"content": "again", "client_message_id": f"k{number}"})
+            assert again.status_code == 201
+            here = await ada.create(bob)
+            post = partial(ada.call, "POST", f"/chat/{here}/messages")
+
+    async def test_over_a_socket_each_message_is_refused_by_its_key(
+        self, start_server: StartServer
+    ) -> None:
+        server = start_server(LIMITS__MESSAGE_RATE="10", LIMITS__MESSAGE_BURST="5")
+        ada = await guest(server, "Ada")
+        conversation_id = await ada.create()
+        async with ada.client().socket(conversation_id) as socket:
+            missing = [f"{number}" for number in range(10)]
+            while missing:
+                refused = await say_all(socket, missing)
+                for frame in refused:
+                    assert (frame["code"], frame["scope"]) == ("RATE_LIMITED", "participant")
+                    assert (frame["limit"], frame["temporary"]) == (10, True)
+                    assert 0 < frame["retry_after"] <= 0.1
+                if refused:
+                    await trio.sleep(refused[0]["retry_after"])
+                missing = [frame["client_message_id"] for frame in refused]
+        assert (await ada.see(conversation_id))["message_count"] == 10
+
+    async def test_so_many_conversations_an_hour_and_no_more(
+        self, start_server: StartServer
+    ) -> None:
+        server = start_server(LIMITS__CONVERSATIONS_PER_HOUR="2")
+        ada, bob = await guests(server, "Ada", "Bob")
+        await ada.create()
+        await ada.create()
+        response = await ada.call("POST", "/chat/create", {"title": "Third"})
+        body = refusal_for_now(response, 429, "RATE_LIMITED", "participant", limit=2)
+        assert 1700 < body["retry_after"] <= 1800
+        assert "a second" not in body["error"]
+        await bob.create()
+        assert (await ada.ask("GET", "/chat/my-conversations"))["total"] == 2
+
+
+async def test_where_the_store_cannot_nothing_is_done_and_nobody_is_told_otherwise(
+    own_server: ServerProcess,
+) -> None:
+    ada, bob = await guests(own_server, "Ada", "Bob")
+    conversation_id = await ada.create(bob)
+    path, body = f"/chat/{conversation_id}/messages", {"content": "a", "client_message_id": "k1"}
+    async with ada.tab(conversation_id) as tab:
+        with store_held(own_server):
+            response = await bob.call("POST", path, body)  # SQLite waits for five seconds
+            refusal_for_now(response, 503, "STORE_UNAVAILABLE", "server", client_message_id="k1")
+            assert await tab.settle() == []
+            assert (await ada.see(conversation_id))["head_sequence_id"] == 1
+        response = await bob.call("POST", path, body)
+        assert (response.status_code, response.json()) == (201, receipt(conversation_id, 2, "k1"))
+        assert (await tab.until("message"))["message"]["client_message_id"] == "k1"
+
+
+async def test_a_server_that_goes_down_takes_nothing_new_and_says_when_to_come_back(
+    own_server: ServerProcess,
+) -> None:
+    ada = await guest(own_server, "Ada")
+    conversation_id = await ada.create()
+    path = f"/chat/{conversation_id}"
+    headers = {"Authorization": f"Bearer {ada.token}"}
+    upgrade = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+    }
+    async with (
+        ada.client().socket(conversation_id),  # reads nothing, so that the drain lasts
+        httpx2.AsyncClient(
+            base_url=own_server.url, trust_env=False, headers=headers, verify=NO_TLS
+        ) as client,
+    ):
+        assert (await client.get("/ready")).status_code == 200
+        own_server.terminate()
+        with trio.fail_after(PATIENCE):
+            while (await client.get("/ready")).status_code == 200:
+                pass
+        for method, address, body in (
+            ("POST", "/chat/create", {"title": "Late"}),
+            ("POST", f"{path}/join", {"participant": {"user_id": "bob"}}),
+            ("POST", f"{path}/messages", {"content": "late"}),
+            ("POST", f"{path}/read", {"sequence_id": 1}),
+            ("DELETE", f"{path}/leave", None),
+        ):
+            response = await client.request(method, address, json=body)
+            refusal_for_now(response, 503, "DRAINING", "server")
+        response = await client.get(f"/chat/ws/{conversation_id}", headers=upgrade)
+        refusal_for_now(response, 503, "DRAINING", "server")
+    assert await own_server.wait_exited() == 0
+    own_server.start()
+    assert (await ada.see(conversation_id))["head_sequence_id"] == 1
