@@ -6,8 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ..actors.messages import Created, Left
-from .keys import digest
+from .keys import digest, place_of
 from .rows import Rows
+from .transaction import transaction
 
 if TYPE_CHECKING:
     import sqlite3
@@ -66,7 +67,7 @@ class Batch:
 
     def __init__(self, next_number: int) -> None:
         self.next_number = next_number
-        self.digests: dict[tuple[int, int], int] = {}
+        self.keys: dict[int, int] = {}  # as `Keys` takes them
         self._events: list[Any] = []
         self._conversations: list[Any] = []
         self._members: list[Any] = []
@@ -97,29 +98,24 @@ class Batch:
         if len(steps) == 1 and not self._ordered and steps[0][0].one_step(steps[0][1]):
             steps[0][0].execute(connection, steps[0][1])
             return
-        connection.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(connection):
             for rows, parameters in steps:
                 rows.execute(connection, parameters)
             for number, event in self._ordered:
                 _apply(connection, number, event)
             if self._ordered and self._reads:
                 _READS.execute(connection, self._reads)
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
 
     def _add_records(self, number: int, changes: Changes) -> None:
-        events, digests = self._events, self.digests
+        events, keys = self._events, self.keys
         for sequence, at, body, salt, messages, sender_id, key in changes.records:
             hashed = None
             if key is not None:
                 hashed = digest(sender_id, key)
-                if (number, hashed) in digests:
+                place = place_of(number, hashed)
+                if place in keys:
                     raise SuspectedKeyError
-                digests[number, hashed] = sequence
+                keys[place] = sequence
             # bytearrays, since the driver looks for an adapter for every `bytes`, which takes longer than the copy
             events += (
                 number,

@@ -11,46 +11,53 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from .rows import Rows
+from .transaction import transaction
 
 if TYPE_CHECKING:
     import sqlite3
 
-MERGE_AT = 20_000  # keys: about 4 MB of memory, and 40 ms to find again after a crash
-PIECE = 1_024  # keys merged between two commits: 2 to 5 ms
+MERGE_AT = 20_000  # keys: about 3 MB of memory, and 40 ms to find again after a crash
+PIECE = 1_024  # keys merged between two commits: about 2 ms
+
+_DIGEST_BITS = 63  # what SQLite can hold without a sign
 
 _INSERT = Rows("INSERT OR IGNORE INTO keys SELECT * FROM {values} WHERE column1 > 0", 3)
 
 
 def digest(sender_id: str | None, key: str) -> int:
-    """The 64 bits that stand for a sender's key in the index."""
+    """The number that stands for a sender's key in the index."""
     name = f"{sender_id}\0{key}".encode()
-    return int.from_bytes(blake2b(name, digest_size=8).digest(), "little", signed=True)
+    return int.from_bytes(blake2b(name, digest_size=8).digest(), "little") >> 1
+
+
+def place_of(number: int, hashed: int) -> int:
+    """A conversation's digest as one number: in thousands it is far lighter than a tuple, and sorts as the table does."""
+    return number << _DIGEST_BITS | hashed
 
 
 class Keys:
-    """The index of keys, owned by whoever writes to the connection. (conversation, digest) -> sequence."""
+    """The index of keys, owned by whoever writes to the connection. Its memory: place -> sequence."""
 
     def __init__(self, connection: sqlite3.Connection, merge_at: int = MERGE_AT) -> None:
         self._connection = connection
         self._merge_at = merge_at
-        self._young: dict[tuple[int, int], int] = {}
-        self._old: dict[tuple[int, int], int] = {}  # those being merged,
-        self._pieces: list[list[tuple[int, int, int]]] = []  # and what is left of them, last first
+        self._young = self._find_unmerged()
+        self._old: dict[int, int] = {}  # those being merged,
+        self._left: list[int] = []  # and their places that are still to come, the last ones first
         self._old_through = 0
-        self._find_unmerged()
 
-    def __contains__(self, place: tuple[int, int]) -> bool:
+    def __contains__(self, place: int) -> bool:
         """Whether the key may have been used lately; the table answers for all the others."""
         return place in self._young or place in self._old
 
-    def add(self, used: dict[tuple[int, int], int]) -> None:
+    def add(self, used: dict[int, int]) -> None:
         """Take note of keys that have been committed."""
         self._young.update(used)
 
     @property
     def due(self) -> bool:
-        """Whether `merge_piece` has something to do now."""
-        return bool(self._pieces) or len(self._young) >= self._merge_at
+        """Whether it is time for `merge_piece`."""
+        return bool(self._left) or len(self._young) >= self._merge_at
 
     @property
     def unmerged(self) -> int:
@@ -58,43 +65,47 @@ class Keys:
         return len(self._young) + len(self._old)
 
     def merge_piece(self) -> None:
-        """Bring the next piece into the table, in a transaction of its own."""
-        if not self._pieces:
+        """Bring the next keys into the table.
+
+        The disk is not waited for: the next commit of messages waits for all that was written before it, and until then
+        nothing depends on these.
+        """
+        if not self._left:
             self._begin()
-        self._connection.execute("BEGIN IMMEDIATE")
+        self._connection.execute("PRAGMA synchronous = NORMAL")
         try:
-            if self._pieces:
-                flat = [value for row in self._pieces[-1] for value in row]
-                _INSERT.execute(self._connection, flat)
-            if len(self._pieces) <= 1:
-                self._connection.execute(
-                    "UPDATE meta SET value = ? WHERE name = 'keys_through'", (self._old_through,)
-                )
-            self._connection.execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
-        if self._pieces:
-            self._pieces.pop()
-        if not self._pieces:
+            with transaction(self._connection):
+                self._write(self._left[-PIECE:])
+        finally:
+            self._connection.execute("PRAGMA synchronous = FULL")
+        del self._left[-PIECE:]
+        if not self._left:
             self._old = {}
 
     def merge_all(self) -> None:
         """Bring everything into the table."""
-        while self._pieces or self._young:
+        while self.unmerged:
             self.merge_piece()
 
     def _begin(self) -> None:
         self._old, self._young = self._young, {}
-        rows = sorted((number, digest, at) for (number, digest), at in self._old.items())
-        self._pieces = [rows[at : at + PIECE] for at in range(0, len(rows), PIECE)][::-1]
+        self._left = sorted(self._old, reverse=True)
         newest = self._connection.execute("SELECT max(position) FROM events").fetchone()
         self._old_through = newest[0] or 0
 
-    def _find_unmerged(self) -> None:
+    def _write(self, places: list[int]) -> None:
+        mask = (1 << _DIGEST_BITS) - 1
+        flat: list[int] = []
+        for place in reversed(places):
+            flat += (place >> _DIGEST_BITS, place & mask, self._old[place])
+        _INSERT.execute(self._connection, flat)
+        if len(places) == len(self._left):
+            through = "UPDATE meta SET value = ? WHERE name = 'keys_through'"
+            self._connection.execute(through, (self._old_through,))
+
+    def _find_unmerged(self) -> dict[int, int]:
         rows = self._connection.execute(
-            "SELECT conversation, sender_id, key, sequence FROM events WHERE position > "
-            "(SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'keys_through') AND key IS NOT NULL"
+            "SELECT conversation, sender_id, key, sequence FROM events WHERE key IS NOT NULL AND "
+            "position > (SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'keys_through')"
         )
-        self._young = {(number, digest(sender, key)): at for number, sender, key, at in rows}
+        return {place_of(row[0], digest(row[1], row[2])): row[3] for row in rows}

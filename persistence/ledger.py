@@ -58,10 +58,10 @@ class Ledger:
     def _store(self, group: Sequence[Changes], *, checked: bool) -> list[Appended]:
         batch = Batch(self._next_number)
         numbers = [batch.add(changes) for changes in group]
-        if checked and any(map(self._keys.__contains__, batch.digests)):
+        if checked and any(map(self._keys.__contains__, batch.keys)):
             raise SuspectedKeyError
         batch.write(self._connection, checked=checked)
-        self._keys.add(batch.digests)
+        self._keys.add(batch.keys)
         self._next_number = batch.next_number
         return [Appended(number) for number in numbers]
 

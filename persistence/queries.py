@@ -7,16 +7,15 @@ None of them costs more in a long conversation than in a short one.
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..actors.messages import Participant
 from ..actors.rules import Member, State
 from ..actors.store import Listing, Page, Record, Summary
+from .transaction import transaction
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
 
 _HEAD = (
     "SELECT c.number, c.title, c.mode, c.sites, c.enable_ai, c.join_policy, c.members_invite, "
@@ -82,7 +81,7 @@ _TOTAL = "SELECT count(*) FROM members WHERE participant = ?"
 
 def load(connection: sqlite3.Connection, conversation_id: str) -> State | None:
     """The state that the conversation's events lead to."""
-    with _snapshot(connection):
+    with transaction(connection, "DEFERRED"):
         head = connection.execute(_HEAD, (conversation_id,)).fetchone()
         if head is None:
             return None
@@ -126,7 +125,7 @@ def listing(
     connection: sqlite3.Connection, participant_id: str, limit: int, offset: int
 ) -> Listing:
     """A page of somebody's conversations."""
-    with _snapshot(connection):
+    with transaction(connection, "DEFERRED"):
         rows = connection.execute(_LISTING, (participant_id, limit, offset)).fetchall()
         total = connection.execute(_TOTAL, (participant_id,)).fetchone()[0]
     summaries = []
@@ -142,14 +141,3 @@ def find_guest(connection: sqlite3.Connection, recovery_hash: bytes) -> tuple[st
     sought = "SELECT id, name FROM guests WHERE recovery_hash = ?"
     row: tuple[str, str] | None = connection.execute(sought, (recovery_hash,)).fetchone()
     return row
-
-
-@contextmanager
-def _snapshot(connection: sqlite3.Connection) -> Iterator[None]:
-    """Several statements over one state of the store."""
-    connection.execute("BEGIN")
-    try:
-        yield
-    finally:
-        if connection.in_transaction:
-            connection.execute("COMMIT")

@@ -13,6 +13,7 @@ from ..actors.future import Future
 from ..actors.store import Changes, StoreError, StoreStatistics
 from .fault import explain
 from .loop import settle
+from .transaction import transaction
 
 if TYPE_CHECKING:
     import sqlite3
@@ -141,16 +142,12 @@ class Writer:
         size = sum(len(record.body) for changes, _ in group for record in changes.records)
         self._pages += size // PAGE + len(group) + 2
 
-    def _do(self, job: Callable[..., Any]) -> object:
+    def _do(self, job: Callable[[sqlite3.Connection], Any]) -> object:
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            outcome = job(self._connection)
-            self._connection.execute("COMMIT")
+            with transaction(self._connection):
+                return job(self._connection)
         except Exception as error:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
             return explain(self._path, error)
-        return outcome
 
     def _keep_house(self, *, idle: bool) -> None:
         """What need not be done with every commit: merge keys, empty the write-ahead log."""

@@ -36,6 +36,7 @@ from .reference import reference_routes
 from .server import Server
 from .signing import read_key
 from .socket import socket_routes
+from .upgrade import FastLane
 from .wire import Wire
 
 if TYPE_CHECKING:
@@ -118,6 +119,7 @@ async def _run(
     app = build_app(parts)
     server = Server(
         app,
+        FastLane(app, parts),
         handshake_timeout=settings.limits.handshake_timeout,
         max_body_size=settings.limits.max_body_size,
     )

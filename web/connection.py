@@ -284,9 +284,14 @@ class Connection:
         return True
 
     def push(self, payload: bytes) -> None:
-        """Write something small, whatever waits."""
+        """Write something small, whatever waits, behind what has been held."""
         if self.phase is Phase.OPEN:
-            self._write(payload)
+            held, self._corked = self._corked, b""
+            self._write(held + payload if held else payload)
+
+    def hold(self, data: bytes) -> None:
+        """Have this leave together with what is written next."""
+        self._corked += data
 
     def close(self, code: int, reason: str = "") -> None:
         """Say goodbye after what waits; the socket is cut if the peer does not answer in time."""

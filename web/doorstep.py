@@ -19,12 +19,13 @@ from .tls import GONE, TlsLine
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from salon.actors.refusals import Refusal
+
     from .connection import Connection
     from .wire import Wire
 
-WRITE_TIMEOUT = (
-    20.0  # seconds for a peer to take one piece of an answer; Hypercorn itself would wait for ever
-)
+WRITE_TIMEOUT = 20.0  # seconds to take one piece of an answer; Hypercorn would wait for ever
+READ_BYTES = 65_536
 
 
 class Doorstep(trio.abc.Stream):
@@ -42,15 +43,30 @@ class Doorstep(trio.abc.Stream):
         self._handshake_timeout = handshake_timeout or float("inf")
         self._upgrading = False
         self._closed = False
+        self._first = b""  # read before Hypercorn was there
+        self.refusal: Refusal | None = None  # why the fast lane did not take the connection
         self._reading: trio.CancelScope | None = None
         self.at_end: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """What Hypercorn may read: heads and bodies of requests, and after a WebSocket request nothing more."""
-        data = await self._next(max_bytes)
+        data, self._first = self._first, b""
+        if not data:
+            data = await self._next(max_bytes)
         if not data:
             await self.at_end()
         return data
+
+    async def first_head(self) -> bool:
+        """Wait for the first request's head, which Hypercorn may read later; False where none comes in time."""
+        self._head_deadline = trio.current_time() + self._handshake_timeout
+        self._first = await self._next(READ_BYTES)
+        return bool(self._first)
+
+    @property
+    def upgrade_lines(self) -> list[bytes]:
+        """The lines of the WebSocket request that has come; none where it is another request."""
+        return self._heads.lines if self.ready else []
 
     async def _next(self, max_bytes: int | None) -> bytes:
         while not (self.handed_over or self._closed):
@@ -114,6 +130,15 @@ class Doorstep(trio.abc.Stream):
     def cut(self) -> None:
         """Close at once, also under a task that is shielded from cancellation."""
         self.socket.close()
+
+    @property
+    def address(self) -> str:
+        """The peer's network address."""
+        try:
+            name = self.socket.getpeername()
+        except OSError:  # it has gone already
+            return ""
+        return str(name[0]) if isinstance(name, tuple) else ""
 
     @property
     def ready(self) -> bool:

@@ -20,12 +20,14 @@ LENGTH_DIGITS = 18  # of a body: more than anybody has, and what Python reads wi
 class Heads:
     """Cuts what a client sends into heads and bodies.
 
-    With `upgrade` the head of a WebSocket request has been passed, nothing more is, and `rest` holds what came after it.
+    With `upgrade` the head of a WebSocket request has been passed, nothing more is, and `rest` holds what came after it;
+    `lines` are those of that head.
     """
 
     def __init__(self) -> None:
         self.upgrade = False
         self.rest = b""
+        self.lines: list[bytes] = []
         self._buffer = b""
         self._body = 0  # bytes of the current request's body that are still to come
         self._opaque = False  # no more heads: this request is the connection's last
@@ -91,6 +93,7 @@ class Heads:
             not self._opaque and not self._body and _asks_websocket(start, fields, options)
         )
         if self.upgrade:
+            self.lines = kept.copy()
             kept += b"Connection: Upgrade", b"Upgrade: websocket"
         elif self._opaque or b"close" in options:
             kept.append(b"Connection: close")

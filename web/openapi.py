@@ -49,6 +49,10 @@ TAGS = {
     "admin": "Inspect and operate; for admins alone. Looking never waits in a mailbox and never changes a state.",
     "reference": "This reference.",
 }
+DESCRIPTION = """Conversations over HTTP; live delivery is described by /asyncapi.json.
+
+A message is answered once it is stored. Sent again with the same key, however much later, it gets the same receipt.
+Pass over fields that you do not know."""
 COMMAND = (Code.QUEUE_FULL, Code.DRAINING, Code.STORE_UNAVAILABLE)
 """What any command to a conversation may be refused with, whatever it says."""
 POST = (
@@ -146,6 +150,7 @@ class HttpReference(OpenAPIProvider):
     @cached_property
     def _document(self) -> dict[str, Any]:
         document = super().schema()
+        document["info"]["description"] = DESCRIPTION
         document["paths"] = dict(sorted(document["paths"].items(), key=_place))
         components = document["components"]
         components["schemas"]["Problem"] = Problem.model_json_schema(mode="serialization")

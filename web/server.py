@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from quart_trio import QuartTrio
 
-BACKLOG = (
-    4096  # connections that may wait to be accepted: everybody comes back at once after a restart
-)
+    from .upgrade import FastLane
+
+BACKLOG = 4096  # connections that wait to be accepted: after a restart everybody comes at once
 KEEP_ALIVE = 30.0  # seconds an HTTP connection may be idle: each holds about 40 KB
 FINISH_REQUESTS = 1.0  # seconds for running requests once everything else is drained
 
@@ -38,7 +38,10 @@ logger = logging.getLogger(__name__)
 class Server:
     """One listening socket (or several, where the host has several addresses)."""
 
-    def __init__(self, app: QuartTrio, *, handshake_timeout: float, max_body_size: int) -> None:
+    def __init__(
+        self, app: QuartTrio, fast_lane: FastLane, *, handshake_timeout: float, max_body_size: int
+    ) -> None:
+        self._fast_lane = fast_lane
         self._config = Config()
         self._config.keep_alive_timeout = KEEP_ALIVE
         self._config.h11_max_incomplete_size = HEAD_BYTES - 1
@@ -94,20 +97,27 @@ class Server:
 
     async def _serve(self, stream: trio.SocketStream) -> None:
         door = self._doorstep(stream)
-        state: Any = {"doorstep": door}
         self._doors.add(door)
-        server = TCPServer(self._app, self._config, self._context, state, door)  # type: ignore[arg-type]
-        door.at_end = (
-            server.idle_task.stop
-        )  # it would hold the connection for KEEP_ALIVE after its peer has gone
         try:
-            await server
+            if self._tls is None and (
+                not await door.first_head() or await self._fast_lane.take(door)
+            ):
+                return
+            await self._speak_http(door)
         except Exception:
             # One client's bytes, or a fault of one request: nobody else may notice.
             logger.warning("an HTTP connection failed", exc_info=True)
         finally:
             self._doors.discard(door)
         await door.serve_on()
+
+    async def _speak_http(self, door: Doorstep) -> None:
+        state: Any = {"doorstep": door}
+        server = TCPServer(self._app, self._config, self._context, state, door)  # type: ignore[arg-type]
+        door.at_end = (
+            server.idle_task.stop
+        )  # it would hold on for KEEP_ALIVE after its peer has gone
+        await server
 
     async def _cut_stuck(self, deadline: float) -> None:
         """Hypercorn shields what it writes from cancellation, and a peer may never read it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import pytest
 import trio
@@ -10,6 +10,15 @@ import trio
 from tests.person import EVENTS, Frame, Person, Tab, agent, guest, guests
 from tests.server import ServerProcess
 from tests.shape import ID, TIMESTAMP, receipt
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server with conversations of any size, of which a socket gets little."""
+    settings = {"LIMITS__MAX_PARTICIPANTS": "0", "LIMITS__RESUME_LIMIT": "20"}
+    server = ServerProcess(tmp_path_factory.mktemp("large"), **settings)
+    yield server
+    assert server.stop() == 0, server.log
 
 
 def numbers(frames: list[Frame]) -> list[int]:
@@ -93,10 +102,9 @@ class TestTheFirstFrames:
             assert (first["mode"], first["input_timeout"]) == ("single", 100)
 
     async def test_of_more_than_a_hundred_members_those_online_are_listed_first(
-        self, start_server: Callable[..., ServerProcess]
+        self, large: ServerProcess
     ) -> None:
-        server = start_server(LIMITS__MAX_PARTICIPANTS="0")
-        ada, bob = await guests(server, "Ada", "Bob")
+        ada, bob = await guests(large, "Ada", "Bob")
         conversation_id = await ada.create()
         for number in range(110):
             body = {"participant": {"user_id": f"user{number}"}}
@@ -139,10 +147,9 @@ class TestResuming:
             assert (await tab.until("message"))["sequence_id"] == 71
 
     async def test_more_than_is_sent_again_is_a_reset_which_says_where_it_begins(
-        self, start_server: Callable[..., ServerProcess]
+        self, large: ServerProcess
     ) -> None:
-        server = start_server(LIMITS__RESUME_LIMIT="20")
-        ada = await guest(server, "Ada")
+        ada = await guest(large, "Ada")
         conversation_id = await ada.create()
         await talk(ada, conversation_id, 2, 70)
         for last, resume, begins in ((50, "complete", 51), (49, "reset", 51), (0, "reset", 51)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import httpx2
 import pytest
@@ -19,6 +19,18 @@ UPGRADE = {
     "Sec-WebSocket-Version": "13",
     "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
 }
+
+
+@pytest.fixture(scope="module")
+def choosy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server that lets in pages of one more origin, and two sockets of each person."""
+    settings = {
+        "SERVER__ALLOWED_ORIGINS": "https://chat.example",
+        "LIMITS__CONNECTIONS_PER_PERSON": "2",
+    }
+    server = ServerProcess(tmp_path_factory.mktemp("choosy"), **settings)
+    yield server
+    assert server.stop() == 0, server.log
 
 
 async def knock(
@@ -106,16 +118,15 @@ class TestOrigins:
             assert (await tab.next())["participant_id"] == ada.id
 
     async def test_pages_of_other_origins_are_let_in_where_the_operator_says_so(
-        self, start_server: Callable[..., ServerProcess]
+        self, choosy: ServerProcess
     ) -> None:
-        server = start_server(SERVER__ALLOWED_ORIGINS="https://chat.example")
-        ada = await guest(server, "Ada")
+        ada = await guest(choosy, "Ada")
         conversation_id = await ada.create()
         url, headers = ada.socket_url(conversation_id), {"Authorization": bearer(ada)}
         async with open_tab(url, headers | {"Origin": "https://chat.example"}) as tab:
             assert (await tab.next())["type"] == "connected"
         response = await knock(
-            server, conversation_id, Origin="https://chat.example.evil", Authorization=bearer(ada)
+            choosy, conversation_id, Origin="https://chat.example.evil", Authorization=bearer(ada)
         )
         refusal(response, 403, "ORIGIN_NOT_ALLOWED")
 
@@ -145,14 +156,11 @@ class TestTickets:
 
 
 class TestTooMany:
-    async def test_one_person_has_so_many_sockets_and_no_more(
-        self, start_server: Callable[..., ServerProcess]
-    ) -> None:
-        server = start_server(LIMITS__CONNECTIONS_PER_PERSON="2")
-        ada, bob = await guests(server, "Ada", "Bob")
+    async def test_one_person_has_so_many_sockets_and_no_more(self, choosy: ServerProcess) -> None:
+        ada, bob = await guests(choosy, "Ada", "Bob")
         here, there = await ada.create(bob), await ada.create()
         async with ada.tab(here) as one, ada.tab(there) as two:
-            response = await knock(server, here, Authorization=bearer(ada))
+            response = await knock(choosy, here, Authorization=bearer(ada))
             refusal_for_now(response, 429, "TOO_MANY_CONNECTIONS", "participant", limit=2)
             async with bob.tab(here):  # each person has their own count
                 pass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from salon.web.client import Closed, Socket
-from tests.person import PATIENCE, Frame, Person, Tab, guest, guests
+from tests.person import PATIENCE, Person, Tab, guest, guests
 from tests.server import ServerProcess
 from tests.shape import ID, refusal
 
@@ -349,25 +349,6 @@ class TestFaults:
         async with raw(ada, await ada.create()) as socket:
             await socket.stream.send_all(data)
             assert (await closed(socket)).code == code
-
-
-class TestLimits:
-    async def test_frames_of_any_kind_may_come_so_fast(
-        self, start_server: Callable[..., ServerProcess]
-    ) -> None:
-        server = start_server(LIMITS__FRAME_RATE="5")
-        ada = await guest(server, "Ada")
-        async with ada.tab(await ada.create()) as tab:
-            refused: Frame | None = None
-            while refused is None:
-                await tab.send("ping")
-                frame = await tab.next()
-                refused = frame if frame["type"] == "error" else None
-            assert (refused["code"], refused["scope"]) == ("RATE_LIMITED", "participant")
-            assert (refused["temporary"], refused["limit"]) == (True, 5)
-            await trio.sleep(refused["retry_after"])
-            await tab.send("ping")
-            await tab.until("pong")
 
 
 @asynccontextmanager

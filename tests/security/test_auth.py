@@ -6,7 +6,7 @@ import base64
 import hmac
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,15 @@ from tests.shape import refusal
 COOKIE = "salon_session"
 HEADER = {"alg": "HS256", "typ": "session+jwt"}
 ELSEWHERE = "https://evil.example"
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server without guests, which looks every second who has no business here any more."""
+    settings = {"AUTH__GUESTS": "false", "LIMITS__HEARTBEAT": "1"}
+    server = ServerProcess(tmp_path_factory.mktemp("closed"), **settings)
+    yield server
+    assert server.stop() == 0, server.log
 
 
 def folder(server: ServerProcess) -> Path:
@@ -36,9 +45,7 @@ def claims(**changed: Any) -> dict[str, Any]:
     return said | {"jti": "session-1", "iat": now, "exp": now + 3600} | changed
 
 
-def forge(
-    said: dict[str, Any], key: bytes, digest: str = "sha256", **header: Any
-) -> str:
+def forge(said: dict[str, Any], key: bytes, digest: str = "sha256", **header: Any) -> str:
     """A token made by hand, with no library's help or protection."""
     parts = [_encoded(json.dumps(each).encode()) for each in (HEADER | header, said)]
     signature = hmac.digest(key, ".".join(parts).encode(), digest)
@@ -125,31 +132,18 @@ class TestTokens:
         ada = await guest(server, "Admin")
         refusal(await ada.call("GET", "/admin/stats"), 403, "FORBIDDEN")
 
-    async def test_sessions_outlive_a_restart_and_a_power_cut(
-        self, own_server: ServerProcess
-    ) -> None:
-        ada = await guest(own_server, "Ada")
-        own_server.restart()
-        assert await status_of(own_server, ada.token) == 200
-        own_server.kill()
-        own_server.start()
-        assert await status_of(own_server, ada.token) == 200
-
     async def test_another_servers_session_is_nobodys_here(
-        self, server: ServerProcess, own_server: ServerProcess
+        self, server: ServerProcess, closed: ServerProcess
     ) -> None:
         ada = await guest(server, "Ada")
-        assert await status_of(own_server, ada.token) == 401
+        assert await status_of(closed, ada.token) == 401
 
     def test_the_key_is_for_the_servers_user_alone(self, server: ServerProcess) -> None:
         assert (folder(server) / "salon.db.key").stat().st_mode & 0o777 == 0o600
 
-    async def test_a_socket_ends_with_its_identity(
-        self, start_server: Callable[..., ServerProcess]
-    ) -> None:
-        server = start_server(LIMITS__HEARTBEAT="1")
+    async def test_a_socket_ends_with_its_identity(self, closed: ServerProcess) -> None:
         soon = claims(exp=int(time.time()) + 3)
-        mallory = static(server, forge(soon, key_of(server)), "mallory", "Mallory")
+        mallory = static(closed, forge(soon, key_of(closed)), "mallory", "Mallory")
         async with mallory.tab(await mallory.create()) as tab:
             assert await tab.closed() == (4500, "identity expired")
 
@@ -164,13 +158,12 @@ class TestGuests:
         assert len({who.recovery_code for who in people}) == 20
 
     async def test_where_they_are_not_allowed_nobody_becomes_one(
-        self, start_server: Callable[..., ServerProcess]
+        self, closed: ServerProcess
     ) -> None:
-        server = start_server(AUTH__GUESTS="false")
-        response = await api(server, "POST", "/auth/guest", json={"name": "Ada"})
+        response = await api(closed, "POST", "/auth/guest", json={"name": "Ada"})
         refusal(response, 403, "GUESTS_NOT_ALLOWED")
         assert "Set-Cookie" not in response.headers
-        assert await status_of(server, "test_token_1") == 200
+        assert await status_of(closed, "test_token_1") == 200
 
     @pytest.mark.parametrize(
         "written",
@@ -184,42 +177,8 @@ class TestGuests:
         response = await api(server, "POST", "/auth/recover", json=body)
         assert response.json()["participant"] == ada.shown()
 
-    async def test_coming_back_is_possible_after_logging_out_and_after_a_power_cut(
-        self, own_server: ServerProcess
-    ) -> None:
-        ada = await guest(own_server, "Ada")
-        conversation_id = await ada.create()
-        await ada.call("POST", "/auth/logout")
-        own_server.kill()
-        own_server.start()
-        body = {"recovery_code": ada.recovery_code}
-        response = await api(own_server, "POST", "/auth/recover", json=body)
-        again = Person(own_server, response.json()["token"], ada.id, ada.name)
-        assert (await again.see(conversation_id))["participant_count"] == 1
-
-    async def test_the_store_holds_no_code_and_no_token(self, own_server: ServerProcess) -> None:
-        ada = await guest(own_server, "Ada")
-        await ada.call("POST", "/auth/logout")
-        own_server.stop()
-        held = b"".join(path.read_bytes() for path in folder(own_server).glob("salon.db*"))
-        assert ada.id.encode() in held
-        assert ada.token.encode() not in held
-        assert ada.token.rpartition(".")[2].encode() not in held
-        for code in (ada.recovery_code, ada.recovery_code.replace("-", "")):
-            assert code.encode() not in held
-
 
 class TestLogout:
-    async def test_it_is_for_good(self, own_server: ServerProcess) -> None:
-        ada, bob = await guests(own_server, "Ada", "Bob")
-        assert (await ada.call("POST", "/auth/logout")).status_code == 204
-        for end in (lambda: None, own_server.stop, own_server.kill):
-            end()
-            if end.__name__ != "<lambda>":
-                own_server.start()
-            assert await status_of(own_server, ada.token) == 401
-            assert await status_of(own_server, bob.token) == 200
-
     async def test_what_came_of_the_session_ends_with_it(self, server: ServerProcess) -> None:
         ada = await guest(server, "Ada")
         conversation_id = await ada.create()
@@ -266,9 +225,7 @@ class TestCookies:
         assert response.headers["Set-Cookie"].startswith(f"{COOKIE}=;")
         assert "max-age=0" in response.headers["Set-Cookie"].lower()
 
-    async def test_it_is_an_identity_for_the_servers_own_pages(
-        self, server: ServerProcess
-    ) -> None:
+    async def test_it_is_an_identity_for_the_servers_own_pages(self, server: ServerProcess) -> None:
         ada = await guest(server, "Ada")
         for origin in ({}, {"Origin": server.url}):
             headers = {"Cookie": f"other=1; {COOKIE}={ada.token}", **origin}
@@ -326,7 +283,24 @@ class TestCookies:
         refusal(response, 401, "UNAUTHENTICATED")
 
 
-async def test_no_token_ticket_code_or_word_of_anybodys_is_in_the_log_or_in_a_refusal(
+async def test_sessions_logouts_and_codes_outlive_a_restart_and_a_power_cut(
+    own_server: ServerProcess,
+) -> None:
+    ada, bob = await guests(own_server, "Ada", "Bob")
+    conversation_id = await ada.create()
+    assert (await ada.call("POST", "/auth/logout")).status_code == 204
+    for end in (own_server.stop, own_server.kill):
+        end()
+        own_server.start()
+        assert await status_of(own_server, bob.token) == 200
+        assert await status_of(own_server, ada.token) == 401
+        body = {"recovery_code": ada.recovery_code}
+        response = await api(own_server, "POST", "/auth/recover", json=body)
+        again = Person(own_server, response.json()["token"], ada.id, ada.name)
+        assert (await again.see(conversation_id))["participant_count"] == 1
+
+
+async def test_no_token_ticket_code_or_word_of_anybodys_is_in_the_log_or_a_refusal_nor_a_way_in_in_the_store(
     start_server: Callable[..., ServerProcess],
 ) -> None:
     server = start_server(LOGGING__LEVEL="debug")
@@ -357,6 +331,11 @@ async def test_no_token_ticket_code_or_word_of_anybodys_is_in_the_log_or_in_a_re
     assert server.stop() == 0
     secrets = [ada.token, ada.token.rpartition(".")[2], ticket, ada.recovery_code, "secret-"]
     secrets += ["test_token_1", "admin_token", key_of(server).decode()]
+    held = b"".join(path.read_bytes() for path in folder(server).glob("salon.db-*"))
+    held += (folder(server) / "salon.db").read_bytes()
+    assert ada.id.encode() in held
+    for secret in (*secrets[:4], ada.recovery_code.replace("-", "")):
+        assert secret.encode() not in held
     for secret in secrets:
         assert secret not in server.log
         for response in refused:

@@ -14,7 +14,9 @@ from itertools import count
 from random import Random
 from typing import Any, Literal
 
+import pytest
 import trio
+from trio._core import _run  # nothing public seeds the scheduler
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from salon.actors.conversation import ConversationActor
@@ -314,6 +316,20 @@ async def open_engine(limits: Limits | None = None, seed: int = 0) -> AsyncItera
 def in_virtual_time(main: Callable[[], Awaitable[None]]) -> None:
     """Run a scenario whose sleeps take no time; for tests that are not trio tests themselves."""
     trio.run(main, clock=MockClock(autojump_threshold=0))
+
+
+def run_seeded(seed: int, main: Callable[[], Awaitable[None]]) -> None:
+    """The same, and trio chooses among the tasks that could run as the seed has it."""
+
+    async def seeded() -> None:
+        _run._r.seed(seed)
+        await main()
+
+    chance = _run._r.getstate()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_run, "_ALLOW_DETERMINISTIC_SCHEDULING", True)
+        in_virtual_time(seeded)
+    _run._r.setstate(chance)
 
 
 def refused(outcome: Any, code: Code) -> Refusal:

@@ -82,7 +82,7 @@ def test_the_drain_is_measured_while_there_is_work_and_forgets_old_times() -> No
 
 def test_who_is_refused_before_anything_was_measured_is_told_a_second() -> None:
     assert Drain().retry_after(250, now=0) == 1
-    assert Drain().retry_after(0, now=0) == 1
+    assert Drain().retry_after(1, now=0) == 1
 
 
 def test_a_retry_is_never_sooner_than_helps_nor_later_than_is_known() -> None:
