@@ -25,10 +25,10 @@ SOURCES := $(PROJECT_FILES) $(shell find $(FOLDERS) \
 
 say = printf '\n==> %s\n' "$1"
 
-.PHONY: help serve test lint pytest format clean system-packages FORCE
+.PHONY: help serve test lint pytest bench bench-check format clean system-packages FORCE
 
 help: ## This list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 9
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 9
 	echo
 	echo 'PYTHON=python3.12 chooses the Python of a new environment.'
 
@@ -51,6 +51,12 @@ lint: $(TEST_VENV)/installed ## Style, types and who imports whom
 pytest: system-packages $(TEST_VENV)/installed ## Only the tests, of the installed wheel
 	@$(call say,pytest)
 	exec $(BIN)/pytest $(PYTEST_ARGS)
+
+bench: $(VENV)/installed ## Measure every figure of the README again: loadtests/RESULTS.md
+	@$(VENV)/bin/salon bench $(ARGS)
+
+bench-check: $(VENV)/installed ## Compare the cost of a delivery with the recorded one, both against the C floor
+	@$(VENV)/bin/salon bench --check $(ARGS)
 
 format: $(TEST_VENV)/installed ## Put the code into the house format
 	@$(BIN)/ruff check --fix-only

@@ -14,6 +14,8 @@ import trio
 import typer
 from rich.console import Console
 
+from salon.web.client import Client
+
 from . import scenario as scenarios
 from .process import Process, floor, own_server
 from .run import Result, run
@@ -185,8 +187,6 @@ def _long_costs() -> dict[str, float]:
 
 
 async def _fill(url: str, room: str, token: str, messages: int) -> None:
-    from salon.web.client import Client
-
     async with (
         Client(url, token=token) as client,
         client.conversation(room) as conversation,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from .run import Result
 
 WIDTH, HEIGHT, MARGIN = 720, 180, 56
+TEMPLATE = Path(__file__).with_name("report.html")
 
 
 def figures(result: Result) -> list[tuple[str, str]]:
@@ -119,7 +121,7 @@ def page(result: Result) -> str:
         "Every message arrived everywhere, once, in order." if result.well else "Not all is well."
     )
     anomalies = "".join(f"<li>{html.escape(text)}</li>" for text in result.tally.anomalies)
-    return PAGE.format(
+    return TEMPLATE.read_text().format(
         name=html.escape(result.scenario.name),
         about=html.escape(result.scenario.about),
         when=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -152,19 +154,3 @@ def _plot(title: str, times: list[float], lines: dict[str, list[float]]) -> str:
         f'<text x="{WIDTH}" y="{HEIGHT - 4}" text-anchor="end">{span:.0f} s</text>'
         f"{''.join(paths)}</svg></figure>"
     )
-
-
-PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>salon load: {name}</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>
-:root {{ color-scheme: light dark; --ink: #1c2330; --paper: #fff; --rule: #c9ced8; --good: #17703f; --bad: #b3261e; }}
-@media (prefers-color-scheme: dark) {{ :root {{ --ink: #e6e9ef; --paper: #14181f; --rule: #3a4250; --good: #5dc98a; --bad: #ff8a80; }} }}
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem; color: var(--ink); background: var(--paper); }}
-table {{ border-collapse: collapse; width: 100%; }} th {{ text-align: left; font-weight: 500; }} td {{ text-align: right; font-variant-numeric: tabular-nums; }}
-th, td {{ padding: .3rem 0; border-bottom: 1px solid var(--rule); }} figure {{ margin: 2rem 0; }}
-svg {{ width: 100%; font-size: 12px; fill: var(--ink); }} line {{ stroke: var(--rule); }}
-polyline {{ fill: none; stroke-width: 2; }} polyline.l0 {{ stroke: #2f6fd0; }} polyline.l1 {{ stroke: #d07a2f; }} tspan.l0 {{ fill: #2f6fd0; }} tspan.l1 {{ fill: #d07a2f; }}
-</style>
-<h1>{name}</h1><p>{about}. {people} people, {when}.</p><p style="color: {colour}"><strong>{verdict}</strong></p>
-<table>{rows}</table>{plots}{anomalies}</html>
-"""

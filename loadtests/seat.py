@@ -99,10 +99,8 @@ class Seat:
         """Send a text frame; the mask is zero, so that masking costs nobody anything."""
         data = text.encode()
         size = len(data)
-        if size < 126:
-            head = bytes((0x81, 0x80 | size))
-        else:
-            head = bytes((0x81, 0xFE)) + size.to_bytes(2, "big")
+        short = size < 126
+        head = bytes((0x81, 0x80 | size)) if short else b"\x81\xfe" + size.to_bytes(2, "big")
         self._write(head + b"\0\0\0\0" + data)
 
     def _shake(self, data: bytes, now: float) -> int:

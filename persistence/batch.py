@@ -6,13 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ..actors.messages import Created, Left
-from .keys import digest, place_of
+from .keys import place_of
 from .rows import Rows
 from .transaction import transaction
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from ..actors.messages import Joined
     from ..actors.store import Changes
@@ -63,9 +63,10 @@ class SuspectedKeyError(Exception):
 
 
 class Batch:
-    """Rows of one transaction. `next_number` is the number of the next conversation that is created."""
+    """Rows of one transaction. `next_number` is for the next conversation that is created, `digest` as in `Keys`."""
 
-    def __init__(self, next_number: int) -> None:
+    def __init__(self, next_number: int, digest: Callable[[str | None, str], int]) -> None:
+        self._digest = digest
         self.next_number = next_number
         self.keys: dict[int, int] = {}  # as `Keys` takes them
         self._events: list[Any] = []
@@ -111,7 +112,7 @@ class Batch:
         for sequence, at, body, salt, messages, sender_id, key in changes.records:
             hashed = None
             if key is not None:
-                hashed = digest(sender_id, key)
+                hashed = self._digest(sender_id, key)
                 place = place_of(number, hashed)
                 if place in keys:
                     raise SuspectedKeyError

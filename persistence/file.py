@@ -105,6 +105,8 @@ class File:
         except FileExistsError:
             if not self.path.is_file():
                 raise StoreError(f"{self.path}: this is no file") from None
+            # SQLite would find out too, but leave files beside it that cannot be written either.
+            os.close(os.open(self.path, os.O_RDWR))
             return False
         sync_directory(self.path.parent)
         return True

@@ -24,12 +24,6 @@ _DIGEST_BITS = 63  # what SQLite can hold without a sign
 _INSERT = Rows("INSERT OR IGNORE INTO keys SELECT * FROM {values} WHERE column1 > 0", 3)
 
 
-def digest(sender_id: str | None, key: str) -> int:
-    """The number that stands for a sender's key in the index."""
-    name = f"{sender_id}\0{key}".encode()
-    return int.from_bytes(blake2b(name, digest_size=8).digest(), "little") >> 1
-
-
 def place_of(number: int, hashed: int) -> int:
     """A conversation's digest as one number: in thousands it is far lighter than a tuple, and sorts as the table does."""
     return number << _DIGEST_BITS | hashed
@@ -38,9 +32,10 @@ def place_of(number: int, hashed: int) -> int:
 class Keys:
     """The index of keys, owned by whoever writes to the connection. Its memory: place -> sequence."""
 
-    def __init__(self, connection: sqlite3.Connection, merge_at: int = MERGE_AT) -> None:
+    def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._merge_at = merge_at
+        secret = connection.execute("SELECT value FROM meta WHERE name = 'key_secret'").fetchone()
+        self._secret = bytes.fromhex(secret[0])
         self._young = self._find_unmerged()
         self._old: dict[int, int] = {}  # those being merged,
         self._left: list[int] = []  # and their places that are still to come, the last ones first
@@ -50,6 +45,12 @@ class Keys:
         """Whether the key may have been used lately; the table answers for all the others."""
         return place in self._young or place in self._old
 
+    def digest(self, sender_id: str | None, key: str) -> int:
+        """The number that stands for a sender's key in the index; nobody outside can find two keys that share one."""
+        name = f"{sender_id}\0{key}".encode()
+        hashed = blake2b(name, digest_size=8, salt=self._secret)
+        return int.from_bytes(hashed.digest(), "little") >> 1
+
     def add(self, used: dict[int, int]) -> None:
         """Take note of keys that have been committed."""
         self._young.update(used)
@@ -57,7 +58,7 @@ class Keys:
     @property
     def due(self) -> bool:
         """Whether it is time for `merge_piece`."""
-        return bool(self._left) or len(self._young) >= self._merge_at
+        return bool(self._left) or len(self._young) >= MERGE_AT
 
     @property
     def unmerged(self) -> int:
@@ -108,4 +109,4 @@ class Keys:
             "SELECT conversation, sender_id, key, sequence FROM events WHERE key IS NOT NULL AND "
             "position > (SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'keys_through')"
         )
-        return {place_of(row[0], digest(row[1], row[2])): row[3] for row in rows}
+        return {place_of(row[0], self.digest(row[1], row[2])): row[3] for row in rows}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..actors.store import Appended, KeysTaken, Record, StoreError
 from .batch import Batch, SuspectedKeyError
 from .fault import explain
-from .keys import Keys, digest
+from .keys import Keys
 from .queries import RECORD
 from .rows import Rows
 
@@ -56,7 +56,7 @@ class Ledger:
             return self._fail(group, error)
 
     def _store(self, group: Sequence[Changes], *, checked: bool) -> list[Appended]:
-        batch = Batch(self._next_number)
+        batch = Batch(self._next_number, self._keys.digest)
         numbers = [batch.add(changes) for changes in group]
         if checked and any(map(self._keys.__contains__, batch.keys)):
             raise SuspectedKeyError
@@ -106,7 +106,11 @@ class Ledger:
             for record in changes.records:
                 if record.key is not None:
                     sought.append((place, record))
-                    flat += (len(sought), changes.number, digest(record.sender_id, record.key))
+                    flat += (
+                        len(sought),
+                        changes.number,
+                        self._keys.digest(record.sender_id, record.key),
+                    )
         used: dict[int, dict[tuple[str, str], Record]] = {}
         for index, *row in _KEYS_USED.execute(self._connection, flat) if flat else ():
             place, record = sought[index - 1]

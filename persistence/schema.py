@@ -87,7 +87,7 @@ members = Table(
     sqlite_with_rowid=False,
 )
 
-# epoch, created_at, keys_through: the position up to which `keys` is complete.
+# epoch, created_at, keys_through: the position up to which `keys` is complete, key_secret: what its hashes are salted with.
 meta = Table(
     "meta",
     metadata,

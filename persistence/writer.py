@@ -31,6 +31,7 @@ Group = list[tuple[Changes, "Future[Appended | KeysTaken]"]]
 GROUP = 2_000  # records a commit, at least one of them: about 20 ms, beyond which more would not make it cheaper
 RECENT = 256  # commits remembered for `statistics`
 IDLE = 0.05  # seconds without work after which the housekeeping is done
+REST = 10.0  # seconds until it is tried again where it failed
 # Pages, 16 MB, in the write-ahead log before it is copied into the file: a page that changes often is copied once for all.
 CHECKPOINT_AT = 4_096
 PAGE = 4_096
@@ -56,6 +57,7 @@ class Writer:
         self._loop = loop
         self._queue: SimpleQueue[tuple[Changes, Future[Any]] | Job] = SimpleQueue()
         self._pages = 0  # about as many in the write-ahead log since the last checkpoint
+        self._rest_until = 0.0
         self._closed = False
         self._waiting = self._commits = self._records = 0
         self._recent: deque[tuple[int, float]] = deque(maxlen=RECENT)
@@ -114,9 +116,8 @@ class Writer:
         """All changes that wait, or as many as make a full group, and the job that came after them."""
         group: Group = []
         records = 0
-        housework = self._pages > CHECKPOINT_AT // 8 or self._keys.unmerged > 1000
         try:
-            item = self._queue.get(timeout=IDLE if housework else None)
+            item = self._queue.get(timeout=self._patience())
             while True:
                 changes, future = item
                 if not isinstance(changes, Changes):
@@ -129,6 +130,12 @@ class Writer:
         except Empty:
             pass
         return group, None, None
+
+    def _patience(self) -> float | None:
+        """Seconds to wait for work before the housekeeping; None where none is worth it."""
+        if self._pages <= CHECKPOINT_AT // 8 and self._keys.unmerged <= 1_000:
+            return None
+        return max(IDLE, self._rest_until - time.monotonic())
 
     def _commit(self, group: Group) -> None:
         started = time.perf_counter()
@@ -151,6 +158,8 @@ class Writer:
 
     def _keep_house(self, *, idle: bool) -> None:
         """What need not be done with every commit: merge keys, empty the write-ahead log."""
+        if time.monotonic() < self._rest_until:
+            return
         try:
             if self._keys.due or (idle and self._keys.unmerged):
                 self._keys.merge_piece()
@@ -159,6 +168,7 @@ class Writer:
             if self._pages >= CHECKPOINT_AT:
                 self._checkpoint()
         except Exception as error:
+            self._rest_until = time.monotonic() + REST
             logger.warning("%s", explain(self._path, error))
 
     def _checkpoint(self) -> None:

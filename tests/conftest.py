@@ -16,6 +16,7 @@ import trio
 from tests.server import ServerProcess
 
 GRACE = 5.0  # seconds for a cancelled test to end, before pytest-timeout raises after all
+FIGURES = pytest.StashKey[list[str]]()
 
 
 @pytest.hookimpl(trylast=True)
@@ -23,6 +24,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("trio"):
             item.add_marker(pytest.mark.trio(run=run), append=False)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what was measured: figures are for people, no test depends on them."""
+    lines = terminalreporter.config.stash.get(FIGURES, [])
+    if lines:
+        terminalreporter.section("figures")
+    for line in lines:
+        terminalreporter.write_line(line)
+
+
+@pytest.fixture
+def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Takes a line of figures, which is shown after the run."""
+    return request.config.stash.setdefault(FIGURES, []).append
 
 
 def run(main: Callable[[], Awaitable[None]], **options: Any) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 import trio
-from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_stream
+from trio_websocket import CloseReason, ConnectionClosed, WebSocketConnection, wrap_client_stream
 from wsproto.utilities import LocalProtocolError
 
 from salon.web.client import Client
@@ -229,12 +229,13 @@ class Tab:
 
     async def closed(self) -> tuple[int, str]:
         """The code and reason with which the server closes, once it does."""
-        try:
-            while True:
+        why: CloseReason | None = None
+        while why is None:
+            try:
                 await self.next()
-        except ConnectionClosed as closed:
-            assert closed.reason is not None
-            return closed.reason.code, closed.reason.reason or ""
+            except ConnectionClosed as closed:
+                why = closed.reason
+        return why.code, why.reason or ""
 
 
 async def guest(server: ServerProcess, name: str) -> Person:

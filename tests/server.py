@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import psutil  # type: ignore[import-untyped]
 import trio
 
 CONFIG = Path(__file__).with_name("config_test.yaml")
@@ -39,6 +40,17 @@ class ServerProcess:
     @property
     def pid(self) -> int:
         return self.process.pid
+
+    @property
+    def memory(self) -> int:
+        """Bytes it has in memory now."""
+        return int(psutil.Process(self.pid).memory_info().rss)
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor time it has used since its start."""
+        used = psutil.Process(self.pid).cpu_times()
+        return float(used.user + used.system)
 
     @property
     def log(self) -> str:

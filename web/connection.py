@@ -318,7 +318,7 @@ class Connection:
             self.close(4001, "no answer to pings")
             return
         self._pings += 1
-        self._write(ping_frame())
+        self.push(ping_frame())
 
     def lost(self) -> None:
         """The socket is of no more use: let go of it."""
@@ -349,9 +349,7 @@ class Connection:
 
     def _detach(self) -> None:
         ref = self._directory.participant(self.participant.id)
-        with suppress(
-            ActorDied
-        ):  # it is crashing this moment, and lets go of its connections itself
+        with suppress(ActorDied):  # it crashes this moment, and lets go of its connections itself
             ref.tell(Detach(self.conversation_id, self))
 
     # --- the outbox -------------------------------------------------------------------------------------------------------
@@ -390,9 +388,7 @@ class Connection:
                 return
             if sent:
                 self.stalled_since = trio.current_time()
-                self._heard = (
-                    True  # a slow reader answers a ping late, and is not read from while much waits
-                )
+                self._heard = True  # whoever takes bytes lives, though its pongs may not be read
             self._outbox_bytes -= sent
             if sent < len(piece):
                 outbox[0] = piece[sent:]

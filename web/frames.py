@@ -114,7 +114,7 @@ def _refusal(text: str, details: list[ErrorDetails]) -> Refusal:
     if kind == "json_invalid":
         if _holds_lone_surrogate(text):
             problem = "a text holds half of a surrogate pair, which is no character"
-            return Refusal(Code.INVALID_FORMAT, {"problem": problem})
+            return Refusal(Code.INVALID_FORMAT, {"problem": problem}, key=_key_in(text))
         return Refusal(
             Code.INVALID_JSON, {"problem": details[0]["msg"].removeprefix("Invalid JSON: ")}
         )
@@ -122,7 +122,7 @@ def _refusal(text: str, details: list[ErrorDetails]) -> Refusal:
         return Refusal(Code.UNKNOWN_TYPE, {"known": KNOWN_TYPES})
     if kind == "union_tag_not_found":
         return Refusal(Code.INVALID_FORMAT, {"problem": "it has no type"})
-    if kind == "model_attributes_type":
+    if not details[0]["loc"]:
         return Refusal(Code.INVALID_FORMAT, {"problem": "it is no JSON object"})
     details[0]["loc"] = details[0]["loc"][1:]  # the tag that the discriminator adds
     return Refusal(Code.INVALID_FORMAT, {"problem": problem_of(details)}, key=_key_in(text))
@@ -143,9 +143,10 @@ def _key_in(text: str) -> str | None:
     """The client's key in a frame of the wrong shape, so that it learns which message was refused."""
     try:
         key = json.loads(text).get("client_message_id")
+        key.encode()  # half of a surrogate pair could not be said again
     except (ValueError, RecursionError, AttributeError):
         return None
-    return key if isinstance(key, str) and len(key) <= KEY_LENGTH else None
+    return key if len(key) <= KEY_LENGTH else None
 
 
 def _depth(value: Any, so_far: int = 0) -> int:

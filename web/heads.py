@@ -11,6 +11,8 @@ import re
 
 HEAD_BYTES = 16_384  # of one request's head: Hypercorn's bound is one less, so that it is the one that answers
 END_OF_HEAD = re.compile(rb"\n\r?\n")  # as h11 sees it
+# A folded line, a bare CR and the like can hide a header from one of two readers.
+ILLEGAL = re.compile(rb"[\0\v\f]|\r(?!\n)|\n[ \t]")
 START = re.compile(rb"[^ ]+ (?:(?i:https?)://[\w.:-]+)?/[^ ]* HTTP/1\.[01]")
 TAKEN_OUT = {b"connection", b"http2-settings", b"sec-websocket-extensions", b"upgrade"}
 BROKEN = b"\0\r\n\r\n"  # what nobody takes for a head: answered with 400
@@ -21,17 +23,18 @@ class Heads:
     """Cuts what a client sends into heads and bodies.
 
     With `upgrade` the head of a WebSocket request has been passed, nothing more is, and `rest` holds what came after it;
-    `lines` are those of that head.
+    `lines` are those of that head, where it is the first on the connection.
     """
 
     def __init__(self) -> None:
         self.upgrade = False
         self.rest = b""
         self.lines: list[bytes] = []
+        self._read_before = False
         self._buffer = b""
         self._body = 0  # bytes of the current request's body that are still to come
-        self._opaque = False  # no more heads: this request is the connection's last
-        self._broken = False  # nothing more is passed
+        self._opaque = False  # this request is the last, and where it ends is for Hypercorn to find
+        self._over = False  # no head comes after this one: the rest is dropped
 
     @property
     def pending(self) -> bool:
@@ -43,7 +46,7 @@ class Heads:
         passed: list[bytes] = []
         searched = max(0, len(self._buffer) - 2)
         data, self._buffer = self._buffer + data, b""
-        while data and not self._broken:
+        while data:
             if self.upgrade:
                 self.rest += data
                 break
@@ -55,11 +58,13 @@ class Heads:
                 self._body -= len(part)
                 passed.append(part)
                 continue
+            if self._over:
+                break
             end = END_OF_HEAD.search(data, searched)
             searched = 0
             length = len(data) if end is None else end.end()
             if length > HEAD_BYTES:
-                self._broken = True
+                self._over = True
                 passed.append(data[:HEAD_BYTES])
             elif end is None:
                 self._buffer = data
@@ -72,31 +77,30 @@ class Heads:
     def _read(self, head: bytes) -> bytes:
         """The head as Hypercorn may have it. Notes whether it asks for a WebSocket and how its body is framed."""
         start, *lines = (line.removesuffix(b"\r") for line in head.split(b"\n")[:-2])
+        if ILLEGAL.search(head) or not START.fullmatch(start):
+            self._over = True
+            return BROKEN
         kept = [start]
         fields: dict[bytes, list[bytes]] = {}
         for line in lines:
-            name, _, value = line.partition(b":")
+            name, colon, value = line.partition(b":")
             name = name.lower()
             fields.setdefault(name, []).append(value.strip(b" \t").lower())
-            if name not in TAKEN_OUT:
+            if not colon or name not in TAKEN_OUT:
                 kept.append(line)
-        if not START.fullmatch(start) or any(name[:1] in (b" ", b"\t") for name in fields):
-            self._broken = (
-                True  # no path, or a folded line, which can hide a header from one of two readers
-            )
-            return BROKEN
         options = {
             each.strip() for value in fields.get(b"connection", ()) for each in value.split(b",")
         }
         self._frame_body(fields)
-        self.upgrade = (
-            not self._opaque and not self._body and _asks_websocket(start, fields, options)
-        )
+        bare = not self._opaque and not self._body
+        self.upgrade = bare and _asks_websocket(start, fields, options)
+        self._over = b"close" in options or not start.endswith(b"/1.1")
         if self.upgrade:
-            self.lines = kept.copy()
             kept += b"Connection: Upgrade", b"Upgrade: websocket"
-        elif self._opaque or b"close" in options:
+            self.lines = [] if self._read_before else kept
+        elif self._opaque or self._over:
             kept.append(b"Connection: close")
+        self._read_before = True
         return b"\r\n".join(kept) + b"\r\n\r\n"
 
     def _frame_body(self, fields: dict[bytes, list[bytes]]) -> None:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import trio
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup, escape
 from quart import Blueprint, Quart, Response, current_app, request
 from quart_schema import document_response, security_scheme, tag
 
@@ -35,6 +32,7 @@ def reference_routes(parts: Parts) -> Blueprint:
     """AsyncAPI, and the page; quart-schema serves OpenAPI itself, as `HttpReference` describes it."""
     routes = Blueprint("reference", __name__)
     routes.record_once(_describe)
+    page: str | None = None
 
     @routes.get("/asyncapi.json")
     @tag(["reference"])
@@ -51,8 +49,11 @@ def reference_routes(parts: Parts) -> Blueprint:
     @document_response(Page)
     async def docs() -> Response:
         """Both, for people."""
-        provider = current_app.extensions["QUART_SCHEMA"].openapi_provider
-        page = await trio.to_thread.run_sync(_page, provider)  # 90 ms, the first time
+        nonlocal page
+        if page is None:
+            provider = current_app.extensions["QUART_SCHEMA"].openapi_provider
+            environment = current_app.jinja_env
+            page = await trio.to_thread.run_sync(_page, environment, provider)  # 90 ms
         response = Response(page, content_type="text/html; charset=utf-8")
         response.headers["Content-Security-Policy"] = POLICY
         return response
@@ -80,17 +81,17 @@ def _static(name: str) -> str:
     return files(__package__).joinpath("static", name).read_text(encoding="utf-8")
 
 
-@cache
-def _page(provider: HttpReference) -> str:
-    """The page, made once: it says the same to everybody."""
+def _page(environment: Any, provider: HttpReference) -> str:
+    """The page; it says the same to everybody."""
     document, socket = provider.schema(), asyncapi()
-    environment = Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+    plain = environment.overlay(
+        autoescape=True, enable_async=False, lstrip_blocks=True, trim_blocks=True
     )
-    environment.filters["prose"] = _prose
-    environment.filters["pretty"] = _pretty
-    environment.globals |= {"lines": lines, "kind": kind, "example": example}
-    return environment.from_string(_static("reference.html")).render(
+    page: str = plain.from_string(_static("reference.html")).render(
+        example=example,
+        kind=kind,
+        lines=lines,
+        pretty=partial(json.dumps, indent=2, ensure_ascii=False),
         openapi=document,
         schemas=document["components"]["schemas"],
         groups={name: _operations(document, name) for name in TAGS},
@@ -99,6 +100,7 @@ def _page(provider: HttpReference) -> str:
         frames=socket["components"],
         problem=_problem(),
     )
+    return page
 
 
 def _operations(document: dict[str, Any], tag_name: str) -> list[dict[str, Any]]:
@@ -117,13 +119,3 @@ def _problem() -> dict[str, Any]:
         Code.RATE_LIMITED, facts, retry_after=0.05, scope="participant", id=PROBLEM_ID
     )
     return error_fields(refusal)
-
-
-def _prose(text: str) -> Markup:
-    """A sentence of ours: `words` in backticks are code, a line's end is one."""
-    marked = re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text)))
-    return Markup(marked.replace("\n", "<br>"))
-
-
-def _pretty(value: object) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False)

@@ -114,9 +114,8 @@ class Server:
     async def _speak_http(self, door: Doorstep) -> None:
         state: Any = {"doorstep": door}
         server = TCPServer(self._app, self._config, self._context, state, door)  # type: ignore[arg-type]
-        door.at_end = (
-            server.idle_task.stop
-        )  # it would hold on for KEEP_ALIVE after its peer has gone
+        # Hypercorn's idle timer would hold on to the connection for KEEP_ALIVE after its peer has gone.
+        door.at_end = server.idle_task.stop
         await server
 
     async def _cut_stuck(self, deadline: float) -> None:

@@ -10,7 +10,7 @@ from salon.actors.messages import Admit, Attach, Detach
 from salon.actors.participant import CONNECTION_RETRY
 from salon.actors.refusals import Code, Refusal
 
-from .connection import Connection
+from .connection import Connection, retry_reason
 from .exchange import Refused
 from .frames import LAST_SEQUENCE
 from .identity import COOKIE, bearer, origin_allowed, token_in_url
@@ -110,6 +110,8 @@ def attach(parts: Parts, connection: Connection, after: int | None, early: bytes
     """Let an admitted connection, whose socket the wire has, hear its conversation; `early` is what it has sent."""
     participant = parts.directory.participant(connection.participant.id)
     participant.tell(Attach(connection.conversation_id, connection, after), connection)
+    if parts.directory.draining is not None:  # since the handshake began
+        connection.close(4000, retry_reason(parts.directory.draining()))
     if early:
         connection.received(early)
 

@@ -10,6 +10,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import StaticPool, create_engine, event
+from sqlalchemy.exc import DBAPIError
 
 from ...actors.store import StoreError
 
@@ -23,32 +24,42 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 
 
-def migrate(
-    connection: sqlite3.Connection, path: object, sources: Sources, scripts: Path = HERE
-) -> None:
+def migrate(connection: sqlite3.Connection, path: object, sources: Sources) -> None:
     """Bring the database to the newest schema, and name its log where it has no name, in one transaction or not at all.
 
-    Raises `StoreError` for a database that a newer version wrote.
+    Raises `StoreError` for a database that a newer version wrote, and what the driver raises.
     """
+    try:
+        with _sqlalchemy(connection) as alchemy, alchemy.begin():
+            _upgrade(alchemy, path)
+            named = "INSERT OR IGNORE INTO meta (name, value) VALUES (?, ?)"
+            for row in _first_rows(sources):
+                alchemy.exec_driver_sql(named, row)
+    except DBAPIError as error:
+        raise error.orig or error from error
+
+
+def _upgrade(alchemy: Connection, path: object) -> None:
     config = Config()
-    config.set_main_option("script_location", str(scripts).replace("%", "%%"))
-    with _sqlalchemy(connection) as alchemy, alchemy.begin():
-        known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-        for revision in MigrationContext.configure(alchemy).get_current_heads():
-            if revision not in known:
-                raise StoreError(
-                    f"{path}: a newer version wrote it (schema {revision}): install that version "
-                    "again, or open a backup from before it. Nothing was changed."
-                )
-        config.attributes["connection"] = alchemy
-        command.upgrade(config, "head")
-        named = "INSERT OR IGNORE INTO meta (name, value) VALUES (?, ?)"
-        for name, value in (
-            ("epoch", sources.new_id()),
-            ("created_at", str(sources.now())),
-            ("keys_through", "0"),
-        ):
-            alchemy.exec_driver_sql(named, (name, value))
+    config.set_main_option("script_location", str(HERE).replace("%", "%%"))
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    for revision in MigrationContext.configure(alchemy).get_current_heads():
+        if revision not in known:
+            raise StoreError(
+                f"{path}: a newer version wrote it (schema {revision}): install that version "
+                "again, or open a backup from before it. Nothing was changed."
+            )
+    config.attributes["connection"] = alchemy
+    command.upgrade(config, "head")
+
+
+def _first_rows(sources: Sources) -> tuple[tuple[str, str], ...]:
+    return (
+        ("epoch", sources.new_id()),
+        ("created_at", str(sources.now())),
+        ("keys_through", "0"),
+        ("key_secret", sources.entropy(16).hex()),
+    )
 
 
 def _sqlalchemy(connection: sqlite3.Connection) -> Connection:

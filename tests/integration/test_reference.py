@@ -9,7 +9,7 @@ import httpx2
 import pytest
 import trio
 
-from salon.web.client import Client, Socket
+from salon.web.client import Client, Refused, Socket, connect
 from tests.contract import FrameContract, HttpContract
 from tests.server import ServerProcess, api
 
@@ -233,3 +233,31 @@ async def test_errors_are_as_described(server: ServerProcess, text: str, code: s
     async with Client(server.url, token=ADA).socket(created.json()["conversation_id"]) as socket:
         await socket.send_text(text)
         assert (await see.receive(socket, "error"))["code"] == code
+
+
+@pytest.mark.parametrize(
+    ("token", "query", "origin", "code"),
+    [
+        (None, "", None, "UNAUTHENTICATED"),
+        (ADA, "?token=x", None, "UNAUTHENTICATED"),
+        (BOB, "", None, "FORBIDDEN"),
+        (ADA, "?last_sequence_id=-1", None, "MALFORMED_REQUEST"),
+        (ADA, "", "https://elsewhere.example", "ORIGIN_NOT_ALLOWED"),
+        (ADA, "x", None, "NOT_FOUND"),
+    ],
+)
+async def test_refused_handshakes_are_as_described(
+    server: ServerProcess, token: str | None, query: str, origin: str | None, code: str
+) -> None:
+    see = await witness(server)
+    created = await see.call("POST", "/chat/create", ADA, {"title": "Dinner"})
+    url = f"{server.url}/chat/ws/{created.json()['conversation_id']}{query}"
+    headers = [("Authorization", f"Bearer {token}")] if token else []
+    headers += [("Origin", origin)] if origin else []
+    with pytest.raises(Refused) as refused:
+        async with connect(url, headers=headers):
+            pass
+    assert refused.value.code == code
+    channel = (await api(server, "GET", "/asyncapi.json")).json()["channels"]["conversation"]
+    described = {(each["status"], each["code"]) for each in channel["x-refusals"]}
+    assert (refused.value.status, code) in described

@@ -59,7 +59,7 @@ class TestCreate:
 
     async def test_all_that_was_wished_for_is_kept(self, server: ServerProcess) -> None:
         ada = await guest(server, "Ada")
-        wished = {
+        wished: Frame = {
             "mode": "generate",
             "sites": ["example.org", "example.com"],
             "enable_ai": True,
@@ -259,103 +259,6 @@ class TestConversation:
         assert not online[bob.id]
 
 
-class TestJoin:
-    async def test_whoever_knows_the_id_may_come_in_and_gets_the_whole_conversation(
-        self, server: ServerProcess
-    ) -> None:
-        ada, bob = await guests(server, "Ada", "Bob")
-        conversation_id = await ada.create()
-        await ada.say(conversation_id, "anybody?")
-        response = await bob.call("POST", f"/chat/{conversation_id}/join")  # no body at all
-        assert response.status_code == 200
-        assert response.json() == {"success": True, "conversation": await bob.see(conversation_id)}
-        assert (await bob.history(conversation_id))[-1] == {
-            "type": "participant_joined",
-            "sequence_id": 3,
-            "conversation_id": conversation_id,
-            "participant": bob.shown(),
-            "role": "member",
-            "participant_count": 2,
-            "timestamp": TIMESTAMP,
-        }
-
-    @pytest.mark.parametrize("names", [("user_id", "name"), ("participantId", "displayName")])
-    async def test_a_member_may_bring_in_others_and_it_is_recorded_who_did(
-        self, server: ServerProcess, names: tuple[str, str]
-    ) -> None:
-        ada, bob, cleo = await guests(server, "Ada", "Bob", "Cleo")
-        conversation_id = await ada.create(bob)
-        body = {"participant": dict(zip(names, (cleo.id, cleo.name), strict=True))}
-        await bob.ask("POST", f"/chat/{conversation_id}/join", body)
-        joined = (await cleo.history(conversation_id))[-1]
-        assert (joined["participant"], joined["invited_by"]) == (cleo.shown(), bob.id)
-
-    async def test_the_owner_may_bring_in_others_where_members_may_not(
-        self, server: ServerProcess
-    ) -> None:
-        ada, bob = await guests(server, "Ada", "Bob")
-        conversation_id = await ada.create(join="invite", members_invite=False)
-        await ada.join(conversation_id, bob)
-        assert (await bob.see(conversation_id))["participant_count"] == 2
-
-    async def test_after_leaving_one_may_come_back(self, server: ServerProcess) -> None:
-        ada, bob = await guests(server, "Ada", "Bob")
-        conversation_id = await ada.create(bob)
-        await bob.leave(conversation_id)
-        await bob.join(conversation_id)
-        kinds = [event["type"] for event in await bob.history(conversation_id)]
-        assert kinds == ["conversation_created", "participant_left", "participant_joined"]
-
-
-class TestLeave:
-    async def test_whoever_leaves_is_told_how_many_remain(self, server: ServerProcess) -> None:
-        ada, bob = await guests(server, "Ada", "Bob")
-        conversation_id = await ada.create(bob)
-        response = await bob.call("DELETE", f"/chat/{conversation_id}/leave")
-        assert response.status_code == 200
-        assert response.json() == {
-            "success": True,
-            "message": "Left conversation",
-            "conversation_id": conversation_id,
-            "remaining_participants": 1,
-        }
-        assert (await ada.history(conversation_id))[-1] == {
-            "type": "participant_left",
-            "sequence_id": 2,
-            "conversation_id": conversation_id,
-            "participant": bob.shown(),
-            "participant_count": 1,
-            "timestamp": TIMESTAMP,
-        }
-
-    async def test_where_the_owner_leaves_the_longest_standing_member_takes_over(
-        self, server: ServerProcess
-    ) -> None:
-        ada, bob, cleo = await guests(server, "Ada", "Bob", "Cleo")
-        conversation_id = await ada.create(join="invite", members_invite=False)
-        await ada.join(conversation_id, bob, cleo)
-        await ada.leave(conversation_id)
-        roles = {
-            who["participantId"]: who["role"]
-            for who in (await bob.see(conversation_id))["participants"]
-        }
-        assert roles == {bob.id: "owner", cleo.id: "member"}
-        await bob.join(conversation_id, ada)
-
-    async def test_the_last_one_out_archives_it_and_an_admin_can_still_read_it(
-        self, server: ServerProcess
-    ) -> None:
-        ada = await guest(server, "Ada")
-        conversation_id = await ada.create()
-        await ada.say(conversation_id, "bye")
-        assert (await ada.leave(conversation_id))["remaining_participants"] == 0
-        archived = await admin(server).see(conversation_id)
-        assert (archived["status"], archived["ended_at"]) == ("inactive", TIMESTAMP)
-        assert archived["participants"] == []
-        assert [message["content"] for message in archived["messages"]] == ["bye"]
-        assert numbers(await admin(server).history(conversation_id)) == [1, 2, 3]
-
-
 class TestRead:
     async def test_the_position_moves_forward_and_never_back_nor_beyond_the_end(
         self, server: ServerProcess
@@ -364,8 +267,6 @@ class TestRead:
         conversation_id = await ada.create(bob)
         for number in range(4):
             await bob.say(conversation_id, f"{number}")
-        steps = ((3, 3, 2), (2, 3, 2), (1 << 53) - 1), (5, 0), (0, 0)
-        del steps
         for asked, position, unread in ((3, 3, 2), (2, 3, 2), ((1 << 53) - 1, 5, 0), (0, 5, 0)):
             response = await ada.call(
                 "POST", f"/chat/{conversation_id}/read", {"sequence_id": asked}

@@ -83,16 +83,16 @@ class TestPosting:
 
     async def test_whoever_only_watches_may_read_and_not_speak(self, server: ServerProcess) -> None:
         ada, bob = await guests(server, "Ada", "Bob")
-        body = {"title": "Stage", "participants": [bob.entry(role="observer")]}
-        conversation_id = (await ada.ask("POST", "/chat/create", body))["conversation_id"]
+        stage = {"title": "Stage", "participants": [bob.entry(role="observer")]}
+        conversation_id = (await ada.ask("POST", "/chat/create", stage))["conversation_id"]
         await ada.say(conversation_id, "welcome")
         assert [m["content"] for m in (await bob.see(conversation_id))["messages"]] == ["welcome"]
         body = {"content": "may I?", "client_message_id": "k1"}
         refused = await bob.call("POST", f"/chat/{conversation_id}/messages", body)
         refusal(refused, 403, "FORBIDDEN", client_message_id="k1")
         cleo = await guest(server, "Cleo")
-        body = {"participant": cleo.entry()}
-        refusal(await bob.call("POST", f"/chat/{conversation_id}/join", body), 403, "FORBIDDEN")
+        friend = {"participant": cleo.entry()}
+        refusal(await bob.call("POST", f"/chat/{conversation_id}/join", friend), 403, "FORBIDDEN")
 
     async def test_five_thousand_messages_are_taken_and_it_goes_on(
         self, server: ServerProcess

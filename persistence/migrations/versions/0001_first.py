@@ -17,19 +17,6 @@ def upgrade() -> None:
     _create_accounts()
 
 
-def downgrade() -> None:
-    for table in (
-        "revoked_tokens",
-        "guests",
-        "meta",
-        "members",
-        "conversations",
-        "keys",
-        "events",
-    ):
-        op.drop_table(table)
-
-
 def _create_log() -> None:
     op.create_table(
         "events",

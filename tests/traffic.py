@@ -1,0 +1,153 @@
+"""Traffic for the tests: people who speak as fast as they get receipts, and people who do nothing but listen."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import trio
+
+from salon.web.client import Closed, Socket
+from tests.person import EVENTS, Frame, Person
+from tests.server import ServerProcess
+
+RECEIVE_BUFFER = 4096  # bytes that the kernel takes for one who does not read: the rest has to wait at the server
+
+
+class Speaker:
+    """Says `count` things, `window` of them at a time without a receipt; knows what was promised and what was heard."""
+
+    def __init__(self, who: Person, count: int, *, window: int = 50, size: int = 0) -> None:
+        self.who = who
+        self.window = window
+        self.messages = {self._key(n): self._content(n, size) for n in range(count)}
+        self.receipts: dict[str, Frame] = {}
+        self.refusals: list[Frame] = []
+        self.sent_at: dict[str, float] = {}
+        self.latencies: list[float] = []
+        self.closed: Closed | None = None
+
+    async def speak(self, conversation_id: str) -> None:
+        """Say what has no receipt yet, until all has one or the connection ends."""
+        missing = [key for key in self.messages if key not in self.receipts]
+        with suppress(Closed):
+            async with self.who.client().socket(conversation_id) as connection:
+                try:
+                    await self._converse(connection, missing)
+                except Closed as closed:
+                    self.closed = closed
+
+    async def _converse(self, connection: Socket, missing: list[str]) -> None:
+        waiting: set[str] = set()
+        position = 0
+        while position < len(missing) or waiting:
+            keys = missing[position : position + self.window - len(waiting)]
+            position += len(keys)
+            waiting.update(keys)
+            if keys:
+                now = trio.current_time()
+                self.sent_at |= dict.fromkeys(keys, now)
+                await connection.send_json(*map(self._frame, keys))
+            while len(waiting) > self.window // 2 or (waiting and position == len(missing)):
+                frame = await connection.receive_json()
+                if frame["type"] == "message_ack":
+                    key = frame["client_message_id"]
+                    self.latencies.append(trio.current_time() - self.sent_at[key])
+                    self.receipts[key] = frame
+                    waiting.remove(key)
+                elif frame["type"] == "error":
+                    self.refusals.append(frame)
+                    waiting.discard(frame["client_message_id"])
+
+    def _frame(self, key: str) -> Frame:
+        return {"type": "message", "content": self.messages[key], "client_message_id": key}
+
+    def _key(self, number: int) -> str:
+        return f"{self.who.name} {number}"
+
+    def _content(self, number: int, size: int) -> str:
+        return self._key(number).ljust(size, ".")
+
+
+class Listener:
+    """Hears everything over one socket after the other, each resuming where the one before has ended."""
+
+    def __init__(self, who: Person, last_sequence_id: int = 0) -> None:
+        self.who = who
+        self.events: list[Frame] = []
+        self.signals: list[Frame] = []
+        self.closed: Closed | None = None
+        self._last = last_sequence_id
+        self._heard = trio.lowlevel.ParkingLot()
+
+    @property
+    def last_sequence_id(self) -> int:
+        return self.events[-1]["sequence_id"] if self.events else self._last
+
+    async def listen(self, conversation_id: str, until: int) -> None:
+        """Until that event has come, or the connection ends."""
+        client = self.who.client()
+        with suppress(Closed):
+            async with client.socket(conversation_id, self.last_sequence_id) as connection:
+                try:
+                    await self.take(connection, until)
+                except Closed as closed:
+                    self.closed = closed
+
+    async def take(self, connection: Socket, until: int) -> None:
+        """Note what comes on this connection until that event has."""
+        while self.last_sequence_id < until:
+            frame = await connection.receive_json()
+            (self.events if frame["type"] in EVENTS else self.signals).append(frame)
+            self._heard.unpark_all()
+
+    async def wait_heard(self, sequence: int) -> None:
+        """While it listens in another task: until that event has come."""
+        while self.last_sequence_id < sequence:
+            await self._heard.park()
+
+
+@asynccontextmanager
+async def deaf(who: Person, conversation_id: str) -> AsyncIterator[Socket]:
+    """A socket that is never read by itself, and for which the kernel keeps as little as it can."""
+
+    async def dial() -> trio.abc.Stream:
+        return await _narrow(who.server)
+
+    client = who.client(dial=dial)
+    async with client.socket(conversation_id, 0) as connection:
+        yield connection
+
+
+async def _narrow(server: ServerProcess) -> trio.SocketStream:
+    host, _, port = server.url.removeprefix("http://").rpartition(":")
+    end = trio.socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+    await end.connect((host, int(port)))
+    return trio.SocketStream(end)
+
+
+def numbers(frames: list[Frame]) -> list[int]:
+    return [frame["sequence_id"] for frame in frames]
+
+
+def keys(events: list[Frame]) -> list[Any]:
+    """The messages' own keys, in the order in which they were heard."""
+    return [e["message"]["client_message_id"] for e in events if e["type"] == "message"]
+
+
+def check_promises(log: list[Frame], *speakers: Speaker) -> None:
+    """The log has no gap, nothing twice, everybody's words in their order, and all that was promised in its place."""
+    assert numbers(log) == list(range(1, len(log) + 1))
+    said = keys(log)
+    assert len(set(said)) == len(said)
+    for speaker in speakers:
+        own = [key for key in said if key in speaker.messages]
+        assert own == sorted(own, key=list(speaker.messages).index)
+        for key, receipt in speaker.receipts.items():
+            message = log[receipt["sequence_id"] - 1]["message"]
+            assert message["client_message_id"] == key
+            assert message["message_id"] == receipt["message_id"]
+            assert message["content"] == speaker.messages[key]

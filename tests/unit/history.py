@@ -1,0 +1,111 @@
+"""Conversations as an engine would write them, for the tests of the stores: turns of commands, decided by the rules."""
+
+from __future__ import annotations
+
+import secrets
+from itertools import count
+from random import random
+
+from salon.actors.limits import Limits
+from salon.actors.messages import (
+    Command,
+    Create,
+    Created,
+    Entrant,
+    Event,
+    Join,
+    Joined,
+    Leave,
+    Left,
+    MarkRead,
+    Participant,
+    Post,
+    Posted,
+    ReadMarked,
+)
+from salon.actors.rules import State, apply, apply_read, decide
+from salon.actors.sources import Sources
+from salon.actors.store import Changes, Record
+
+ADA, BEN, CLEO, DAN = (Participant(name.lower(), name) for name in ("Ada", "Ben", "Cleo", "Dan"))
+LIMITS = Limits()
+
+_ticks = count(1_700_000_000_000)
+
+
+def sources() -> Sources:
+    """Names that nobody else draws, and a clock that moves on by a millisecond whenever it is looked at."""
+    return Sources(
+        now=lambda: next(_ticks),
+        new_id=lambda: secrets.token_urlsafe(16),
+        entropy=secrets.token_bytes,
+        chance=random,
+    )
+
+
+class History:
+    """One conversation: what it should be, and the changes that lead there."""
+
+    def __init__(
+        self, *entrants: Participant, owner: Participant = ADA, id: str | None = None
+    ) -> None:
+        self.id = id or secrets.token_urlsafe(16)
+        self.owner = owner
+        self.entrants = tuple(Entrant(each) for each in entrants)
+        self.state = State(self.id)
+        self.records: list[Record] = []
+
+    def fork(self) -> History:
+        """The same conversation so far; what is done to one of the two the other does not know."""
+        other = History(owner=self.owner, id=self.id)
+        other.state, other.records = self.state.draft(), list(self.records)
+        return other
+
+    def begin(self) -> Changes:
+        """The turn that creates it."""
+        return self.turn(Create(self.id, self.owner, "The plan", self.entrants, sites=("a", "b")))
+
+    def say(self, *keys: str | None, sender: Participant = ADA) -> Changes:
+        """A turn of one message for each key."""
+        return self.turn(*(Post(self.id, sender, f"say {key}", key) for key in keys))
+
+    def mark(self, sequence: int, reader: Participant = ADA) -> Changes:
+        """A turn that moves a read position."""
+        return self.turn(MarkRead(self.id, reader, sequence))
+
+    def join(self, *who: Participant) -> Changes:
+        """A turn in which they come in."""
+        return self.turn(*(Join(self.id, each, Entrant(each)) for each in who))
+
+    def leave(self, *who: Participant) -> Changes:
+        """A turn in which they leave."""
+        return self.turn(*(Leave(self.id, each) for each in who))
+
+    def turn(self, *commands: Command) -> Changes:
+        """The changes of one turn; commands that the rules refuse change nothing. They are taken as stored."""
+        number, at = self.state.number, next(_ticks)
+        records: list[Record] = []
+        membership: list[Created | Joined | Left] = []
+        reads: dict[str, int] = {}
+        for command in commands:
+            decision = decide(self.state, command, at, LIMITS)
+            if isinstance(decision, Event):
+                apply(self.state, decision)
+                records.append(self._record(decision))
+                if not isinstance(decision, Posted):
+                    membership.append(decision)
+                if isinstance(decision, Left):
+                    reads.pop(decision.participant.id, None)
+            elif isinstance(decision, ReadMarked) and decision.sequence > self.state.reads.get(
+                command.sender.id, 0
+            ):
+                apply_read(self.state, command.sender.id, decision)
+                reads[command.sender.id] = decision.sequence
+        self.records += records
+        return Changes(self.id, number, tuple(records), tuple(membership), reads or None)
+
+    def _record(self, event: Event) -> Record:
+        sender, key = (event.sender.id, event.key) if isinstance(event, Posted) else (None, None)
+        body = f'{{"sequence": {event.sequence}}}'.encode()
+        salt = secrets.token_bytes(16)
+        return Record(event.sequence, event.at, body, salt, self.state.messages, sender, key)

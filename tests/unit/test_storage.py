@@ -1,0 +1,472 @@
+"""What every store does, whichever it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from salon.actors.messages import Command, Entrant, Join, Leave, MarkRead, Participant, Post
+from salon.actors.rules import State
+from salon.actors.store import Appended, Changes, KeysTaken, Page, Record, Store, StoreError
+from salon.persistence import MemoryStore, resolve
+from salon.persistence.sql import SqlStore
+from tests.unit.history import ADA, BEN, CLEO, DAN, History, sources
+
+AnyStore = MemoryStore | SqlStore
+
+URLS = {"memory": "memory:", "sqlite": "sqlite:///{path}/salon.db"}
+
+# A store is shared by the examples of a test: each makes its own conversations.
+shared = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.fixture(params=URLS)
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AnyStore]:
+    store = resolve(URLS[request.param].format(path=tmp_path), sources())
+    yield store
+    store.close()
+
+
+@pytest.fixture
+async def store(opened: AnyStore) -> AnyStore:
+    return opened
+
+
+async def put(store: Store, history: History, changes: Changes) -> None:
+    """Append what must be stored."""
+    outcome = await store.append(changes).wait()
+    assert isinstance(outcome, Appended)
+    assert history.state.number in (0, outcome.number)
+    history.state.number = outcome.number
+
+
+async def begin(store: Store, *entrants: Participant, owner: Participant = ADA) -> History:
+    history = History(*entrants, owner=owner)
+    await put(store, history, history.begin())
+    return history
+
+
+async def read_all(store: Store, number: int) -> tuple[Record, ...]:
+    records: list[Record] = []
+    more = True
+    while more:
+        page = await store.read(number, after=len(records)).wait()
+        records += page.records
+        more = page.has_more
+    return tuple(records)
+
+
+def test_a_store_fulfils_the_protocol(opened: AnyStore) -> None:
+    store: Store = opened
+    assert store.durability in ("committed", "memory")
+    assert store.epoch
+
+
+# --- append, load -------------------------------------------------------------------------------------------------------
+
+
+async def test_what_was_appended_is_loaded(store: Store) -> None:
+    history = await begin(store, BEN)
+    await put(store, history, history.say("k", None))
+    await put(store, history, history.join(CLEO))
+    await put(store, history, history.mark(2, BEN))
+    assert await store.load(history.id).wait() == history.state
+
+
+async def test_a_loaded_state_does_not_change_with_what_comes_after(store: Store) -> None:
+    history = await begin(store)
+    before = await store.load(history.id).wait()
+    await put(store, history, history.join(BEN))
+    assert before is not None
+    assert (before.head, set(before.members)) == (1, {ADA.id})
+
+
+async def test_all_that_a_conversation_was_created_with_is_kept(store: Store) -> None:
+    from salon.actors.messages import Create
+
+    history = History()
+    entrants = (Entrant(BEN, "observer"), Entrant(Participant("bot", "Bot", "agent"), "owner"))
+    create = Create(
+        history.id,
+        ADA,
+        "Ünïcode ✓ \x00 'quoted'",
+        entrants,
+        mode="generate",
+        sites=("a", 'b "c"'),
+        enable_ai=True,
+        join="invite",
+        members_invite=False,
+        share_reads=True,
+        metadata='{"a": [1, "\\u0000"]}',
+    )
+    await put(store, history, history.turn(create))
+    loaded = await store.load(history.id).wait()
+    assert loaded == history.state
+    assert loaded is not None
+    assert list(loaded.members) == [ADA.id, BEN.id, "bot"]
+
+
+async def test_what_nobody_wrote_is_not_there(store: Store) -> None:
+    history = await begin(store)
+    assert await store.load("nobody wrote it").wait() is None
+    assert await store.read(history.state.number + 1).wait() == Page((), False)
+    assert await store.messages_after(history.state.number + 1, 0).wait() == 0
+    listing = await store.listing("nobody", limit=10, offset=0).wait()
+    assert (listing.summaries, listing.total) == ((), 0)
+
+
+async def test_a_conversation_is_created_once(store: Store) -> None:
+    history = await begin(store)
+    again = History(BEN, id=history.id)
+    with pytest.raises(StoreError):
+        await store.append(again.begin()).wait()
+    assert await store.load(history.id).wait() == history.state
+
+
+async def test_a_sequence_is_given_once(store: Store) -> None:
+    history = await begin(store)
+    rival = history.fork()
+    await put(store, history, history.say("first"))
+    with pytest.raises(StoreError):
+        await store.append(rival.say("second", "third")).wait()
+    assert await store.load(history.id).wait() == history.state
+    assert await read_all(store, history.state.number) == tuple(history.records)
+
+
+async def test_the_first_may_leave_in_the_turn_that_creates(store: Store) -> None:
+    from salon.actors.messages import Create
+
+    history = History()
+    create = Create(history.id, ADA, "Short", (Entrant(BEN, "observer"), Entrant(CLEO)))
+    turn = history.turn(
+        create,
+        Leave(history.id, ADA),
+        MarkRead(history.id, BEN, 2),
+        Join(history.id, ADA, Entrant(ADA)),
+        Leave(history.id, BEN),
+    )
+    await put(store, history, turn)
+    loaded = await store.load(history.id).wait()
+    assert loaded == history.state
+    assert loaded is not None
+    assert {id: member.role for id, member in loaded.members.items()} == {
+        CLEO.id: "owner",
+        ADA.id: "member",
+    }
+
+
+async def test_the_last_one_out_ends_it(store: Store) -> None:
+    history = await begin(store, BEN)
+    await put(store, history, history.mark(1, BEN))
+    await put(store, history, history.leave(ADA, BEN))
+    loaded = await store.load(history.id).wait()
+    assert loaded == history.state
+    assert loaded is not None
+    assert (loaded.ended_at, loaded.members, loaded.reads) == (history.records[-1].at, {}, {})
+    assert len(await read_all(store, history.state.number)) == 3
+
+
+async def test_a_read_position_never_goes_back(store: Store) -> None:
+    history = await begin(store)
+    await put(store, history, history.say(None, None, None))
+    for sequence, stands_at in ((2, 2), (4, 4), (3, 4), (1, 4)):
+        changes = Changes(history.id, history.state.number, (), reads={ADA.id: sequence})
+        assert isinstance(await store.append(changes).wait(), Appended)
+        loaded = await store.load(history.id).wait()
+        assert loaded is not None
+        assert loaded.reads == {ADA.id: stands_at}
+
+
+PEOPLE = (ADA, BEN, CLEO, DAN)
+
+
+def commands(history: History) -> st.SearchStrategy[Command]:
+    """What anybody may ask of it, allowed or not."""
+    who = st.sampled_from(PEOPLE)
+    entrants = st.builds(Entrant, who, st.sampled_from(["owner", "member", "observer"]))
+    keys = st.none() | st.uuids().map(str)
+    return st.one_of(
+        st.builds(partial(Post, history.id), who, st.just("said"), keys),
+        st.builds(partial(Join, history.id), who, entrants),
+        st.builds(partial(Leave, history.id), who),
+        st.builds(partial(MarkRead, history.id), who, st.integers(0, 20)),
+    )
+
+
+@shared
+@given(st.data())
+def test_loading_gives_what_the_rules_make_of_the_events(
+    opened: AnyStore, data: st.DataObject
+) -> None:
+    async def play() -> None:
+        history = await begin(opened, *data.draw(st.lists(st.sampled_from(PEOPLE), max_size=3)))
+        for turn in data.draw(st.lists(st.lists(commands(history), max_size=6), max_size=8)):
+            await put(opened, history, history.turn(*turn))
+        history.state.reads = {id: at for id, at in history.state.reads.items() if at}
+        loaded = await opened.load(history.id).wait()
+        assert loaded == history.state
+        assert list(history.state.members.items()) == list(loaded.members.items())
+        assert await read_all(opened, history.state.number) == tuple(history.records)
+        await check_listings(opened, history.state)
+
+    trio.run(play)
+
+
+async def check_listings(store: Store, state: State) -> None:
+    for person in PEOPLE:
+        listing = await store.listing(person.id, limit=1, offset=0).wait()
+        first = listing.summaries[0].conversation_id if listing.summaries else None
+        assert (first == state.id) == (person.id in state.members)
+
+
+# --- keys ---------------------------------------------------------------------------------------------------------------
+
+
+async def test_all_keys_that_are_taken_are_named_and_nothing_is_stored(store: Store) -> None:
+    history = await begin(store, BEN)
+    await put(store, history, history.say("a", "b"))
+    await put(store, history, history.say("c", sender=BEN))
+    rival = history.fork()
+    rival.say("d")
+    turn = rival.turn(
+        Post(rival.id, ADA, "again", "b"),
+        Post(rival.id, BEN, "a is mine too", "a"),
+        Post(rival.id, BEN, "again", "c"),
+    )
+    outcome = await store.append(turn).wait()
+    taken = {(ADA.id, "b"): history.records[2], (BEN.id, "c"): history.records[3]}
+    assert outcome == KeysTaken(taken)
+    assert await store.load(history.id).wait() == history.state
+    await put(store, history, history.say("a", sender=BEN))
+    assert await read_all(store, history.state.number) == tuple(history.records)
+
+
+async def test_a_key_belongs_to_its_conversation(store: Store) -> None:
+    for history in (await begin(store), await begin(store)):
+        await put(store, history, history.say("k"))
+
+
+async def test_a_key_never_expires(store: Store) -> None:
+    history = await begin(store)
+    await put(store, history, history.say("k"))
+    for turn in range(30):
+        await put(store, history, history.say(*(f"{turn}-{n}" for n in range(100))))
+    rival = history.fork()
+    outcome = await store.append(rival.say("new", "k", "0-0")).wait()
+    assert outcome == KeysTaken(
+        {(ADA.id, "k"): history.records[1], (ADA.id, "0-0"): history.records[2]}
+    )
+
+
+@shared
+@given(
+    body=st.binary(max_size=500),
+    salt=st.binary(max_size=32),
+    sender=st.text(st.characters(codec="utf-8"), min_size=1),
+    key=st.none() | st.text(st.characters(codec="utf-8"), min_size=1),
+    at=st.integers(-(2**62), 2**62),
+)
+def test_records_come_back_as_they_were(opened: AnyStore, **parts: Any) -> None:
+    async def play() -> None:
+        history = await begin(opened)
+        record = Record(
+            2, parts["at"], parts["body"], parts["salt"], 1, parts["sender"], parts["key"]
+        )
+        changes = Changes(history.id, history.state.number, (record,))
+        assert isinstance(await opened.append(changes).wait(), Appended)
+        page = await opened.read(history.state.number, after=1).wait()
+        assert page == Page((record,), False)
+        assert {type(value) for value in page.records[0]} <= {int, bytes, str, type(None)}
+        if record.key is not None:
+            later = record._replace(sequence=3, messages=2)
+            again = Changes(history.id, history.state.number, (later,))
+            taken = KeysTaken({(parts["sender"], record.key): record})
+            assert await opened.append(again).wait() == taken
+
+    trio.run(play)
+
+
+# --- pages, counts, listings --------------------------------------------------------------------------------------------
+
+
+@shared
+@given(
+    after=st.integers(0, 14),
+    before=st.none() | st.integers(0, 14),
+    limit=st.integers(1, 13),
+)
+def test_a_page_is_the_part_that_was_asked_for(
+    opened: AnyStore, after: int, before: int | None, limit: int
+) -> None:
+    async def play() -> None:
+        history = await begin(opened)
+        await put(opened, history, history.say(*[None] * 11))
+        page = await opened.read(
+            history.state.number, after=after, before=before, limit=limit
+        ).wait()
+        end = 99 if before is None else before
+        between = [each for each in history.records if after < each.sequence < end]
+        backward = before is not None and not after
+        part = between[-limit:] if backward else between[:limit]
+        assert page == Page(tuple(part), len(between) > limit)
+
+    trio.run(play)
+
+
+async def test_unread_are_the_messages_after_a_position(store: Store) -> None:
+    history = await begin(store)
+    await put(store, history, history.say(None, None))  # 2, 3
+    await put(store, history, history.join(BEN))  # 4
+    await put(store, history, history.say(None))  # 5
+    for position, unread in enumerate((3, 3, 2, 1, 1, 0, 0, 0)):
+        assert await store.messages_after(history.state.number, position).wait() == unread
+
+
+async def test_a_listing_begins_with_the_newest_activity(store: Store) -> None:
+    first, second, third = [await begin(store, BEN) for _ in range(3)]
+    await begin(store, owner=CLEO)
+    await put(store, first, first.say(None))
+    await put(store, second, second.mark(1))  # is no activity
+    listing = await store.listing(BEN.id, limit=10, offset=0).wait()
+    ids = [each.conversation_id for each in listing.summaries]
+    assert ids == [first.id, third.id, second.id]
+    assert listing.total == 3
+    page = await store.listing(BEN.id, limit=1, offset=1).wait()
+    assert ([each.conversation_id for each in page.summaries], page.total) == ([third.id], 3)
+    beyond = await store.listing(BEN.id, limit=5, offset=3).wait()
+    assert (beyond.summaries, beyond.total) == ((), 3)
+
+
+async def test_a_summary_shows_the_newest_message_whatever_followed_it(store: Store) -> None:
+    history = await begin(store, BEN)
+    await put(store, history, history.say("a", "b"))
+    await put(store, history, history.mark(2, BEN))
+    for _ in range(20):
+        await put(store, history, history.join(CLEO, DAN))
+        await put(store, history, history.leave(CLEO, DAN))
+    (summary,) = (await store.listing(BEN.id, limit=1, offset=0).wait()).summaries
+    newest = history.records[2]
+    assert summary.last_message == newest
+    assert summary.last_message_at == newest.at
+    assert (summary.participant_count, summary.unread_count) == (2, 1)
+    assert (summary.title, summary.created_at) == ("The plan", history.state.created_at)
+
+
+async def test_a_summary_without_messages_has_none(store: Store) -> None:
+    await begin(store)
+    (summary,) = (await store.listing(ADA.id, limit=1, offset=0).wait()).summaries
+    assert (summary.last_message, summary.last_message_at, summary.unread_count) == (None, None, 0)
+
+
+async def test_who_has_left_sees_it_in_no_listing(store: Store) -> None:
+    history = await begin(store, BEN)
+    await put(store, history, history.leave(BEN))
+    assert (await store.listing(BEN.id, limit=1, offset=0).wait()).total == 0
+    await put(store, history, history.join(BEN))
+    assert (await store.listing(BEN.id, limit=1, offset=0).wait()).total == 1
+
+
+# --- many at once -------------------------------------------------------------------------------------------------------
+
+
+async def test_many_conversations_at_once_keep_their_order(store: Store) -> None:
+    async def talk() -> None:
+        history = await begin(store, BEN)
+        histories.append(history)
+        for turn in range(20):
+            keys = [f"{turn}-{n}" for n in range(turn % 5)]
+            await put(store, history, history.say(*keys, None))
+
+    async def look() -> None:
+        while True:
+            for history in list(histories):
+                page = await store.read(history.state.number, after=0).wait()
+                sequences = [each.sequence for each in page.records]
+                assert sequences == list(range(1, len(sequences) + 1))
+                loaded = await store.load(history.id).wait()
+                assert loaded is not None
+                assert loaded.head >= len(sequences)
+            await trio.lowlevel.checkpoint()
+
+    histories: list[History] = []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(look)
+        async with trio.open_nursery() as talking:
+            for _ in range(50):
+                talking.start_soon(talk)
+        nursery.cancel_scope.cancel()
+    for history in histories:
+        assert await store.load(history.id).wait() == history.state
+        assert await read_all(store, history.state.number) == tuple(history.records)
+    statistics = store.statistics()
+    assert statistics.records == sum(len(history.records) for history in histories)
+    assert statistics.waiting == 0
+
+
+async def test_what_was_appended_is_seen_by_the_next_question(store: Store) -> None:
+    history = await begin(store)
+    for turn in range(100):
+        await put(store, history, history.say(str(turn)))
+        assert await store.messages_after(history.state.number, turn + 1).wait() == 1
+
+
+async def test_a_conflict_harms_nobody_else(store: Store) -> None:
+    histories = [await begin(store) for _ in range(60)]
+    for history in histories:
+        await put(store, history, history.say("k"))
+    kinds: dict[int, Callable[[History], Changes]] = {
+        0: lambda history: history.say("new"),
+        1: lambda history: history.fork().say("new", "k"),  # the key is taken
+        2: lambda history: history.fork().begin(),  # refused by the rules: nothing to store
+    }
+    waiting = []
+    for place, history in enumerate(histories):
+        if place % 4 == 3:  # the sequence is taken
+            rival = history.fork()
+            rival.state.head -= 1
+            waiting.append((history, store.append(rival.say("other"))))
+        else:
+            waiting.append((history, store.append(kinds[place % 4](history))))
+    for place, (history, future) in enumerate(waiting):
+        if place % 4 == 3:
+            with pytest.raises(StoreError):
+                await future.wait()
+        elif place % 4 == 1:
+            assert await future.wait() == KeysTaken({(ADA.id, "k"): history.records[1]})
+        else:
+            assert await future.wait() == Appended(history.state.number)
+        assert await store.load(history.id).wait() == history.state
+        assert await read_all(store, history.state.number) == tuple(history.records)
+
+
+# --- guests, tokens -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_guest_is_found_by_the_hash_of_the_code(store: AnyStore) -> None:
+    await store.add_guest("g1", "Ada", b"hash 1", 5).wait()
+    await store.add_guest("g2", "Ben", b"hash 2", 6).wait()
+    assert await store.find_guest(b"hash 2").wait() == ("g2", "Ben")
+    assert await store.find_guest(b"hash 3").wait() is None
+
+
+@pytest.mark.parametrize("guest", [("g1", b"hash 2"), ("g2", b"hash 1")])
+async def test_a_guest_and_a_hash_are_unique(store: AnyStore, guest: tuple[str, bytes]) -> None:
+    await store.add_guest("g1", "Ada", b"hash 1", 5).wait()
+    with pytest.raises(StoreError):
+        await store.add_guest(guest[0], "Ben", guest[1], 6).wait()
+    assert await store.find_guest(b"hash 1").wait() == ("g1", "Ada")
+
+
+async def test_a_revoked_token_is_remembered_until_it_expires(store: AnyStore) -> None:
+    for token, expires_at in (("late", 30), ("soon", 10), ("later", 40), ("late", 30)):
+        await store.revoke_token(token, expires_at).wait()
+    assert await store.revoked_tokens(9).wait() == ("soon", "late", "later")
+    assert await store.revoked_tokens(10).wait() == ("late", "later")
+    assert await store.revoked_tokens(0).wait() == ("late", "later")
