@@ -260,6 +260,7 @@ class System:
         self._timers_changed = trio.Event()
         self.turns = 0
         self.crashes = 0
+        self.after_pass: Callable[[], None] = lambda: None  # told after each round of turns
 
     def make_ready(self, actor: TrioActor) -> None:
         """Queue an actor for a turn, and wake the task that runs them."""
@@ -285,6 +286,7 @@ class System:
             while True:
                 await self._wait_ready()
                 self.run_pass()
+                self.after_pass()
 
     def run_pass(self) -> None:
         """Advance what is ready now, at most `TURNS_A_PASS` times."""

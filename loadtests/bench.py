@@ -259,7 +259,8 @@ def _page(rows: list[Row], costs: dict[str, float]) -> str:
         bare = f"{row.floor_cpu:.2f} µs" if row.floor_cpu else "–"
         lines.append(
             f"| {row.name} | {row.cpu:.2f} µs | {bare} | {row.deliveries_per_second:,.0f} | "
-            f"{row.p50:.1f} / {row.p99:.1f} ms | {row.receipt_p50:.1f} / {row.receipt_p99:.1f} ms | {'yes' if row.well else 'no'} |"
+            f"{row.p50:.1f} / {row.p99:.1f} ms | {row.receipt_p50:.1f} / {row.receipt_p99:.1f} ms | "
+            f"{'yes' if row.well else 'no'} |"
         )
     lines += ["", "| what | CPU |", "| --- | --- |"]
     lines += [f"| {name} | {cost:,.0f} µs |" for name, cost in costs.items()]

@@ -1,36 +1,41 @@
-"""Figures that can be added up: latency histograms with a bounded error, and samples over time."""
+"""Figures that can be added up: latency histograms with a bounded error, samples over time, and what went wrong."""
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
+from collections import Counter
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-GROWTH = 1.05  # each bucket ends 5 % above the last: the error of any quantile
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+GROWTH = 1.05  # each bucket ends 5 % above the last: the error of any quantile, always upwards
 SMALLEST = 1e-5  # seconds: where the first bucket ends
-BUCKETS = 320  # up to about a minute
-_LOG = math.log(GROWTH)
+BOUNDS = tuple(SMALLEST * GROWTH**bucket for bucket in range(320))  # up to about a minute
+INTERVAL = 0.5  # seconds of one sample
+MOST_ANOMALIES = 20  # described by one process; a broken server would fill the report
+NEVER = float("inf")
 
 
 class Histogram:
     """Latencies in seconds, by buckets that grow by 5 %."""
 
-    def __init__(self, counts: list[int] | None = None, highest: float = 0.0) -> None:
-        self.counts = counts or [0] * BUCKETS
-        self.highest = highest
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BOUNDS) + 1)  # the last is for what took longer than any bound
+        self.highest = 0.0
 
     def add(self, seconds: float, times: int = 1) -> None:
         """Count a latency."""
-        bucket = 0
-        if seconds > SMALLEST:
-            bucket = min(int(math.log(seconds / SMALLEST) / _LOG) + 1, BUCKETS - 1)
-        self.counts[bucket] += times
-        self.highest = max(self.highest, seconds)
+        self.counts[bisect_left(BOUNDS, seconds)] += times
+        if seconds > self.highest:
+            self.highest = seconds
 
     def merge(self, other: Histogram) -> None:
         """Add another's counts."""
-        self.counts = [
-            mine + theirs for mine, theirs in zip(self.counts, other.counts, strict=True)
-        ]
+        pairs = zip(self.counts, other.counts, strict=True)
+        self.counts = [mine + theirs for mine, theirs in pairs]
         self.highest = max(self.highest, other.highest)
 
     @property
@@ -39,14 +44,15 @@ class Histogram:
         return sum(self.counts)
 
     def quantile(self, share: float) -> float:
-        """The latency in seconds that this share of all stayed under; 0 where nothing was counted."""
-        wanted, seen = share * self.total, 0
-        if not self.total:
+        """The latency in seconds that this share of all did not exceed; 0 where nothing was counted."""
+        total, seen = self.total, 0
+        if not total:
             return 0.0
-        for bucket, count in enumerate(self.counts):
+        wanted = max(1, math.ceil(share * total))
+        for bound, count in zip(BOUNDS, self.counts, strict=False):
             seen += count
             if seen >= wanted:
-                return min(SMALLEST * GROWTH**bucket, self.highest)
+                return min(bound, self.highest)
         return self.highest
 
 
@@ -59,56 +65,104 @@ class Sample:
     receipts: int = 0
     refusals: int = 0
     delivery: Histogram = field(default_factory=Histogram)
+    receipt: Histogram = field(default_factory=Histogram)
+
+    def merge(self, other: Sample) -> None:
+        """Add what happened elsewhere meanwhile."""
+        self.deliveries += other.deliveries
+        self.receipts += other.receipts
+        self.refusals += other.refusals
+        self.delivery.merge(other.delivery)
+        self.receipt.merge(other.receipt)
 
 
 @dataclass(slots=True)
 class Tally:
-    """What one process saw; several are merged into one."""
+    """What one process saw; several are merged into one.
 
+    Deliveries count while `measuring`; latencies and receipts are those of messages due from `due_from` until `due_until`,
+    whenever they come.
+    """
+
+    measuring: bool = False
+    due_from: float = NEVER
+    due_until: float = NEVER
     sent: int = 0
-    receipts: int = 0
+    accepted: int = 0  # receipts of the whole run; those of the measured time are in the samples
+    unknown: int = 0  # messages whose answer was lost with a connection
     deliveries: int = 0
-    refused: dict[str, int] = field(default_factory=dict)
+    refused: dict[str, int] = field(default_factory=dict)  # code -> times
     reconnects: int = 0
+    rejoins: int = 0  # people who left and joined again
+    resets: int = 0
     lagging: int = 0
-    closes: dict[int, int] = field(default_factory=dict)
-    delivery: Histogram = field(default_factory=Histogram)
-    receipt: Histogram = field(default_factory=Histogram)
+    closes: dict[int, int] = field(default_factory=dict)  # code -> times
     connect: Histogram = field(default_factory=Histogram)
-    samples: list[Sample] = field(default_factory=list)
-    anomalies: list[str] = field(default_factory=list)
+    reconnect: Histogram = field(default_factory=Histogram)
+    samples: list[Sample] = field(default_factory=lambda: [Sample(0.0)])
+    wrong: dict[str, int] = field(default_factory=dict)  # kind of anomaly -> times
+    anomalies: list[str] = field(default_factory=list)  # the first of them in words
     bytes_read: int = 0
+    cpu: float = 0.0  # seconds of this process's own CPU within the measured time
+    busiest: float = 0.0  # the same of the busiest process
+
+    @property
+    def sample(self) -> Sample:
+        """The interval that is now."""
+        return self.samples[-1]
+
+    @property
+    def receipts(self) -> int:
+        """Receipts for messages of the measured time."""
+        return sum(sample.receipts for sample in self.samples)
+
+    @property
+    def delivery(self) -> Histogram:
+        """Latencies from the moment a message was due until a reader had it."""
+        return _sum(sample.delivery for sample in self.samples)
+
+    @property
+    def receipt(self) -> Histogram:
+        """Latencies from the moment a message was due until its sender had the receipt."""
+        return _sum(sample.receipt for sample in self.samples)
+
+    def anomaly(self, kind: str, text: str) -> None:
+        """Note that something is wrong."""
+        self.wrong[kind] = self.wrong.get(kind, 0) + 1
+        if len(self.anomalies) < MOST_ANOMALIES:
+            self.anomalies.append(f"{kind}: {text}")
+
+    def refusal(self, code: str) -> None:
+        """Count a refusal."""
+        self.refused[code] = self.refused.get(code, 0) + 1
+        self.sample.refusals += 1
 
     def merge(self, other: Tally) -> None:
         """Add what another process saw."""
-        self.sent += other.sent
-        self.receipts += other.receipts
-        self.deliveries += other.deliveries
-        self.reconnects += other.reconnects
-        self.lagging += other.lagging
-        self.bytes_read += other.bytes_read
-        for code, count in other.refused.items():
-            self.refused[code] = self.refused.get(code, 0) + count
-        for close, count in other.closes.items():
-            self.closes[close] = self.closes.get(close, 0) + count
-        for mine, theirs in (
-            (self.delivery, other.delivery),
-            (self.receipt, other.receipt),
-            (self.connect, other.connect),
-        ):
-            mine.merge(theirs)
+        for name in ("sent", "accepted", "unknown", "deliveries", "reconnects", "rejoins"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for name in ("resets", "lagging", "bytes_read", "cpu"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.busiest = max(self.busiest, other.busiest)
+        _add(self.refused, other.refused)
+        _add(self.closes, other.closes)
+        _add(self.wrong, other.wrong)
+        self.connect.merge(other.connect)
+        self.reconnect.merge(other.reconnect)
         self.anomalies.extend(other.anomalies)
-        self._merge_samples(other.samples)
-
-    def _merge_samples(self, samples: list[Sample]) -> None:
         by_time = {sample.at: sample for sample in self.samples}
-        for sample in samples:
-            mine = by_time.get(sample.at)
-            if mine is None:
-                self.samples.append(sample)
-                continue
-            mine.deliveries += sample.deliveries
-            mine.receipts += sample.receipts
-            mine.refusals += sample.refusals
-            mine.delivery.merge(sample.delivery)
-        self.samples.sort(key=lambda sample: sample.at)
+        for sample in other.samples:
+            by_time.setdefault(sample.at, Sample(sample.at)).merge(sample)
+        self.samples = sorted(by_time.values(), key=lambda sample: sample.at)
+
+
+def _sum(histograms: Iterable[Histogram]) -> Histogram:
+    total = Histogram()
+    for histogram in histograms:
+        total.merge(histogram)
+    return total
+
+
+def _add[Key](counts: dict[Key, int], more: dict[Key, int]) -> None:
+    for name, count in more.items():
+        counts[name] = counts.get(name, 0) + count

@@ -21,6 +21,8 @@ from ..actors.store import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..actors.messages import Durability
     from ..actors.sources import Sources
     from ..actors.store import Changes, Record
@@ -59,6 +61,10 @@ class MemoryStore:
         except StoreError as error:
             future.set_exception(error)
         return future
+
+    def gather(self) -> Callable[[], None]:
+        """As the other stores have it; here nothing waits."""
+        return lambda: None
 
     def load(self, conversation_id: str) -> Future[State | None]:
         """The conversation as its events left it, or None."""

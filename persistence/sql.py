@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING
 
 from ..actors.store import StoreError
 from . import queries
-from .backup import backup
 from .fault import explain
 from .file import File
 from .keys import Keys
 from .ledger import Ledger
 from .loop import Loop
 from .reader import Readers
+from .snapshot import snapshot
 from .writer import Writer
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Callable
 
     from ..actors.future import Future
     from ..actors.messages import Durability
@@ -61,6 +62,10 @@ class SqlStore:
         """Store the changes, then say so."""
         return self._writer.append(changes)
 
+    def gather(self) -> Callable[[], None]:
+        """Leave appends together until the function that this gives is called: once after each round of turns."""
+        return self._writer.gather()
+
     def load(self, conversation_id: str) -> Future[State | None]:
         """The conversation as its events left it, or None."""
         return self._readers.ask(queries.load, conversation_id)
@@ -99,7 +104,7 @@ class SqlStore:
 
     def backup(self, path: str | Path) -> Future[None]:
         """Copy the store as it is now to a new file, while it is used."""
-        return self._readers.ask(_backup, self._file, Path(path))
+        return self._readers.ask(_snapshot, self._file, Path(path))
 
     def statistics(self) -> StoreStatistics:
         """Figures for operators; never waits."""
@@ -135,5 +140,5 @@ def _revoked_tokens(now: int, connection: sqlite3.Connection) -> tuple[str, ...]
     return tuple(row[0] for row in found)
 
 
-def _backup(_: sqlite3.Connection, file: File, target: Path) -> None:
-    backup(file, target)
+def _snapshot(_: sqlite3.Connection, file: File, target: Path) -> None:
+    snapshot(file, target)

@@ -28,8 +28,8 @@ def backup(url: str, path: str | Path) -> None:
     """Copy the store at a URL to a new file, whether or not a server has it open. Blocks; raises `StoreError`."""
     if not url.startswith("sqlite:"):
         raise StoreError(f"{url}: only a store at sqlite:///PATH can be copied")
-    from .backup import backup as copy  # noqa: PLC0415 - as above
-    from .file import File  # noqa: PLC0415
+    from .file import File  # noqa: PLC0415 - as above
+    from .snapshot import snapshot  # noqa: PLC0415
     from .sql import path_of  # noqa: PLC0415
 
-    copy(File(path_of(url)), Path(path))
+    snapshot(File(path_of(url)), Path(path))

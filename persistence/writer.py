@@ -6,12 +6,13 @@ import logging
 import threading
 import time
 from collections import deque
-from queue import Empty, SimpleQueue
+from queue import Empty
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..actors.future import Future
 from ..actors.store import Changes, StoreError, StoreStatistics
 from .fault import explain
+from .intake import Intake, Linger
 from .loop import settle
 from .transaction import transaction
 
@@ -55,7 +56,8 @@ class Writer:
         self._ledger = ledger
         self._keys = keys
         self._loop = loop
-        self._queue: SimpleQueue[tuple[Changes, Future[Any]] | Job] = SimpleQueue()
+        self._queue: Intake[tuple[Changes, Future[Any]] | Job] = Intake()
+        self._linger = Linger()
         self._pages = 0  # about as many in the write-ahead log since the last checkpoint
         self._rest_until = 0.0
         self._closed = False
@@ -75,6 +77,11 @@ class Writer:
             self._queue.put((changes, future))
         return future
 
+    def gather(self) -> Callable[[], None]:
+        """Leave appends together until the function that this gives is called: once after each round of turns."""
+        self._queue.gather()
+        return self._queue.hand_over
+
     def do(self, job: Callable[[sqlite3.Connection], T]) -> Future[T]:
         """Have a job done between two groups, on the connection that writes, with what it writes committed."""
         future: Future[T] = Future()
@@ -82,7 +89,7 @@ class Writer:
             future.set_exception(self._closed_error())
         else:
             self._loop.enter()
-            self._queue.put((job, future))
+            self._queue.put((job, future), urgent=True)
         return future
 
     def statistics(self) -> StoreStatistics:
@@ -92,7 +99,7 @@ class Writer:
     def close(self) -> None:
         """Commit what waits, bring index and file up to date, and end."""
         self._closed = True
-        self._queue.put((None, Future()))
+        self._queue.put((None, Future()), urgent=True)
         self._thread.join()
 
     def _closed_error(self) -> StoreError:
@@ -118,6 +125,8 @@ class Writer:
         records = 0
         try:
             item = self._queue.get(timeout=self._patience())
+            if isinstance(item[0], Changes):
+                self._linger.for_more(self._queue)
             while True:
                 changes, future = item
                 if not isinstance(changes, Changes):

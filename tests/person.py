@@ -21,6 +21,12 @@ Frame = dict[str, Any]
 
 PATIENCE = 15.0  # seconds for anything at all to happen on a busy machine; a bound, no measure
 MAX = 1 << 24  # bytes of a frame that a tab takes
+UPGRADE = {  # a handshake by hand: where it is refused, the answer is an ordinary one
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+}
 EVENTS = {"conversation_created", "message", "participant_joined", "participant_left"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -124,8 +125,12 @@ async def deaf(who: Person, conversation_id: str) -> AsyncIterator[Socket]:
 async def _narrow(server: ServerProcess) -> trio.SocketStream:
     host, _, port = server.url.removeprefix("http://").rpartition(":")
     end = trio.socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-    await end.connect((host, int(port)))
+    try:
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        await end.connect((host, int(port)))
+    except BaseException:
+        end.close()
+        raise
     return trio.SocketStream(end)
 
 
@@ -151,3 +156,47 @@ def check_promises(log: list[Frame], *speakers: Speaker) -> None:
             assert message["client_message_id"] == key
             assert message["message_id"] == receipt["message_id"]
             assert message["content"] == speaker.messages[key]
+
+
+class Crowd:
+    """Many sockets that hear the same: texts as they come, hardly looked at, since there are so many."""
+
+    def __init__(self) -> None:
+        self.heard: list[list[str]] = []
+        self.came_at: list[list[float]] = []
+
+    async def listen(
+        self,
+        who: Person,
+        conversation_id: str,
+        messages: int,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """One more socket, which has started once it is live and ends after that many messages."""
+        texts: list[str] = []
+        times: list[float] = []
+        self.heard.append(texts)
+        self.came_at.append(times)
+        async with who.client().socket(conversation_id) as connection:
+            while (await connection.receive_json())["type"] != "caught_up":
+                pass
+            task_status.started()
+            while len(texts) < messages:
+                text = await connection.receive_text()
+                if text.startswith('{"type":"message",'):
+                    texts.append(text)
+                    times.append(trio.current_time())
+
+    def check(self, log: list[Frame]) -> None:
+        """All have heard the messages of the log, each once and in order."""
+        messages = [event for event in log if event["type"] == "message"]
+        assert [json.loads(text) for text in self.heard[0]] == messages
+        for texts in self.heard[1:]:
+            assert texts == self.heard[0]
+
+
+def percentiles(seconds: list[float]) -> str:
+    """For people."""
+    ordered = sorted(seconds)
+    p50, p99 = ordered[len(ordered) // 2], ordered[len(ordered) * 99 // 100]
+    return f"p50 {p50 * 1000:.1f} ms, p99 {p99 * 1000:.1f} ms"

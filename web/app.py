@@ -104,6 +104,7 @@ async def _run(
     announce: Callable[[str], None],
 ) -> None:
     system = System()
+    system.after_pass = store.gather()
     wire = Wire(heartbeat=settings.limits.heartbeat, chance=sources.chance, now_ms=sources.now)
     codec = JsonCodec(
         heartbeat=settings.limits.heartbeat, max_message_size=settings.limits.max_message_size

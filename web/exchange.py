@@ -110,7 +110,7 @@ async def body(model: type[M], *, depth: int, optional: bool = False) -> M:
     data: bytes = await request.get_data(cache=False)  # type: ignore[assignment]
     if optional and not data.strip():
         data = b"{}"
-    if depth and _deeper_than(depth, data):
+    if depth and deeper_than(depth, data):
         raise Refused(
             Refusal(Code.MALFORMED_REQUEST, {"problem": f"nested deeper than {depth} levels"})
         )
@@ -153,7 +153,7 @@ def _malformed(error: ValidationError) -> Refused:
     return Refused(Refusal(Code.MALFORMED_REQUEST, {"problem": problem}))
 
 
-def _deeper_than(depth: int, data: bytes) -> bool:
+def deeper_than(depth: int, data: bytes) -> bool:
     """Whether JSON text is nested deeper than that; brackets inside of strings do not count."""
     if data.count(b"[") + data.count(b"{") <= depth:  # cheap, and enough for nearly all
         return False

@@ -21,6 +21,7 @@ def run(command: list[str], text: str, server: ServerProcess) -> str:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         command,
+        check=False,
         input=there,
         capture_output=True,
         text=True,

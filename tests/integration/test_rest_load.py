@@ -12,7 +12,7 @@ import pytest
 import trio
 
 from salon.web.client import Socket
-from tests.person import PATIENCE, Frame, Person, guest, guests
+from tests.person import PATIENCE, UPGRADE, Frame, Person, guest, guests
 from tests.server import NO_TLS, ServerProcess
 from tests.shape import ID, receipt, refusal_for_now
 
@@ -274,12 +274,6 @@ async def test_a_server_that_goes_down_takes_nothing_new_and_says_when_to_come_b
     conversation_id = await ada.create()
     path = f"/chat/{conversation_id}"
     headers = {"Authorization": f"Bearer {ada.token}"}
-    upgrade = {
-        "Connection": "Upgrade",
-        "Upgrade": "websocket",
-        "Sec-WebSocket-Version": "13",
-        "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
-    }
     async with (
         ada.client().socket(conversation_id),  # reads nothing, so that the drain lasts
         httpx2.AsyncClient(
@@ -300,7 +294,7 @@ async def test_a_server_that_goes_down_takes_nothing_new_and_says_when_to_come_b
         ):
             response = await client.request(method, address, json=body)
             refusal_for_now(response, 503, "DRAINING", "server")
-        response = await client.get(f"/chat/ws/{conversation_id}", headers=upgrade)
+        response = await client.get(f"/chat/ws/{conversation_id}", headers=UPGRADE)
         refusal_for_now(response, 503, "DRAINING", "server")
     assert await own_server.wait_exited() == 0
     own_server.start()

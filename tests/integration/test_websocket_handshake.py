@@ -6,27 +6,23 @@ from collections.abc import Iterator
 
 import httpx2
 import pytest
+import trio
 
 from salon.web.client import Refused
-from tests.person import Person, admin, agent, guest, guests, open_tab
+from tests.person import PATIENCE, UPGRADE, Person, admin, agent, guest, guests, open_tab
 from tests.server import ServerProcess, api
 from tests.shape import ID, refusal, refusal_for_now
 
 SOMEWHERE = "A" * 22
-UPGRADE = {
-    "Connection": "Upgrade",
-    "Upgrade": "websocket",
-    "Sec-WebSocket-Version": "13",
-    "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
-}
 
 
 @pytest.fixture(scope="module")
 def choosy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A server that lets in pages of one more origin, and two sockets of each person."""
+    """A server that lets in pages of one more origin, and two sockets of each person, five from one address."""
     settings = {
         "SERVER__ALLOWED_ORIGINS": "https://chat.example",
         "LIMITS__CONNECTIONS_PER_PERSON": "2",
+        "LIMITS__CONNECTIONS_PER_ADDRESS": "5",
     }
     server = ServerProcess(tmp_path_factory.mktemp("choosy"), **settings)
     yield server
@@ -167,6 +163,49 @@ class TestTooMany:
             assert await one.settle() == await two.settle() == []  # who was there stays
         async with ada.tab(here), ada.tab(there):  # closing gives the places back
             pass
+
+    async def test_one_address_has_so_many_sockets_and_no_more(self, choosy: ServerProcess) -> None:
+        ada, bob, cleo = await guests(choosy, "Ada", "Bob", "Cleo")
+        room = await ada.create(bob, cleo)
+        async with (
+            ada.tab(room),
+            ada.tab(room),
+            bob.tab(room),
+            bob.tab(room) as last,
+            cleo.tab(room),
+        ):
+            response = await knock(choosy, room, Authorization=bearer(cleo))
+            refusal_for_now(response, 429, "TOO_MANY_CONNECTIONS", "server", limit=5)
+            await last.stream.aclose()  # not even a goodbye
+            await ada.say(room, "let the server see that")
+        async with cleo.tab(room), cleo.tab(room):
+            pass
+
+
+async def test_what_a_client_sends_before_it_is_answered_is_not_lost(
+    server: ServerProcess,
+) -> None:
+    ada = await guest(server, "Ada")
+    conversation_id = await ada.create()
+    host = server.url.removeprefix("http://")
+    lines = [f"GET /chat/ws/{conversation_id} HTTP/1.1", f"Host: {host}"]
+    lines += [f"{name}: {value}" for name, value in UPGRADE.items()]
+    head = "\r\n".join([*lines, f"Authorization: {bearer(ada)}", "", ""]).encode()
+    text = b'{"type":"message","content":"early","client_message_id":"k1"}'
+    frame = bytes((0x81, 0x80 | len(text), 0, 0, 0, 0)) + text  # masked, with zeros
+    received = b""
+    address, _, port = host.rpartition(":")
+    with trio.fail_after(PATIENCE):
+        async with await trio.open_tcp_stream(address, int(port)) as stream:
+            await stream.send_all(head + frame[:20])
+            await stream.send_all(frame[20:])
+            while b'"message_ack"' not in received:
+                data = await stream.receive_some()
+                assert data, received
+                received += data
+    assert received.startswith(b"HTTP/1.1 101 ")
+    assert b'"k1"' in received
+    assert (await ada.see(conversation_id))["message_count"] == 1
 
 
 async def test_no_compression_is_agreed_on(server: ServerProcess) -> None:

@@ -116,8 +116,13 @@ class TryingStore(MemoryStore):
             self.release()
 
     def release(self) -> None:
-        """Finish the call that waits longest."""
-        self._waiting.popleft()()
+        """Finish the call that waits longest, if any does."""
+        if self._waiting:
+            self._waiting.popleft()()
+
+    def forgive(self) -> None:
+        """Let no call fail any more."""
+        self._faults.clear()
 
     def append(self, changes: Changes) -> Future[Appended | KeysTaken]:
         self.appended.append(changes)

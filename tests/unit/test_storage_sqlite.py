@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import resource
 import shutil
 import signal
@@ -28,9 +26,9 @@ from salon.persistence import file, keys, queries
 from salon.persistence.file import File
 from salon.persistence.keys import Keys
 from salon.persistence.ledger import Ledger
-from salon.persistence.rows import LARGEST, Rows
 from salon.persistence.sql import SqlStore
 from tests.unit.history import ADA, History, sources
+from tests.unit.stores import begin, environment, open_store
 
 
 @pytest.fixture
@@ -54,21 +52,9 @@ def connection(path: Path) -> Iterator[sqlite3.Connection]:
     opened.release()
 
 
-def open_store(path: Path) -> SqlStore:
-    return SqlStore.open(f"sqlite:///{path}", sources())
-
-
 def begun(ledger: Ledger, *entrants: Participant) -> History:
     history = History(*entrants)
     (outcome,) = ledger.append([history.begin()])
-    assert isinstance(outcome, Appended)
-    history.state.number = outcome.number
-    return history
-
-
-async def begin(store: SqlStore) -> History:
-    history = History()
-    outcome = await store.append(history.begin()).wait()
     assert isinstance(outcome, Appended)
     history.state.number = outcome.number
     return history
@@ -181,10 +167,8 @@ KILLED = """
 
 def acknowledged_before_a_kill(path: Path, lines: int) -> list[tuple[str, int, str]]:
     """Run a server that appends, kill it after so many lines of what it has acknowledged; give all of them."""
-    root = str(Path(__file__).parents[2])
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, root])}
     command = [sys.executable, "-c", textwrap.dedent(KILLED), f"sqlite:///{path}"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment()) as process:
         assert process.stdout is not None
         told = [process.stdout.readline() for _ in range(lines)]
         process.send_signal(signal.SIGKILL)
@@ -435,111 +419,3 @@ def test_who_has_gone_is_not_waited_for(path: Path) -> None:
         store.close()
 
     trio.run(look)
-
-
-# --- what it costs ------------------------------------------------------------------------------------------------------
-
-
-def steps(connection: sqlite3.Connection, question: Any, *args: Any) -> int:
-    """How many instructions SQLite's machine took."""
-    count = 0
-
-    def step() -> int:
-        nonlocal count
-        count += 1
-        return 0
-
-    connection.set_progress_handler(step, 1)
-    question(connection, *args)
-    connection.set_progress_handler(None, 0)
-    return count
-
-
-def test_a_long_conversation_costs_what_a_short_one_costs(connection: sqlite3.Connection) -> None:
-    index = Keys(connection)
-    ledger = Ledger(connection, "salon.db", index)
-
-    def grown(messages: int) -> History:
-        owner = Participant(f"owner of {messages}", "Owner")
-        history = History(owner=owner)
-        (outcome,) = ledger.append([history.begin()])
-        assert isinstance(outcome, Appended)
-        history.state.number = number = outcome.number
-        salt = b"s" * 16
-        for start in range(2, messages + 2, 2_000):
-            part = tuple(
-                Record(n, n, b"{}", salt, n - 1, owner.id, f"k{n}")
-                for n in range(start, min(start + 2_000, messages + 2))
-            )
-            assert ledger.append([Changes(history.id, number, part)]) == [Appended(number)]
-        history.state.head, history.state.messages = messages + 1, messages
-        for _ in range(2):
-            ledger.append([history.join(Participant("x", "X")), history.leave()])
-            ledger.append([history.leave(Participant("x", "X"))])
-        return history
-
-    def costs(history: History) -> dict[str, int]:
-        number, head = history.state.number, history.state.head
-        owner = history.owner.id
-        return {
-            "load": steps(connection, queries.load, history.id),
-            "newest": steps(connection, queries.read, number, 0, head + 1, 50),
-            "oldest": steps(connection, queries.read, number, 0, None, 50),
-            "middle": steps(connection, queries.read, number, head // 2, None, 20),
-            "unread": steps(connection, queries.messages_after, number, head // 2),
-            "listing": steps(connection, queries.listing, owner, 20, 0),
-            "append": steps(
-                connection, lambda _: ledger.append([history.say("n", sender=history.owner)])
-            ),
-            "taken": steps(
-                connection, lambda _: ledger.append([history.fork().say("n", sender=history.owner)])
-            ),
-        }
-
-    short, long = grown(100), grown(100_000)
-    index.merge_all()
-    cost_short, cost_long = costs(short), costs(long)
-    for name, cost in cost_short.items():
-        # halving a thousand times as many takes ten steps more; all the rest is the same
-        assert cost_long[name] <= cost + (600 if name == "listing" else 50), (name, cost_long[name])
-
-
-def test_no_question_reads_the_whole_log(connection: sqlite3.Connection) -> None:
-    asked: list[str] = []
-    connection.set_trace_callback(asked.append)
-    queries.load(connection, "id")
-    queries.read(connection, 1, 0, None, 10)
-    queries.read(connection, 1, 0, 10, 10)
-    queries.messages_after(connection, 1, 5)
-    queries.listing(connection, "id", 10, 0)
-    queries.find_guest(connection, b"hash")
-    connection.set_trace_callback(None)
-    plans = [
-        row[3]
-        for question in asked
-        if question.startswith(("SELECT", "\nWITH"))
-        for row in connection.execute(f"EXPLAIN QUERY PLAN {question}")
-    ]
-    assert len(plans) > 8
-    scans = [plan for plan in plans if plan.startswith("SCAN")]
-    assert set(scans) <= {"SCAN page", "SCAN mine", "SCAN halves", "SCAN CONSTANT ROW"}, scans
-
-
-@pytest.mark.parametrize("count", [1, 2, 7, 8, 9, 100, 2_000, LARGEST, LARGEST + 1, 9_000])
-def test_rows_are_all_there_whatever_their_number(count: int) -> None:
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    connection.execute("CREATE TABLE t (a, b)")
-    insert = Rows("INSERT INTO t SELECT * FROM {values} WHERE column1 > 0", 2)
-    insert.execute(connection, [value for n in range(1, count + 1) for value in (n, str(n))])
-    rows = connection.execute("SELECT a, b FROM t ORDER BY a").fetchall()
-    assert rows == [(n, str(n)) for n in range(1, count + 1)]
-    connection.close()
-
-
-def test_importing_the_stores_imports_no_database() -> None:
-    script = "import sys, json, salon.persistence; print(json.dumps(sorted(sys.modules)))"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    shown = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, check=True, env=environment
-    )
-    assert not {"sqlalchemy", "alembic", "sqlite3"} & set(json.loads(shown.stdout))

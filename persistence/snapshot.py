@@ -12,7 +12,7 @@ from .fault import explain
 from .file import READER_CACHE, File, check_ours, sync_directory
 
 
-def backup(file: File, target: Path) -> None:
+def snapshot(file: File, target: Path) -> None:
     """Copy the file as it is at one moment to a new file `target`, readable by its owner alone.
 
     It needs no server and disturbs none. The copy has no epoch: whoever opens it draws a new one, so that clients of a

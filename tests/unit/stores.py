@@ -1,0 +1,68 @@
+"""SQLite stores as the tests want them: open, filled, refused, looked into."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+import trio
+
+from salon.actors.store import Appended, Store, StoreError
+from salon.persistence.sql import SqlStore
+from tests.unit.history import History, sources
+
+ROOT = Path(__file__).parents[2]
+
+
+def environment() -> dict[str, str]:
+    """For a Python of its own that can import what the test can."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(ROOT)])}
+
+
+async def begin(store: Store) -> History:
+    """A conversation that is stored."""
+    history = History()
+    outcome = await store.append(history.begin()).wait()
+    assert isinstance(outcome, Appended)
+    history.state.number = outcome.number
+    return history
+
+
+def open_store(path: Path) -> SqlStore:
+    return SqlStore.open(f"sqlite:///{path}", sources())
+
+
+def refusal(path: Path) -> str:
+    """What the operator reads; and the file must not be held after it."""
+    with pytest.raises(StoreError) as caught:
+        open_store(path)
+    return str(caught.value)
+
+
+def filled(path: Path, messages: int = 50) -> History:
+    """A closed store of one conversation."""
+
+    async def fill() -> History:
+        store = open_store(path)
+        history = await begin(store)
+        for n in range(messages):
+            await store.append(history.say(f"k{n}")).wait()
+        store.close()
+        return history
+
+    return trio.run(fill)
+
+
+def holds(path: Path, history: History) -> bool:
+    """Whether a store at the path has the conversation, as it should be."""
+
+    async def look() -> bool:
+        store = open_store(path)
+        try:
+            return bool(await store.load(history.id).wait() == history.state)
+        finally:
+            store.close()
+
+    return trio.run(look)

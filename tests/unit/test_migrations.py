@@ -1,0 +1,110 @@
+"""Files of other versions: older ones are brought up to date, newer ones are refused."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import StaticPool, create_engine
+
+from salon.persistence import migrations
+from salon.persistence.schema import metadata
+from tests.unit.stores import filled, holds, open_store, refusal
+
+NEXT = '''
+"""Another."""
+import sqlalchemy as sa
+from alembic import op
+
+revision = "9999"
+down_revision = "0001"
+
+def upgrade():
+    op.create_table("added", sa.Column("id", sa.Integer, primary_key=True))
+    op.add_column("guests", sa.Column("added", sa.Text))
+    {end}
+'''
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "salon.db"
+
+
+@pytest.fixture
+def newer(tmp_path: Path) -> Path:
+    """The scripts of a later version."""
+    scripts = tmp_path / "100% newer"
+    shutil.copytree(migrations.HERE, scripts, ignore=shutil.ignore_patterns("__pycache__"))
+    (scripts / "versions" / "9999_another.py").write_text(NEXT.format(end=""))
+    return scripts
+
+
+def schema_of(path: Path) -> set[str]:
+    connection = sqlite3.connect(path)
+    names = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema")}
+    connection.close()
+    return names
+
+
+def test_the_migrations_make_the_schema_that_the_code_describes(path: Path) -> None:
+    open_store(path).close()
+    connection = sqlite3.connect(path)
+    engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
+    with engine.connect() as alchemy:
+        assert compare_metadata(MigrationContext.configure(alchemy), metadata) == []
+    without_rowid = {
+        row[0]
+        for row in connection.execute(
+            "SELECT name FROM sqlite_schema WHERE sql LIKE '%WITHOUT ROWID%'"
+        )
+    }
+    described = {
+        name
+        for name, table in metadata.tables.items()
+        if not table.dialect_options["sqlite"]["with_rowid"]
+    }
+    assert without_rowid == described
+    connection.close()
+
+
+def test_an_older_file_is_upgraded(
+    path: Path, newer: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history = filled(path)
+    monkeypatch.setattr(migrations, "HERE", newer)
+    assert holds(path, history)
+    assert "added" in schema_of(path)
+
+
+def test_an_upgrade_that_fails_changes_nothing(
+    path: Path, newer: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history = filled(path)
+    failing = NEXT.format(end='op.execute("INSERT INTO nowhere VALUES (1)")')
+    (newer / "versions" / "9999_another.py").write_text(failing)
+    with monkeypatch.context() as patch:
+        patch.setattr(migrations, "HERE", newer)
+        assert "nowhere" in refusal(path)
+    assert "added" not in schema_of(path)
+    assert holds(path, history)
+
+
+def test_a_newer_file_is_refused_and_left_alone(
+    path: Path, newer: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history = filled(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(migrations, "HERE", newer)
+        open_store(path).close()
+        content = path.read_bytes()
+    text = refusal(path)
+    assert "a newer version wrote it (schema 9999)" in text
+    assert "install that version" in text
+    assert path.read_bytes() == content
+    monkeypatch.setattr(migrations, "HERE", newer)
+    assert holds(path, history)
