@@ -91,16 +91,16 @@ class Tally:
     accepted: int = 0  # receipts of the whole run; those of the measured time are in the samples
     unknown: int = 0  # messages whose answer was lost with a connection
     deliveries: int = 0
-    refused: dict[str, int] = field(default_factory=dict)  # code -> times
+    refused: Counter[str] = field(default_factory=Counter)  # by code
     reconnects: int = 0
     rejoins: int = 0  # people who left and joined again
     resets: int = 0
     lagging: int = 0
-    closes: dict[int, int] = field(default_factory=dict)  # code -> times
+    closes: Counter[int] = field(default_factory=Counter)  # by code
     connect: Histogram = field(default_factory=Histogram)
     reconnect: Histogram = field(default_factory=Histogram)
     samples: list[Sample] = field(default_factory=lambda: [Sample(0.0)])
-    wrong: dict[str, int] = field(default_factory=dict)  # kind of anomaly -> times
+    wrong: Counter[str] = field(default_factory=Counter)  # anomalies by kind
     anomalies: list[str] = field(default_factory=list)  # the first of them in words
     bytes_read: int = 0
     cpu: float = 0.0  # seconds of this process's own CPU within the measured time
@@ -128,13 +128,13 @@ class Tally:
 
     def anomaly(self, kind: str, text: str) -> None:
         """Note that something is wrong."""
-        self.wrong[kind] = self.wrong.get(kind, 0) + 1
+        self.wrong[kind] += 1
         if len(self.anomalies) < MOST_ANOMALIES:
             self.anomalies.append(f"{kind}: {text}")
 
     def refusal(self, code: str) -> None:
         """Count a refusal."""
-        self.refused[code] = self.refused.get(code, 0) + 1
+        self.refused[code] += 1
         self.sample.refusals += 1
 
     def merge(self, other: Tally) -> None:
@@ -144,9 +144,9 @@ class Tally:
         for name in ("resets", "lagging", "bytes_read", "cpu"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.busiest = max(self.busiest, other.busiest)
-        _add(self.refused, other.refused)
-        _add(self.closes, other.closes)
-        _add(self.wrong, other.wrong)
+        self.refused.update(other.refused)
+        self.closes.update(other.closes)
+        self.wrong.update(other.wrong)
         self.connect.merge(other.connect)
         self.reconnect.merge(other.reconnect)
         self.anomalies.extend(other.anomalies)
@@ -162,7 +162,3 @@ def _sum(histograms: Iterable[Histogram]) -> Histogram:
         total.merge(histogram)
     return total
 
-
-def _add[Key](counts: dict[Key, int], more: dict[Key, int]) -> None:
-    for name, count in more.items():
-        counts[name] = counts.get(name, 0) + count

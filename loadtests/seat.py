@@ -1,254 +1,282 @@
-"""One simulated person's socket: what they send, and the check of everything they are sent."""
+"""One simulated person: what they send, and the check of everything they are sent, over all their connections."""
 
 from __future__ import annotations
 
-import base64
 import json
-import os
-import socket
-import time
-from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .transcript import next_frame, sequence_of
+from .api import StageError
+from .frame import (
+    ACK,
+    CLOSE,
+    EVENTS,
+    PING,
+    PONG,
+    TEXT,
+    BadFrame,
+    bounds,
+    client_frame,
+    parse,
+    receipt_of,
+    sequence_of,
+)
+from .ledger import Ledger
+from .reader import Reader
+from .wire import Wire
 
 if TYPE_CHECKING:
+    from .api import Target
     from .figures import Tally
     from .transcript import Transcript
 
-READ_BYTES = 1 << 18
-MOST_ANOMALIES = 20  # told of one process; a broken server would fill the report
-ACK = b'{"type":"message_ack"'
+READ_BYTES = 1 << 17
+AGAIN = 0.5  # seconds before a connection is tried again that ended without saying when
+CUT = 1006  # the close code of a connection that ended without one
+FINAL = range(4500, 5000)  # close codes after which a client is not to come back
+FOR_LOAD = ("QUEUE_FULL", "RATE_LIMITED", "TOO_MANY_CONNECTIONS", "DRAINING")
 
 
 class Person(NamedTuple):
-    """Somebody in a room."""
+    """Somebody in a room. Who stays never leaves it: a room that all have left is closed."""
 
     token: str
     sends: bool
     reads: bool
-
-
-class Pending(NamedTuple):
-    """A message on its way: when it was due, and whether it counts as measured."""
-
-    due: float
-    measured: bool
+    stays: bool = True
 
 
 class Seat:
-    """A person in a conversation, over all their connections. Times are of `time.monotonic`."""
+    """A person in a conversation. Times are of `time.monotonic`; what is public is for the worker, who moves them."""
 
     def __init__(
-        self, url: str, room: str, person: Person, number: int, transcript: Transcript, tally: Tally
+        self,
+        target: Target,
+        room: str,
+        person: Person,
+        number: int,
+        transcript: Transcript,
+        tally: Tally,
+        *,
+        size: int = 40,
+        keyed: bool = True,
     ) -> None:
-        parts = urlsplit(url)
-        self._address = (parts.hostname or "127.0.0.1", parts.port or 80)
         self.room = room
         self.person = person
         self.number = number
-        self.transcript = transcript
         self.tally = tally
-        self.sock: socket.socket | None = None
+        self.transcript = transcript
+        self.reader = Reader(transcript, transcript.last)
+        self.ledger = Ledger(number, keyed=keyed)
+        self.wire = Wire(target)
         self.live = False
-        self.offset = 0
-        self.sequence = 0  # of the last event received
-        self.pending: dict[str, Pending] = {}
-        self.confirmed: dict[str, int] = {}  # key -> sequence of its receipt
-        self.refused: dict[str, str] = {}  # key -> code
-        self.retry_at: list[float] = []
-        self.connected_at = 0.0
+        self.back_in: float | None = AGAIN  # seconds until it may connect again; None: never
+        self.news = False  # it has become live, or one of the next two was set
+        self.to_page: list[tuple[int, int]] = []  # events after, up to: not sent on the socket
+        self.retry_in: list[float] = []  # seconds to wait, of refusals
+        self.limits: dict[str, Any] = {}  # what the server has said of them
+        self.no_entry = ""  # why the last handshake was refused
+        self._keyed = keyed
+        self._padding = b"x" * size
+        self._connects = 0
+        self._due_back = 0.0  # since when they want to be connected
         self._buffer = b""
-        self._shaken = False
-        self._sent = 0
 
-    def connect(self) -> socket.socket:
-        """Open a socket and ask for everything after the last event received."""
+    def connect(self, due: float) -> int:
+        """Ask for all after the last event received, on a new socket that was due then; its number. Raises `OSError`."""
         self.disconnect()
-        self.connected_at = time.monotonic()
-        sock = socket.create_connection(self._address)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        key = base64.b64encode(os.urandom(16)).decode()
-        sock.sendall(
-            f"GET /chat/ws/{self.room}?last_sequence_id={self.sequence} HTTP/1.1\r\n"
-            f"Host: {self._address[0]}:{self._address[1]}\r\nUpgrade: websocket\r\n"
-            f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n"
-            f"Authorization: Bearer {self.person.token}\r\n\r\n".encode()
-        )
-        sock.setblocking(False)
-        self.sock = sock
-        return sock
+        self._due_back = due
+        path = f"/chat/ws/{self.room}?last_sequence_id={self.reader.sequence}"
+        return self.wire.connect(path, self.person.token).fileno()
 
     def disconnect(self) -> None:
-        """Cut the socket without a word, as a lost network does."""
-        if self.sock is not None:
-            self.sock.close()
-        self.sock, self.live, self._shaken, self._buffer = None, False, False, b""
+        """Cut the connection without a word, as a lost network does."""
+        self.wire.cut()
+        self.ledger.cut()
+        self.live, self._buffer, self.back_in = False, b"", AGAIN
 
-    def post(self, due: float, padding: str, *, keys: bool, measured: bool) -> None:
+    def anomaly(self, kind: str, text: str) -> None:
+        """Note that something is wrong."""
+        self.tally.anomaly(kind, f"{self.room} person {self.number}: {text}")
+
+    # --- out ----------------------------------------------------------------------------------
+
+    def post(self, due: float) -> None:
         """Send a message that was due then. Its content begins with that time, for whoever receives it."""
-        self._sent += 1
-        key = f"{self.number}-{self._sent}"
-        named = f',"client_message_id":"{key}"' if keys else ""
-        self.pending[key] = Pending(due, measured)
         self.tally.sent += 1
-        content = f"{int(due * 1e9):016x} {padding}"
-        self.send(f'{{"type":"message","content":"{content}"{named}}}')
+        self._message(self.ledger.send(due), due)
 
-    def send(self, text: str) -> None:
-        """Send a text frame; the mask is zero, so that masking costs nobody anything."""
-        data = text.encode()
-        size = len(data)
-        short = size < 126
-        head = bytes((0x81, 0x80 | size)) if short else b"\x81\xfe" + size.to_bytes(2, "big")
-        self._write(head + b"\0\0\0\0" + data)
+    def resend(self) -> None:
+        """On a new connection, send what has no answer once more: the key makes it the same message."""
+        for key, due in list(self.ledger.pending.items()):
+            self._message(key, due)
 
-    def _shake(self, data: bytes, now: float) -> int:
-        """Where the frames begin; 0 while the answer is not there whole, -1 where the handshake was refused."""
-        end = data.find(b"\r\n\r\n")
-        if end < 0:
-            return 0
-        if not data.startswith(b"HTTP/1.1 101"):
-            status = data.split(b"\r\n", 1)[0].decode("latin1")
-            self.tally.refused[status] = self.tally.refused.get(status, 0) + 1
-            return -1
-        self._shaken = True
-        return end + 4
+    def _message(self, key: bytes, due: float) -> None:
+        content = b"%016x %b %b" % (int(due * 1e9), key, self._padding[18 + len(key) :])
+        named = b',"client_message_id":"%b"' % key if self._keyed else b""
+        self.send(b'{"type":"message","content":"%b"%b}' % (content, named))
 
-    def _write(self, data: bytes) -> None:
-        if self.sock is not None:
-            try:
-                self.sock.sendall(data)
-            except BlockingIOError:
-                self.anomaly("the server does not read: a frame was cut")
-            except OSError:
-                pass  # found out when reading
+    def send(self, text: bytes) -> None:
+        """Send a text frame."""
+        self.wire.write(client_frame(text))
 
-    def readable(self, now: float, *, measured: bool) -> bool:
-        """Take what has come; False where the connection is over."""
-        assert self.sock is not None
+    # --- in -----------------------------------------------------------------------------------
+
+    def readable(self, now: float) -> bool:
+        """Take what has come; False where the connection is over, and `back_in` says when to come back."""
+        assert self.wire.sock is not None
         try:
-            data = self.sock.recv(READ_BYTES)
+            data = self.wire.sock.recv(READ_BYTES)
         except BlockingIOError:
             return True
         except OSError:
+            data = b""
+        if not data:
+            self.tally.closes[CUT] += 1
             return False
         self.tally.bytes_read += len(data)
-        return bool(data) and self._take(self._buffer + data, now, measured=measured)
+        return self.take(data, now)
 
-    def _take(self, data: bytes, now: float, *, measured: bool) -> bool:
-        at = 0
-        if not self._shaken:
-            at = self._shake(data, now)
-            if at <= 0:
-                self._buffer = data
-                return at == 0
-        while at < len(data):
-            known = self.transcript.same(self.offset, data[at:] if at else data)
-            after = self.transcript.floor(self.offset + known) if known > 0 else self.offset
-            if after > self.offset:
-                at += after - self.offset
-                self._delivered(after, now, measured=measured)
-                continue
-            frame = next_frame(data, at)
-            if frame is None:
+    def take(self, data: bytes, now: float) -> bool:
+        """Take bytes that have come; False where they end the connection."""
+        if self._buffer:
+            data = self._buffer + data
+        try:
+            at = 0
+            if not self.wire.open:
+                at = self.wire.answered(data)
+            if self.wire.open:
+                at = self._frames(data, at, now)
+        except (BadFrame, LookupError, TypeError, ValueError) as error:
+            self.anomaly("protocol", f"{type(error).__name__}: {error}")
+            return False
+        except StageError as no:
+            self._turned_away(no)
+            return False
+        self._buffer = data[at:] if at >= 0 else b""
+        return at >= 0
+
+    def _frames(self, data: bytes, at: int, now: float) -> int:
+        """Go through frames as far as they are whole: where they end; -1 where one of them is a close."""
+        reader, transcript, size = self.reader, self.transcript, len(data)
+        while at < size:
+            if not data.startswith(ACK, at + 4):
+                count, used, due = transcript.repeated(reader.sequence, data[at:] if at else data)
+                if count:
+                    reader.sequence += count
+                    self._delivered(count, due, now)
+                    at += used
+                    continue
+            found = bounds(data, at)
+            if found is None:
                 break
-            if not self._frame(data[at : frame.end], frame.text, frame.opcode, now, measured):
-                return False
-            at = frame.end
-        self._buffer = data[at:]
+            start, end = found
+            if not self._frame(data[at], data[at:end], data[start:end], now):
+                return -1
+            at = end
+        return at
+
+    def _frame(self, first: int, raw: bytes, text: bytes, now: float) -> bool:
+        if first == CLOSE:
+            self._closed(text)
+            return False
+        if first == PING:
+            self.wire.write(client_frame(text, PONG))
+        elif first != TEXT:
+            raise BadFrame(f"a frame that begins with {first:#x}")
+        elif text.startswith(ACK):
+            self._receipt(text, now)
+        elif (sequence := sequence_of(text)) is not None:
+            self._event(sequence, raw, text, now)
+        else:
+            self._word(parse(text), raw, text, now)
         return True
 
-    def _delivered(self, after: int, now: float, *, measured: bool) -> None:
-        """Events that are known already have come here too. All of a read count with the latency of the oldest."""
-        count, due = self.transcript.between(self.offset, after)
-        self.offset = after
-        self.sequence = self.transcript.sequence_at(after)
-        if measured and self.live:
-            self.tally.deliveries += count
-            if due:
-                self.tally.delivery.add(now - due, count)
-                sample = self.tally.samples[-1]
+    def _event(self, sequence: int, raw: bytes, text: bytes, now: float) -> None:
+        before = self.reader.sequence
+        self.reader.event(sequence, raw, text)
+        if self.reader.sequence > before:
+            self._delivered(1, self.transcript.due_of(sequence), now)
+
+    def _delivered(self, count: int, due: float, now: float) -> None:
+        """Count events. Those of one read have the latency of the oldest: no figure is better than the truth."""
+        if self.live:
+            tally = self.tally
+            sample = tally.samples[-1]
+            if tally.measuring:
+                tally.deliveries += count
                 sample.deliveries += count
+            if tally.due_from <= due < tally.due_until:
                 sample.delivery.add(now - due, count)
 
-    def _frame(self, raw: bytes, text: bytes, opcode: int, now: float, measured: bool) -> bool:
-        if opcode == 8:
-            code = int.from_bytes(text[:2], "big") if len(text) >= 2 else 1005
-            self.tally.closes[code] = self.tally.closes.get(code, 0) + 1
-            return False
-        if opcode == 9:
-            self._write(bytes((0x8A, 0x80 | len(text))) + b"\0\0\0\0" + text)
-            return True
-        sequence = sequence_of(text)
-        if sequence is None:
-            self._word(text, now)
-        elif self.offset == self.transcript.end and sequence > self.transcript.last:
-            if sequence != self.sequence + 1:
-                self.anomaly(f"gap: sequence {sequence} after {self.sequence}")
-            problem = self.transcript.append(sequence, raw, text)
-            if problem:
-                self.anomaly(problem)
-            self._delivered(self.transcript.end, now, measured=measured)
-        elif self.transcript.same(self.offset, raw) == len(raw):
-            self._delivered(self.offset + len(raw), now, measured=measured)
-        elif sequence <= self.sequence:
-            self.anomaly(f"duplicate or reordered: sequence {sequence} after {self.sequence}")
-        else:
-            self.anomaly(f"readers disagree at sequence {sequence}")
-            self.offset = self.transcript.offset_after(sequence) or self.transcript.end
-            self.sequence = sequence
-        return True
-
-    def _word(self, text: bytes, now: float) -> None:
-        if text.startswith(ACK):
-            self._receipt(json.loads(text), now)
+    def _receipt(self, text: bytes, now: float) -> None:
+        key, sequence = receipt_of(text)
+        due = self.ledger.confirm(key, sequence)
+        tally = self.tally
+        if due is None:
+            self.anomaly("receipt", f"for {key!r}, which is not on its way")
             return
-        frame = json.loads(text)
+        tally.accepted += 1
+        if tally.due_from <= due < tally.due_until:
+            sample = tally.samples[-1]
+            sample.receipts += 1
+            sample.receipt.add(now - due)
+
+    def _word(self, frame: dict[str, Any], raw: bytes, text: bytes, now: float) -> None:
         match frame["type"]:
+            case "connected":
+                self._connected(frame)
             case "caught_up":
-                if not self.live:
-                    self.tally.connect.add(now - self.connected_at)
-                self.live = True
+                self._caught_up(frame["sequence_id"], now)
             case "error":
-                self._refusal(frame, now)
+                self._refused(frame)
             case "lagging":
                 self.tally.lagging += 1
+            case kind if kind in EVENTS:  # written in another way than salon does
+                self._event(frame["sequence_id"], raw, text, now)
 
-    def _receipt(self, receipt: dict[str, str | int], now: float) -> None:
-        key = receipt["client_message_id"] or next(iter(self.pending), None)
-        pending = self.pending.pop(str(key), None)
-        if pending is None:
-            self.anomaly(f"a receipt for {key}, which is not on its way")
-            return
-        self.confirmed[str(key)] = int(receipt["sequence_id"])
-        if pending.measured:
-            self.tally.receipts += 1
-            self.tally.samples[-1].receipts += 1
-            self.tally.receipt.add(now - pending.due)
+    def _connected(self, frame: dict[str, Any]) -> None:
+        self.limits = {"max_message_size": frame.get("max_message_size")}
+        has, head = self.reader.sequence, frame["head_sequence_id"]
+        if head < has:
+            self.anomaly("lost", f"the log ends at {head} and has ended at {has}")
+        if frame["resume"] == "reset":
+            self.tally.resets += 1
+            self.to_page.append((has, frame["first_sequence_id"] - 1))
+            self.reader.skip(frame["first_sequence_id"] - 1)
+            self.news = True
 
-    def _refusal(self, frame: dict[str, str | float], now: float) -> None:
-        code = str(frame["code"])
-        self.tally.refused[code] = self.tally.refused.get(code, 0) + 1
-        self.tally.samples[-1].refusals += 1
-        key = str(frame.get("client_message_id") or next(iter(self.pending), ""))
-        if self.pending.pop(key, None) is not None:
-            self.refused[key] = code
-            self.retry_at.append(now + float(frame.get("retry_after", 1.0)))
+    def _caught_up(self, sequence: int, now: float) -> None:
+        if sequence > self.reader.sequence:
+            self.anomaly("lost", f"caught up to {sequence}, with {self.reader.sequence} received")
+        if not self.live:
+            spent = self.tally.reconnect if self._connects else self.tally.connect
+            spent.add(now - self._due_back)
+            self._connects += 1
+            self.live = self.news = True
 
-    def anomaly(self, text: str) -> None:
-        """Note that something is wrong."""
-        if len(self.tally.anomalies) < MOST_ANOMALIES:
-            self.tally.anomalies.append(f"{self.room} reader {self.number}: {text}")
+    def _refused(self, frame: dict[str, Any]) -> None:
+        code, key = str(frame["code"]), frame.get("client_message_id")
+        self.tally.refusal(code)
+        wait = frame.get("retry_after")
+        if code in FOR_LOAD and not wait:
+            self.anomaly("refused", f"{code} does not say when to try again")
+        if self.ledger.refuse(None if key is None else str(key).encode(), code):
+            self.retry_in.append(float(wait or AGAIN))
+            self.news = True
 
-    def verdict(self) -> None:
-        """At the end: is every receipt in the log, once, and nothing that was refused?"""
-        for key, sequence in self.confirmed.items():
-            found = self.transcript.keys.get(key)
-            if found != sequence:
-                self.anomaly(
-                    f"lost: the receipt says {key} has sequence {sequence}, the log {found}"
-                )
-        for key, code in self.refused.items():
-            if key in self.transcript.keys:
-                self.anomaly(f"{key} was refused with {code} and is in the log")
+    def _turned_away(self, no: StageError) -> None:
+        self.tally.refusal(no.code)
+        self.no_entry = str(no)
+        self.back_in = no.retry_after
+
+    def _closed(self, payload: bytes) -> None:
+        code = int.from_bytes(payload[:2], "big") if len(payload) >= 2 else 1005
+        self.tally.closes[code] += 1
+        reason = payload[2:].decode(errors="replace")
+        if code in FINAL:
+            self.back_in = None
+            self.anomaly("closed", f"{code} {reason}")
+        elif reason.startswith("{"):
+            self.back_in = float(json.loads(reason).get("retry_after", AGAIN))
+        else:
+            self.back_in = 0.0

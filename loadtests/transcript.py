@@ -8,143 +8,141 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from typing import NamedTuple
+from zlib import crc32
 
-KEPT_BYTES = (
-    64_000_000  # of one conversation; older ones are dropped once every reader has passed them
-)
-MESSAGE = b'{"type":"message","sequence_id":'
-KEY = b'"client_message_id":"'
-CONTENT = b'"content":"'
+from .figures import NEVER
+from .frame import CONTENT, KEY, compact, parse
 
-
-class Frame(NamedTuple):
-    """One text frame: where its bytes end, and its text."""
-
-    end: int
-    text: bytes
-    opcode: int
+KEPT_BYTES = 64_000_000  # of a conversation; what every reader has passed is dropped then
+DUE = 16  # hexadecimal digits at the beginning of a message's content: when it was due, in ns
+NOTHING = (0, 0, NEVER)
 
 
-def next_frame(data: bytes, at: int) -> Frame | None:
-    """The frame that begins at a position of a server's stream, if it is there whole."""
-    if len(data) - at < 2:
-        return None
-    length, start = data[at + 1], at + 2
-    if length == 126:
-        length, start = int.from_bytes(data[at + 2 : at + 4], "big"), at + 4
-    elif length == 127:
-        length, start = int.from_bytes(data[at + 2 : at + 10], "big"), at + 10
-    end = start + length
-    if end > len(data) or start > len(data):
-        return None
-    return Frame(end, data[start:end], data[at] & 0x0F)
+class Digest(NamedTuple):
+    """All of a conversation in three numbers, to compare what two processes saw of it. Equal only if the events are."""
+
+    last: int
+    checksum: int
+    messages: int
 
 
 class Transcript:
-    """The events of one conversation as they were first received. Offsets count bytes since the first of them."""
+    """The events of one conversation after sequence `head`, as they were first received.
 
-    def __init__(self) -> None:
-        self.first: int | None = None  # sequence of the first event kept
-        self.last = 0
-        self.keys: dict[str, int] = {}  # client_message_id -> sequence
-        self.repeated: list[str] = []
+    `problems` are (kind, text) of what is wrong with the log itself, whoever reads it. With `keyed` each message has to
+    carry the key that its content names.
+    """
+
+    def __init__(self, head: int, *, keyed: bool = True) -> None:
+        self.last = head
+        self.keys: dict[bytes, int] = {}  # of each message -> its sequence
+        self.holes: set[int] = set()  # sequences that were passed over and have not come from anybody
+        self.problems: list[tuple[str, str]] = []
+        self._keyed = keyed
+        self._checksum = 0
+        self._first = head + 1  # sequence of the first event kept
         self._bytes = bytearray()
-        self._base = 0  # offset of the first byte kept
-        self._ends: list[int] = []  # offset where each event ends
+        self._base = 0  # how many bytes were dropped before them
+        self._edges = [0]  # where each event begins, and the last one ends
         self._due: list[float] = []
-        self._first_kept = 0  # sequence of the first entry of the two lists
+        self._late: dict[int, bytes] = {}  # events that filled a hole
+        self._patched = head  # after this sequence there are no holes, and never were
+        self._recent_after = -1  # what `repeated` was asked last, by another reader
+        self._recent_data = b""
+        self._recent = NOTHING
 
-    @property
-    def end(self) -> int:
-        """The offset after the last event."""
-        return self._base + len(self._bytes)
+    def repeated(self, after: int, data: bytes) -> tuple[int, int, float]:
+        """How many of the events after a sequence these bytes begin with; their size; when the oldest was due."""
+        if after == self._recent_after and data == self._recent_data:
+            return self._recent
+        index = after + 1 - self._first
+        if after >= self.last or after < self._patched or index < 0:
+            return NOTHING
+        edges = self._edges
+        start = edges[index]
+        begin = start - self._base
+        if not data.startswith(self._bytes[begin : edges[index + 1] - self._base]):
+            return NOTHING
+        known = self._bytes[begin : begin + len(data)]
+        following = index + 1  # the first event that is not among them
+        if data.startswith(known):
+            following = bisect_right(edges, start + len(known), index) - 1
+        due = self._due
+        oldest = due[index] if following == index + 1 else min(due[index:following])
+        self._recent_after, self._recent_data = after, data
+        self._recent = following - index, edges[following] - start, oldest
+        return self._recent
 
-    def offset_after(self, sequence: int) -> int | None:
-        """Where the event after `sequence` begins; None where it is not kept any more."""
-        if self.first is None or sequence == self.last:
-            return self.end
-        index = sequence - self._first_kept
-        if index == -1:
-            return self._base
-        return self._ends[index] if 0 <= index < len(self._ends) else None
-
-    def sequence_at(self, offset: int) -> int:
-        """The sequence of the last event that ends at or before an offset."""
-        return self._first_kept + bisect_right(self._ends, offset) - 1
-
-    def floor(self, offset: int) -> int:
-        """The end of the last event that ends at or before an offset."""
-        index = bisect_right(self._ends, offset)
-        return self._ends[index - 1] if index else self._base
-
-    def same(self, offset: int, data: bytes) -> int:
-        """How many of these bytes are known at an offset and the same; -1 where they differ."""
-        start = offset - self._base
-        known = self._bytes[start : start + len(data)]
-        return len(known) if data.startswith(known) else -1
-
-    def append(self, sequence: int, raw: bytes, text: bytes) -> str | None:
-        """Keep a new event; what is wrong with it, if anything is."""
-        problem = None
-        if self.first is None:
-            self.first = self._first_kept = sequence
-        elif sequence != self.last + 1:
-            kind = "gap" if sequence > self.last + 1 else "reordered or repeated"
-            problem = f"{kind}: sequence {sequence} after {self.last}"
-        self.last = max(self.last, sequence)
+    def put(self, sequence: int, raw: bytes, text: bytes) -> bool:
+        """Keep an event that is new; whether one that is known is the same. `raw` is the frame, `text` what it says."""
+        if sequence < self._first:
+            return True  # dropped: every reader had passed it
+        if sequence <= self.last and sequence not in self.holes:
+            index = sequence - self._first
+            begin, end = self._edges[index], self._edges[index + 1]
+            known = self._late.get(sequence)
+            return raw == (known or self._bytes[begin - self._base : end - self._base])
+        self._checksum += crc32(raw)
+        due = self._read(sequence, text)
+        if sequence <= self.last:
+            self.holes.discard(sequence)
+            self._late[sequence] = raw
+            self._due[sequence - self._first] = due
+            return True
+        for missing in range(self.last + 1, sequence):
+            self.holes.add(missing)
+            self._edges.append(self._edges[-1])
+            self._due.append(NEVER)
+            self._patched = missing
+        self.last = sequence
         self._bytes += raw
-        self._ends.append(self.end)
-        due = 0.0
-        if text.startswith(MESSAGE):
-            due = self._read_message(sequence, text)
+        self._edges.append(self._base + len(self._bytes))
         self._due.append(due)
-        return problem
+        return True
 
-    def between(self, offset: int, after: int) -> tuple[int, float]:
-        """How many events end in (offset, after], and when the oldest of them was due, if it is one of ours."""
-        first, last = bisect_right(self._ends, offset), bisect_right(self._ends, after)
-        return last - first, self._due[first] if first < last else 0.0
+    def due_of(self, sequence: int) -> float:
+        """When the message with this sequence was due; never, where it is no message of ours."""
+        index = sequence - self._first
+        return self._due[index] if 0 <= index < len(self._due) else NEVER
 
     @property
     def large(self) -> bool:
         """Whether it is time to forget what every reader has passed."""
         return len(self._bytes) > KEPT_BYTES
 
-    def forget(self, offset: int) -> None:
-        """Drop what every reader has passed."""
-        index = bisect_right(self._ends, offset)
-        if index:
-            cut = self._ends[index - 1]
+    def forget(self, sequence: int) -> None:
+        """Drop the events up to this one: every reader has them."""
+        index = sequence + 1 - self._first
+        if index > 0:
+            cut = self._edges[index]
             del self._bytes[: cut - self._base]
-            self._base = cut
-            del self._ends[:index]
+            del self._edges[:index]
             del self._due[:index]
-            self._first_kept += index
+            self._base = cut
+            self._first = sequence + 1
+            self._late = {number: raw for number, raw in self._late.items() if number > sequence}
 
-    def _read_message(self, sequence: int, text: bytes) -> float:
-        at = text.find(KEY)
-        if at >= 0:
-            start = at + len(KEY)
-            key = text[start : text.index(b'"', start)].decode()
-            if key in self.keys:
-                self.repeated.append(key)
-            self.keys[key] = sequence
+    def digest(self) -> Digest:
+        """All of it in three numbers."""
+        return Digest(self.last, self._checksum, len(self.keys))
+
+    def _read(self, sequence: int, text: bytes) -> float:
+        """Note the key of a message; when it was due."""
+        if not text.startswith(b'{"type":"message",'):
+            text = compact(parse(text))
         at = text.find(CONTENT)
-        word = text[at + len(CONTENT) : at + len(CONTENT) + 17]
-        if at >= 0 and word[16:17] == b" ":
-            try:
-                return int(word[:16], 16) / 1e9
-            except ValueError:
-                pass
-        return 0.0
-
-
-def sequence_of(text: bytes) -> int | None:
-    """The sequence of an event's frame; None for a frame that has none of its own."""
-    if text.startswith(MESSAGE):
-        return int(text[len(MESSAGE) : text.index(b",", len(MESSAGE))])
-    for kind in (b"conversation_created", b"participant_joined", b"participant_left"):
-        prefix = b'{"type":"%b","sequence_id":' % kind
-        if text.startswith(prefix):
-            return int(text[len(prefix) : text.index(b",", len(prefix))])
-    return None
+        if at < 0:
+            return NEVER  # somebody came or went
+        at += len(CONTENT)
+        key = text[at + DUE + 1 : text.find(b" ", at + DUE + 1)]
+        try:
+            due = int(text[at : at + DUE], 16) / 1e9
+        except ValueError:
+            return NEVER  # somebody else's
+        if key in self.keys:
+            where = f"{self.keys[key]} and {sequence}"
+            self.problems.append(("duplicate", f"{key.decode()} is in the log twice: {where}"))
+        self.keys[key] = sequence
+        if self._keyed and text.find(b'%b%b"' % (KEY, key), at) < 0:
+            self.problems.append(("key", f"sequence {sequence} does not carry {key.decode()}"))
+        return due

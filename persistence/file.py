@@ -11,7 +11,8 @@ from urllib.parse import quote
 
 from ..actors.store import StoreError
 from .fault import explain
-from .migrations import migrate
+from .migrations import NEWEST
+from .transaction import transaction
 
 if TYPE_CHECKING:
     from ..actors.sources import Sources
@@ -125,11 +126,18 @@ class File:
             connection.execute("PRAGMA wal_autocheckpoint = 0")  # the writer chooses the time
             connection.execute("PRAGMA journal_size_limit = 67108864")
             connection.execute("PRAGMA temp_store = MEMORY")
-            migrate(connection, self.path, sources)
+            self._upgrade(connection)
+            _fill_meta(connection, sources)
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def _upgrade(self, connection: sqlite3.Connection) -> None:
+        if _revision(connection) != NEWEST:
+            from .migration import migrate  # noqa: PLC0415 - a third of a second, seldom needed
+
+            migrate(connection, self.path)
 
     def _remove(self) -> None:
         for suffix in ("", "-wal", "-shm"):
@@ -143,6 +151,26 @@ def check_ours(connection: sqlite3.Connection, path: Path) -> None:
         raise StoreError(
             f"{path}: this is a database of another program: name another with --store"
         )
+
+
+def _revision(connection: sqlite3.Connection) -> str | None:
+    table = "SELECT 1 FROM sqlite_schema WHERE name = 'alembic_version'"
+    if connection.execute(table).fetchone() is None:
+        return None
+    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    return row[0] if row else None
+
+
+def _fill_meta(connection: sqlite3.Connection, sources: Sources) -> None:
+    """What a store is given once: a copy comes without an epoch, and is a log of its own from now on."""
+    rows = (
+        ("epoch", sources.new_id()),
+        ("created_at", str(sources.now())),
+        ("keys_through", "0"),
+        ("key_secret", sources.entropy(16).hex()),
+    )
+    with transaction(connection):
+        connection.executemany("INSERT OR IGNORE INTO meta (name, value) VALUES (?, ?)", rows)
 
 
 def sync_directory(path: Path) -> None:

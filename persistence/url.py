@@ -18,7 +18,7 @@ def resolve(url: str, sources: Sources) -> MemoryStore | SqlStore:
     if url == "memory:":
         return MemoryStore(sources)
     if url.startswith("sqlite:"):
-        from .sql import SqlStore  # noqa: PLC0415 - SQLAlchemy and Alembic take a second to import
+        from .sql import SqlStore  # noqa: PLC0415 - not every store needs SQLite
 
         return SqlStore.open(url, sources)
     raise StoreError(f"{url}: unknown kind of store: memory: and sqlite:///PATH are known")

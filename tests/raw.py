@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -62,16 +63,17 @@ def close_payload(code: int, reason: str = "") -> bytes:
 def frames_in(data: bytes) -> tuple[list[tuple[int, bytes]], bytes]:
     """The whole frames of a server, as (opcode, payload), and the beginning of one that is not whole."""
     frames = []
-    while len(data) >= 2:
-        length, header = data[1], 2
+    at = 0
+    while len(data) >= at + 2:
+        length, start = data[at + 1], at + 2
         if length >= 126:
-            header = 4 if length == 126 else 10
-            length = int.from_bytes(data[2:header], "big")
-        if len(data) < header or len(data) < header + length:
+            start = at + (4 if length == 126 else 10)
+            length = int.from_bytes(data[at + 2 : start], "big")
+        if len(data) < start + length:
             break
-        frames.append((data[0] & 0x0F, data[header : header + length]))
-        data = data[header + length :]
-    return frames, data
+        frames.append((data[at] & 0x0F, data[start : start + length]))
+        at = start + length
+    return frames, data[at:]
 
 
 def request(
@@ -111,15 +113,17 @@ class Answer:
 
 
 class Line:
-    """One connection. Every wait is bounded."""
+    """One connection. Every wait is bounded, by `patience` in seconds."""
 
-    def __init__(self, stream: trio.abc.Stream) -> None:
+    def __init__(self, stream: trio.abc.Stream, patience: float = PATIENCE) -> None:
         self.stream = stream
+        self._patience = patience
         self.seen: list[dict[str, Any]] = []  # text frames, parsed
         self._buffer = b""
+        self._frames: deque[tuple[int, bytes]] = deque()
 
     async def send(self, data: bytes) -> None:
-        with trio.fail_after(PATIENCE):
+        with trio.fail_after(self._patience):
             await self.stream.send_all(data)
 
     async def send_json(self, **fields: Any) -> None:
@@ -142,14 +146,12 @@ class Line:
 
     async def frame(self) -> tuple[int, bytes]:
         """The next frame of the server."""
-        while True:
-            frames, rest = frames_in(self._buffer)
-            if frames:
-                break
-            await self._more()
-        used = len(self._buffer) - len(rest) - sum(map(_size, frames[1:]))
-        self._buffer = self._buffer[used:]
-        opcode, payload = frames[0]
+        while not self._frames:
+            whole, self._buffer = frames_in(self._buffer)
+            self._frames.extend(whole)
+            if not whole:
+                await self._more()
+        opcode, payload = self._frames.popleft()
         if opcode == TEXT:
             self.seen.append(json.loads(payload))
         return opcode, payload
@@ -182,7 +184,7 @@ class Line:
         """Everything until the server ends the connection, be it rudely."""
         rest = bytearray(self._buffer)
         self._buffer = b""
-        with trio.fail_after(PATIENCE):
+        with trio.fail_after(self._patience):
             while True:
                 try:
                     data = await self.stream.receive_some()
@@ -194,15 +196,10 @@ class Line:
         return bytes(rest)
 
     async def _more(self) -> None:
-        with trio.fail_after(PATIENCE):
+        with trio.fail_after(self._patience):
             data = await self.stream.receive_some()
         assert data, f"the server has ended the connection; the last it said was {self._buffer!r}"
         self._buffer += data
-
-
-def _size(frame: tuple[int, bytes]) -> int:
-    length = len(frame[1])
-    return length + (2 if length < 126 else 4 if length < 1 << 16 else 10)
 
 
 @asynccontextmanager

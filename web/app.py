@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import resource
-import secrets
 import signal
-import time
-from base64 import urlsafe_b64encode
 from functools import partial
-from random import random
 from typing import TYPE_CHECKING
 
 import trio
-from quart_schema import HttpSecurityScheme, Info, QuartSchema
+from quart_schema import QuartSchema
 from quart_trio import QuartTrio
 
 from salon.actors.directory import Directory
 from salon.actors.runtime import System
-from salon.actors.sources import Sources
 from salon.persistence.url import backup as copy_store
 from salon.persistence.url import resolve
 
@@ -32,10 +28,13 @@ from .errors import refuse_clearly
 from .exchange import Parts
 from .health import health_routes
 from .identity import IdentityBook
+from .messages import message_routes
+from .openapi import HttpReference
 from .reference import reference_routes
 from .server import Server
 from .signing import read_key
 from .socket import socket_routes
+from .sources import system_sources
 from .upgrade import FastLane
 from .wire import Wire
 
@@ -43,38 +42,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from salon.actors.sources import Sources
     from salon.persistence.memory import MemoryStore
     from salon.persistence.sql import SqlStore
 
     from .settings import Settings
 
+GARBAGE = (20_000, 20, 100)  # allocations, and rounds, between collections of the three generations
 FIRST_SLOT = 1.0  # seconds until the first client may come back after a restart
 
 logger = logging.getLogger(__name__)
-
-
-def system_sources() -> Sources:
-    """The real clock and real chance."""
-    return Sources(
-        now=lambda: time.time_ns() // 1_000_000,
-        new_id=lambda: urlsafe_b64encode(secrets.token_bytes(16)).rstrip(b"=").decode(),
-        entropy=Entropy().take,
-        chance=random,
-    )
-
-
-class Entropy:
-    """The system's random bytes, drawn a page at a time: each draw gives up the interpreter's lock, which costs a busy server."""
-
-    def __init__(self) -> None:
-        self._bytes = b""
-
-    def take(self, count: int) -> bytes:
-        """That many bytes, none of them given out before."""
-        if len(self._bytes) < count:
-            self._bytes = os.urandom(max(4096, count))
-        taken, self._bytes = self._bytes[:count], self._bytes[count:]
-        return taken
 
 
 async def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
@@ -86,7 +63,7 @@ async def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
     sources = system_sources()
     store = await trio.to_thread.run_sync(resolve, settings.store.url, sources)
     try:
-        await _run(settings, store, sources, announce)
+        await _run(await _assemble(settings, store, sources), announce)
     finally:
         with trio.CancelScope(shield=True):
             await trio.to_thread.run_sync(store.close)
@@ -97,12 +74,7 @@ def backup(settings: Settings, path: Path) -> None:
     copy_store(settings.store.url, path)
 
 
-async def _run(
-    settings: Settings,
-    store: MemoryStore | SqlStore,
-    sources: Sources,
-    announce: Callable[[str], None],
-) -> None:
+async def _assemble(settings: Settings, store: MemoryStore | SqlStore, sources: Sources) -> Parts:
     system = System()
     system.after_pass = store.gather()
     wire = Wire(heartbeat=settings.limits.heartbeat, chance=sources.chance, now_ms=sources.now)
@@ -116,7 +88,11 @@ async def _run(
         settings.auth, read_key(settings.key_file, sources.entropy), store, sources
     )
     await identities.load()
-    parts = Parts(settings, directory, wire, identities)
+    return Parts(settings, directory, wire, identities)
+
+
+async def _run(parts: Parts, announce: Callable[[str], None]) -> None:
+    settings, directory = parts.settings, parts.directory
     app = build_app(parts)
     server = Server(
         app,
@@ -132,12 +108,13 @@ async def _run(
     )
     drained = trio.Event()
     async with trio.open_nursery() as nursery:
-        await nursery.start(system.run)
-        await nursery.start(wire.run)
+        await nursery.start(directory.system.run)
+        await nursery.start(parts.wire.run)
         nursery.start_soon(directory.sweep)
         nursery.start_soon(_watch_signals, parts)
         async with trio.open_nursery() as serving:
             serving.start_soon(partial(server.run, stop=parts.stop, drained=drained))
+            _settle_garbage()
             parts.ready = True
             announce(url)
             await parts.stop.wait()
@@ -156,13 +133,12 @@ def build_app(parts: Parts) -> QuartTrio:
         swagger_ui_path=None,
         redoc_ui_path=None,
         scalar_ui_path=None,
-        info=Info(title="salon", version="1"),
-        security_schemes={"bearer": HttpSecurityScheme(scheme="bearer")},
-        security=[{"bearer": []}],
         conversion_preference="pydantic",
+        openapi_provider_class=HttpReference,
     )
     for routes in (
         chat_routes,
+        message_routes,
         socket_routes,
         auth_routes,
         health_routes,
@@ -198,6 +174,13 @@ async def _drain(parts: Parts) -> None:
     with trio.move_on_at(deadline):
         while len(parts.wire):  # noqa: ASYNC110  # likewise
             await trio.sleep(0.01)
+
+
+def _settle_garbage() -> None:
+    """What stays for good is looked at no more; a full collection over ten thousand connections stops all for 0.1 s."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GARBAGE)
 
 
 def _raise_file_limit() -> None:

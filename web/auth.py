@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+import trio
 from quart import Blueprint, Response, request
 from quart_schema import document_request, document_response, security_scheme, tag
 
 from salon.actors.messages import Revoke
-from salon.actors.refusals import Code
+from salon.actors.pace import TokenBucket
+from salon.actors.refusals import Code, Refusal
 
 from . import schemas
 from .codec import participant_fields
-from .exchange import answer, body
+from .exchange import Refused, answer, body
 from .identity import COOKIE, TICKET_LIFE, session_cookie
 from .openapi import NoContent, refusals
 
@@ -20,39 +23,40 @@ if TYPE_CHECKING:
     from .exchange import Parts
     from .identity import Guest
 
+ADDRESSES_KEPT = 10_000  # 2 MB; one that is dropped begins anew
+
 
 def auth_routes(parts: Parts) -> Blueprint:
     """Everything below /auth."""
     routes = Blueprint("auth", __name__, url_prefix="/auth")
-    depth = parts.settings.limits.json_depth
-    days = parts.settings.auth.session_days
+    _add_guests(routes, parts)
+    _add_sessions(routes, parts)
+    return routes
 
-    def welcome(guest: Guest, status: int) -> Response:
-        response = answer(
-            {
-                "token": guest.token,
-                "participant": participant_fields(guest.identity.participant),
-                "recovery_code": guest.recovery_code,
-            },
-            status,
-        )
-        cookie = session_cookie(guest.token, days=days, secure=request.scheme == "https")
-        response.set_cookie(**cookie)
-        return response
+
+def _add_guests(routes: Blueprint, parts: Parts) -> None:
+    limits = parts.settings.limits
+    arrivals = Arrivals(limits.guests_per_hour)
 
     @routes.post("/guest")
     @tag(["identity"])
     @security_scheme([])
     @document_request(schemas.GuestBody)
     @document_response(schemas.GuestAnswer, 201)
-    @refusals(Code.ORIGIN_NOT_ALLOWED, Code.GUESTS_NOT_ALLOWED, Code.STORE_UNAVAILABLE)
+    @refusals(
+        Code.ORIGIN_NOT_ALLOWED,
+        Code.GUESTS_NOT_ALLOWED,
+        Code.RATE_LIMITED,
+        Code.STORE_UNAVAILABLE,
+    )
     async def guest() -> Response:
         """Come in as a guest: a session, and a code to come back with."""
         parts.check_origin()
         if not parts.settings.auth.guests:
             raise parts.refusal(Code.GUESTS_NOT_ALLOWED)
-        wanted = await body(schemas.GuestBody, depth=depth, optional=True)
-        return welcome(await parts.identities.admit_guest(wanted.name), 201)
+        arrivals.check(request.remote_addr or "")
+        wanted = await body(schemas.GuestBody, depth=limits.json_depth, optional=True)
+        return _welcome(parts, await parts.identities.admit_guest(wanted.name), 201)
 
     @routes.post("/recover")
     @tag(["identity"])
@@ -63,12 +67,14 @@ def auth_routes(parts: Parts) -> Blueprint:
     async def recover() -> Response:
         """Come back as the guest one was."""
         parts.check_origin()
-        wanted = await body(schemas.RecoverBody, depth=depth)
+        wanted = await body(schemas.RecoverBody, depth=limits.json_depth)
         returned = await parts.identities.recover(wanted.recovery_code)
         if returned is None:
             raise parts.refusal(Code.UNAUTHENTICATED)
-        return welcome(returned, 200)
+        return _welcome(parts, returned, 200)
 
+
+def _add_sessions(routes: Blueprint, parts: Parts) -> None:
     @routes.get("/me")
     @tag(["identity"])
     @document_response(schemas.Me)
@@ -105,4 +111,40 @@ def auth_routes(parts: Parts) -> Blueprint:
         response.delete_cookie(COOKIE, path="/")
         return response
 
-    return routes
+
+def _welcome(parts: Parts, guest: Guest, status: int) -> Response:
+    response = answer(
+        {
+            "token": guest.token,
+            "participant": participant_fields(guest.identity.participant),
+            "recovery_code": guest.recovery_code,
+        },
+        status,
+    )
+    days, secure = parts.settings.auth.session_days, request.scheme == "https"
+    response.set_cookie(**session_cookie(guest.token, days=days, secure=secure))
+    return response
+
+
+class Arrivals:
+    """How many guests each network address has sent of late. `hourly` is how many it may; 0 turns this off."""
+
+    def __init__(self, hourly: int) -> None:
+        self._hourly = hourly
+        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+
+    def check(self, address: str) -> None:
+        """Count one more. Raises the refusal where it is one too many."""
+        if not self._hourly:
+            return
+        now = trio.current_time()
+        bucket = self._buckets.setdefault(
+            address, TokenBucket(self._hourly / 3600, self._hourly, now)
+        )
+        self._buckets.move_to_end(address)
+        if len(self._buckets) > ADDRESSES_KEPT:
+            self._buckets.popitem(last=False)
+        wait = bucket.take(now)
+        if wait:
+            facts = {"limit": f"{self._hourly} guests an hour"}
+            raise Refused(Refusal(Code.RATE_LIMITED, facts, retry_after=wait, scope="server"))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
 import signal
 import socket
 from collections.abc import Callable, Mapping
@@ -139,6 +138,7 @@ def token(
 
     from .names import ID_LENGTH, NAME_LENGTH, is_id, normalise_name
     from .signing import Session, Signer, read_key
+    from .sources import system_sources
 
     shown = normalise_name(name)
     if not shown or len(shown) > NAME_LENGTH:
@@ -147,7 +147,7 @@ def token(
         raise typer.BadParameter(f"1 to {ID_LENGTH} visible characters", param_hint="--id")
     if settings.key_file is None:
         _fail("sessions of a memory store end with its process: set auth.key_file, or --store")
-    sources = _sources()
+    sources = system_sources()
     key = _in_one_line(settings, lambda: read_key(settings.key_file, sources.entropy))
     who = Participant(identity, shown, "agent" if agent else "human")
     lifetime = days or settings.auth.session_days
@@ -193,20 +193,6 @@ def _fail(*lines: str, code: int = 1) -> NoReturn:
     for line in lines:
         typer.echo(f"salon: {line}", err=True)
     raise typer.Exit(code)
-
-
-def _sources() -> Any:
-    import secrets
-    import time
-
-    from salon.actors.sources import Sources
-
-    return Sources(
-        now=lambda: time.time_ns() // 1_000_000,
-        new_id=lambda: secrets.token_urlsafe(16),
-        entropy=os.urandom,
-        chance=lambda: secrets.randbelow(1 << 53) / (1 << 53),
-    )
 
 
 def _in_one_line(settings: Settings, work: Callable[[], T]) -> T:

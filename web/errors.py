@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from quart import Response
+from quart import Response, has_request_context, request, websocket
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from salon.actors.refusals import Code, Refusal
@@ -31,7 +31,8 @@ def refuse_clearly(app: QuartTrio, parts: Parts) -> None:
     """Give the application its error handlers."""
 
     def respond(refusal: Refusal) -> Response:
-        named = refusal if refusal.id else parts.directory.refusals.name(refusal)
+        book = parts.directory.refusals
+        named = refusal if refusal.id else book.name(refusal, conversation_id=_conversation())
         return refusal_response(named)
 
     @app.errorhandler(Refused)
@@ -60,6 +61,12 @@ def refuse_clearly(app: QuartTrio, parts: Parts) -> None:
         for name, value in SECURITY_HEADERS.items():
             response.headers.setdefault(name, value)
         return response
+
+
+def _conversation() -> str | None:
+    asked = request if has_request_context() else websocket
+    named: str | None = (asked.view_args or {}).get("conversation_id")
+    return named
 
 
 def _refusal(error: HTTPException, max_body_size: int) -> Refusal:

@@ -15,7 +15,7 @@ from salon.actors.refusals import Code, Refusal
 from salon.actors.runtime import ActorDied
 
 from .codec import compact, error_fields
-from .frames import problem_of
+from .frames import metadata_text, problem_of
 from .identity import COOKIE, Identity, bearer, origin_allowed
 
 if TYPE_CHECKING:
@@ -87,6 +87,13 @@ class Parts:
         headers, allowed = request.headers, self.settings.server.allowed_origins
         if not origin_allowed(headers.get("Origin"), headers.get("Host"), allowed):
             raise self.refusal(Code.ORIGIN_NOT_ALLOWED)
+
+    def metadata(self, metadata: dict[str, Any] | None) -> str | None:
+        """A body's metadata as the engine carries it. Raises the refusal where it cannot be carried."""
+        try:
+            return metadata_text(metadata)
+        except ValueError as problem:
+            raise self.malformed(str(problem)) from None
 
     async def ask(self, identity: Identity, command: Command) -> Any:
         """What comes of a command, sent through the caller's own actor. Raises its refusal."""

@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import trio
-from quart import Blueprint, Quart, Response, current_app, request
+from quart import Blueprint, Response, current_app, request
 from quart_schema import document_response, security_scheme, tag
 
 from salon.actors.refusals import Code, Refusal
@@ -20,8 +20,6 @@ from .openapi import TAGS, HttpReference, JsonDocument, Page, Style
 from .shape import example, kind, lines
 
 if TYPE_CHECKING:
-    from quart.blueprints import BlueprintSetupState
-
     from .exchange import Parts
 
 PROBLEM_ID = "Zr7uE1oFh5CtG9aXm3JkPw"
@@ -31,7 +29,6 @@ POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'no
 def reference_routes(parts: Parts) -> Blueprint:
     """AsyncAPI, and the page; quart-schema serves OpenAPI itself, as `HttpReference` describes it."""
     routes = Blueprint("reference", __name__)
-    routes.record_once(_describe)
     page: str | None = None
 
     @routes.get("/asyncapi.json")
@@ -67,13 +64,6 @@ def reference_routes(parts: Parts) -> Blueprint:
         return Response(_static("reference.css"), content_type="text/css; charset=utf-8")
 
     return routes
-
-
-def _describe(state: BlueprintSetupState) -> None:
-    """Have quart-schema describe the application in full."""
-    assert isinstance(state.app, Quart)
-    extension = state.app.extensions["QUART_SCHEMA"]
-    extension.openapi_provider = HttpReference(state.app, extension)
 
 
 @cache

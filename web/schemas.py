@@ -110,17 +110,6 @@ class RecoverBody(Body):
     recovery_code: str = Field(min_length=1, max_length=200)
 
 
-class Problem(BaseModel):
-    """Why a request was refused. `id` finds it at /admin/refusals/{id}; the last two fields come with load and rate."""
-
-    error: str
-    code: str
-    temporary: bool
-    id: str
-    retry_after: float | None = None
-    scope: Literal["conversation", "participant", "server"] | None = None
-
-
 class ParticipantView(BaseModel):
     """A participant as events show them."""
 

@@ -212,6 +212,8 @@ class LimitSettings(Section):
     """Frames of any kind a second on one socket."""
     conversations_per_hour: Count = 0
     """Conversations that one person may create in an hour."""
+    guests_per_hour: Count = 0
+    """Guests that may come from one network address in an hour; off, since a whole company may share one."""
     connections_per_person: Count = 20
     """Sockets of one person: tabs and devices."""
     connections_per_address: Count = 0

@@ -372,7 +372,7 @@ def test_what_arrives_is_what_was_written_in_its_order_whatever_is_partial_or_re
         in_virtual_time(play)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     st.lists(st.sampled_from(["say", "say", "hear", "sync", "fault", "some", "all"]), max_size=40),
     st.integers(0, 2**32),

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import StaticPool, create_engine
 
-from salon.persistence import migrations
+from salon.persistence import file, migration
+from salon.persistence.migrations import NEWEST
 from salon.persistence.schema import metadata
 from tests.unit.stores import filled, holds, open_store, refusal
 
@@ -39,9 +42,15 @@ def path(tmp_path: Path) -> Path:
 def newer(tmp_path: Path) -> Path:
     """The scripts of a later version."""
     scripts = tmp_path / "100% newer"
-    shutil.copytree(migrations.HERE, scripts, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(migration.SCRIPTS, scripts, ignore=shutil.ignore_patterns("__pycache__"))
     (scripts / "versions" / "9999_another.py").write_text(NEXT.format(end=""))
     return scripts
+
+
+def take(patch: pytest.MonkeyPatch, scripts: Path) -> None:
+    """Be the later version."""
+    patch.setattr(migration, "SCRIPTS", scripts)
+    patch.setattr(file, "NEWEST", "9999")
 
 
 def schema_of(path: Path) -> set[str]:
@@ -72,11 +81,17 @@ def test_the_migrations_make_the_schema_that_the_code_describes(path: Path) -> N
     connection.close()
 
 
+def test_the_newest_migration_is_the_last() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(migration.SCRIPTS))
+    assert ScriptDirectory.from_config(config).get_current_head() == NEWEST
+
+
 def test_an_older_file_is_upgraded(
     path: Path, newer: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     history = filled(path)
-    monkeypatch.setattr(migrations, "HERE", newer)
+    take(monkeypatch, newer)
     assert holds(path, history)
     assert "added" in schema_of(path)
 
@@ -88,7 +103,7 @@ def test_an_upgrade_that_fails_changes_nothing(
     failing = NEXT.format(end='op.execute("INSERT INTO nowhere VALUES (1)")')
     (newer / "versions" / "9999_another.py").write_text(failing)
     with monkeypatch.context() as patch:
-        patch.setattr(migrations, "HERE", newer)
+        take(patch, newer)
         assert "nowhere" in refusal(path)
     assert "added" not in schema_of(path)
     assert holds(path, history)
@@ -99,12 +114,12 @@ def test_a_newer_file_is_refused_and_left_alone(
 ) -> None:
     history = filled(path)
     with monkeypatch.context() as patch:
-        patch.setattr(migrations, "HERE", newer)
+        take(patch, newer)
         open_store(path).close()
         content = path.read_bytes()
     text = refusal(path)
     assert "a newer version wrote it (schema 9999)" in text
     assert "install that version" in text
     assert path.read_bytes() == content
-    monkeypatch.setattr(migrations, "HERE", newer)
+    take(monkeypatch, newer)
     assert holds(path, history)

@@ -91,6 +91,7 @@ class TestDefaults:
             "message_burst": 100,
             "frame_rate": 0,
             "conversations_per_hour": 0,
+            "guests_per_hour": 0,
             "connections_per_person": 20,
             "connections_per_address": 0,
             "handshake_timeout": 10,

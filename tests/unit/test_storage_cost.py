@@ -20,7 +20,7 @@ from salon.persistence.keys import Keys
 from salon.persistence.ledger import Ledger
 from salon.persistence.rows import LARGEST, Rows
 from tests.unit.history import History, sources
-from tests.unit.stores import environment
+from tests.unit.stores import environment, open_store
 
 
 @pytest.fixture
@@ -128,9 +128,18 @@ def test_rows_are_all_there_whatever_their_number(count: int) -> None:
     connection.close()
 
 
-def test_importing_the_stores_imports_no_database() -> None:
-    script = "import sys, json, salon.persistence; print(json.dumps(sorted(sys.modules)))"
+def test_no_start_imports_what_it_does_not_need(tmp_path: Path) -> None:
+    open_store(tmp_path / "salon.db").close()
+    script = (
+        "import sys, json, salon.persistence.memory; early = sorted(sys.modules)\n"
+        "from tests.unit.history import sources; from salon.persistence import resolve\n"
+        f"resolve('sqlite:///{tmp_path}/salon.db', sources()).close()\n"
+        "print(json.dumps([early, sorted(sys.modules)]))"
+    )
     shown = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, check=True, env=environment()
     )
-    assert not {"sqlalchemy", "alembic", "sqlite3"} & set(json.loads(shown.stdout))
+    early, late = map(set, json.loads(shown.stdout))
+    assert "sqlite3" not in early
+    assert "sqlite3" in late
+    assert not {"sqlalchemy", "alembic"} & late

@@ -1,0 +1,92 @@
+"""A client's socket that never blocks: the request for a WebSocket, then bytes out; what the kernel does not take waits."""
+
+from __future__ import annotations
+
+import base64
+import errno
+import os
+import socket
+from typing import TYPE_CHECKING
+
+from .api import StageError, refusal
+
+if TYPE_CHECKING:
+    from .api import Target
+
+END = b"\r\n\r\n"
+
+
+class Wire:
+    """One connection after the other of one person."""
+
+    def __init__(self, target: Target) -> None:
+        self.sock: socket.socket | None = None
+        self.unsent = b""
+        self.open = False  # the WebSocket is; before that comes HTTP
+        self._target = target
+
+    def connect(self, path: str, token: str) -> socket.socket:
+        """Begin a connection in place of the one there was. Raises `OSError`."""
+        self.cut()
+        target = self._target
+        sock = socket.socket(target.family)
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        code = sock.connect_ex(target.address)
+        if code not in (0, errno.EINPROGRESS):
+            sock.close()
+            raise OSError(code, os.strerror(code))
+        self.sock = sock
+        key = base64.b64encode(os.urandom(16)).decode()
+        request = (
+            f"GET {target.path}{path} HTTP/1.1\r\nHost: {target.host}\r\n"
+            f"Upgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n"
+            f"Authorization: Bearer {token}\r\n\r\n"
+        )
+        self.write(request.encode())
+        return sock
+
+    def cut(self) -> None:
+        """End it without a word, as a lost network does."""
+        if self.sock is not None:
+            self.sock.close()
+        self.sock, self.open, self.unsent = None, False, b""
+
+    def answered(self, data: bytes) -> int:
+        """Where frames begin in what has come; 0 while the answer is not there whole. Raises `StageError` if it is no."""
+        end = data.find(END)
+        if end < 0:
+            return 0
+        if not data.startswith(b"HTTP/1.1 101 "):
+            raise _refused(data[:end], data[end + len(END) :])
+        self.open = True
+        return end + len(END)
+
+    def write(self, data: bytes) -> None:
+        """Send bytes, or have them wait for `flush`."""
+        if self.unsent:
+            self.unsent += data
+        elif self.sock is not None:
+            try:
+                sent = self.sock.send(data)
+            except BlockingIOError:
+                sent = 0
+            except OSError:
+                return  # found out when reading
+            if sent < len(data):
+                self.unsent = data[sent:]
+
+    def flush(self) -> None:
+        """Send what waits; called when the kernel has room again."""
+        rest, self.unsent = self.unsent, b""
+        self.write(rest)
+
+
+def _refused(head: bytes, body: bytes) -> StageError:
+    status = head.split(b" ", 2)[1]
+    error = refusal("GET /chat/ws/", int(status) if status.isdigit() else 0, body)
+    for line in head.lower().split(b"\r\n"):
+        if line.startswith(b"retry-after:") and error.retry_after is None:
+            error.retry_after = float(line.partition(b":")[2])
+    return error

@@ -1,0 +1,121 @@
+"""The routes of messages: say something, read the log, move the read position."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from quart import Blueprint, Response, request
+from quart_schema import (
+    document_headers,
+    document_querystring,
+    document_request,
+    document_response,
+    tag,
+)
+
+from salon.actors.messages import MarkRead, Post, Receipt
+from salon.actors.refusals import Code
+
+from . import schemas
+from .codec import receipt_json
+from .exchange import answer, body, query, raw
+from .frames import KEY_LENGTH
+from .openapi import COMMAND, POST, PostHeaders, refusals
+from .view import seen, unread_of
+
+if TYPE_CHECKING:
+    from .exchange import Parts
+
+
+def message_routes(parts: Parts) -> Blueprint:
+    """Everything about the messages of one conversation."""
+    routes = Blueprint("messages", __name__, url_prefix="/chat")
+    _add_post(routes, parts)
+    _add_events(routes, parts)
+    _add_read(routes, parts)
+    return routes
+
+
+def _add_post(routes: Blueprint, parts: Parts) -> None:
+    @routes.post("/<conversation_id>/messages")
+    @tag(["messages"])
+    @document_headers(PostHeaders)
+    @document_request(schemas.PostBody)
+    @document_response(schemas.ReceiptModel, 201)
+    @document_response(schemas.ReceiptModel, 200)
+    @refusals(*COMMAND, *POST)
+    async def post(conversation_id: str) -> Response:
+        """Say something. Answered once it is stored; the same key again gets the same receipt."""
+        identity = parts.caller()
+        wanted = await body(schemas.PostBody, depth=parts.settings.limits.json_depth)
+        receipt: Receipt = await parts.ask(
+            identity,
+            Post(
+                conversation_id,
+                identity.participant,
+                wanted.content,
+                _key(parts, wanted.client_message_id),
+                wanted.reply_to,
+                parts.metadata(wanted.metadata),
+            ),
+        )
+        return raw(receipt_json(receipt), 200 if receipt.duplicate else 201)
+
+
+def _add_events(routes: Blueprint, parts: Parts) -> None:
+    @routes.get("/<conversation_id>/messages")
+    @tag(["messages"])
+    @document_querystring(schemas.EventQuery)
+    @document_response(schemas.EventPage)
+    @refusals(Code.NOT_FOUND, Code.STORE_UNAVAILABLE)
+    async def events(conversation_id: str) -> Response:
+        """A page of the log: every sequenced frame in a range, ascending."""
+        identity = parts.caller()
+        asked = query(schemas.EventQuery)
+        if asked.after is not None and asked.before is not None:
+            raise parts.malformed("after and before exclude each other")
+        snapshot = await seen(parts, identity, conversation_id)
+        head, number = snapshot.state.head, snapshot.state.number
+        store = parts.directory.store
+        if asked.after is not None:
+            page = await store.read(number, after=asked.after, limit=asked.limit).wait()
+        else:
+            before = head + 1 if asked.before is None else asked.before
+            page = await store.read(number, before=before, limit=asked.limit).wait()
+        return raw(
+            b'{"events":[%b],"head_sequence_id":%d,"has_more":%b}'
+            % (
+                b",".join(record.body for record in page.records),
+                max(head, page.records[-1].sequence if page.records else 0),
+                b"true" if page.has_more else b"false",
+            )
+        )
+
+
+def _add_read(routes: Blueprint, parts: Parts) -> None:
+    @routes.post("/<conversation_id>/read")
+    @tag(["messages"])
+    @document_request(schemas.ReadBody)
+    @document_response(schemas.ReadAnswer)
+    @refusals(*COMMAND, Code.NOT_FOUND, Code.NOT_PARTICIPANT)
+    async def read(conversation_id: str) -> Response:
+        """Move the read position forward."""
+        identity = parts.caller()
+        wanted = await body(schemas.ReadBody, depth=parts.settings.limits.json_depth)
+        marked = await parts.ask(
+            identity, MarkRead(conversation_id, identity.participant, wanted.sequence_id)
+        )
+        snapshot = await seen(parts, identity, conversation_id)
+        unread = await unread_of(parts, snapshot, marked.sequence)
+        return answer({"read_sequence_id": marked.sequence, "unread_count": unread})
+
+
+def _key(parts: Parts, in_body: str | None) -> str | None:
+    in_header = request.headers.get("Idempotency-Key")
+    if in_header is None:
+        return in_body
+    if in_body is not None and in_body != in_header:
+        raise parts.malformed("Idempotency-Key and client_message_id name different keys")
+    if not 0 < len(in_header) <= KEY_LENGTH:
+        raise parts.malformed(f"Idempotency-Key has to have 1 to {KEY_LENGTH} characters")
+    return in_header
