@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from .store import Record
     from .subscriber import Codec, Subscriber
 
-RECENT_EVENTS = (
-    50  # what a newcomer sees at once, a screenful; kept in memory while the conversation is active
-)
+# What a newcomer sees at once, a screenful; kept in memory while the conversation is active
+RECENT_EVENTS = 50
 RECENT_BYTES = 65_536  # of them, in memory: long messages are read from the log instead
 PAGE_BYTES = 131_072  # bytes of one replayed payload: about what a socket's own buffer takes
 BREATH_EVERY = 64  # sockets written between two looks at what else is to be done: about 0.4 ms

@@ -51,9 +51,8 @@ REPLAY_EVENTS = 200  # events of the log read at once for a reader that catches 
 LISTED_MEMBERS = 100  # members in `participant_list`
 TRACES = 32  # turns remembered for inspection
 RELOAD_AFTER = 2.0  # seconds after a failed commit: its sender mostly tries again before
-KEY_ROUNDS = (
-    3  # the second round knows every key that was taken; a third would be a fault of the store
-)
+# The second round knows every key that was taken; a third would be a fault of the store
+KEY_ROUNDS = 3
 
 
 @dataclass(frozen=True, slots=True)

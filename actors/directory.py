@@ -33,9 +33,8 @@ if TYPE_CHECKING:
 SWEEP_INTERVAL = 5.0  # seconds between two looks for what is idle
 SWEPT_AT_ONCE = 1000  # actors looked at between two checkpoints: under a millisecond
 RESTART_WINDOW = 60.0  # seconds
-LOOK_TRIES = (
-    3  # an actor may be passivated between finding and asking it, hardly three times in a row
-)
+# An actor may be passivated between finding and asking it, hardly three times in a row
+LOOK_TRIES = 3
 
 logger = logging.getLogger(__name__)
 

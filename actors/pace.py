@@ -4,9 +4,8 @@ from __future__ import annotations
 
 LONGEST_RETRY = 60.0  # seconds: beyond it the measure says nothing any more
 SHORTEST_RETRY = 0.05  # seconds: nearer than a round trip helps nobody
-MEMORY = (
-    2_000  # commands: the drain rate is that of about the last two seconds of a busy conversation
-)
+# Commands: the drain rate is that of about the last two seconds of a busy conversation
+MEMORY = 2_000
 ROUNDING = 1e-6  # tokens: who waits exactly as long as they were told gets through
 
 

@@ -14,9 +14,8 @@ if TYPE_CHECKING:
 
 Scope = Literal["conversation", "participant", "server"]
 
-REFUSALS_KEPT = (
-    10_000  # the last hour of a busy server, about 3 MB; an operator asks within minutes
-)
+# The last hour of a busy server, about 3 MB; an operator asks within minutes
+REFUSALS_KEPT = 10_000
 
 
 class Code(StrEnum):

@@ -40,7 +40,9 @@ class Target(NamedTuple):
         """The target that a URL names. Raises `StageError`."""
         parts = urlsplit(url)
         if parts.scheme != "http" or not parts.hostname:
-            raise StageError(f"{url}: only http://HOST:PORT can be driven; behind a TLS proxy, name what is behind it")
+            raise StageError(
+                f"{url}: only http://HOST:PORT can be driven; behind a TLS proxy, name what is behind it"
+            )
         try:
             found = socket.getaddrinfo(parts.hostname, parts.port or 80, type=socket.SOCK_STREAM)
         except (OSError, ValueError) as error:

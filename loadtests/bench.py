@@ -21,9 +21,8 @@ from .process import Process, floor, own_server
 from .run import Result, run
 from .stage import Api
 
-RATIO_ALLOWED = (
-    2.0  # times the recorded ratio to the floor before `--check` fails: machines are noisy
-)
+# Times the recorded ratio to the floor before `--check` fails: machines are noisy
+RATIO_ALLOWED = 2.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,4 +161,3 @@ def _sum(histograms: Iterable[Histogram]) -> Histogram:
     for histogram in histograms:
         total.merge(histogram)
     return total
-

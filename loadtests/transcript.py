@@ -36,7 +36,9 @@ class Transcript:
     def __init__(self, head: int, *, keyed: bool = True) -> None:
         self.last = head
         self.keys: dict[bytes, int] = {}  # of each message -> its sequence
-        self.holes: set[int] = set()  # sequences that were passed over and have not come from anybody
+        self.holes: set[int] = (
+            set()
+        )  # sequences that were passed over and have not come from anybody
         self.problems: list[tuple[str, str]] = []
         self._keyed = keyed
         self._checksum = 0

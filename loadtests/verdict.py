@@ -44,7 +44,11 @@ def _of_the_log(transcript: Transcript, head: int) -> list[tuple[str, str]]:
     for first, last in spans(transcript.holes):
         found.append(("gap", f"{span(first, last)} came to nobody, what follows did"))
     if transcript.last < head:
-        found.append(("lost", f"{span(transcript.last + 1, head)} came to nobody and are in the log"))
+        found.append(
+            ("lost", f"{span(transcript.last + 1, head)} came to nobody and are in the log")
+        )
     elif transcript.last > head:
-        found.append(("lost", f"{span(head + 1, transcript.last)} were sent and are not in the log"))
+        found.append(
+            ("lost", f"{span(head + 1, transcript.last)} were sent and are not in the log")
+        )
     return found

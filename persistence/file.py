@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 
 OLDEST_SQLITE = (3, 33)  # the first with UPDATE ... FROM
 BUSY = 5.0  # seconds to wait for another program that writes
-WRITER_CACHE = (
-    16_384  # KiB: the pages of the index that some thousand active conversations write to
-)
+# KiB: the pages of the index that some thousand active conversations write to
+WRITER_CACHE = 16_384
 READER_CACHE = 4_096  # KiB, times four readers
 
 

@@ -18,7 +18,9 @@ CONFIG = Path(__file__).with_name("config_test.yaml")
 ANNOUNCEMENT = "Salon listening on "
 START_TIMEOUT = 20.0  # seconds: a first start makes the store
 STOP_TIMEOUT = 15.0  # seconds: drain_timeout and 2, and as much again for a busy machine
-NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # made once: else each client reads all certificates, 70 ms
+NO_TLS = ssl.SSLContext(
+    ssl.PROTOCOL_TLS_CLIENT
+)  # made once: else each client reads all certificates, 70 ms
 
 
 class ServerProcess:

@@ -50,9 +50,8 @@ if TYPE_CHECKING:
 
     from .wire import Transport
 
-OUTBOX_BYTES = (
-    262_144  # waiting for one reader, besides what its kernel buffer holds: seconds of a busy room
-)
+# Waiting for one reader, besides what its kernel buffer holds: seconds of a busy room
+OUTBOX_BYTES = 262_144
 FAULTS = 20  # frames not understood, within
 FAULT_WINDOW = 10.0  # seconds, before the socket is closed
 CLOSE_TIMEOUT = 5.0  # seconds for the peer to answer a close, before the socket is cut

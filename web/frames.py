@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 KEY_LENGTH = 128  # characters of a client_message_id: a UUID has 36
-METADATA_LENGTH = (
-    4096  # characters of JSON: room for what an application adds, not for a second message
-)
+# Characters of JSON: room for what an application adds, not for a second message
+METADATA_LENGTH = 4096
 JSON_DEPTH = 32  # levels of nesting in anything a client sends
 LAST_SEQUENCE = 2**53 - 1  # what every client can count to
 

@@ -9,9 +9,8 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
 from .frames import KEY_LENGTH, LAST_SEQUENCE
 from .names import NAME_LENGTH, TITLE_LENGTH, normalise_name
 
-AT_CREATION = (
-    10  # participants that may be named when a conversation is created, the caller among them
-)
+# Participants that may be named when a conversation is created, the caller among them
+AT_CREATION = 10
 ID_LENGTH = 128  # characters of a participant's id: room for a UUID behind a provider's name
 PAGE = 100  # the most that one page holds
 

@@ -19,12 +19,10 @@ from .connection import Connection, Phase
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-READ_BYTES = (
-    65_536  # at once from one socket; more waits for the next round, so that nobody is starved
-)
-STALL_TIMEOUT = (
-    120.0  # seconds in which a peer takes not one byte of what waits for it, before it is closed
-)
+# At once from one socket; more waits for the next round, so that nobody is starved
+READ_BYTES = 65_536
+# Seconds in which a peer takes not one byte of what waits for it, before it is closed
+STALL_TIMEOUT = 120.0
 SOCKETS_A_ROUND = 256  # handled between two visits of trio's scheduler
 
 logger = logging.getLogger(__name__)

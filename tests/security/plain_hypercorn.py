@@ -14,12 +14,12 @@ from quart import websocket
 from quart_trio import QuartTrio
 
 app = QuartTrio(__name__)
-sent = 0
+sent: list[None] = []  # one for each frame that the flood got rid of
 
 
 @app.get("/health")
 async def health() -> dict[str, int]:
-    return {"sent": sent}
+    return {"sent": len(sent), "tasks": trio.lowlevel.current_statistics().tasks_living}
 
 
 @app.websocket("/echo")
@@ -30,10 +30,9 @@ async def echo() -> None:
 
 @app.websocket("/flood")
 async def flood() -> None:
-    global sent
     while True:
-        await websocket.send("x" * 10_000)
-        sent += 1
+        await websocket.send(f'"{"x" * 10_000}"')
+        sent.append(None)
 
 
 async def wait_terminated() -> None:
@@ -45,7 +44,7 @@ async def wait_terminated() -> None:
 async def main() -> None:
     config = Config.from_mapping(bind=["127.0.0.1:0"], **json.loads(sys.argv[1]))
     async with trio.open_nursery() as nursery:
-        run = partial(serve, app, config, shutdown_trigger=wait_terminated)  # type: ignore[arg-type]
+        run = partial(serve, app, config, shutdown_trigger=wait_terminated)
         (address,) = await nursery.start(run)
         print(address, flush=True)  # noqa: T201
 

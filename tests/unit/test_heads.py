@@ -146,9 +146,8 @@ class Judge:
 
     requests: list[Exchange] = field(default_factory=list)
     refused_with: int | None = None
-    after_upgrade: bytes | None = (
-        None  # what follows the request that Hypercorn takes for a WebSocket
-    )
+    # What follows the request that Hypercorn takes for a WebSocket
+    after_upgrade: bytes | None = None
 
     def read(self, stream: bytes) -> Judge:
         connection = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES - 1)
