@@ -16,7 +16,7 @@ class Limits:
     max_message_size: int = 10_000  # code points: a long page of text
     # Events replayed on a socket; beyond it paging over HTTP is kinder to both
     resume_limit: int = 1000
-    # A second, per participant and conversation: faster than anybody types
+    # Messages a second, per participant and conversation: faster than anybody types
     message_rate: float = 20
     message_burst: int = 100  # what may come at once after a pause, such as an offline outbox
     conversations_per_hour: int = 0

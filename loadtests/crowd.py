@@ -27,6 +27,7 @@ class Crowd:
     def __init__(self, tally: Tally, on_news: Callable[[Seat, float], None]) -> None:
         self.entering: set[Seat] = set()  # connected, not yet live
         self.gone: set[Seat] = set()  # may not come back
+        self.deaf: set[Seat] = set()  # do not read
         self.window = 0  # messages that each sender has on their way, as long as it is set
         self._tally = tally
         self._on_news = on_news
@@ -45,6 +46,7 @@ class Crowd:
         if seat.wire.sock is not None:
             self._by_fd.pop(seat.wire.sock.fileno(), None)
         self.entering.discard(seat)
+        self.deaf.discard(seat)
         seat.disconnect()
 
     def at(self, moment: float, call: Callable[[], None]) -> None:
@@ -52,17 +54,18 @@ class Crowd:
         self._timers_set += 1
         heapq.heappush(self._timers, (moment, self._timers_set, call))
 
-    def listen(self, seat: Seat) -> None:
-        """Read what is sent to a person who did not."""
-        if seat.wire.sock is not None:
-            self._by_fd[seat.wire.sock.fileno()] = seat
-            self._poll.register(seat.wire.sock, select.EPOLLIN)
-
     def ignore(self, seat: Seat) -> None:
         """Read nothing more that is sent to a person."""
         if seat.wire.sock is not None:
             self._poll.unregister(seat.wire.sock)
-            del self._by_fd[seat.wire.sock.fileno()]
+            self.deaf.add(seat)
+
+    def listen(self) -> None:
+        """Read again what is sent to those who were ignored."""
+        for seat in self.deaf:
+            if seat.wire.sock is not None:
+                self._poll.register(seat.wire.sock, select.EPOLLIN)
+        self.deaf.clear()
 
     def sent(self, seat: Seat) -> None:
         """Look after what was written for a seat: the kernel may not have taken all of it."""
@@ -71,8 +74,8 @@ class Crowd:
 
     @property
     def quiet(self) -> bool:
-        """Whether nobody is on their way here."""
-        return not self.entering and not self._coming
+        """Whether nobody is on their way here, and nothing is to be done later."""
+        return not self.entering and not self._coming and not self._timers
 
     def round(self, timeout: float, *, fine: bool = False) -> None:
         """Wait for sockets and timers, that many seconds at most, and serve them; `fine` is for waits that must be exact."""
@@ -108,6 +111,8 @@ class Crowd:
                 self._ended(seat, now)
             elif seat.news:
                 seat.news = False
+                if seat.live:
+                    self.entering.discard(seat)
                 self._on_news(seat, now)
             elif self.window and seat.person.sends:
                 self.fill(seat, now)
@@ -120,6 +125,8 @@ class Crowd:
             self.sent(seat)
 
     def _enter(self, seat: Seat, due: float) -> None:
+        if seat.live or seat.away or seat in self.entering or seat in self.gone:
+            return  # it was brought twice
         try:
             fd = seat.connect(due)
         except OSError as error:

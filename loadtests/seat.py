@@ -70,10 +70,12 @@ class Seat:
         self.wire = Wire(target)
         self.live = False
         self.back_in: float | None = AGAIN  # seconds until it may connect again; None: never
-        self.news = False  # it has become live, or one of the next two was set
-        self.to_page: list[tuple[int, int]] = []  # events after, up to: not sent on the socket
-        self.retry_in: list[float] = []  # seconds to wait, of refusals
-        self.limits: dict[str, Any] = {}  # what the server has said of them
+        self.away = False  # has left the conversation, and will join again
+        self.news = False  # has become live, or was refused something
+        self.retry_in: list[float] = []  # seconds to wait, of refusals nobody has looked at yet
+        self.held = 0  # messages of its window that wait for such a time
+        self.waiting: list[float] = []  # when messages were due that could not be sent yet
+        self.largest: int | None = None  # characters of a message, as the server says
         self.no_entry = ""  # why the last handshake was refused
         self._keyed = keyed
         self._padding = b"x" * size
@@ -235,15 +237,13 @@ class Seat:
                 self._event(frame["sequence_id"], raw, text, now)
 
     def _connected(self, frame: dict[str, Any]) -> None:
-        self.limits = {"max_message_size": frame.get("max_message_size")}
+        self.largest = frame.get("max_message_size")
         has, head = self.reader.sequence, frame["head_sequence_id"]
         if head < has:
             self.anomaly("lost", f"the log ends at {head} and has ended at {has}")
         if frame["resume"] == "reset":
             self.tally.resets += 1
-            self.to_page.append((has, frame["first_sequence_id"] - 1))
             self.reader.skip(frame["first_sequence_id"] - 1)
-            self.news = True
 
     def _caught_up(self, sequence: int, now: float) -> None:
         if sequence > self.reader.sequence:

@@ -118,8 +118,42 @@ class Worker:
         tally.measuring, self._crowd.window, self._over = False, 0, True
 
     def settle(self, heads: Mapping[str, int]) -> None:
-        """Nobody sends any more: wait until all, those who did not read too, have everything, up to these sequences."""
-        for seat in self.seats:
-            if not seat.person.reads and seat.live and seat.deaf:
-                self._crowd.listen(seat)
+        """Wait until everybody, those who did not read too, has all there is, and all up to these sequences."""
+        self._crowd.listen()
+        deadline = time.monotonic() + SETTLE
+        bytes_read, quiet_until = -1, 0.0
+        while not self._settled(heads) and (now := time.monotonic()) < deadline:
+            if self.tally.bytes_read != bytes_read or not self._crowd.quiet:
+                bytes_read, quiet_until = self.tally.bytes_read, now + QUIET
+            elif now > quiet_until:
+                break
+            self._round(TICK)
+
+    def judge(self, heads: Mapping[str, int]) -> dict[str, Digest]:
+        """Note all that is wrong; for each room what this process saw of it, to be compared with the others."""
+        tokens = {seat.room: seat.person.token for seat in reversed(self.seats)}
+        for room, transcript in self.transcripts.items():
+            if transcript.holes and room in heads:
+                self._fill_holes(room, transcript, tokens[room])
+        judge(self.seats, self.transcripts, heads, self.tally)
+        return {room: transcript.digest() for room, transcript in self.transcripts.items()}
+
+    def rest(self) -> None:
+        """A short round, for whoever waits."""
+        self._round(TICK)
+
+    def _round(self, timeout: float, *, fine: bool = False) -> None:
+        self._errands.finish()
+        self._crowd.round(min(timeout, TICK), fine=fine)
+
+    def _news(self, seat: Seat, now: float) -> None:
+        """Somebody has become live, or was refused something."""
+        if not seat.live:
+            return
+        if not seat.person.reads and not self._over:
+            self._crowd.ignore(seat)
+        waits, seat.retry_in = seat.retry_in, []
+        for wait in waits if self._crowd.window else ():
+            seat.held += 1
+            self._crowd.at(now + wait, partial(self._retry, seat))
         ...

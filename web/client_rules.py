@@ -401,3 +401,14 @@ class Outbox:
     def _land(self, pending: Pending) -> None:
         self._in_flight -= pending.in_flight
         pending.in_flight = False
+
+
+def message_fields(content: str, key: str, reply_to: str | None, metadata: Frame | None) -> Frame:
+    """What a message says, over HTTP and in a frame alike."""
+    optional = given(reply_to=reply_to, metadata=metadata)
+    return {"content": content, "client_message_id": key, **optional}
+
+
+def given(**values: Any) -> Frame:
+    """The values that are given."""
+    return {name: value for name, value in values.items() if value is not None}

@@ -256,8 +256,8 @@ class Codec:
                 if event.message_finished:
                     self.texts.append("".join(self._parts))
                     self._parts.clear()
-            case Ping() if self._answer_pings:
-                return self._protocol.send(event.response())
+            case Ping() if self._answer_pings and self._protocol.state is ConnectionState.OPEN:
+                return self._protocol.send(event.response())  # after a close nothing may be sent
             case CloseConnection():
                 self.end(int(event.code), event.reason or "")
                 return self.close(event.code, event.reason or "")
@@ -330,12 +330,14 @@ class Socket:
     async def aclose(self, code: int = 1000, reason: str = "") -> None:
         """Close, waiting a second at most for the server's answer; not while a task receives."""
         self.on_owed = None
-        with trio.move_on_after(CLOSE_TIMEOUT, shield=True), suppress(Closed):
-            await self._write(b"" if self._codec.closed else self._codec.close(code, reason))
-            while self._codec.closed is None:
-                await self._read()
-                self._codec.texts.clear()
-        await trio.aclose_forcefully(self.stream)
+        try:
+            with trio.move_on_after(CLOSE_TIMEOUT, shield=True), suppress(Closed):
+                await self._write(b"" if self._codec.closed else self._codec.close(code, reason))
+                while self._codec.closed is None:
+                    await self._read()
+                    self._codec.texts.clear()
+        finally:
+            await trio.aclose_forcefully(self.stream)
 
     async def _read(self) -> None:
         data = b""

@@ -130,7 +130,13 @@ async def test_a_socket_that_is_open_has_no_task_and_nothing_of_hypercorn(
         assert left()["Connection"] == 20
         assert left()["TCPServer"] + left()["H11Protocol"] + left()["WSStream"] <= 3
         nursery.cancel_scope.cancel()
-    await until(lambda: left()["Connection"] <= 1)
+    with trio.move_on_after(3):
+        await until(lambda: left()["Connection"] <= 1)
+    print(left())
+    cs=[o for o in gc.get_objects() if isinstance(o,Connection)]
+    for c in cs:
+        print(c.phase, [(type(r),str(r)[:150], [(type(q),str(q)[:100]) for q in gc.get_referrers(r)][:4]) for r in gc.get_referrers(c) if r is not cs])
+    assert 0
 
 
 @pytest.mark.parametrize("lane", LANES)

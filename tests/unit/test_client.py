@@ -1537,6 +1537,15 @@ async def test_a_raw_socket_answers_pings_unless_told_not_to(answers: bool) -> N
     assert answered == [answers]
 
 
+def test_a_ping_that_comes_while_closing_is_passed_over() -> None:
+    codec = Codec()
+    assert codec.close(1000)
+    assert codec.receive(b"\x89\x00") == b""
+    assert codec.closed is None
+    assert codec.receive(b"\x88\x02\x03\xe8") == b""
+    assert codec.closed is not None
+
+
 @in_virtual_time
 async def test_frames_that_come_with_the_handshake_are_not_lost() -> None:
     async def dial() -> trio.abc.Stream:
