@@ -152,6 +152,7 @@ class ConversationActor(TrioActor):
     async def _decide_and_commit(self, commands: list[Letter], state: State) -> Turn:
         directory = self._directory
         known: dict[tuple[str, str], tuple[Posted, Receipt]] = {}
+        # Most turns end in the first round; the log may know keys that this turn takes for new: then it is decided again.
         for _ in range(KEY_ROUNDS):
             turn = Turn(state, commands, known=dict(known), parts=directory)
             changes = turn.changes
@@ -250,6 +251,9 @@ class ConversationActor(TrioActor):
             case Tick(what, at):
                 if self._timers.get(what) == at:  # else an earlier one took its place
                     del self._timers[what]
+                # "presence" and "reload" need nothing here but the turn: the one is told after all controls, the
+                # other done before them.
+                if what == "typing":
                     self._end_typing()
             case other:
                 raise TypeError(f"a conversation does not take {type(other).__name__}")

@@ -100,7 +100,6 @@ class ParticipantActor(TrioActor):
             else:
                 self._directory.conversation(message.conversation_id).forward(letter)
         except MailboxFull as full:
-            scope = "participant" if full.shared else "conversation"
             refusal = Refusal(
                 Code.QUEUE_FULL,
                 {"queue_size": full.waiting, "limit": full.limit},
@@ -108,7 +107,7 @@ class ParticipantActor(TrioActor):
                 scope="participant" if full.shared else "conversation",
                 key=_key(message),
             )
-            self._refuse(letter, refusal, drain_rate=full.rate, full=scope)
+            self._refuse(letter, refusal, drain_rate=full.rate)
         except ActorDied as died:
             self._refuse(
                 letter,

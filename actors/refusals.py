@@ -59,7 +59,7 @@ class Reason:
 TABLE: dict[Code, Reason] = {
     Code.MALFORMED_REQUEST: Reason("The request is not understood: {problem}.", 400),
     Code.INVALID_JSON: Reason("The frame is not a JSON object: {problem}.", 400),
-    Code.INVALID_FORMAT: Reason("The frame does not have the right shape: {problem}.", 400),
+    Code.INVALID_FORMAT: Reason("This does not have the right shape: {problem}.", 400),
     Code.UNKNOWN_TYPE: Reason("There is no frame of this type; known are: {known}.", 400),
     Code.UNAUTHENTICATED: Reason(
         "Say who you are: send 'Authorization: Bearer TOKEN', a session cookie or, for a WebSocket, a fresh ticket.",
@@ -82,7 +82,7 @@ TABLE: dict[Code, Reason] = {
     ),
     Code.CAPACITY_EXCEEDED: Reason("The conversation has its {limit} participants already.", 429),
     Code.QUEUE_FULL: Reason(
-        "{queue_size} commands wait in this conversation already: try again after {retry_after} s.",
+        "{queue_size} commands wait here already: try again after {retry_after} s.",
         429,
         temporary=True,
     ),

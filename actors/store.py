@@ -1,6 +1,7 @@
 """What the engine needs from persistence: append, load, read and two questions.
 
-Every call returns a `Future` at once. It fails with `StoreError` where the store cannot do it now; nothing is then stored.
+Every call returns a `Future` at once. It fails with `StoreError` where the store cannot do it now. After a failed `append` the
+caller loads again before it goes on: nearly always nothing was stored, but a disk can fail after it has written.
 """
 
 from __future__ import annotations

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import json
-from contextlib import nullcontext
+import os
+import select
+import time
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+import yaml
 from rich.console import Console
+from rich.text import Text
 
 from . import scenario as scenarios
+from .api import StageError
+from .figures import INTERVAL
 from .process import floor as bare_floor
 from .process import own_server
-from .report import as_json, page, table
+from .report import advices, as_json, page, table
 from .run import Result, run
-from .stage import StageError
+
+if TYPE_CHECKING:
+    from rich.status import Status
 
 NAMES = ", ".join(scenarios.names())
 
@@ -38,56 +47,102 @@ def load(
     processes: Annotated[
         int, typer.Option(min=1, max=64, help="processes of simulated people")
     ] = 1,
-    rooms: Annotated[int | None, typer.Option(min=1)] = None,
-    readers: Annotated[int | None, typer.Option(min=1, help="people in a room")] = None,
-    senders: Annotated[int | None, typer.Option(min=0, help="of them, how many send")] = None,
+    rooms: Annotated[int | None, typer.Option()] = None,
+    readers: Annotated[int | None, typer.Option(help="people in a room")] = None,
+    senders: Annotated[int | None, typer.Option(help="of them, how many send")] = None,
     window: Annotated[
-        int | None, typer.Option(min=0, help="messages of a sender on their way; 0: by rate")
+        int | None, typer.Option(help="messages of a sender on their way; 0: by rate")
     ] = None,
     rate: Annotated[
-        float | None, typer.Option(min=0, help="messages a second in all, with --window 0")
+        float | None, typer.Option(help="messages a second in all, on schedule")
     ] = None,
-    size: Annotated[int | None, typer.Option(min=18, help="characters of a message")] = None,
-    seconds: Annotated[float | None, typer.Option(min=0.5, help="measured time")] = None,
+    size: Annotated[int | None, typer.Option(help="characters of a message")] = None,
+    seconds: Annotated[float | None, typer.Option(help="measured time")] = None,
     keys: Annotated[
         bool | None, typer.Option("--keys/--no-keys", help="messages carry a client_message_id")
     ] = None,
     never_read: Annotated[
-        int | None, typer.Option(min=0, help="people of a room who stop reading")
+        int | None, typer.Option(help="people of a room who stop reading")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="another parameter, such as churn=50; may be repeated"),
     ] = None,
     json_: Annotated[bool, typer.Option("--json", help="print figures for machines")] = False,
     report: Annotated[Path | None, typer.Option(help="write a page with plots")] = None,
 ) -> None:
-    """Drive a server; exit 0 if every message arrived everywhere, once and in order."""
+    """Drive a server; exit 0 if every message arrived everywhere, once and in order, 1 if not, 2 if it cannot be tried."""
     console = Console(stderr=json_)
+    flags = {
+        "rooms": rooms,
+        "readers": readers,
+        "senders": senders,
+        "window": 0 if rate and window is None else window,
+        "rate": rate,
+        "size": size,
+        "seconds": seconds,
+        "keys": keys,
+        "never_read": never_read,
+    }
     try:
-        plan = scenarios.load(name).changed(
-            rooms=rooms,
-            readers=readers,
-            senders=senders,
-            window=0 if rate and window is None else window,
-            rate=rate,
-            size=size,
-            seconds=seconds,
-            keys=keys,
-            never_read=never_read,
-        )
-        target = own_server(store) if serve else nullcontext((url, server_pid))
-        with bare_floor() if floor else target as (address, pid):
+        _check_here(report)
+        given = {flag: value for flag, value in flags.items() if value is not None}
+        plan = scenarios.load(name).changed(**(_parameters(set_ or []) | given))
+        target: AbstractContextManager[tuple[str, int | None]] = nullcontext((url, server_pid))
+        if floor:
+            target = bare_floor()
+        elif serve:
+            target = own_server(store)
+        with target as (address, pid):
             result = _watched(console, plan, address, pid, processes, bare=floor)
     except (StageError, ValueError) as error:
-        console.print(f"[red]error:[/red] {error}", highlight=False)
+        console.print(Text.assemble(("error: ", "red"), str(error)), soft_wrap=True)
         raise typer.Exit(2) from None
-    if json_:
-        print(json.dumps(as_json(result)))  # noqa: T201  # the command's output
-    else:
-        console.print(table(result))
-    if report is not None:
-        report.write_text(page(result))
-        console.print(f"wrote {report}")
-    for anomaly in result.tally.anomalies[:20]:
-        console.print(f"[red]anomaly:[/red] {anomaly}", highlight=False)
+    _tell(console, result, report, as_machine=json_)
     raise typer.Exit(0 if result.well else 1)
+
+
+def _parameters(given: list[str]) -> dict[str, Any]:
+    """What `--set` says: each `name=value`, the value as it would stand in a scenario's file."""
+    found = {}
+    for each in given:
+        name, equals, value = each.partition("=")
+        if not equals:
+            raise ValueError(f"--set {each}: name=value is wanted")
+        try:
+            found[name] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise ValueError(f"--set {each}: the value is not YAML") from None
+    return found
+
+
+def _check_here(report: Path | None) -> None:
+    """What is better found out before a run than after it."""
+    if not hasattr(select, "epoll"):
+        raise StageError("the simulated people need Linux: they wait with epoll")
+    if report is not None and not os.access(report.absolute().parent, os.W_OK):
+        raise StageError(f"{report}: there is no such folder to write to")
+
+
+class _Ticker:
+    """One line that moves on while a scenario is played."""
+
+    def __init__(self, status: Status, plan: scenarios.Scenario) -> None:
+        self._status, self._plan = status, plan
+        self._began: float | None = None
+        self._deliveries = self._refusals = 0
+
+    def __call__(self, deliveries: int, receipts: int, refusals: int, p99: float) -> None:
+        """What one process saw in half a second."""
+        now = time.monotonic()
+        self._began = self._began or now - INTERVAL
+        self._deliveries += deliveries
+        self._refusals += refusals
+        spent = now - self._began
+        self._status.update(
+            f"{self._plan.name}: {spent:.0f} of {self._plan.seconds:g} s, {self._deliveries:,} deliveries "
+            f"({self._deliveries / spent:,.0f}/s), p99 {1000 * p99:.1f} ms, {self._refusals:,} refused"
+        )
 
 
 def _watched(
@@ -99,14 +154,21 @@ def _watched(
     *,
     bare: bool,
 ) -> Result:
-    with console.status(f"{plan.name}: setting the stage at {url}") as status:
-        totals = [0, 0, 0, 0]
-
-        def progress(*said: Any) -> None:
-            for index, number in enumerate(said[1:]):
-                totals[index] += number
-            status.update(
-                f"{plan.name}: {totals[0]:,} deliveries, {totals[1]:,} receipts, {totals[2]:,} refusals"
-            )
-
+    begin = f"{plan.name}: {sum(plan.sizes):,} people come to {url}"
+    with console.status(begin) as status:
+        progress = _Ticker(status, plan)
         return run(plan, url, pid=pid, processes=processes, progress=progress, bare=bare)
+
+
+def _tell(console: Console, result: Result, report: Path | None, *, as_machine: bool) -> None:
+    if as_machine:
+        print(json.dumps(as_json(result)))  # noqa: T201  # the command's output
+    else:
+        console.print(table(result))
+    if report is not None:
+        report.write_text(page(result), encoding="utf-8")
+        console.print(f"wrote {report}")
+    for text in advices(result):
+        console.print(Text.assemble(("note: ", "yellow"), text), soft_wrap=True)
+    for text in result.tally.anomalies:
+        console.print(Text.assemble(("anomaly: ", "red"), text), soft_wrap=True)

@@ -111,8 +111,7 @@ class Crowd:
                 self._ended(seat, now)
             elif seat.news:
                 seat.news = False
-                if seat.live:
-                    self.entering.discard(seat)
+                self.entering.discard(seat)
                 self._on_news(seat, now)
             elif self.window and seat.person.sends:
                 self.fill(seat, now)

@@ -10,19 +10,26 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .api import StageError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CONFIG = Path(__file__).with_name("bench.yaml")
 FLOOR = Path(__file__).with_name("floor.c")
+STOP = 20.0  # seconds for a server to drain
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Process:
-    """A process, by its number."""
+    """A process, by its number. Raises `StageError` where there is none that may be looked at."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
+        try:
+            self.cpu()
+        except OSError:
+            raise StageError(f"/proc shows no process {pid}: is it the server's?") from None
 
     def cpu(self) -> float:
         """Seconds of CPU time it has used, user and system, all threads."""
@@ -52,7 +59,10 @@ def floor() -> Iterator[tuple[str, int]]:
     """The C program that only writes, built with gcc: its URL and process number."""
     with tempfile.TemporaryDirectory(prefix="salon-floor-") as folder:
         program = f"{folder}/floor"
-        subprocess.run(["gcc", "-O2", "-o", program, str(FLOOR)], check=True)
+        try:
+            subprocess.run(["gcc", "-O2", "-o", program, str(FLOOR)], check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise StageError(f"the floor is built with gcc: {error}") from None
         with _running([program]) as server:
             yield server
 
@@ -64,8 +74,11 @@ def _running(command: list[str]) -> Iterator[tuple[str, int]]:
             assert server.stdout is not None
             line = server.stdout.readline()
             if "listening on" not in line:
-                raise RuntimeError("the server did not start; what it said stands above")
+                raise StageError("the server did not start; what it said stands above")
             yield line.split()[-1], server.pid
         finally:
             server.terminate()
-            server.wait(20)
+            try:
+                server.wait(STOP)
+            except subprocess.TimeoutExpired:
+                server.kill()

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .figures import Tally
+from .api import Target
+from .company import Company
 from .process import Process
-from .stage import StageError, bare_stage, set_stage
-from .worker import SETTLE, Room, play
+from .stage import bare_stage, heads_of, set_stage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from .company import Progress
+    from .figures import Tally
     from .scenario import Scenario
 
-CONNECT = 90.0  # seconds for a process to have all its people connected
+CALM = 1.0  # seconds: what the arrivals set off, such as presence, is no part of the measurement
+LEAD = 0.2  # seconds from the word to the start
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +27,18 @@ class Result:
     scenario: Scenario
     url: str
     people: int
-    seconds: float
     tally: Tally
-    server_cpu: float
-    server_memory: int
-    connect_cpu: float
-    connection_memory: float
+    stored: int  # messages in the log
+    processes: int = 1
+    server_cpu: float = 0.0
+    server_memory: int = 0
+    connect_cpu: float = 0.0
+    connection_memory: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """How long was measured."""
+        return self.scenario.seconds
 
     @property
     def deliveries_per_second(self) -> float:
@@ -45,9 +51,19 @@ class Result:
         return self.server_cpu / max(1, self.tally.deliveries) * 1e6
 
     @property
+    def load_cpu_per_delivery(self) -> float:
+        """Microseconds of our own CPU a delivery."""
+        return self.tally.cpu / max(1, self.tally.deliveries) * 1e6
+
+    @property
+    def load_busy(self) -> float:
+        """The share of a core that the busiest of our processes took: near 1 the load tool is what limits."""
+        return self.tally.busiest / self.seconds
+
+    @property
     def well(self) -> bool:
         """Whether nothing was lost, repeated or out of order, and something was delivered."""
-        return not self.tally.anomalies and self.tally.deliveries > 0
+        return not self.tally.wrong and self.tally.deliveries > 0
 
 
 def run(
@@ -56,110 +72,69 @@ def run(
     *,
     pid: int | None,
     processes: int,
-    progress: Callable[..., None],
+    progress: Progress,
     bare: bool = False,
 ) -> Result:
     """Play a scenario against a server, or with `bare` against the C floor. Raises `StageError`.
 
-    `progress` is called with each sample.
+    `progress` is called every half second with what one process saw meanwhile: deliveries, receipts, refusals, p99.
     """
+    target = Target.of(url)
     server = Process(pid) if pid else None
-    rooms = bare_stage(scenario) if bare else set_stage(url, scenario)
-    idle_cpu, idle_memory = (server.cpu(), server.memory()) if server else (0.0, 0)
-    context = multiprocessing.get_context("spawn")
-    lines, workers = [], []
-    for part in divide(rooms, processes):
-        ours, theirs = context.Pipe()
-        share = sum(len(room.people) for room in part) / sum(len(room.people) for room in rooms)
-        worker = context.Process(
-            target=play, args=(scenario, url, part, share, theirs), daemon=True
-        )
-        worker.start()
-        lines.append(ours)
-        workers.append(worker)
-    people = sum(_expect(line, "connected", CONNECT, progress)[1] for line in lines)
-    time.sleep(1.0)  # what the arrivals set off, such as presence, is no part of the measurement
-    connected_cpu = server.cpu() - idle_cpu if server else 0.0
-    connected_memory = server.memory() - idle_memory if server else 0
-    start = time.monotonic() + 0.2
-    for line in lines:
-        line.send(start)
-    time.sleep(start + scenario.warm_up - time.monotonic())
-    before = server.cpu() if server else 0.0
-    cpu = _CpuAt(server, start + scenario.warm_up + scenario.seconds, before)
-    results = [
-        _expect(line, "done", scenario.seconds + SETTLE + 30, progress, cpu) for line in lines
-    ]
-    tally = Tally()
-    for _, theirs, _ in results:
-        tally.merge(theirs)
-    _compare([digests for _, _, digests in results], tally)
-    for worker in workers:
-        worker.join(5)
+    rooms = bare_stage(scenario) if bare else set_stage(target, scenario)
+    idle = _Use(server)
+    with Company(scenario, target, rooms, processes, progress) as company:
+        people = company.connected()
+        time.sleep(CALM)
+        connected = _Use(server)
+        start = time.monotonic() + LEAD
+        company.start(start)
+        measured_from = start + scenario.warm_up
+        time.sleep(max(0.0, measured_from - time.monotonic()))
+        before, at_end = _Use(server), _At(server, measured_from + scenario.seconds)
+        company.settled(scenario.seconds, at_end.look)
+        tally, digests = company.finish({} if bare else heads_of(target, rooms))
+    stored = sum(digest.messages for digest in digests.values())
+    _check_sum(tally, stored)
     return Result(
         scenario,
         url,
         people,
-        scenario.seconds,
         tally,
-        cpu.used(),
-        server.memory() if server else 0,
-        connected_cpu / max(1, people),
-        connected_memory / max(1, people),
+        stored,
+        processes,
+        at_end.use().cpu - before.cpu,
+        at_end.use().memory,
+        (connected.cpu - idle.cpu) / max(1, people),
+        (connected.memory - idle.memory) / max(1, people),
     )
 
 
-class _CpuAt:
-    """The server's CPU time between two moments, read as soon after the second as possible."""
+def _check_sum(tally: Tally, stored: int) -> None:
+    """Accepted is stored: nothing more, nothing less, but for those whose answer was lost with a connection."""
+    if not tally.accepted <= stored <= tally.accepted + tally.unknown:
+        tally.anomaly("sum", f"{tally.accepted} messages were accepted, {stored} are in the log")
 
-    def __init__(self, server: Process | None, moment: float, before: float) -> None:
-        self._server, self._moment, self._before = server, moment, before
-        self._used: float | None = None
+
+class _Use:
+    """What the server's process has used so far."""
+
+    def __init__(self, server: Process | None) -> None:
+        self.cpu, self.memory = (server.cpu(), server.memory()) if server else (0.0, 0)
+
+
+class _At:
+    """The same at a moment, or as soon after it as somebody looks."""
+
+    def __init__(self, server: Process | None, moment: float) -> None:
+        self._server, self._moment = server, moment
+        self._use: _Use | None = None
 
     def look(self) -> None:
-        if self._used is None and time.monotonic() >= self._moment:
-            self._used = self._server.cpu() - self._before if self._server else 0.0
+        if self._use is None and time.monotonic() >= self._moment:
+            self._use = _Use(self._server)
 
-    def used(self) -> float:
-        self.look()
-        return self._used or 0.0
-
-
-def divide(rooms: list[Room], processes: int) -> list[list[Room]]:
-    """Rooms for each process; a single room's people are shared out."""
-    if processes == 1:
-        return [rooms]
-    if len(rooms) >= processes:
-        return [rooms[part::processes] for part in range(processes)]
-    return [
-        [Room(room.conversation_id, room.head, room.people[part::processes]) for room in rooms]
-        for part in range(processes)
-    ]
-
-
-def _expect(
-    line: Any, word: str, timeout: float, progress: Callable[..., None], cpu: _CpuAt | None = None
-) -> Any:
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        if cpu is not None:
-            cpu.look()
-        if not line.poll(0.02):
-            continue
-        try:
-            said = line.recv()
-        except EOFError:
-            break
-        if said[0] == word:
-            return said
-        progress(*said)
-    raise StageError(f"a process of simulated people did not come to '{word}' in time")
-
-
-def _compare(all_digests: list[dict[str, tuple[int, str]]], tally: Tally) -> None:
-    """Processes that play people of one room have to have seen the same."""
-    seen: dict[str, tuple[int, str]] = {}
-    for digests in all_digests:
-        for room, digest in digests.items():
-            if seen.setdefault(room, digest) != digest:
-                tally.anomalies.append(f"{room}: two processes saw different histories")
+    def use(self) -> _Use:
+        if self._use is None:
+            self._use = _Use(self._server)
+        return self._use

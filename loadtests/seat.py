@@ -71,7 +71,8 @@ class Seat:
         self.live = False
         self.back_in: float | None = AGAIN  # seconds until it may connect again; None: never
         self.away = False  # has left the conversation, and will join again
-        self.news = False  # has become live, or was refused something
+        self.arrived = False  # has become live, and nobody has looked yet
+        self.news = False  # that, or was refused something
         self.retry_in: list[float] = []  # seconds to wait, of refusals nobody has looked at yet
         self.held = 0  # messages of its window that wait for such a time
         self.waiting: list[float] = []  # when messages were due that could not be sent yet
@@ -201,7 +202,7 @@ class Seat:
 
     def _delivered(self, count: int, due: float, now: float) -> None:
         """Count events. Those of one read have the latency of the oldest: no figure is better than the truth."""
-        if self.live:
+        if self.live and self.person.reads:
             tally = self.tally
             sample = tally.samples[-1]
             if tally.measuring:
@@ -252,7 +253,7 @@ class Seat:
             spent = self.tally.reconnect if self._connects else self.tally.connect
             spent.add(now - self._due_back)
             self._connects += 1
-            self.live = self.news = True
+            self.live = self.arrived = self.news = True
 
     def _refused(self, frame: dict[str, Any]) -> None:
         code, key = str(frame["code"]), frame.get("client_message_id")

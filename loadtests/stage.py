@@ -1,104 +1,116 @@
-"""Sets the stage over HTTP: people, rooms, who is in which; and looks at the server's limits first."""
+"""Sets the stage over HTTP: people, rooms, who is in which. The server's limits are looked at first."""
 
 from __future__ import annotations
 
-import http.client
-import json
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .api import Api, StageError, Target
 from .seat import Person
-from .worker import Room
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .scenario import Scenario
 
 HANDS = 4  # requests at once
+NAMED = 9  # people who can be named when a room is made, besides who makes it
 
 
-class StageError(Exception):
-    """The stage cannot be set; the text says what to change."""
+class Room(NamedTuple):
+    """A conversation, its last sequence before anything is sent, and its people, each with a number of their own."""
+
+    conversation_id: str
+    head: int
+    people: tuple[tuple[int, Person], ...]
 
 
-class Api:
-    """JSON over one kept-alive connection."""
-
-    def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        self._connection = http.client.HTTPConnection(parts.netloc, timeout=30)
-
-    def call(self, method: str, path: str, token: str | None = None, body: Any = None) -> Any:
-        """The answer's body. Raises `StageError` where it is a refusal."""
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        data = json.dumps(body or {}) if method == "POST" else None
-        try:
-            self._connection.request(method, path, data, headers)
-            response = self._connection.getresponse()
-            answer = json.loads(response.read() or b"{}")
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise StageError(f"the server does not answer {method} {path}: {error}") from None
-        if response.status >= 400:
-            raise StageError(
-                f"{method} {path}: {answer.get('code')}: {answer.get('error')}{_advice(answer)}"
-            )
-        return answer
-
-
-def _advice(answer: dict[str, Any]) -> str:
-    """Which limit to lift."""
-    limits = {
-        "CAPACITY_EXCEEDED": "limits.max_participants",
-        "RATE_LIMITED": "limits.message_rate or limits.conversations_per_hour",
-        "TOO_MANY_CONNECTIONS": "limits.connections_per_person or limits.connections_per_address",
-        "GUESTS_NOT_ALLOWED": "auth.guests (set it to true)",
-    }
-    limit = limits.get(str(answer.get("code")))
-    return f" Lift {limit} for this, or run with --serve." if limit else ""
-
-
-def set_stage(url: str, scenario: Scenario) -> list[Room]:
+def set_stage(target: Target, scenario: Scenario) -> list[Room]:
     """Make the rooms and their people. Raises `StageError`."""
+    _check_limits(Api(target), scenario)
     sizes = scenario.sizes
-    owner = Api(url).call("POST", "/auth/guest", body={"name": "Owner"})["token"]
+    first = [sum(sizes[:index]) for index in range(len(sizes))]
+
+    def make(api: Api, index: int) -> Room:
+        return _make_room(api, scenario, sizes[index], first[index])
+
+    return _by_hands(target, make, list(range(len(sizes))))
+
+
+def heads_of(target: Target, rooms: list[Room]) -> dict[str, int]:
+    """The last sequence of each room, as the log has it."""
+
+    def head(api: Api, room: Room) -> int:
+        path = f"/chat/{room.conversation_id}/messages?limit=1"
+        found: int = api.call("GET", path, room.people[0][1].token)["head_sequence_id"]
+        return found
+
+    found = _by_hands(target, head, rooms)
+    return {room.conversation_id: head for room, head in zip(rooms, found, strict=True)}
+
+
+def _by_hands(target: Target, work: Callable[[Api, Any], Any], what: list[Any]) -> list[Any]:
+    """The work done for each, some at once."""
+    parts = [what[hand::HANDS] for hand in range(HANDS)]
+
+    def hand(part: list[Any]) -> list[Any]:
+        api = Api(target)
+        return [work(api, each) for each in part]
+
     with ThreadPoolExecutor(HANDS) as hands:
-        parts = [range(hand, len(sizes), HANDS) for hand in range(HANDS)]
-        if len(sizes) < HANDS:
-            parts = [range(len(sizes))]
-        made = list(hands.map(lambda part: _make_rooms(url, scenario, sizes, part, owner), parts))
-    numbered, rooms = 0, []
-    for conversation_id, head, people in (room for part in made for room in part):
-        named = tuple((numbered + index, person) for index, person in enumerate(people))
-        numbered += len(people)
-        rooms.append(Room(conversation_id, head, named))
-    return rooms
+        done = [iter(part) for part in hands.map(hand, parts)]
+    return [next(done[index % HANDS]) for index in range(len(what))]
 
 
-def _make_rooms(
-    url: str, scenario: Scenario, sizes: list[int], part: range, owner: str
-) -> list[tuple[str, int, list[Person]]]:
-    api, rooms = Api(url), []
-    for number in part:
-        room = api.call("POST", "/chat/create", owner, {"title": f"Load {number}"})[
-            "conversation_id"
-        ]
-        people = []
-        for index in range(sizes[number]):
-            token = api.call("POST", "/auth/guest", body={"name": f"Person {index}"})["token"]
-            api.call("POST", f"/chat/{room}/join", token)
-            quiet = index >= sizes[number] - scenario.never_read
-            people.append(
-                Person(token, sends=index < scenario.senders and not quiet, reads=not quiet)
-            )
-        rooms.append((room, sizes[number] + 1, people))
-    return rooms
+def _check_limits(api: Api, scenario: Scenario) -> None:
+    """What the server tells of its limits before anything is tried; it says the others when it refuses."""
+    health = api.call("GET", "/health/chat")
+    if "queue_depths" not in health:
+        return
+    limit = health["queue_depths"]["limit"]
+    waiting = scenario.window * min(scenario.senders, max(scenario.sizes))
+    if limit and waiting > limit:
+        raise StageError(
+            f"{waiting} messages would wait in one conversation, whose mailbox takes {limit}: "
+            "lift limits.queue_size and limits.queue_share, or use a smaller --window"
+        )
+
+
+def _make_room(api: Api, scenario: Scenario, size: int, first: int) -> Room:
+    guests = [
+        api.call("POST", "/auth/guest", body={"name": f"Person {first + index}"})
+        for index in range(size)
+    ]
+    owner = guests[0]["token"]
+    named = [guest["participant"] for guest in guests[1 : NAMED + 1]]
+    others = [{"user_id": who["id"], "name": who["name"]} for who in named]
+    body = {"title": f"Load {first}", "participants": others}
+    room = api.call("POST", "/chat/create", owner, body)["conversation_id"]
+    for guest in guests[NAMED + 1 :]:
+        api.send("POST", f"/chat/{room}/join", guest["token"])
+    head = api.call("GET", f"/chat/{room}/messages?limit=1", owner)["head_sequence_id"]
+    people = _people(scenario, [guest["token"] for guest in guests])
+    return Room(room, head, tuple(enumerate(people, first)))
+
+
+def _people(scenario: Scenario, tokens: list[str]) -> list[Person]:
+    reading = max(1, len(tokens) - scenario.never_read)
+    return [
+        Person(
+            token,
+            sends=index < min(scenario.senders, reading),
+            reads=index < reading,
+            stays=index == 0 or index >= reading,
+        )
+        for index, token in enumerate(tokens)
+    ]
 
 
 def bare_stage(scenario: Scenario) -> list[Room]:
     """Rooms for the C program, which knows nobody and needs no preparation."""
-    rooms, numbered = [], 0
-    for number, size in enumerate(scenario.sizes):
-        people = [Person("", sends=index < scenario.senders, reads=True) for index in range(size)]
-        rooms.append(Room(str(number + 1), 0, tuple(enumerate(people, numbered))))
-        numbered += size
+    rooms, first = [], 0
+    for number, size in enumerate(scenario.sizes, 1):
+        people = [person._replace(reads=True) for person in _people(scenario, [""] * size)]
+        rooms.append(Room(str(number), 0, tuple(enumerate(people, first))))
+        first += size
     return rooms

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import random
-import resource
-import signal
 import time
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
-from .api import StageError, Target
+from .api import LIMITS, Api, StageError, advice
 from .crowd import Crowd
 from .errand import Errands, page
 from .figures import INTERVAL, NEVER, Sample, Tally
@@ -24,7 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from multiprocessing.connection import Connection
 
+    from .api import Target
     from .scenario import Scenario
+    from .seat import Person
     from .stage import Room
     from .transcript import Digest
 
@@ -44,6 +44,7 @@ class Worker:
     ) -> None:
         self.scenario = scenario
         self.tally = Tally()
+        self._target = target
         self.transcripts = {
             room.conversation_id: Transcript(room.head, keyed=scenario.keys) for room in rooms
         }
@@ -58,10 +59,10 @@ class Worker:
         self._crowd = Crowd(self.tally, self._news)
         self._leaving = Leaving(self._crowd, self._errands, self.tally)
         self._random = random.Random(1)
-        self._next_sample = NEVER
+        self._sample_ends = NEVER
         self._over = False
 
-    def _seat(self, target: Target, room: Room, number: int, person: Any) -> Seat:
+    def _seat(self, target: Target, room: Room, number: int, person: Person) -> Seat:
         return Seat(
             target,
             room.conversation_id,
@@ -84,7 +85,7 @@ class Worker:
             refused = next((seat.no_entry for seat in self.seats if seat.no_entry), "")
             if refused or time.monotonic() > deadline:
                 raise StageError(refused or f"not all were connected after {ARRIVAL:g} s")
-        size = self.seats[0].limits.get("max_message_size") if self.seats else None
+        size = self.seats[0].largest if self.seats else None
         if size and self.scenario.size > size:
             raise StageError(
                 f"a message may have {size} characters here, not {self.scenario.size}: "
@@ -94,7 +95,7 @@ class Worker:
     def run(self, start: float, line: Connection) -> None:
         """Send, read and measure until the scenario's time is over."""
         scenario, tally = self.scenario, self.tally
-        tally.due_from = self._next_sample = start + scenario.warm_up
+        tally.due_from = self._sample_ends = start + scenario.warm_up
         tally.due_until = tally.due_from + scenario.seconds
         schedule = Schedule(scenario, start, **self._shares)
         if scenario.storm:
@@ -106,13 +107,15 @@ class Worker:
             self._crowd.fill(seat, now)
         cpu = 0.0
         while (now := time.monotonic()) < tally.due_until:
-            if now >= self._next_sample:
+            if now >= self._sample_ends:
                 if not tally.measuring:
+                    self._check_warm_up()
                     cpu, tally.measuring = time.process_time(), True
+                    self._sample_ends += INTERVAL
                 self._sample(now, line)
             for kind, due in schedule.due(now):
                 self._act(kind, due)
-            moment = min(schedule.next_due, self._next_sample, tally.due_until)
+            moment = min(schedule.next_due, tally.due_until)
             self._round(moment - now, fine=schedule.next_due < NEVER)
         tally.cpu = tally.busiest = time.process_time() - cpu
         tally.measuring, self._crowd.window, self._over = False, 0, True
@@ -147,13 +150,111 @@ class Worker:
         self._crowd.round(min(timeout, TICK), fine=fine)
 
     def _news(self, seat: Seat, now: float) -> None:
-        """Somebody has become live, or was refused something."""
-        if not seat.live:
-            return
-        if not seat.person.reads and not self._over:
-            self._crowd.ignore(seat)
         waits, seat.retry_in = seat.retry_in, []
         for wait in waits if self._crowd.window else ():
             seat.held += 1
             self._crowd.at(now + wait, partial(self._retry, seat))
-        ...
+        if seat.arrived:
+            seat.arrived = False
+            seat.resend()
+            due, seat.waiting = seat.waiting, []
+            for moment in due:
+                seat.post(moment)
+            self._crowd.fill(seat, now)
+            if not seat.person.reads and not self._over:
+                self._crowd.ignore(seat)
+
+    def _retry(self, seat: Seat) -> None:
+        seat.held -= 1
+        if seat.live:
+            self._crowd.fill(seat, time.monotonic())
+
+    def _act(self, kind: str, due: float) -> None:
+        match kind:
+            case "post":
+                self._post(due)
+            case "leave":
+                any(self._leaving.leave(self._anybody()) for _ in range(TRIES))
+            case "churn":
+                seat = self._anybody()
+                if seat.live and seat.person.reads and not seat.away:
+                    self._reconnect([seat], due)
+            case _:
+                seat = self._anybody()
+                if seat.live and seat.person.reads:
+                    seat.send(_signal(kind, seat.reader.sequence))
+                    self._crowd.sent(seat)
+
+    def _anybody(self) -> Seat:
+        return self.seats[self._random.randrange(len(self.seats))]
+
+    def _post(self, due: float) -> None:
+        """A message is due: somebody who is connected sends it, or somebody as soon as they are."""
+        seat = self._senders[0]
+        for _ in range(TRIES):
+            seat = self._senders[self._random.randrange(len(self._senders))]
+            if seat.live and not seat.away:
+                seat.post(due)
+                self._crowd.sent(seat)
+                return
+        seat.waiting.append(due)
+
+    def _reconnect(self, seats: list[Seat], due: float) -> None:
+        for seat in seats:
+            self._crowd.drop(seat)
+        self.tally.reconnects += len(seats)
+        self._crowd.bring(seats, due)
+
+    def _storm(self) -> None:
+        self._reconnect([seat for seat in self.seats if not seat.away], time.monotonic())
+
+    def _sample(self, now: float, line: Connection) -> None:
+        """Begin the interval that is now; one in which nothing happened is a sample too."""
+        samples = self.tally.samples
+        while now >= self._sample_ends:
+            self._sample_ends += INTERVAL
+            last = samples[-1]
+            slowest = last.delivery.quantile(0.99)
+            line.send(("sample", last.deliveries, last.receipts, last.refusals, slowest))
+            samples.append(Sample(last.at + INTERVAL))
+        for transcript in self.transcripts.values():
+            if transcript.large:
+                seats = [seat for seat in self.seats if seat.transcript is transcript]
+                transcript.forget(min(seat.reader.sequence for seat in seats))
+
+    def _check_warm_up(self) -> None:
+        """Where people may not send as fast as they are to, what follows would measure the limit and not the server."""
+        if self.tally.refused["RATE_LIMITED"]:
+            raise StageError(
+                "the server lets nobody send as fast as this scenario does."
+                + advice(LIMITS["RATE_LIMITED"])
+            )
+
+    def _settled(self, heads: Mapping[str, int]) -> bool:
+        if not self._crowd.quiet or self._errands.under_way or self._leaving.rooms:
+            return False
+        return all(
+            seat in self._crowd.gone
+            or (
+                seat.live
+                and not seat.ledger.pending
+                and not seat.waiting
+                and seat.reader.sequence >= max(seat.transcript.last, heads.get(seat.room, 0))
+            )
+            for seat in self.seats
+        )
+
+    def _fill_holes(self, room: str, transcript: Transcript, token: str) -> None:
+        """What nobody was sent, because the server said that it has to be paged back, is looked up in the log."""
+        api = Api(self._target)
+        events = page(api, room, token, min(transcript.holes) - 1, max(transcript.holes))
+        for sequence, text in events:
+            if not transcript.put(sequence, server_frame(text), text):
+                where = f"{room}: sequence {sequence}"
+                self.tally.anomaly("disagree", f"{where} is another over HTTP than on the socket")
+
+
+def _signal(kind: str, sequence: int) -> bytes:
+    if kind == "read":
+        return b'{"type":"read","sequence_id":%d}' % sequence
+    return b'{"type":"typing","is_typing":true}'

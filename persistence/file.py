@@ -70,7 +70,11 @@ class File:
             check_same_thread=False,  # made here, then given to one thread for good
             cached_statements=256,
         )
-        connection.execute(f"PRAGMA cache_size = -{cache}")
+        try:
+            connection.execute(f"PRAGMA cache_size = -{cache}")
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def release(self) -> None:

@@ -58,4 +58,8 @@ def _give_name(copy: Path, target: Path) -> None:
         os.link(copy, target)
     except FileExistsError:
         raise StoreError(f"{target}: exists already: name a new file for the backup") from None
+    except OSError:  # a file system without links, such as a memory stick's
+        if target.exists():
+            raise
+        copy.rename(target)
     sync_directory(target.parent)

@@ -33,15 +33,17 @@ class Speaker:
     async def speak(self, conversation_id: str) -> None:
         """Say what has no receipt yet, until all has one or the connection ends."""
         missing = [key for key in self.messages if key not in self.receipts]
-        with suppress(Closed):
-            async with self.who.client().socket(conversation_id) as connection:
-                try:
+        async with self.who.client().socket(conversation_id) as connection:
+            try:
+                with suppress(Closed):  # by a write: what has come before is still to be read
                     await self._converse(connection, missing)
-                except Closed as closed:
-                    self.closed = closed
+                while len(self.receipts) + len(self.refusals) < len(self.messages):
+                    self._note(await connection.receive_json())
+            except Closed as closed:
+                self.closed = closed
 
     async def _converse(self, connection: Socket, missing: list[str]) -> None:
-        waiting: set[str] = set()
+        waiting: set[str | None] = set()
         position = 0
         while position < len(missing) or waiting:
             keys = missing[position : position + self.window - len(waiting)]
@@ -52,15 +54,19 @@ class Speaker:
                 self.sent_at |= dict.fromkeys(keys, now)
                 await connection.send_json(*map(self._frame, keys))
             while len(waiting) > self.window // 2 or (waiting and position == len(missing)):
-                frame = await connection.receive_json()
-                if frame["type"] == "message_ack":
-                    key = frame["client_message_id"]
-                    self.latencies.append(trio.current_time() - self.sent_at[key])
-                    self.receipts[key] = frame
-                    waiting.remove(key)
-                elif frame["type"] == "error":
-                    self.refusals.append(frame)
-                    waiting.discard(frame["client_message_id"])
+                waiting.discard(self._note(await connection.receive_json()))
+
+    def _note(self, frame: Frame) -> str | None:
+        """The key that this frame answers, if it answers one."""
+        if frame["type"] == "message_ack":
+            key: str = frame["client_message_id"]
+            self.latencies.append(trio.current_time() - self.sent_at[key])
+            self.receipts[key] = frame
+            return key
+        if frame["type"] == "error":
+            self.refusals.append(frame)
+            return str(frame["client_message_id"])
+        return None
 
     def _frame(self, key: str) -> Frame:
         return {"type": "message", "content": self.messages[key], "client_message_id": key}
@@ -90,12 +96,11 @@ class Listener:
     async def listen(self, conversation_id: str, until: int) -> None:
         """Until that event has come, or the connection ends."""
         client = self.who.client()
-        with suppress(Closed):
-            async with client.socket(conversation_id, self.last_sequence_id) as connection:
-                try:
-                    await self.take(connection, until)
-                except Closed as closed:
-                    self.closed = closed
+        async with client.socket(conversation_id, self.last_sequence_id) as connection:
+            try:
+                await self.take(connection, until)
+            except Closed as closed:
+                self.closed = closed
 
     async def take(self, connection: Socket, until: int) -> None:
         """Note what comes on this connection until that event has."""

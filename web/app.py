@@ -117,9 +117,13 @@ async def _run(parts: Parts, announce: Callable[[str], None]) -> None:
             _settle_garbage()
             parts.ready = True
             announce(url)
+            guests = "let in" if settings.auth.guests else "not let in"
+            logger.info("serving %s from %s, guests are %s", url, settings.store.url, guests)
             await parts.stop.wait()
+            logger.info("draining: %d connections are told when to come back", len(parts.wire))
             await _drain(parts)
             drained.set()
+        logger.info("drained: everything accepted is stored")
         nursery.cancel_scope.cancel()
 
 

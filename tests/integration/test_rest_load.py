@@ -175,7 +175,7 @@ def check_queue_full(frame: Frame) -> None:
         "scope": "conversation",
         "queue_size": 6,
         "limit": 6,
-        "error": f"6 commands wait in this conversation already: try again after {retry_after} s.",
+        "error": f"6 commands wait here already: try again after {retry_after} s.",
     }
     frame |= {"retry_after": retry_after}
 

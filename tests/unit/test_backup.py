@@ -12,7 +12,7 @@ import pytest
 import trio
 
 from salon.actors.store import StoreError
-from salon.persistence import backup
+from salon.persistence import backup, snapshot
 from tests.unit.history import History
 from tests.unit.stores import begin, environment, filled, holds, open_store
 
@@ -101,6 +101,19 @@ def test_a_backup_never_takes_the_place_of_a_file(path: Path, tmp_path: Path) ->
         with pytest.raises(StoreError, match="exists already"):
             backup(f"sqlite:///{path}", target)
         assert target.read_bytes() == content
+
+
+def test_a_backup_can_be_made_where_files_have_one_name_only(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    history = filled(path)
+    monkeypatch.setattr(snapshot.os, "link", refuse)
+    backup(f"sqlite:///{path}", tmp_path / "copy.db")
+    assert list(tmp_path.glob("*copy*")) == [tmp_path / "copy.db"]
+    assert holds(tmp_path / "copy.db", history)
 
 
 def test_a_backup_of_nothing_makes_nothing(path: Path, tmp_path: Path) -> None:

@@ -120,8 +120,8 @@ def test_those_who_obey_come_back_no_faster_than_they_can_be_served(
         now += pause
         retry = drain.retry_after(waiting, now)
         assert retry >= min(waiting / rate, LONGEST_RETRY) - 1e-9, "there is room by then"
-        if retry == LONGEST_RETRY:
-            break  # beyond what is known nobody has a place of their own
+        if retry + 1 / rate > LONGEST_RETRY:
+            break  # so far ahead nobody has a place of their own
         back.append(now + retry)
     back.sort()
     for first, start in enumerate(back):

@@ -84,6 +84,7 @@ PROMISED = {
     ("get", "/health/chat"): {200},
     ("get", "/metrics"): {200},
     ("get", "/asyncapi.json"): {200},
+    ("get", "/"): {302},
     ("get", "/docs"): {200},
     ("get", "/docs/reference.css"): {200},
     ("get", "/admin/actors"): {200, 400, 401, 403},
@@ -100,7 +101,7 @@ PROMISED = {
 }
 OPEN_TO_ALL = {
     *("/auth/guest", "/auth/recover", "/health", "/ready", "/health/chat", "/metrics"),
-    *("/asyncapi.json", "/docs", "/docs/reference.css"),
+    *("/", "/asyncapi.json", "/docs", "/docs/reference.css"),
 }
 
 # The parts of AsyncAPI 3.0 that are used here, and no others.

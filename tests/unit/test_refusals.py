@@ -56,7 +56,7 @@ def test_a_full_conversation_is_not_temporary() -> None:
 
 def test_a_text_says_its_facts_and_when_to_come_back() -> None:
     refusal = Refusal(Code.QUEUE_FULL, {"queue_size": 7, "limit": 7}, retry_after=1.23456)
-    assert refusal.text == "7 commands wait in this conversation already: try again after 1.235 s."
+    assert refusal.text == "7 commands wait here already: try again after 1.235 s."
 
 
 def test_a_text_never_fails_for_want_of_a_fact() -> None:
