@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Caller(Protocol):
-    """Who waits for the outcome of a command: a connection, or a future."""
+    """Who waits for the outcome of a command: a connection, or a future, after whose methods these are named."""
 
     def set(self, value: Any = None) -> None:
         """Take the outcome: an event, a receipt, a refusal. It need not reach the wire before `flush`."""

@@ -24,6 +24,7 @@ from .auth import auth_routes
 from .chat import chat_routes
 from .codec import JsonCodec
 from .connection import retry_reason
+from .cross_origin import allow_origins
 from .errors import refuse_clearly
 from .exchange import Parts
 from .health import health_routes
@@ -151,6 +152,7 @@ def build_app(parts: Parts) -> QuartTrio:
     ):
         app.register_blueprint(routes(parts))
     refuse_clearly(app, parts)
+    allow_origins(app, parts.settings.server.allowed_origins)
     return app
 
 
