@@ -225,20 +225,20 @@ class TrioActor(pykka.Actor):
             self.wake()
 
     def _crash(self, error: Exception) -> None:
-        """A turn raised: this actor dies, its callers are told, its hook decides what comes after; nobody else notices."""
+        """A turn raised: this actor dies, its hook decides what comes after, its callers are told; nobody else notices."""
         logger.error("%s crashed", self.actor_urn, exc_info=error)
         self.system.crashes += 1
         self.actor_stopped.set()
         turn, self._turn = self._turn, None
         batch, self._batch = self._batch, []
-        self._fail(batch, "crashed")
         try:
+            self.on_failure(type(error), error, error.__traceback__)
             if turn is not None:
                 turn.close()  # where it did not raise itself but awaited what it may not
-            self.on_failure(type(error), error, error.__traceback__)
         except Exception:
             logger.exception("on_failure of %s failed", self.actor_urn)
-        self._fail(self.actor_inbox.take(), "crashed")
+        # Callers last: what they do about it may need the next incarnation.
+        self._fail([*batch, *self.actor_inbox.take()], "crashed")
 
     def _fail(self, letters: Sequence[Letter], why: str) -> None:
         died = ActorDied(f"{self.actor_urn} {why}")

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import os
 import select
-import time
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 import yaml
@@ -17,14 +16,11 @@ from rich.text import Text
 
 from . import scenario as scenarios
 from .api import StageError
-from .figures import INTERVAL
 from .process import floor as bare_floor
 from .process import own_server
 from .report import advices, as_json, page, table
 from .run import Result, run
-
-if TYPE_CHECKING:
-    from rich.status import Status
+from .ticker import Ticker
 
 NAMES = ", ".join(scenarios.names())
 
@@ -124,27 +120,6 @@ def _check_here(report: Path | None) -> None:
         raise StageError(f"{report}: there is no such folder to write to")
 
 
-class _Ticker:
-    """One line that moves on while a scenario is played."""
-
-    def __init__(self, status: Status, plan: scenarios.Scenario) -> None:
-        self._status, self._plan = status, plan
-        self._began: float | None = None
-        self._deliveries = self._refusals = 0
-
-    def __call__(self, deliveries: int, receipts: int, refusals: int, p99: float) -> None:
-        """What one process saw in half a second."""
-        now = time.monotonic()
-        self._began = self._began or now - INTERVAL
-        self._deliveries += deliveries
-        self._refusals += refusals
-        spent = now - self._began
-        self._status.update(
-            f"{self._plan.name}: {spent:.0f} of {self._plan.seconds:g} s, {self._deliveries:,} deliveries "
-            f"({self._deliveries / spent:,.0f}/s), p99 {1000 * p99:.1f} ms, {self._refusals:,} refused"
-        )
-
-
 def _watched(
     console: Console,
     plan: scenarios.Scenario,
@@ -156,7 +131,7 @@ def _watched(
 ) -> Result:
     begin = f"{plan.name}: {sum(plan.sizes):,} people come to {url}"
     with console.status(begin) as status:
-        progress = _Ticker(status, plan)
+        progress = Ticker(status, plan, plan.name)
         return run(plan, url, pid=pid, processes=processes, progress=progress, bare=bare)
 
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 CONFIG = Path(__file__).with_name("bench.yaml")
 FLOOR = Path(__file__).with_name("floor.c")
 STOP = 20.0  # seconds for a server to drain
-TICKS = os.sysconf("SC_CLK_TCK")
+CPU_CLOCK = 2  # in Linux's number for the clock of a process: what the scheduler has given it
 
 
 class Process:
@@ -29,17 +30,29 @@ class Process:
         try:
             self.cpu()
         except OSError:
-            raise StageError(f"/proc shows no process {pid}: is it the server's?") from None
+            raise StageError(f"there is no process {pid} to look at") from None
 
     def cpu(self) -> float:
-        """Seconds of CPU time it has used, user and system, all threads."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
+        """Seconds of CPU time it has used, user and system, all threads, to the nanosecond."""
+        return time.clock_gettime(~self.pid << 3 | CPU_CLOCK)
 
     def memory(self) -> int:
         """Bytes of memory it holds."""
         pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def busy(seconds: float = 1.0) -> float:
+    """The share of this machine's CPU that is in use, looked at for so long."""
+    before = _ticks()
+    time.sleep(seconds)
+    idle, every = (after - then for after, then in zip(_ticks(), before, strict=True))
+    return 1 - idle / max(1, every)
+
+
+def _ticks() -> tuple[int, int]:
+    ticks = [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    return ticks[3] + ticks[4], sum(ticks)
 
 
 @contextmanager

@@ -224,10 +224,11 @@ async def open_socket(
     token: str,
     early: bytes = b"",
     tls: ssl.SSLContext | None = None,
+    **headers: str,
 ) -> AsyncIterator[Line]:
     """A WebSocket; `early` is sent together with the request."""
     async with open_line(url, tls) as line:
-        await line.send(upgrade(f"/chat/ws/{conversation_id}", token) + early)
+        await line.send(upgrade(f"/chat/ws/{conversation_id}", token, **headers) + early)
         answer = await line.answer()
         assert answer.status == 101, answer
         yield line

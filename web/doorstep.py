@@ -24,7 +24,12 @@ if TYPE_CHECKING:
     from .connection import Connection
     from .wire import Wire
 
-WRITE_TIMEOUT = 20.0  # seconds to take one piece of an answer; Hypercorn would wait for ever
+# Hypercorn waits for ever for a peer to take its answer, and Quart-Trio mostly cancels its idle timer.
+WRITE_TIMEOUT = 20.0  # seconds to take one piece of an answer
+KEEP_ALIVE = 30.0  # seconds between an answer and the next request: a connection holds about 40 KB
+ANSWER_TIMEOUT = (
+    90.0  # seconds between a request, or a piece of its body, and a piece of the answer
+)
 READ_BYTES = 65_536
 
 
@@ -39,7 +44,7 @@ class Doorstep(trio.abc.Stream):
         self.socket = stream.socket  # Hypercorn asks it for the addresses
         self.handed_over = False
         self._heads = Heads()
-        self._head_deadline = float("inf")
+        self._deadline = trio.current_time() + KEEP_ALIVE
         self._handshake_timeout = handshake_timeout or float("inf")
         self._upgrading = False
         self._closed = False
@@ -59,7 +64,7 @@ class Doorstep(trio.abc.Stream):
 
     async def first_head(self) -> bool:
         """Wait for the first request's head, which Hypercorn may read later; False where none comes in time."""
-        self._head_deadline = trio.current_time() + self._handshake_timeout
+        self._wait_no_longer_than(self._handshake_timeout)
         self._first = await self._next(READ_BYTES)
         return bool(self._first)
 
@@ -70,31 +75,38 @@ class Doorstep(trio.abc.Stream):
 
     async def _next(self, max_bytes: int | None) -> bytes:
         while not (self.handed_over or self._closed):
-            with trio.CancelScope() as self._reading:
+            with trio.CancelScope(deadline=self._deadline) as self._reading:
                 if self._upgrading:
-                    await trio.sleep(self._handshake_timeout)
-                    return b""
+                    await trio.sleep_forever()  # until it is handed over, or closed
                 data = await self._read(max_bytes)
                 if not data:
                     return b""
-                passed = self._heads.feed(data)
-                self._upgrading = self._heads.upgrade
-                self._time_head()
+                passed = self._feed(data)
                 if passed:
                     return passed
+            if self._reading.cancelled_caught:
+                break
         return b""
 
     async def _read(self, max_bytes: int | None) -> bytes:
-        with suppress(*GONE), trio.move_on_at(self._head_deadline):
+        with suppress(*GONE):
             return bytes(await self._stream.receive_some(max_bytes))
         return b""
 
-    def _time_head(self) -> None:
-        """Hypercorn closes a connection that is idle between requests; a head that has begun must be finished in time."""
-        if not self._heads.pending:
-            self._head_deadline = float("inf")
-        elif self._head_deadline == float("inf"):
-            self._head_deadline = trio.current_time() + self._handshake_timeout
+    def _feed(self, data: bytes) -> bytes:
+        begun = self._heads.pending
+        passed = self._heads.feed(data)
+        self._upgrading = self._heads.upgrade
+        if not self._heads.pending and not self._upgrading:
+            self._wait_no_longer_than(ANSWER_TIMEOUT)
+        elif passed or not begun:
+            self._wait_no_longer_than(self._handshake_timeout)
+        return passed
+
+    def _wait_no_longer_than(self, seconds: float) -> None:
+        self._deadline = trio.current_time() + seconds
+        if self._reading is not None:
+            self._reading.deadline = self._deadline
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Write, or raise `BrokenResourceError` where the peer does not take it in time."""
@@ -104,6 +116,8 @@ class Doorstep(trio.abc.Stream):
         try:
             with trio.fail_after(WRITE_TIMEOUT):
                 await self._stream.send_all(data)
+            if not self._heads.pending:
+                self._wait_no_longer_than(KEEP_ALIVE)
         except trio.TooSlowError:
             await trio.aclose_forcefully(self._stream)
             raise trio.BrokenResourceError("the peer takes nothing") from None

@@ -18,7 +18,7 @@ from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.utils import wrap_app
 
-from .doorstep import Doorstep, TlsDoorstep
+from .doorstep import KEEP_ALIVE, Doorstep, TlsDoorstep
 from .heads import HEAD_BYTES
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from .upgrade import FastLane
 
 BACKLOG = 4096  # connections that wait to be accepted: after a restart everybody comes at once
-KEEP_ALIVE = 30.0  # seconds an HTTP connection may be idle: each holds about 40 KB
 FINISH_REQUESTS = 1.0  # seconds for running requests once everything else is drained
 
 logger = logging.getLogger(__name__)

@@ -219,6 +219,21 @@ async def test_nothing_is_left_of_a_client_that_went_without_hearing_the_answer(
     await each_in_turn(20, ask)
 
 
+async def test_a_client_that_asks_nothing_any_more_is_let_go(
+    url: str, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("salon.web.doorstep.KEEP_ALIVE", 0.2)
+
+    async def ask() -> None:
+        async with open_line(url) as line:
+            for _ in range(3):
+                await line.send(request("GET", "/health"))
+                assert (await line.answer()).status == 200
+            assert await line.end() == b""
+
+    await each_in_turn(3, ask)
+
+
 async def test_a_connection_ends_with_the_request_that_asks_for_it(url: str, path: str) -> None:
     async def ask() -> None:
         async with open_line(url) as line:

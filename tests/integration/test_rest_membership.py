@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import trio
 
 from tests.person import Person, admin, guest, guests
 from tests.server import ServerProcess
@@ -200,9 +201,18 @@ class TestComingIn:
     ) -> None:
         ada, bob, cleo = await guests(server, "Ada", "Bob", "Cleo")
         conversation_id = await ada.create(bob)
-        for number in range(98):
+        for number in range(95):
             body = {"participant": {"user_id": f"user{number}"}}
             await ada.ask("POST", f"/chat/{conversation_id}/join", body)
+        statuses: list[int] = []
+
+        async def race(who: Person) -> None:
+            statuses.append((await join(who, conversation_id, None)).status_code)
+
+        async with trio.open_nursery() as nursery:
+            for who in await guests(server, *(f"Racer {number}" for number in range(6))):
+                nursery.start_soon(race, who)
+        assert sorted(statuses) == [200, 200, 200, 429, 429, 429]
         for response in (
             await join(cleo, conversation_id, None),
             await join(ada, conversation_id, cleo),

@@ -206,7 +206,7 @@ class TestBodies:
 
 
 class TestAddresses:
-    @pytest.mark.parametrize("path", ["/", "/nothing", "/chat", "/chat/create/more", "/auth"])
+    @pytest.mark.parametrize("path", ["/nothing", "/chat", "/chat/create/more", "/auth"])
     async def test_what_is_nowhere_is_not_found(self, server: ServerProcess, path: str) -> None:
         refusal(await api(server, "GET", path), 404, "NOT_FOUND")
 

@@ -18,7 +18,6 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         "LIMITS__PRESENCE_GRACE": "0.2",
         "LIMITS__PRESENCE_INTERVAL": "0",
         "LIMITS__TYPING_TIMEOUT": "0.2",
-        "LIMITS__HEARTBEAT": "1",
     }
     server = ServerProcess(tmp_path_factory.mktemp("quick"), **times)
     yield server
@@ -35,6 +34,15 @@ def told(tab: Tab, who: Person) -> list[str]:
     """What has been told of somebody so far."""
     changes = [c for frame in tab.frames if frame["type"] == "presence" for c in frame["changes"]]
     return [change["status"] for change in changes if change["participant_id"] == who.id]
+
+
+async def let_a_grace_go_by(tab: Tab, member: Person, conversation_id: str) -> None:
+    """The server's own clock says when: typing ends by itself after just as long."""
+    clock = await guest(member.server, "Clock")
+    await member.join(conversation_id, clock)
+    async with clock.tab(conversation_id) as typist:
+        await typist.send("typing", is_typing=True)
+        await tab.until("typing", lambda frame: not frame["is_typing"])
 
 
 class TestPresence:
@@ -61,8 +69,7 @@ class TestPresence:
             async with bob.tab(conversation_id):
                 async with bob.tab(conversation_id):
                     await presence_of(tab, bob, "online")
-                async with trio.open_nursery() as nursery:  # the time that a grace takes
-                    nursery.start_soon(typing_expires, tab, bob, conversation_id)
+                await let_a_grace_go_by(tab, ada, conversation_id)
                 assert told(tab, bob) == ["online"]
             await presence_of(tab, bob, "offline")
             assert told(tab, bob) == ["online", "offline"]
@@ -84,24 +91,20 @@ class TestPresence:
     async def test_many_who_come_at_once_are_told_together(self, server: ServerProcess) -> None:
         ada, *others = await guests(server, "Ada", *(f"Guest {n}" for n in range(9)))
         conversation_id = await ada.create(*others)
-        ready = trio.Event()
-        left = 0
+        all_told = trio.Event()
 
         async def come(who: Person) -> None:
-            nonlocal left
             async with who.tab(conversation_id):
-                left += 1
-                await ready.wait()
+                await all_told.wait()
 
         async with ada.tab(conversation_id) as tab, trio.open_nursery() as nursery:
             for who in others:
                 nursery.start_soon(come, who)
             for who in others:
-                if "online" not in told(tab, who):
+                if not told(tab, who):
                     await presence_of(tab, who, "online")
-            ready.set()
-        assert left == 9
-        assert len([f for f in tab.frames if f["type"] == "presence"]) < 9
+            all_told.set()
+        assert len([frame for frame in tab.frames if frame["type"] == "presence"]) < 9
 
     async def test_one_who_has_left_is_no_longer_spoken_of(self, quick: ServerProcess) -> None:
         ada, bob = await guests(quick, "Ada", "Bob")
@@ -111,21 +114,8 @@ class TestPresence:
             await bob.leave(conversation_id)
             await gone.closed()
             await tab.until("participant_left")
-            await typing_expires(tab, ada, conversation_id, other=True)
+            await let_a_grace_go_by(tab, ada, conversation_id)
             assert told(tab, bob) == ["online"]
-
-
-async def typing_expires(
-    tab: Tab, who: Person, conversation_id: str, *, other: bool = False
-) -> None:
-    """Let as much time go by as typing takes to end: as much as the grace, and the server measures it."""
-    if other:
-        helper = await guest(who.server, "Helper")
-        await who.join(conversation_id, helper)
-        who = helper
-    async with who.tab(conversation_id) as typist:
-        await typist.send("typing", is_typing=True)
-        await tab.until("typing", lambda frame: not frame["is_typing"])
 
 
 class TestTyping:

@@ -141,11 +141,12 @@ class TryingStore(MemoryStore):
         future: Future[Any] = Future()
 
         def finish() -> None:
-            if fault is None or fault[1]:
-                outcome = work()
-            try:
-                future.set_exception(fault[0]) if fault else future.set(outcome.get())
-            except StoreError as error:
+            if fault is None:
+                copy(work(), future)  # done at once: this is the memory store
+            else:
+                error, afterwards = fault
+                if afterwards:
+                    work()
                 future.set_exception(error)
 
         if name in self._held:
@@ -153,6 +154,14 @@ class TryingStore(MemoryStore):
         else:
             finish()
         return future
+
+
+def copy(outcome: Future[Any], future: Future[Any]) -> None:
+    """Give a future what another has been given."""
+    try:
+        future.set(outcome.get())
+    except StoreError as error:
+        future.set_exception(error)
 
 
 class Reader:
@@ -198,9 +207,9 @@ class Reader:
 
     def close(self, code: int, reason: str = "") -> None:
         if self.closed is None:
-            self.closed = code, reason
             ref = self._engine.directory.participant(self.participant.id)
             ref.tell(Detach(self.conversation_id, self))
+            self.closed = code, reason
 
     def drain(self, room: float = float("inf")) -> None:
         """Have room again, and ask for what was refused."""

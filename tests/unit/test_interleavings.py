@@ -34,8 +34,19 @@ from salon.actors.messages import (
 from salon.actors.refusals import Code, Refusal
 from salon.actors.runtime import ActorDied
 from salon.actors.store import StoreError
-from tests.unit.engine import ADA, BEN, CLEO, DAN, Engine, Reader, in_virtual_time, open_engine
+from tests.unit.engine import (
+    ADA,
+    BEN,
+    CLEO,
+    DAN,
+    Call,
+    Engine,
+    Reader,
+    in_virtual_time,
+    open_engine,
+)
 
+CALLS: tuple[Call, ...] = ("append", "load", "read")
 LIMITS = Limits(message_rate=0, restarts_per_minute=0, queue_size=12, queue_share=6)
 ROUNDS = 50  # for all to be answered in the end
 
@@ -141,7 +152,7 @@ class World:
         await trio.sleep(more)
 
     async def hold(self, client: Client, more: int) -> None:
-        self.engine.store.hold(("append", "load", "read")[more % 3])
+        self.engine.store.hold(CALLS[more % 3])
 
     async def release(self, client: Client, more: int) -> None:
         await self.engine.settle()
@@ -151,7 +162,7 @@ class World:
         self.engine.store.let_go()
 
     async def fail(self, client: Client, more: int) -> None:
-        call = ("append", "load", "read")[more % 3]
+        call = CALLS[more % 3]
         error = (StoreError("the disk is full"), ValueError("a bug"))[more // 3 % 2]
         self.engine.store.fail(call, error, afterwards=more % 2 == 0)
 
@@ -249,7 +260,7 @@ def check(world: World) -> None:
 
 
 @given(STEPS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, report_multiple_bugs=False)
 def test_everybody_hears_the_same_sequence_whatever_happens(
     steps: list[tuple[str, int, int]],
 ) -> None:

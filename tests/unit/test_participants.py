@@ -6,7 +6,6 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from salon.actors.directory import Directory
 from salon.actors.future import Future
 from salon.actors.limits import Limits
 from salon.actors.mailbox import MailboxFull
@@ -321,6 +320,17 @@ async def test_a_connection_that_was_coming_in_hears_of_the_crash(engine: Engine
     assert (await engine.connect(conversation, ADA)).of(Connected)
 
 
+async def test_a_connection_that_waits_for_an_answer_hears_of_the_crash(engine: Engine) -> None:
+    conversation = await engine.create(ADA)
+    reader = await engine.connect(conversation, ADA)
+    crash(engine, ADA)
+    reader.post("lost")
+    await engine.settle()
+    assert reader.closed is not None
+    assert reader.closed[0] == 4002
+    assert not engine.conversation(conversation).audience
+
+
 async def test_who_asks_through_one_that_crashes_hears_of_it(engine: Engine) -> None:
     conversation = await engine.create(ADA)
     crash(engine, ADA)
@@ -357,14 +367,12 @@ async def test_a_participant_is_forgotten_when_nothing_would_be_lost(
         conversation = await engine.create(ADA)
         reader = await engine.connect(conversation, ADA)
         actor = engine.participant(ADA)
-        assert not actor.passive, "it has a connection"
+        assert not engine.directory.passivate(actor), "it has a connection"
         reader.post("hello")
         reader.close(1000)
         await engine.settle()
-        assert not actor.passive, "it remembers a rate"
+        assert not engine.directory.passivate(actor), "it remembers a rate"
         await trio.sleep(0.5)
-        assert actor.passive
-        assert isinstance(engine.directory, Directory)
         assert engine.directory.passivate(actor)
         assert engine.directory.participants == {}
         assert isinstance(await engine.do(Create("another", ADA, "Another")), Created)

@@ -214,7 +214,9 @@ def test_nothing_is_kept_of_who_leaves_in_the_same_turn(parts: Parts, state: Sta
     )
     assert turn.changes is not None
     assert turn.changes.reads is None
-    assert turn.state.reads == turn.marks == turn.typing == {}
+    assert turn.state.reads == {}
+    assert turn.marks == {}
+    assert turn.typing == {}
 
 
 @pytest.mark.parametrize(

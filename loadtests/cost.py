@@ -1,0 +1,99 @@
+"""What single requests cost the server: over HTTP, and in a conversation that has become long."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from salon.web.client import Client
+
+from .api import Api, Target
+from .process import Process, own_server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Tell = Callable[[str], None]
+
+LENGTHS = (100, 100_000)  # messages in a conversation
+AT_ONCE = 500  # of them on their way while it is filled
+
+
+def costs(tell: Tell) -> dict[str, float]:
+    """Microseconds of the server's CPU for each of them."""
+    tell("an HTTP send")
+    found = {"an HTTP send, whole": _http_send()}
+    for messages in LENGTHS:
+        tell(f"a conversation of {messages:,} messages")
+        found |= _in_a_conversation(messages)
+    return found
+
+
+def _http_send(times: int = 2000) -> float:
+    with own_server() as (url, pid):
+        api, token, room = _room(url)
+
+        def send(number: int) -> None:
+            api.send("POST", f"/chat/{room}/messages", token, {"content": f"message {number}"})
+
+        for number in range(200):
+            send(number)
+        return _cost(Process(pid), times, send)
+
+
+def _in_a_conversation(messages: int) -> dict[str, float]:
+    with own_server() as (url, pid):
+        api, token, room = _room(url)
+        trio.run(_fill, url, room, token, messages)
+        server, half = Process(pid), messages // 2
+
+        def send(number: int) -> None:
+            api.send("POST", f"/chat/{room}/messages", token, {"content": f"next {number}"})
+
+        def join(_: int) -> None:
+            guest = api.call("POST", "/auth/guest")["token"]
+            api.send("POST", f"/chat/{room}/join", guest)
+
+        def look(_: int) -> None:
+            api.send("GET", f"/chat/{room}/messages?after={half}", token)
+
+        name = f"with {messages:,} messages"
+        return {
+            f"the next message over HTTP, {name}": _cost(server, 300, send),
+            f"a guest and their join, {name}": _cost(server, 80, join),
+            f"a page of 100 events from the middle, {name}": _cost(server, 200, look),
+        }
+
+
+def _room(url: str) -> tuple[Api, str, str]:
+    api = Api(Target.of(url))
+    token = api.call("POST", "/auth/guest")["token"]
+    return (
+        api,
+        token,
+        api.call("POST", "/chat/create", token, {"title": "Bench"})["conversation_id"],
+    )
+
+
+def _cost(server: Process, times: int, call: Callable[[int], Any]) -> float:
+    before = server.cpu()
+    for number in range(times):
+        call(number)
+    return round((server.cpu() - before) / times * 1e6, 1)
+
+
+async def _fill(url: str, room: str, token: str, messages: int) -> None:
+    numbers = iter(range(messages))
+    async with (
+        Client(url, token=token) as client,
+        client.conversation(room) as conversation,
+        trio.open_nursery() as nursery,
+    ):
+
+        async def send_all() -> None:
+            for number in numbers:
+                await conversation.send(f"message {number}")
+
+        for _ in range(AT_ONCE):
+            nursery.start_soon(send_all)
