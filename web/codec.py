@@ -42,11 +42,14 @@ if TYPE_CHECKING:
 INPUT_TIMEOUT = {False: 100, True: 2000}  # ms a client waits for more input: one person, several
 
 
-@lru_cache(maxsize=1024)
 def timestamp(at: int) -> str:
     """Milliseconds since the epoch as ISO 8601 in UTC, such as 2026-01-31T12:00:00.000Z."""
-    moment = datetime.fromtimestamp(at // 1000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{at % 1000:03d}Z"
+    return f"{_second(at // 1000)}.{at % 1000:03d}Z"
+
+
+@lru_cache(maxsize=1024)
+def _second(at: int) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def milliseconds(text: str) -> int:

@@ -27,9 +27,8 @@ if TYPE_CHECKING:
 # Hypercorn waits for ever for a peer to take its answer, and Quart-Trio mostly cancels its idle timer.
 WRITE_TIMEOUT = 20.0  # seconds to take one piece of an answer
 KEEP_ALIVE = 30.0  # seconds between an answer and the next request: a connection holds about 40 KB
-ANSWER_TIMEOUT = (
-    90.0  # seconds between a request, or a piece of its body, and a piece of the answer
-)
+ANSWER_TIMEOUT = 90.0  # seconds between a request, or a piece of its body, and its answer
+LINGER = 2.0  # seconds in which a peer may go on sending what nobody reads any more
 READ_BYTES = 65_536
 
 
@@ -132,14 +131,17 @@ class Doorstep(trio.abc.Stream):
         There is no `send_eof` on purpose: Hypercorn tries that first and, where Quart-Trio has just cancelled it, goes no
         further, so that a client which asked for `Connection: close` would wait for ever.
         """
-        if self.handed_over:
-            await trio.lowlevel.checkpoint()
-            return
-        self._closed = True
-        if self._reading is not None:
-            self._reading.cancel()  # after a refused upgrade Hypercorn's reader would sleep on, and hold its 40 KB
-        with trio.move_on_after(WRITE_TIMEOUT):  # TLS says goodbye, and the peer may not read
-            await self._stream.aclose()
+        if not self.handed_over:
+            self._closed = True
+            if self._reading is not None:
+                self._reading.cancel()  # it may wait for a WebSocket that was refused
+            await self._hang_up()
+        await trio.lowlevel.checkpoint()
+
+    async def _hang_up(self) -> None:
+        """Say that nothing more will be sent; `serve_on` does the rest."""
+        with suppress(OSError):
+            self.socket.shutdown(socket.SHUT_WR)
 
     def cut(self) -> None:
         """Close at once, also under a task that is shielded from cancellation."""
@@ -166,7 +168,15 @@ class Doorstep(trio.abc.Stream):
         return self._let_go()
 
     async def serve_on(self) -> None:
-        """What the accepting task has left to do once Hypercorn is gone: nothing, the wire reads plain sockets itself."""
+        """What the accepting task has left to do once Hypercorn is gone; the socket is closed after that.
+
+        Nothing, where the wire has the connection. Else to read on for a moment: a socket that is closed while its peer is
+        still sending resets the connection, and the peer may lose the answer that says why.
+        """
+        if self._closed:
+            with suppress(*GONE), trio.move_on_after(LINGER):
+                while await self._stream.receive_some(READ_BYTES):
+                    pass
 
     def _let_go(self) -> bytes:
         self.handed_over = True
@@ -192,6 +202,12 @@ class TlsDoorstep(Doorstep):
         """Hypercorn calls this first; it takes the presence of this method for TLS."""
         with trio.fail_after(self._handshake_timeout):
             await self._tls.do_handshake()
+
+    async def _hang_up(self) -> None:
+        with trio.move_on_after(
+            WRITE_TIMEOUT
+        ):  # a goodbye has to be written, and the peer may not read
+            await self._tls.aclose()
 
     def selected_alpn_protocol(self) -> str:
         """The only one that can be handed over."""

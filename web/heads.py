@@ -60,6 +60,10 @@ class Heads:
                 continue
             if self._over:
                 break
+            if data[0] <= 0x20:  # h11 does not wait for the rest of such a head either
+                self._over = True
+                passed.append(BROKEN)
+                break
             end = END_OF_HEAD.search(data, searched)
             searched = 0
             length = len(data) if end is None else end.end()

@@ -142,7 +142,7 @@ class TestBytesBehindAnUpgrade:
     async def test_are_heard(self, server: ServerProcess, first: bytes, lane: str) -> None:
         ada, conversation_id = await talk(server)
         async with open_socket(
-            server.url, conversation_id, ada.token, early=first, **LANES[lane]
+            server.url, conversation_id, ada.token, first, None, **LANES[lane]
         ) as line:
             if first == b"\x81":
                 await line.send(client_frame(TEXT, '{"type":"ping"}')[1:])
