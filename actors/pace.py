@@ -43,12 +43,13 @@ class Drain:
     who obey come back one after the other, as fast as they can be served, and not all at once.
     """
 
-    __slots__ = ("_commands", "_next_place", "_seconds")
+    __slots__ = ("_commands", "_promised", "_promised_at", "_seconds")
 
     def __init__(self) -> None:
         self._commands = 0.0
         self._seconds = 0.0
-        self._next_place = 0.0
+        self._promised = 0.0  # places given to callers who have still to come back
+        self._promised_at = 0.0
 
     def served(self, commands: int, seconds: float) -> None:
         """Learn that a turn of that many seconds served that many commands."""
@@ -66,6 +67,10 @@ class Drain:
     def retry_after(self, waiting: int, now: float) -> float:
         """Seconds until there is room for this caller."""
         rate = self.rate or float(waiting or 1)  # nothing measured yet: say a second
-        earliest = max(now + waiting / rate, self._next_place)
-        self._next_place = min(earliest + 1 / rate, now + LONGEST_RETRY)
-        return min(max(earliest - now, SHORTEST_RETRY), LONGEST_RETRY)
+        served_since = (now - self._promised_at) * rate
+        self._promised = max(0.0, self._promised - served_since)
+        self._promised_at = now
+        wait = (waiting + self._promised) / rate
+        if wait < LONGEST_RETRY:
+            self._promised += 1
+        return min(max(wait, SHORTEST_RETRY), LONGEST_RETRY)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from salon.web.client import Client
+from salon.web.client import Client, Conversation
 
-from .api import Api, Target
+from .api import Api, StageError, Target
 from .process import Process, own_server
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 LENGTHS = (100, 100_000)  # messages in a conversation
 AT_ONCE = 500  # of them on their way while it is filled
+PATIENCE = 120.0  # seconds for that
 
 
 def costs(tell: Tell) -> dict[str, float]:
@@ -45,7 +46,10 @@ def _http_send(times: int = 2000) -> float:
 def _in_a_conversation(messages: int) -> dict[str, float]:
     with own_server() as (url, pid):
         api, token, room = _room(url)
-        trio.run(_fill, url, room, token, messages)
+        try:
+            trio.run(_fill, url, room, token, messages)
+        except* trio.TooSlowError:
+            raise StageError(f"{messages:,} messages took more than {PATIENCE:g} s") from None
         server, half = Process(pid), messages // 2
 
         def send(number: int) -> None:
@@ -85,15 +89,16 @@ def _cost(server: Process, times: int, call: Callable[[int], Any]) -> float:
 
 async def _fill(url: str, room: str, token: str, messages: int) -> None:
     numbers = iter(range(messages))
-    async with (
-        Client(url, token=token) as client,
-        client.conversation(room) as conversation,
-        trio.open_nursery() as nursery,
-    ):
 
-        async def send_all() -> None:
-            for number in numbers:
-                await conversation.send(f"message {number}")
+    async def send_some(conversation: Conversation) -> None:
+        for number in numbers:
+            await conversation.send(f"message {number}")
 
-        for _ in range(AT_ONCE):
-            nursery.start_soon(send_all)
+    with trio.fail_after(PATIENCE):
+        async with (
+            Client(url, token=token) as client,
+            client.conversation(room) as conversation,
+            trio.open_nursery() as nursery,
+        ):
+            for _ in range(AT_ONCE):
+                nursery.start_soon(send_some, conversation)

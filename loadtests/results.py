@@ -94,9 +94,9 @@ def _page(rows: list[Row], costs: dict[str, float]) -> str:
         "| what | CPU |",
         "| --- | --- |",
         *(f"| {name} | {cost:,.0f} µs |" for name, cost in costs.items()),
-        f"| a connect: handshake, identity, membership, history, live | {rows[0].connect_cpu:,.0f} µs |",
+        f"| a connect: handshake, identity, membership, history, live; by the size of the room | {_connect(rows)} µs |",
         "",
-        f"Memory of a connection, joined and live: {rows[0].connection_memory:.1f} KiB.",
+        f"Memory of a connection, joined and live: {max(row.connection_memory for row in rows):.1f} KiB.",
         "",
         "The commands:",
         "",
@@ -112,6 +112,11 @@ def _line(row: Row) -> str:
         f"{row.p50:.1f} / {row.p99:.1f} ms | {row.receipt_p50:.1f} / {row.receipt_p99:.1f} ms | "
         f"{'yes' if row.well else 'no'} |"
     )
+
+
+def _connect(rows: list[Row]) -> str:
+    costs = [row.connect_cpu for row in rows]
+    return f"{min(costs):,.0f}–{max(costs):,.0f}"
 
 
 def _machine() -> str:

@@ -355,27 +355,28 @@ class Socket:
         self.owed = self._codec.receive(data) or self.owed
         if self.owed and self.on_owed is not None:
             self.on_owed()
-        elif self.owed and not self._writing:
+        elif self.owed and not (self._writing or self._broken):
             await self._flush()
 
     async def _write(self, data: bytes) -> None:
         """Write, or where another task is writing hand it the bytes and wait until they are out."""
-        if not self._broken or self._writing:
+        if not self._broken:
             self._queue += data
             await (self._written.park() if self._writing else self._flush())
         if self._broken:
             raise copy(self._codec.closed or Closed(1006, "the connection is lost"))
 
     async def _flush(self) -> None:
-        self._writing = self._broken = True  # a write that is cancelled may tear a frame
+        self._writing, written = True, False
         try:
             while self._queue or self.owed:
                 data, self._queue, self.owed = self._queue + self.owed, b"", b""
                 await self.stream.send_all(data)
-            self._broken = False
+            written = True
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
         finally:
+            self._broken = self._broken or not written  # one that is cancelled may tear a frame
             self._writing = False
             self._written.unpark_all()
 

@@ -113,7 +113,7 @@ def attach(parts: Parts, connection: Connection, after: int | None, early: bytes
     if parts.directory.draining is not None:  # since the handshake began
         connection.close(4000, retry_reason(parts.directory.draining()))
     if early:
-        connection.received(early)
+        parts.wire.take(connection, connection.received, early)
 
 
 def turn_away(parts: Parts, connection: Connection) -> None:

@@ -1604,7 +1604,7 @@ async def test_many_tasks_may_send_on_one_raw_socket() -> None:
     received: list[str | bytes] = []
 
     async def script(peer: Peer) -> None:
-        for _ in range(20):
+        for _ in range(60):
             received.append(await peer.websocket.get_message())
         await peer.send({"type": "all here"})
         await peer.stay()
@@ -1613,11 +1613,16 @@ async def test_many_tasks_may_send_on_one_raw_socket() -> None:
     async with serving(script) as (server, client):
         server.streams = lockstep_stream_pair
         async with client.socket("c1") as socket:
+
+            async def send_thrice(text: str) -> None:
+                for _ in range(3):
+                    await socket.send_text(text)
+
             async with trio.open_nursery() as nursery:
                 for text in texts:
-                    nursery.start_soon(socket.send_text, text)
+                    nursery.start_soon(send_thrice, text)
             assert await socket.receive_json() == {"type": "all here"}
-    assert sorted(map(str, received)) == sorted(texts)
+    assert sorted(map(str, received)) == sorted(texts * 3)
 
 
 @pytest.mark.parametrize(

@@ -313,6 +313,15 @@ def test_what_is_not_understood_is_answered_in_its_turn_and_ends_the_connection(
     assert not reader.pending
 
 
+@pytest.mark.parametrize("first", [b"\0", b"\x16\x03\x01", b" ", b"\t", b"\r", b"\n"])
+def test_what_cannot_become_a_head_is_not_waited_for(first: bytes) -> None:
+    """TLS, for one, where it is not spoken: its client should not have to wait for an answer."""
+    reader = Heads()
+    judge = Judge().read(reader.feed(GET + first))
+    assert (len(judge.requests), judge.refused_with) == (1, 400)
+    assert not reader.pending
+
+
 @pytest.mark.parametrize("chunk", [1000, 4096, 10**6])
 class TestLength:
     def fed(self, size: int, chunk: int) -> tuple[Heads, Judge]:
