@@ -48,7 +48,7 @@ def _in_a_conversation(messages: int) -> dict[str, float]:
         api, token, room = _room(url)
         try:
             trio.run(_fill, url, room, token, messages)
-        except* trio.TooSlowError:
+        except trio.TooSlowError:
             raise StageError(f"{messages:,} messages took more than {PATIENCE:g} s") from None
         server, half = Process(pid), messages // 2
 

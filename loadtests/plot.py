@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 WIDTH, HEIGHT = 720, 220
-LEFT, RIGHT, TOP, BOTTOM = 64, 12, 30, 24  # margins: for the numbers, the title, the seconds
+LEFT, RIGHT, TOP, BOTTOM = 64, 20, 36, 24  # margins: for the numbers, the title, the seconds
 TICKS = 4  # about
 MOST_POINTS = 300  # that show their value when pointed at: more cannot be told apart
 
@@ -20,12 +20,12 @@ def plot(
     times: Sequence[float],
     lines: Mapping[str, Sequence[float]],
     span: float,
-    marks: Sequence[tuple[float, float]] = (),
+    marks: Mapping[str, tuple[float, float]] | None = None,
 ) -> str:
-    """A figure of `span` seconds. `marks` are the spans in which something was going on; one of no length is a moment."""
+    """A figure of `span` seconds. `marks` name what was going on, from when to when; the same twice is a moment."""
     ticks = nice(max((value for values in lines.values() for value in values), default=0.0))
     parts = [f'<text class="title" x="0" y="14">{html.escape(title)}</text>', _legend(lines)]
-    parts += [_band(begin, end, span) for begin, end in marks]
+    parts += [_band(name, begin, end, span) for name, (begin, end) in (marks or {}).items()]
     parts += [_rule(tick, ticks[-1]) for tick in ticks]
     parts += [_second(tick, span) for tick in nice(span) if tick <= span]
     for index, values in enumerate(lines.values()):
@@ -68,17 +68,20 @@ def _y(value: float, top: float) -> float:
 def _legend(lines: Mapping[str, Sequence[float]]) -> str:
     if len(lines) < 2:
         return ""
-    names = "".join(
-        f'<tspan class="line{index}" dx="14">{html.escape(name)}</tspan>'
+    names = "&#160;&#160; ".join(
+        f'<tspan class="line{index}">{html.escape(name)}</tspan>'
         for index, name in enumerate(lines)
     )
     return f'<text x="{WIDTH - RIGHT}" y="14" text-anchor="end">{names}</text>'
 
 
-def _band(begin: float, end: float, span: float) -> str:
-    left, right = _x(begin, span), max(_x(end, span), _x(begin, span) + 1.5)
-    height = HEIGHT - TOP - BOTTOM
-    return f'<rect x="{left:.1f}" y="{TOP}" width="{right - left:.1f}" height="{height}"/>'
+def _band(name: str, begin: float, end: float, span: float) -> str:
+    left, right = _x(begin, span), _x(end, span)
+    width, height = max(right - left, 1.0), HEIGHT - TOP - BOTTOM
+    return (
+        f'<rect x="{left:.1f}" y="{TOP}" width="{width:.1f}" height="{height}"/>'
+        f'<text x="{left:.1f}" y="{TOP - 5}">{html.escape(name)}</text>'
+    )
 
 
 def _rule(tick: float, top: float) -> str:

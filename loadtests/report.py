@@ -48,7 +48,7 @@ def _of_the_server(result: Result) -> list[tuple[str, str]]:
     a_message = result.server_cpu / max(1, result.tally.receipts) * 1e6
     return [
         ("server CPU a delivery", f"{result.cpu_per_delivery:.2f} µs"),
-        ("server CPU a message", f"{a_message:.1f} µs"),
+        ("server CPU a message", f"{a_message:,.1f} µs"),
         ("server CPU", f"{100 * result.server_cpu / result.seconds:.0f} % of a core"),
         ("server CPU a connect", f"{result.connect_cpu * 1e6:,.0f} µs"),
         ("memory a connection", f"{result.connection_memory / 1024:.1f} KiB"),
@@ -210,7 +210,7 @@ def _plots(result: Result) -> list[str]:
     ]
     if any(sample.refusals for sample in samples):
         drawn.append(("Refused a second", refusals))
-    marks = [(plan.storm, plan.storm)] if plan.storm else []
+    marks = {"all drop": (plan.storm, plan.storm)} if plan.storm else {}
     if plan.burst_until:
-        marks.append((plan.burst_from, plan.burst_until))
+        marks[f"{plan.burst_factor:g} times the load"] = plan.burst_from, plan.burst_until
     return [plot(title, times, lines, plan.seconds, marks) for title, lines in drawn]
