@@ -234,7 +234,9 @@ class Seat:
                 self._refused(frame)
             case "lagging":
                 self.tally.lagging += 1
-            case kind if kind in EVENTS:  # written in another way than salon does
+            case "message_ack":  # here and below: written in another way than salon does
+                self._receipt(text, now)
+            case kind if kind in EVENTS:
                 self._event(frame["sequence_id"], raw, text, now)
 
     def _connected(self, frame: dict[str, Any]) -> None:

@@ -58,10 +58,14 @@ class Wire:
         end = data.find(END)
         if end < 0:
             return 0
+        start = end + len(END)
         if not data.startswith(b"HTTP/1.1 101 "):
-            raise _refused(data[:end], data[end + len(END) :])
+            head, body = data[:end], data[start:]
+            if len(body) < int(_header(head, b"content-length") or 0):
+                return 0
+            raise _refused(head, body)
         self.open = True
-        return end + len(END)
+        return start
 
     def write(self, data: bytes) -> None:
         """Send bytes, or have them wait for `flush`."""
@@ -86,7 +90,11 @@ class Wire:
 def _refused(head: bytes, body: bytes) -> StageError:
     status = head.split(b" ", 2)[1]
     error = refusal("GET /chat/ws/", int(status) if status.isdigit() else 0, body)
-    for line in head.lower().split(b"\r\n"):
-        if line.startswith(b"retry-after:") and error.retry_after is None:
-            error.retry_after = float(line.partition(b":")[2])
+    if error.retry_after is None and (wait := _header(head, b"retry-after")):
+        error.retry_after = float(wait)
     return error
+
+
+def _header(head: bytes, name: bytes) -> bytes:
+    _, _, found = head.lower().partition(b"\r\n%b:" % name)
+    return found.partition(b"\r\n")[0].strip()

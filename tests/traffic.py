@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import trio
@@ -137,6 +138,17 @@ async def _narrow(server: ServerProcess) -> trio.SocketStream:
         end.close()
         raise
     return trio.SocketStream(end)
+
+
+@contextmanager
+def store_held(server: ServerProcess) -> Iterator[Callable[[], object]]:
+    """Nobody can write into the store, until the yielded function is called or the block ends."""
+    holder = sqlite3.connect(server.store.removeprefix("sqlite:///"), isolation_level=None)
+    try:
+        holder.execute("BEGIN IMMEDIATE")
+        yield holder.rollback
+    finally:
+        holder.close()
 
 
 def numbers(frames: list[Frame]) -> list[int]:

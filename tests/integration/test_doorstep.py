@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import gc
 import socket
 import struct
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
-from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import trio
-from hypercorn.protocol.h11 import H11Protocol
-from hypercorn.protocol.ws_stream import WSStream
-from hypercorn.trio.tcp_server import TCPServer
 
-from salon.web.app import serve
-from salon.web.connection import Connection
-from salon.web.doorstep import Doorstep
-from salon.web.settings import Settings
+from tests.inside import (
+    HANDSHAKE_TIMEOUT,
+    IN_LOOPS,
+    OF_HYPERCORN,
+    TOKEN,
+    all_gone,
+    each_in_turn,
+    left,
+    serving,
+    tasks,
+    until,
+)
 from tests.raw import (
     CLOSE,
     PING,
@@ -34,35 +36,15 @@ from tests.raw import (
     upgrade,
 )
 
-TOKEN = "token"
-HANDSHAKE_TIMEOUT = 1.0
-IN_LOOPS = 3  # of each kind: the last one that a loop has handled stays in its variables
-PER_CONNECTION = (TCPServer, H11Protocol, WSStream, Doorstep, Connection)
-OF_HYPERCORN = ("TCPServer", "H11Protocol", "WSStream", "Doorstep")
-
 # What makes the fast lane leave a request to Hypercorn and Quart-Trio.
 LANES: dict[str, dict[str, str]] = {"fast": {}, "slow": {"Sec_WebSocket_Protocol": "chat"}}
 
 
 @pytest.fixture
-async def url(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
+async def url() -> AsyncIterator[str]:
     """Where a server of this very process listens."""
-    monkeypatch.setattr(
-        "salon.web.app._settle_garbage", lambda: None
-    )  # what is frozen is not counted
-    settings = Settings.model_validate(
-        {
-            "server": {"port": 0},
-            "store": {"url": "memory:"},
-            "auth": {"static_tokens": {TOKEN: {"id": "ada", "name": "Ada"}}},
-            "limits": {"connections_per_person": 0, "handshake_timeout": HANDSHAKE_TIMEOUT},
-        }
-    )
-    send, receive = trio.open_memory_channel[str](1)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(partial(serve, settings, announce=send.send_nowait))
-        yield await receive.receive()
-        nursery.cancel_scope.cancel()
+    async with serving() as url:
+        yield url
 
 
 @pytest.fixture
@@ -73,39 +55,6 @@ async def path(url: str) -> str:
         answer = (await line.answer()).json()
     await all_gone()
     return str(answer["websocket_url"])
-
-
-def tasks() -> int:
-    return trio.lowlevel.current_statistics().tasks_living
-
-
-def left() -> Counter[str]:
-    """How many objects there are of those that each connection has its own of."""
-    gc.collect()
-    return Counter(
-        type(each).__name__ for each in gc.get_objects() if isinstance(each, PER_CONNECTION)
-    )
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for what has to come about by itself, in bounds."""
-    with trio.fail_after(15):
-        while not condition():  # noqa: ASYNC110  # nobody tells when a task has ended
-            await trio.sleep(0.01)
-
-
-async def all_gone() -> None:
-    """Wait until nothing is left of any connection."""
-    await until(lambda: all(number <= IN_LOOPS for number in left().values()))
-
-
-async def each_in_turn(times: int, act: Callable[[], Awaitable[None]]) -> None:
-    """Do something over and over: nothing of it may be left."""
-    before = tasks()
-    for _ in range(times):
-        await act()
-    await until(lambda: tasks() <= before)
-    await all_gone()
 
 
 @pytest.mark.parametrize("lane", LANES)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 
 import httpx2
@@ -16,6 +14,7 @@ from salon.web.client import Socket
 from tests.person import PATIENCE, UPGRADE, Frame, Person, guest, guests
 from tests.server import NO_TLS, ServerProcess
 from tests.shape import ID, receipt, refusal_for_now
+from tests.traffic import store_held
 
 
 @pytest.fixture(scope="module")
@@ -38,17 +37,6 @@ def paced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     server = ServerProcess(tmp_path_factory.mktemp("paced"), **limits)
     yield server
     assert server.stop() == 0, server.log
-
-
-@contextmanager
-def store_held(server: ServerProcess) -> Iterator[Callable[[], object]]:
-    """Nobody can write into the store, until the yielded function is called or the block ends."""
-    holder = sqlite3.connect(server.store.removeprefix("sqlite:///"), isolation_level=None)
-    try:
-        holder.execute("BEGIN IMMEDIATE")
-        yield holder.rollback
-    finally:
-        holder.close()
 
 
 class Posts:

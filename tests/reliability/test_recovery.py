@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
 
 import trio
 
-from tests.person import PATIENCE, guests
+from tests.person import PATIENCE, Frame, admin, guests
 from tests.server import ServerProcess
-from tests.traffic import Listener, Speaker, check_promises, keys, numbers
+from tests.traffic import Listener, Speaker, check_promises, keys, numbers, store_held
 
 
 async def test_two_people_speak_1200_times_at_once_and_all_hear_the_same_in_the_same_order(
@@ -110,3 +111,68 @@ async def test_going_down_in_order_keeps_all_that_was_taken_and_sends_everybody_
     assert listener.events == log
     assert numbers(listener.events)[-1] == len(promised) + 1
     assert "Traceback" not in own_server.log
+
+
+async def test_members_roles_reading_and_lists_are_as_they_were_after_a_power_cut(
+    own_server: ServerProcess,
+) -> None:
+    ada, bob, cleo = await guests(own_server, "Ada", "Bob", "Cleo")
+    conversation_id = await ada.create(bob, join="invite", metadata={"colour": "green"})
+    for number in range(5):
+        await ada.say(conversation_id, f"{number}")
+    await bob.ask("POST", f"/chat/{conversation_id}/read", {"sequence_id": 4})
+    body = {"participant": cleo.entry(role="observer")}
+    await ada.ask("POST", f"/chat/{conversation_id}/join", body)
+    await ada.leave(conversation_id)
+    archived = await cleo.create()
+    await cleo.leave(archived)
+
+    async def everything() -> list[object]:
+        return [
+            await bob.see(conversation_id),
+            await cleo.see(conversation_id),
+            await admin(own_server).see(archived),
+            *[await who.ask("GET", "/chat/my-conversations") for who in (ada, bob, cleo)],
+        ]
+
+    before = await everything()
+    own_server.kill()
+    own_server.start()
+    assert await everything() == before
+    seen = await bob.see(conversation_id)
+    assert (seen["participants"][0]["role"], seen["unread_count"]) == ("owner", 2)
+
+
+async def test_what_is_under_way_when_it_goes_down_is_answered(own_server: ServerProcess) -> None:
+    ada = (await guests(own_server, "Ada"))[0]
+    conversation_id = await ada.create()
+    receipts: list[Frame] = []
+
+    async def say() -> None:
+        receipts.append(await ada.say(conversation_id, "last words", client_message_id="k1"))
+
+    async with ada.tab(conversation_id) as tab:
+        with trio.fail_after(PATIENCE):
+            async with trio.open_nursery() as nursery:
+                with store_held(own_server):
+                    nursery.start_soon(say)
+                    while (await actor(own_server, conversation_id))["state"] != "busy":
+                        pass  # until it commits
+                    await tab.send("message", content="over the socket", client_message_id="k2")
+                    while not (await actor(own_server, conversation_id))["mailbox"]["depth"]:
+                        pass  # until it waits behind that
+                    own_server.process.send_signal(signal.SIGINT)  # as Ctrl-C does
+            assert (await tab.until("message_ack"))["client_message_id"] == "k2"
+            assert (await tab.closed())[0] == 4000
+            assert await own_server.wait_exited() == 0
+    own_server.start()
+    log = await ada.history(conversation_id)
+    assert set(keys(log)) == {"k1", "k2"}
+    assert keys(log)[receipts[0]["sequence_id"] - 2] == "k1"
+
+
+async def actor(server: ServerProcess, conversation_id: str) -> Frame:
+    """What the conversation's actor does at the moment."""
+    shown = await admin(server).ask("GET", f"/admin/conversations/{conversation_id}")
+    found: Frame = shown["actor"]
+    return found

@@ -127,7 +127,7 @@ class Talk:
 
     def answer(self, key: str, data: bytes, kind: str) -> None:
         """Something that goes to the sender alone."""
-        self.streams[int(key.split("-")[0])].append(Item(kind, data, self.head + 1, key))
+        self.streams[int(key.partition("-")[0])].append(Item(kind, data, self.head + 1, key))
 
     def enter(self) -> None:
         """All connections are made."""

@@ -308,3 +308,209 @@ def test_readers_who_were_sent_different_bytes_are_found(talk: Talk, random: Ran
     found.pop("key", None)  # where it was the key that changed
     assert set(found) <= {"disagree"}
     assert 1 <= found["disagree"] < talk.people or talk.people == 2
+
+
+class TestAConnection:
+    def seat(self, **options: bool) -> Seat:
+        tally = Tally(measuring=True, due_from=0.0)
+        person = Person("token", True, True)
+        return Seat(TARGET, ROOM, person, 0, Transcript(HEAD), tally, **options)
+
+    def test_is_live_once_it_has_caught_up(self) -> None:
+        seat = self.seat()
+        seat.take(opening(HEAD, HEAD + 1), NOW)
+        assert not seat.live
+        seat.take(frame(CaughtUp(HEAD)), NOW)
+        assert seat.live
+        assert seat.largest == 10_000
+        assert seat.tally.connect.total == 1
+
+    def test_that_is_made_again_counts_apart_from_when_it_was_wanted(self) -> None:
+        seat = self.seat()
+        for wanted in (NOW - 1, NOW - 3):
+            seat.disconnect()
+            seat._due_back = wanted
+            seat.take(opening(HEAD, HEAD + 1) + frame(CaughtUp(HEAD)), NOW)
+        assert seat.tally.connect.highest == pytest.approx(1)
+        assert seat.tally.reconnect.highest == pytest.approx(3)
+
+    def test_counts_nothing_that_comes_before_it_is_live(self) -> None:
+        seat = self.seat()
+        seat.take(opening(HEAD + 1, HEAD + 1) + frame(posted(HEAD + 1, "1-1")), NOW)
+        assert seat.reader.sequence == HEAD + 1
+        assert seat.tally.deliveries == seat.tally.delivery.total == 0
+
+    def test_that_was_caught_up_too_early_has_lost_something(self) -> None:
+        seat = self.seat()
+        seat.take(opening(HEAD + 3, HEAD + 1) + frame(CaughtUp(HEAD + 3)), NOW)
+        assert seat.tally.wrong == {"lost": 1}
+
+    def test_to_a_log_that_has_become_shorter_has_lost_something(self) -> None:
+        seat = self.seat()
+        seat.take(opening(HEAD - 1, HEAD - 1, "reset") + frame(CaughtUp(HEAD - 1)), NOW)
+        assert seat.tally.wrong == {"lost": 1}
+
+    def test_that_was_reset_goes_on_where_the_server_says(self) -> None:
+        seat = self.seat()
+        seat.take(opening(HEAD + 90, HEAD + 81, "reset") + frame(posted(HEAD + 81, "1-1")), NOW)
+        assert seat.tally.resets == 1
+        assert seat.reader.verdict() == []
+        assert seat.transcript.holes == set(range(HEAD + 1, HEAD + 81))
+
+    @pytest.mark.parametrize(
+        ("code", "reason", "back_in"),
+        [
+            (1000, "Left conversation", 0.0),
+            (4000, '{"retry_after":3.25}', 3.25),
+            (4003, "lagged too long", 0.0),
+            (4500, "identity revoked", None),
+        ],
+    )
+    def test_comes_back_as_the_close_code_says(
+        self, code: int, reason: str, back_in: float | None
+    ) -> None:
+        seat = self.seat()
+        assert not seat.take(opening(HEAD, HEAD + 1) + close_frame(code, reason), NOW)
+        assert seat.back_in == back_in
+        assert seat.tally.closes == {code: 1}
+        assert bool(seat.tally.wrong) == (back_in is None)
+
+    @pytest.mark.parametrize("cut", [10, 40, 80, 200])
+    def test_that_is_refused_says_why_and_when_to_come_back(self, cut: int) -> None:
+        body = json.dumps({"code": "TOO_MANY_CONNECTIONS", "error": "Too many.", "retry_after": 5})
+        answer = (
+            f"HTTP/1.1 429 \r\nRetry-After: 5\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+        )
+        seat = self.seat()
+        parts = [part for part in (answer[:cut], answer[cut:]) if part]
+        assert [seat.take(part, NOW) for part in parts] == [True, False][-len(parts) :]
+        assert seat.back_in == 5
+        assert "limits.connections_per_address" in seat.no_entry
+        assert seat.tally.refused == {"TOO_MANY_CONNECTIONS": 1}
+
+    def test_answers_pings_of_the_server(self) -> None:
+        seat = self.seat()
+        seat.wire.unsent = b"-"
+        seat.take(SWITCHED + b"\x89\x04ping", NOW)
+        assert seat.wire.unsent == b"-\x8a\x84\0\0\0\0ping"
+
+
+class TestLatency:
+    def test_counts_from_when_the_message_was_due(self) -> None:
+        talk = Talk(1)
+        talk.enter()
+        talk.seats[0].post(NOW - 2)
+        event = frame(posted(HEAD + 1, "0-1", NOW - 2))
+        talk.seats[0].take(ack(HEAD + 1, "0-1") + event, NOW + 1)
+        assert talk.tally.receipt.highest == pytest.approx(3)
+        assert talk.tally.delivery.highest == pytest.approx(3)
+
+    def test_counts_the_oldest_of_what_came_together(self) -> None:
+        talk = Talk(3)
+        talk.enter()
+        dues = (NOW - 1, NOW - 5, NOW - 2)
+        data = b"".join(frame(posted(HEAD + 1 + n, f"9-{n}", due)) for n, due in enumerate(dues))
+        talk.seats[0].take(data, NOW)
+        assert sorted(talk.tally.delivery.counts)[-3:] == [1, 1, 1]
+        for seat in talk.seats[1:]:
+            seat.take(data, NOW)
+        assert talk.tally.delivery.counts[-1:] == [0]
+        assert max(talk.tally.delivery.counts) == 7  # one alone, and twice three
+        assert talk.tally.deliveries == 9
+
+    @pytest.mark.parametrize(("due", "counted"), [(9.9, 0), (10.0, 1), (14.9, 1), (15.0, 0)])
+    def test_is_of_messages_due_in_the_measured_time(self, due: float, counted: int) -> None:
+        talk = Talk(1)
+        talk.enter()
+        talk.tally.due_from, talk.tally.due_until, talk.tally.measuring = 10.0, 15.0, False
+        talk.seats[0].post(due)
+        talk.seats[0].take(ack(HEAD + 1, "0-1") + frame(posted(HEAD + 1, "0-1", due)), 16.0)
+        assert talk.tally.delivery.total == talk.tally.receipts == counted
+        assert talk.tally.deliveries == 0  # those are counted while it lasts
+
+    def test_of_one_who_does_not_read_is_nobodys(self) -> None:
+        talk = Talk(1)
+        talk.seats[0].person = Person("token", sends=False, reads=False)
+        talk.enter()
+        talk.seats[0].take(frame(posted(HEAD + 1, "9-1")), NOW + 60)
+        assert talk.tally.deliveries == talk.tally.delivery.total == 0
+
+
+class TestWhatWasSent:
+    def test_is_sent_again_with_its_key_until_it_is_answered(self) -> None:
+        talk = Talk(1)
+        seat = talk.seats[0]
+        talk.enter()
+        seat.wire.unsent = b"-"  # nothing is written: it waits here
+        seat.post(NOW)
+        once = seat.wire.unsent[1:]
+        seat.disconnect()
+        seat.wire.unsent = b"-"
+        seat.resend()
+        assert seat.wire.unsent[1:] == once
+        assert seat.tally.sent == 1
+
+    @pytest.mark.parametrize("size", [40, 100, 5000, 70_000])
+    def test_has_the_size_that_is_asked_for(self, size: int) -> None:
+        tally = Tally()
+        seat = Seat(TARGET, ROOM, Person("t", True, True), 12345, Transcript(0), tally, size=size)
+        seat.wire.unsent = b"-"
+        seat.post(NOW)
+        sent = seat.wire.unsent[1:]
+        payload = sent[sent.index(b"{") :]
+        assert len(json.loads(payload)["content"]) == size
+        assert sent[1] & 0x80
+
+    def test_with_a_refusal_that_names_no_key_stays_on_its_way(self) -> None:
+        """It was of something else, such as a typing signal."""
+        talk = Talk(1)
+        key = talk.say(0)
+        talk.answer(key, error("", Code.RATE_LIMITED), "refusal")
+        talk.answer(key, CODEC.payload([b'{"type":"error","code":"UNKNOWN_TYPE"}']), "refusal")
+        talk.accept(key)
+        talk.play(Random(1))
+        assert talk.verdict() == {}
+        assert talk.tally.refused == {"RATE_LIMITED": 1, "UNKNOWN_TYPE": 1}
+
+
+class TestWithoutKeys:
+    """The receipts name no message: what counts are their sequences."""
+
+    def ledger(self, *receipts: int, sent: int = 3) -> Ledger:
+        ledger = Ledger(0, keyed=False)
+        for _ in range(sent):
+            ledger.send(NOW)
+        for sequence in receipts:
+            assert ledger.confirm(None, sequence) == NOW
+        return ledger
+
+    def log(self, *sequences: int) -> dict[bytes, int]:
+        return {b"0-%d" % number: sequence for number, sequence in enumerate(sequences, 1)}
+
+    def test_all_is_well_where_the_sequences_are_the_same(self) -> None:
+        assert self.ledger(7, 9, 12).verdict(self.log(12, 7, 9)) == []
+
+    def test_a_receipt_for_what_is_not_in_the_log_is_a_loss(self) -> None:
+        found = self.ledger(7, 9, 13).verdict(self.log(7, 9))
+        assert [kind for kind, _ in found] == ["lost"]
+
+    def test_a_message_in_the_log_without_a_receipt_was_not_refused(self) -> None:
+        ledger = self.ledger(7, 9)
+        ledger.refuse(None, "QUEUE_FULL")
+        assert [kind for kind, _ in ledger.verdict(self.log(7, 9, 12))] == ["refused"]
+
+    @pytest.mark.parametrize("there", [(7, 9), (7, 9, 12)])
+    def test_what_a_lost_connection_had_on_its_way_may_be_there(
+        self, there: tuple[int, ...]
+    ) -> None:
+        ledger = self.ledger(7, 9)
+        ledger.cut()
+        assert ledger.unknown == 1
+        assert ledger.verdict(self.log(*there)) == []
+
+    def test_messages_are_found_by_what_they_say(self) -> None:
+        transcript = Transcript(HEAD, keyed=False)
+        event: Posted = posted(HEAD + 1, "3-1")._replace(key=None)
+        transcript.put(HEAD + 1, frame(event), CODEC.encode(event))
+        assert transcript.keys == {b"3-1": HEAD + 1}
+        assert transcript.problems == []
