@@ -319,9 +319,9 @@ class TestAConnection:
     def test_is_live_once_it_has_caught_up(self) -> None:
         seat = self.seat()
         seat.take(opening(HEAD, HEAD + 1), NOW)
-        assert not seat.live
+        before = seat.live
         seat.take(frame(CaughtUp(HEAD)), NOW)
-        assert seat.live
+        assert (before, seat.live) == (False, True)
         assert seat.largest == 10_000
         assert seat.tally.connect.total == 1
 
