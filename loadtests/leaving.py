@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .seat import Seat
 
 ABSENCE = 0.5  # seconds between leaving and joining again
+LAST_WORD = 0.01  # seconds between two looks whether it was answered
 
 
 class Leaving:
@@ -24,17 +25,25 @@ class Leaving:
         self.rooms: set[str] = set()  # that somebody is away from
 
     def leave(self, seat: Seat) -> bool:
-        """Have somebody leave, if they can now."""
-        if seat.person.stays or not seat.live or seat.ledger.pending or seat.room in self.rooms:
+        """Have somebody leave, if they may; they say nothing more, and go once what they said is answered."""
+        if seat.person.stays or not seat.live or seat.room in self.rooms:
             return False
         self.rooms.add(seat.room)
         seat.away = True
-        path = f"/chat/{seat.room}/leave"
-        self._errands.ask(
-            lambda api: api.call("DELETE", path, seat.person.token),
-            lambda answer: self._left(seat, answer),
-        )
+        self._go(seat)
         return True
+
+    def _go(self, seat: Seat) -> None:
+        if not seat.live:
+            self._back(seat)  # the connection was lost meanwhile
+        elif seat.ledger.pending:
+            self._crowd.at(time.monotonic() + LAST_WORD, lambda: self._go(seat))
+        else:
+            path = f"/chat/{seat.room}/leave"
+            self._errands.ask(
+                lambda api: api.call("DELETE", path, seat.person.token),
+                lambda answer: self._left(seat, answer),
+            )
 
     def _left(self, seat: Seat, answer: Any) -> None:
         if isinstance(answer, StageError):

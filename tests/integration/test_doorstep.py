@@ -266,3 +266,48 @@ async def end_of(line: Line) -> None:
     if isinstance(line.stream, trio.SocketStream):
         await line.stream.send_eof()
     await line.end()
+
+
+@pytest.mark.parametrize(
+    ("query", "headers"),
+    [
+        ("", {"Authorization": f"Bearer {TOKEN}"}),
+        ("", {"Authorization": f"bearer  {TOKEN} "}),
+        ("", {"Authorization": "Bearer wrong"}),
+        ("", {"Authorization": f"Basic {TOKEN}"}),
+        ("", {}),
+        (f"?token={TOKEN}", {}),
+        (f"?token={TOKEN}", {"Authorization": f"Bearer {TOKEN}"}),
+        ("?ticket=wrong", {}),
+        ("?ticket=wrong", {"Authorization": f"Bearer {TOKEN}"}),
+        ("", {"Cookie": "salon_session=wrong"}),
+        ("?last_sequence_id=1", {"Authorization": f"Bearer {TOKEN}"}),
+        ("?last_sequence_id=-1", {"Authorization": f"Bearer {TOKEN}"}),
+        ("?last_sequence_id=1&last_sequence_id=x", {"Authorization": f"Bearer {TOKEN}"}),
+        ("?last_sequence_id=x&last_sequence_id=1", {"Authorization": f"Bearer {TOKEN}"}),
+        ("?last_sequence_id=%31", {"Authorization": f"Bearer {TOKEN}"}),
+        ("?last_sequence_id=", {"Authorization": f"Bearer {TOKEN}"}),
+        ("?last_sequence_id", {"Authorization": f"Bearer {TOKEN}"}),
+        ("?last_sequence_id=1;last_sequence_id=x", {"Authorization": f"Bearer {TOKEN}"}),
+        ("?%ff=%00&&=", {"Authorization": f"Bearer {TOKEN}"}),
+        ("", {"Authorization": f"Bearer {TOKEN}", "Origin": "https://elsewhere.example"}),
+        ("", {"Authorization": f"Bearer {TOKEN}", "Origin": "http://salon"}),
+        ("", {"Authorization": f"Bearer {TOKEN}", "Origin": "null"}),
+        ("x", {"Authorization": f"Bearer {TOKEN}"}),
+        ("/", {"Authorization": f"Bearer {TOKEN}"}),
+    ],
+)
+async def test_both_lanes_let_in_and_refuse_the_same(
+    url: str, path: str, query: str, headers: dict[str, str]
+) -> None:
+    answers = []
+    for unusual in LANES.values():
+        async with open_line(url) as line:
+            await line.send(upgrade(path + query, None, **headers, **unusual))
+            answer = await line.answer()
+            code = answer.json()["code"] if answer.body else ""
+            if answer.status == 101:
+                await line.until("caught_up")
+                code = line.seen[0]["resume"]
+            answers.append((answer.status, code))
+    assert answers[0] == answers[1]
