@@ -10,9 +10,9 @@ from functools import partial
 import pytest
 import trio
 
+from salon.loadtests.fault_proxy import Faults, bad_network
 from salon.web.client import Client, Closed, Conversation
 from tests.person import PATIENCE, Frame, Person, agent, guest, guests
-from tests.proxy import bad_network
 from tests.server import ServerProcess
 from tests.traffic import keys, numbers
 
@@ -141,7 +141,9 @@ async def test_over_a_network_that_breaks_all_the_time_nothing_is_lost_or_said_t
     luck = random.Random(1)
     diaries: list[Diary] = []
     async with (
-        bad_network(server, lambda: luck.randrange(3_000, 60_000)) as network,
+        bad_network(
+            server.url, lambda: Faults(reset_after=luck.randrange(3_000, 60_000))
+        ) as network,
         taking_part(bot.client(), conversation_id) as watcher,  # on a good line
     ):
 
@@ -173,7 +175,7 @@ async def test_one_whose_line_is_cut_has_missed_nothing_when_it_is_back(
     ada, bob = await guests(server, "Ada", "Bob")
     conversation_id = await ada.create(bob)
     async with (
-        bad_network(server) as network,
+        bad_network(server.url) as network,
         taking_part(at(network.url, ada), conversation_id) as diary,
         taking_part(bob.client(), conversation_id) as other,
     ):
