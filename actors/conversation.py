@@ -7,7 +7,6 @@ anything that is not committed.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import trio
@@ -31,6 +30,7 @@ from .messages import (
     Typing,
 )
 from .presence import PresenceBoard, TypingBoard
+from .recorder import TURNS, Trace, envelopes
 from .refusals import Code, Refusal
 from .rules import Member, State
 from .runtime import TrioActor
@@ -49,25 +49,9 @@ if TYPE_CHECKING:
 
 REPLAY_EVENTS = 200  # events of the log read at once for a reader that catches up
 LISTED_MEMBERS = 100  # members in `participant_list`
-TRACES = 32  # turns remembered for inspection
 RELOAD_AFTER = 2.0  # seconds after a failed commit: its sender mostly tries again before
 # The second round knows every key that was taken; a third would be a fault of the store
 KEY_ROUNDS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """One turn, for inspection. Times are seconds on trio's clock."""
-
-    enqueued_at: float  # when its oldest command came
-    begun_at: float
-    committed_at: float
-    delivered_at: float
-    commands: tuple[str, ...]  # the first of them, by name
-    size: int
-    first_sequence: int  # 0 where nothing was recorded
-    last_sequence: int
-    refused: int
 
 
 class ConversationActor(TrioActor):
@@ -91,7 +75,7 @@ class ConversationActor(TrioActor):
         )
         self._typing = TypingBoard(limits.typing_timeout)
         self._timers: dict[str, float] = {}
-        self.traces: deque[Trace] = deque(maxlen=TRACES)
+        self.traces: deque[Trace] = deque(maxlen=TURNS)
 
     # --- the turn ---------------------------------------------------------------------------------------------------------
 
@@ -134,20 +118,21 @@ class ConversationActor(TrioActor):
         committed_at = trio.current_time()
         refused = self._answer(turn)
         await self._deliver(turn)
-        records = turn.records
+        records, delivered_at = turn.records, trio.current_time()
         self.traces.append(
             Trace(
                 commands[0].enqueued_at,
                 begun_at,
                 committed_at,
-                trio.current_time(),
-                tuple(type(letter.message).__name__ for letter in commands[:8]),
+                delivered_at,
+                envelopes(turn.answers, refused),
                 len(commands),
                 records[0].sequence if records else 0,
                 records[-1].sequence if records else 0,
-                refused,
+                len(refused),
             )
         )
+        self._directory.meter.turn_seconds.append(delivered_at - commands[0].enqueued_at)
 
     async def _decide_and_commit(self, commands: list[Letter], state: State) -> Turn:
         directory = self._directory
@@ -166,12 +151,11 @@ class ConversationActor(TrioActor):
             known.update(known_from(outcome, directory.codec, self._store.durability))
         raise RuntimeError("the store named keys as taken that it had not named before")
 
-    def _answer(self, turn: Turn) -> int:
-        refused = 0
+    def _answer(self, turn: Turn) -> dict[Letter, Refusal]:
+        refused = {}
         for letter, outcome in turn.answers:
             if isinstance(outcome, Refusal):
-                refused += 1
-                outcome = self._named(outcome, letter)
+                outcome = refused[letter] = self._named(outcome, letter)
             letter.answer(outcome)
         return refused
 
@@ -205,12 +189,14 @@ class ConversationActor(TrioActor):
     def _refuse(self, batch: Sequence[Letter], error: StoreError) -> None:
         """Nothing of this batch is done: the store cannot."""
         self._directory.report(error)
+        refused: dict[Letter, Refusal] = {}
         for letter in batch:
             message = letter.message
             if message.is_command:
                 key = message.key if isinstance(message, Post) else None
                 refusal = Refusal(Code.STORE_UNAVAILABLE, retry_after=1.0, scope="server", key=key)
-                letter.answer(self._named(refusal, letter))
+                refused[letter] = self._named(refusal, letter)
+                letter.answer(refused[letter])
                 if letter.reply_to is not None:
                     letter.reply_to.flush()
             elif isinstance(message, Attach | Sync | Drained | Replay):
@@ -219,6 +205,23 @@ class ConversationActor(TrioActor):
                 letter.fail(error)
             else:
                 self._control(letter, State(self.key))
+        if refused:
+            now = trio.current_time()
+            answers = list(refused.items())
+            first = answers[0][0].enqueued_at
+            self.traces.append(
+                Trace(
+                    first,
+                    self.last_turn_at,
+                    now,
+                    now,
+                    envelopes(answers, refused),
+                    len(refused),
+                    0,
+                    0,
+                    len(refused),
+                )
+            )
         self._tell_presence()
         if self.audience:
             # Should the commit have taken effect after all, nobody may have to write for the others to hear of it.

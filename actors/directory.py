@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 SWEEP_INTERVAL = 5.0  # seconds between two looks for what is idle
 SWEPT_AT_ONCE = 1000  # actors looked at between two checkpoints: under a millisecond
 RESTART_WINDOW = 60.0  # seconds
+TURNS_TIMED = 1024  # turns whose time is remembered: a second of a busy server
 # An actor may be passivated between finding and asking it, hardly three times in a row
 LOOK_TRIES = 3
 
@@ -52,6 +54,8 @@ class Meter:
     restarts: int = 0
     store_errors: int = 0
     store_failed_at: float = float("-inf")  # seconds of trio's clock
+    # Of each conversation's turn, from when its oldest command came to when all were answered and told
+    turn_seconds: deque[float] = field(default_factory=partial(deque, maxlen=TURNS_TIMED))
 
     def delivered(self, records: Sequence[Record], subscribers: int) -> None:
         """Count a batch of events that so many subscribers took."""

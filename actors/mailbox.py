@@ -92,6 +92,10 @@ class Mailbox:
             waiting, limit, shared=shared, retry_after=retry_after, rate=self.drain.rate
         )
 
+    def senders(self) -> list[tuple[str, int]]:
+        """Whose commands wait, and how many; for inspection."""
+        return list(self._shares.items())
+
     def empty(self) -> bool:
         """Whether nothing waits."""
         return not self._letters

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -184,3 +185,8 @@ class RefusalBook:
     def find(self, refusal_id: str) -> Entry | None:
         """The entry, while it is remembered."""
         return self._entries.get(refusal_id)
+
+    def of(self, conversation_id: str, limit: int) -> list[Entry]:
+        """The last refusals in one conversation, newest first. Looks through all that are remembered: under a millisecond."""
+        entries = reversed(self._entries.values())
+        return list(islice((e for e in entries if e.conversation_id == conversation_id), limit))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import trio
 from quart import Blueprint, Response
@@ -18,28 +18,15 @@ from .connection import Connection, Phase
 from .dossier import conversation_dossier, participant_dossier, refusal_dossier
 from .exchange import answer, query
 from .figures import Figures
-from .inspection import (
-    ActorRow,
-    Clock,
-    ConnectionRow,
-    ConversationRow,
-    actor_row,
-    connection_row,
-    conversation_row,
-    page,
-)
+from .listing import Selection, page, select_actors, select_connections, select_conversations
 from .openapi import EventStream, NoContent, refusals
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection
+    from collections.abc import AsyncIterator
 
     from salon.actors.conversation import ConversationActor
-    from salon.actors.runtime import TrioActor
 
     from .exchange import Parts
-
-T = TypeVar("T")
-Row = TypeVar("Row", ActorRow, ConversationRow, ConnectionRow)
 
 EVENT_INTERVAL = 1.0  # seconds between two events of the stream
 
@@ -49,9 +36,7 @@ logger = logging.getLogger("salon.admin")
 def admin_routes(parts: Parts) -> Blueprint:
     """Everything below /admin."""
     routes = Blueprint("admin", __name__, url_prefix="/admin")
-    _add_actors(routes, parts)
-    _add_conversations(routes, parts)
-    _add_connections(routes, parts)
+    _add_lists(routes, parts)
     _add_dossiers(routes, parts)
     _add_figures(routes, parts)
     _add_handles(routes, parts)
@@ -59,9 +44,7 @@ def admin_routes(parts: Parts) -> Blueprint:
     return routes
 
 
-def _add_actors(routes: Blueprint, parts: Parts) -> None:
-    directory = parts.directory
-
+def _add_lists(routes: Blueprint, parts: Parts) -> None:
     @routes.get("/actors")
     @tag(["admin"])
     @document_querystring(schemas.ActorQuery)
@@ -70,23 +53,8 @@ def _add_actors(routes: Blueprint, parts: Parts) -> None:
     async def list_actors() -> Response:
         """Every live actor."""
         parts.admin()
-        asked, clock = query(schemas.ActorQuery), Clock(directory.sources)
-
-        def describe(actor: TrioActor) -> ActorRow:
-            return actor_row(directory, actor, clock)
-
-        def wanted(row: ActorRow) -> bool:
-            return (
-                asked.kind in (None, row.kind)
-                and asked.state in (None, row.state)
-                and (asked.key or "") in row.key
-            )
-
-        return await _list("actors", tuple(directory), describe, wanted, asked)
-
-
-def _add_conversations(routes: Blueprint, parts: Parts) -> None:
-    directory = parts.directory
+        asked = query(schemas.ActorQuery)
+        return await _list(parts, "actors", select_actors(parts, asked), asked)
 
     @routes.get("/conversations")
     @tag(["admin"])
@@ -96,20 +64,8 @@ def _add_conversations(routes: Blueprint, parts: Parts) -> None:
     async def list_conversations() -> Response:
         """Every active conversation."""
         parts.admin()
-        asked, clock = query(schemas.ConversationQuery), Clock(directory.sources)
-
-        def describe(actor: ConversationActor) -> ConversationRow:
-            return conversation_row(directory, actor, clock)
-
-        def wanted(row: ConversationRow) -> bool:
-            return asked.state in (None, row.state) and (asked.key or "") in row.id
-
-        active = directory.conversations.values()
-        return await _list("conversations", active, describe, wanted, asked)
-
-
-def _add_connections(routes: Blueprint, parts: Parts) -> None:
-    directory = parts.directory
+        asked = query(schemas.ConversationQuery)
+        return await _list(parts, "conversations", select_conversations(parts, asked), asked)
 
     @routes.get("/connections")
     @tag(["admin"])
@@ -119,32 +75,14 @@ def _add_connections(routes: Blueprint, parts: Parts) -> None:
     async def list_connections() -> Response:
         """Every open connection."""
         parts.admin()
-        asked, clock = query(schemas.ConnectionQuery), Clock(directory.sources)
-
-        def describe(connection: Connection) -> ConnectionRow:
-            return connection_row(directory, connection, clock)
-
-        def wanted(row: ConnectionRow) -> bool:
-            return (
-                asked.state in (None, row.state)
-                and asked.conversation_id in (None, row.conversation_id)
-                and asked.participant_id in (None, row.participant_id)
-                and (asked.key or "") in row.id
-            )
-
-        return await _list("connections", tuple(parts.wire), describe, wanted, asked)
+        asked = query(schemas.ConnectionQuery)
+        return await _list(parts, "connections", select_connections(parts, asked), asked)
 
 
 async def _list(
-    name: str,
-    items: Collection[T],
-    describe: Callable[[T], Row],
-    wanted: Callable[[Row], bool],
-    asked: schemas.RowQuery,
+    parts: Parts, name: str, selection: Selection[Any, Any], asked: schemas.RowQuery
 ) -> Response:
-    rows, total = await page(
-        items, describe, wanted, sort=asked.sort, offset=asked.offset, limit=asked.limit
-    )
+    rows, total = await page(parts, selection, asked)
     return answer(
         {
             name: [asdict(row) for row in rows],

@@ -160,13 +160,24 @@ class Connections(BaseModel):
     offset: int
 
 
+class SenderModel(BaseModel):
+    """Whose commands wait."""
+
+    participant_id: str
+    commands: int
+
+
 class MailboxModel(BaseModel):
-    """Commands that wait: of `limit`, and of `share` from one participant; `drain_rate` a second, while there was work."""
+    """Commands that wait: of `limit`, and of `share` from one participant; `drain_rate` a second, while there was work.
+
+    `senders` are those with the most of them.
+    """
 
     depth: int
     limit: int
     share: int
     drain_rate: float
+    senders: list[SenderModel]
 
 
 class ActorModel(BaseModel):
@@ -188,8 +199,23 @@ class TurnTimes(BaseModel):
     delivering: Quantiles
 
 
+class EnvelopeModel(BaseModel):
+    """One command of a turn. `sequence_id` is null where it made no event; the refusal's id can be looked up."""
+
+    command: str
+    sender_id: str
+    enqueued_at: str
+    verdict: Literal["stored", "repeated", "noted", "refused"]
+    sequence_id: int | None
+    refusal_id: str | None
+    code: str | None
+
+
 class TraceModel(BaseModel):
-    """One turn. Its oldest command `waited` seconds; sequences are 0 where nothing was recorded."""
+    """One turn. Its oldest command `waited` seconds; sequences are 0 where nothing was recorded. Of a large turn the last
+    commands are shown, `size` counts all."""
+
+    turn: str
 
     enqueued_at: str
     begun_at: str
@@ -198,11 +224,20 @@ class TraceModel(BaseModel):
     waited: float
     committing: float
     delivering: float
-    commands: list[str]
+    envelopes: list[EnvelopeModel]
     size: int
     first_sequence_id: int
     last_sequence_id: int
     refused: int
+
+
+class RefusalLine(BaseModel):
+    """A refusal in short."""
+
+    id: str
+    code: str
+    at: str
+    participant_id: str | None
 
 
 class ConversationDossier(BaseModel):
@@ -226,6 +261,7 @@ class ConversationDossier(BaseModel):
     turn_times: TurnTimes | None
     batch_sizes: Quantiles | None
     traces: list[TraceModel]
+    refusals: list[RefusalLine]
 
 
 class ParticipantDossier(BaseModel):

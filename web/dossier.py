@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from heapq import nlargest
 from itertools import islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from salon.actors.messages import MemberView
@@ -11,16 +13,21 @@ from salon.actors.messages import MemberView
 from .admin_schemas import SHOWN
 from .codec import member_fields, participant_fields, timestamp
 from .connection import Connection
-from .inspection import Clock, actor_state, connection_row, quantiles, trace_fields
+from .inspection import CONNECTIONS, Clock, Sight, actor_state, quantiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from salon.actors.conversation import ConversationActor
     from salon.actors.directory import Directory
+    from salon.actors.recorder import Envelope, Trace
     from salon.actors.refusals import Entry
     from salon.actors.rules import State
     from salon.actors.runtime import TrioActor
+
+
+SENDERS = 5  # shown of those whose commands wait
+REFUSALS = 20  # shown of those of one conversation
 
 
 async def conversation_dossier(directory: Directory, conversation_id: str) -> dict[str, Any] | None:
@@ -39,6 +46,7 @@ async def conversation_dossier(directory: Directory, conversation_id: str) -> di
         | _audience_fields(directory, actor, clock)
         | {"actor": None if actor is None else _actor_fields(directory, actor, clock)}
         | _turn_fields(actor, clock)
+        | {"refusals": _refusals(directory, conversation_id)}
     )
 
 
@@ -49,12 +57,13 @@ async def participant_dossier(directory: Directory, participant_id: str) -> dict
     if actor is None and not listing.total:
         return None
     clock = Clock(directory.sources)
+    sight = Sight(directory, clock)
     opened = [] if actor is None else _connections(actor.connections.values())
     return {
         "id": participant_id,
         "active": actor is not None,
         "participant": participant_fields(opened[0].participant) if opened else None,
-        "connections": [asdict(connection_row(directory, c, clock)) for c in opened[:SHOWN]],
+        "connections": [asdict(CONNECTIONS.row(each, sight)) for each in opened[:SHOWN]],
         "connection_count": len(opened),
         "conversations": [line.conversation_id for line in listing.summaries],
         "conversation_count": listing.total,
@@ -119,9 +128,10 @@ def _audience_fields(
 ) -> dict[str, Any]:
     if actor is None:
         return {"connections": [], "connection_count": 0, "behind_count": 0}
+    sight = Sight(directory, clock)
     opened = _connections(islice(actor.audience, SHOWN))
     return {
-        "connections": [asdict(connection_row(directory, each, clock)) for each in opened],
+        "connections": [asdict(CONNECTIONS.row(each, sight)) for each in opened],
         "connection_count": len(actor.audience),
         "behind_count": len(actor.audience.behind),
     }
@@ -140,6 +150,10 @@ def _actor_fields(directory: Directory, actor: TrioActor, clock: Clock) -> dict[
             "limit": mailbox.limit,
             "share": mailbox.share,
             "drain_rate": round(mailbox.drain.rate, 3),
+            "senders": [
+                {"participant_id": who, "commands": count}
+                for who, count in nlargest(SENDERS, mailbox.senders(), key=itemgetter(1))
+            ],
         },
         "turns": actor.turns,
         "restarts": directory.restarts(actor),
@@ -148,13 +162,58 @@ def _actor_fields(directory: Directory, actor: TrioActor, clock: Clock) -> dict[
     }
 
 
+def _refusals(directory: Directory, conversation_id: str) -> list[dict[str, Any]]:
+    """The last refusals there, newest first."""
+    return [
+        {
+            "id": entry.refusal.id,
+            "code": entry.refusal.code.value,
+            "at": timestamp(entry.at),
+            "participant_id": entry.participant_id,
+        }
+        for entry in directory.refusals.of(conversation_id, REFUSALS)
+    ]
+
+
 def _turn_fields(actor: ConversationActor | None, clock: Clock) -> dict[str, Any]:
     if actor is None:
         return {"turn_times": None, "batch_sizes": None, "traces": []}
-    traces = [trace_fields(trace, clock) for trace in actor.traces]
+    traces = [_trace_fields(trace, clock) for trace in actor.traces]
     steps = ("waited", "committing", "delivering")
     return {
         "turn_times": {step: quantiles(trace[step] for trace in traces) for step in steps},
         "batch_sizes": quantiles(trace["size"] for trace in traces),
         "traces": traces,
+    }
+
+
+def _trace_fields(trace: Trace, clock: Clock) -> dict[str, Any]:
+    """One turn: when its oldest command came, and how long each step took."""
+    return {
+        "turn": f"{trace.begun_at:.6f}",
+        "enqueued_at": clock.wall(trace.enqueued_at),
+        "begun_at": clock.wall(trace.begun_at),
+        "committed_at": clock.wall(trace.committed_at),
+        "delivered_at": clock.wall(trace.delivered_at),
+        "waited": round(trace.begun_at - trace.enqueued_at, 6),
+        "committing": round(trace.committed_at - trace.begun_at, 6),
+        "delivering": round(trace.delivered_at - trace.committed_at, 6),
+        "envelopes": [_envelope_fields(envelope, clock) for envelope in trace.envelopes],
+        "size": trace.size,
+        "first_sequence_id": trace.first_sequence,
+        "last_sequence_id": trace.last_sequence,
+        "refused": trace.refused,
+    }
+
+
+def _envelope_fields(envelope: Envelope, clock: Clock) -> dict[str, Any]:
+    refusal = envelope.refusal
+    return {
+        "command": envelope.command,
+        "sender_id": envelope.sender_id,
+        "enqueued_at": clock.wall(envelope.enqueued_at),
+        "verdict": envelope.verdict,
+        "sequence_id": envelope.sequence or None,
+        "refusal_id": None if refusal is None else refusal.id,
+        "code": None if refusal is None else refusal.code.value,
     }

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from operator import attrgetter
 from pathlib import Path
 from resource import getpagesize
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar, overload
 
 import trio
 
 from salon.actors.conversation import ConversationActor
+from salon.actors.participant import ParticipantActor
 
 from .codec import timestamp
 from .connection import Connection, Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Iterable
 
-    from salon.actors.conversation import Trace
     from salon.actors.directory import Directory
+    from salon.actors.rules import State
     from salon.actors.runtime import TrioActor
     from salon.actors.sources import Sources
 
@@ -34,19 +34,29 @@ ROWS_AT_ONCE = 250  # made between two checkpoints: two or three milliseconds
 
 
 class Clock:
-    """Turns seconds of trio's clock into what people read."""
+    """Turns seconds of trio's clock into what people read. `anchor` is such a second, and its wall clock's milliseconds:
+    with the same one the same moment always reads the same."""
 
-    def __init__(self, sources: Sources) -> None:
+    def __init__(self, sources: Sources, anchor: tuple[float, int] | None = None) -> None:
         self.seconds = trio.current_time()
-        self._milliseconds = sources.now()
+        self.anchor = anchor or (self.seconds, sources.now())
 
-    def since(self, at: float) -> float:
+    @overload
+    def since(self, at: float) -> float: ...
+    @overload
+    def since(self, at: float | None) -> float | None: ...
+    def since(self, at: float | None) -> float | None:
         """Seconds from then to now."""
-        return round(self.seconds - at, 3)
+        return None if at is None else round(self.seconds - at, 3)
 
     def wall(self, at: float) -> str:
         """Then, by the wall clock."""
-        return timestamp(self._milliseconds - round((self.seconds - at) * 1000))
+        return timestamp(self.milliseconds(at))
+
+    def milliseconds(self, at: float) -> int:
+        """Then, in milliseconds since the epoch."""
+        second, milliseconds = self.anchor
+        return milliseconds + round((at - second) * 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +70,7 @@ class ActorRow:
     limit: int
     turns: int
     restarts: int
+    connections: int
     age: float
     idle: float
 
@@ -73,6 +84,7 @@ class ConversationRow:
     status: Literal["active", "inactive"] | None
     state: ActorState
     depth: int
+    limit: int
     head: int | None
     messages: int | None
     participants: int | None
@@ -119,61 +131,88 @@ def actor_state(actor: TrioActor) -> ActorState:
     return "idle" if actor.actor_inbox.empty() else "waiting"
 
 
-def actor_row(directory: Directory, actor: TrioActor, clock: Clock) -> ActorRow:
-    """An actor as a row."""
-    return ActorRow(
-        actor.kind,
-        actor.key,
-        actor_state(actor),
-        actor.actor_inbox.commands,
-        actor.actor_inbox.limit,
-        actor.turns,
-        directory.restarts(actor),
-        clock.since(actor.started_at),
-        clock.since(actor.last_turn_at),
-    )
+class Sight(NamedTuple):
+    """What a column may need besides the thing itself."""
+
+    directory: Directory
+    clock: Clock
 
 
-def conversation_row(
-    directory: Directory, actor: ConversationActor, clock: Clock
-) -> ConversationRow:
-    """A conversation as a row."""
-    state = actor.state
-    return ConversationRow(
-        actor.key,
-        None if state is None else state.title,
-        None if state is None else "active" if state.ended_at is None else "inactive",
-        actor_state(actor),
-        actor.actor_inbox.commands,
-        None if state is None else state.head,
-        None if state is None else state.messages,
-        None if state is None else len(state.members),
-        len(actor.audience),
-        len(actor.audience.behind),
-        actor.turns,
-        directory.restarts(actor),
-        clock.since(actor.started_at),
-        clock.since(actor.last_turn_at),
-    )
+class Table(Generic[T, Row]):
+    """How things of one kind become rows: a function for each column, so that a list is sorted without making rows."""
+
+    def __init__(self, row: Callable[..., Row], **columns: Callable[[T, Sight], Any]) -> None:
+        self._row = row
+        self.columns = columns
+
+    def row(self, item: T, sight: Sight) -> Row:
+        """One thing as a row."""
+        return self._row(**{name: column(item, sight) for name, column in self.columns.items()})
 
 
-def connection_row(directory: Directory, connection: Connection, clock: Clock) -> ConnectionRow:
-    """A connection as a row."""
-    state, position = _place(directory, connection)
-    stalled, expires = connection.stalled_since, connection.expires_at
-    return ConnectionRow(
-        connection.connection_id,
-        connection.conversation_id,
-        connection.participant.id,
-        connection.participant.name,
-        connection.address,
-        state,
-        position,
-        connection.outbox_bytes,
-        None if stalled is None else clock.since(stalled),
-        clock.since(connection.opened_at),
-        None if expires is None else timestamp(expires),
-    )
+def _of_state(read: Callable[[State], Any]) -> Callable[[ConversationActor, Sight], Any]:
+    return lambda actor, _: None if actor.state is None else read(actor.state)
+
+
+ACTORS: Table[TrioActor, ActorRow] = Table(
+    ActorRow,
+    kind=lambda actor, _: actor.kind,
+    key=lambda actor, _: actor.key,
+    state=lambda actor, _: actor_state(actor),
+    depth=lambda actor, _: actor.actor_inbox.commands,
+    limit=lambda actor, _: actor.actor_inbox.limit,
+    turns=lambda actor, _: actor.turns,
+    restarts=lambda actor, sight: sight.directory.restarts(actor),
+    connections=lambda actor, _: connection_count(actor),
+    age=lambda actor, sight: sight.clock.since(actor.started_at),
+    idle=lambda actor, sight: sight.clock.since(actor.last_turn_at),
+)
+CONVERSATIONS: Table[ConversationActor, ConversationRow] = Table(
+    ConversationRow,
+    id=lambda actor, _: actor.key,
+    title=_of_state(lambda state: state.title),
+    status=_of_state(lambda state: "active" if state.ended_at is None else "inactive"),
+    state=lambda actor, _: actor_state(actor),
+    depth=lambda actor, _: actor.actor_inbox.commands,
+    limit=lambda actor, _: actor.actor_inbox.limit,
+    head=_of_state(lambda state: state.head),
+    messages=_of_state(lambda state: state.messages),
+    participants=_of_state(lambda state: len(state.members)),
+    connections=lambda actor, _: len(actor.audience),
+    behind=lambda actor, _: len(actor.audience.behind),
+    turns=lambda actor, _: actor.turns,
+    restarts=lambda actor, sight: sight.directory.restarts(actor),
+    age=lambda actor, sight: sight.clock.since(actor.started_at),
+    idle=lambda actor, sight: sight.clock.since(actor.last_turn_at),
+)
+CONNECTIONS: Table[Connection, ConnectionRow] = Table(
+    ConnectionRow,
+    id=lambda connection, _: connection.connection_id,
+    conversation_id=lambda connection, _: connection.conversation_id,
+    participant_id=lambda connection, _: connection.participant.id,
+    name=lambda connection, _: connection.participant.name,
+    address=lambda connection, _: connection.address,
+    state=lambda connection, sight: _place(sight.directory, connection)[0],
+    position=lambda connection, sight: _place(sight.directory, connection)[1],
+    outbox_bytes=lambda connection, _: connection.outbox_bytes,
+    stalled=lambda connection, sight: sight.clock.since(connection.stalled_since),
+    age=lambda connection, sight: sight.clock.since(connection.opened_at),
+    expires_at=lambda connection, _: (
+        None if connection.expires_at is None else timestamp(connection.expires_at)
+    ),
+)
+
+
+def connection_state(directory: Directory, connection: Connection) -> ConnectionState:
+    """How a connection is served now."""
+    return _place(directory, connection)[0]
+
+
+def connection_count(actor: TrioActor) -> int:
+    """Connections that listen to a conversation, or that a participant has."""
+    if isinstance(actor, ConversationActor):
+        return len(actor.audience)
+    return len(actor.connections) if isinstance(actor, ParticipantActor) else 0
 
 
 def _place(directory: Directory, connection: Connection) -> tuple[ConnectionState, int | None]:
@@ -184,40 +223,6 @@ def _place(directory: Directory, connection: Connection) -> tuple[ConnectionStat
         return "live", actor.audience.head
     behind = None if actor is None else actor.audience.behind.get(connection)
     return ("attaching", None) if behind is None else ("behind", behind.sequence)
-
-
-async def page(
-    items: Collection[T],
-    describe: Callable[[T], Row],
-    wanted: Callable[[Row], bool],
-    *,
-    sort: str | None,
-    offset: int,
-    limit: int,
-) -> tuple[list[Row], int]:
-    """One page of the rows that are wanted, and how many there are in all; others have their turn meanwhile.
-
-    No more rows are kept than the page needs: ten thousand new objects would have the garbage collector walk the heap.
-    """
-    everything, best, total = tuple(items), list[Row](), 0
-    for start in range(0, len(everything), ROWS_AT_ONCE):
-        described = map(describe, everything[start : start + ROWS_AT_ONCE])
-        found = [row for row in described if wanted(row)]
-        total += len(found)
-        best = ordered(best + found, sort)[: offset + limit]
-        await trio.lowlevel.checkpoint()
-    return best[offset:], total
-
-
-def ordered(rows: list[Row], sort: str | None) -> list[Row]:
-    """Rows by the column of that name, descending with a `-`. What has no value there counts as the least."""
-    if sort is None:
-        return rows
-    column, descending = attrgetter(sort.removeprefix("-")), sort.startswith("-")
-    unknown = [row for row in rows if column(row) is None]
-    known = [row for row in rows if column(row) is not None]
-    known.sort(key=column, reverse=descending)
-    return known + unknown if descending else unknown + known
 
 
 async def depths(directory: Directory) -> Depths:
@@ -238,24 +243,6 @@ def quantiles(values: Iterable[float]) -> dict[str, float]:
         "p50": ranked[math.ceil(len(ranked) * 0.5) - 1],
         "p99": ranked[math.ceil(len(ranked) * 0.99) - 1],
         "max": ranked[-1],
-    }
-
-
-def trace_fields(trace: Trace, clock: Clock) -> dict[str, Any]:
-    """One turn: when its oldest command came, and how long each step took."""
-    return {
-        "enqueued_at": clock.wall(trace.enqueued_at),
-        "begun_at": clock.wall(trace.begun_at),
-        "committed_at": clock.wall(trace.committed_at),
-        "delivered_at": clock.wall(trace.delivered_at),
-        "waited": round(trace.begun_at - trace.enqueued_at, 6),
-        "committing": round(trace.committed_at - trace.begun_at, 6),
-        "delivering": round(trace.delivered_at - trace.committed_at, 6),
-        "commands": list(trace.commands),
-        "size": trace.size,
-        "first_sequence_id": trace.first_sequence,
-        "last_sequence_id": trace.last_sequence,
-        "refused": trace.refused,
     }
 
 

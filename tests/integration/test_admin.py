@@ -209,7 +209,12 @@ async def test_a_conversation_is_shown_with_its_turns(server: ServerProcess) -> 
     assert (mailbox["depth"], mailbox["limit"], mailbox["share"]) == (0, 1000, 250)
     assert mailbox["drain_rate"] > 0
     create, post = shown["traces"]
-    assert (create["commands"], post["commands"]) == (["Create"], ["Post"])
+    [created], [posted] = create["envelopes"], post["envelopes"]
+    assert (created["command"], created["verdict"], created["sequence_id"]) == (
+        ("Create", "stored", 1)
+    )
+    assert (posted["command"], posted["verdict"], posted["sequence_id"]) == ("Post", "stored", 2)
+    assert (posted["sender_id"], posted["refusal_id"]) == ("test_user_1", None)
     assert (post["first_sequence_id"], post["last_sequence_id"], post["size"]) == (2, 2, 1)
     times = [post[f"{step}_at"] for step in ("enqueued", "begun", "committed", "delivered")]
     assert times == sorted(times)

@@ -38,6 +38,7 @@ from salon.actors.messages import (
     Sync,
     Typing,
 )
+from salon.actors.recorder import ENVELOPES
 from salon.actors.refusals import Code, Refusal
 from salon.actors.runtime import ActorDied
 from salon.actors.store import StoreError
@@ -165,10 +166,36 @@ async def test_a_turn_can_be_followed_afterwards(engine: Engine, talk: str) -> N
         await engine.settle()
         engine.store.let_go()
     [trace] = engine.conversation(talk).traces
-    assert sorted(trace.commands) == ["Leave", "Post"]
+    post, leave = sorted(trace.envelopes, key=lambda envelope: envelope.command, reverse=True)
+    assert (post.command, post.sender_id, post.verdict) == ("Post", ADA.id, "stored")
+    assert (post.sequence, post.refusal) == (2, None)
+    assert (leave.command, leave.sender_id, leave.verdict) == ("Leave", DAN.id, "refused")
+    assert leave.refusal is not None
+    assert engine.directory.refusals.find(leave.refusal.id) is not None
     assert (trace.size, trace.refused) == (2, 1)
     assert (trace.first_sequence, trace.last_sequence) == (2, 2)
     assert start <= trace.enqueued_at <= trace.begun_at <= trace.committed_at <= trace.delivered_at
+
+
+async def test_of_a_large_turn_the_last_commands_can_be_followed(engine: Engine, talk: str) -> None:
+    ada = await engine.connect(talk, ADA)
+    for number in range(ENVELOPES + 5):
+        ada.post(str(number), "k" if number >= ENVELOPES else None)
+    await engine.settle()
+    trace = engine.conversation(talk).traces[-1]
+    assert (trace.size, len(trace.envelopes)) == (ENVELOPES + 5, ENVELOPES)
+    verdicts = [envelope.verdict for envelope in trace.envelopes]
+    assert verdicts == ["stored"] * (ENVELOPES - 4) + ["refused"] * 4
+    assert trace.envelopes[-1].refusal is not None
+    assert trace.envelopes[-1].refusal.code is Code.KEY_REUSED
+    assert trace.envelopes[0].sequence == 2 + 5
+
+    ada.post(str(ENVELOPES), "k")
+    ada.tell(MarkRead(talk, ADA, 2))
+    await engine.settle()
+    repeated, noted = engine.conversation(talk).traces[-1].envelopes
+    assert (repeated.verdict, repeated.sequence) == ("repeated", 2 + ENVELOPES)
+    assert (noted.command, noted.verdict, noted.sequence) == ("MarkRead", "noted", 0)
 
 
 # --- the same key ---------------------------------------------------------------------------------------------------------
@@ -545,6 +572,9 @@ async def test_what_cannot_be_committed_is_refused_and_never_was(engine: Engine,
         assert refusal.scope == "server"
         assert refusal.retry_after
     assert [refusal.key for refusal in refusals] == ["k", None]
+    trace = engine.conversation(talk).traces[-1]
+    assert [envelope.refusal for envelope in trace.envelopes] == refusals
+    assert (trace.size, trace.refused, trace.first_sequence) == (2, 2, 0)
     assert ben.events == ben.of(Created)
 
     receipt = accepted(await engine.post(talk, ADA, "lost", "k"))
