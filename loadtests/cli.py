@@ -66,6 +66,10 @@ def load(
     ] = None,
     json_: Annotated[bool, typer.Option("--json", help="print figures for machines")] = False,
     report: Annotated[Path | None, typer.Option(help="write a page with plots")] = None,
+    history: Annotated[
+        Path | None,
+        typer.Option(help="write down every frame for `salon check`; for small runs: it costs CPU"),
+    ] = None,
 ) -> None:
     """Drive a server; exit 0 if every message arrived everywhere, once and in order, 1 if not, 2 if it cannot be tried."""
     console = Console(stderr=json_)
@@ -81,16 +85,18 @@ def load(
         "never_read": never_read,
     }
     try:
-        _check_here(report)
+        _check_here(report, history)
         given = {flag: value for flag, value in flags.items() if value is not None}
         plan = scenarios.load(name).changed(**(_parameters(set_ or []) | given))
+        if history is not None:
+            _check_recordable(plan, processes, bare=floor)
         target: AbstractContextManager[tuple[str, int | None]] = nullcontext((url, server_pid))
         if floor:
             target = bare_floor()
         elif serve:
             target = own_server(store)
         with target as (address, pid):
-            result = _watched(console, plan, address, pid, processes, bare=floor)
+            result = _watched(console, plan, address, pid, processes, bare=floor, history=history)
     except (StageError, ValueError) as error:
         console.print(Text.assemble(("error: ", "red"), str(error)), soft_wrap=True)
         raise typer.Exit(2) from None
@@ -112,12 +118,20 @@ def _parameters(given: list[str]) -> dict[str, Any]:
     return found
 
 
-def _check_here(report: Path | None) -> None:
+def _check_here(*files: Path | None) -> None:
     """What is better found out before a run than after it."""
     if not hasattr(select, "epoll"):
         raise StageError("the simulated people need Linux: they wait with epoll")
-    if report is not None and not os.access(report.absolute().parent, os.W_OK):
-        raise StageError(f"{report}: there is no such folder to write to")
+    for file in files:
+        if file is not None and not os.access(file.absolute().parent, os.W_OK):
+            raise StageError(f"{file}: there is no such folder to write to")
+
+
+def _check_recordable(plan: scenarios.Scenario, processes: int, *, bare: bool) -> None:
+    if processes > 1 or not plan.keys or bare:
+        raise StageError(
+            "a history needs one process, keys and a server: leave out --processes, --no-keys and --floor"
+        )
 
 
 def _watched(
@@ -128,11 +142,20 @@ def _watched(
     processes: int,
     *,
     bare: bool,
+    history: Path | None,
 ) -> Result:
     begin = f"{plan.name}: {sum(plan.sizes):,} people come to {url}"
     with console.status(begin) as status:
         progress = Ticker(status, plan, plan.name)
-        return run(plan, url, pid=pid, processes=processes, progress=progress, bare=bare)
+        return run(
+            plan,
+            url,
+            pid=pid,
+            processes=processes,
+            progress=progress,
+            bare=bare,
+            history=history,
+        )
 
 
 def _tell(console: Console, result: Result, report: Path | None, *, as_machine: bool) -> None:

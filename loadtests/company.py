@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from .api import StageError
 from .figures import Tally
+from .history import HistoryFile, Recorder
 from .worker import ARRIVAL, SETTLE, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from multiprocessing.connection import Connection
+    from pathlib import Path
     from types import TracebackType
 
     from .api import Target
@@ -40,6 +42,7 @@ class Company:
         rooms: list[Room],
         processes: int,
         progress: Progress,
+        history: Path | None = None,
     ) -> None:
         context = multiprocessing.get_context("spawn")
         self._progress = progress
@@ -51,7 +54,7 @@ class Company:
             some, sending = _count(part)
             shares = sending / max(1, senders), some / people
             process = context.Process(
-                target=play, args=(scenario, target, part, *shares, there), daemon=True
+                target=play, args=(scenario, target, part, *shares, there, history), daemon=True
             )
             process.start()
             there.close()  # so that its death is heard
@@ -142,14 +145,17 @@ def play(
     senders: float,
     people: float,
     line: Connection,
+    history: Path | None = None,
 ) -> None:
     """One process: its people connect, act from the start on, wait until all is quiet, and compare with the log."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started us ends us
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # a socket is a file
     gc.disable()  # nothing here is circular, and there is a lot of it
+    file = HistoryFile(history, "salon load") if history is not None else None
+    recorder = Recorder(file.write) if file is not None else None
     try:
-        worker = Worker(scenario, target, rooms, senders, people)
+        worker = Worker(scenario, target, rooms, senders, people, recorder)
         worker.arrive()
         line.send(("connected", len(worker.seats)))
         worker.run(_hear(line, worker), line)
@@ -157,6 +163,8 @@ def play(
         line.send(("settled",))
         heads = _hear(line, worker)
         worker.settle(heads)
+        if file is not None:
+            file.close()  # who started us adds the log
         line.send(("done", worker.tally, worker.judge(heads)))
     except StageError as error:
         line.send(("failed", str(error)))

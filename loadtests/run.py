@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 
 from .api import Target
 from .company import Company
+from .history import HistoryFile, Recorder
 from .process import Process
-from .stage import bare_stage, heads_of, set_stage
+from .stage import bare_stage, heads_of, logs_of, set_stage
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .company import Progress
     from .figures import Tally
     from .scenario import Scenario
+    from .stage import Room
 
 CALM = 1.0  # seconds: what the arrivals set off, such as presence, is no part of the measurement
 LEAD = 0.2  # seconds from the word to the start
@@ -74,16 +78,18 @@ def run(
     processes: int,
     progress: Progress,
     bare: bool = False,
+    history: Path | None = None,
 ) -> Result:
     """Play a scenario against a server, or with `bare` against the C floor. Raises `StageError`.
 
+    A `history` is written by one process and only with keys; it ends with the log.
     `progress` is called every half second with what one process saw meanwhile: deliveries, receipts, refusals, p99.
     """
     target = Target.of(url)
     server = Process(pid) if pid else None
     rooms = bare_stage(scenario) if bare else set_stage(target, scenario)
     idle = _Use(server)
-    with Company(scenario, target, rooms, processes, progress) as company:
+    with Company(scenario, target, rooms, processes, progress, history) as company:
         people = company.connected()
         time.sleep(CALM)
         connected = _Use(server)
@@ -93,7 +99,10 @@ def run(
         time.sleep(max(0.0, measured_from - time.monotonic()))
         before, at_end = _Use(server), _At(server, measured_from + scenario.seconds)
         company.settled(scenario.seconds, at_end.look)
-        tally, digests = company.finish({} if bare else heads_of(target, rooms))
+        heads = {} if bare else heads_of(target, rooms)
+        tally, digests = company.finish(heads)
+    if history is not None:
+        _add_logs(history, target, rooms, heads)
     stored = sum(digest.messages for digest in digests.values())
     _check_sum(tally, stored)
     return Result(
@@ -108,6 +117,13 @@ def run(
         (connected.cpu - idle.cpu) / max(1, people),
         (connected.memory - idle.memory) / max(1, people),
     )
+
+
+def _add_logs(history: Path, target: Target, rooms: list[Room], heads: dict[str, int]) -> None:
+    with HistoryFile(history) as file:
+        recorder = Recorder(file.write)
+        for room, events in logs_of(target, rooms, heads):
+            recorder.log(room, events[0]["sequence_id"] - 1 if events else 0, heads[room], events)
 
 
 def _check_sum(tally: Tally, stored: int) -> None:

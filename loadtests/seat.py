@@ -27,6 +27,7 @@ from .wire import Wire
 if TYPE_CHECKING:
     from .api import Target
     from .figures import Tally
+    from .history import Line, Recorder
     from .transcript import Transcript
 
 READ_BYTES = 1 << 17
@@ -43,6 +44,7 @@ class Person(NamedTuple):
     sends: bool
     reads: bool
     stays: bool = True
+    id: str = ""  # the participant's, where a history is recorded
 
 
 class Seat:
@@ -59,6 +61,7 @@ class Seat:
         *,
         size: int = 40,
         keyed: bool = True,
+        recorder: Recorder | None = None,
     ) -> None:
         self.room = room
         self.person = person
@@ -83,6 +86,9 @@ class Seat:
         self._connects = 0
         self._due_back = 0.0  # since when they want to be connected
         self._buffer = b""
+        self._recorder = recorder
+        self._line: Line | None = None  # what goes over this connection is recorded there
+        self._said: tuple[int | None, str] = None, ""  # the server, in its close frame
 
     def connect(self, due: float) -> int:
         """Ask for all after the last event received, on a new socket that was due then; its number. Raises `OSError`."""
@@ -95,6 +101,9 @@ class Seat:
         """Cut the connection without a word, as a lost network does."""
         self.wire.cut()
         self.ledger.cut()
+        if self._line is not None:
+            self._line.closed(*self._said)
+            self._line, self._said = None, (None, "")
         self.live, self._buffer, self.back_in = False, b"", AGAIN
 
     def anomaly(self, kind: str, text: str) -> None:
@@ -120,6 +129,8 @@ class Seat:
 
     def send(self, text: bytes) -> None:
         """Send a text frame."""
+        if self._line is not None:
+            self._line.sent(text)
         self.wire.write(client_frame(text))
 
     # --- in -----------------------------------------------------------------------------------
@@ -147,6 +158,9 @@ class Seat:
             at = 0
             if not self.wire.open:
                 at = self.wire.answered(data)
+                if at and self._recorder is not None:
+                    who = self.person.id
+                    self._line = self._recorder.connect(self.room, who, self.reader.sequence)
             if self.wire.open:
                 at = self._frames(data, at, now)
         except (BadFrame, LookupError, TypeError, ValueError) as error:
@@ -162,7 +176,7 @@ class Seat:
         """Go through frames as far as they are whole: where they end; -1 where one of them is a close."""
         reader, transcript, size = self.reader, self.transcript, len(data)
         while at < size:
-            if not data.startswith(ACK, at + 4):
+            if self._line is None and not data.startswith(ACK, at + 4):
                 count, used, due = transcript.repeated(reader.sequence, data[at:] if at else data)
                 if count:
                     reader.sequence += count
@@ -179,6 +193,8 @@ class Seat:
         return at
 
     def _frame(self, first: int, raw: bytes, text: bytes, now: float) -> bool:
+        if self._line is not None and first == TEXT:
+            self._line.received(text)
         if first == CLOSE:
             self._closed(text)
             return False
@@ -276,6 +292,7 @@ class Seat:
         code = int.from_bytes(payload[:2], "big") if len(payload) >= 2 else 1005
         self.tally.closes[code] += 1
         reason = payload[2:].decode(errors="replace")
+        self._said = code, reason
         if code in FINAL:
             self.back_in = None
             self.anomaly("closed", f"{code} {reason}")

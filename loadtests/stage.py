@@ -9,7 +9,7 @@ from .api import Api, StageError, Target
 from .seat import Person
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
 
     from .scenario import Scenario
 
@@ -47,6 +47,22 @@ def heads_of(target: Target, rooms: list[Room]) -> dict[str, int]:
 
     found = _by_hands(target, head, rooms)
     return {room.conversation_id: head for room, head in zip(rooms, found, strict=True)}
+
+
+def logs_of(
+    target: Target, rooms: list[Room], heads: Mapping[str, int]
+) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """The whole log of each room up to its head, page by page."""
+    api = Api(target)
+    for room in rooms:
+        after, head = 0, heads[room.conversation_id]
+        while after < head:
+            path = f"/chat/{room.conversation_id}/messages?after={after}"
+            events = api.call("GET", path, room.people[0][1].token)["events"]
+            yield room.conversation_id, events
+            if not events:
+                break
+            after = events[-1]["sequence_id"]
 
 
 def _by_hands(target: Target, work: Callable[[Api, Any], Any], what: list[Any]) -> list[Any]:
@@ -89,7 +105,12 @@ def _make_room(api: Api, scenario: Scenario, size: int, first: int) -> Room:
     for guest in guests[NAMED + 1 :]:
         api.send("POST", f"/chat/{room}/join", guest["token"])
     head = api.call("GET", f"/chat/{room}/messages?limit=1", owner)["head_sequence_id"]
-    people = _people(scenario, [guest["token"] for guest in guests])
+    people = [
+        person._replace(id=guest["participant"]["id"])
+        for person, guest in zip(
+            _people(scenario, [guest["token"] for guest in guests]), guests, strict=True
+        )
+    ]
     return Room(room, head, tuple(enumerate(people, first)))
 
 

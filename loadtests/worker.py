@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
     from .api import Target
+    from .history import Recorder
     from .scenario import Scenario
     from .seat import Person
     from .stage import Room
@@ -40,11 +41,18 @@ class Worker:
     """Plays its people. `senders` and `people` are its shares of those of the scenario."""
 
     def __init__(
-        self, scenario: Scenario, target: Target, rooms: list[Room], senders: float, people: float
+        self,
+        scenario: Scenario,
+        target: Target,
+        rooms: list[Room],
+        senders: float,
+        people: float,
+        recorder: Recorder | None = None,
     ) -> None:
         self.scenario = scenario
         self.tally = Tally()
         self._target = target
+        self._recorder = recorder
         self.transcripts = {
             room.conversation_id: Transcript(room.head, keyed=scenario.keys) for room in rooms
         }
@@ -72,6 +80,7 @@ class Worker:
             self.tally,
             size=self.scenario.size,
             keyed=self.scenario.keys,
+            recorder=self._recorder,
         )
 
     def arrive(self) -> None:

@@ -289,6 +289,9 @@ class Socket:
     `stream` is the byte stream below, for tests that cut it or write what no client would;
     `idle_timeout` (seconds) ends a connection on which nothing at all arrives.
 
+    `on_sent` and `on_received`, where they are set, are called with each text: before it is written,
+    and when it is handed out. `closed` says how it ended, if it has.
+
     Where `on_owed` is set, receiving never writes: it is called when something is `owed`, and the
     next send brings it along. So a server that reads no further cannot stop the receiver too.
     """
@@ -297,6 +300,8 @@ class Socket:
         self.stream = stream
         self.idle_timeout = math.inf
         self.on_owed: Callable[[], object] | None = None
+        self.on_sent: Callable[[str], object] | None = None
+        self.on_received: Callable[[str], object] | None = None
         self.owed = b""  # a pong or the answer to a close: only the latest counts
         self._codec = codec
         self._queue = b""
@@ -310,7 +315,11 @@ class Socket:
 
     async def send_text(self, *texts: str) -> None:
         """Send text frames whatever they hold, as one write."""
-        await self._write(self._codec.encode(texts))
+        data = self._codec.encode(texts)
+        if self.on_sent is not None:
+            for text in texts:
+                self.on_sent(text)
+        await self._write(data)
 
     async def receive_json(self) -> Frame:
         """The next frame; ValueError when it is no JSON object."""
@@ -325,7 +334,14 @@ class Socket:
             if self._codec.closed is not None:
                 raise copy(self._codec.closed)
             await self._read()
-        return self._codec.texts.popleft()
+        text = self._codec.texts.popleft()
+        if self.on_received is not None:
+            self.on_received(text)
+        return text
+
+    @property
+    def closed(self) -> Closed | None:
+        return self._codec.closed
 
     async def aclose(self, code: int = 1000, reason: str = "") -> None:
         """Close, waiting a second at most for the server's answer; not while a task receives."""
