@@ -14,14 +14,17 @@ PYTHON ?=
 ARGS ?=
 PYTEST_ARGS ?=
 # What the tests need from the system, each as command:debian-package.
-SYSTEM_PACKAGES := curl:curl
+SYSTEM_PACKAGES := chromium:chromium curl:curl
 
 FOLDERS := actors loadtests persistence web
 BIN := $(TEST_VENV)/bin
-PROJECT_FILES := LICENSE pyproject.toml setup.py $(wildcard README.md)
+PROJECT_FILES := LICENSE MANIFEST.in pyproject.toml setup.py $(wildcard README.md)
 # Folders count too: a file that is deleted changes nothing else.
 SOURCES := $(PROJECT_FILES) $(shell find $(FOLDERS) \
-  \( -name __pycache__ -o -name node_modules \) -prune -o \( -type d -o -type f \) -print)
+  \( -name __pycache__ -o -name node_modules -o -path web/static/page \) -prune -o \( -type d -o -type f \) -print)
+
+# What the page was built from is kept here, so that npm runs again only when the lock file changes.
+export SALON_PAGE_CACHE := $(CURDIR)/.page
 
 say = printf '\n==> %s\n' "$1"
 
@@ -47,6 +50,8 @@ lint: $(TEST_VENV)/installed ## Style, types and who imports whom
 	$(BIN)/mypy $(FOLDERS:%=-p salon.%) | sed 's,^.*/site-packages/salon/,,'
 	$(call say,lint-imports)
 	$(BIN)/lint-imports --no-logo
+	$(call say,tsc)
+	$(BIN)/python web/page/build.py --check
 
 pytest: system-packages $(TEST_VENV)/installed ## Only the tests, of the installed wheel
 	@$(call say,pytest)
@@ -63,7 +68,7 @@ format: $(TEST_VENV)/installed ## Put the code into the house format
 	$(BIN)/ruff format
 
 clean: ## Remove whatever make, a build or a test has made
-	rm -rf $(VENV) $(TEST_VENV) .*_cache .hypothesis build dist *.egg-info
+	rm -rf $(VENV) $(TEST_VENV) .page web/static/page .*_cache .hypothesis build dist *.egg-info
 	find $(FOLDERS) tests -name __pycache__ -prune -exec rm -rf {} +
 
 system-packages:

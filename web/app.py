@@ -27,6 +27,7 @@ from .connection import retry_reason
 from .cross_origin import allow_origins
 from .errors import refuse_clearly
 from .exchange import Parts
+from .frontend import frontend_routes
 from .health import health_routes
 from .identity import IdentityBook
 from .messages import message_routes
@@ -149,6 +150,7 @@ def build_app(parts: Parts) -> QuartTrio:
         health_routes,
         admin_routes,
         reference_routes,
+        frontend_routes,
     ):
         app.register_blueprint(routes(parts))
     refuse_clearly(app, parts)

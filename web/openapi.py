@@ -48,6 +48,7 @@ TAGS = {
     "health": "For load balancers and monitoring; open to everybody.",
     "admin": "Inspect and operate; for admins alone. Looking never waits in a mailbox and never changes a state.",
     "reference": "This reference.",
+    "page": "What a browser loads: chat, console, salon.js.",
 }
 DESCRIPTION = """Conversations over HTTP; live delivery is described by /asyncapi.json.
 
@@ -124,6 +125,12 @@ class Style(RootModel[str]):
     """How the page looks."""
 
     media_type: ClassVar[str | None] = "text/css"
+
+
+class Script(RootModel[str]):
+    """A script and what belongs to it."""
+
+    media_type: ClassVar[str | None] = "text/javascript"
 
 
 class JsonDocument(RootModel[dict[str, Any]]):

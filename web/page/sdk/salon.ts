@@ -1,0 +1,159 @@
+/**
+ * salon.js: one person's way to a salon server, from a browser or anything that has `fetch` and `WebSocket`.
+ *
+ * `new Salon()` for HTTP, `salon.open(id)` for a conversation that keeps itself connected.
+ */
+import { Line } from "./line.ts";
+import { Refused, refusalOf, seconds } from "./refused.ts";
+import type {
+  Conversation,
+  ConversationObject,
+  ConversationPage,
+  Created,
+  Events,
+  Guest,
+  Identity,
+  NewConversation,
+  OpenOptions,
+  Options,
+} from "./types.ts";
+
+export type * from "./types.ts";
+export { Refused } from "./refused.ts";
+
+const ANSWER_TIMEOUT = 30_000; // milliseconds; a drain takes at most ten seconds
+
+/** Every call may throw `Refused`; none is tried again by itself. */
+export class Salon {
+  readonly url: string;
+  /** Set by `guest` and `recover`; may be set again at any time. */
+  token: string | undefined;
+  private readonly storage: Storage | null;
+
+  constructor(options: Options = {}) {
+    this.url = (options.url ?? globalThis.location?.origin ?? "").replace(/\/+$/, "");
+    this.token = options.token;
+    this.storage = options.storage === undefined ? localStorageOrNull() : options.storage;
+  }
+
+  /** Who the caller is, by token or cookie; null where nobody valid asks. */
+  async me(): Promise<Identity | null> {
+    try {
+      return await this.request<Identity>("GET", "/auth/me");
+    } catch (error) {
+      if (error instanceof Refused && error.status === 401) return null;
+      throw error;
+    }
+  }
+
+  /** Become a guest; the browser keeps the session as a cookie too. */
+  async guest(name?: string): Promise<Guest> {
+    return this.become(await this.request<Guest>("POST", "/auth/guest", name === undefined ? {} : { name }, null));
+  }
+
+  /** Become the guest that the code was given to. */
+  async recover(code: string): Promise<Guest> {
+    return this.become(await this.request<Guest>("POST", "/auth/recover", { recovery_code: code }, null));
+  }
+
+  /** End the session, here and on the server; its connections close. */
+  async logout(): Promise<void> {
+    await this.request("POST", "/auth/logout");
+    this.token = undefined;
+  }
+
+  /** A word for `?ticket=` of one WebSocket, good for 30 seconds. */
+  async ticket(): Promise<string> {
+    return (await this.request<{ ticket: string }>("POST", "/auth/ticket")).ticket;
+  }
+
+  create(fields: NewConversation): Promise<Created> {
+    return this.request("POST", "/chat/create", fields);
+  }
+
+  /** The caller's conversations, newest activity first. */
+  conversations(page: { limit?: number; offset?: number } = {}): Promise<ConversationPage> {
+    return this.request("GET", `/chat/my-conversations${query(page)}`);
+  }
+
+  /** A conversation with its members and last hundred messages. */
+  look(id: string): Promise<ConversationObject> {
+    return this.request("GET", `/chat/conversations/${encodeURIComponent(id)}`);
+  }
+
+  /** Join, or bring in somebody else. */
+  async join(id: string, participant?: { user_id: string; name?: string }): Promise<ConversationObject> {
+    const path = `/chat/${encodeURIComponent(id)}/join`;
+    const answer = await this.request<{ conversation: ConversationObject }>("POST", path, participant ? { participant } : {});
+    return answer.conversation;
+  }
+
+  leave(id: string): Promise<{ remaining_participants: number }> {
+    return this.request("DELETE", `/chat/${encodeURIComponent(id)}/leave`);
+  }
+
+  /** One page of the log, ascending, at most 100 events; bounds excluded, without them the newest. */
+  messages(id: string, range: { after?: number; before?: number; limit?: number } = {}): Promise<Events> {
+    return this.request("GET", `/chat/${encodeURIComponent(id)}/messages${query(range)}`);
+  }
+
+  /** Everything up to there is read. */
+  markRead(id: string, sequence: number): Promise<{ read_sequence_id: number; unread_count: number }> {
+    return this.request("POST", `/chat/${encodeURIComponent(id)}/read`, { sequence_id: sequence });
+  }
+
+  /** A conversation that keeps itself connected until it is closed. */
+  open(id: string, options: OpenOptions = {}): Conversation {
+    return new Line(this, id, options, this.storage);
+  }
+
+  /** Any exchange as this person. What is no success is thrown as `Refused`; an answer without a body is undefined. */
+  async request<T = any>(method: string, path: string, body?: unknown, token: string | null | undefined = this.token): Promise<T> {
+    const headers: Record<string, string> = { Accept: "application/json" };
+    if (token) headers["Authorization"] = `Bearer ${token}`;
+    if (body !== undefined) headers["Content-Type"] = "application/json";
+    const init: RequestInit = { method, headers, credentials: "same-origin", signal: AbortSignal.timeout(ANSWER_TIMEOUT) };
+    if (body !== undefined) init.body = JSON.stringify(body);
+    let response: Response;
+    let text: string;
+    try {
+      response = await fetch(this.url + path, init);
+      text = await response.text();
+    } catch {
+      throw new Refused({ code: "UNREACHABLE", error: "The server cannot be reached.", temporary: true });
+    }
+    const answer = parsed(text);
+    if (response.ok && (answer !== undefined || text === "")) return answer as T;
+    const refusal = refusalOf(answer, response.status);
+    refusal.retry_after ??= seconds(response.headers.get("Retry-After"))!;
+    if (refusal.retry_after === undefined) delete refusal.retry_after;
+    throw new Refused(refusal, response.status);
+  }
+
+  private become(guest: Guest): Guest {
+    this.token = guest.token;
+    return guest;
+  }
+}
+
+function query(fields: Record<string, number | undefined>): string {
+  const given = Object.entries(fields).filter(([, value]) => value !== undefined);
+  return given.length ? `?${new URLSearchParams(given.map(([name, value]) => [name, String(value)]))}` : "";
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Reading the property itself throws where cookies are blocked. */
+function localStorageOrNull(): Storage | null {
+  try {
+    return globalThis.localStorage ?? null;
+  } catch {
+    return null;
+  }
+}

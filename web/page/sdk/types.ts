@@ -1,0 +1,284 @@
+/** The shapes that salon.js takes and gives. Names and fields of frames are those of the server's reference (/docs). */
+
+/** Seconds, where nothing else is said; a time of the clock is in milliseconds since the epoch, a `timestamp` is ISO 8601. */
+type Json = Record<string, unknown>;
+
+export type Status =
+  | "connecting" // a handshake is under way
+  | "catching-up" // connected, and what was missed is coming in
+  | "live"
+  | "offline" // no connection; `retryAt` says when the next try is, or there is none until the network is back
+  | "ended"; // for good: closed, left, removed, signed out or refused; `reason` says why
+
+export interface State {
+  status: Status;
+  /** When the next try is, in milliseconds since the epoch; absent while the browser has no network at all. */
+  retryAt?: number;
+  /** Why there is no connection. */
+  reason?: Reason;
+}
+
+export interface Reason {
+  code: string;
+  /** For a person. */
+  error: string;
+}
+
+/** Why the server did not do what it was asked. `temporary`: the same again may succeed, after `retry_after` seconds. */
+export interface Refusal extends Reason {
+  temporary: boolean;
+  /** Names this refusal for the operator. */
+  id?: string;
+  retry_after?: number;
+  scope?: "conversation" | "participant" | "server";
+  client_message_id?: string;
+}
+
+export interface Identity {
+  id: string;
+  name: string;
+  admin: boolean;
+}
+
+export interface Guest {
+  token: string;
+  participant: Person;
+  /** Shown this once; it brings the guest back where both token and cookie are gone. */
+  recovery_code: string;
+}
+
+export interface Person {
+  id: string;
+  name: string;
+  type: "human" | "agent";
+}
+
+export type Role = "owner" | "member" | "observer";
+
+/** A member of a conversation. */
+export interface Participant {
+  participantId: string;
+  displayName: string;
+  type: "human" | "agent";
+  role: Role;
+  joinedAt: string;
+  isOnline: boolean;
+}
+
+export interface Message {
+  message_id: string;
+  conversation_id: string;
+  sequence_id: number;
+  sender_id: string;
+  sender_name: string;
+  sender_type: "human" | "agent";
+  content: string;
+  message_type: "text";
+  timestamp: string;
+  client_message_id?: string;
+  reply_to?: string;
+  metadata?: Json;
+}
+
+/** The server's word that a message is stored and has its place in the sequence. */
+export interface Receipt {
+  conversation_id: string;
+  message_id: string;
+  sequence_id: number;
+  timestamp: string;
+  client_message_id: string | null;
+  durability: "committed" | "memory";
+  event_hash: string;
+}
+
+export interface ConversationCreated {
+  type: "conversation_created";
+  sequence_id: 1;
+  conversation_id: string;
+  title: string;
+  participants: (Person & { role: Role })[];
+  timestamp: string;
+  metadata?: Json;
+}
+
+export interface MessageEvent {
+  type: "message";
+  sequence_id: number;
+  message: Message;
+}
+
+export interface ParticipantJoined {
+  type: "participant_joined";
+  sequence_id: number;
+  conversation_id: string;
+  participant: Person;
+  role: Role;
+  invited_by?: string;
+  participant_count: number;
+  timestamp: string;
+}
+
+export interface ParticipantLeft {
+  type: "participant_left";
+  sequence_id: number;
+  conversation_id: string;
+  participant: Person;
+  participant_count: number;
+  timestamp: string;
+}
+
+/** What has a place in the conversation's sequence. Pass over types that you do not know: later servers have more. */
+export type Event = ConversationCreated | MessageEvent | ParticipantJoined | ParticipantLeft;
+
+export interface Events {
+  events: Event[];
+  head_sequence_id: number;
+  /** In the direction asked. */
+  has_more: boolean;
+}
+
+export interface NewConversation {
+  title: string;
+  /** Others, besides the caller, who owns it. */
+  participants?: { user_id: string; name?: string }[];
+  /** `open`: whoever knows the id may come in; `invite`: members bring them in. */
+  join?: "open" | "invite";
+  members_invite?: boolean;
+  share_reads?: boolean;
+  mode?: "list" | "summarize" | "generate";
+  sites?: string[];
+  enable_ai?: boolean;
+  metadata?: Json;
+}
+
+export interface Created {
+  conversation_id: string;
+  title: string;
+  created_at: string;
+  participants: Person[];
+  websocket_url: string;
+}
+
+/** One line of the caller's list. */
+export interface ConversationLine {
+  conversation_id: string;
+  title: string;
+  created_at: string;
+  last_message_at: string | null;
+  participant_count: number;
+  unread_count: number;
+  last_message_preview: string | null;
+}
+
+export interface ConversationPage {
+  conversations: ConversationLine[];
+  total: number;
+  limit: number;
+  offset: number;
+}
+
+export interface ConversationObject {
+  id: string;
+  title: string;
+  mode: "list" | "summarize" | "generate";
+  sites: string[];
+  enable_ai: boolean;
+  join: "open" | "invite";
+  members_invite: boolean;
+  share_reads: boolean;
+  metadata: Json | null;
+  participants: Participant[];
+  /** The last hundred, ascending. */
+  messages: Message[];
+  head_sequence_id: number;
+  created_at: string;
+  updated_at: string;
+  ended_at: string | null;
+  participant_count: number;
+  message_count: number;
+  unread_count: number;
+  status: "active" | "inactive";
+}
+
+/** A message on its way. It leaves the outbox with its receipt, or when it is discarded. */
+export interface Outgoing {
+  /** The idempotency key: however often it is sent, it is one message. */
+  readonly key: string;
+  readonly content: string;
+  readonly reply_to?: string;
+  readonly metadata?: Json;
+  readonly queued_at: number;
+  /** `waiting` for a connection, its turn or the end of a pause; `refused` for good, until it is tried again or discarded. */
+  readonly state: "waiting" | "sending" | "sent" | "refused";
+  readonly refusal?: Refusal;
+  readonly receipt?: Receipt;
+}
+
+/** What a conversation tells, by name. */
+export interface Signals {
+  /** Every event of the sequence, once and in order. */
+  event: Event;
+  state: State;
+  /** The messages on their way, after every change. */
+  outbox: readonly Outgoing[];
+  /** The receipt of a message that has just left the outbox. */
+  receipt: Receipt;
+  participants: readonly Participant[];
+  presence: { participant_id: string; status: "online" | "offline" };
+  typing: { participant_id: string; is_typing: boolean };
+  read: { participant_id: string; sequence_id: number };
+  /**
+   * What was kept no longer continues. `epoch`: the log is another one, so forget every event kept of it. `gap`: events
+   * begin anew at `first_sequence_id`, and those between what was kept and it are to be had by `Salon.messages`.
+   */
+  reset: { why: "epoch" | "gap"; first_sequence_id: number };
+  /** A refusal that belongs to no message. */
+  refused: Refusal;
+}
+
+export interface Conversation {
+  readonly id: string;
+  readonly state: State;
+  /** The last event that is known of; -1 before the first connection. */
+  readonly head: number;
+  /** The last event given out, to be kept with `epoch` for `lastSequenceId`; -1 before the first. */
+  readonly position: number;
+  /** Names the log. */
+  readonly epoch: string | undefined;
+  /** Those online first where there are more than 100. */
+  readonly participants: readonly Participant[];
+  readonly participantCount: number;
+  readonly outbox: readonly Outgoing[];
+  /** Unicode code points that a message may have; 0 for no bound, or not known yet. */
+  readonly maxMessageSize: number;
+  /** Listen; the answer stops it. */
+  on<K extends keyof Signals>(name: K, listener: (value: Signals[K]) => void): () => void;
+  /** Put a message into the outbox, which sends it through drops and reloads until its receipt. Throws `Refused` OUTBOX_FULL. */
+  send(content: string, more?: { reply_to?: string; metadata?: Json }): Outgoing;
+  /** Try a refused message again, with the same key. */
+  retry(key: string): void;
+  /** Forget a message that waits or was refused; one that is being sent may already be stored. */
+  discard(key: string): void;
+  /** Lost where there is no connection. */
+  typing(is: boolean): void;
+  /** Everything up to there is read; kept until there is a connection. */
+  read(sequence: number): void;
+  /** Connect now instead of when the next try is due. */
+  reconnect(): void;
+  close(): void;
+}
+
+export interface Options {
+  /** The server's address, with a path where a proxy puts it under one; the page's own origin by default. */
+  url?: string;
+  /** A bearer token; without one the session cookie says who asks. */
+  token?: string;
+  /** Where outboxes are kept: localStorage by default, nowhere with null. */
+  storage?: Storage | null;
+}
+
+/** Where to begin: after the last event that the caller kept, of the log that `epoch` names; else with the last 50. */
+export interface OpenOptions {
+  lastSequenceId?: number;
+  epoch?: string;
+}
