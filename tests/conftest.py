@@ -8,12 +8,15 @@ from __future__ import annotations
 import signal
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
 
 from tests.server import ServerProcess
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 GRACE = 5.0  # seconds for a cancelled test to end, before pytest-timeout raises after all
 FIGURES = pytest.StashKey[list[str]]()
@@ -93,3 +96,32 @@ def start_server(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
 def own_server(start_server: Callable[..., ServerProcess]) -> ServerProcess:
     """A server for one test alone, which may drain, kill and restart it."""
     return start_server()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A Chromium for the tests of one module; each opens its own pages in it."""
+    from tests.browser import chromium  # most runs need none
+
+    with chromium() as launched:
+        yield launched
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Opens a blank page for one more person at a server's URL. The test fails by what goes wrong in any of them."""
+    from tests.browser import Faults, new_page  # likewise
+
+    watched: list[Faults] = []
+
+    def open_one(url: str, **options: Any) -> Page:
+        watched.append(Faults.of(new_page(browser, url, **options)))
+        return watched[-1].page
+
+    yield open_one
+    try:
+        for each in watched:
+            each.check()
+    finally:
+        for each in watched:
+            each.page.context.close()

@@ -1,0 +1,79 @@
+"""A real browser for the tests of the pages: Debian's Chromium, driven by Playwright.
+
+Tests that use it are plain functions: Playwright's synchronous interface has an event loop of its own, which ends with the module.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+
+PATIENCE = 30_000  # milliseconds until a condition has to hold: the machine may be busy
+ARGUMENTS = [
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-gpu",
+    "--disable-sync",
+    "--no-first-run",
+    "--no-sandbox",  # the tests may run as root
+]
+# What a page has violated of its policy, kept where a test can look.
+WATCH = """
+globalThis.violations = [];
+addEventListener("securitypolicyviolation", (event) =>
+  violations.push(`${event.effectiveDirective}: ${event.blockedURI} ${event.sample}`));
+"""
+# Chromium's own line about an answer that is no success or a connection that failed: the page says what it means.
+NETWORK = ("Failed to load resource", "WebSocket connection to")
+
+
+@dataclass
+class Faults:
+    """What went wrong in one page: exceptions, console errors, violations of the policy."""
+
+    page: Page
+    found: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, page: Page) -> Faults:
+        """Watch a page from now on."""
+        faults = cls(page)
+        page.on("pageerror", lambda error: faults.found.append(f"exception: {error}"))
+        page.on("console", faults._console)
+        return faults
+
+    def check(self) -> None:
+        """Fail where there are any."""
+        if not self.page.is_closed():
+            violations: list[str] = self.page.evaluate("globalThis.violations ?? []")
+            self.found += violations
+        assert self.found == [], self.page.url
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type == "error" and not message.text.startswith(NETWORK):
+            self.found.append(f"console: {message.text}")
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A browser, without a window."""
+    expect.set_options(timeout=PATIENCE)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=ARGUMENTS
+        )
+        yield browser
+        browser.close()
+
+
+def new_page(browser: Browser, url: str, **options: Any) -> Page:
+    """A blank page of somebody who was never here before; `options` are those of Playwright's `new_context`."""
+    context = browser.new_context(base_url=url, **options)
+    context.set_default_timeout(PATIENCE)
+    context.add_init_script(WATCH)
+    return context.new_page()
