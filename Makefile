@@ -14,7 +14,7 @@ PYTHON ?=
 ARGS ?=
 PYTEST_ARGS ?=
 # What the tests need from the system, each as command:debian-package.
-SYSTEM_PACKAGES := chromium:chromium curl:curl
+SYSTEM_PACKAGES := chromium:chromium curl:curl strace:strace
 
 FOLDERS := actors loadtests persistence web
 BIN := $(TEST_VENV)/bin

@@ -111,9 +111,16 @@ class File:
                 raise StoreError(f"{self.path}: this is no file") from None
             # SQLite would find out too, but leave files beside it that cannot be written either.
             os.close(os.open(self.path, os.O_RDWR))
+            self._sync_log()
             return False
-        sync_directory(self.path.parent)
+        sync(self.path.parent)
         return True
+
+    def _sync_log(self) -> None:
+        """What a killed server had written and not synced counts as committed from now on: a power cut must not take it."""
+        log = Path(f"{self.path}-wal")
+        if log.exists():
+            sync(log)
 
     def _prepare(self, sources: Sources, *, new: bool) -> sqlite3.Connection:
         connection = self.connect(WRITER_CACHE)
@@ -176,8 +183,8 @@ def _fill_meta(connection: sqlite3.Connection, sources: Sources) -> None:
         connection.executemany("INSERT OR IGNORE INTO meta (name, value) VALUES (?, ?)", rows)
 
 
-def sync_directory(path: Path) -> None:
-    """Have the disk remember which files the directory holds."""
+def sync(path: Path) -> None:
+    """Have the disk keep what a file holds, or which files a directory holds."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..actors.store import StoreError
 from .fault import explain
-from .file import READER_CACHE, File, check_ours, sync_directory
+from .file import READER_CACHE, File, check_ours, sync
 
 
 def snapshot(file: File, target: Path) -> None:
@@ -62,4 +62,4 @@ def _give_name(copy: Path, target: Path) -> None:
         if target.exists():
             raise
         copy.rename(target)
-    sync_directory(target.parent)
+    sync(target.parent)

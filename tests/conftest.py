@@ -6,7 +6,7 @@ Left alone, pytest-timeout raises in the midst of trio's event loop, which ends 
 from __future__ import annotations
 
 import signal
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,10 +81,10 @@ def start_server(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
     """Starts the server of one test, with settings such as LIMITS__QUEUE_SIZE="5"."""
     started: list[ServerProcess] = []
 
-    def start(**settings: str) -> ServerProcess:
+    def start(*, under: Sequence[str] = (), **settings: str) -> ServerProcess:
         folder = tmp_path / f"server-{len(started)}"
         folder.mkdir()
-        started.append(ServerProcess(folder, **settings))
+        started.append(ServerProcess(folder, under=under, **settings))
         return started[-1]
 
     yield start

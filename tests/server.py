@@ -7,6 +7,7 @@ import select
 import ssl
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,13 @@ NO_TLS = ssl.SSLContext(
 
 
 class ServerProcess:
-    """One server, started at once. `settings` are environment variables without their SALON_: LIMITS__QUEUE_SIZE="5"."""
+    """One server, started at once. `settings` are environment variables without their SALON_: LIMITS__QUEUE_SIZE="5".
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    `under` is the beginning of a command that runs the rest of it, such as strace's; it may be changed between starts.
+    """
+
+    def __init__(self, folder: Path, *, under: Sequence[str] = (), **settings: str) -> None:
+        self.under = under
         self.store = f"sqlite:///{folder / 'salon.db'}"
         self.url = ""
         self._log = folder / "salon.log"
@@ -42,6 +47,11 @@ class ServerProcess:
     @property
     def pid(self) -> int:
         return self.process.pid
+
+    @property
+    def path(self) -> Path:
+        """The store's file."""
+        return Path(self.store.removeprefix("sqlite:///"))
 
     @property
     def memory(self) -> int:
@@ -61,7 +71,8 @@ class ServerProcess:
 
     def start(self) -> None:
         """Start, and wait until connections are accepted. Once more means on the same port."""
-        command = [sys.executable, "-m", "salon.web.cli", "serve", "--config", str(CONFIG)]
+        command = [*self.under, sys.executable, "-m", "salon.web.cli", "serve"]
+        command += ["--config", str(CONFIG)]
         command += ["--port", str(self._port), "--store", self.store]
         with self._log.open("a") as log:
             self.process = subprocess.Popen(

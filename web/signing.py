@@ -132,6 +132,11 @@ def _make(path: Path, entropy: Callable[[int], bytes]) -> None:
             os.link(aside, path)
     finally:
         Path(aside).unlink()
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # else a power cut may take the name, and with it every session
+    finally:
+        os.close(folder)
 
 
 def _read(path: Path) -> bytes:
