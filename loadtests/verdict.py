@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .reader import span, spans
+from .order import span, spans
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -1,0 +1,47 @@
+"""What can be wrong with a history, by name, and one thing that is, with its evidence."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+KINDS = {
+    "lost": "a message has a receipt and is not in the log",
+    "duplicate": "a message is in the log twice, or an event came again that nobody had asked for",
+    "gap": "a number of the sequence is missing, in the log or on a socket",
+    "disagree": "two readers, or a reader and the log, have different events at one sequence",
+    "reordered": "an event came after one that follows it",
+    "non-monotonic": "what somebody had seen already was taken back, or the log's time goes back",
+    "uncommitted": "an event or receipt came that the log does not have, or did not have yet",
+    "receipt": "a receipt contradicts the log, another receipt, or what was sent",
+    "refused": "a message was refused and appears all the same",
+    "invented": "the log has a message of somebody which they have not sent",
+    "unseen": "somebody is connected, nothing is on its way, and they were not sent the end of the log",
+    "unanswered": "a message has neither receipt nor refusal, and its socket is still open",
+    "outsider": "an event was sent to somebody who had left",
+    "epoch": "the log has become another one",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Anomaly:
+    """One thing that is wrong. `kind` is of `KINDS`; `lines` of the history are the evidence, the last thing last."""
+
+    kind: str
+    text: str
+    lines: tuple[int, ...]
+    conversation: str
+    person: str | None = None
+    socket: str | None = None
+    sequence: int | None = None
+    key: str | None = None
+
+    def __str__(self) -> str:
+        who = "" if self.person is None else f" {self.person}"
+        where = "" if self.socket is None else f" on socket {self.socket}"
+        lines = ", ".join(map(str, self.lines))
+        return f"{self.kind}: {self.conversation}{who}{where}: {self.text} (line {lines})"
+
+    def as_json(self) -> dict[str, Any]:
+        """The same for machines."""
+        return {**asdict(self), "lines": list(self.lines)}

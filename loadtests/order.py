@@ -1,0 +1,48 @@
+"""A place in a sequence of which every number is to come once and in order."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+FARTHEST = 1_000_000  # events that can be missing at once: beyond it a number is taken for garbage
+
+Step = Literal["next", "ahead", "reordered", "duplicate", "garbage"]
+
+
+class Order:
+    """Follows a sequence after `sequence`, the last one taken; `missing` were passed over and have not come since."""
+
+    def __init__(self, sequence: int) -> None:
+        self.sequence = sequence
+        self.missing: set[int] = set()
+
+    def step(self, sequence: int) -> Step:
+        """Take a number; what it is to what came before it."""
+        next_one = self.sequence + 1
+        if sequence > next_one + FARTHEST:
+            return "garbage"
+        if sequence > next_one:
+            self.missing.update(range(next_one, sequence))
+        self.sequence = max(self.sequence, sequence)
+        if sequence >= next_one:
+            return "next" if sequence == next_one else "ahead"
+        if sequence in self.missing:
+            self.missing.discard(sequence)
+            return "reordered"
+        return "duplicate"
+
+
+def spans(numbers: set[int]) -> list[tuple[int, int]]:
+    """The numbers as ranges of which both ends belong to it, ascending."""
+    found: list[tuple[int, int]] = []
+    for number in sorted(numbers):
+        if found and number == found[-1][1] + 1:
+            found[-1] = found[-1][0], number
+        else:
+            found.append((number, number))
+    return found
+
+
+def span(first: int, last: int) -> str:
+    """Such a range in words."""
+    return f"sequence {first}" if first == last else f"sequences {first} to {last}"
