@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from salon.web.client import is_event
+
 from .anomaly import Anomaly
 from .order import span, spans
 from .promise import Promise
-from .view import View, is_event
+from .view import View
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

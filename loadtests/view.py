@@ -10,13 +10,6 @@ from .order import Order, span, spans
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-NOT_EVENTS = frozenset({"caught_up", "lagging", "message_ack", "read"})
-
-
-def is_event(frame: dict[str, Any]) -> bool:
-    """Whether a frame has a place of its own in the sequence."""
-    return "sequence_id" in frame and frame.get("type") not in NOT_EVENTS
-
 
 class View:
     """One socket's, from the line on which it was opened. `problems` is where anomalies go."""

@@ -24,6 +24,7 @@ from .client_rules import (
     Unreachable,
     Window,
     given,
+    is_event,
     message_fields,
 )
 from .client_wire import Dial, Headers, Response, Socket, Target, connect, fetch
@@ -41,6 +42,7 @@ __all__ = [
     "Statistics",
     "Unreachable",
     "connect",
+    "is_event",
 ]
 
 SYSTEM_RANDOM = SystemRandom()

@@ -51,7 +51,7 @@ from salon.web.client import (
     Unreachable,
     connect,
 )
-from salon.web.client_rules import Backoff, Outbox, Pending, Receipt, Window, judge
+from salon.web.client_rules import Backoff, Outbox, Pending, Receipt, Window, is_event, judge
 from salon.web.client_wire import Codec, Target
 
 URL = "http://salon.test"
@@ -186,6 +186,12 @@ def test_a_gap_behind_events_that_were_let_go_is_paged_too() -> None:
     window.fill([event(2)])
     assert numbers(taken(window)) == [2]
     assert window.page_due
+
+
+@pytest.mark.parametrize("kind", ["caught_up", "lagging", "message_ack", "read"])
+def test_what_names_a_sequence_and_has_no_place_in_it_is_no_event(kind: str) -> None:
+    assert is_event(event(3))
+    assert not is_event({"type": kind, "sequence_id": 3})
 
 
 def test_an_early_caught_up_leaves_no_gap_unasked_for() -> None:
