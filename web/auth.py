@@ -16,7 +16,7 @@ from salon.actors.refusals import Code, Refusal
 from . import schemas
 from .codec import participant_fields
 from .exchange import Refused, answer, body
-from .identity import COOKIE, TICKET_LIFE, session_cookie
+from .identity import COOKIE, TICKET_LIFE, bearer, session_cookie
 from .openapi import NoContent, refusals
 
 if TYPE_CHECKING:
@@ -84,6 +84,21 @@ def _add_sessions(routes: Blueprint, parts: Parts) -> None:
         who = identity.participant
         return answer({"id": who.id, "name": who.name, "admin": identity.admin})
 
+    @routes.post("/session")
+    @tag(["identity"])
+    @document_response(schemas.Me)
+    @refusals(Code.ORIGIN_NOT_ALLOWED)
+    async def session() -> Response:
+        """Keep the bearer token's session in a cookie, which no script can read: for pages where somebody gives a token."""
+        parts.check_origin()
+        identity = parts.caller()
+        who = identity.participant
+        response = answer({"id": who.id, "name": who.name, "admin": identity.admin})
+        token = bearer(request.headers.get("Authorization"))
+        if token is not None:
+            _keep(parts, response, token)
+        return response
+
     @routes.post("/ticket")
     @tag(["identity"])
     @document_response(schemas.TicketAnswer)
@@ -121,9 +136,14 @@ def _welcome(parts: Parts, guest: Guest, status: int) -> Response:
         },
         status,
     )
-    days, secure = parts.settings.auth.session_days, request.scheme == "https"
-    response.set_cookie(**session_cookie(guest.token, days=days, secure=secure))
+    _keep(parts, response, guest.token)
     return response
+
+
+def _keep(parts: Parts, response: Response, token: str) -> None:
+    """Send the token along as the session cookie."""
+    days, secure = parts.settings.auth.session_days, request.scheme == "https"
+    response.set_cookie(**session_cookie(token, days=days, secure=secure))
 
 
 class Arrivals:

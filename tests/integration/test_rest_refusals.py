@@ -22,6 +22,7 @@ ROUTES = [  # all that ask who one is
     ("GET", f"/chat/{SOMEWHERE}/messages"),
     ("POST", f"/chat/{SOMEWHERE}/read"),
     ("GET", "/auth/me"),
+    ("POST", "/auth/session"),
     ("POST", "/auth/ticket"),
     ("POST", "/auth/logout"),
 ]

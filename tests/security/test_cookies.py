@@ -27,6 +27,22 @@ async def test_no_script_reads_it_and_no_other_site_sends_it(
     assert not any(attribute.startswith("domain") for attribute in lowered)
 
 
+async def test_a_token_is_kept_in_it_without_its_page_keeping_the_token(
+    server: ServerProcess,
+) -> None:
+    response = await api(server, "POST", "/auth/session", "test_token_1")
+    assert response.json() == {"id": "test_user_1", "name": "Ada", "admin": False}
+    cookie = response.headers["Set-Cookie"]
+    assert cookie.startswith(f"{COOKIE}=test_token_1;")
+    assert "httponly" in cookie.lower()
+    again = await api(server, "GET", "/auth/me", headers={"Cookie": cookie.partition(";")[0]})
+    assert again.json() == response.json()
+    from_elsewhere = {"Origin": ELSEWHERE}
+    refused = await api(server, "POST", "/auth/session", "test_token_1", headers=from_elsewhere)
+    refusal(refused, 403, "ORIGIN_NOT_ALLOWED")
+    assert "Set-Cookie" not in refused.headers
+
+
 async def test_logging_out_takes_it_back(server: ServerProcess) -> None:
     ada = await guest(server, "Ada")
     response = await api(
@@ -56,6 +72,7 @@ async def test_it_is_an_identity_for_the_servers_own_pages(server: ServerProcess
         ("DELETE", f"/chat/{'A' * 22}/leave"),
         ("POST", f"/chat/{'A' * 22}/messages"),
         ("POST", f"/chat/{'A' * 22}/read"),
+        ("POST", "/auth/session"),
         ("POST", "/auth/ticket"),
         ("POST", "/auth/logout"),
     ],

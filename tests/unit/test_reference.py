@@ -77,6 +77,7 @@ PROMISED = {
     ("post", "/auth/guest"): {201, 400, 403},
     ("post", "/auth/recover"): {200, 401},
     ("get", "/auth/me"): {200, 401},
+    ("post", "/auth/session"): {200, 401, 403},
     ("post", "/auth/ticket"): {200, 401},
     ("post", "/auth/logout"): {204, 401},
     ("get", "/health"): {200},

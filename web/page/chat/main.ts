@@ -1,11 +1,11 @@
-/** The chat page. */
+/** The chat page: who sits here, then what they see. */
 import "./style.css";
-import { Salon } from "../sdk/salon.ts";
-import { byId, fill, h } from "../shared/dom.ts";
-import { markdown } from "../shared/markdown.ts";
+import { h, render } from "preact";
+import { byId } from "../shared/dom.ts";
+import { App } from "./app.tsx";
+import { identify } from "./session.ts";
 
-const salon = new Salon();
-const who = await salon.me();
-const greeting = h("div", { class: "prose" });
-greeting.append(markdown(who ? `You are **signed in**.` : "You are *not* signed in. The interface is described at [/docs](/docs)."));
-fill(byId("chat"), h("h1", {}, "salon"), who && h("p", {}, who.name), greeting);
+void identify();
+const place = byId("chat");
+place.replaceChildren();
+render(h(App, {}), place);

@@ -1,0 +1,59 @@
+/** Tells somebody who looks elsewhere: a number in the title, and a notification where they have asked for it. */
+
+import { signal } from "@preact/signals";
+import type { Message } from "../sdk/types.ts";
+import type { Room } from "./room.ts";
+import { go } from "./route.ts";
+import { shelf } from "./session.ts";
+
+export type Permission = "unsupported" | "off" | "on" | "blocked";
+
+const LONGEST = 140; // characters of a message that a notification shows
+
+export const permission = signal<Permission>(now());
+/** What is spoken to somebody who cannot see the page. */
+export const spoken = signal("");
+
+/** Asked by a click, as browsers want it; a second click turns it off again. */
+export async function toggle(): Promise<void> {
+  if (permission.value === "on") {
+    shelf.setItem("salon.page.quiet", "1");
+  } else if (permission.value === "off") {
+    shelf.removeItem("salon.page.quiet");
+    await Notification.requestPermission();
+  }
+  permission.value = now();
+}
+
+/** To a screen reader: the log itself is silent, since it is drawn anew whenever somebody scrolls. */
+export function speak(message: Message): void {
+  spoken.value = `${message.sender_name}: ${message.content.slice(0, LONGEST)}`;
+}
+
+export function notify(room: Room, message: Message): void {
+  if (!document.hidden && document.hasFocus()) return;
+  if (permission.value !== "on") return;
+  try {
+    const notification = new Notification(`${message.sender_name} in ${room.title.value}`, {
+      body: message.content.slice(0, LONGEST),
+      tag: room.id,
+    });
+    notification.addEventListener("click", () => {
+      window.focus();
+      go(room.id);
+      notification.close();
+    });
+  } catch {
+    // Android's Chromium has the class but lets only service workers use it.
+  }
+}
+
+export function showInTitle(unread: number, title: string): void {
+  document.title = `${unread ? `(${unread > 99 ? "99+" : unread}) ` : ""}${title ? `${title} · ` : ""}salon`;
+}
+
+function now(): Permission {
+  if (!("Notification" in window)) return "unsupported";
+  if (Notification.permission === "denied") return "blocked";
+  return Notification.permission === "granted" && !shelf.getItem("salon.page.quiet") ? "on" : "off";
+}

@@ -1,0 +1,120 @@
+/** The whole page: the way in, or the list beside the open conversation. */
+
+import { useSignalEffect } from "@preact/signals";
+import { Component, type ComponentChildren } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import type { Identity } from "../sdk/types.ts";
+import { showInTitle, spoken } from "./alert.ts";
+import { ConversationView } from "./conversation.tsx";
+import { Inbox } from "./inbox.ts";
+import { go, here } from "./route.ts";
+import { who } from "./session.ts";
+import { Sidebar } from "./sidebar.tsx";
+import { toasts } from "./toast.ts";
+import { Unreachable, Welcome } from "./welcome.tsx";
+import { Wordmark } from "./wordmark.tsx";
+
+export function App() {
+  const now = who.value;
+  return (
+    <Boundary>
+      {now.kind === "asking" && <Loading />}
+      {now.kind === "unreachable" && <Unreachable who={now} />}
+      {now.kind === "nobody" && <Welcome who={now} />}
+      {now.kind === "somebody" && <Home key={now.identity.id} me={now.identity} />}
+      <div class="toasts" role="status">
+        {toasts.value.map((each) => (
+          <p key={each.id} class="toast">
+            {each.text}
+          </p>
+        ))}
+      </div>
+      <p class="visually-hidden" aria-live="polite">
+        {spoken.value}
+      </p>
+    </Boundary>
+  );
+}
+
+function Home({ me }: { me: Identity }) {
+  const [inbox] = useState(() => new Inbox(me));
+  useEffect(() => () => inbox.close(), [inbox]);
+  useEffect(() => {
+    const keys = (event: KeyboardEvent): void => jump(event, inbox);
+    addEventListener("keydown", keys);
+    return () => removeEventListener("keydown", keys);
+  }, [inbox]);
+  useSignalEffect(() => showInTitle(inbox.unread.value, inbox.open.value?.title.value ?? ""));
+  const room = inbox.open.value;
+  return (
+    <div class={room ? "home in-room" : "home"}>
+      <Sidebar inbox={inbox} />
+      {room ? <ConversationView key={room.id} room={room} inbox={inbox} /> : <Nowhere inbox={inbox} />}
+    </div>
+  );
+}
+
+/** Alt with an arrow goes through the list. */
+function jump(event: KeyboardEvent, inbox: Inbox): void {
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  if (!event.altKey || step === undefined) return;
+  event.preventDefault();
+  const ids = inbox.lines.value.map((line) => line.conversation_id);
+  const at = here.value === null ? -1 : ids.indexOf(here.value);
+  const next = ids[Math.min(Math.max(at + step, 0), ids.length - 1)];
+  if (next !== undefined) go(next);
+}
+
+/** The space beside the list, with no conversation open. */
+function Nowhere({ inbox }: { inbox: Inbox }) {
+  const none = inbox.loaded.value && inbox.lines.value.length === 0;
+  return (
+    <main class="nowhere" aria-label="No conversation is open">
+      <div>
+        <h1>{none ? "A quiet room" : "Pick up where you were"}</h1>
+        <p>
+          {none
+            ? "Begin a conversation, and send its address to whom you want in it. Or open an address that you were given."
+            : "Choose a conversation from the list. Alt with an arrow key goes from one to the next."}
+        </p>
+      </div>
+    </main>
+  );
+}
+
+function Loading() {
+  return (
+    <main class="welcome" aria-busy="true">
+      <div class="welcome-card loading">
+        <Wordmark />
+        <p role="status">One moment…</p>
+      </div>
+    </main>
+  );
+}
+
+/** Whatever breaks in the page, something is said, and there is a way on. */
+class Boundary extends Component<{ children: ComponentChildren }, { broken: boolean }> {
+  override state = { broken: false };
+
+  override componentDidCatch(error: unknown): void {
+    console.error(error);
+    this.setState({ broken: true });
+  }
+
+  override render() {
+    if (!this.state.broken) return this.props.children;
+    return (
+      <main class="welcome">
+        <div class="welcome-card">
+          <Wordmark />
+          <h1>This page has broken</h1>
+          <p class="welcome-lead">That is our fault. What you wrote is kept, and nothing that was sent is lost.</p>
+          <button type="button" class="button primary big" onClick={() => location.reload()}>
+            Load it again
+          </button>
+        </div>
+      </main>
+    );
+  }
+}

@@ -1,0 +1,138 @@
+/** Where one writes: a draft that is kept, Enter to send, an honest count where a message grows too long. */
+
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { Icon } from "./icon.tsx";
+import { said, type Room } from "./room.ts";
+import { shelf } from "./session.ts";
+import { toast } from "./toast.ts";
+import { listed } from "./timeline.ts";
+
+const TELL_EVERY = 3000; // milliseconds between two words that one is typing
+const PAUSE = 4000; // milliseconds without a key end it
+const COUNT_FROM = 0.9; // of the longest: from there on the count is shown
+
+export function Composer({ room }: { room: Room }) {
+  const field = useRef<HTMLTextAreaElement>(null);
+  const [text, setText] = useState(() => shelf.get<string>(`draft.${room.id}`) ?? "");
+  const typing = useTyping(room);
+  const length = [...text].length;
+  const tooMany = room.longest ? length - room.longest : 0;
+  const reply = room.replyTo.value;
+
+  const write = (next: string): void => {
+    setText(next);
+    if (next) shelf.put(`draft.${room.id}`, next);
+    else shelf.drop(`draft.${room.id}`);
+  };
+  const send = (): void => {
+    if (!text.trim() || tooMany > 0) return;
+    try {
+      room.send(text);
+    } catch (error) {
+      return toast(said(error));
+    }
+    write("");
+    typing.stop();
+    field.current?.focus();
+  };
+  useLayoutEffect(() => {
+    const element = field.current!;
+    element.style.height = "auto";
+    element.style.height = `${element.scrollHeight}px`;
+  }, [text]);
+  useLayoutEffect(() => {
+    if (reply || matchMedia("(pointer: fine)").matches) field.current?.focus();
+  }, [room.id, reply]);
+
+  return (
+    <form
+      class="composer"
+      onSubmit={(event) => {
+        event.preventDefault();
+        send();
+      }}
+    >
+      <p class="typing" aria-live="polite">
+        {room.typists.value.length > 0 && (
+          <>
+            <span class="typing-dots" aria-hidden="true">
+              <i />
+              <i />
+              <i />
+            </span>
+            {listed(room.typists.value)} {room.typists.value.length > 1 ? "are" : "is"} typing
+          </>
+        )}
+      </p>
+      {reply && (
+        <div class="replying">
+          <Icon name="reply" />
+          <p dir="auto">
+            <b>{reply.name}</b> {reply.content.slice(0, 160)}
+          </p>
+          <button type="button" class="tool" aria-label="Do not reply" onClick={() => (room.replyTo.value = null)}>
+            <Icon name="close" />
+          </button>
+        </div>
+      )}
+      <div class="composer-row">
+        <textarea
+          ref={field}
+          class="composer-field"
+          rows={1}
+          dir="auto"
+          value={text}
+          placeholder="Write a message"
+          aria-label="Message"
+          aria-describedby={tooMany > 0 ? "too-long" : undefined}
+          aria-invalid={tooMany > 0}
+          enterkeyhint="send"
+          onInput={(event) => {
+            write(event.currentTarget.value);
+            if (event.currentTarget.value.trim()) typing.go();
+            else typing.stop();
+          }}
+          onBlur={typing.stop}
+          onKeyDown={(event) => {
+            if (event.key === "Escape" && reply) room.replyTo.value = null;
+            if (!entered(event)) return;
+            event.preventDefault();
+            send();
+          }}
+        />
+        <button type="submit" class="send" aria-label="Send" disabled={!text.trim() || tooMany > 0}>
+          <Icon name="send" />
+        </button>
+      </div>
+      {room.longest > 0 && length > room.longest * COUNT_FROM && (
+        <p id="too-long" class={tooMany > 0 ? "count over" : "count"} role="status">
+          {tooMany > 0 ? `${tooMany} characters too many` : `${room.longest - length} characters left`}
+        </p>
+      )}
+    </form>
+  );
+}
+
+/** Enter sends where there is a keyboard; on a touch screen it is a new line, and the button sends. */
+function entered(event: KeyboardEvent): boolean {
+  if (event.key !== "Enter" || event.isComposing || event.shiftKey) return false;
+  return event.ctrlKey || event.metaKey || matchMedia("(pointer: fine)").matches;
+}
+
+function useTyping(room: Room): { go: () => void; stop: () => void } {
+  const told = useRef(0);
+  const pause = useRef(0);
+  const stop = (): void => {
+    clearTimeout(pause.current);
+    if (told.current) room.typing(false);
+    told.current = 0;
+  };
+  const go = (): void => {
+    clearTimeout(pause.current);
+    pause.current = window.setTimeout(stop, PAUSE);
+    if (Date.now() - told.current < TELL_EVERY) return;
+    told.current = Date.now();
+    room.typing(true);
+  };
+  return { go, stop };
+}

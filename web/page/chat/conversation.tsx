@@ -1,0 +1,192 @@
+/** The open conversation: its head, its messages, where one writes; or why it cannot be shown. */
+
+import { useRef, useState } from "preact/hooks";
+import type { Inbox } from "./inbox.ts";
+import { Composer } from "./composer.tsx";
+import { Copy } from "./copy.tsx";
+import { Dialog } from "./dialog.tsx";
+import { Icon } from "./icon.tsx";
+import { Log } from "./log.tsx";
+import { Members } from "./members.tsx";
+import { said, type Room } from "./room.ts";
+import { address, go } from "./route.ts";
+import { Status } from "./status.tsx";
+import { toast } from "./toast.ts";
+
+export function ConversationView({ room, inbox }: { room: Room; inbox: Inbox }) {
+  const [people, setPeople] = useState(false);
+  const peopleButton = useRef<HTMLButtonElement>(null);
+  const [leaving, setLeaving] = useState(false);
+  const state = room.state.value;
+  const outside = state.status === "ended" && room.events.value.length === 0;
+  if (outside) return <Doorway room={room} inbox={inbox} />;
+  const close = (): void => {
+    setPeople(false);
+    peopleButton.current?.focus();
+  };
+  const here = room.members.value.filter((who) => who.isOnline || who.participantId === room.me).length;
+  return (
+    <>
+      <main class="room" aria-label={room.title.value || "Conversation"}>
+        <header class="room-head">
+          <button type="button" class="tool back" aria-label="Back to the list" onClick={() => go(null)}>
+            <Icon name="back" />
+          </button>
+          <div class="room-name">
+            <h1 dir="auto">{room.title.value || "…"}</h1>
+            <Status state={state} retry={() => room.reconnect()} />
+          </div>
+          <button
+            ref={peopleButton}
+            type="button"
+            class="tool wide"
+            aria-expanded={people}
+            aria-label={`People, ${here} here`}
+            title="People"
+            onClick={() => (people ? close() : setPeople(true))}
+          >
+            <Icon name="people" />
+            <span>{here}</span>
+          </button>
+          <button type="button" class="tool" aria-label="Leave this conversation" title="Leave" onClick={() => setLeaving(true)}>
+            <Icon name="door" />
+          </button>
+        </header>
+        {room.events.value.length || room.outbox.value.length ? (
+          <Log key={room.id} room={room} inbox={inbox} />
+        ) : (
+          <Skeleton />
+        )}
+        {room.events.value.length > 0 && !room.rows.value.some((row) => row.kind === "said") && <Beginning room={room} />}
+        {state.status === "ended" ? <Ended room={room} inbox={inbox} /> : <Composer key={room.id} room={room} />}
+      </main>
+      {people && <Members room={room} close={close} />}
+      {leaving && <Leave room={room} inbox={inbox} close={() => setLeaving(false)} />}
+    </>
+  );
+}
+
+/** Shapes of messages, while the first ones are on their way. */
+function Skeleton() {
+  return (
+    <div class="skeleton" role="status" aria-label="Fetching messages">
+      {["a", "b", "c", "d", "e"].map((each) => (
+        <span key={each} class={`bone ${each}`} />
+      ))}
+    </div>
+  );
+}
+
+function Beginning({ room }: { room: Room }) {
+  const open = room.facts.value?.join !== "invite";
+  return (
+    <section class="beginning">
+      <h2>Nothing has been said yet</h2>
+      {open ? (
+        <>
+          <p>Send this address to whom you want here, or just begin.</p>
+          <Copy text={address(room.id)} label="Copy address" name="The conversation’s address" />
+        </>
+      ) : (
+        <p>Only those who are brought in can see this. Open the list of people to add somebody.</p>
+      )}
+    </section>
+  );
+}
+
+/** What somebody finds who is not a member, or whose address leads nowhere. */
+function Doorway({ room, inbox }: { room: Room; inbox: Inbox }) {
+  const [failure, setFailure] = useState("");
+  const [busy, setBusy] = useState(false);
+  const reason = room.state.value.reason;
+  const join = async (): Promise<void> => {
+    setBusy(true);
+    try {
+      await inbox.join(room.id);
+    } catch (error) {
+      setFailure(said(error));
+      setBusy(false);
+    }
+  };
+  const may = reason?.code === "FORBIDDEN";
+  return (
+    <main class="room doorway">
+      <div class="doorway-inside">
+        {may ? (
+          <>
+            <h1>You have been given an address</h1>
+            <p>It leads into a conversation that you are not in yet. Its members will see that you have come.</p>
+            <div class="buttons">
+              <button type="button" class="button primary" disabled={busy} onClick={() => void join()}>
+                {busy ? "Joining…" : "Join the conversation"}
+              </button>
+              <button type="button" class="button" onClick={() => go(null)}>
+                Not now
+              </button>
+            </div>
+          </>
+        ) : (
+          <>
+            <h1>Nothing here</h1>
+            <p>{reason?.error ?? "This address leads to no conversation."} Perhaps it was cut short when it was copied, or everybody has left.</p>
+            <button type="button" class="button" onClick={() => go(null)}>
+              To your conversations
+            </button>
+          </>
+        )}
+        {failure && (
+          <p class="failure" role="alert">
+            {failure}
+          </p>
+        )}
+      </div>
+    </main>
+  );
+}
+
+/** What was kept can still be read, though nothing more will come. */
+function Ended({ room, inbox }: { room: Room; inbox: Inbox }) {
+  return (
+    <div class="ended" role="status">
+      <p>{room.state.value.reason?.error ?? "You are no longer in this conversation."}</p>
+      <button type="button" class="button" onClick={() => void inbox.join(room.id).catch((error: unknown) => toast(said(error)))}>
+        Join again
+      </button>
+    </div>
+  );
+}
+
+function Leave({ room, inbox, close }: { room: Room; inbox: Inbox; close: () => void }) {
+  const [failure, setFailure] = useState("");
+  const alone = room.members.value.length <= 1;
+  const leave = async (): Promise<void> => {
+    try {
+      await inbox.leave(room);
+      close();
+    } catch (error) {
+      setFailure(said(error));
+    }
+  };
+  return (
+    <Dialog title={`Leave “${room.title.value}”?`} close={close}>
+      <p>
+        {alone
+          ? "You are the last one here: the conversation ends with you, and nobody can come back to it."
+          : "The others are told. By the conversation’s address you can come back."}
+      </p>
+      {failure && (
+        <p class="failure" role="alert">
+          {failure}
+        </p>
+      )}
+      <div class="buttons">
+        <button type="button" class="button" onClick={close}>
+          Stay
+        </button>
+        <button type="button" class="button danger" onClick={() => void leave()}>
+          Leave
+        </button>
+      </div>
+    </Dialog>
+  );
+}

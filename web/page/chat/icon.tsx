@@ -1,0 +1,30 @@
+/** The page's few drawings; each stands beside words or carries its name in the button around it. */
+
+const PATHS = {
+  back: "M15 5l-7 7 7 7",
+  plus: "M12 5v14M5 12h14",
+  send: "M5 12h13M12 5l7 7-7 7",
+  people: "M9 11a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7zM2.5 20c.6-3.6 3.2-5.5 6.5-5.5s5.900 1.900 6.500 5.500M16 4.600a3.300 3.300 0 0 1 0 6.200M18 14.900c2 .7 3.200 2.500 3.500 5.100",
+  link: "M10 14a4 4 0 0 0 6 .4l3-3a4 4 0 0 0-5.700-5.700l-1.200 1.200M14 10a4 4 0 0 0-6-.4l-3 3a4 4 0 0 0 5.700 5.700l1.200-1.200",
+  bell: "M6 16V11a6 6 0 0 1 12 0v5l1.500 2h-15zM10 21h4",
+  bellOff: "M6 16V11c0-1 .2-2 .7-2.800M9.500 5.600A6 6 0 0 1 18 11v5l1.500 2h-13M10 21h4M4 4l16 16",
+  close: "M6 6l12 12M18 6L6 18",
+  reply: "M9 7L4 12l5 5M4 12h9c4 0 6 2 7 6",
+  check: "M5 12.500l4.500 4.500L19 7.500",
+  clock: "M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18zM12 7v5l3 2",
+  warn: "M12 4l9 16H3zM12 10v4M12 17v.500",
+  down: "M12 5v14M5 12l7 7 7-7",
+  door: "M14 4H6v16h8M11 12h10M17 8l4 4-4 4",
+  copy: "M9 9h10v11H9zM5 15V4h10",
+  key: "M8 15.500a3.500 3.500 0 1 0 0-7 3.500 3.500 0 0 0 0 7zM11.500 12H21v3M17 12v3",
+} as const;
+
+export type Drawing = keyof typeof PATHS;
+
+export function Icon({ name }: { name: Drawing }) {
+  return (
+    <svg class="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">
+      <path d={PATHS[name]} />
+    </svg>
+  );
+}

@@ -1,0 +1,228 @@
+/** This person's conversations: the list, the one that is open, and those that listen in the background. */
+
+import { batch, computed, signal } from "@preact/signals";
+import { Refused } from "../sdk/salon.ts";
+import type { ConversationLine, Event, Identity } from "../sdk/types.ts";
+import { notify, speak } from "./alert.ts";
+import { said, Room } from "./room.ts";
+import { go, here } from "./route.ts";
+import { lose, salon, shelf } from "./session.ts";
+import { toast } from "./toast.ts";
+
+const PAGE = 50;
+/** Sockets besides the open one. A person may have 20: three tabs fit, with a phone. */
+const LISTENING = 4;
+const REFRESH = 20_000; // milliseconds between looks at the list, for what no socket tells
+const PREVIEW = 100; // characters, as the server cuts them
+
+/** Lives as long as one person is signed in. */
+export class Inbox {
+  readonly lines = signal<readonly ConversationLine[]>([]);
+  readonly total = signal(0);
+  readonly loaded = signal(false);
+  readonly failure = signal("");
+  readonly open = signal<Room | null>(null);
+  readonly unread = computed(() => this.lines.value.reduce((sum, line) => sum + line.unread_count, 0));
+
+  readonly #rooms = new Map<string, Room>();
+  readonly #stop: (() => void)[] = [];
+  #timer = 0;
+  #wanted = PAGE;
+
+  readonly me: Identity;
+
+  constructor(me: Identity) {
+    this.me = me;
+    const cached = shelf.get<ConversationLine[]>("list");
+    if (cached) {
+      this.lines.value = cached;
+      this.total.value = cached.length;
+      this.loaded.value = true;
+    }
+    const look = (): void => {
+      if (!document.hidden) void this.refresh();
+    };
+    for (const [target, name] of [[document, "visibilitychange"], [window, "online"]] as const) {
+      target.addEventListener(name, look);
+      this.#stop.push(() => target.removeEventListener(name, look));
+    }
+    const save = (): void => this.save();
+    addEventListener("pagehide", save);
+    this.#stop.push(() => removeEventListener("pagehide", save));
+    this.#stop.push(here.subscribe((id) => this.#show(id)));
+    void this.refresh();
+  }
+
+  async refresh(): Promise<void> {
+    clearTimeout(this.#timer);
+    try {
+      const lines: ConversationLine[] = [];
+      let total = 0;
+      do {
+        const page = await salon.conversations({ limit: PAGE, offset: lines.length });
+        total = page.total;
+        lines.push(...page.conversations);
+        if (page.conversations.length < PAGE) break;
+      } while (lines.length < this.#wanted);
+      batch(() => {
+        this.lines.value = lines.map((line) => this.#isRead(line.conversation_id) ? { ...line, unread_count: 0 } : line);
+        this.total.value = total;
+        this.loaded.value = true;
+        this.failure.value = "";
+      });
+      shelf.put("list", lines);
+      this.#listen();
+    } catch (error) {
+      if (error instanceof Refused && error.status === 401) return lose();
+      this.failure.value = said(error);
+    }
+    this.#timer = window.setTimeout(() => void this.refresh(), REFRESH);
+  }
+
+  async showMore(): Promise<void> {
+    this.#wanted = this.lines.value.length + PAGE;
+    await this.refresh();
+  }
+
+  async create(title: string, join: "open" | "invite"): Promise<void> {
+    const created = await salon.create({ title, join });
+    await this.refresh();
+    go(created.conversation_id);
+  }
+
+  /** Come in by the conversation's address. Throws `Refused`. */
+  async join(id: string): Promise<void> {
+    try {
+      await salon.join(id);
+    } catch (error) {
+      if (!(error instanceof Refused && error.refusal.code === "ALREADY_PARTICIPANT")) throw error;
+    }
+    this.#rooms.get(id)?.close();
+    this.#rooms.delete(id);
+    this.open.value = null;
+    this.#show(id);
+    await this.refresh();
+  }
+
+  async leave(room: Room): Promise<void> {
+    await salon.leave(room.id);
+    room.forget();
+    this.#rooms.delete(room.id);
+    batch(() => {
+      this.lines.value = this.lines.value.filter((line) => line.conversation_id !== room.id);
+      this.open.value = null;
+    });
+    go(null);
+    void this.refresh();
+  }
+
+  /** The reader is at the end of the open conversation and looks at it. */
+  seen(room: Room): void {
+    const last = room.events.value.at(-1)?.sequence_id;
+    if (last === undefined) return;
+    room.seen(last);
+    this.#change(room.id, (line) => (line.unread_count ? { ...line, unread_count: 0 } : line));
+  }
+
+  line(id: string): ConversationLine | undefined {
+    return this.lines.value.find((each) => each.conversation_id === id);
+  }
+
+  /** How many messages have no receipt yet, in all conversations that are open here. */
+  waiting(): number {
+    return [...this.#rooms.values()].reduce((sum, room) => sum + room.outbox.value.length, 0);
+  }
+
+  save(): void {
+    for (const room of this.#rooms.values()) room.save();
+    if (this.loaded.value) shelf.put("list", this.lines.value);
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    for (const stop of this.#stop) stop();
+    for (const room of this.#rooms.values()) room.close();
+    this.#rooms.clear();
+  }
+
+  #show(id: string | null): void {
+    if (id === (this.open.value?.id ?? null)) return;
+    this.open.value?.save();
+    if (id === null) {
+      this.open.value = null;
+      return;
+    }
+    const room = this.#room(id);
+    room.unreadFrom(this.line(id)?.unread_count ?? null);
+    this.open.value = room;
+    void room.look();
+  }
+
+  #room(id: string): Room {
+    let room = this.#rooms.get(id);
+    if (room === undefined) {
+      room = new Room(salon, shelf, id, this.me.id, {
+        happened: (which, event) => this.#happened(which, event),
+        refused: (text) => toast(text),
+      });
+      this.#rooms.set(id, room);
+    }
+    return room;
+  }
+
+  /** Sockets to the newest, and to whatever has something waiting to be sent. */
+  #listen(): void {
+    const newest = this.lines.value.slice(0, LISTENING).map((line) => line.conversation_id);
+    const wanted = new Set(newest);
+    if (this.open.value) wanted.add(this.open.value.id);
+    for (const [id, room] of this.#rooms) {
+      if (wanted.has(id) || room.outbox.value.length) continue;
+      room.close();
+      this.#rooms.delete(id);
+    }
+    for (const id of newest) this.#room(id);
+  }
+
+  #isRead(id: string): boolean {
+    const room = this.open.value;
+    return room?.id === id && room.atEnd && !document.hidden;
+  }
+
+  #happened(room: Room, event: Event): void {
+    // What comes while catching up has been counted by the server, in the list.
+    const live = room.state.value.status === "live";
+    if (event.type !== "message") {
+      if (live && event.type === "participant_left" && event.participant.id === this.me.id) void this.refresh();
+      return;
+    }
+    const message = event.message;
+    const own = message.sender_id === this.me.id;
+    const unread = live && !own && !this.#isRead(room.id);
+    this.#change(room.id, (line) => {
+      if (line.last_message_at !== null && line.last_message_at >= message.timestamp) return line;
+      const text = message.content;
+      return {
+        ...line,
+        last_message_at: message.timestamp,
+        last_message_preview: text.length > PREVIEW ? `${text.slice(0, PREVIEW - 1)}…` : text,
+        unread_count: line.unread_count + (unread ? 1 : 0),
+      };
+    });
+    if (!live || own) return;
+    if (unread && room === this.open.value) room.markFrom(event.sequence_id - 1);
+    if (room === this.open.value) speak(message);
+    notify(room, message);
+  }
+
+  /** Change one line, and put the newest first. */
+  #change(id: string, change: (line: ConversationLine) => ConversationLine): void {
+    const lines = this.lines.value;
+    const at = lines.findIndex((line) => line.conversation_id === id);
+    if (at < 0) return;
+    const next = change(lines[at]!);
+    if (next === lines[at]) return;
+    const newer = next.last_message_at !== lines[at]!.last_message_at;
+    const rest = lines.filter((_, index) => index !== at);
+    this.lines.value = newer ? [next, ...rest] : lines.map((line, index) => (index === at ? next : line));
+  }
+}

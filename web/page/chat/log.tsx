@@ -1,0 +1,174 @@
+/** The messages of a room: drawn where in sight, kept in place while more comes above, at the end while more comes below. */
+
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { Icon } from "./icon.tsx";
+import type { Inbox } from "./inbox.ts";
+import { MessageRow } from "./message.tsx";
+import type { Place, Room } from "./room.ts";
+import { shelf } from "./session.ts";
+import { day, precise } from "./time.ts";
+import type { Row } from "./timeline.ts";
+import { useVirtual, type List } from "./virtual.ts";
+
+const NEAR_END = 60; // pixels that still count as the end
+const NEAR_TOP = 12; // rows: what is above is fetched before it is missed
+const ESTIMATE = { said: 64, notice: 36, day: 52, unread: 44 }; // pixels, until a row has been measured
+
+export function Log({ room, inbox }: { room: Room; inbox: Inbox }) {
+  const scroller = useRef<HTMLDivElement>(null);
+  const rows = room.rows.value;
+  const [below, setBelow] = useState(0); // the sequence that was last when the reader left the end; 0 at the end
+  const list = useVirtual({
+    count: rows.length,
+    getScrollElement: () => scroller.current,
+    estimateSize: (index) => ESTIMATE[rows[index]?.kind ?? "said"],
+    getItemKey: (index) => rows[index]?.key ?? index,
+    overscan: 6,
+    anchorTo: "end",
+    followOnAppend: true,
+    scrollEndThreshold: NEAR_END,
+    paddingStart: 56,
+    paddingEnd: 12,
+  });
+  const last = room.events.value.at(-1)?.sequence_id ?? 0;
+  useOpening(room, list, rows);
+  const look = (): void => {
+    const element = scroller.current;
+    if (!element) return;
+    room.atEnd = element.scrollHeight - element.scrollTop - element.clientHeight < NEAR_END;
+    setBelow((before) => (room.atEnd ? 0 : before || last));
+    if (room.atEnd && !document.hidden) inbox.seen(room);
+    remember(room, list, rows);
+  };
+  useLayoutEffect(look, [last, list.getTotalSize(), rows.length]);
+  useLayoutEffect(() => {
+    const shown = (): void => void (document.hidden || look());
+    document.addEventListener("visibilitychange", shown);
+    return () => document.removeEventListener("visibilitychange", shown);
+  });
+  useStayAtEnd(room, scroller, list);
+
+  const items = list.getVirtualItems();
+  const first = items[0]?.index ?? 0;
+  useLayoutEffect(() => {
+    const top = scroller.current?.scrollTop ?? 0;
+    const settled = rows.length > 0 && (first > 0 || top >= 0);
+    if (settled && first < NEAR_TOP && room.more.value && !room.pagingFailed.value) void room.older();
+  }, [first, rows.length, room.more.value, room.paging.value]);
+
+  const above = rows.find((_, index) => index >= (list.range?.startIndex ?? 0));
+  const fresh = below ? rows.filter((row) => row.kind === "said" && !row.own && (row.sequence ?? 0) > below).length : 0;
+  return (
+    <div class="log-frame">
+      <div
+        ref={scroller}
+        class="log"
+        role="log"
+        aria-live="off"
+        aria-label={`Messages in ${room.title.value}`}
+        aria-busy={room.paging.value}
+        tabIndex={0}
+        data-last={last}
+        data-rows={rows.length}
+        onScroll={look}
+      >
+        <div class="log-whole" style={{ height: `${list.getTotalSize()}px` }}>
+          <div class="log-shown" style={{ transform: `translateY(${items[0]?.start ?? 0}px)` }}>
+            {items.map((item) => {
+              const row = rows[item.index];
+              return (
+                row && (
+                  <div key={row.key} ref={list.measureElement} data-index={item.index} class="row">
+                    <Drawn row={row} room={room} />
+                  </div>
+                )
+              );
+            })}
+          </div>
+        </div>
+      </div>
+      <div class="log-top" aria-hidden="true">
+        {above && above.kind !== "unread" && rows.length > 2 && <span class="day-chip">{day(above.at)}</span>}
+        {room.paging.value && <span class="day-chip">Fetching what came before…</span>}
+      </div>
+      {room.pagingFailed.value && (
+        <button type="button" class="pill top" onClick={() => void room.older()}>
+          {room.pagingFailed.value} Try again
+        </button>
+      )}
+      {below > 0 && (
+        <button type="button" class="pill bottom" onClick={() => list.scrollToEnd({ behavior: "auto" })}>
+          <Icon name="down" />
+          {fresh ? `${fresh} new` : "To the end"}
+        </button>
+      )}
+    </div>
+  );
+}
+
+function Drawn({ row, room }: { row: Row; room: Room }) {
+  switch (row.kind) {
+    case "said":
+      return <MessageRow row={row} room={room} />;
+    case "notice":
+      return (
+        <p class="notice" title={precise(row.at)} dir="auto">
+          {row.text}
+        </p>
+      );
+    case "day":
+      return (
+        <h3 class="day">
+          <span>{day(row.at)}</span>
+        </h3>
+      );
+    case "unread":
+      return (
+        <p class="unread-mark" role="separator" aria-label="New since you were last here">
+          <span>New</span>
+        </p>
+      );
+  }
+}
+
+/** Where the reader begins: at what is new, else where they were, else at the end. */
+function useOpening(room: Room, list: List, rows: readonly Row[]): void {
+  const placed = useRef(false);
+  const marked = useRef(false);
+  useLayoutEffect(() => {
+    if (!rows.length || placed.current) return;
+    placed.current = true;
+    const place = shelf.get<Place>(`place.${room.id}`);
+    const at = place ? rows.findIndex((row) => row.key === place.key) : -1;
+    if (at < 0 || !place) return list.scrollToEnd({ behavior: "auto" });
+    room.atEnd = false;
+    list.scrollToIndex(at, { align: "start" });
+    requestAnimationFrame(() => list.scrollBy(place.offset));
+  }, [rows.length > 0]);
+  const divider = room.divider.value;
+  useLayoutEffect(() => {
+    if (divider === null || marked.current || !placed.current) return;
+    marked.current = true;
+    const at = rows.findIndex((row) => row.kind === "unread");
+    if (at > 0 && room.atEnd) list.scrollToIndex(at - 1, { align: "start" });
+  }, [divider, rows.length > 0]);
+}
+
+/** A frame that shrinks, for a keyboard or a longer draft, keeps its end in sight. */
+function useStayAtEnd(room: Room, scroller: { current: HTMLElement | null }, list: List): void {
+  useLayoutEffect(() => {
+    const element = scroller.current!;
+    const observer = new ResizeObserver(() => {
+      if (room.atEnd) list.scrollToEnd({ behavior: "auto" });
+    });
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, [room]);
+}
+
+function remember(room: Room, list: List, rows: readonly Row[]): void {
+  const offset = list.scrollOffset ?? 0;
+  const top = room.atEnd ? undefined : list.getVirtualItemForOffset(offset);
+  const row = top && rows[top.index];
+  room.place = row && top ? { key: row.key, offset: Math.round(offset - top.start) } : null;
+}

@@ -1,0 +1,122 @@
+/** Who sits here: found by the session cookie, lost, and found again. */
+
+import { signal } from "@preact/signals";
+import { Refused, Salon } from "../sdk/salon.ts";
+import type { Identity } from "../sdk/types.ts";
+import { Shelf } from "./shelf.ts";
+
+export type Who =
+  | { kind: "asking" }
+  | { kind: "unreachable"; error: string; retryAt: number }
+  /** `before`: who this browser last knew; `ended`: they were here until a moment ago. */
+  | { kind: "nobody"; before: Identity | null; ended: boolean }
+  | { kind: "somebody"; identity: Identity };
+
+const ME = "salon.page.me";
+const CODE = "salon.page.code"; // in sessionStorage: until it is written down, over a reload, no longer
+const FIRST_RETRY = 1000;
+const LONGEST_RETRY = 30_000;
+
+export const shelf = new Shelf();
+export const salon = new Salon({ storage: shelf });
+export const who = signal<Who>({ kind: "asking" });
+export const recoveryCode = signal<string | null>(null);
+
+let delay = FIRST_RETRY;
+let timer = 0;
+
+/** Find out. Somebody known from before is shown their own things at once, and asked for later. */
+export async function identify(): Promise<void> {
+  clearTimeout(timer);
+  const before = remembered();
+  if (before && who.value.kind === "asking") admit(before);
+  try {
+    const identity = await salon.me();
+    delay = FIRST_RETRY;
+    if (identity) admit(identity);
+    else lose(false);
+  } catch (error) {
+    if (!before) {
+      who.value = { kind: "unreachable", error: reason(error), retryAt: Date.now() + delay };
+    }
+    timer = window.setTimeout(() => void identify(), delay);
+    delay = Math.min(delay * 2, LONGEST_RETRY);
+  }
+}
+
+export async function enterAsGuest(name: string): Promise<void> {
+  const guest = await salon.guest(name.trim() || undefined);
+  welcome(guest.participant, guest.recovery_code);
+}
+
+export async function recover(code: string): Promise<void> {
+  const guest = await salon.recover(code.trim());
+  welcome(guest.participant, null);
+}
+
+/** A token becomes a cookie, which no script can read; the token itself is kept nowhere. Throws `Refused`. */
+export async function enterWithToken(token: string): Promise<void> {
+  const identity = await salon.request<Identity>("POST", "/auth/session", {}, token.trim());
+  admit(identity);
+}
+
+export async function signOut(): Promise<void> {
+  await salon.logout();
+  shelf.clear();
+  forgetCode();
+  shelf.removeItem(ME);
+  who.value = { kind: "nobody", before: null, ended: false };
+}
+
+/** The server does not know the session any more. */
+export function lose(ended = true): void {
+  salon.token = undefined;
+  who.value = { kind: "nobody", before: remembered(), ended };
+}
+
+export function forgetCode(): void {
+  recoveryCode.value = null;
+  try {
+    sessionStorage.removeItem(CODE);
+  } catch {
+    // Then it was never kept.
+  }
+}
+
+function welcome(person: { id: string; name: string }, code: string | null): void {
+  // The cookie carries the session; a token in the page's memory would only be one more thing to steal.
+  salon.token = undefined;
+  recoveryCode.value = code;
+  try {
+    if (code !== null) sessionStorage.setItem(CODE, code);
+  } catch {
+    // It is on the screen.
+  }
+  admit({ ...person, admin: false });
+}
+
+function admit(identity: Identity): void {
+  shelf.owner = identity.id;
+  try {
+    shelf.setItem(ME, JSON.stringify(identity));
+    recoveryCode.value ??= sessionStorage.getItem(CODE);
+  } catch {
+    // The cookie alone will do.
+  }
+  const now = who.value;
+  if (now.kind === "somebody" && now.identity.id === identity.id && now.identity.name === identity.name) return;
+  who.value = { kind: "somebody", identity };
+}
+
+function remembered(): Identity | null {
+  try {
+    const found = JSON.parse(shelf.getItem(ME) ?? "null") as Identity | null;
+    return found && typeof found.id === "string" && typeof found.name === "string" ? found : null;
+  } catch {
+    return null;
+  }
+}
+
+function reason(error: unknown): string {
+  return error instanceof Refused ? error.refusal.error : "The server cannot be reached.";
+}

@@ -1,0 +1,150 @@
+/** Keeps what a reload must not lose, in `localStorage`: bounded, and the oldest cache goes first where room is short. */
+
+const PREFIX = "salon.page.";
+/** What may go, in this order; drafts and the SDK's outbox are not in it and never do. */
+const EXPENDABLE = ["room.", "place.", "list"];
+
+/** A `Storage` for the SDK and a typed shelf for the page. Where storage is forbidden, memory stands in for it. */
+export class Shelf implements Storage {
+  readonly #storage: Storage;
+  #owner = "";
+
+  constructor(storage: Storage | null = usable()) {
+    this.#storage = storage ?? new Memory();
+  }
+
+  /** Whose things these are: another person on the same machine sees none of them. */
+  set owner(id: string) {
+    this.#owner = encodeURIComponent(id).replaceAll(".", "%2E");
+  }
+
+  get<T>(name: string): T | null {
+    const text = this.#storage.getItem(this.#name(name));
+    if (text === null) return null;
+    try {
+      return (JSON.parse(text) as { value: T }).value;
+    } catch {
+      this.#storage.removeItem(this.#name(name));
+      return null;
+    }
+  }
+
+  /** Keep it; false where even an empty cache leaves no room. */
+  put(name: string, value: unknown): boolean {
+    return this.#write(this.#name(name), JSON.stringify({ at: Date.now(), value }));
+  }
+
+  drop(name: string): void {
+    this.#storage.removeItem(this.#name(name));
+  }
+
+  /** Forget all that this person's page kept, when they sign out. */
+  clear(): void {
+    for (const key of this.#keys()) {
+      if (key.startsWith(`${PREFIX}${this.#owner}.`)) this.#storage.removeItem(key);
+    }
+  }
+
+  get length(): number {
+    return this.#storage.length;
+  }
+
+  key(index: number): string | null {
+    return this.#storage.key(index);
+  }
+
+  getItem(key: string): string | null {
+    return this.#storage.getItem(key);
+  }
+
+  removeItem(key: string): void {
+    this.#storage.removeItem(key);
+  }
+
+  /** As a `Storage` does, after having made room. Throws `QuotaExceededError` where none can be made. */
+  setItem(key: string, text: string): void {
+    for (;;) {
+      try {
+        this.#storage.setItem(key, text);
+        return;
+      } catch (error) {
+        const victim = this.#oldest(key);
+        if (victim === null) throw error;
+        this.#storage.removeItem(victim);
+      }
+    }
+  }
+
+  #write(key: string, text: string): boolean {
+    try {
+      this.setItem(key, text);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  #name(name: string): string {
+    return `${PREFIX}${this.#owner}.${name}`;
+  }
+
+  #keys(): string[] {
+    const keys: string[] = [];
+    for (let at = 0; at < this.#storage.length; at++) keys.push(this.#storage.key(at) ?? "");
+    return keys;
+  }
+
+  /** The oldest cache of anybody on this machine, but the one being written. */
+  #oldest(writing: string): string | null {
+    for (const kind of EXPENDABLE) {
+      let oldest: string | null = null;
+      let age = Infinity;
+      for (const key of this.#keys()) {
+        if (key === writing || !key.startsWith(PREFIX)) continue;
+        if (!key.slice(key.indexOf(".", PREFIX.length) + 1).startsWith(kind)) continue;
+        const at = Number(/^\{"at":(\d+)/.exec(this.#storage.getItem(key) ?? "")?.[1] ?? 0);
+        if (at < age) [oldest, age] = [key, at];
+      }
+      if (oldest !== null) return oldest;
+    }
+    return null;
+  }
+}
+
+/** The browser's storage, if it lets this page have it. */
+function usable(): Storage | null {
+  try {
+    localStorage.getItem(PREFIX);
+    return localStorage;
+  } catch {
+    return null;
+  }
+}
+
+class Memory implements Storage {
+  readonly #items = new Map<string, string>();
+
+  get length(): number {
+    return this.#items.size;
+  }
+
+  key(index: number): string | null {
+    return [...this.#items.keys()][index] ?? null;
+  }
+
+  getItem(key: string): string | null {
+    return this.#items.get(key) ?? null;
+  }
+
+  setItem(key: string, text: string): void {
+    this.#items.set(key, text);
+  }
+
+  removeItem(key: string): void {
+    this.#items.delete(key);
+  }
+
+  clear(): void {
+    this.#items.clear();
+  }
+}

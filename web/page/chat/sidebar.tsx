@@ -1,0 +1,256 @@
+/** The list of conversations, what is new in them, and who one is. */
+
+import { useState } from "preact/hooks";
+import type { ConversationLine } from "../sdk/types.ts";
+import { permission, toggle } from "./alert.ts";
+import { Avatar } from "./avatar.tsx";
+import { Copy } from "./copy.tsx";
+import { Dialog } from "./dialog.tsx";
+import { Icon } from "./icon.tsx";
+import type { Inbox } from "./inbox.ts";
+import { said } from "./room.ts";
+import { go } from "./route.ts";
+import { forgetCode, recoveryCode, signOut } from "./session.ts";
+import { brief, precise } from "./time.ts";
+import { Wordmark } from "./wordmark.tsx";
+
+const FILTER_FROM = 8; // conversations: fewer are seen at a glance
+
+export function Sidebar({ inbox }: { inbox: Inbox }) {
+  const [creating, setCreating] = useState(false);
+  const [leaving, setLeaving] = useState(false);
+  const [filter, setFilter] = useState("");
+  const lines = inbox.lines.value;
+  const wanted = filter.trim().toLocaleLowerCase();
+  const shown = wanted ? lines.filter((line) => line.title.toLocaleLowerCase().includes(wanted)) : lines;
+  return (
+    <nav class="sidebar" aria-label="Conversations">
+      <header class="sidebar-head">
+        <Wordmark />
+        <button type="button" class="button primary new" onClick={() => setCreating(true)}>
+          <Icon name="plus" /> New
+        </button>
+      </header>
+      {lines.length >= FILTER_FROM && (
+        <div class="filter">
+          <input
+            type="search"
+            class="field"
+            placeholder="Find a conversation"
+            aria-label="Find a conversation"
+            value={filter}
+            onInput={(event) => setFilter(event.currentTarget.value)}
+          />
+        </div>
+      )}
+      {recoveryCode.value !== null && <RecoveryCode code={recoveryCode.value} />}
+      <Listed inbox={inbox} lines={shown} filtered={wanted !== ""} create={() => setCreating(true)} />
+      <footer class="sidebar-foot">
+        <Avatar id={inbox.me.id} name={inbox.me.name} />
+        <span class="sidebar-me" title={inbox.me.id}>
+          <bdi>{inbox.me.name}</bdi>
+        </span>
+        <Bell />
+        <button type="button" class="tool" aria-label="Sign out" title="Sign out" onClick={() => setLeaving(true)}>
+          <Icon name="door" />
+        </button>
+      </footer>
+      {creating && <Create inbox={inbox} close={() => setCreating(false)} />}
+      {leaving && <SignOut inbox={inbox} close={() => setLeaving(false)} />}
+    </nav>
+  );
+}
+
+function Listed(props: { inbox: Inbox; lines: readonly ConversationLine[]; filtered: boolean; create: () => void }) {
+  const { inbox, lines } = props;
+  const open = inbox.open.value?.id;
+  return (
+    <div class="list" aria-busy={!inbox.loaded.value}>
+      {inbox.failure.value && (
+        <p class="list-note" role="status">
+          The list may be old: {inbox.failure.value}
+          <button type="button" class="link" onClick={() => void inbox.refresh()}>
+            Try again
+          </button>
+        </p>
+      )}
+      {!inbox.loaded.value && !inbox.failure.value && <p class="list-note">Fetching your conversations…</p>}
+      {inbox.loaded.value && lines.length === 0 && (
+        <p class="list-note">{props.filtered ? "No conversation has that in its title." : "You are in no conversation yet."}</p>
+      )}
+      <ul>
+        {lines.map((line) => (
+          <li key={line.conversation_id}>
+            <Line line={line} open={line.conversation_id === open} />
+          </li>
+        ))}
+      </ul>
+      {inbox.total.value > inbox.lines.value.length && !props.filtered && (
+        <button type="button" class="link more" onClick={() => void inbox.showMore()}>
+          Show more of {inbox.total.value}
+        </button>
+      )}
+    </div>
+  );
+}
+
+function Line({ line, open }: { line: ConversationLine; open: boolean }) {
+  const at = Date.parse(line.last_message_at ?? line.created_at);
+  return (
+    <a
+      href={`/c/${encodeURIComponent(line.conversation_id)}`}
+      class={`line${open ? " open" : ""}${line.unread_count ? " unread" : ""}`}
+      aria-current={open ? "page" : undefined}
+      onClick={(event) => {
+        if (event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;
+        event.preventDefault();
+        go(line.conversation_id);
+      }}
+    >
+      <span class="line-title" dir="auto">
+        {line.title}
+      </span>
+      <time class="line-time" dateTime={new Date(at).toISOString()} title={precise(at)}>
+        {brief(at)}
+      </time>
+      <span class="line-preview" dir="auto">
+        {line.last_message_preview ?? `${line.participant_count} ${line.participant_count === 1 ? "person" : "people"}, nothing said yet`}
+      </span>
+      {line.unread_count > 0 && (
+        <span class="line-unread">
+          {line.unread_count > 99 ? "99+" : line.unread_count}
+          <span class="visually-hidden"> unread</span>
+        </span>
+      )}
+    </a>
+  );
+}
+
+function Bell() {
+  const state = permission.value;
+  if (state === "unsupported") return null;
+  const words = {
+    on: "Notifications are on",
+    off: "Notify me when I look elsewhere",
+    blocked: "The browser blocks notifications for this page: allow them in its settings",
+  }[state];
+  return (
+    <button type="button" class="tool" aria-pressed={state === "on"} aria-label={words} title={words} onClick={() => void toggle()}>
+      <Icon name={state === "on" ? "bell" : "bellOff"} />
+    </button>
+  );
+}
+
+function RecoveryCode({ code }: { code: string }) {
+  return (
+    <section class="code" aria-label="Recovery code">
+      <h2>
+        <Icon name="key" /> Your way back
+      </h2>
+      <p>Keep this code. It brings you back as yourself on another device, or when this browser forgets you. It is shown this once.</p>
+      <Copy text={code} label="Copy" name="Recovery code" />
+      <button type="button" class="link" onClick={forgetCode}>
+        I have kept it
+      </button>
+    </section>
+  );
+}
+
+function Create({ inbox, close }: { inbox: Inbox; close: () => void }) {
+  const [title, setTitle] = useState("");
+  const [join, setJoin] = useState<"open" | "invite">("open");
+  const [failure, setFailure] = useState("");
+  const [busy, setBusy] = useState(false);
+  const create = async (event: Event): Promise<void> => {
+    event.preventDefault();
+    setBusy(true);
+    try {
+      await inbox.create(title.trim(), join);
+      close();
+    } catch (error) {
+      setFailure(said(error));
+      setBusy(false);
+    }
+  };
+  return (
+    <Dialog title="A new conversation" close={close}>
+      <form onSubmit={(event) => void create(event)}>
+        <label for="new-title">What is it about?</label>
+        <input
+          id="new-title"
+          class="field"
+          required
+          maxLength={200}
+          dir="auto"
+          value={title}
+          autoFocus
+          onInput={(event) => setTitle(event.currentTarget.value)}
+        />
+        <fieldset class="choice">
+          <legend>Who may come in?</legend>
+          <label>
+            <input type="radio" name="join" checked={join === "open"} onChange={() => setJoin("open")} />
+            <span>
+              Whoever has the address
+              <small>Send it to those you want here.</small>
+            </span>
+          </label>
+          <label>
+            <input type="radio" name="join" checked={join === "invite"} onChange={() => setJoin("invite")} />
+            <span>
+              Only those who are brought in
+              <small>The address alone opens nothing.</small>
+            </span>
+          </label>
+        </fieldset>
+        {failure && (
+          <p class="failure" role="alert">
+            {failure}
+          </p>
+        )}
+        <div class="buttons">
+          <button type="button" class="button" onClick={close}>
+            Cancel
+          </button>
+          <button type="submit" class="button primary" disabled={busy || !title.trim()}>
+            Begin
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+function SignOut({ inbox, close }: { inbox: Inbox; close: () => void }) {
+  const [failure, setFailure] = useState("");
+  const waiting = inbox.waiting();
+  const leave = async (): Promise<void> => {
+    try {
+      await signOut();
+    } catch (error) {
+      setFailure(said(error));
+    }
+  };
+  return (
+    <Dialog title="Sign out?" close={close}>
+      <p>
+        Your conversations stay. To come back as <bdi>{inbox.me.name}</bdi> you need your recovery code or your token.
+      </p>
+      {recoveryCode.value !== null && <Copy text={recoveryCode.value} label="Copy" name="Recovery code" />}
+      {waiting > 0 && <p class="failure">{waiting} of your messages have not been sent yet.</p>}
+      {failure && (
+        <p class="failure" role="alert">
+          {failure}
+        </p>
+      )}
+      <div class="buttons">
+        <button type="button" class="button" onClick={close}>
+          Stay
+        </button>
+        <button type="button" class="button danger" onClick={() => void leave()}>
+          Sign out
+        </button>
+      </div>
+    </Dialog>
+  );
+}
