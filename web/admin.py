@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import logging
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-import trio
 from quart import Blueprint, Response
 from quart_schema import document_querystring, document_response, tag
 
@@ -15,22 +12,18 @@ from salon.actors.refusals import Code
 
 from . import admin_schemas as schemas
 from .connection import Connection, Phase
-from .dossier import conversation_dossier, participant_dossier, refusal_dossier
+from .dossier import conversation_dossier, participant_dossier, refusal_dossier, state_of
 from .exchange import answer, query
-from .figures import Figures
 from .listing import Selection, page, select_actors, select_connections, select_conversations
-from .openapi import EventStream, NoContent, refusals
+from .messages import event_page, event_query
+from .openapi import NoContent, refusals
+from .schemas import EventPage, EventQuery
+from .search import find
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from salon.actors.conversation import ConversationActor
 
     from .exchange import Parts
-
-EVENT_INTERVAL = 1.0  # seconds between two events of the stream
-
-logger = logging.getLogger("salon.admin")
 
 
 def admin_routes(parts: Parts) -> Blueprint:
@@ -108,6 +101,21 @@ def _add_dossiers(routes: Blueprint, parts: Parts) -> None:
         parts.admin()
         return found(await conversation_dossier(parts.directory, conversation_id))
 
+    @routes.get("/conversations/<conversation_id>/events")
+    @tag(["admin"])
+    @document_querystring(EventQuery)
+    @document_response(EventPage)
+    @refusals(Code.FORBIDDEN, Code.NOT_FOUND, Code.STORE_UNAVAILABLE)
+    async def read_log(conversation_id: str) -> Response:
+        """A page of a conversation's log, active or not. That somebody looked at what people wrote is noted."""
+        operator = parts.admin()
+        asked = event_query(parts)
+        state = await state_of(parts.directory, conversation_id)
+        if state is None:
+            raise parts.refusal(Code.NOT_FOUND)
+        parts.audit.note(operator, "read", f"the log of {conversation_id}")
+        return await event_page(parts, state, asked)
+
     @routes.get("/participants/<path:participant_id>")
     @tag(["admin"])
     @document_response(schemas.ParticipantDossier)
@@ -129,8 +137,6 @@ def _add_dossiers(routes: Blueprint, parts: Parts) -> None:
 
 
 def _add_figures(routes: Blueprint, parts: Parts) -> None:
-    figures = Figures(parts)
-
     @routes.get("/stats")
     @tag(["admin"])
     @document_response(schemas.Stats)
@@ -138,34 +144,27 @@ def _add_figures(routes: Blueprint, parts: Parts) -> None:
     async def stats() -> Response:
         """The process in figures."""
         parts.admin()
-        return answer(await figures.read())
+        return answer(await parts.figures.read())
 
-    @routes.get("/events")
+    @routes.get("/audit")
     @tag(["admin"])
-    @document_response(EventStream)
+    @document_response(schemas.Audit)
     @refusals(Code.FORBIDDEN)
-    async def follow_stats() -> Response:
-        """The figures each second, until the client leaves or the server drains."""
+    async def audit() -> Response:
+        """What operators did last."""
         parts.admin()
-        response = Response(_stream(parts, figures), content_type="text/event-stream")
-        response.timeout = None
-        response.headers["X-Accel-Buffering"] = "no"  # nginx would hold the events back
-        return response
+        return answer({"deeds": [asdict(deed) for deed in parts.audit.after(0)]})
 
-
-async def _stream(parts: Parts, figures: Figures) -> AsyncIterator[bytes]:
-    number = 0
-    while not parts.stop.is_set():
-        number += 1
-        yield _event("stats", number, await figures.read())
-        with trio.move_on_after(EVENT_INTERVAL):
-            await parts.stop.wait()
-    yield _event("drain", number + 1, {"draining": True})
-
-
-def _event(name: str, number: int, fields: dict[str, Any]) -> bytes:
-    data = json.dumps(fields, separators=(",", ":"))
-    return f"event: {name}\nid: {number}\ndata: {data}\n\n".encode()
+    @routes.get("/search")
+    @tag(["admin"])
+    @document_querystring(schemas.SearchQuery)
+    @document_response(schemas.Hits)
+    @refusals(Code.FORBIDDEN, Code.STORE_UNAVAILABLE)
+    async def search() -> Response:
+        """Find anything by a part of its id, title or name."""
+        parts.admin()
+        hits = await find(parts.directory, parts.wire, query(schemas.SearchQuery).q.strip())
+        return answer({"hits": [asdict(hit) for hit in hits]})
 
 
 def _add_handles(routes: Blueprint, parts: Parts) -> None:
@@ -180,12 +179,7 @@ def _add_handles(routes: Blueprint, parts: Parts) -> None:
         if actor is None:
             raise parts.refusal(Code.NOT_FOUND)
         why = None if parts.directory.passivate(actor) else _hindrance(actor)
-        logger.info(
-            "%s asked to passivate conversation %s: %s",
-            operator.participant.id,
-            conversation_id,
-            why or "done",
-        )
+        parts.audit.note(operator, "passivate", conversation_id, why or "done")
         return answer({"passivated": why is None, "why": why})
 
     @routes.delete("/connections/<connection_id>")
@@ -199,12 +193,8 @@ def _add_handles(routes: Blueprint, parts: Parts) -> None:
         if connection is None:
             raise parts.refusal(Code.NOT_FOUND)
         connection.close(4002, "closed by an operator")
-        logger.info(
-            "%s closed connection %s of %s",
-            operator.participant.id,
-            connection_id,
-            connection.participant.id,
-        )
+        who = f"{connection_id} of {connection.participant.id}"
+        parts.audit.note(operator, "disconnect", who)
         return Response(b"", 204)
 
 
@@ -216,7 +206,7 @@ def _add_drain(routes: Blueprint, parts: Parts) -> None:
     async def drain() -> Response:
         """End the server as SIGTERM does: what was accepted is committed, clients are told when to come back."""
         operator = parts.admin()
-        logger.warning("%s asked to drain the server", operator.participant.id)
+        parts.audit.note(operator, "drain", "the server")
         parts.stop.set()
         return answer({"draining": True}, 202)
 

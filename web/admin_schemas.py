@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from .audit import Action
+from .figures import SAMPLES
 from .inspection import (
     ActorRow,
     ActorState,
@@ -16,6 +18,8 @@ from .inspection import (
     Depths,
 )
 from .schemas import ID_LENGTH, ListQuery, MemberModel, ParticipantView, Title
+
+Watched = Literal["actors", "conversations", "connections", "conversation", "participant"]
 
 SHOWN = 100  # of a long list inside of an answer; its length stands beside it
 
@@ -77,7 +81,9 @@ class StorageFigures(Storage):
 
 
 class Stats(BaseModel):
-    """The process since its start. `events` are messages, joins and leaves; `deliveries` are events times who took them."""
+    """The process since its start. `events` are messages, joins and leaves; `deliveries` are events times who took them;
+    `turn_seconds` are of the last turns, from a command's coming to all answers and deliveries; `listeners` follow /admin/events.
+    """
 
     timestamp: str
     status: Literal["healthy", "degraded", "draining"]
@@ -100,10 +106,12 @@ class Stats(BaseModel):
     restarts: int
     crashes: int
     store_errors: int
+    turn_seconds: Quantiles
+    listeners: int
 
 
 class RowQuery(ListQuery):
-    """Which rows; `key` is a part of the id."""
+    """Which rows; `key` is a part of the id, or of the title or name, in whichever case."""
 
     key: str | None = Field(default=None, max_length=ID_LENGTH)
     sort: str | None = None
@@ -131,6 +139,59 @@ class ConnectionQuery(RowQuery):
     conversation_id: str | None = None
     participant_id: str | None = None
     sort: str | None = Field(default=None, pattern=columns(ConnectionRow))
+
+
+class FeedQuery(RowQuery):
+    """What to follow besides the figures: a list, with that list's own parameters, or one thing by its `id`."""
+
+    watch: Watched | None = None
+    id: str | None = Field(default=None, max_length=ID_LENGTH)
+    kind: Literal["conversation", "participant"] | None = None
+    state: ActorState | ConnectionState | None = None
+    conversation_id: str | None = None
+    participant_id: str | None = None
+    history: int = Field(
+        default=0, ge=0, le=SAMPLES, description="Samples of the past to begin with."
+    )
+    every: int = Field(default=1, ge=1, le=60, description="Seconds between two looks.")
+
+
+class SearchQuery(BaseModel):
+    """What to look for: a part of an id, a title or a name; a whole id where it is in memory no more."""
+
+    q: str = Field(min_length=1, max_length=ID_LENGTH)
+
+
+class Hit(BaseModel):
+    """Something found."""
+
+    kind: Literal["conversation", "participant", "connection", "refusal"]
+    id: str
+    label: str
+    active: bool
+
+
+class Hits(BaseModel):
+    """What was found, the nearest first."""
+
+    hits: list[Hit]
+
+
+class DeedModel(BaseModel):
+    """Something that an operator did."""
+
+    number: int
+    at: str
+    operator_id: str
+    action: Action
+    target: str
+    outcome: str
+
+
+class Audit(BaseModel):
+    """What operators did last, oldest first."""
+
+    deeds: list[DeedModel]
 
 
 class Actors(BaseModel):
@@ -189,6 +250,8 @@ class ActorModel(BaseModel):
     restarts: int
     age: float
     idle: float
+    started_at: str
+    last_turn_at: str
 
 
 class TurnTimes(BaseModel):

@@ -27,6 +27,7 @@ from .connection import retry_reason
 from .cross_origin import allow_origins
 from .errors import refuse_clearly
 from .exchange import Parts
+from .feed import feed_routes
 from .frontend import frontend_routes
 from .health import health_routes
 from .identity import IdentityBook
@@ -113,6 +114,7 @@ async def _run(parts: Parts, announce: Callable[[str], None]) -> None:
         await nursery.start(directory.system.run)
         await nursery.start(parts.wire.run)
         nursery.start_soon(directory.sweep)
+        nursery.start_soon(parts.figures.record)
         nursery.start_soon(_watch_signals, parts)
         async with trio.open_nursery() as serving:
             serving.start_soon(partial(server.run, stop=parts.stop, drained=drained))
@@ -149,6 +151,7 @@ def build_app(parts: Parts) -> QuartTrio:
         auth_routes,
         health_routes,
         admin_routes,
+        feed_routes,
         reference_routes,
         frontend_routes,
     ):

@@ -30,16 +30,15 @@ SENDERS = 5  # shown of those whose commands wait
 REFUSALS = 20  # shown of those of one conversation
 
 
-async def conversation_dossier(directory: Directory, conversation_id: str) -> dict[str, Any] | None:
+async def conversation_dossier(
+    directory: Directory, conversation_id: str, clock: Clock | None = None
+) -> dict[str, Any] | None:
     """A conversation, from its actor where it is active, else from the store; None where there is none."""
-    actor = directory.active(conversation_id)
-    state = None if actor is None else actor.state
+    state = await state_of(directory, conversation_id)
     if state is None:
-        state = await directory.store.load(conversation_id).wait()
-        actor = directory.active(conversation_id)
-    if state is None or not state.head:
         return None
-    clock = Clock(directory.sources)
+    actor = directory.active(conversation_id)
+    clock = clock or Clock(directory.sources)
     return (
         _state_fields(state)
         | {"active": actor is not None, "participants": _members(state, actor)}
@@ -50,13 +49,24 @@ async def conversation_dossier(directory: Directory, conversation_id: str) -> di
     )
 
 
-async def participant_dossier(directory: Directory, participant_id: str) -> dict[str, Any] | None:
+async def state_of(directory: Directory, conversation_id: str) -> State | None:
+    """A conversation's state, from its actor where it is active, else from the store; None where there is none."""
+    actor = directory.active(conversation_id)
+    state = None if actor is None else actor.state
+    if state is None:
+        state = await directory.store.load(conversation_id).wait()
+    return state if state is not None and state.head else None
+
+
+async def participant_dossier(
+    directory: Directory, participant_id: str, clock: Clock | None = None
+) -> dict[str, Any] | None:
     """A participant; None where they are neither here nor a member of anything."""
     listing = await directory.store.listing(participant_id, limit=SHOWN, offset=0).wait()
     actor = directory.participants.get(participant_id)
     if actor is None and not listing.total:
         return None
-    clock = Clock(directory.sources)
+    clock = clock or Clock(directory.sources)
     sight = Sight(directory, clock)
     opened = [] if actor is None else _connections(actor.connections.values())
     return {
@@ -159,6 +169,8 @@ def _actor_fields(directory: Directory, actor: TrioActor, clock: Clock) -> dict[
         "restarts": directory.restarts(actor),
         "age": clock.since(actor.started_at),
         "idle": clock.since(actor.last_turn_at),
+        "started_at": clock.wall(actor.started_at),
+        "last_turn_at": clock.wall(actor.last_turn_at),
     }
 
 

@@ -14,7 +14,9 @@ from salon.actors.mailbox import MailboxFull
 from salon.actors.refusals import Code, Refusal
 from salon.actors.runtime import ActorDied
 
+from .audit import AuditTrail
 from .codec import compact, error_fields
+from .figures import Figures
 from .frames import metadata_text, problem_of
 from .identity import COOKIE, Identity, bearer, origin_allowed
 
@@ -52,6 +54,8 @@ class Parts:
         self.wire = wire
         self.identities = identities
         self.ready = False  # true once connections are accepted, until the drain
+        self.figures = Figures(self)
+        self.audit = AuditTrail(directory.sources)
         self.stop = trio.Event()  # set by a signal or an operator: drain and end
 
     def refusal(self, code: Code, **facts: int | float | str) -> Refused:

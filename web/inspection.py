@@ -51,12 +51,8 @@ class Clock:
 
     def wall(self, at: float) -> str:
         """Then, by the wall clock."""
-        return timestamp(self.milliseconds(at))
-
-    def milliseconds(self, at: float) -> int:
-        """Then, in milliseconds since the epoch."""
         second, milliseconds = self.anchor
-        return milliseconds + round((at - second) * 1000)
+        return timestamp(milliseconds + round((at - second) * 1000))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +69,8 @@ class ActorRow:
     connections: int
     age: float
     idle: float
+    started_at: str
+    last_turn_at: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +92,8 @@ class ConversationRow:
     restarts: int
     age: float
     idle: float
+    started_at: str
+    last_turn_at: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +110,7 @@ class ConnectionRow:
     outbox_bytes: int
     stalled: float | None
     age: float
+    opened_at: str
     expires_at: str | None
 
 
@@ -166,6 +167,8 @@ ACTORS: Table[TrioActor, ActorRow] = Table(
     connections=lambda actor, _: connection_count(actor),
     age=lambda actor, sight: sight.clock.since(actor.started_at),
     idle=lambda actor, sight: sight.clock.since(actor.last_turn_at),
+    started_at=lambda actor, sight: sight.clock.wall(actor.started_at),
+    last_turn_at=lambda actor, sight: sight.clock.wall(actor.last_turn_at),
 )
 CONVERSATIONS: Table[ConversationActor, ConversationRow] = Table(
     ConversationRow,
@@ -184,6 +187,8 @@ CONVERSATIONS: Table[ConversationActor, ConversationRow] = Table(
     restarts=lambda actor, sight: sight.directory.restarts(actor),
     age=lambda actor, sight: sight.clock.since(actor.started_at),
     idle=lambda actor, sight: sight.clock.since(actor.last_turn_at),
+    started_at=lambda actor, sight: sight.clock.wall(actor.started_at),
+    last_turn_at=lambda actor, sight: sight.clock.wall(actor.last_turn_at),
 )
 CONNECTIONS: Table[Connection, ConnectionRow] = Table(
     ConnectionRow,
@@ -197,6 +202,7 @@ CONNECTIONS: Table[Connection, ConnectionRow] = Table(
     outbox_bytes=lambda connection, _: connection.outbox_bytes,
     stalled=lambda connection, sight: sight.clock.since(connection.stalled_since),
     age=lambda connection, sight: sight.clock.since(connection.opened_at),
+    opened_at=lambda connection, sight: sight.clock.wall(connection.opened_at),
     expires_at=lambda connection, _: (
         None if connection.expires_at is None else timestamp(connection.expires_at)
     ),

@@ -24,6 +24,8 @@ from .openapi import COMMAND, POST, PostHeaders, refusals
 from .view import seen, unread_of
 
 if TYPE_CHECKING:
+    from salon.actors.rules import State
+
     from .exchange import Parts
 
 
@@ -71,25 +73,35 @@ def _add_events(routes: Blueprint, parts: Parts) -> None:
     async def events(conversation_id: str) -> Response:
         """A page of the log: every sequenced frame in a range, ascending."""
         identity = parts.caller()
-        asked = query(schemas.EventQuery)
-        if asked.after is not None and asked.before is not None:
-            raise parts.malformed("after and before exclude each other")
+        asked = event_query(parts)
         snapshot = await seen(parts, identity, conversation_id)
-        head, number = snapshot.state.head, snapshot.state.number
-        store = parts.directory.store
-        if asked.after is not None:
-            page = await store.read(number, after=asked.after, limit=asked.limit).wait()
-        else:
-            before = head + 1 if asked.before is None else asked.before
-            page = await store.read(number, before=before, limit=asked.limit).wait()
-        return raw(
-            b'{"events":[%b],"head_sequence_id":%d,"has_more":%b}'
-            % (
-                b",".join(record.body for record in page.records),
-                max(head, page.records[-1].sequence if page.records else 0),
-                b"true" if page.has_more else b"false",
-            )
+        return await event_page(parts, snapshot.state, asked)
+
+
+def event_query(parts: Parts) -> schemas.EventQuery:
+    """Which part of the log is asked for. Raises the refusal where that contradicts itself."""
+    asked = query(schemas.EventQuery)
+    if asked.after is not None and asked.before is not None:
+        raise parts.malformed("after and before exclude each other")
+    return asked
+
+
+async def event_page(parts: Parts, state: State, asked: schemas.EventQuery) -> Response:
+    """A page of a conversation's log."""
+    head, store = state.head, parts.directory.store
+    if asked.after is not None:
+        page = await store.read(state.number, after=asked.after, limit=asked.limit).wait()
+    else:
+        before = head + 1 if asked.before is None else asked.before
+        page = await store.read(state.number, before=before, limit=asked.limit).wait()
+    return raw(
+        b'{"events":[%b],"head_sequence_id":%d,"has_more":%b}'
+        % (
+            b",".join(record.body for record in page.records),
+            max(head, page.records[-1].sequence if page.records else 0),
+            b"true" if page.has_more else b"false",
         )
+    )
 
 
 def _add_read(routes: Blueprint, parts: Parts) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
-import httpx2
 import pytest
 import trio
 
@@ -26,6 +25,9 @@ ROUTES = [
     ("GET", "/admin/refusals/x"),
     ("GET", "/admin/stats"),
     ("GET", "/admin/events"),
+    ("GET", "/admin/audit"),
+    ("GET", "/admin/search?q=x"),
+    ("GET", "/admin/conversations/x/events"),
     ("POST", "/admin/conversations/x/passivate"),
     ("DELETE", "/admin/connections/x"),
     ("POST", "/admin/drain"),
@@ -251,6 +253,46 @@ async def test_a_conversation_that_somebody_listens_to_stays_active(server: Serv
         assert (await look(server, f"conversations/{conversation_id}"))["active"]
 
 
+async def test_the_log_is_read_without_waking_the_conversation(server: ServerProcess) -> None:
+    conversation_id = await begin(server)
+    for number in range(3):
+        await say(server, conversation_id, str(number))
+    await api(server, "POST", f"/admin/conversations/{conversation_id}/passivate", ADMIN)
+
+    newest = await look(server, f"conversations/{conversation_id}/events?limit=2")
+    older = await look(server, f"conversations/{conversation_id}/events?limit=2&before=3")
+
+    assert [event["message"]["content"] for event in newest["events"]] == ["1", "2"]
+    assert [event["sequence_id"] for event in older["events"]] == [1, 2]
+    assert (newest["head_sequence_id"], newest["has_more"], older["has_more"]) == (4, True, False)
+    assert not (await look(server, f"conversations/{conversation_id}"))["active"]
+
+
+async def test_who_fills_a_mailbox_is_shown(own_server: ServerProcess) -> None:
+    conversation_id = await begin(own_server, "test_user_2")
+    busy = sqlite3.connect(own_server.store.removeprefix("sqlite:///"), isolation_level=None)
+    try:
+        async with connected(own_server, conversation_id) as (socket, _):
+            busy.execute("BEGIN IMMEDIATE")
+            await socket.send_json({"type": "message", "content": "first"})
+            with trio.fail_after(10):
+                while True:
+                    shown = await look(own_server, f"conversations/{conversation_id}")
+                    if shown["actor"]["state"] == "busy":
+                        break
+            await socket.send_json(*({"type": "message", "content": "more"} for _ in range(7)))
+            with trio.fail_after(10):
+                while True:
+                    shown = await look(own_server, f"conversations/{conversation_id}")
+                    if shown["actor"]["mailbox"]["depth"] == 7:
+                        break
+            busy.execute("ROLLBACK")
+    finally:
+        busy.close()
+    senders = shown["actor"]["mailbox"]["senders"]
+    assert senders == [{"participant_id": "test_user_1", "commands": 7}]
+
+
 async def test_a_participant_is_shown_with_their_connections(server: ServerProcess) -> None:
     conversation_id = await begin(server, "test_user_3")
     async with connected(server, conversation_id, "test_token_3") as (_, connection_id):
@@ -283,6 +325,21 @@ async def test_a_refusal_is_explained(server: ServerProcess) -> None:
     assert shown["facts"] == {"actual_size": 10_001, "max_size": 10_000}
     assert (shown["participant_id"], shown["conversation_id"]) == ("test_user_1", conversation_id)
     assert shown["client_message_id"] == "key"
+
+
+async def test_the_refusals_of_a_conversation_are_shown_with_it(server: ServerProcess) -> None:
+    conversation_id = await begin(server)
+    async with connected(server, conversation_id) as (socket, _):
+        frame = {"type": "message", "content": "Hello", "client_message_id": "key"}
+        await socket.send_json(frame, frame | {"content": "Something else"})
+        error = await receive(socket, "error")
+        shown = await look(server, f"conversations/{conversation_id}")
+
+    [line] = shown["refusals"]
+    assert (line["id"], line["code"]) == (error["id"], "KEY_REUSED")
+    envelope = shown["traces"][-1]["envelopes"][-1]
+    assert (envelope["verdict"], envelope["code"]) == ("refused", "KEY_REUSED")
+    assert envelope["refusal_id"] == error["id"]
 
 
 async def test_a_refusal_for_load_says_how_much_waited(
@@ -322,6 +379,30 @@ async def test_inspection_does_not_wait_behind_a_commit(own_server: ServerProces
     assert (await look(own_server, f"conversations/{conversation_id}"))["head_sequence_id"] == 2
 
 
+# --- finding --------------------------------------------------------------------------------------------------------------
+
+
+async def test_anything_is_found_by_a_part_of_its_id_title_or_name(server: ServerProcess) -> None:
+    body = {"title": "Quarterly Ünïcode review"}
+    created = (await api(server, "POST", "/chat/create", ADA, body)).json()
+    conversation_id = created["conversation_id"]
+    refused = await api(server, "GET", "/chat/conversations/nothing", ADA)
+
+    async def hits(asked: str) -> list[tuple[str, str, bool]]:
+        found = await api(server, "GET", "/admin/search", ADMIN, params={"q": asked})
+        assert found.status_code == 200, found.text
+        return [(hit["kind"], hit["id"], hit["active"]) for hit in found.json()["hits"]]
+
+    async with connected(server, conversation_id) as (_, connection_id):
+        assert await hits("ünïCODE") == [("conversation", conversation_id, True)]
+        assert ("connection", connection_id, True) in await hits(connection_id[:9])
+        assert ("participant", "test_user_1", True) in await hits("user_1")
+    assert await hits(refused.json()["id"]) == [("refusal", refused.json()["id"], True)]
+    await api(server, "POST", f"/admin/conversations/{conversation_id}/passivate", ADMIN)
+    assert await hits(conversation_id) == [("conversation", conversation_id, False)]
+    assert await hits("no such thing anywhere") == []
+
+
 # --- figures --------------------------------------------------------------------------------------------------------------
 
 
@@ -347,45 +428,6 @@ async def test_the_figures_count_what_happens(own_server: ServerProcess) -> None
     assert (stats["restarts"], stats["crashes"], stats["store_errors"]) == (0, 0, 0)
 
 
-@asynccontextmanager
-async def followed(server: ServerProcess) -> AsyncIterator[AsyncIterator[dict[str, str]]]:
-    """The stream of figures, event by event."""
-    headers = {"Authorization": f"Bearer {ADMIN}"}
-
-    async def events(lines: AsyncIterator[str]) -> AsyncGenerator[dict[str, str], None]:
-        fields: dict[str, str] = {}
-        async for line in lines:
-            if line:
-                name, _, value = line.partition(": ")
-                fields[name] = value
-            else:
-                yield fields
-                fields = {}
-
-    async with (
-        httpx2.AsyncClient(base_url=server.url, trust_env=False) as client,
-        client.stream("GET", "/admin/events", headers=headers) as response,
-        aclosing(events(response.aiter_lines())) as each,
-    ):
-        assert response.headers["Content-Type"] == "text/event-stream"
-        yield each
-
-
-async def test_the_figures_are_followed_second_by_second_to_the_end(
-    own_server: ServerProcess,
-) -> None:
-    with trio.fail_after(15):
-        async with followed(own_server) as events:
-            first, second = await anext(events), await anext(events)
-            assert (first["event"], first["id"], second["id"]) == ("stats", "1", "2")
-            stats = [json.loads(each["data"]) for each in (first, second)]
-            assert 0.9 < stats[1]["uptime"] - stats[0]["uptime"] < 5
-            assert stats[0].keys() == (await look(own_server, "stats")).keys()
-            own_server.terminate()
-            assert [each["event"] async for each in events][-1] == "drain"
-        assert await own_server.wait_exited() == 0
-
-
 # --- handles --------------------------------------------------------------------------------------------------------------
 
 
@@ -399,33 +441,23 @@ async def test_a_connection_is_closed_so_that_its_client_comes_back(server: Serv
             await receive(socket, "nothing")
         assert (closed.value.code, closed.value.reason) == (4002, "closed by an operator")
         assert (await api(server, "DELETE", path, ADMIN)).status_code == 404
-    assert f"admin closed connection {connection_id} of test_user_1" in server.log
+    assert f"operator admin: disconnect {connection_id} of test_user_1: done" in server.log
 
 
-async def test_an_operator_drains_the_server_while_another_watches(
-    own_server: ServerProcess,
-) -> None:
-    conversation_id = await begin(own_server)
-    async with (
-        connected(own_server, conversation_id) as (socket, _),
-        followed(own_server) as events,
-    ):
-        assert (await anext(events))["event"] == "stats"
-        response = await api(own_server, "POST", "/admin/drain", ADMIN)
-        assert (response.status_code, response.json()) == (202, {"draining": True})
-        with trio.fail_after(10):
-            left = [each["event"] async for each in events]
-        assert left[-1] == "drain"
-        with pytest.raises(Closed) as closed:
-            await receive(socket, "nothing")
-        assert closed.value.code == 4000
-    assert await own_server.wait_exited() == 0
-    assert "admin asked to drain the server" in own_server.log
+async def test_what_operators_do_is_noted(server: ServerProcess) -> None:
+    conversation_id = await begin(server)
+    async with connected(server, conversation_id):
+        await api(server, "POST", f"/admin/conversations/{conversation_id}/passivate", ADMIN)
+    await look(server, f"conversations/{conversation_id}/events")
 
+    *_, asked, read = (await look(server, "audit"))["deeds"]
 
-async def test_a_watcher_who_reads_nothing_does_not_hold_up_the_drain(
-    own_server: ServerProcess,
-) -> None:
-    async with followed(own_server):
-        own_server.terminate()
-        assert await own_server.wait_exited() == 0
+    assert (asked["operator_id"], asked["action"], asked["target"]) == (
+        ("admin", "passivate", conversation_id)
+    )
+    assert asked["outcome"] == "1 connections listen to it"
+    assert (read["action"], read["target"]) == ("read", f"the log of {conversation_id}")
+    assert read["number"] == asked["number"] + 1
+    for deed in (asked, read):
+        line = f"operator admin: {deed['action']} {deed['target']}: {deed['outcome']}"
+        assert line in server.log
