@@ -1,6 +1,6 @@
 """A real browser for the tests of the pages: Debian's Chromium, driven by Playwright.
 
-Tests that use it are plain functions: Playwright's synchronous interface has an event loop of its own, which ends with the module.
+Tests that use it are plain functions: Playwright's synchronous interface has an event loop of its own, ended with the module.
 """
 
 from __future__ import annotations
