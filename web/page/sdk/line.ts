@@ -1,33 +1,275 @@
-/** A conversation's line to the server. */
-import type { Salon } from "./salon.ts";
-import type { Conversation, OpenOptions, Outgoing, Participant, Signals, State } from "./types.ts";
+/** A conversation that keeps itself connected: every event once and in order, every message sent until its receipt. */
+import { type Frame, Link } from "./link.ts";
+import { Mail } from "./mail.ts";
+import { refusalOf, Refused } from "./refused.ts";
+import { type Change, Roster } from "./roster.ts";
+import type { Shelf } from "./shelf.ts";
+import type {
+  Conversation,
+  Event,
+  Events,
+  Message,
+  OpenOptions,
+  Outgoing,
+  Participant,
+  Receipt,
+  Signals,
+  State,
+} from "./types.ts";
+import { Backoff, judgeRefusal } from "./verdict.ts";
+import { type Connected, type Step, Window } from "./window.ts";
+
+const TYPING_AGAIN = 3_000; // milliseconds; the server forgets after five seconds that somebody types
+const PAGE = 100;
+const CLOSED_TO_US = new Set(["FORBIDDEN", "LEFT", "NOT_FOUND", "NOT_PARTICIPANT"]);
+
+/** What a line needs of the person whose it is. */
+export interface Caller {
+  readonly shelf: Shelf;
+  /** The address of a WebSocket for this person. Throws `Refused`. */
+  address(id: string, after: number | undefined): Promise<string>;
+  messages(id: string, range: { after?: number; limit?: number }): Promise<Events>;
+}
+
+type Listeners = { [K in keyof Signals]?: Set<(value: Signals[K]) => void> };
 
 export class Line implements Conversation {
-  state: State = { status: "connecting" };
-  head = -1;
-  position = -1;
-  epoch: string | undefined;
-  participants: readonly Participant[] = [];
-  participantCount = 0;
-  outbox: readonly Outgoing[] = [];
-  maxMessageSize = 0;
-
   readonly id: string;
+  head = -1;
+  maxMessageSize = 0;
+  private readonly caller: Caller;
+  private readonly link: Link;
+  private readonly mail: Mail;
+  private readonly window: Window;
+  private readonly roster = new Roster();
+  private readonly paging = new Backoff();
+  private readonly listeners: Listeners = {};
+  private paged = false; // a page is being fetched
+  private typed = -Infinity;
+  private readUpTo = -1;
 
-  constructor(_salon: Salon, id: string, _options: OpenOptions, _storage: Storage | null) {
+  constructor(caller: Caller, id: string, options: OpenOptions) {
+    this.caller = caller;
     this.id = id;
+    this.window = new Window(options.lastSequenceId, options.epoch, options.resume !== "newest");
+    this.link = new Link({
+      address: () => caller.address(id, this.position >= 0 ? this.position : undefined),
+      probe: () => caller.messages(id, { limit: 1 }),
+      frame: (frame) => this.accept(frame),
+      down: (verdict) => this.down(verdict?.reason.code === "MESSAGE_TOO_LARGE"),
+      state: (state) => this.turned(state),
+    });
+    this.mail = new Mail(caller.shelf, id, (frame) => this.link.write(frame), () => this.emit("outbox", this.outbox));
+    queueMicrotask(() => this.link.connect()); // so that the caller can listen first
   }
 
-  on<K extends keyof Signals>(_name: K, _listener: (value: Signals[K]) => void): () => void {
-    return () => {};
+  get state(): State {
+    return this.link.state;
   }
-  send(): Outgoing {
-    throw new Error("comes with the next commit");
+
+  get position(): number {
+    return this.window.position;
   }
-  retry(): void {}
-  discard(): void {}
-  typing(): void {}
-  read(): void {}
-  reconnect(): void {}
-  close(): void {}
+
+  get epoch(): string | undefined {
+    return this.window.epoch;
+  }
+
+  get participants(): readonly Participant[] {
+    return this.roster.participants;
+  }
+
+  get participantCount(): number {
+    return this.roster.count;
+  }
+
+  get outbox(): readonly Outgoing[] {
+    return this.mail.list();
+  }
+
+  on<K extends keyof Signals>(name: K, listener: (value: Signals[K]) => void): () => void {
+    const listeners = (this.listeners[name] ??= new Set() as NonNullable<Listeners[K]>);
+    listeners.add(listener);
+    return () => void listeners.delete(listener);
+  }
+
+  send(content: string, more: { reply_to?: string; metadata?: Record<string, unknown> } = {}): Outgoing {
+    this.typing(false);
+    return this.mail.send(content, more);
+  }
+
+  retry(key: string): void {
+    this.mail.retry(key);
+  }
+
+  discard(key: string): void {
+    this.mail.discard(key);
+  }
+
+  typing(is: boolean): void {
+    const now = performance.now();
+    if (is ? now - this.typed < TYPING_AGAIN : this.typed === -Infinity) return;
+    if (this.link.write({ type: "typing", is_typing: is })) this.typed = is ? now : -Infinity;
+  }
+
+  read(sequence: number): void {
+    if (sequence <= this.readUpTo) return;
+    this.readUpTo = sequence;
+    this.link.write({ type: "read", sequence_id: sequence });
+  }
+
+  reconnect(): void {
+    this.link.reconnect();
+  }
+
+  close(): void {
+    this.link.close();
+    this.mail.close();
+    for (const name of Object.keys(this.listeners)) delete this.listeners[name as keyof Signals];
+  }
+
+  private down(tooLarge: boolean): void {
+    if (tooLarge) this.mail.tooLarge();
+    this.paged = false;
+    this.typed = -Infinity;
+    this.mail.down();
+  }
+
+  private turned(state: State): void {
+    if (state.status === "ended" && CLOSED_TO_US.has(state.reason?.code ?? "")) this.mail.refuseAll(state.reason!);
+    this.emit("state", state);
+  }
+
+  private accept(frame: Frame): void {
+    switch (frame.type) {
+      case "connected":
+        return this.connected(frame as any);
+      case "participant_list":
+        this.roster.list(frame["participants"], frame["participant_count"]);
+        return this.emit("participants", this.participants);
+      case "caught_up":
+        return this.arrived(frame["sequence_id"]);
+      case "lagging":
+        return this.link.settle(false);
+      case "message_ack":
+        return this.acknowledge(frame as unknown as Receipt);
+      case "error":
+        return this.complained(frame);
+      case "presence":
+        return this.presence(frame["changes"]);
+      case "typing":
+      case "read":
+        return this.emit(frame.type, frame as any);
+      default:
+        if (typeof frame["sequence_id"] === "number") this.step(this.window.put(frame as unknown as Event));
+    }
+  }
+
+  private connected(frame: Connected & { participant_id: string; heartbeat: number; max_message_size: number }): void {
+    this.link.greeted(frame.heartbeat);
+    this.maxMessageSize = frame.max_message_size;
+    this.head = frame.head_sequence_id;
+    this.mail.recognise(frame.participant_id);
+    const opening = this.window.open(frame);
+    if (opening.is === "another log") {
+      this.mail.delivered(Infinity);
+      this.emit("reset", { why: "epoch" });
+      return void this.link.connect();
+    }
+    if (opening.is === "begun anew") this.emit("reset", { why: "gap", first_sequence_id: opening.first });
+    if (this.readUpTo >= 0) this.link.write({ type: "read", sequence_id: this.readUpTo });
+    void this.page();
+  }
+
+  private arrived(sequence: number): void {
+    this.link.steady();
+    this.sync(this.window.caughtUp(sequence));
+    void this.page();
+    this.link.settle(this.window.whole);
+    this.mail.up(); // not before, since the replay may bring the event of what is without a receipt
+  }
+
+  private step({ events, sync }: Step): void {
+    this.give(events);
+    this.sync(sync);
+    void this.page();
+  }
+
+  private give(events: readonly Event[]): void {
+    for (const event of events) {
+      this.head = Math.max(this.head, event.sequence_id);
+      if (this.roster.apply(event)) this.emit("participants", this.participants);
+      if (event.type === "message") this.recognised(event.message);
+      this.emit("event", event);
+      this.mail.delivered(event.sequence_id);
+    }
+  }
+
+  /** One's own message came back, perhaps before its receipt: that is one. */
+  private recognised({ client_message_id, sender_id, message_id, conversation_id, sequence_id, timestamp }: Message): void {
+    if (client_message_id === undefined || sender_id !== this.mail.person) return;
+    this.acknowledge({ conversation_id, message_id, sequence_id, timestamp, client_message_id }, -1);
+  }
+
+  private acknowledge(receipt: Receipt, position = this.position): void {
+    if (this.mail.acknowledge(receipt, position)) this.emit("receipt", receipt);
+  }
+
+  private complained(frame: Frame): void {
+    const refusal = refusalOf(frame);
+    if (!this.mail.refuse(refusal)) this.emit("refused", refusal);
+  }
+
+  private presence(changes: readonly Change[]): void {
+    this.roster.presence(changes);
+    for (const change of changes) this.emit("presence", change);
+    this.emit("participants", this.participants);
+  }
+
+  /** Fetch what only the log can still give, page by page. */
+  private async page(): Promise<void> {
+    if (this.paged || !this.window.pageDue) return;
+    this.paged = true;
+    const { attempt } = this.link;
+    while (attempt === this.link.attempt && this.window.pageDue) {
+      const after = this.position;
+      try {
+        const { events } = await this.caller.messages(this.id, { after, limit: PAGE });
+        if (attempt !== this.link.attempt) return;
+        this.paging.reset();
+        this.give(this.window.fill(events));
+        if (this.position === after) this.skip();
+      } catch (error) {
+        if (attempt !== this.link.attempt) return;
+        const verdict = error instanceof Refused ? judgeRefusal(error.refusal, error.status) : undefined;
+        if (verdict?.comeBack !== true) return this.link.refused(error);
+        await new Promise((resolve) => setTimeout(resolve, this.paging.delay(verdict.retryAfter)));
+      }
+    }
+    if (attempt !== this.link.attempt) return;
+    this.paged = false;
+    this.link.settle(this.window.whole);
+  }
+
+  private skip(): void {
+    this.emit("reset", { why: "gap", first_sequence_id: this.window.skip() });
+    this.give(this.window.release());
+  }
+
+  private sync(position: number | undefined): void {
+    if (position !== undefined) this.link.write({ type: "sync", last_sequence_id: position });
+  }
+
+  /** A listener that throws is the page's fault and its alone. */
+  private emit<K extends keyof Signals>(name: K, value: Signals[K]): void {
+    for (const listener of [...(this.listeners[name] ?? [])]) {
+      try {
+        listener(value);
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
+  }
 }

@@ -5,6 +5,7 @@
  */
 import { Line } from "./line.ts";
 import { Refused, refusalOf, seconds } from "./refused.ts";
+import { Shelf } from "./shelf.ts";
 import type {
   Conversation,
   ConversationObject,
@@ -28,18 +29,22 @@ export class Salon {
   readonly url: string;
   /** Set by `guest` and `recover`; may be set again at any time. */
   token: string | undefined;
-  private readonly storage: Storage | null;
+  /** @internal */
+  readonly shelf: Shelf;
 
   constructor(options: Options = {}) {
     this.url = (options.url ?? globalThis.location?.origin ?? "").replace(/\/+$/, "");
     this.token = options.token;
-    this.storage = options.storage === undefined ? localStorageOrNull() : options.storage;
+    const storage = options.storage === undefined ? localStorageOrNull() : options.storage;
+    this.shelf = new Shelf(storage, this.url, options.makeRoom);
   }
 
   /** Who the caller is, by token or cookie; null where nobody valid asks. */
   async me(): Promise<Identity | null> {
     try {
-      return await this.request<Identity>("GET", "/auth/me");
+      const identity = await this.request<Identity>("GET", "/auth/me");
+      this.shelf.person = identity.id;
+      return identity;
     } catch (error) {
       if (error instanceof Refused && error.status === 401) return null;
       throw error;
@@ -104,7 +109,16 @@ export class Salon {
 
   /** A conversation that keeps itself connected until it is closed. */
   open(id: string, options: OpenOptions = {}): Conversation {
-    return new Line(this, id, options, this.storage);
+    return new Line(this, id, options);
+  }
+
+  /** @internal */
+  async address(id: string, after: number | undefined): Promise<string> {
+    const fields = new URLSearchParams();
+    if (after !== undefined) fields.set("last_sequence_id", String(after));
+    // A browser sends the session cookie with a WebSocket, but no header, and no cookie to another origin.
+    if (this.token !== undefined) fields.set("ticket", await this.ticket());
+    return `${this.url.replace(/^http/, "ws")}/chat/ws/${encodeURIComponent(id)}?${fields}`;
   }
 
   /** Any exchange as this person. What is no success is thrown as `Refused`; an answer without a body is undefined. */
@@ -132,6 +146,7 @@ export class Salon {
 
   private become(guest: Guest): Guest {
     this.token = guest.token;
+    this.shelf.person = guest.participant.id;
     return guest;
   }
 }

@@ -7,12 +7,12 @@ export type Status =
   | "connecting" // a handshake is under way
   | "catching-up" // connected, and what was missed is coming in
   | "live"
-  | "offline" // no connection; `retryAt` says when the next try is, or there is none until the network is back
+  | "offline" // no connection; `retryAt` says when the next try is
   | "ended"; // for good: closed, left, removed, signed out or refused; `reason` says why
 
 export interface State {
   status: Status;
-  /** When the next try is, in milliseconds since the epoch; absent while the browser has no network at all. */
+  /** When the next try is, in milliseconds since the epoch. */
   retryAt?: number;
   /** Why there is no connection. */
   reason?: Reason;
@@ -87,8 +87,9 @@ export interface Receipt {
   sequence_id: number;
   timestamp: string;
   client_message_id: string | null;
-  durability: "committed" | "memory";
-  event_hash: string;
+  /** This and the hash are absent where the message itself came back before its receipt, after a drop. */
+  durability?: "committed" | "memory";
+  event_hash?: string;
 }
 
 export interface ConversationCreated {
@@ -200,7 +201,7 @@ export interface ConversationObject {
   status: "active" | "inactive";
 }
 
-/** A message on its way. It leaves the outbox with its receipt, or when it is discarded. */
+/** A message on its way. It leaves the outbox when its event has come, or when it is discarded. Never changed in place. */
 export interface Outgoing {
   /** The idempotency key: however often it is sent, it is one message. */
   readonly key: string;
@@ -208,7 +209,10 @@ export interface Outgoing {
   readonly reply_to?: string;
   readonly metadata?: Json;
   readonly queued_at: number;
-  /** `waiting` for a connection, its turn or the end of a pause; `refused` for good, until it is tried again or discarded. */
+  /**
+   * `waiting` for a connection, its turn or the end of a pause; `sent`: there is a receipt, and the event follows;
+   * `refused` for good, until it is tried again or discarded.
+   */
   readonly state: "waiting" | "sending" | "sent" | "refused";
   readonly refusal?: Refusal;
   readonly receipt?: Receipt;
@@ -221,17 +225,17 @@ export interface Signals {
   state: State;
   /** The messages on their way, after every change. */
   outbox: readonly Outgoing[];
-  /** The receipt of a message that has just left the outbox. */
+  /** A message is stored. */
   receipt: Receipt;
   participants: readonly Participant[];
   presence: { participant_id: string; status: "online" | "offline" };
   typing: { participant_id: string; is_typing: boolean };
   read: { participant_id: string; sequence_id: number };
   /**
-   * What was kept no longer continues. `epoch`: the log is another one, so forget every event kept of it. `gap`: events
-   * begin anew at `first_sequence_id`, and those between what was kept and it are to be had by `Salon.messages`.
+   * What was kept no longer continues. `epoch`: the log is another one, so forget every event kept of it. `gap`, with
+   * `resume: "newest"` only: events go on at `first_sequence_id`, and those before it are to be had by `Salon.messages`.
    */
-  reset: { why: "epoch" | "gap"; first_sequence_id: number };
+  reset: { why: "epoch" } | { why: "gap"; first_sequence_id: number };
   /** A refusal that belongs to no message. */
   refused: Refusal;
 }
@@ -239,7 +243,7 @@ export interface Signals {
 export interface Conversation {
   readonly id: string;
   readonly state: State;
-  /** The last event that is known of; -1 before the first connection. */
+  /** The last event that is known of, given out or not; -1 before the first connection. */
   readonly head: number;
   /** The last event given out, to be kept with `epoch` for `lastSequenceId`; -1 before the first. */
   readonly position: number;
@@ -263,8 +267,9 @@ export interface Conversation {
   typing(is: boolean): void;
   /** Everything up to there is read; kept until there is a connection. */
   read(sequence: number): void;
-  /** Connect now instead of when the next try is due. */
+  /** Connect now instead of when the next try is due, or once more after the end. */
   reconnect(): void;
+  /** Let go of the connection and of all listeners; what is in the outbox stays in the storage for the next time. */
   close(): void;
 }
 
@@ -275,10 +280,17 @@ export interface Options {
   token?: string;
   /** Where outboxes are kept: localStorage by default, nowhere with null. */
   storage?: Storage | null;
+  /** Called where the storage is full, to drop what can be had again; whether anything was. */
+  makeRoom?: () => boolean;
 }
 
 /** Where to begin: after the last event that the caller kept, of the log that `epoch` names; else with the last 50. */
 export interface OpenOptions {
   lastSequenceId?: number;
   epoch?: string;
+  /**
+   * What happens after an absence of more events than the server sends on a socket (1,000). `complete`: all are fetched over
+   * HTTP, so that none is missing between two that were given out; `newest`: a `reset` says where the newest begin.
+   */
+  resume?: "complete" | "newest";
 }

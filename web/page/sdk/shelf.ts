@@ -1,0 +1,150 @@
+/**
+ * Where unsent messages survive a reload: one entry of localStorage for each, so that tabs never overwrite each other's.
+ *
+ * An entry names the tab that sends it. Each tab holds a Web Lock for its life, and whoever gets the lock of another tab
+ * knows that it is gone and sends what it has left. Where there are no Web Locks (pages that came over plain HTTP from
+ * another machine) two tabs may send the same message, which its key makes one.
+ */
+import { isObject } from "./refused.ts";
+import type { Outgoing } from "./types.ts";
+
+interface Entry extends Outgoing {
+  owner: string;
+}
+
+export class Shelf {
+  private readonly storage: Storage | null;
+  private readonly prefix: string;
+  private readonly makeRoom: () => boolean;
+  private readonly tab = randomKey();
+  private readonly locks = globalThis.navigator?.locks;
+  private held = false;
+
+  constructor(storage: Storage | null, url: string, makeRoom: () => boolean = () => false) {
+    this.storage = storage;
+    this.prefix = `salon:${url}:`;
+    this.makeRoom = makeRoom;
+  }
+
+  /** Who used this browser last; "" where nobody is known. */
+  get person(): string {
+    return this.read(`${this.prefix}person`) ?? "";
+  }
+
+  set person(id: string) {
+    if (id !== this.person) this.write(`${this.prefix}person`, id);
+  }
+
+  /** Keep a message, as it is now; false where the storage does not take it, so that it is in memory alone. */
+  keep(person: string, conversation: string, message: Outgoing): boolean {
+    if (this.storage !== null) this.live();
+    const { state, ...rest } = message;
+    const entry = { ...rest, state: state === "refused" ? state : "waiting", owner: this.tab };
+    return this.write(this.place(person, conversation) + message.key, JSON.stringify(entry));
+  }
+
+  drop(person: string, conversation: string, key: string): void {
+    try {
+      this.storage?.removeItem(this.place(person, conversation) + key);
+    } catch {
+      // no storage any more, so nothing is kept there either
+    }
+  }
+
+  /**
+   * Take over what tabs have left that are gone, now or later; `take` gets the messages of one of them.
+   * The answer stops it.
+   */
+  adopt(person: string, conversation: string, take: (messages: Outgoing[]) => void): () => void {
+    const place = this.place(person, conversation);
+    const stop = new AbortController();
+    const awaited = new Set([this.tab]);
+    const adoptFrom = (owner: string) => {
+      const left = this.entries(place).filter((each) => each.owner === owner && !stop.signal.aborted);
+      const messages = left.map(({ owner: _, ...message }) => message);
+      for (const message of messages) this.keep(person, conversation, message);
+      if (messages.length) take(messages);
+    };
+    const look = () => {
+      for (const { owner } of this.entries(place)) {
+        if (awaited.has(owner)) continue;
+        awaited.add(owner);
+        if (this.locks === undefined) adoptFrom(owner);
+        else this.locks.request(lockName(owner), { signal: stop.signal }, () => adoptFrom(owner)).catch(() => {});
+      }
+    };
+    const onStorage = (event: StorageEvent) => {
+      if (event.key?.startsWith(place) && event.newValue !== null && this.locks !== undefined) look();
+    };
+    look();
+    globalThis.addEventListener?.("storage", onStorage as EventListener, { signal: stop.signal });
+    return () => stop.abort();
+  }
+
+  private place(person: string, conversation: string): string {
+    return `${this.prefix}outbox:${encodeURIComponent(person)}:${encodeURIComponent(conversation)}:`;
+  }
+
+  /** Hold this tab's lock for as long as the page lives. */
+  private live(): void {
+    if (this.held || this.locks === undefined) return;
+    this.held = true;
+    this.locks.request(lockName(this.tab), () => new Promise(() => {})).catch(() => {});
+  }
+
+  private entries(place: string): Entry[] {
+    const entries: Entry[] = [];
+    try {
+      for (let at = 0; at < (this.storage?.length ?? 0); at += 1) {
+        const name = this.storage!.key(at);
+        const entry = name?.startsWith(place) ? entryOf(this.storage!.getItem(name)) : undefined;
+        if (entry !== undefined) entries.push(entry);
+      }
+    } catch {
+      // blocked meanwhile
+    }
+    return entries.sort((a, b) => a.queued_at - b.queued_at);
+  }
+
+  private read(name: string): string | null {
+    try {
+      return this.storage?.getItem(name) ?? null;
+    } catch {
+      return null;
+    }
+  }
+
+  private write(name: string, text: string): boolean {
+    if (this.storage === null) return false;
+    for (;;) {
+      try {
+        this.storage.setItem(name, text);
+        return true;
+      } catch {
+        if (!this.makeRoom()) return false;
+      }
+    }
+  }
+}
+
+/** A key of 128 random bits; `crypto.randomUUID` is missing on pages that came over plain HTTP. */
+export function randomKey(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function lockName(tab: string): string {
+  return `salon:tab:${tab}`;
+}
+
+/** What this or another version of this file has written; anybody can write there. */
+function entryOf(text: string | null): Entry | undefined {
+  try {
+    const entry: unknown = JSON.parse(text ?? "");
+    const texts = isObject(entry) ? [entry["key"], entry["content"], entry["owner"], entry["state"]] : [];
+    const whole = texts.length > 0 && texts.every((each) => typeof each === "string");
+    return whole && typeof (entry as Entry).queued_at === "number" ? (entry as Entry) : undefined;
+  } catch {
+    return undefined;
+  }
+}
