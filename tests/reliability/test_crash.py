@@ -1,0 +1,93 @@
+"""`salon crash` kills a real server under load, and finds what is lost where a server loses something."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+TOO_EARLY = '''
+"""A server that answers before it has committed: put before all else by Python itself."""
+
+import time
+
+from salon.actors.future import Future
+from salon.actors.store import Appended
+from salon.persistence import writer
+
+append, commit = writer.Writer.append, writer.Writer._commit
+
+
+def answer_at_once(self, changes):
+    future = append(self, changes)
+    if changes.number:
+        future = Future()
+        future.set(Appended(changes.number))
+    return future
+
+
+def commit_later(self, group):
+    time.sleep(0.1)
+    commit(self, group)
+
+
+writer.Writer.append, writer.Writer._commit = answer_at_once, commit_later
+'''
+
+
+def salon(*words: str, **environment: str) -> tuple[int, dict[str, Any], str]:
+    """Run a subcommand; its exit code, what it printed for machines, and what it said."""
+    done = subprocess.run(
+        [sys.executable, "-m", "salon.web.cli", *words, "--json"],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+    )
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout), done.stderr
+
+
+def test_nothing_acknowledged_is_lost_when_a_server_is_killed_and_killed_again(
+    tmp_path: Path,
+) -> None:
+    history = tmp_path / "history.jsonl"
+    code, figures, said = salon("crash", "--kills", "10", "--seed", "4", "--history", f"{history}")
+    assert code == 0, said
+    assert [figures[name] for name in ("kills", "lost", "duplicated", "gaps")] == [10, 0, 0, 0]
+    assert figures["acknowledged"] > 0
+    assert figures["reconnects"] > 10
+    assert all(figures["faults"].values())
+    assert "10 kills" in said
+
+    code, verdict, said = salon("check", f"{history}")
+    assert code == 0, said
+    assert verdict["acknowledged"] == figures["acknowledged"]
+    assert history.read_text().count('"killed, for') == 10
+
+
+def test_a_server_that_answers_before_it_has_committed_is_found_out(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(TOO_EARLY)
+    history = tmp_path / "history.jsonl"
+    options = ("--kills", "4", "--no-faults", "--seed", "1", "--history", f"{history}")
+    code, figures, said = salon("crash", *options, PYTHONPATH=f"{tmp_path}", TMPDIR=f"{tmp_path}")
+    assert code == 1
+    assert figures["lost"] > 0
+    assert "anomaly: lost" in said
+    assert "the seed was 1" in said
+    assert salon("check", f"{history}")[0] == 1
+
+
+def test_what_cannot_be_tried_says_why(tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere" / "history.jsonl"
+    done = subprocess.run(
+        [sys.executable, "-m", "salon.web.cli", "crash", "--kills", "1", "--history", f"{nowhere}"],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert "No such file or directory" in done.stdout
