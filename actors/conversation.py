@@ -31,7 +31,7 @@ from .messages import (
 )
 from .presence import PresenceBoard, TypingBoard
 from .recorder import TURNS, Trace, envelopes
-from .refusals import Code, Refusal
+from .refusals import Refusal
 from .rules import Member, State
 from .runtime import TrioActor
 from .store import Appended, StoreError
@@ -194,8 +194,7 @@ class ConversationActor(TrioActor):
             message = letter.message
             if message.is_command:
                 key = message.key if isinstance(message, Post) else None
-                refusal = Refusal(Code.STORE_UNAVAILABLE, retry_after=1.0, scope="server", key=key)
-                refused[letter] = self._named(refusal, letter)
+                refused[letter] = self._named(self._directory.store_refusal(key), letter)
                 letter.answer(refused[letter])
                 if letter.reply_to is not None:
                     letter.reply_to.flush()

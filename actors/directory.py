@@ -16,8 +16,9 @@ import trio
 
 from .conversation import ConversationActor
 from .messages import Look
+from .pace import Outage
 from .participant import ParticipantActor
-from .refusals import RefusalBook
+from .refusals import Code, Refusal, RefusalBook
 from .runtime import ActorDied
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ class Directory:
         self.conversations: dict[str, ConversationActor] = {}
         self.participants: dict[str, ParticipantActor] = {}
         self._crashes: dict[str, deque[float]] = {}
+        self._outage = Outage()
 
     def conversation(self, conversation_id: str) -> Ref[ConversationActor]:
         """The conversation's actor; one that is not active begins by loading its state, and ends where there is none.
@@ -160,6 +162,11 @@ class Directory:
         self.meter.store_errors += 1
         self.meter.store_failed_at = trio.current_time()
         logger.error("the store refused: %s", error)
+
+    def store_refusal(self, key: str | None = None) -> Refusal:
+        """What a caller hears whose command the store could not take: to come back sooner or later, by how long it has failed."""
+        retry_after = self._outage.retry_after(trio.current_time(), self.sources.chance())
+        return Refusal(Code.STORE_UNAVAILABLE, retry_after=retry_after, scope="server", key=key)
 
     def __iter__(self) -> Iterator[TrioActor]:
         yield from self.conversations.values()

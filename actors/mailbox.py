@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from .line import Line
 from .pace import Drain
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ class MailboxFull(Exception):
     """A command found no room.
 
     `shared` is true where the sender's own share is used up, not the whole mailbox; `retry_after` is in seconds, from
-    the measured `rate` at which the mailbox drains (commands a second).
+    the measured `rate` at which the mailbox drains (commands a second). `waiting` are commands, and places that are kept.
     """
 
     def __init__(
@@ -56,9 +57,12 @@ class Letter:
 
 
 class Mailbox:
-    """An actor's inbox. Commands, which have a sender, are bounded in all and per sender; controls always find room."""
+    """An actor's inbox. Commands, which have a sender, are bounded in all and per sender; controls always find room.
 
-    __slots__ = ("_actor", "_letters", "_shares", "commands", "drain", "limit", "share")
+    `line` are those who were refused: while there are any, newcomers leave them the places that they were promised.
+    """
+
+    __slots__ = ("_actor", "_letters", "_shares", "commands", "drain", "limit", "line", "share")
 
     def __init__(self, actor: TrioActor, limit: int = 0, share: int = 0) -> None:
         self._actor = actor  # pykka's refs are weak: the mailbox is what keeps the actor alive
@@ -67,6 +71,7 @@ class Mailbox:
         self.commands = 0
         self.drain = Drain()
         self.limit = limit
+        self.line = Line(limit, share)
         self.share = share
 
     def __len__(self) -> int:
@@ -76,21 +81,25 @@ class Mailbox:
         """Add a letter, or raise `MailboxFull`. Never blocks."""
         if letter.message.is_command:
             sender = letter.message.sender
-            if self.limit and self.commands >= self.limit:
-                raise self._full(self.commands, self.limit, shared=False)
+            room = self.limit
+            if self.line:
+                room = self.line.room(sender.id, trio.current_time(), self.drain.rate)
+            if self.limit and self.commands >= room:
+                kept = min(self.commands + self.line.kept, self.limit)
+                raise self._full(sender.id, max(self.commands, kept), self.limit, shared=False)
             taken = self._shares.get(sender.id, 0)
             if self.share and taken >= self.share:
-                raise self._full(taken, self.share, shared=True)
+                raise self._full(sender.id, taken, self.share, shared=True)
             self._shares[sender.id] = taken + 1
             self.commands += 1
         self._letters.append(letter)
         self._actor.wake()
 
-    def _full(self, waiting: int, limit: int, *, shared: bool) -> MailboxFull:
-        retry_after = self.drain.retry_after(self.commands, trio.current_time())
-        return MailboxFull(
-            waiting, limit, shared=shared, retry_after=retry_after, rate=self.drain.rate
-        )
+    def _full(self, sender_id: str, waiting: int, limit: int, *, shared: bool) -> MailboxFull:
+        rate = self.drain.rate
+        tell = self.line.share_after if shared else self.line.retry_after
+        retry_after = tell(sender_id, self.commands, rate, trio.current_time())
+        return MailboxFull(waiting, limit, shared=shared, retry_after=retry_after, rate=rate)
 
     def senders(self) -> list[tuple[str, int]]:
         """Whose commands wait, and how many; for inspection."""

@@ -1,24 +1,34 @@
-"""How fast: a token bucket for one participant, and the measured drain of a mailbox that makes `retry_after` honest."""
+"""How fast: a token bucket for one participant, the measured drain of a mailbox, the age of an outage: what makes
+`retry_after` honest.
+"""
 
 from __future__ import annotations
 
-LONGEST_RETRY = 60.0  # seconds: beyond it the measure says nothing any more
-SHORTEST_RETRY = 0.05  # seconds: nearer than a round trip helps nobody
-# Commands: the drain rate is that of about the last two seconds of a busy conversation
+SHORTEST_OUTAGE = 1.0  # seconds: a store that is locked or restarted is mostly back by then
+LONGEST_OUTAGE = 20.0  # seconds: a disk that somebody has to make room on
+# The drain rate is that of so many commands, or so many seconds of work, whatever is shorter: a room may grow
 MEMORY = 2_000
+MEMORY_SECONDS = 2.0
+# Times the usual: what a turn over so many commands shows is not mixed with turns over few, which are dearer a command
+LARGE = 4
 ROUNDING = 1e-6  # tokens: who waits exactly as long as they were told gets through
 
 
 class TokenBucket:
-    """`rate` tokens a second, at most `burst` at once. A rate of 0 lets everything through."""
+    """`rate` tokens a second, at most `burst` at once. A rate of 0 lets everything through.
 
-    __slots__ = ("_at", "_tokens", "burst", "rate")
+    Who is refused again and again is told one time after the other, each when there is a token for it, up to the time in
+    which the bucket is full again.
+    """
+
+    __slots__ = ("_at", "_tokens", "_told", "burst", "rate")
 
     def __init__(self, rate: float, burst: float, now: float) -> None:
         self.rate = rate
         self.burst = max(burst, 1.0)
         self._tokens = self.burst
         self._at = now
+        self._told = float("-inf")  # when the last one who was refused is to come back
 
     def take(self, now: float) -> float:
         """Take a token; the seconds to wait for one where there is none, else 0."""
@@ -29,7 +39,10 @@ class TokenBucket:
         if self._tokens > 1.0 - ROUNDING:
             self._tokens = max(self._tokens - 1.0, 0.0)
             return 0.0
-        return (1.0 - self._tokens) / self.rate
+        soonest = now + (1.0 - self._tokens) / self.rate
+        last = max(soonest, now + self.burst / self.rate)
+        self._told = min(max(soonest, self._told + 1.0 / self.rate), last)
+        return self._told - now
 
     def full(self, now: float) -> bool:
         """Whether the bucket remembers nothing, so that a new one would do as well."""
@@ -37,40 +50,49 @@ class TokenBucket:
 
 
 class Drain:
-    """The rate at which a mailbox is emptied, and a place in the queue for everybody who was turned away.
+    """The rate at which a mailbox is emptied while there is work."""
 
-    Each refused caller gets the next free place behind what waits and behind those refused before, so that those
-    who obey come back one after the other, as fast as they can be served, and not all at once.
-    """
-
-    __slots__ = ("_commands", "_promised", "_promised_at", "_seconds")
+    __slots__ = ("_commands", "_seconds", "_turns")
 
     def __init__(self) -> None:
         self._commands = 0.0
         self._seconds = 0.0
-        self._promised = 0.0  # places given to callers who have still to come back
-        self._promised_at = 0.0
+        self._turns = 0.0
 
     def served(self, commands: int, seconds: float) -> None:
-        """Learn that a turn of that many seconds served that many commands."""
-        if self._commands > MEMORY:
+        """Learn that a turn over so many commands took so long."""
+        if commands * self._turns > LARGE * self._commands:
+            self._commands = self._seconds = self._turns = 0.0
+        elif self._commands > MEMORY or self._seconds > MEMORY_SECONDS:
             self._commands /= 2
             self._seconds /= 2
+            self._turns /= 2
         self._commands += commands
         self._seconds += seconds
+        self._turns += 1
 
     @property
     def rate(self) -> float:
         """Commands a second, measured while there was work; 0 before the first turn."""
         return self._commands / self._seconds if self._seconds > 0 else 0.0
 
-    def retry_after(self, waiting: int, now: float) -> float:
-        """Seconds until there is room for this caller."""
-        rate = self.rate or float(waiting or 1)  # nothing measured yet: say a second
-        served_since = (now - self._promised_at) * rate
-        self._promised = max(0.0, self._promised - served_since)
-        self._promised_at = now
-        wait = (waiting + self._promised) / rate
-        if wait < LONGEST_RETRY:
-            self._promised += 1
-        return min(max(wait, SHORTEST_RETRY), LONGEST_RETRY)
+
+class Outage:
+    """How long something has been failing, and so when trying again may help: nobody knows, but what has failed for long
+    does not come back within a second.
+    """
+
+    __slots__ = ("_over", "_since")
+
+    def __init__(self) -> None:
+        self._since = self._over = float("-inf")
+
+    def retry_after(self, now: float, chance: float) -> float:
+        """Seconds to wait after a failure at this moment; `chance`, from 0 to 1, keeps callers from coming all at once."""
+        if now > self._over:
+            self._since = now
+        wait = min(max(now - self._since, SHORTEST_OUTAGE), LONGEST_OUTAGE)
+        self._over = (
+            now + 2 * wait
+        )  # who was told to wait has come back by then, and it did not fail
+        return wait * (1 + chance / 2)

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import islice
+from math import ceil
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -134,8 +135,13 @@ class Refusal:
         """The reason in words, for a person."""
         facts = dict(self.facts or {})
         if self.retry_after is not None:
-            facts["retry_after"] = round(self.retry_after, 3)
+            facts["retry_after"] = milliseconds_up(self.retry_after)
         return self.reason.text.format_map(_Facts(facts))
+
+
+def milliseconds_up(seconds: float) -> float:
+    """Seconds in whole milliseconds, rounded up: who comes back a moment too early is refused again."""
+    return ceil(round(seconds * 1000, 6)) / 1000
 
 
 class _Facts(dict[str, "int | float | str"]):

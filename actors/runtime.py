@@ -108,6 +108,9 @@ class TrioActor(pykka.Actor):
         self._turn: Coroutine[Any, None, None] | None = None
         self._batch: list[Letter] = []
         self._commands = 0  # of the batch
+        self._busy_from = (
+            0.0  # since when there has been work without a pause; 0 at the first turn after one
+        )
         self._queued = False
 
     @classmethod
@@ -219,8 +222,12 @@ class TrioActor(pykka.Actor):
             self._fail(batch, "has stopped")
             return
         if self._commands:
-            seconds = trio.current_time() - self.last_turn_at
-            self.actor_inbox.drain.served(self._commands, seconds)
+            now = trio.current_time()
+            # What happens between two turns, while letters wait, is part of what it takes to serve them.
+            self.actor_inbox.drain.served(
+                self._commands, now - (self._busy_from or self.last_turn_at)
+            )
+            self._busy_from = now if self.actor_inbox.commands else 0.0
         if self.actor_inbox:
             self.wake()
 

@@ -29,6 +29,7 @@ from salon.actors.messages import (
     Signal,
     Typing,
 )
+from salon.actors.refusals import milliseconds_up
 
 from .websocket import text_header
 
@@ -133,7 +134,7 @@ def error_fields(refusal: Refusal) -> dict[str, Any]:
         **(refusal.facts or {}),
     }
     if refusal.retry_after is not None:
-        fields["retry_after"] = round(refusal.retry_after, 3)
+        fields["retry_after"] = milliseconds_up(refusal.retry_after)
     if refusal.scope is not None:
         fields["scope"] = refusal.scope
     if refusal.key is not None:

@@ -18,7 +18,7 @@ import trio
 from salon.actors.mailbox import MailboxFull
 from salon.actors.messages import Detach, Drained, MarkRead, Post, Receipt, SetTyping, Sync
 from salon.actors.pace import TokenBucket
-from salon.actors.refusals import Code, Refusal
+from salon.actors.refusals import Code, Refusal, milliseconds_up
 from salon.actors.runtime import ActorDied
 
 from .codec import error_frame, message_ack
@@ -413,4 +413,4 @@ class Connection:
 
 def retry_reason(retry_after: float) -> str:
     """A close reason that gives the client its own time to come back."""
-    return json.dumps({"retry_after": round(retry_after, 3)})
+    return json.dumps({"retry_after": milliseconds_up(retry_after)})

@@ -42,7 +42,7 @@ def refuse_clearly(app: QuartTrio, parts: Parts) -> None:
     @app.errorhandler(StoreError)
     async def store_failed(error: StoreError) -> Response:
         parts.directory.report(error)
-        return respond(Refusal(Code.STORE_UNAVAILABLE, retry_after=1.0, scope="server"))
+        return respond(parts.directory.store_refusal())
 
     @app.errorhandler(HTTPException)
     async def http_failed(error: HTTPException) -> Response:

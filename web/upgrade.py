@@ -61,7 +61,7 @@ class FastLane:
             return False
         except StoreError as error:
             self._parts.directory.report(error)
-            door.refusal = Refusal(Code.STORE_UNAVAILABLE, retry_after=1.0, scope="server")
+            door.refusal = self._parts.directory.store_refusal()
             return False
         except ActorDied:
             door.refusal = Refusal(Code.INTERNAL_ERROR, retry_after=1.0, scope="conversation")

@@ -1,12 +1,14 @@
-"""How fast: token buckets let through what they promise, and who obeys `retry_after` finds room."""
+"""How fast: token buckets let through what they promise, a mailbox's drain is measured, and an outage is told by its age."""
 
 from __future__ import annotations
+
+from copy import copy
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salon.actors.pace import LONGEST_RETRY, SHORTEST_RETRY, Drain, TokenBucket
+from salon.actors.pace import LONGEST_OUTAGE, Drain, Outage, TokenBucket
 
 RATES = st.floats(0.01, 1000)
 BURSTS = st.integers(1, 200)
@@ -65,9 +67,22 @@ def test_who_waits_as_long_as_they_were_told_gets_through_and_not_before(
         wait = bucket.take(now)
         if wait:
             if wait * rate > 0.001:
-                assert bucket.take(now + wait * 0.99), "the time that was named is not too long"
+                early = copy(bucket)
+                assert early.take(now + wait * 0.99), "the time that was named is not too long"
             now += wait
             assert not bucket.take(now), "nor too short"
+
+
+@given(RATES, BURSTS, st.integers(1, 300))
+def test_those_who_are_refused_together_are_told_one_time_after_the_other(
+    rate: float, burst: int, many: int
+) -> None:
+    bucket = TokenBucket(rate, burst, 0)
+    waits = [bucket.take(0) for _ in range(burst + many)][burst:]
+    assert waits == sorted(waits)
+    assert waits[-1] <= max(burst, 1) / rate * (1 + 1e-9), "by then the bucket is full again"
+    for wait in waits[:burst]:
+        assert not bucket.take(wait), "each of them gets through at their time"
 
 
 def test_the_drain_is_measured_while_there_is_work_and_forgets_old_times() -> None:
@@ -81,50 +96,28 @@ def test_the_drain_is_measured_while_there_is_work_and_forgets_old_times() -> No
     assert drain.rate == pytest.approx(1000, rel=0.05)
 
 
-def test_who_is_refused_before_anything_was_measured_is_told_a_second() -> None:
-    assert Drain().retry_after(250, now=0) == 1
-    assert Drain().retry_after(1, now=0) == 1
-
-
-def test_a_retry_is_never_sooner_than_helps_nor_later_than_is_known() -> None:
-    fast, slow = Drain(), Drain()
-    fast.served(1_000_000, 1)
-    slow.served(1, 100)
-    assert fast.retry_after(1, now=0) == SHORTEST_RETRY
-    assert slow.retry_after(1000, now=0) == LONGEST_RETRY
-    assert slow.retry_after(0, now=1000) <= LONGEST_RETRY
-
-
-def test_who_was_refused_long_ago_is_in_nobodys_way() -> None:
+def test_turns_over_few_do_not_tell_what_a_turn_over_many_takes() -> None:
     drain = Drain()
-    drain.served(10, 1)
-    for _ in range(50):
-        drain.retry_after(10, now=0)
-    assert drain.retry_after(10, now=100) == pytest.approx(1)
+    for _ in range(1000):
+        drain.served(1, 0.001)
+    assert drain.rate == pytest.approx(1000)
+    drain.served(500, 0.05)
+    assert drain.rate == pytest.approx(10_000)
+    drain.served(500, 0.15)
+    assert drain.rate == pytest.approx(5_000), "such turns are measured together"
 
 
-@given(
-    st.integers(1, 5000),
-    st.floats(0.01, 5),
-    st.integers(0, 1000),
-    st.lists(st.floats(0, 0.2), min_size=2, max_size=100),
-)
-def test_those_who_obey_come_back_no_faster_than_they_can_be_served(
-    commands: int, seconds: float, waiting: int, pauses: list[float]
-) -> None:
-    drain = Drain()
-    drain.served(commands, seconds)
-    rate, now = drain.rate, 0.0
-    back: list[float] = []
-    for pause in pauses:
-        now += pause
-        retry = drain.retry_after(waiting, now)
-        assert retry >= min(waiting / rate, LONGEST_RETRY) - 1e-9, "there is room by then"
-        if retry + 1 / rate > LONGEST_RETRY:
-            break  # so far ahead nobody has a place of their own
-        back.append(now + retry)
-    back.sort()
-    for first, start in enumerate(back):
-        for last in range(first, len(back)):
-            window = back[last] - start
-            assert last - first <= (window + SHORTEST_RETRY) * rate + 1
+def test_what_has_failed_for_long_is_not_said_to_be_back_in_a_second() -> None:
+    outage = Outage()
+    assert outage.retry_after(100, chance=0) == 1
+    assert outage.retry_after(101, chance=0) == 1
+    assert outage.retry_after(103, chance=0) == 3
+    assert outage.retry_after(108, chance=0) == 8
+    assert outage.retry_after(120, chance=0) == LONGEST_OUTAGE
+    assert outage.retry_after(150, chance=0) == LONGEST_OUTAGE
+    assert outage.retry_after(191, chance=0) == 1, "all who waited have come, and it did not fail"
+
+
+def test_callers_of_an_outage_do_not_come_back_all_at_once() -> None:
+    outage = Outage()
+    assert [outage.retry_after(0, chance) for chance in (0.0, 0.5, 1.0)] == [1, 1.25, 1.5]
