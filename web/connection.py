@@ -160,8 +160,8 @@ class Connection:
                     self.push(pong_frame(payload))
                 case Pong():
                     pass
-                case Binary():
-                    self.close(1003, "only text frames are understood")
+                case Binary(payload):
+                    self._binary(payload)
                 case Closed():
                     self._peer_closed(message)
                 case _:
@@ -190,6 +190,9 @@ class Connection:
             self.push(PONG)
         else:
             self._fault(frame)
+
+    def _binary(self, payload: bytes) -> None:
+        self.close(1003, "only text frames are understood")
 
     def _message(self, frame: MessageFrame) -> None:
         metadata = None

@@ -10,7 +10,9 @@ from quart import Blueprint, Response, request
 from quart_schema import document_response, security_scheme, tag
 from werkzeug.exceptions import NotFound
 
-from .openapi import Page, Script
+from salon.actors.refusals import Code
+
+from .openapi import Declarations, Page, Script, refusals
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -104,7 +106,7 @@ def frontend_routes(_: Parts) -> Blueprint:
     @routes.get("/salon.d.ts")
     @tag(["page"])
     @security_scheme([])
-    @document_response(Script)
+    @document_response(Declarations)
     async def sdk_types() -> Response:
         """Its types."""
         return await static.public("salon.d.ts")
@@ -113,6 +115,7 @@ def frontend_routes(_: Parts) -> Blueprint:
     @tag(["page"])
     @security_scheme([])
     @document_response(Script)
+    @refusals(Code.NOT_FOUND)
     async def asset(name: str) -> Response:
         """A file of a page, under a name that changes with its content."""
         return await static.asset(f"assets/{name}")

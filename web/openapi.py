@@ -136,6 +136,12 @@ class Script(RootModel[str]):
     media_type: ClassVar[str | None] = "text/javascript"
 
 
+class Declarations(RootModel[str]):
+    """The types of a script."""
+
+    media_type: ClassVar[str | None] = "text/plain"
+
+
 class JsonDocument(RootModel[dict[str, Any]]):
     """A document for tools."""
 
