@@ -1,6 +1,8 @@
 /** The open conversation: its head, its messages, where one writes; or why it cannot be shown. */
 
-import { useRef, useState } from "preact/hooks";
+import type { ComponentChildren } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { Refused } from "../sdk/salon.ts";
 import type { Inbox } from "./inbox.ts";
 import { Composer } from "./composer.tsx";
 import { Copy } from "./copy.tsx";
@@ -10,8 +12,11 @@ import { Log } from "./log.tsx";
 import { Members } from "./members.tsx";
 import { said, type Room } from "./room.ts";
 import { address, go } from "./route.ts";
+import { arrival } from "./session.ts";
 import { Status } from "./status.tsx";
 import { toast } from "./toast.ts";
+
+const MAY_JOIN = new Set(["FORBIDDEN", "NOT_FOUND", "NOT_PARTICIPANT", "LEFT"]);
 
 export function ConversationView({ room, inbox }: { room: Room; inbox: Inbox }) {
   const [people, setPeople] = useState(false);
@@ -94,9 +99,9 @@ function Beginning({ room }: { room: Room }) {
   );
 }
 
-/** What somebody finds who is not a member, or whose address leads nowhere. */
+/** What somebody finds who is not a member. The server does not tell them whether there is anything behind the door. */
 function Doorway({ room, inbox }: { room: Room; inbox: Inbox }) {
-  const [failure, setFailure] = useState("");
+  const [failure, setFailure] = useState<Refused | null>(null);
   const [busy, setBusy] = useState(false);
   const reason = room.state.value.reason;
   const join = async (): Promise<void> => {
@@ -104,41 +109,51 @@ function Doorway({ room, inbox }: { room: Room; inbox: Inbox }) {
     try {
       await inbox.join(room.id);
     } catch (error) {
-      setFailure(said(error));
+      setFailure(error instanceof Refused ? error : null);
       setBusy(false);
     }
   };
-  const may = reason?.code === "FORBIDDEN";
+  useEffect(() => {
+    // Who came by the address and has just said their name need not be asked a second time.
+    if (arrival.value === room.id) void join();
+    arrival.value = null;
+  }, []);
+  if (failure?.status === 404 || !MAY_JOIN.has(reason?.code ?? "")) {
+    return (
+      <Door title="Nothing here">
+        <p>{failure ? "This address leads to no conversation." : reason?.error} Perhaps it was cut short when it was copied, or everybody has left.</p>
+        <button type="button" class="button" onClick={() => go(null)}>
+          To your conversations
+        </button>
+      </Door>
+    );
+  }
+  return (
+    <Door title="You have been given an address">
+      <p>It leads into a conversation that you are not in yet. Whoever is there will see that you have come.</p>
+      {failure && (
+        <p class="failure" role="alert">
+          {said(failure)}
+        </p>
+      )}
+      <div class="buttons">
+        <button type="button" class="button primary" disabled={busy} onClick={() => void join()}>
+          {busy ? "Joining…" : "Join the conversation"}
+        </button>
+        <button type="button" class="button" onClick={() => go(null)}>
+          Not now
+        </button>
+      </div>
+    </Door>
+  );
+}
+
+function Door({ title, children }: { title: string; children: ComponentChildren }) {
   return (
     <main class="room doorway">
       <div class="doorway-inside">
-        {may ? (
-          <>
-            <h1>You have been given an address</h1>
-            <p>It leads into a conversation that you are not in yet. Its members will see that you have come.</p>
-            <div class="buttons">
-              <button type="button" class="button primary" disabled={busy} onClick={() => void join()}>
-                {busy ? "Joining…" : "Join the conversation"}
-              </button>
-              <button type="button" class="button" onClick={() => go(null)}>
-                Not now
-              </button>
-            </div>
-          </>
-        ) : (
-          <>
-            <h1>Nothing here</h1>
-            <p>{reason?.error ?? "This address leads to no conversation."} Perhaps it was cut short when it was copied, or everybody has left.</p>
-            <button type="button" class="button" onClick={() => go(null)}>
-              To your conversations
-            </button>
-          </>
-        )}
-        {failure && (
-          <p class="failure" role="alert">
-            {failure}
-          </p>
-        )}
+        <h1>{title}</h1>
+        {children}
       </div>
     </main>
   );

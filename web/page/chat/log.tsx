@@ -12,6 +12,7 @@ import { useVirtual, type List } from "./virtual.ts";
 
 const NEAR_END = 60; // pixels that still count as the end
 const NEAR_TOP = 12; // rows: what is above is fetched before it is missed
+const STILL = 10; // frames without a movement: everything near has been measured
 const ESTIMATE = { said: 64, notice: 36, day: 52, unread: 44 }; // pixels, until a row has been measured
 
 export function Log({ room, inbox }: { room: Room; inbox: Inbox }) {
@@ -68,6 +69,7 @@ export function Log({ room, inbox }: { room: Room; inbox: Inbox }) {
         aria-label={`Messages in ${room.title.value}`}
         aria-busy={room.paging.value}
         tabIndex={0}
+        data-first={room.events.value[0]?.sequence_id ?? 0}
         data-last={last}
         data-rows={rows.length}
         onScroll={look}
@@ -78,7 +80,7 @@ export function Log({ room, inbox }: { room: Room; inbox: Inbox }) {
               const row = rows[item.index];
               return (
                 row && (
-                  <div key={row.key} ref={list.measureElement} data-index={item.index} class="row">
+                  <div key={row.key} ref={list.measureElement} data-index={item.index} data-key={row.key} class="row">
                     <Drawn row={row} room={room} />
                   </div>
                 )
@@ -143,7 +145,7 @@ function useOpening(room: Room, list: List, rows: readonly Row[]): void {
     if (at < 0 || !place) return list.scrollToEnd({ behavior: "auto" });
     room.atEnd = false;
     list.scrollToIndex(at, { align: "start" });
-    requestAnimationFrame(() => list.scrollBy(place.offset));
+    return hold(list, place);
   }, [rows.length > 0]);
   const divider = room.divider.value;
   useLayoutEffect(() => {
@@ -152,6 +154,24 @@ function useOpening(room: Room, list: List, rows: readonly Row[]): void {
     const at = rows.findIndex((row) => row.kind === "unread");
     if (at > 0 && room.atEnd) list.scrollToIndex(at - 1, { align: "start" });
   }, [divider, rows.length > 0]);
+}
+
+/** Keep a row where it was until those around it have been measured. The reader's own hand ends it. */
+function hold(list: List, place: { key: string; offset: number }): () => void {
+  const element = list.options.getScrollElement()!;
+  let still = 0;
+  let frame = 0;
+  const stop = (): void => cancelAnimationFrame(frame);
+  const step = (): void => {
+    const row = element.querySelector(`[data-key="${CSS.escape(place.key)}"]`);
+    const off = row ? row.getBoundingClientRect().top - element.getBoundingClientRect().top + place.offset : 0;
+    if (Math.abs(off) > 1) element.scrollTop += off;
+    still = row && Math.abs(off) <= 1 ? still + 1 : 0;
+    if (still < STILL) frame = requestAnimationFrame(step);
+  };
+  frame = requestAnimationFrame(step);
+  for (const name of ["wheel", "pointerdown", "keydown"]) element.addEventListener(name, stop, { once: true });
+  return stop;
 }
 
 /** A frame that shrinks, for a keyboard or a longer draft, keeps its end in sight. */

@@ -6,7 +6,6 @@ import type {
   Conversation,
   ConversationObject,
   Event,
-  Message,
   Outgoing,
   Participant,
   State,
@@ -65,8 +64,6 @@ export class Room {
   readonly #conversation: Conversation;
   readonly #starts = new Set<number>();
   readonly #incoming: Event[] = [];
-  readonly #waiting = new Map<string, Outgoing>();
-  #sent: Outgoing[] = [];
   readonly #typing = new Map<string, number>();
   #flushing = false;
   #saving = 0;
@@ -98,7 +95,9 @@ export class Room {
     const last = cached?.events.at(-1)?.sequence_id;
     this.#conversation = salon.open(
       id,
-      cached && last !== undefined ? { lastSequenceId: last, epoch: cached.epoch } : {},
+      cached && last !== undefined
+        ? { lastSequenceId: last, epoch: cached.epoch, resume: "newest" }
+        : { resume: "newest" },
     );
     this.#listen();
   }
@@ -118,7 +117,6 @@ export class Room {
   }
 
   discard(key: string): void {
-    this.#waiting.delete(key);
     this.#conversation.discard(key);
   }
 
@@ -230,22 +228,15 @@ export class Room {
 
   #listen(): void {
     const conversation = this.#conversation;
-    this.#queue(conversation.outbox);
+    this.outbox.value = conversation.outbox;
     this.state.value = conversation.state;
     conversation.on("event", (event) => this.#take(event));
-    conversation.on("outbox", (outbox) => this.#queue(outbox));
-    conversation.on("receipt", (receipt) => {
-      const outgoing = this.#waiting.get(receipt.client_message_id ?? "");
-      if (outgoing === undefined || receipt.sequence_id <= (this.events.value.at(-1)?.sequence_id ?? 0)) return;
-      this.#sent.push({ ...outgoing, state: "sent", receipt });
-      this.#queue(conversation.outbox);
+    conversation.on("outbox", (outbox) => {
+      // A message leaves the outbox with its event, and both have to be on the screen in the same frame.
+      this.#flush();
+      this.outbox.value = outbox;
     });
-    conversation.on("participants", (members) => (this.members.value = [...members]));
-    conversation.on("presence", ({ participant_id, status }) => {
-      this.members.value = this.members.value.map((who) =>
-        who.participantId === participant_id ? { ...who, isOnline: status === "online" } : who,
-      );
-    });
+    conversation.on("participants", (members) => (this.members.value = members));
     conversation.on("typing", ({ participant_id, is_typing }) => this.#types(participant_id, is_typing));
     conversation.on("read", ({ participant_id, sequence_id }) => {
       if (participant_id === this.me) this.#read = Math.max(this.#read, sequence_id);
@@ -257,12 +248,6 @@ export class Room {
       this.state.value = state;
       if (state.status === "live") this.#caughtUp();
     });
-  }
-
-  /** A message with its receipt stays here until its copy arrives, so that it never vanishes between the two. */
-  #queue(outbox: readonly Outgoing[]): void {
-    for (const outgoing of outbox) this.#waiting.set(outgoing.key, outgoing);
-    this.outbox.value = [...this.#sent, ...outbox];
   }
 
   /** What was kept belongs to another log, or has a hole after it. */
@@ -291,7 +276,7 @@ export class Room {
       if (last !== undefined && event.sequence_id <= last) continue;
       if (last !== undefined && event.sequence_id > last + 1) events = [];
       events.push(event);
-      if (event.type === "message") this.#arrived(event.message);
+      if (event.type === "message") this.#types(event.message.sender_id, false);
       else joined = true;
     }
     if (this.atEnd && events.length > KEPT) events = events.slice(-TRIMMED);
@@ -306,14 +291,6 @@ export class Room {
 
   #saveSoon(): void {
     if (!this.#saving) this.#saving = window.setTimeout(() => this.save(), SAVE_AFTER);
-  }
-
-  #arrived(message: Message): void {
-    this.#types(message.sender_id, false);
-    const key = message.client_message_id;
-    if (message.sender_id !== this.me || key === undefined || !this.#waiting.delete(key)) return;
-    this.#sent = this.#sent.filter((outgoing) => outgoing.key !== key);
-    this.#queue(this.#conversation.outbox.filter((outgoing) => outgoing.key !== key));
   }
 
   /** The first time it is: the marker stands before what the server counted as unread. */

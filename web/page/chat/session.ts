@@ -3,6 +3,7 @@
 import { signal } from "@preact/signals";
 import { Refused, Salon } from "../sdk/salon.ts";
 import type { Identity } from "../sdk/types.ts";
+import { here } from "./route.ts";
 import { Shelf } from "./shelf.ts";
 
 export type Who =
@@ -18,10 +19,13 @@ const FIRST_RETRY = 1000;
 const LONGEST_RETRY = 30_000;
 
 export const shelf = new Shelf();
-export const salon = new Salon({ storage: shelf });
+export const salon = new Salon({ makeRoom: () => shelf.makeRoom() });
 export const who = signal<Who>({ kind: "asking" });
 export const recoveryCode = signal<string | null>(null);
+/** The conversation by whose address somebody came who had to say first who they are. */
+export const arrival = signal<string | null>(null);
 
+let confirmed = false; // the server has known them since the page was opened
 let delay = FIRST_RETRY;
 let timer = 0;
 
@@ -33,8 +37,8 @@ export async function identify(): Promise<void> {
   try {
     const identity = await salon.me();
     delay = FIRST_RETRY;
-    if (identity) admit(identity);
-    else lose(false);
+    if (identity) confirm(identity);
+    else lose();
   } catch (error) {
     if (!before) {
       who.value = { kind: "unreachable", error: reason(error), retryAt: Date.now() + delay };
@@ -56,8 +60,11 @@ export async function recover(code: string): Promise<void> {
 
 /** A token becomes a cookie, which no script can read; the token itself is kept nowhere. Throws `Refused`. */
 export async function enterWithToken(token: string): Promise<void> {
-  const identity = await salon.request<Identity>("POST", "/auth/session", {}, token.trim());
-  admit(identity);
+  await salon.request("POST", "/auth/session", {}, token.trim());
+  const identity = await salon.me();
+  arrival.value = here.value;
+  if (identity) confirm(identity);
+  else throw new Error("The browser did not keep the session: this page needs its cookie.");
 }
 
 export async function signOut(): Promise<void> {
@@ -69,9 +76,10 @@ export async function signOut(): Promise<void> {
 }
 
 /** The server does not know the session any more. */
-export function lose(ended = true): void {
+export function lose(): void {
   salon.token = undefined;
-  who.value = { kind: "nobody", before: remembered(), ended };
+  who.value = { kind: "nobody", before: remembered(), ended: confirmed };
+  confirmed = false;
 }
 
 export function forgetCode(): void {
@@ -87,12 +95,18 @@ function welcome(person: { id: string; name: string }, code: string | null): voi
   // The cookie carries the session; a token in the page's memory would only be one more thing to steal.
   salon.token = undefined;
   recoveryCode.value = code;
+  arrival.value = here.value;
   try {
     if (code !== null) sessionStorage.setItem(CODE, code);
   } catch {
     // It is on the screen.
   }
-  admit({ ...person, admin: false });
+  confirm({ id: person.id, name: person.name, admin: false });
+}
+
+function confirm(identity: Identity): void {
+  confirmed = true;
+  admit(identity);
 }
 
 function admit(identity: Identity): void {

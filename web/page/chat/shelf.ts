@@ -4,8 +4,8 @@ const PREFIX = "salon.page.";
 /** What may go, in this order; drafts and the SDK's outbox are not in it and never do. */
 const EXPENDABLE = ["room.", "place.", "list"];
 
-/** A `Storage` for the SDK and a typed shelf for the page. Where storage is forbidden, memory stands in for it. */
-export class Shelf implements Storage {
+/** Values by name, of one person at a time. Where storage is forbidden, memory stands in for it. */
+export class Shelf {
   readonly #storage: Storage;
   #owner = "";
 
@@ -31,7 +31,7 @@ export class Shelf implements Storage {
 
   /** Keep it; false where even an empty cache leaves no room. */
   put(name: string, value: unknown): boolean {
-    return this.#write(this.#name(name), JSON.stringify({ at: Date.now(), value }));
+    return this.setItem(this.#name(name), JSON.stringify({ at: Date.now(), value }));
   }
 
   drop(name: string): void {
@@ -45,14 +45,7 @@ export class Shelf implements Storage {
     }
   }
 
-  get length(): number {
-    return this.#storage.length;
-  }
-
-  key(index: number): string | null {
-    return this.#storage.key(index);
-  }
-
+  /** What belongs to the browser, whoever sits there. */
   getItem(key: string): string | null {
     return this.#storage.getItem(key);
   }
@@ -61,27 +54,23 @@ export class Shelf implements Storage {
     this.#storage.removeItem(key);
   }
 
-  /** As a `Storage` does, after having made room. Throws `QuotaExceededError` where none can be made. */
-  setItem(key: string, text: string): void {
+  /** Keep it; false where even an empty cache leaves no room. */
+  setItem(key: string, text: string): boolean {
     for (;;) {
       try {
         this.#storage.setItem(key, text);
-        return;
-      } catch (error) {
-        const victim = this.#oldest(key);
-        if (victim === null) throw error;
-        this.#storage.removeItem(victim);
+        return true;
+      } catch {
+        if (!this.makeRoom(key)) return false;
       }
     }
   }
 
-  #write(key: string, text: string): boolean {
-    try {
-      this.setItem(key, text);
-      return true;
-    } catch {
-      return false;
-    }
+  /** Drop the oldest cache of anybody on this machine; false where there is none but the one being written. */
+  makeRoom(writing = ""): boolean {
+    const victim = this.#oldest(writing);
+    if (victim !== null) this.#storage.removeItem(victim);
+    return victim !== null;
   }
 
   #name(name: string): string {
@@ -94,7 +83,6 @@ export class Shelf implements Storage {
     return keys;
   }
 
-  /** The oldest cache of anybody on this machine, but the one being written. */
   #oldest(writing: string): string | null {
     for (const kind of EXPENDABLE) {
       let oldest: string | null = null;

@@ -1,0 +1,151 @@
+"""Somebody who uses the chat page as people do: by what it shows, with fields and buttons found by their names."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from playwright.sync_api import Locator, Page, expect
+
+Said = dict[str, Any]
+
+# Goes through the whole log from its first message, and notes each message as it comes into sight.
+COLLECT = """async () => {
+  const log = document.querySelector(".log");
+  const frame = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+  const seen = new Map();
+  const note = () => {
+    for (const row of log.querySelectorAll(".row")) {
+      const message = row.querySelector(".message");
+      if (message) seen.set(row.dataset.key, message.querySelector(".prose").innerText.trim());
+    }
+  };
+  for (let rounds = 0; log.dataset.first !== "1" && rounds < 2000; rounds++) {
+    log.scrollTop = 0;
+    await frame();
+  }
+  for (let top = 0; ; top += log.clientHeight / 2) {
+    log.scrollTop = top;
+    await frame();
+    note();
+    if (log.scrollTop + log.clientHeight >= log.scrollHeight - 2) break;
+  }
+  return [...seen.values()];
+}"""
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """One person at one page."""
+
+    page: Page
+    name: str
+
+    @classmethod
+    def guest(cls, page: Page, name: str, path: str = "/") -> Visitor:
+        """Comes in as a guest, with the code put away."""
+        page.goto(path)
+        page.get_by_label("Your name").fill(name)
+        page.get_by_role("button", name=f"Continue as {name}").click()
+        page.get_by_role("button", name="I have kept it").click()
+        return cls(page, name)
+
+    @classmethod
+    def holder(cls, page: Page, token: str, name: str, path: str = "/") -> Visitor:
+        """Comes in with a token."""
+        page.goto(path)
+        page.get_by_role("button", name="Sign in with a token").click()
+        page.get_by_label("Token").fill(token)
+        page.get_by_role("button", name="Sign in", exact=True).click()
+        expect(page.get_by_role("navigation", name="Conversations")).to_contain_text(name)
+        return cls(page, name)
+
+    def begin(self, title: str) -> str:
+        """A new conversation; its id."""
+        self.page.get_by_role("button", name="New").click()
+        self.page.get_by_label("What is it about?").fill(title)
+        self.page.get_by_role("button", name="Begin").click()
+        expect(self.page.get_by_role("heading", name=title, level=1)).to_be_visible()
+        return self.conversation_id
+
+    @property
+    def conversation_id(self) -> str:
+        """The one that is open, by the page's address."""
+        found = re.search(r"/c/([\w-]{22})$", self.page.url)
+        assert found, self.page.url
+        return found[1]
+
+    @property
+    def log(self) -> Locator:
+        """What has been said, as far as it is in sight."""
+        return self.page.get_by_role("log")
+
+    @property
+    def field(self) -> Locator:
+        """Where one writes."""
+        return self.page.get_by_role("textbox", name="Message")
+
+    @property
+    def status(self) -> Locator:
+        """What the page says of its connection."""
+        return self.page.locator(".room .status")
+
+    def say(self, *texts: str) -> None:
+        """Write and send, one after the other, without waiting for receipts."""
+        for text in texts:
+            self.field.fill(text)
+            self.field.press("Enter")
+
+    def message(self, text: str) -> Locator:
+        """The messages in sight that say just this."""
+        return self.log.locator(".message").filter(
+            has=self.page.locator(".prose", has_text=re.compile(f"^{re.escape(text)}$"))
+        )
+
+    def line(self, title: str) -> Locator:
+        """A conversation in the list."""
+        return self.page.get_by_role("navigation", name="Conversations").get_by_role(
+            "link", name=title
+        )
+
+    def expect_live(self) -> None:
+        expect(self.status).to_contain_text("Live")
+
+    def expect_said(self, *texts: str) -> None:
+        """Each of these is in sight, once."""
+        for text in texts:
+            expect(self.message(text)).to_have_count(1)
+
+    def expect_settled(self) -> None:
+        """Nothing waits, nothing was refused: everything in sight has its receipt."""
+        for state in ("waiting", "sending", "refused"):
+            expect(self.log.locator(f".receipt.{state}")).to_have_count(0)
+
+    def expect_last(self, sequence: int) -> None:
+        """The log goes that far."""
+        expect(self.log).to_have_attribute("data-last", str(sequence))
+
+    def everything(self) -> list[str]:
+        """All that the page shows of the open conversation, from the first message to the last."""
+        texts: list[str] = self.page.evaluate(COLLECT)
+        return texts
+
+    def history(self, conversation_id: str) -> list[Said]:
+        """All that the server has, by the page's own session."""
+        events: list[Said] = []
+        while True:
+            after = events[-1]["sequence_id"] if events else 0
+            path = f"/chat/{conversation_id}/messages?after={after}"
+            page = self.page.context.request.get(path).json()
+            events += page["events"]
+            if not page["has_more"]:
+                return events
+
+    def stored(self, conversation_id: str) -> list[str]:
+        """The texts of all messages that the server has."""
+        return [
+            event["message"]["content"]
+            for event in self.history(conversation_id)
+            if event["type"] == "message"
+        ]
