@@ -34,6 +34,23 @@ COLLECT = """async () => {
   return [...seen.values()];
 }"""
 
+# Scrolls there, if anywhere, and once all is still gives the first message that is wholly in sight.
+SCROLL = """async (log, place) => {
+  const first = () => {
+    const { top } = log.getBoundingClientRect();
+    const shown = [...log.querySelectorAll(".message")].filter((each) => each.getBoundingClientRect().top > top - 10);
+    return shown[0]?.querySelector(".prose").innerText ?? "";
+  };
+  for (let still = 0, before = ""; still < 20; ) {
+    await new Promise(requestAnimationFrame);
+    if (place !== null && Math.abs(log.scrollTop - place) > 1 && still === 0) log.scrollTop = place;
+    const now = `${Math.round(log.scrollTop)} ${log.scrollHeight} ${first()}`;
+    still = now === before ? still + 1 : 0;
+    before = now;
+  }
+  return first();
+}"""
+
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
@@ -125,6 +142,11 @@ class Visitor:
     def expect_last(self, sequence: int) -> None:
         """The log goes that far."""
         expect(self.log).to_have_attribute("data-last", str(sequence))
+
+    def scroll_to(self, place: int | None) -> str:
+        """So many pixels down, or where the page is anyway; the first message that is in sight then."""
+        text: str = self.log.evaluate(SCROLL, place)
+        return text
 
     def everything(self) -> list[str]:
         """All that the page shows of the open conversation, from the first message to the last."""

@@ -84,9 +84,7 @@ def test_unread_messages_are_counted_marked_and_forgotten_once_seen(
     expect(ada.line("Lunch").locator(".line-unread")).to_have_count(0)
 
 
-def test_leaving_and_coming_back_by_the_address(
-    server: ServerProcess, open_page: OpenPage
-) -> None:
+def test_leaving_and_coming_back_by_the_address(server: ServerProcess, open_page: OpenPage) -> None:
     ada, bob, room = two_in_a_room(server, open_page)
     bob.page.get_by_role("button", name="Leave this conversation").click()
     bob.page.get_by_role("dialog").get_by_role("button", name="Leave").click()
@@ -170,35 +168,18 @@ def test_what_waits_to_be_sent_outlives_a_reload_and_so_do_draft_and_place(
     ada.field.fill("half a tho")
     ada.log.press("Home")
     expect(page.get_by_role("button", name="To the end")).to_be_visible()
-    ada.log.evaluate("log => log.scrollTop = 900")
-    top = "log => log.querySelector('.log-shown').getBoundingClientRect().top"
-    page.wait_for_timeout(100)
-    before = first_in_sight(ada)
-    assert before != ""
-    assert ada.log.evaluate(top) is not None
-    page.unroute_all()
+    before = ada.scroll_to(900)
+    page.goto("about:blank")
     fresh = page.context.new_page()
     page.close()
     fresh.goto(f"{server.url}/c/{room}")
     again = Visitor(fresh, "Ada")
     again.expect_live()
     expect(again.field).to_have_value("half a tho")
-    assert first_in_sight(again) == before
+    assert again.scroll_to(None) == before
     again.expect_last(63)
     assert again.stored(room)[-2:] == ["waits", "waits too"]
     assert again.everything()[-2:] == ["waits", "waits too"]
-
-
-def first_in_sight(visitor: Visitor) -> str:
-    """The first message that is wholly in sight."""
-    text: str = visitor.log.evaluate(
-        """log => {
-          const top = log.getBoundingClientRect().top;
-          const shown = [...log.querySelectorAll(".message")];
-          return shown.find((each) => each.getBoundingClientRect().top >= top)?.querySelector(".prose").innerText ?? "";
-        }"""
-    )
-    return text
 
 
 def test_a_full_storage_drops_the_oldest_cache_and_never_what_waits_to_be_sent(

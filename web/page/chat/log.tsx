@@ -39,7 +39,7 @@ export function Log({ room, inbox }: { room: Room; inbox: Inbox }) {
     room.atEnd = element.scrollHeight - element.scrollTop - element.clientHeight < NEAR_END;
     setBelow((before) => (room.atEnd ? 0 : before || last));
     if (room.atEnd && !document.hidden) inbox.seen(room);
-    remember(room, list, rows);
+    room.moved();
   };
   useLayoutEffect(look, [last, list.getTotalSize(), rows.length]);
   useLayoutEffect(() => {
@@ -48,6 +48,11 @@ export function Log({ room, inbox }: { room: Room; inbox: Inbox }) {
     return () => document.removeEventListener("visibilitychange", shown);
   });
   useStayAtEnd(room, scroller, list);
+  useLayoutEffect(() => {
+    const element = scroller.current!;
+    room.watch(() => locate(room, element));
+    return () => room.watch(null);
+  }, [room]);
 
   const items = list.getVirtualItems();
   const first = items[0]?.index ?? 0;
@@ -186,9 +191,13 @@ function useStayAtEnd(room: Room, scroller: { current: HTMLElement | null }, lis
   }, [room]);
 }
 
-function remember(room: Room, list: List, rows: readonly Row[]): void {
-  const offset = list.scrollOffset ?? 0;
-  const top = room.atEnd ? undefined : list.getVirtualItemForOffset(offset);
-  const row = top && rows[top.index];
-  room.place = row && top ? { key: row.key, offset: Math.round(offset - top.start) } : null;
+/** The first row in sight, and how far it is scrolled past; null at the end. */
+function locate(room: Room, element: HTMLElement): Place {
+  if (room.atEnd) return null;
+  const { top } = element.getBoundingClientRect();
+  for (const row of element.querySelectorAll<HTMLElement>(".row")) {
+    const box = row.getBoundingClientRect();
+    if (box.bottom > top) return { key: row.dataset["key"] ?? "", offset: Math.round(top - box.top) };
+  }
+  return null;
 }

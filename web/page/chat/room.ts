@@ -72,7 +72,7 @@ export class Room {
   #looking = false;
   /** Set by the log while the last row is in sight: only then may old events go. */
   atEnd = true;
-  #place: Place = null;
+  #locate: (() => Place) | null = null;
 
   readonly id: string;
   readonly me: string;
@@ -191,9 +191,14 @@ export class Room {
     }
   }
 
-  /** Where the reader is, to be found again after a reload. */
-  set place(place: Place) {
-    this.#place = place;
+  /** The log on the screen tells where the reader is, to be found again after a reload; null where it goes. */
+  watch(locate: (() => Place) | null): void {
+    if (locate === null) this.#savePlace();
+    this.#locate = locate;
+  }
+
+  /** The reader has moved. */
+  moved(): void {
     this.#saveSoon();
   }
 
@@ -201,8 +206,7 @@ export class Room {
     clearTimeout(this.#saving);
     this.#saving = 0;
     this.#flush();
-    if (this.#place) this.#shelf.put(`place.${this.id}`, this.#place);
-    else this.#shelf.drop(`place.${this.id}`);
+    this.#savePlace();
     const epoch = this.#conversation.epoch;
     if (epoch === undefined || !this.events.value.length) return;
     const value: Cached = {
@@ -287,6 +291,13 @@ export class Room {
     });
     if (joined) void this.look();
     this.#saveSoon();
+  }
+
+  #savePlace(): void {
+    if (this.#locate === null) return;
+    const place = this.#locate();
+    if (place) this.#shelf.put(`place.${this.id}`, place);
+    else this.#shelf.drop(`place.${this.id}`);
   }
 
   #saveSoon(): void {

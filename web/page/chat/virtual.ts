@@ -15,6 +15,11 @@ type Options = PartialKeys<
   "observeElementRect" | "observeElementOffset" | "scrollToFn"
 >;
 
+/** To the fraction of a pixel: rounded, a screen of rows would be some pixels off. */
+function measureElement(row: HTMLElement, entry: ResizeObserverEntry | undefined): number {
+  return entry?.borderBoxSize?.[0]?.blockSize ?? row.getBoundingClientRect().height;
+}
+
 export type List = Virtualizer<HTMLElement, HTMLElement>;
 
 export function useVirtual(options: Options): List {
@@ -23,6 +28,7 @@ export function useVirtual(options: Options): List {
     observeElementRect,
     observeElementOffset,
     scrollToFn: elementScroll,
+    measureElement,
     ...options,
     onChange: (list: List, sync: boolean): void => {
       redraw(undefined);
