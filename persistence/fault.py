@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 
 from ..actors.store import StoreError
@@ -41,7 +42,9 @@ def explain(path: object, error: BaseException) -> StoreError:
     code = getattr(error, "sqlite_errorcode", None)
     text = _TEXTS.get(code & 0xFF) if code is not None else None
     if isinstance(error, OSError):
-        text = f"{(error.strerror or str(error)).lower()}: see who owns it and what the disk holds"
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        advice = "make room" if full else "see who owns it and what the disk holds"
+        text = f"{(error.strerror or str(error)).lower()}: {advice}"
     detail = f" ({getattr(error, 'sqlite_errorname', type(error).__name__)}: {error})"
     fault = StoreError(
         f"{path}: {text or 'the store failed'}{'' if isinstance(error, OSError) else detail}"

@@ -32,8 +32,9 @@ def strace(trace: Path, inject: str = "") -> list[str]:
     """
     command = ["strace", "-D", "-f", "-qq", "-y", "-xx", "-s", "10000000", "-o", f"{trace}"]
     command += ["-e", f"trace={FILES},{SOCKETS}", "-e", "signal=none"]
-    # The filter makes it fast, and keeps injected signals from coming.
-    return [*command, "-e", f"inject={inject}"] if inject else [*command, "--seccomp-bpf"]
+    if "signal=" not in inject:
+        command.append("--seccomp-bpf")  # fast, but keeps injected signals from coming
+    return [*command, "-e", f"inject={inject}"] if inject else command
 
 
 @cache

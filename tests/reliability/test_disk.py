@@ -1,0 +1,345 @@
+"""Disks that fail: full, slow, held, read-only. What cannot be stored is refused in clear words, and all goes on afterwards."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import trio
+
+from tests.person import PATIENCE, Frame, Person, Tab, guests
+from tests.server import ServerProcess
+from tests.syscalls import refusal as no_tracing
+from tests.syscalls import strace
+from tests.traffic import Listener, Speaker, keys, numbers, store_held
+
+SIZE = 4000  # characters of a message: a page of the file, so that a disk is soon full
+
+
+@contextmanager
+def mounted(folder: Path, *options: str) -> Iterator[bool]:
+    """Mount something there; whether this may be done here."""
+    done = subprocess.run(["mount", *options, f"{folder}"], check=False, capture_output=True)
+    try:
+        yield done.returncode == 0
+    finally:
+        if done.returncode == 0:
+            subprocess.run(["umount", f"{folder}"], check=True)
+
+
+class SmallFiles:
+    """A server whose files may get no longer than a limit says."""
+
+    def __init__(self, folder: Path) -> None:
+        self.server = ServerProcess(folder)
+
+    def shrink(self, left: int) -> None:
+        """Leave so many bytes."""
+        log = self.server.path.with_name("salon.db-wal")
+        self._limit(log.stat().st_size + left)
+
+    def grow(self) -> None:
+        """Leave all there is."""
+        self._limit(resource.RLIM_INFINITY)
+
+    def _limit(self, size: int) -> None:
+        resource.prlimit(self.server.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+class SmallDisk(SmallFiles):
+    """A server on a file system of its own, with a file that takes up what is left."""
+
+    def shrink(self, left: int) -> None:
+        self.grow()
+        disk = os.statvfs(self._filler.parent)
+        self._filler.write_bytes(bytes(max(0, disk.f_bavail * disk.f_bsize - left)))
+
+    def grow(self) -> None:
+        self._filler.unlink(missing_ok=True)
+
+    @property
+    def _filler(self) -> Path:
+        return self.server.path.with_name("filler")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, tell: Callable[[str], None]) -> Iterator[SmallDisk]:
+    with mounted(tmp_path, "-t", "tmpfs", "-o", "size=8m", "tmpfs") as may:
+        if not may:
+            tell(
+                "NOT TRIED: a full file system, since nothing may be mounted here; full files were"
+            )
+            pytest.skip("nothing may be mounted here")
+        disk = SmallDisk(tmp_path)
+        yield disk
+        disk.grow()
+        disk.server.stop()
+
+
+@pytest.fixture
+def small_files(tmp_path: Path) -> Iterator[SmallFiles]:
+    files = SmallFiles(tmp_path)
+    yield files
+    files.server.stop()
+
+
+@pytest.fixture(params=["small_disk", "small_files"])
+def room(request: pytest.FixtureRequest) -> SmallFiles:
+    """Where a server has room or has not, by both ways."""
+    found: SmallFiles = request.getfixturevalue(request.param)
+    return found
+
+
+async def test_a_full_disk_refuses_what_it_cannot_store_and_goes_on_once_there_is_room(
+    room: SmallFiles,
+) -> None:
+    server = room.server
+    ada, bob = await guests(server, "Ada", "Bob")
+    conversation_id = await ada.create(bob)
+    listener = Listener(bob)
+    stored: dict[str, Frame] = {}
+    refused: dict[str, Frame] = {}
+    with trio.fail_after(4 * PATIENCE):
+        async with trio.open_nursery() as nursery, ada.tab(conversation_id) as tab:
+            nursery.start_soon(listener.listen, conversation_id, 1_000_000)
+            await say(tab, stored, refused, [f"before {n}" for n in range(20)])
+            assert not refused
+            room.shrink(100_000)
+            for n in range(1000):
+                await say(tab, stored, refused, [f"while {n}"])
+                if len(refused) >= 5:
+                    break
+            assert len(refused) == 5
+            for refusal in refused.values():
+                assert refusal["code"] == "STORE_UNAVAILABLE"
+                assert refusal["temporary"]
+                assert refusal["retry_after"] > 0
+            # Over HTTP too; what is there can still be read, and the server says that it is up.
+            answer = await ada.call(
+                "POST", f"/chat/{conversation_id}/messages", {"content": "x" * SIZE}
+            )
+            assert (answer.status_code, answer.json()["code"]) == (503, "STORE_UNAVAILABLE")
+            assert int(answer.headers["Retry-After"]) > 0
+            assert set(keys(await bob.history(conversation_id))) == set(stored)
+            assert (await ada.call("GET", "/health")).status_code == 200
+            assert "make room" in server.log or "whether it is full" in server.log
+
+            room.grow()
+            again = list(refused)
+            refused.clear()
+            await say(tab, stored, refused, [*again, *(f"after {n}" for n in range(20))])
+            assert not refused
+            await listener.wait_heard(len(stored) + 1)
+            nursery.cancel_scope.cancel()
+    log = await check(ada, conversation_id, stored)
+    assert listener.events == log
+    server.kill()
+    server.start()
+    assert await check(ada, conversation_id, stored) == log
+    assert "Traceback" not in server.log
+
+
+async def test_a_disk_that_is_full_when_the_log_is_copied_into_the_file_costs_nothing_that_was_stored(
+    small_disk: SmallDisk,
+) -> None:
+    server = small_disk.server
+    ada = (await guests(server, "Ada"))[0]
+    conversation_id = await ada.create()
+    speaker = Speaker(ada, 600, window=50, size=SIZE)  # so much is worth copying
+    stored: dict[str, Frame] = {}
+    refused: dict[str, Frame] = {}
+    with trio.fail_after(4 * PATIENCE):
+        await speaker.speak(conversation_id)
+        small_disk.shrink(400_000)
+        await until(lambda: "make room" in server.log)  # the file would have to grow by all of it
+        async with ada.tab(conversation_id) as tab:
+            await say(tab, stored, refused, ["what", "still", "fits"])
+        assert {refusal["code"] for refusal in refused.values()} <= {"STORE_UNAVAILABLE"}
+        server.kill()
+        server.start()
+        await check(ada, conversation_id, stored | speaker.receipts)
+
+        server.kill()
+        small_disk.shrink(0)
+        server.start()  # what is there can be read without any room
+        await check(ada, conversation_id, stored | speaker.receipts)
+        small_disk.grow()
+        assert server.stop() == 0
+        server.start()
+        await check(ada, conversation_id, stored | speaker.receipts)
+
+
+async def until(so: Callable[[], bool]) -> None:
+    """Wait for what nobody announces."""
+    while not so():  # noqa: ASYNC110
+        await trio.sleep(0.02)
+
+
+async def say(
+    tab: Tab, stored: dict[str, Frame], refused: dict[str, Frame], said: list[str]
+) -> None:
+    """Say these, one after the other, and sort them by their answers."""
+    for key in said:
+        await tab.send("message", content=key.ljust(SIZE, "."), client_message_id=key)
+        while (frame := await tab.next()).get("client_message_id") != key:
+            pass
+        (stored if frame["type"] == "message_ack" else refused)[key] = frame
+
+
+async def check(who: Person, conversation_id: str, stored: dict[str, Frame]) -> list[Frame]:
+    """The log has what was promised, each in its place, and nothing else."""
+    log = await who.history(conversation_id)
+    assert numbers(log) == list(range(1, len(log) + 1))
+    for key, receipt in stored.items():
+        assert log[receipt["sequence_id"] - 1]["message"]["client_message_id"] == key
+    assert sorted(keys(log)) == sorted(stored)
+    return log
+
+
+async def test_a_store_that_is_held_too_long_refuses_what_waits_and_all_else_goes_on(
+    own_server: ServerProcess,
+) -> None:
+    ada, bob = await guests(own_server, "Ada", "Bob")
+    conversation_id = await ada.create(bob)
+    stored: dict[str, Frame] = {}
+    refused: dict[str, Frame] = {}
+    with trio.fail_after(4 * PATIENCE):
+        async with ada.tab(conversation_id) as tab, bob.tab(conversation_id) as other:
+            await say(tab, stored, refused, ["before"])
+            with store_held(own_server):
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(say, tab, stored, refused, ["while"])
+                    pongs = 0
+                    while not refused:
+                        await other.send("ping")
+                        await other.until("pong")
+                        await bob.history(conversation_id)
+                        pongs += 1
+            assert pongs > 1
+            assert refused["while"]["code"] == "STORE_UNAVAILABLE"
+            assert refused["while"]["retry_after"] > 0
+            assert "another program holds it locked: end what writes to it" in own_server.log
+            refused.clear()
+            await say(tab, stored, refused, ["while", "after"])
+            assert not refused
+            await other.until_sequence(4)
+    assert other.events[1:] == (await check(ada, conversation_id, stored))[1:]
+
+
+@pytest.fixture
+def traced(
+    start_server: Callable[..., ServerProcess], tmp_path: Path, tell: Callable[[str], None]
+) -> Callable[[str], ServerProcess]:
+    """Starts a server whose system calls do what is injected into them."""
+    if why := no_tracing():
+        tell(f"NOT TRIED: disks that are slow or fail, since nothing can be traced here ({why})")
+        pytest.skip(f"nothing can be traced here: {why}")
+    return lambda inject: start_server(under=strace(tmp_path / "trace", inject))
+
+
+async def test_a_disk_that_takes_five_seconds_keeps_nobody_waiting_but_those_who_write(
+    traced: Callable[[str], ServerProcess],
+) -> None:
+    server = traced("fdatasync:delay_enter=5000000:when=10")  # microseconds
+    ada, bob = await guests(server, "Ada", "Bob")
+    conversation_id = await ada.create(bob)
+    speaker = Speaker(ada, 20, window=1)
+    pongs: Counter[int] = Counter()
+    with trio.fail_after(4 * PATIENCE):
+        async with trio.open_nursery() as nursery, bob.tab(conversation_id) as tab:
+            nursery.start_soon(speaker.speak, conversation_id)
+            while tab.last_sequence_id < 21:
+                await tab.send("ping")
+                await tab.until("pong")
+                pongs[tab.last_sequence_id] += 1
+                await trio.sleep(0.05)
+    assert max(speaker.latencies) > 4
+    assert max(pongs.values()) > 10  # answered while nothing could be stored
+    await check(bob, conversation_id, speaker.receipts)
+
+
+@pytest.mark.parametrize(
+    ("fault", "killed"),
+    [
+        ("fdatasync:error=EIO:when=12", False),
+        ("fdatasync:error=EIO:when=12", True),
+        ("pwrite64:error=EIO:when=60", False),
+    ],
+    ids=["sync fails", "sync fails, then it is killed", "write fails"],
+)
+async def test_a_disk_that_fails_once_refuses_and_what_is_said_again_is_stored_once(
+    traced: Callable[[str], ServerProcess], fault: str, killed: bool
+) -> None:
+    server = traced(fault)
+    ada = (await guests(server, "Ada"))[0]
+    conversation_id = await ada.create()
+    stored: dict[str, Frame] = {}
+    refused: dict[str, Frame] = {}
+    with trio.fail_after(4 * PATIENCE):
+        async with ada.tab(conversation_id) as tab:
+            for n in range(100):
+                await say(tab, stored, refused, [f"{n}"])
+                if refused:
+                    break
+            (again,) = refused
+            assert refused[again]["code"] == "STORE_UNAVAILABLE"
+            assert "the disk failed to read or write" in server.log
+            refused.clear()
+            if not killed:
+                await say(tab, stored, refused, [again, "after"])
+        if killed:
+            server.kill()
+            server.under = ()
+            server.start()
+            async with ada.tab(conversation_id) as tab:
+                await say(tab, stored, refused, [again, "after"])
+        assert not refused
+        await check(ada, conversation_id, stored)
+    server.kill()
+    server.start()
+    await check(ada, conversation_id, stored)
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[bool]:
+    """Nobody can write there; whether this can be had."""
+    if os.geteuid():
+        folder.chmod(0o500)
+        yield True
+        folder.chmod(0o700)
+        return
+    with mounted(folder, "--bind", f"{folder}") as may:
+        yield may and not subprocess.call(["mount", "-o", "remount,bind,ro", f"{folder}"])
+
+
+async def test_a_file_that_cannot_be_written_is_refused_at_the_start_and_taken_once_it_can(
+    tmp_path: Path, tell: Callable[[str], None]
+) -> None:
+    server = ServerProcess(tmp_path)
+    ada = (await guests(server, "Ada"))[0]
+    conversation_id = await ada.create()
+    await ada.say(conversation_id, "before")
+    server.kill()
+    data = tmp_path / "data"
+    data.mkdir()
+    for suffix in ("", "-wal", "-shm", ".key"):
+        server.path.with_name(f"salon.db{suffix}").rename(data / f"salon.db{suffix}")
+    server.store = f"sqlite:///{data / 'salon.db'}"
+    with read_only(data) as may:
+        if not may:
+            tell("NOT TRIED: a file system that is read-only, since nothing may be mounted here")
+            pytest.skip("nothing may be mounted here")
+        with pytest.raises(
+            AssertionError, match=r"(read-only file system|permission denied): see who owns it"
+        ):
+            server.start()
+    server.start()
+    await ada.say(conversation_id, "after")
+    assert numbers(await ada.history(conversation_id)) == [1, 2, 3]
+    server.stop()
