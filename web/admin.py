@@ -113,7 +113,7 @@ def _add_dossiers(routes: Blueprint, parts: Parts) -> None:
         state = await state_of(parts.directory, conversation_id)
         if state is None:
             raise parts.refusal(Code.NOT_FOUND)
-        parts.audit.note(operator, "read", f"the log of {conversation_id}")
+        parts.audit.note_reading(operator, f"the log of {conversation_id}")
         return await event_page(parts, state, asked)
 
     @routes.get("/participants/<path:participant_id>")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Action = Literal["passivate", "disconnect", "drain", "read"]
 
+READ_AGAIN = 600_000  # milliseconds: who reads the same after that, has read it again
 KEPT = 200  # deeds at hand: a long night of one operator
 
 logger = logging.getLogger("salon.admin")
@@ -39,7 +40,16 @@ class AuditTrail:
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
         self._deeds: deque[Deed] = deque(maxlen=KEPT)
+        self._read: dict[tuple[str, str], int] = {}
         self.number = 0
+
+    def note_reading(self, operator: Identity, target: str) -> None:
+        """Remember that somebody looked at what people wrote; page after page of the same is one deed."""
+        now, who = self._sources.now(), operator.participant.id
+        if now - self._read.get((who, target), -READ_AGAIN) >= READ_AGAIN:
+            self.note(operator, "read", target)
+            self._read = {read: at for read, at in self._read.items() if now - at < READ_AGAIN}
+            self._read[who, target] = now
 
     def note(self, operator: Identity, action: Action, target: str, outcome: str = "done") -> None:
         """Remember a deed, and log it."""

@@ -1,7 +1,11 @@
-/** The operator's console. */
+/** The operator's console: who looks, then what they see. */
 import "./style.css";
-import { Salon } from "../sdk/salon.ts";
-import { byId, fill, h } from "../shared/dom.ts";
+import { h, render } from "preact";
+import { byId } from "../shared/dom.ts";
+import { App } from "./app.tsx";
+import { identify } from "./operator.ts";
 
-const who = await new Salon().me();
-fill(byId("admin"), h("h1", {}, "salon: console"), h("p", {}, who?.admin ? `Signed in as ${who.name}` : "For operators."));
+void identify();
+const place = byId("admin");
+place.replaceChildren();
+render(h(App, {}), place);

@@ -1,0 +1,60 @@
+/** Asks a second time before something happens, and says what came of it. */
+
+import type { ComponentChildren } from "preact";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { reason } from "./operator.ts";
+
+interface Asked {
+  title: string;
+  /** What the button says that does it. */
+  action: string;
+  /** Where it is grave: what has to be typed first. */
+  word?: string;
+  run: () => Promise<void>;
+  close: () => void;
+  children: ComponentChildren;
+}
+
+export function Confirm({ title, action, word, run, close, children }: Asked) {
+  const place = useRef<HTMLDialogElement>(null);
+  const [typed, setTyped] = useState("");
+  const [busy, setBusy] = useState(false);
+  const [failure, setFailure] = useState("");
+  useLayoutEffect(() => {
+    const dialog = place.current!;
+    dialog.showModal();
+    return () => dialog.close();
+  }, []);
+  const submit = async (event: Event): Promise<void> => {
+    event.preventDefault();
+    setBusy(true);
+    try {
+      await run();
+      close();
+    } catch (error) {
+      setFailure(reason(error));
+      setBusy(false);
+    }
+  };
+  const ready = word === undefined || typed.trim().toLowerCase() === word;
+  return (
+    <dialog ref={place} class="dialog" aria-labelledby="confirm-title" onCancel={(event) => { event.preventDefault(); close(); }}>
+      <form onSubmit={(event) => void submit(event)}>
+        <h2 id="confirm-title">{title}</h2>
+        {children}
+        {word !== undefined && (
+          <>
+            <label for="confirm-word">Type <b>{word}</b> to go on</label>
+            <input id="confirm-word" class="field" autocomplete="off" value={typed} onInput={(event) => setTyped(event.currentTarget.value)} />
+          </>
+        )}
+        {failure && <p class="failure" role="alert">{failure}</p>}
+        <p class="soft small">What you do here is logged with your name.</p>
+        <div class="buttons">
+          <button type="button" class="button" autofocus onClick={close}>Cancel</button>
+          <button type="submit" class="button danger" disabled={busy || !ready}>{action}</button>
+        </div>
+      </form>
+    </dialog>
+  );
+}

@@ -1,0 +1,122 @@
+/** The figures of the server: the newest whole, the last ten minutes by the second, and what operators did. */
+
+import { computed, signal } from "@preact/signals";
+import { Feed } from "./feed.ts";
+import { type Json, apply } from "./patch.ts";
+
+export interface Quantiles {
+  p50: number;
+  p99: number;
+  max: number;
+}
+
+export interface Stats {
+  timestamp: string;
+  status: "healthy" | "degraded" | "draining";
+  uptime: number;
+  memory_bytes?: number;
+  cpu_seconds: number;
+  connections: number;
+  conversations: number;
+  participants: number;
+  messages: number;
+  events: number;
+  batches: number;
+  deliveries: number;
+  turns: number;
+  queue_depths: { deepest: number; total: number; limit: number };
+  storage: {
+    status: "connected" | "error";
+    durability: "committed" | "memory";
+    commits: number;
+    records: number;
+    waiting: number;
+    recent: { commits: number; seconds: Quantiles; records: Quantiles };
+  };
+  refusals: Record<string, number>;
+  activations: number;
+  passivations: number;
+  restarts: number;
+  crashes: number;
+  store_errors: number;
+  turn_seconds: Quantiles;
+  listeners: number;
+}
+
+export interface Deed {
+  number: number;
+  at: string;
+  operator_id: string;
+  action: "passivate" | "disconnect" | "drain" | "read";
+  target: string;
+  outcome: string;
+}
+
+export type Sample = (number | null)[];
+
+const KEPT = 600;
+const DEEDS = 200;
+
+export const stats = signal<Stats | null>(null);
+export const samples = signal<Sample[]>([]);
+export const deeds = signal<Deed[]>([]);
+export const now = signal(Date.now()); // by the server's clock, at the newest figures
+
+let columns: string[] = [];
+let feed: Feed | null = null;
+let whole = true; // the next patch is of nothing
+
+/** What the figures change by, a second, from each sample to the next; null where there is none before. */
+export function rate(name: string): (number | null)[] {
+  const [value, at] = [column(name), column("at")];
+  return value.map((each, index) => {
+    const before = value[index - 1];
+    const seconds = ((at[index] ?? 0) - (at[index - 1] ?? 0)) / 1000;
+    if (each === null || before === undefined || before === null || seconds <= 0 || each < before) return null;
+    return (each - before) / seconds;
+  });
+}
+
+/** One figure of every sample. */
+export function column(name: string): (number | null)[] {
+  const index = columns.indexOf(name);
+  return samples.value.map((sample) => sample[index] ?? null);
+}
+
+export const times = computed(() => column("at").map((at) => at ?? 0));
+
+export function begin(): Feed {
+  feed ??= new Feed("?history=600", take);
+  return feed;
+}
+
+export function end(): void {
+  feed?.close();
+  feed = null;
+  stats.value = null;
+  samples.value = [];
+  deeds.value = [];
+}
+
+function take(name: string, data: Json): void {
+  if (name === "open") {
+    whole = true;
+  } else if (name === "stats") {
+    stats.value = apply(whole ? {} : stats.value, data) as unknown as Stats;
+    whole = false;
+    now.value = Date.parse(stats.value.timestamp);
+  } else if (name === "samples") {
+    const rows = data["rows"] as Sample[];
+    if (data["columns"]) {
+      columns = data["columns"] as string[];
+      samples.value = rows;
+    } else {
+      samples.value = [...samples.value, ...rows].slice(-KEPT);
+    }
+  } else if (name === "audit") {
+    const news = data["deeds"] as Deed[];
+    const known = deeds.value.at(-1)?.number ?? 0;
+    const restarted = news.length > 0 && news[news.length - 1]!.number < known;
+    deeds.value = [...(restarted ? [] : deeds.value), ...news.filter((deed) => restarted || deed.number > known)].slice(-DEEDS);
+  }
+}

@@ -1,0 +1,89 @@
+/** A conversation's log, read only when asked for: it is what people wrote, and that somebody looked is noted. */
+
+import { useEffect, useState } from "preact/hooks";
+import { count, moment } from "./format.ts";
+import { reason, salon } from "./operator.ts";
+
+type Logged = Record<string, any> & { type: string; sequence_id: number };
+
+interface Page {
+  events: Logged[];
+  head_sequence_id: number;
+  has_more: boolean;
+}
+
+const PAGE = 50;
+
+export function Log({ id, head }: { id: string; head: number }) {
+  const [events, setEvents] = useState<Logged[] | null>(null);
+  const [earlier, setEarlier] = useState(false);
+  const [failure, setFailure] = useState("");
+  const path = `/admin/conversations/${encodeURIComponent(id)}/events`;
+  const read = async (range: string): Promise<Page | null> => {
+    try {
+      setFailure("");
+      return await salon.request<Page>("GET", `${path}?limit=${PAGE}${range}`);
+    } catch (error) {
+      setFailure(reason(error));
+      return null;
+    }
+  };
+  const open = async (): Promise<void> => {
+    const page = await read("");
+    if (!page) return;
+    setEvents(page.events);
+    setEarlier(page.has_more);
+  };
+  const back = async (): Promise<void> => {
+    const page = await read(`&before=${events?.[0]?.sequence_id ?? 1}`);
+    if (!page) return;
+    setEvents((known) => [...page.events, ...(known ?? [])]);
+    setEarlier(page.has_more);
+  };
+  const last = events?.at(-1)?.sequence_id ?? 0;
+  useEffect(() => {
+    if (events === null || head <= last) return;
+    void read(`&after=${last}`).then((page) => {
+      if (page) setEvents((known) => [...(known ?? []), ...page.events.filter((each) => each.sequence_id > (known?.at(-1)?.sequence_id ?? 0))]);
+    });
+  }, [head, last, events === null]);
+  return (
+    <section class="pane" aria-labelledby="log-title">
+      <div class="section-head">
+        <h2 id="log-title">Log</h2>
+        {events === null && <button type="button" class="button small" onClick={() => void open()}>Read the log</button>}
+      </div>
+      {events === null && <p class="soft">{count(head)} events. It shows what people wrote: that you read it is noted under Audit.</p>}
+      {failure && <p class="failure" role="alert">{failure}</p>}
+      {events !== null && (
+        <div class="scroll log" tabIndex={0} role="region" aria-label="The log">
+          {earlier && <button type="button" class="button small" onClick={() => void back()}>Earlier</button>}
+          <ol>
+            {events.map((event) => (
+              <li key={event.sequence_id}>
+                <span class="number soft">{count(event.sequence_id)}</span>
+                <span class="soft nowrap">{moment(event["message"]?.timestamp ?? event["timestamp"])}</span>
+                <Said event={event} />
+              </li>
+            ))}
+          </ol>
+        </div>
+      )}
+    </section>
+  );
+}
+
+function Said({ event }: { event: Logged }) {
+  switch (event.type) {
+    case "message":
+      return <span class="said-text"><b><bdi>{event["message"].sender_name}</bdi></b> <span class="words">{event["message"].content}</span></span>;
+    case "conversation_created":
+      return <span class="soft">began as <bdi>{event["title"]}</bdi></span>;
+    case "participant_joined":
+      return <span class="soft"><bdi>{event["participant"].name}</bdi> joined{event["invited_by"] ? <>, brought in by <bdi>{event["invited_by"]}</bdi></> : ""}</span>;
+    case "participant_left":
+      return <span class="soft"><bdi>{event["participant"].name}</bdi> left</span>;
+    default:
+      return <span class="soft">{event.type}</span>;
+  }
+}

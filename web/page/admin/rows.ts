@@ -1,0 +1,145 @@
+/** The shapes that the feed shows. A field that is null on the server is absent here. */
+
+export interface Listed<Row> {
+  total: number;
+  order: string[];
+  rows: Record<string, Row>;
+}
+
+export type ActorState = "starting" | "busy" | "waiting" | "idle";
+export type ConnectionState = "attaching" | "live" | "behind" | "closing";
+
+export interface ConversationRow {
+  id: string;
+  title?: string;
+  status?: "active" | "inactive";
+  state: ActorState;
+  depth: number;
+  limit: number;
+  head?: number;
+  messages?: number;
+  participants?: number;
+  connections: number;
+  behind: number;
+  turns: number;
+  restarts: number;
+  started_at: string;
+  last_turn_at: string;
+}
+
+export interface ActorRow {
+  kind: string;
+  key: string;
+  state: ActorState;
+  depth: number;
+  limit: number;
+  turns: number;
+  restarts: number;
+  connections: number;
+  started_at: string;
+  last_turn_at: string;
+}
+
+export interface ConnectionRow {
+  id: string;
+  conversation_id: string;
+  participant_id: string;
+  name: string;
+  address: string;
+  state: ConnectionState;
+  position?: number;
+  outbox_bytes: number;
+  stalled?: number;
+  opened_at: string;
+  expires_at?: string;
+}
+
+export interface ActorFacts {
+  state: ActorState;
+  mailbox: { depth: number; limit: number; share: number; drain_rate: number; senders: { participant_id: string; commands: number }[] };
+  turns: number;
+  restarts: number;
+  started_at: string;
+  last_turn_at: string;
+}
+
+export interface Quantiles {
+  p50: number;
+  p99: number;
+  max: number;
+}
+
+export interface Envelope {
+  command: string;
+  sender_id: string;
+  enqueued_at: string;
+  verdict: "stored" | "repeated" | "noted" | "refused";
+  sequence_id?: number | null;
+  refusal_id?: string | null;
+  code?: string | null;
+}
+
+export interface Trace {
+  turn: string;
+  enqueued_at: string;
+  begun_at: string;
+  committed_at: string;
+  delivered_at: string;
+  waited: number;
+  committing: number;
+  delivering: number;
+  envelopes: Envelope[];
+  size: number;
+  first_sequence_id: number;
+  last_sequence_id: number;
+  refused: number;
+}
+
+export interface Member {
+  participantId: string;
+  displayName: string;
+  type: string;
+  role: string;
+  joinedAt: string;
+  isOnline: boolean;
+}
+
+export interface ConversationView {
+  found: true;
+  id: string;
+  active: boolean;
+  title: string;
+  status: "active" | "inactive";
+  head_sequence_id: number;
+  message_count: number;
+  created_at: string;
+  updated_at: string;
+  ended_at?: string;
+  participants: Record<string, Member>;
+  participant_count: number;
+  connections: Record<string, ConnectionRow>;
+  connection_count: number;
+  behind_count: number;
+  actor?: ActorFacts;
+  turn_times?: { waited: Quantiles; committing: Quantiles; delivering: Quantiles };
+  batch_sizes?: Quantiles;
+  traces: Record<string, Trace>;
+  refusals: Record<string, { id: string; code: string; at: string; participant_id?: string }>;
+}
+
+export interface ParticipantView {
+  found: true;
+  id: string;
+  active: boolean;
+  participant?: { id: string; name: string; type: string };
+  connections: Record<string, ConnectionRow>;
+  connection_count: number;
+  conversations: string[];
+  conversation_count: number;
+  actor?: ActorFacts;
+}
+
+export interface Missing {
+  found: false;
+  why: string;
+}
