@@ -200,9 +200,9 @@ class TrioActor(pykka.Actor):
                 self._turn = self.on_batch(self._batch)
             wait = self._turn.send(None)
             if wait is None:
-                self._requeue()
+                self.system.take_breath(self)
             elif isinstance(wait, Future):
-                wait.when_done(self._requeue)
+                wait.when_done(self.requeue)
             else:
                 raise TypeError("a turn may await a Future or a Breath, and nothing of trio's")
         except StopIteration:
@@ -210,7 +210,8 @@ class TrioActor(pykka.Actor):
         except Exception as error:
             self._crash(error)
 
-    def _requeue(self) -> None:
+    def requeue(self) -> None:
+        """Go on with the turn soon. Only the system calls this, and what the turn has awaited."""
         if not self._queued:
             self._queued = True
             self.system.make_ready(self)
@@ -257,10 +258,15 @@ class TrioActor(pykka.Actor):
 
 
 class System:
-    """Runs the turns of all its actors. One `run` task, one timer task; everything else is bookkeeping."""
+    """Runs the turns of all its actors. One `run` task, one timer task; everything else is bookkeeping.
+
+    A task that tells many actors something at once may do so in a `with system:` block: their turns run at its end.
+    """
 
     def __init__(self) -> None:
         self._ready: deque[TrioActor] = deque()
+        self._resting: list[TrioActor] = []  # in the middle of a long turn
+        self._gathering = False
         self._parked: trio.lowlevel.Task | None = None
         self._timers: list[tuple[float, int, Ref[Any], Any]] = []
         self._timer_order = count()
@@ -272,10 +278,29 @@ class System:
     def make_ready(self, actor: TrioActor) -> None:
         """Queue an actor for a turn, and wake the task that runs them."""
         self._ready.append(actor)
-        parked = self._parked
+        if self._parked is not None and not self._gathering:
+            self._unpark()
+
+    def __enter__(self) -> None:
+        """Begin a block in which actors become ready, with no checkpoint in it."""
+        self._gathering = True
+
+    def __exit__(self, *_: object) -> None:
+        """Run their turns, in the task that made them ready: to switch to another costs more than most turns."""
+        if self._parked is not None:  # else that task is about to run them anyway
+            self._run_round()
+            if self._ready:
+                self._unpark()
+        self._gathering = False
+
+    def _unpark(self) -> None:
+        parked, self._parked = self._parked, None
         if parked is not None:
-            self._parked = None
             trio.lowlevel.reschedule(parked)
+
+    def take_breath(self, actor: TrioActor) -> None:
+        """Have an actor's turn go on in the next pass, so that trio's tasks come between."""
+        self._resting.append(actor)
 
     def later(self, seconds: float, ref: Ref[Any], message: Control) -> None:
         """Tell an actor a control after that many seconds, if it is still alive then."""
@@ -292,15 +317,23 @@ class System:
             task_status.started()
             while True:
                 await self._wait_ready()
-                self.run_pass()
-                self.after_pass()
+                self._run_round()
+
+    def _run_round(self) -> None:
+        self.run_pass()
+        self.after_pass()
 
     def run_pass(self) -> None:
-        """Advance what is ready now, at most `TURNS_A_PASS` times."""
+        """Advance what is ready, and what becomes ready by that, at most `TURNS_A_PASS` times."""
         ready = self._ready
-        for _ in range(min(len(ready), TURNS_A_PASS)):
+        for _ in range(TURNS_A_PASS):
+            if not ready:
+                break
             self.turns += 1
             ready.popleft().advance()
+        for actor in self._resting:
+            actor.requeue()
+        self._resting.clear()
 
     async def _wait_ready(self) -> None:
         if self._ready:

@@ -80,7 +80,12 @@ def backup(settings: Settings, path: Path) -> None:
 async def _assemble(settings: Settings, store: MemoryStore | SqlStore, sources: Sources) -> Parts:
     system = System()
     system.after_pass = store.gather()
-    wire = Wire(heartbeat=settings.limits.heartbeat, chance=sources.chance, now_ms=sources.now)
+    wire = Wire(
+        heartbeat=settings.limits.heartbeat,
+        chance=sources.chance,
+        now_ms=sources.now,
+        turns=system,
+    )
     codec = JsonCodec(
         heartbeat=settings.limits.heartbeat, max_message_size=settings.limits.max_message_size
     )

@@ -10,11 +10,13 @@ import logging
 import selectors
 import socket
 from collections import Counter
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
 
 from .connection import Connection, Phase
+from .patience import MOMENT, Patience
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,6 +26,8 @@ READ_BYTES = 65_536
 # Seconds in which a peer takes not one byte of what waits for it, before it is closed
 STALL_TIMEOUT = 120.0
 SOCKETS_A_ROUND = 256  # handled between two visits of trio's scheduler
+
+NO_TURNS: AbstractContextManager[None] = nullcontext()
 
 logger = logging.getLogger(__name__)
 
@@ -48,13 +52,20 @@ class Wire:
     """Owns the sockets of all connections that have been handed over.
 
     `heartbeat` is in seconds, 0 for none; `chance` spreads the first beats; `now_ms` is the wall clock, which says
-    when identities expire.
+    when identities expire. `turns` is entered for each round of reading: the turns it brings about run when it is left.
     """
 
     def __init__(
-        self, *, heartbeat: float, chance: Callable[[], float], now_ms: Callable[[], int]
+        self,
+        *,
+        heartbeat: float,
+        chance: Callable[[], float],
+        now_ms: Callable[[], int],
+        turns: AbstractContextManager[None] = NO_TURNS,
     ) -> None:
         self._selector = selectors.DefaultSelector()
+        self._turns = turns
+        self._patience = Patience()
         self._connections: dict[Connection, None] = {}
         self._closing: dict[Connection, None] = {}
         self._heartbeat = heartbeat
@@ -116,14 +127,25 @@ class Wire:
         ready: list[tuple[Any, int]] = []
         while True:
             if not ready:
-                ready = self._selector.select(0)
-                if not ready:
-                    await trio.lowlevel.wait_readable(self._selector)
-                    continue
-            for key, events in ready[:SOCKETS_A_ROUND]:
-                self._handle(key, events)
+                ready = await self._look()
+            with self._turns:
+                for key, events in ready[:SOCKETS_A_ROUND]:
+                    self._handle(key, events)
             ready = ready[SOCKETS_A_ROUND:]
-            await trio.lowlevel.checkpoint()
+            if ready:
+                await trio.lowlevel.checkpoint()
+
+    async def _look(self) -> list[tuple[Any, int]]:
+        """What there is to be read and to be written, once there is."""
+        began = trio.current_time()
+        await trio.lowlevel.wait_readable(self._selector)
+        now = trio.current_time()
+        ready = self._selector.select(0)
+        if self._patience.pays(len(ready), now - began, now):
+            await trio.sleep(MOMENT)
+            before, ready = len(ready), self._selector.select(0)
+            self._patience.learn(len(ready) - before, MOMENT)
+        return ready
 
     def _handle(self, key: selectors.SelectorKey, events: int) -> None:
         connection: Connection = key.data

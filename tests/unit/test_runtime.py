@@ -544,3 +544,66 @@ def test_a_quiet_system_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG, "salon"):
         trace_of(0)
     assert caplog.records == []
+
+
+# --- turns in the task that tells -----------------------------------------------------------------------------------------
+
+
+async def test_what_is_told_in_a_block_of_the_systems_is_done_when_the_block_ends(
+    system: System,
+) -> None:
+    first, second = Diary(system, "first"), Diary(system, "second")
+    await wait_all_tasks_blocked()
+    with system:
+        for word in ("a", "b"):
+            first.actor_ref.tell(note(word))
+            second.actor_ref.tell(note(word))
+        assert first.batches == []
+    assert first.batches == second.batches == [["a", "b"]], "one turn each, and no checkpoint"
+
+
+async def test_what_a_turn_in_such_a_block_tells_others_is_done_with_it(system: System) -> None:
+    heard: list[str] = []
+
+    class Echo(TrioActor):
+        async def on_batch(self, batch: Sequence[Letter]) -> None:
+            heard.extend(letter.message.text for letter in batch)
+            if self.key == "near":
+                far.tell(note("passed on"))
+
+    near, far = Echo.start(system, "near"), Echo.start(system, "far")
+    await wait_all_tasks_blocked()
+    with system:
+        near.tell(note("said"))
+    assert heard == ["said", "passed on"]
+
+
+async def test_a_turn_that_takes_breath_in_such_a_block_goes_on_after_it(system: System) -> None:
+    steps: list[int] = []
+
+    class Runner(TrioActor):
+        async def on_batch(self, batch: Sequence[Letter]) -> None:
+            for step in range(3):
+                steps.append(step)
+                await Breath()
+
+    ref = Runner.start(system, "runner")
+    await wait_all_tasks_blocked()
+    with system:
+        ref.tell(note())
+    assert steps == [0], "the others' tasks come between"
+    await wait_all_tasks_blocked()
+    assert steps == [0, 1, 2]
+
+
+async def test_a_block_that_makes_more_ready_than_a_pass_takes_leaves_the_rest_to_the_system(
+    system: System,
+) -> None:
+    diaries = [Diary(system, str(n)) for n in range(TURNS_A_PASS + 10)]
+    await wait_all_tasks_blocked()
+    with system:
+        for diary in diaries:
+            diary.actor_ref.tell(note("x"))
+    assert sum(len(diary.batches) for diary in diaries) == TURNS_A_PASS
+    await wait_all_tasks_blocked()
+    assert all(diary.batches == [["x"]] for diary in diaries)
