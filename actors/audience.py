@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .future import Breath
-from .messages import CaughtUp, Lagging
+from .messages import CaughtUp, Lagging, Presence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from .messages import Signal
+    from .messages import ParticipantList, Signal
     from .store import Record
     from .subscriber import Codec, Subscriber
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 RECENT_EVENTS = 50
 RECENT_BYTES = 65_536  # of them, in memory: long messages are read from the log instead
 PAGE_BYTES = 131_072  # bytes of one replayed payload: about what a socket's own buffer takes
+# Bytes of one live payload: a batch of a thousand long messages is tens of MB, and what of it waits for a reader counts
+DELIVERY_BYTES = 262_144
 BREATH_EVERY = 64  # sockets written between two looks at what else is to be done: about 0.4 ms
 
 BREATH = Breath()
@@ -36,20 +38,28 @@ class Position:
 
     sequence: int
     reading: bool = False  # a page of the log is on its way
+    stale: bool = False  # has missed who came online or went meanwhile
 
 
 class Audience:
     """The subscribers of one conversation, and the events that all live ones have been given last.
 
     `fetch` is called with a subscriber and a sequence where the log has to be read; its page comes back by `replayed`.
+    `roll` gives the list of members as it is now, for those who have missed changes of it.
     """
 
-    def __init__(self, codec: Codec, fetch: Callable[[Subscriber, int], None]) -> None:
+    def __init__(
+        self,
+        codec: Codec,
+        fetch: Callable[[Subscriber, int], None],
+        roll: Callable[[], ParticipantList],
+    ) -> None:
         self.live: dict[Subscriber, None] = {}
         self.behind: dict[Subscriber, Position] = {}
         self.head = 0  # the last sequence delivered to live subscribers
         self._codec = codec
         self._fetch = fetch
+        self._roll = roll
         self._connections: dict[str, dict[Subscriber, None]] = {}
         self._recent: deque[Record] = deque()
         self._recent_bytes = 0
@@ -98,6 +108,12 @@ class Audience:
     async def deliver(self, records: Sequence[Record]) -> int:
         """Give committed events to all who are live; awaited only for breath. How many subscribers took them."""
         self.remember(records)
+        taken = 0
+        for part in _cut(records):
+            taken = await self._deliver(part)
+        return taken
+
+    async def _deliver(self, records: Sequence[Record]) -> int:
         payload = self._codec.payload([record.body for record in records])
         taken = 0
         for written, subscriber in enumerate(tuple(self.live), 1):
@@ -110,11 +126,19 @@ class Audience:
         return taken
 
     def signal(self, signal: Signal, *, but: str | None = None) -> None:
-        """Pass a signal on to all who are live, except one participant. Who is behind misses it: nobody replays a signal."""
+        """Pass a signal on to all who are live, except one participant. Who is behind misses it: nobody replays a signal.
+
+        They are given the list of members again, once they have caught up, where it was one of presence.
+        """
+        lasting = isinstance(signal, Presence)
+        if lasting:
+            for position in self.behind.values():
+                position.stale = True
         body = self.encode(signal)
         for subscriber in tuple(self.live):
-            if subscriber.participant.id != but:
-                subscriber.deliver(body)
+            if subscriber.participant.id != but and not subscriber.deliver(body) and lasting:
+                self._fall_behind(subscriber, self.head)
+                self.behind[subscriber].stale = True
 
     def encode(self, *signals: Signal) -> bytes:
         """Signals as one payload."""
@@ -125,7 +149,10 @@ class Audience:
         self._connections.setdefault(subscriber.participant.id, {})[subscriber] = None
         self.live.pop(subscriber, None)
         before = self.behind.get(subscriber)
-        self.behind[subscriber] = Position(sequence, before is not None and before.reading)
+        if before is None:
+            self.behind[subscriber] = Position(sequence)
+        else:
+            before.sequence = sequence
 
     def remove(self, subscriber: Subscriber) -> bool:
         """Forget a subscriber; whether it was there."""
@@ -152,7 +179,9 @@ class Audience:
         if self._send(subscriber, position, missing):
             del self.behind[subscriber]
             self.live[subscriber] = None
-            subscriber.push(self.encode(CaughtUp(position.sequence)))
+            caught_up = CaughtUp(position.sequence)
+            signals = (self._roll(), caught_up) if position.stale else (caught_up,)
+            subscriber.push(self.encode(*signals))
 
     def replayed(self, subscriber: Subscriber, after: int, records: Sequence[Record]) -> None:
         """A page of the log has come that begins after `after`."""
@@ -186,3 +215,15 @@ class Audience:
     def _fall_behind(self, subscriber: Subscriber, sequence: int) -> None:
         self.place(subscriber, sequence)
         subscriber.push(self.encode(Lagging(sequence)))
+
+
+def _cut(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+    """The records in parts of moderate size; mostly that is one."""
+    start, size = 0, 0
+    for index, record in enumerate(records):
+        size += len(record.body)
+        if size >= DELIVERY_BYTES:
+            yield records[start : index + 1]
+            start, size = index + 1, 0
+    if start < len(records):
+        yield records[start:] if start else records

@@ -67,7 +67,7 @@ class ConversationActor(TrioActor):
         self._directory = directory
         self._store = directory.store
         self.state: State | None = State(conversation_id) if begun else None
-        self.audience = Audience(directory.codec, self._fetch)
+        self.audience = Audience(directory.codec, self._fetch, self._roll)
         self.presence = PresenceBoard(
             self.audience.connected,
             grace=limits.presence_grace,
@@ -381,6 +381,10 @@ class ConversationActor(TrioActor):
                 online += [m for m in members if not self.presence.online(m.participant.id)]
             members = online[:LISTED_MEMBERS]
         return ParticipantList(self.key, self._views(members), len(state.members))
+
+    def _roll(self) -> ParticipantList:
+        assert self.state is not None, "only a loaded conversation has an audience that catches up"
+        return self._participant_list(self.state)
 
     def view(self, state: State) -> tuple[MemberView, ...]:
         """Who is in, in the order of joining, as others see them."""

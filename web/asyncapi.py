@@ -45,6 +45,7 @@ HANDSHAKE = (
 DESCRIPTION = """One socket to one conversation; text frames, one JSON object each.
 
 First come `connected`, `participant_list`, the events that the client lacks and `caught_up`; what follows is live.
+Who was behind while others came online or went gets `participant_list` again, right before `caught_up`.
 Events (`sequence_id`) are the same for every reader, without a gap, for ever; all else is never sent again.
 Pass over fields and types that you do not know."""
 

@@ -10,14 +10,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salon.actors.audience import BREATH_EVERY, PAGE_BYTES, RECENT_BYTES, RECENT_EVENTS, Audience
-from salon.actors.messages import CaughtUp, Lagging, Participant, Posted, Typing
+from salon.actors.audience import (
+    BREATH_EVERY,
+    DELIVERY_BYTES,
+    PAGE_BYTES,
+    RECENT_BYTES,
+    RECENT_EVENTS,
+    Audience,
+)
+from salon.actors.messages import (
+    CaughtUp,
+    Lagging,
+    Participant,
+    ParticipantList,
+    Posted,
+    Presence,
+    Typing,
+)
 from salon.actors.store import Record
 from salon.actors.subscriber import Subscriber
 from tests.unit.engine import ADA, BEN, CLEO, Engine, PickleCodec, Reader
 
 PAGE = 7  # events of the log read at once here
 FULL = 0
+MEMBERS = ParticipantList("talk", (), 3)
+ONLINE = Presence((("cleo", True),))
 
 
 class CountingCodec(PickleCodec):
@@ -41,7 +58,9 @@ class Room:
     engine: Engine = field(default_factory=Engine)
 
     def __post_init__(self) -> None:
-        self.audience = Audience(self.codec, lambda *asked: self.asked.append(asked))
+        self.audience = Audience(
+            self.codec, lambda *asked: self.asked.append(asked), lambda: MEMBERS
+        )
 
     def reader(self, who: Participant = ADA) -> Reader:
         return Reader(self.engine, "talk", who)
@@ -124,6 +143,47 @@ def test_who_is_behind_or_has_no_room_misses_signals_and_nothing_else(room: Room
     assert behind.of(Typing) == full.of(Typing) == []
     assert behind.sequences == [3, 4, 5, 6]
     assert full.sequences == [6]
+
+
+def test_who_missed_who_came_and_went_is_given_the_list_again_before_it_is_live(room: Room) -> None:
+    room.say(5)
+    behind, full = room.enter(after=2, room=FULL), room.enter(BEN, room=FULL)
+    room.audience.signal(ONLINE)
+    for reader in (behind, full):
+        assert reader.of(Presence) == []
+        reader.room = 999
+        room.audience.catch_up(reader)
+        assert reader.heard[-2:] == [MEMBERS, CaughtUp(5)]
+    assert behind.sequences == [3, 4, 5]
+    assert full.of(Lagging) == [Lagging(5)]
+    room.audience.signal(ONLINE)
+    assert behind.of(Presence) == full.of(Presence) == [ONLINE]
+
+
+def test_who_missed_nothing_of_that_is_given_no_list(room: Room) -> None:
+    room.say(5)
+    behind = room.enter(after=2, room=FULL)
+    room.audience.signal(Typing("cleo", True))
+    behind.room = 999
+    room.audience.catch_up(behind)
+    assert behind.of(ParticipantList) == []
+
+
+def test_a_batch_of_long_messages_goes_out_in_parts_and_who_has_no_room_goes_on_from_there(
+    room: Room,
+) -> None:
+    reader, slow = room.enter(), room.enter(BEN, room=1)
+    before = room.codec.payloads
+    many = 3 * DELIVERY_BYTES // 10_000
+    assert room.say(many, size=10_000) == 1
+    assert 3 <= room.codec.payloads - before <= 5, "the parts, and that somebody lags"
+    assert reader.sequences == list(range(1, many + 1))
+    [lagging] = slow.of(Lagging)
+    assert slow.sequences == list(range(1, lagging.sequence + 1))
+    assert 0 < lagging.sequence < many
+    slow.room = 999
+    room.audience.catch_up(slow)
+    assert slow.sequences == reader.sequences
 
 
 def test_one_that_goes_in_the_middle_of_a_delivery_harms_nobody(room: Room) -> None:
