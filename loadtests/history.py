@@ -1,9 +1,9 @@
 """A history: what simulated users did and saw, one JSON object a line, to be judged later by `salon check`.
 
 The first line is `{"record": "history", "version": 1, "by": TEXT}`. Each other line has `record`, its kind, `at`, seconds on
-one clock, and the fields of its class below. The order of the lines is the order of what happened: a `send` stands before the
-bytes leave, everything else as soon as it is known. `person` is the participant's id, `socket` any name that is used for one
-connection only; None means that something went over HTTP. Frames are kept whole, as the contract has them.
+one clock, and the fields of its class below. The order of the lines is the order of what happened: `connect` and `send` stand
+before the bytes leave, everything else as soon as it is known. `person` is the participant's id, `socket` any name that is used
+for one connection only; None means that something went over HTTP. Frames are kept whole, as the contract has them.
 
 A history is judged whole if it ends with the `log` of each conversation, read when nothing is on its way any more: whoever is
 still connected then must have been sent all of it. Close first whom you do not wait for.
@@ -52,14 +52,14 @@ class _Deed(_Moment):
 
 
 class Connect(_Deed):
-    """A socket is open; `after` is the `last_sequence_id` that was asked for, None where none was."""
+    """A socket is about to be asked for; `after` is the `last_sequence_id` of the request, None where there is none."""
 
     record: Literal["connect"] = "connect"
     after: int | None = Field(default=None, ge=0)
 
 
 class Disconnect(_Deed):
-    """It is open no more, closed by either side or cut; `code` is None where there was no close frame."""
+    """It was refused, closed by either side, or cut; `code` is None where there was no close frame."""
 
     record: Literal["disconnect"] = "disconnect"
     code: int | None = None
@@ -128,7 +128,7 @@ class Recorder:
         self._sockets = 0
 
     def connect(self, conversation: str, person: str, after: int | None) -> Line:
-        """A socket is open: what goes over it is told to the answer."""
+        """A socket is about to be asked for: what goes over it is told to the answer."""
         self._sockets += 1
         line = Line(self, conversation, person, str(self._sockets))
         self.write(Connect(at=self.clock(), **line.names, after=after))

@@ -34,14 +34,18 @@ class RecordedClient(Client):
         self, conversation_id: str, last_sequence_id: int | None = None, **options: Any
     ) -> AsyncIterator[Socket]:
         """A raw socket, as `Client.socket`."""
-        async with super().socket(conversation_id, last_sequence_id, **options) as socket:
-            line = self._recorder.connect(conversation_id, self.person, last_sequence_id)
-            socket.on_sent, socket.on_received = line.sent, line.received
-            try:
-                yield socket
-            finally:
-                closed = socket.closed or Closed(1006)
-                line.closed(None if closed.code == 1006 else closed.code, closed.reason)
+        line = self._recorder.connect(conversation_id, self.person, last_sequence_id)
+        closed: Closed | None = None
+        try:
+            async with super().socket(conversation_id, last_sequence_id, **options) as socket:
+                socket.on_sent, socket.on_received = line.sent, line.received
+                try:
+                    yield socket
+                finally:
+                    closed = socket.closed
+        finally:
+            closed = closed or Closed(1006)
+            line.closed(None if closed.code == 1006 else closed.code, closed.reason)
 
     async def post(
         self,

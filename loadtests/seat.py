@@ -95,6 +95,9 @@ class Seat:
         self.disconnect()
         self._due_back = due
         path = f"/chat/ws/{self.room}?last_sequence_id={self.reader.sequence}"
+        if self._recorder is not None:
+            who = self.person.id
+            self._line = self._recorder.connect(self.room, who, self.reader.sequence)
         return self.wire.connect(path, self.person.token).fileno()
 
     def disconnect(self) -> None:
@@ -158,9 +161,6 @@ class Seat:
             at = 0
             if not self.wire.open:
                 at = self.wire.answered(data)
-                if at and self._recorder is not None:
-                    who = self.person.id
-                    self._line = self._recorder.connect(self.room, who, self.reader.sequence)
             if self.wire.open:
                 at = self._frames(data, at, now)
         except (BadFrame, LookupError, TypeError, ValueError) as error:

@@ -47,7 +47,8 @@ class Talk:
         """A socket is open."""
         self.people.add(person)
         names = (self.conversation, person, socket)
-        self.views[socket] = View(names, line, after, self.problems)
+        view = self.views[socket] = View(names, line, after, self.problems)
+        view.known = self._known.get(person, view.known)
 
     def disconnect(self, line: int, socket: str) -> None:
         """It is open no more."""
@@ -95,7 +96,6 @@ class Talk:
                 self._wrong("disagree", text, line, sequence=sequence)
 
     def _connected(self, line: int, view: View, frame: Event) -> None:
-        person = view.person
         epoch, head = str(frame.get("epoch")), int(frame["head_sequence_id"])
         if self._epoch is None:
             self._epoch = line, epoch
@@ -103,7 +103,7 @@ class Talk:
             text = f"the log was {self._epoch[1]}, now it is {epoch}"
             self._wrong("epoch", text, self._epoch[0], line, view=view)
             self._epoch = line, epoch
-        known, known_line = self._known.get(person, (0, 0))
+        known, known_line = view.known
         if head < known:
             text = f"the log ends at {head}, and {known} was in it"
             self._wrong("non-monotonic", text, known_line, line, view=view, sequence=head)

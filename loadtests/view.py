@@ -24,6 +24,10 @@ class View:
         self.conversation, self.person, self.socket = names
         self.opened, self.ended = line, 0
         self.order = Order(after or 0)
+        self.known = (
+            after or 0,
+            line,
+        )  # the last that its person knew of when it was opened, and since when
         self._fresh = after is None
         self._asked: set[int] = set()  # first sequences of what was asked for again
         self._passed: dict[int, int] = {}  # missing sequence -> line of the event that came instead

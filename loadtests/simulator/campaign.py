@@ -1,0 +1,161 @@
+"""Many seeds, over several processes or one: the sum is the same."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from hashlib import sha256
+from itertools import count, islice
+from typing import TYPE_CHECKING, Any
+
+from .mutant import MUTANTS, mutated
+from .plan import Plan, ranges
+from .shrink import shrunk
+from .trial import Outcome, Trial
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+AHEAD = 8  # seeds given to each process before their outcomes are looked at
+
+
+@dataclass(slots=True)
+class Sum:
+    """What the seeds come to, in their order."""
+
+    seeds: int = 0
+    seconds: float = 0.0  # virtual
+    operations: int = 0
+    took: float = 0.0  # seconds of real time
+    failed: list[Outcome] = field(default_factory=list)
+    _digest: Any = field(default_factory=sha256)
+
+    def add(self, outcome: Outcome) -> None:
+        """The next one."""
+        self.seeds += 1
+        self.seconds += outcome.seconds
+        self.operations += outcome.operations
+        self._digest.update(f"{outcome.seed} {outcome.digest}\n".encode())
+        if outcome.anomalies:
+            self.failed.append(outcome)
+
+    @property
+    def digest(self) -> str:
+        """Of all that happened in all of them."""
+        return str(self._digest.hexdigest())
+
+    @property
+    def anomalies(self) -> int:
+        """How many."""
+        return sum(len(outcome.anomalies) for outcome in self.failed)
+
+    def as_json(self) -> dict[str, Any]:
+        """Figures for machines."""
+        return {
+            "seeds": self.seeds,
+            "simulated_hours": round(self.seconds / 3600, 3),
+            "operations": self.operations,
+            "anomalies": self.anomalies,
+            "digest": self.digest,
+            "speedup": round(self.seconds / max(self.took, 1e-9), 1),
+            "seconds": round(self.took, 3),
+            "seeds_per_second": round(self.seeds / max(self.took, 1e-9), 2),
+        }
+
+
+def play(seed: int, mutant: str | None = None, only: set[int] | None = None) -> Outcome:
+    """One seed, all of its steps or only some."""
+    plan = Plan.of(seed)
+    with mutated(mutant):
+        return Trial(plan if only is None else plan.only(only)).play()
+
+
+def run(
+    first: int,
+    seeds: int | None,
+    *,
+    hours: float | None = None,
+    processes: int = 1,
+    mutant: str | None = None,
+    progress: Callable[[Sum], object] = lambda _: None,
+) -> Sum:
+    """So many seeds from the first on, or as many as it takes to simulate so many hours."""
+    total, began = Sum(), time.perf_counter()
+    numbers = count(first) if seeds is None else range(first, first + seeds)
+    with _outcomes(((seed, mutant) for seed in numbers), processes) as outcomes:
+        for outcome in outcomes:
+            total.add(outcome)
+            total.took = time.perf_counter() - began
+            progress(total)
+            if hours is not None and total.seconds >= hours * 3600:
+                break
+    return total
+
+
+@contextmanager
+def _outcomes(
+    asked: Iterable[tuple[int, str | None]], processes: int
+) -> Iterator[Iterator[Outcome]]:
+    """The outcomes in the order asked for."""
+    if processes == 1:
+        yield (play(*each) for each in asked)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+        yield _ahead(pool, iter(asked), processes * AHEAD)
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _ahead(
+    pool: ProcessPoolExecutor, asked: Iterator[tuple[int, str | None]], ahead: int
+) -> Iterator[Outcome]:
+    waiting = [pool.submit(play, *each) for each in islice(asked, ahead)]
+    while waiting:
+        outcome = waiting.pop(0).result()
+        waiting += [pool.submit(play, *each) for each in islice(asked, 1)]
+        yield outcome
+
+
+def shrink(outcome: Outcome, mutant: str | None = None) -> Outcome:
+    """The same failure with as few steps as it takes."""
+    kinds = {each.kind for each in outcome.anomalies}
+
+    def fails(only: set[int]) -> bool:
+        again = play(outcome.seed, mutant, only)
+        return bool(kinds & {each.kind for each in again.anomalies})
+
+    return play(outcome.seed, mutant, set(shrunk(outcome.steps, fails)))
+
+
+def command(outcome: Outcome, mutant: str | None = None) -> str:
+    """What plays it again."""
+    words = f"salon simulate --seed {outcome.seed}"
+    if len(outcome.steps) < len(Plan.of(outcome.seed).steps):
+        words += f" --steps {ranges(outcome.steps) or 'none'}"
+    return words + (f" --mutant {mutant}" if mutant else "")
+
+
+def hunt(mutant: str, seeds: int) -> Outcome | None:
+    """The first of so many seeds that catches a mutant."""
+    for seed in range(1, seeds + 1):
+        outcome = play(seed, mutant)
+        if outcome.anomalies:
+            return outcome
+    return None
+
+
+def hunt_all(
+    seeds: int, processes: int, progress: Callable[[str, Outcome | None], object]
+) -> dict[str, Outcome | None]:
+    """The same for every mutant."""
+    context = multiprocessing.get_context("spawn")
+    found: dict[str, Outcome | None] = {}
+    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+        hunts = {name: pool.submit(hunt, name, seeds) for name in MUTANTS}
+        for name, each in hunts.items():
+            found[name] = each.result()
+            progress(name, found[name])
+    return found

@@ -1,0 +1,142 @@
+"""The store behind its port: a disk that outlives the process, and the process's slow, failing way to it."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, Literal
+
+import trio
+
+from salon.actors.future import Future
+from salon.actors.store import Appended, StoreError
+from salon.persistence.memory import MemoryStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from random import Random
+
+    from salon.actors.sources import Sources
+    from salon.actors.store import Changes, KeysTaken, Page, Record
+
+    from ..history import Recorder
+    from .agenda import Agenda
+
+Fault = Literal["before", "after", "bug before", "bug after", "kill before", "kill after"]
+COMMIT = 0.02  # seconds of a commit at most, where nothing is wrong; a read takes a quarter of it
+
+
+class Disk(MemoryStore):
+    """What is committed. It says so to the recorder, and knows its conversations by their numbers."""
+
+    def __init__(self, sources: Sources, recorder: Recorder) -> None:
+        super().__init__(sources)
+        self._recorder = recorder
+
+    def commit(self, changes: Changes) -> Future[Appended | KeysTaken]:
+        """Store the changes, at this moment."""
+        outcome = self.append(changes)
+        if changes.records and isinstance(_value(outcome), Appended):
+            head = changes.records[-1].sequence
+            self._recorder.committed(changes.conversation_id, head)
+        return outcome
+
+    def log(self, conversation_id: str) -> list[Record]:
+        """All events of a conversation."""
+        number = self._numbers[conversation_id]
+        return list(self._conversations[number - 1].records)
+
+
+class DiskPort:
+    """One process's store. `kill` is called where the process is to die at the worst moment."""
+
+    durability: Literal["committed"] = "committed"
+
+    def __init__(
+        self, disk: Disk, agenda: Agenda, chance: Random, kill: Callable[[], object]
+    ) -> None:
+        self.disk = disk
+        self.epoch = disk.epoch
+        self.dead = False
+        self.slow_until = 0.0
+        self.slowness = 1.0
+        self.appends: deque[Fault] = deque()  # what the next ones come to
+        self.reads: deque[Fault] = deque()
+        self._agenda = agenda
+        self._chance = chance
+        self._kill = kill
+
+    def append(self, changes: Changes) -> Future[Appended | KeysTaken]:
+        """Store the changes after a while, and say so after another."""
+        fault = self.appends.popleft() if self.appends else None
+        return self._do(lambda: self.disk.commit(changes), fault, 1.0)
+
+    def load(self, conversation_id: str) -> Future[Any]:
+        """The conversation as its events left it."""
+        fault = self.reads.popleft() if self.reads else None
+        return self._do(lambda: self.disk.load(conversation_id), fault, 0.25)
+
+    def read(self, number: int, **bounds: Any) -> Future[Page]:
+        """A page of the log."""
+        fault = self.reads.popleft() if self.reads else None
+        return self._do(lambda: self.disk.read(number, **bounds), fault, 0.25)
+
+    def messages_after(self, number: int, sequence: int) -> Future[int]:
+        """As the disk has it."""
+        return self.disk.messages_after(number, sequence)
+
+    def listing(self, participant_id: str, *, limit: int, offset: int) -> Future[Any]:
+        """As the disk has it."""
+        return self.disk.listing(participant_id, limit=limit, offset=offset)
+
+    def statistics(self) -> Any:
+        """As the disk has them."""
+        return self.disk.statistics()
+
+    def _do(
+        self, work: Callable[[], Future[Any]], fault: Fault | None, share: float
+    ) -> Future[Any]:
+        future: Future[Any] = Future()
+        slow = self.slowness if trio.current_time() < self.slow_until else 1.0
+        seconds = COMMIT * share * slow * (0.1 + self._chance.random())
+        self._agenda.after(seconds, lambda: self._work(work, fault, future, seconds / 4))
+        return future
+
+    def _work(
+        self, work: Callable[[], Future[Any]], fault: Fault | None, future: Future[Any], rest: float
+    ) -> None:
+        """The moment at which it takes effect, or not."""
+        if self.dead:
+            return
+        if fault == "kill before":
+            self._kill()
+            return
+        outcome: Future[Any] = Future()
+        if fault not in ("before", "bug before"):
+            outcome = work()
+        if fault == "kill after":
+            self._kill()
+            return
+        if fault is not None:
+            bug = fault.startswith("bug")
+            error = Planned("a bug") if bug else StoreError("the disk is full")
+            outcome = Future()
+            outcome.set_exception(error)
+        self._agenda.after(rest, lambda: self._finish(outcome, future))
+
+    def _finish(self, outcome: Future[Any], future: Future[Any]) -> None:
+        if not self.dead:
+            try:
+                future.set(outcome.get())
+            except (StoreError, Planned) as error:
+                future.set_exception(error)
+
+
+class Planned(Exception):
+    """A bug on purpose: the actor that meets it crashes."""
+
+
+def _value(outcome: Future[Any]) -> Any:
+    try:
+        return outcome.get()
+    except StoreError:
+        return None

@@ -1,0 +1,212 @@
+"""A socket without a kernel: two ends with bounded buffers, latency, and all that goes wrong with one.
+
+The server's end is a `Transport` for its real `Connection`, the client's end a trio stream for its real `Socket`. Bytes arrive
+in order, after a while, cut anywhere. A link can be slow, stand still for a time (a peer that is half-open), or be cut.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING
+
+import trio
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from random import Random
+
+    from salon.web.connection import Connection
+    from salon.web.wire import Wire
+
+    from .agenda import Agenda
+
+CUT = 0.2  # of the pieces arrive in two
+SLOWEST = 0.25  # seconds for a piece at most, where nothing is wrong
+SIP = 200  # bytes that a slow reader takes at once
+
+
+class Link(trio.abc.Stream):
+    """The client's end, and what is between the two. `capacity` bounds the bytes that the client has not read yet."""
+
+    def __init__(self, agenda: Agenda, chance: Random, *, capacity: int) -> None:
+        self.server = ServerEnd(self)
+        self.broken = False
+        self.pause = 0.0  # seconds between two sips of a slow reader; 0: none
+        self.capacity = capacity
+        self.unread = 0  # bytes that were sent to the client and not read, on their way too
+        self._agenda = agenda
+        self._chance = chance
+        self._still_until = 0.0
+        self._arrives = {"in": 0.0, "out": 0.0}  # when the last piece does
+        self._inbox: deque[bytes] = deque()
+        self._ended = False
+        self._news = trio.lowlevel.ParkingLot()
+
+    # --- what goes wrong ----------------------------------------------------------------------
+
+    def stand_still(self, seconds: float) -> None:
+        """Let nothing arrive for a while, in neither direction, and tell nobody."""
+        self._still_until = max(self._still_until, trio.current_time() + seconds)
+
+    def cut(self) -> None:
+        """End it for both sides; what was on its way is lost."""
+        if not self.broken:
+            self.broken = True
+            self._inbox.clear()
+            self.end()
+            self.soon(self.server.ended)
+
+    def end(self) -> None:
+        """The client learns that nothing more comes."""
+        self._ended = True
+        self._news.unpark_all()
+
+    # --- the way --------------------------------------------------------------------------------
+
+    def carry(self, way: str, data: bytes, arrive: Callable[[bytes], object]) -> None:
+        """Have bytes arrive after a while, behind what was sent before."""
+        pieces = [data]
+        if len(data) > 1 and self._chance.random() < CUT:
+            at = self._chance.randrange(1, len(data))
+            pieces = [data[:at], data[at:]]
+        for piece in pieces:
+            moment = trio.current_time() + SLOWEST * self._chance.random() ** 3
+            moment = max(moment, self._arrives[way])
+            self._arrives[way] = moment
+            self._agenda.at(moment, partial(self._arrive, way, piece, arrive))
+
+    def _arrive(self, way: str, piece: bytes, arrive: Callable[[bytes], object]) -> None:
+        if self.broken:
+            return
+        if self._still_until > trio.current_time():
+            # In order: what arrives at the same moment does so in the order of these calls.
+            self._arrives[way] = max(self._arrives[way], self._still_until)
+            self._agenda.at(self._still_until, partial(self._arrive, way, piece, arrive))
+        else:
+            arrive(piece)
+
+    def soon(self, call: Callable[[], object]) -> None:
+        """Have something done at this moment, but not now."""
+        self._agenda.after(0, call)
+
+    def arrived(self, piece: bytes) -> None:
+        """Bytes for the client are here; none are the end."""
+        if piece:
+            self._inbox.append(piece)
+            self._news.unpark_all()
+        else:
+            self.end()
+
+    # --- the client's end -----------------------------------------------------------------------
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Write; the network takes it all at once."""
+        await trio.lowlevel.checkpoint()
+        if self.broken or self._ended:
+            raise trio.BrokenResourceError("the connection is cut")
+        self.carry("in", bytes(data), self.server.arrived)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """There is always room."""
+        await trio.lowlevel.checkpoint()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """Read what has come, at this reader's pace; nothing at the end."""
+        await trio.lowlevel.checkpoint()
+        if self.pause:
+            await trio.sleep(self.pause)
+        while not self._inbox:
+            if self._ended:
+                return b""
+            await self._news.park()
+        data = b"".join(self._inbox)
+        self._inbox.clear()
+        if self.pause and len(data) > SIP:
+            self._inbox.append(data[SIP:])
+            data = data[:SIP]
+        self.unread -= len(data)
+        self.server.has_room()
+        return data
+
+    async def aclose(self) -> None:
+        """Close: the server finds out after a while."""
+        if not self.broken:
+            self._ended = True
+            self.carry("in", b"", self.server.arrived)
+        await trio.lowlevel.checkpoint()
+
+
+class ServerEnd:
+    """The transport of one connection, once it is adopted."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._wire: Wire | None = None
+        self._connection: Connection | None = None
+        self._reading, self._writing, self._closed = True, False, False
+        self._unread: deque[bytes] = deque()
+
+    def adopt(self, wire: Wire, connection: Connection) -> None:
+        """From here on its bytes go to the connection."""
+        self._wire, self._connection = wire, connection
+        connection.bind(self)
+        wire.enlist(connection)
+
+    # --- what the connection calls --------------------------------------------------------------
+
+    def send(self, data: bytes | memoryview) -> int:
+        """How many bytes there was room for."""
+        link = self._link
+        if link.broken:
+            return -1
+        taken = bytes(data[: max(0, link.capacity - link.unread)])
+        if taken:
+            link.unread += len(taken)
+            link.carry("out", taken, link.arrived)
+        return len(taken)
+
+    def watch(self, connection: Connection, *, reading: bool, writing: bool) -> None:
+        """Choose what to be told of."""
+        self._reading, self._writing = reading, writing
+        if reading and self._unread:
+            self._link.soon(self._go_on)
+
+    def closing(self, connection: Connection) -> None:
+        """The wire's timer cuts it if the peer does not answer."""
+        assert self._wire is not None
+        self._wire.expect_close(connection)
+
+    def abandon(self, connection: Connection) -> None:
+        """Close: the client finds out behind what was sent."""
+        assert self._wire is not None
+        self._closed = True
+        self._wire.forget(connection)
+        if not self._link.broken:
+            self._link.carry("out", b"", self._link.arrived)
+
+    # --- what the link calls ----------------------------------------------------------------------
+
+    def arrived(self, piece: bytes) -> None:
+        """Bytes for the server are here; none are the end."""
+        self._unread.append(piece)
+        self._go_on()
+
+    def ended(self) -> None:
+        """It was cut."""
+        self._unread.clear()
+        self._reading = True
+        self.arrived(b"")
+
+    def has_room(self) -> None:
+        """The client has read something."""
+        if self._writing and not self._closed and self._link.unread < self._link.capacity:
+            assert self._wire is not None
+            assert self._connection is not None
+            self._wire.take(self._connection, self._connection.writable)
+
+    def _go_on(self) -> None:
+        self.has_room()
+        while self._unread and self._reading and not self._closed and self._connection is not None:
+            assert self._wire is not None
+            self._wire.take(self._connection, self._connection.received, self._unread.popleft())

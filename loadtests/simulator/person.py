@@ -1,0 +1,218 @@
+"""A person: the real client over an unreal network, what they have seen, and what they still want to say."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from salon.actors.messages import Participant, Post
+from salon.web.client import Client, Closed, Frame, Gap, Receipt, Refused, Socket, Unreachable
+from salon.web.client_wire import Codec
+from salon.web.identity import Identity
+from salon.web.socket import Asked
+
+from ..recorded import RecordedClient
+from .link import Link
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from random import Random
+
+    from salon.web.client import Conversation
+
+    from .agenda import Agenda
+    from .server import Process, Reply
+
+ROUND_TRIP = 0.2  # seconds of a request at most, both ways, where nothing is wrong
+PATIENCE = 20.0  # seconds until an answer is given up
+AGAIN = 2.0  # seconds before something that failed is tried again
+LONGEST_PAUSE = 30.0  # seconds between two looks whether they are a member again
+
+
+class Network:
+    """The way to the server that is up now, if one is. `capacity` is that of each link's buffer, in bytes."""
+
+    def __init__(self, agenda: Agenda, chance: Random, *, capacity: int) -> None:
+        self.agenda = agenda
+        self.chance = chance
+        self.capacity = capacity
+        self.process: Process | None = None
+
+
+class UnrealClient(Client):
+    """The real client without TCP and HTTP: its sockets are links, its requests go to the server's own functions."""
+
+    network: Network
+    identity: Identity
+
+    def begin(self, network: Network, who: Participant) -> None:
+        """Say where it lives, before anything else."""
+        self.network = network
+        self.identity = Identity(who)
+        self.links: list[Link] = []  # that are open
+        self.answers_lost = False  # whether requests are carried out and their answers get lost
+
+    @asynccontextmanager
+    async def socket(
+        self, conversation_id: str, last_sequence_id: int | None = None, **options: Any
+    ) -> AsyncIterator[Socket]:
+        """A raw socket, as `Client.socket`."""
+        network = self.network
+        link = Link(network.agenda, network.chance, capacity=network.capacity)
+        self.links.append(link)
+        query = {} if last_sequence_id is None else {"last_sequence_id": str(last_sequence_id)}
+        asked = Asked(
+            conversation_id, "10.0.0.1", query, "salon", None, f"Bearer {self.token}", None
+        )
+        socket = Socket(link, Codec())
+        try:
+            await self._answer(lambda process: process.open(link, asked))
+            yield socket
+        finally:
+            with trio.CancelScope(shield=True):
+                await socket.aclose()
+            link.cut()
+            self.links.remove(link)
+
+    async def history(self, conversation_id: str, **bounds: Any) -> Frame:
+        """A page of the log."""
+        after = bounds["after"]
+        page = await self._answer(lambda p: p.page(self.identity, conversation_id, after))
+        return dict(page)
+
+    async def join(self, conversation_id: str, participant: Any = None) -> Frame:
+        """Come in."""
+        await self._answer(lambda p: p.join(self.identity, conversation_id))
+        return {}
+
+    async def leave(self, conversation_id: str) -> Frame:
+        """Go."""
+        await self._answer(lambda p: p.leave(self.identity, conversation_id))
+        return {}
+
+    async def post(
+        self,
+        conversation_id: str,
+        content: str,
+        key: str | None = None,
+        reply_to: str | None = None,
+        metadata: Frame | None = None,
+    ) -> Receipt:
+        """Send over HTTP, once."""
+        post = Post(conversation_id, self.identity.participant, content, key, reply_to)
+        return Receipt.of(await self._answer(lambda p: p.post(self.identity, post)))
+
+    async def _answer(self, ask: Callable[[Process], Reply]) -> Any:
+        chance, lost = self.network.chance, self.answers_lost
+        await trio.sleep(ROUND_TRIP * chance.random() ** 3 / 2)
+        process = self.network.process
+        if process is None:
+            raise Unreachable("the connection is refused")
+        reply = ask(process)
+        with trio.move_on_after(PATIENCE):
+            await reply.ready.wait()
+        await trio.sleep(ROUND_TRIP * chance.random() ** 3 / 2)
+        if reply.refusal is not None and not lost:
+            raise Refused(reply.refusal[1], reply.refusal[0])
+        if reply.lost or lost:
+            raise Unreachable("no answer")
+        return reply.value
+
+
+class Person(RecordedClient, UnrealClient):
+    """Somebody with a recorded, unreal client."""
+
+
+class Tab:
+    """One window of a person on a conversation: keeps itself open as long as they are a member, and remembers all events."""
+
+    def __init__(self, person: Person, conversation_id: str, *, window: int, outbox: int) -> None:
+        self.person = person
+        self.conversation_id = conversation_id
+        self.events: list[Frame] = []
+        self.ended: str = ""
+        self.epochs = 0
+        self.conversation: Conversation | None = None
+        self.unsettled: dict[str, str] = {}  # key -> content, without a receipt
+        self.acknowledged: dict[str, str] = {}
+        self._window, self._outbox = window, outbox
+        self._nursery: trio.Nursery | None = None
+
+    @property
+    def last(self) -> int:
+        """The last event it has."""
+        return len(self.events)
+
+    async def run(self) -> None:
+        """Be open, again and again, until cancelled."""
+        epoch: str | None = None
+        pause = AGAIN
+        while True:
+            before = self.last
+            async with self.person.conversation(
+                self.conversation_id,
+                self.last,
+                epoch=epoch,
+                window=self._window,
+                outbox=self._outbox,
+            ) as conversation:
+                self.ended = ""
+                await self._follow(conversation)
+                epoch = conversation.epoch
+            pause = AGAIN if self.last > before else min(2 * pause, LONGEST_PAUSE)
+            await trio.sleep(pause)
+
+    async def _follow(self, conversation: Conversation) -> None:
+        async with trio.open_nursery() as nursery:
+            self.conversation, self._nursery = conversation, nursery
+            try:
+                for key, content in self.unsettled.items():
+                    nursery.start_soon(self._send, conversation, key, content)
+                async for event in conversation:
+                    if event["type"] == "epoch_changed":
+                        self.epochs += 1
+                        self.events.clear()
+                    else:
+                        self.events.append(event)
+                self.ended = "left"
+            except (Closed, Refused, Gap) as error:
+                self.ended = str(error)
+            finally:
+                self.conversation = self._nursery = None
+                nursery.cancel_scope.cancel()
+
+    def say(self, key: str, content: str) -> None:
+        """Say something, as soon as it is possible."""
+        self.unsettled[key] = content
+        if self.conversation is not None and self._nursery is not None:
+            self._nursery.start_soon(self._send, self.conversation, key, content)
+
+    async def _send(self, conversation: Conversation, key: str, content: str) -> None:
+        with suppress(Closed, Refused, Unreachable):
+            await conversation.send(content, key)
+            self.acknowledged[key] = self.unsettled.pop(key, content)
+
+    async def post(self, key: str, content: str) -> None:
+        """Say it over HTTP, until there is a receipt, or a refusal that is final."""
+        self.unsettled[key] = content
+        while True:
+            try:
+                await self.person.post(self.conversation_id, content, key)
+            except Unreachable:
+                await trio.sleep(AGAIN * self.person.random())
+            except Refused as refused:
+                if not refused.temporary:
+                    break
+                await trio.sleep(refused.retry_after or AGAIN)
+            else:
+                self.acknowledged[key] = content
+                break
+        self.unsettled.pop(key, None)
+
+    async def repeat(self, key: str, content: str) -> None:
+        """Say over HTTP once more what has a receipt already, or say something else under its key."""
+        with suppress(Refused, Unreachable):
+            await self.person.post(self.conversation_id, content, key)

@@ -1,0 +1,154 @@
+"""What one seed comes to: the setting, and the steps that will happen, all drawn before anything begins.
+
+So a run can be repeated with fewer of its steps, each as it was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from random import Random
+
+NAMES = ("ada", "ben", "cleo", "dan", "eve")
+SECONDS = 600.0  # over which the steps are spread, most of them close together
+STEPS = (40, 90)
+CLUSTERS = 8  # moments around which most steps happen
+NEAR = 3.0  # seconds from such a moment
+
+# How often each happens, for each other one. What people do, then what goes wrong.
+DEEDS = {
+    "say": 30,
+    "burst": 4,
+    "post": 6,
+    "repeat": 5,
+    "reuse": 2,
+    "type": 2,
+    "read": 3,
+    "leave": 3,
+    "join": 4,
+    "open a tab": 2,
+}
+FAULTS = {
+    "drop": 8,
+    "drop all": 2,
+    "stand still": 4,
+    "read slowly": 4,
+    "lose answers": 3,
+    "crash conversation": 3,
+    "crash participant": 2,
+    "crash in a turn": 3,
+    "kill": 2,
+    "kill before commit": 3,
+    "kill after commit": 3,
+    "slow store": 3,
+    "failing store": 4,
+    "failing read": 3,
+    "jump": 3,
+    "passivate": 4,
+    "empty": 3,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What is the same all through a run. Small numbers reach in minutes what large ones reach in years."""
+
+    people: int
+    talks: int
+    recent: int  # events that a conversation keeps at hand
+    replay: int  # events of one page of a replay
+    page_bytes: int
+    outbox_bytes: int
+    capacity: int  # bytes of a link's buffer
+    queue_size: int
+    queue_share: int
+    resume_limit: int
+    message_rate: int
+    window: int  # events that a client holds for whoever takes them
+    outbox: int  # messages that a client has on their way
+    idle_timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that happens. `who` and `talk` are taken modulo how many there are; `more` is what the kind makes of it."""
+
+    number: int
+    at: float
+    kind: str
+    who: int
+    talk: int
+    more: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A seed's. `only` are the steps that are left of it; None: all."""
+
+    seed: int
+    setting: Setting
+    steps: tuple[Step, ...]
+
+    @classmethod
+    def of(cls, seed: int) -> Plan:
+        """Draw it."""
+        chance = Random(f"plan {seed}")
+        setting = Setting(
+            people=chance.randint(2, 4),
+            talks=chance.choice((1, 1, 2)),
+            recent=chance.choice((3, 8, 50)),
+            replay=chance.choice((2, 5, 200)),
+            page_bytes=chance.choice((300, 2_000, 131_072)),
+            outbox_bytes=chance.choice((400, 2_000, 262_144)),
+            capacity=chance.choice((600, 3_000, 65_536)),
+            queue_size=chance.choice((8, 20, 1000)),
+            queue_share=chance.choice((4, 10, 250)),
+            resume_limit=chance.choice((0, 10, 1000)),
+            message_rate=chance.choice((0, 0, 2, 20)),
+            window=chance.choice((5, 1000)),
+            outbox=chance.choice((3, 50, 200)),
+            idle_timeout=chance.choice((5.0, 60.0)),
+        )
+        return cls(seed, setting, _steps(chance))
+
+    def only(self, numbers: set[int]) -> Plan:
+        """The same with these steps alone."""
+        return replace(self, steps=tuple(each for each in self.steps if each.number in numbers))
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Those of its steps."""
+        return tuple(each.number for each in self.steps)
+
+
+def _steps(chance: Random) -> tuple[Step, ...]:
+    kinds = [*DEEDS, *FAULTS]
+    weights = [*DEEDS.values(), *FAULTS.values()]
+    moments = [chance.uniform(0, SECONDS) for _ in range(CLUSTERS)]
+    drawn = []
+    for _ in range(chance.randint(*STEPS)):
+        near = chance.choice(moments) + chance.gauss(0, NEAR)
+        at = near if chance.random() < 0.8 else chance.uniform(0, SECONDS)
+        kind = chance.choices(kinds, weights)[0]
+        what = kind, chance.randrange(60), chance.randrange(60), chance.random()
+        drawn.append((max(0.0, at), *what))
+    return tuple(Step(number, *each) for number, each in enumerate(sorted(drawn)))
+
+
+def ranges(numbers: tuple[int, ...]) -> str:
+    """Numbers as a command line has them: 1,4-7."""
+    parts: list[list[int]] = []
+    for number in sorted(numbers):
+        if parts and number == parts[-1][1] + 1:
+            parts[-1][1] = number
+        else:
+            parts.append([number, number])
+    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in parts)
+
+
+def parse_ranges(text: str) -> set[int]:
+    """The reverse. Raises `ValueError`."""
+    numbers: set[int] = set()
+    for part in filter(None, text.split(",")):
+        first, _, last = part.partition("-")
+        numbers.update(range(int(first), int(last or first) + 1))
+    return numbers

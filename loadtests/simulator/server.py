@@ -1,0 +1,169 @@
+"""The server: its real parts put together as `web/app.py` does, without Hypercorn, and a process that can be killed."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from salon.actors.directory import Directory
+from salon.actors.messages import Entrant, Join, Leave, Post
+from salon.actors.refusals import Code, Refusal
+from salon.actors.runtime import ActorDied, System
+from salon.actors.store import StoreError
+from salon.web.codec import JsonCodec, error_fields, receipt_json
+from salon.web.exchange import Parts, Refused
+from salon.web.identity import IdentityBook
+from salon.web.socket import Asked, attach, greet, last_sequence, turn_away
+from salon.web.view import seen
+from salon.web.wire import Wire
+
+from .disk import DiskPort
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from random import Random
+
+    from salon.actors.messages import Command
+    from salon.actors.sources import Sources
+    from salon.web.identity import Identity
+    from salon.web.settings import Settings
+
+    from .agenda import Agenda
+    from .disk import Disk
+    from .link import Link
+
+KEY = bytes(32)  # signs nothing: everybody has a static token
+PAGE = 100
+
+
+class Reply:
+    """The answer to a request, once it is there: a value, a refusal with its status, or the end of the connection."""
+
+    def __init__(self) -> None:
+        self.value: Any = None
+        self.refusal: tuple[int, dict[str, Any]] | None = None
+        self.lost = True
+        self.ready = trio.Event()
+
+    def answer(self, value: Any) -> None:
+        """It worked."""
+        self.value, self.lost = value, False
+
+    def refuse(self, refusal: Refusal) -> None:
+        """It did not."""
+        self.refusal, self.lost = (refusal.reason.status, error_fields(refusal)), False
+
+
+class Process:
+    """One life of the server on a disk, from its start until it is killed."""
+
+    def __init__(
+        self, settings: Settings, disk: Disk, sources: Sources, agenda: Agenda, chance: Random
+    ) -> None:
+        self.store = DiskPort(disk, agenda, chance, self.kill)
+        self._settings = settings
+        self._links: list[Link] = []
+        self._scope = trio.CancelScope()
+        limits = settings.limits
+        system = System()
+        self.directory = Directory(
+            system=system,
+            store=self.store,
+            codec=JsonCodec(heartbeat=limits.heartbeat, max_message_size=limits.max_message_size),
+            limits=settings.engine_limits(),
+            sources=sources,
+        )
+        self.wire = Wire(heartbeat=limits.heartbeat, chance=sources.chance, now_ms=sources.now)
+        identities = IdentityBook(settings.auth, KEY, disk, sources)
+        self.parts = Parts(settings, self.directory, self.wire, identities)
+        self._nursery: trio.Nursery | None = None
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Live until killed."""
+        with self._scope:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(self.directory.system.run)
+                await nursery.start(self.wire.run)
+                nursery.start_soon(self.directory.sweep)
+                self._nursery = nursery
+                task_status.started()
+                await trio.sleep_forever()
+
+    def kill(self) -> None:
+        """Die now, as by SIGKILL: nothing more takes effect; what the sockets were given still arrives."""
+        self.store.dead = True
+        self._nursery = None
+        self._scope.cancel()
+
+    # --- what clients ask for -------------------------------------------------------------------
+
+    def open(self, link: Link, asked: Asked) -> Reply:
+        """A handshake; answered once the connection is adopted."""
+
+        async def work() -> None:
+            connection = await greet(self.parts, asked)
+            if link.broken:
+                turn_away(self.parts, connection)
+                return
+            link.server.adopt(self.wire, connection)
+            attach(self.parts, connection, last_sequence(self.parts, asked), b"")
+
+        return self._serve(work)
+
+    def post(self, identity: Identity, post: Post) -> Reply:
+        """`POST /chat/{id}/messages`."""
+
+        async def work() -> Any:
+            return json.loads(receipt_json(await self.parts.ask(identity, post)))
+
+        return self._serve(work)
+
+    def join(self, identity: Identity, conversation_id: str) -> Reply:
+        """`POST /chat/{id}/join`."""
+        who = identity.participant
+        return self._command(identity, Join(conversation_id, who, Entrant(who)))
+
+    def leave(self, identity: Identity, conversation_id: str) -> Reply:
+        """`DELETE /chat/{id}/leave`."""
+        return self._command(identity, Leave(conversation_id, identity.participant))
+
+    def page(self, identity: Identity, conversation_id: str, after: int) -> Reply:
+        """`GET /chat/{id}/messages`."""
+
+        async def work() -> Any:
+            state = (await seen(self.parts, identity, conversation_id)).state
+            page = await self.store.read(state.number, after=after, limit=PAGE).wait()
+            events = [json.loads(record.body) for record in page.records]
+            head = max(state.head, page.records[-1].sequence if page.records else 0)
+            return {"events": events, "head_sequence_id": head, "has_more": page.has_more}
+
+        return self._serve(work)
+
+    def _command(self, identity: Identity, command: Command) -> Reply:
+        async def work() -> Any:
+            await self.parts.ask(identity, command)
+
+        return self._serve(work)
+
+    def _serve(self, work: Callable[[], Awaitable[Any]]) -> Reply:
+        reply = Reply()
+        if self._nursery is None:
+            reply.ready.set()
+        else:
+            self._nursery.start_soon(self._answer, work, reply)
+        return reply
+
+    async def _answer(self, work: Callable[[], Awaitable[Any]], reply: Reply) -> None:
+        try:
+            reply.answer(await work())
+        except Refused as refused:
+            reply.refuse(refused.refusal)
+        except StoreError as error:
+            self.directory.report(error)
+            reply.refuse(Refusal(Code.STORE_UNAVAILABLE, retry_after=1.0, scope="server"))
+        except ActorDied:
+            reply.refuse(Refusal(Code.INTERNAL_ERROR, retry_after=1.0, scope="conversation"))
+        finally:
+            reply.ready.set()

@@ -1,0 +1,248 @@
+"""What can happen in a run: things that people do, and things that go wrong."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from salon.actors.runtime import ActorDied
+from salon.web.client import Refused, Unreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from salon.actors.runtime import Ref
+
+    from .disk import Fault
+    from .plan import Step
+    from .server import Process
+    from .world import World
+
+BURST = 30  # messages at most, at once
+STILL = 120.0  # seconds at most that a peer is half-open: longer than three heartbeats
+SLOW_READ = 1.5  # seconds at most between two sips
+SLOW_STORE = 400.0  # times slower than usual, at most: eight seconds a commit
+JUMP = 3_600_000  # milliseconds at most, in either direction
+FAULTS: tuple[Fault, ...] = ("before", "after", "before", "after", "bug before", "bug after")
+
+
+class Poison:
+    """A message that no actor takes: the one that is told crashes."""
+
+    is_command = False
+
+
+# --- what people do -------------------------------------------------------------------------------
+
+
+def _say(world: World, step: Step, times: int = 0) -> None:
+    tab = world.tab(step)
+    for number in range(times or 1 + int(step.more * 3)):
+        world.operations += 1
+        key = world.key(tab)
+        tab.say(key, f"said under {key}: {'x' * int(step.more * 100 * (number % 3))}")
+
+
+def _burst(world: World, step: Step) -> None:
+    _say(world, step, 5 + int(step.more * BURST))
+
+
+def _post(world: World, step: Step) -> None:
+    tab = world.tab(step)
+    key = world.key(tab)
+    world.start(tab.post, key, f"posted under {key}")
+
+
+def _repeat(world: World, step: Step) -> None:
+    tab = world.tab(step)
+    if tab.acknowledged:
+        key = list(tab.acknowledged)[int(step.more * len(tab.acknowledged))]
+        world.start(tab.repeat, key, tab.acknowledged[key])
+
+
+def _reuse(world: World, step: Step) -> None:
+    tab = world.tab(step)
+    if tab.acknowledged:
+        key = list(tab.acknowledged)[int(step.more * len(tab.acknowledged))]
+        world.start(tab.repeat, key, "something else")
+
+
+def _type(world: World, step: Step) -> None:
+    conversation = world.tab(step).conversation
+    if conversation is not None:
+        conversation.typing(step.more < 0.7)
+
+
+def _read(world: World, step: Step) -> None:
+    tab = world.tab(step)
+    if tab.conversation is not None:
+        tab.conversation.read(int(step.more * (tab.last + 2)))
+
+
+def _leave(world: World, step: Step) -> None:
+    if step.who % len(world.people):  # somebody has to stay
+        person = world.people[step.who % len(world.people)]
+        world.start(_try, person.leave, world.talks[step.talk % len(world.talks)])
+
+
+def _join(world: World, step: Step) -> None:
+    person = world.people[step.who % len(world.people)]
+    world.start(_try, person.join, world.talks[step.talk % len(world.talks)])
+
+
+async def _try(work: Callable[..., Awaitable[object]], *arguments: object) -> None:
+    with suppress(Refused, Unreachable):
+        await work(*arguments)
+
+
+def _open_tab(world: World, step: Step) -> None:
+    if len(world.tabs) < 2 * len(world.people):
+        person = world.people[step.who % len(world.people)]
+        world.open_tab(person, world.talks[step.talk % len(world.talks)])
+
+
+# --- what goes wrong with the network -------------------------------------------------------------
+
+
+def _drop(world: World, step: Step) -> None:
+    for link in list(world.tab(step).person.links):
+        link.cut()
+
+
+def _drop_all(world: World, step: Step) -> None:
+    for person in world.people:
+        for link in list(person.links):
+            link.cut()
+
+
+def _stand_still(world: World, step: Step) -> None:
+    for link in world.tab(step).person.links:
+        link.stand_still(step.more**2 * STILL)
+
+
+def _read_slowly(world: World, step: Step) -> None:
+    for link in world.tab(step).person.links:
+        link.pause = step.more * SLOW_READ
+
+
+def _lose_answers(world: World, step: Step) -> None:
+    person = world.tab(step).person
+    person.answers_lost = True
+
+    def end() -> None:
+        person.answers_lost = False
+
+    world.agenda.after(5 * step.more, end)
+
+
+# --- what goes wrong in the server ----------------------------------------------------------------
+
+
+def _crash_conversation(world: World, step: Step) -> None:
+    if world.process is not None:
+        actor = world.process.directory.active(world.talks[step.talk % len(world.talks)])
+        if actor is not None:
+            _poison(actor.actor_ref)
+
+
+def _crash_participant(world: World, step: Step) -> None:
+    if world.process is not None:
+        person = world.tab(step).person.person
+        _poison(world.process.directory.participant(person))
+
+
+def _poison(ref: Ref[Any]) -> None:
+    with suppress(ActorDied):
+        ref.tell(Poison())  # type: ignore[arg-type]
+
+
+def _crash_in_a_turn(world: World, step: Step) -> None:
+    if world.process is not None:
+        world.process.store.appends.append("bug after" if step.more < 0.5 else "bug before")
+
+
+def _kill(world: World, step: Step) -> None:
+    if world.process is not None:
+        world.process.kill()
+
+
+def _kill_before_commit(world: World, step: Step) -> None:
+    if world.process is not None:
+        world.process.store.appends.append("kill before")
+
+
+def _kill_after_commit(world: World, step: Step) -> None:
+    if world.process is not None:
+        world.process.store.appends.append("kill after")
+
+
+def _slow_store(world: World, step: Step) -> None:
+    if world.process is not None:
+        store = world.process.store
+        store.slowness = 1 + step.more**2 * SLOW_STORE
+        store.slow_until = trio.current_time() + 10
+
+
+def _failing_store(world: World, step: Step) -> None:
+    if world.process is not None:
+        fault = FAULTS[int(step.more * 4)]
+        world.process.store.appends.extend([fault] * (1 + step.who % 3))
+
+
+def _failing_read(world: World, step: Step) -> None:
+    if world.process is not None:
+        world.process.store.reads.append(FAULTS[int(step.more * 2)])
+
+
+def _jump(world: World, step: Step) -> None:
+    world.jump += int((step.more - 0.5) * 2 * JUMP)
+
+
+def _passivate(world: World, step: Step) -> None:
+    if world.process is not None:
+        _passivate_all(world.process)
+
+
+def _passivate_all(process: Process) -> None:
+    for actor in list(process.directory):
+        process.directory.passivate(actor)
+
+
+def _empty(world: World, step: Step) -> None:
+    """Everybody goes at once, and the conversation is passivated at the very moment at which it can be."""
+    _drop_all(world, step)
+    for tries in range(20):
+        world.agenda.after(tries * 0.02 * (0.1 + step.more), lambda: _passivate(world, step))
+
+
+STEPS: dict[str, Callable[[World, Step], None]] = {
+    "say": _say,
+    "burst": _burst,
+    "post": _post,
+    "repeat": _repeat,
+    "reuse": _reuse,
+    "type": _type,
+    "read": _read,
+    "leave": _leave,
+    "join": _join,
+    "open a tab": _open_tab,
+    "drop": _drop,
+    "drop all": _drop_all,
+    "stand still": _stand_still,
+    "read slowly": _read_slowly,
+    "lose answers": _lose_answers,
+    "crash conversation": _crash_conversation,
+    "crash participant": _crash_participant,
+    "crash in a turn": _crash_in_a_turn,
+    "kill": _kill,
+    "kill before commit": _kill_before_commit,
+    "kill after commit": _kill_after_commit,
+    "slow store": _slow_store,
+    "failing store": _failing_store,
+    "failing read": _failing_read,
+    "jump": _jump,
+    "passivate": _passivate,
+    "empty": _empty,
+}

@@ -1,0 +1,159 @@
+"""One seed played: under a clock that jumps and a scheduler that draws from the seed, judged, and named by a digest."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import trio
+from trio._core import _run  # nothing public seeds the scheduler
+from trio.testing import MockClock
+
+from salon.actors import audience, conversation
+from salon.web import connection
+
+from ..anomaly import Anomaly
+from ..checker import Checker
+from ..history import as_line
+from .disk import Planned
+from .step import Poison
+from .world import Stuck, World
+
+if TYPE_CHECKING:
+    from ..history import Record
+    from .plan import Plan
+
+LOGGER = "salon"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of it. `digest` is over everything that happened; `seconds` are of virtual time."""
+
+    seed: int
+    steps: tuple[int, ...]
+    digest: str
+    seconds: float
+    operations: int
+    anomalies: tuple[Anomaly, ...]
+
+
+class Trial:
+    """Takes down what happens, and judges it meanwhile."""
+
+    def __init__(self, plan: Plan, *, keep: bool = False) -> None:
+        self.plan = plan
+        self.kept: list[Record] = []
+        self._keep = keep
+        self._checker = Checker()
+        self._digest = sha256()
+        self._line = 1  # the header's
+        self._seconds = 0.0
+        self._operations = 0
+        self._found: list[Anomaly] = []
+
+    def play(self) -> Outcome:
+        """The whole run."""
+        with _seeded(), _settings(self.plan), _faults_heard(self._fault):
+            trio.run(self._run, clock=MockClock(autojump_threshold=0))
+        report = self._checker.report()
+        return Outcome(
+            self.plan.seed,
+            self.plan.numbers,
+            self._digest.hexdigest(),
+            self._seconds,
+            self._operations + report.delivered,
+            (*self._found, *report.anomalies),
+        )
+
+    async def _run(self) -> None:
+        _run._r.seed(self.plan.seed)
+        world = World(self.plan, self._take)
+        try:
+            await world.run()
+        except* Stuck as stuck:
+            for each in stuck.exceptions:
+                self._wrong("stuck", str(each))
+        else:
+            for text in world.differing():
+                self._wrong("state", text)
+        self._seconds, self._operations = trio.current_time(), world.operations
+
+    def _take(self, record: Record) -> None:
+        self._line += 1
+        self._digest.update(as_line(record).encode())
+        self._checker.take(self._line, record)
+        if self._keep:
+            self.kept.append(record)
+
+    def _fault(self, text: str) -> None:
+        self._wrong("fault", text)
+
+    def _wrong(self, kind: str, text: str) -> None:
+        self._found.append(Anomaly(kind, text, (self._line,), f"seed {self.plan.seed}"))
+
+
+@contextmanager
+def _seeded() -> Iterator[None]:
+    """Let trio choose among the tasks that could run as its own generator has it, which a run seeds."""
+    state, before = _run._r.getstate(), _run._ALLOW_DETERMINISTIC_SCHEDULING
+    _run._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[misc]
+    try:
+        yield
+    finally:
+        _run._ALLOW_DETERMINISTIC_SCHEDULING = before  # type: ignore[misc]
+        _run._r.setstate(state)
+
+
+@contextmanager
+def _settings(plan: Plan) -> Iterator[None]:
+    """The sizes that are constants of the engine, made small."""
+    setting = plan.setting
+    wanted: list[tuple[Any, str, int]] = [
+        (audience, "RECENT_EVENTS", setting.recent),
+        (conversation, "RECENT_EVENTS", setting.recent),
+        (conversation, "REPLAY_EVENTS", setting.replay),
+        (audience, "PAGE_BYTES", setting.page_bytes),
+        (connection, "OUTBOX_BYTES", setting.outbox_bytes),
+    ]
+    before = [(module, name, getattr(module, name)) for module, name, _ in wanted]
+    try:
+        for module, name, value in wanted:
+            setattr(module, name, value)
+        yield
+    finally:
+        for module, name, value in before:
+            setattr(module, name, value)
+
+
+class _Hearing(logging.Handler):
+    """Hears what the engine logs of errors that nobody planned."""
+
+    def __init__(self, tell: Any) -> None:
+        super().__init__(logging.ERROR)
+        self._tell = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        if error is None or isinstance(error, Planned) or Poison.__name__ in str(error):
+            return
+        self._tell(f"{record.getMessage()}: {error!r}")
+
+
+@contextmanager
+def _faults_heard(tell: Any) -> Iterator[None]:
+    logger = logging.getLogger(LOGGER)
+    hearing, level, propagate = _Hearing(tell), logger.level, logger.propagate
+    logger.addHandler(hearing)
+    logger.setLevel(logging.ERROR)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(hearing)
+        logger.setLevel(level)
+        logger.propagate = propagate

@@ -1,0 +1,247 @@
+"""One run: everybody and everything in it, the steps of the plan, and in the end peace, in which all must come out even."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from itertools import count
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from salon.actors.messages import Create, Entrant, Participant
+from salon.actors.sources import Sources
+from salon.web.settings import AuthSettings, LimitSettings, Settings
+
+from ..checker import Checker
+from ..history import Recorder
+from .agenda import Agenda
+from .disk import Disk
+from .person import Network, Person, Tab
+from .plan import NAMES
+from .server import Process
+from .step import STEPS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..history import Record
+    from .plan import Plan, Step
+
+BEGINNING = 1_700_000_000_000  # milliseconds: the wall clock when virtual time begins
+DOWN = 3.0  # seconds at most that the server is down
+LOOK = 1.0  # seconds between two looks whether all is quiet
+QUIET = 30.0  # seconds in which nothing may come any more, before the log is read
+PEACE = 900.0  # seconds for all to come out even: three heartbeats, and the clients' longest pauses
+
+
+class Stuck(Exception):
+    """Peace did not bring everybody everything; the text says who lacks what."""
+
+
+class World:
+    """One run's. `records` is its history; `operations` what people and faults did."""
+
+    def __init__(self, plan: Plan, take: Callable[[Record], object]) -> None:
+        self.plan = plan
+        self.operations = 0
+        self.jump = 0  # milliseconds that the wall clock is off
+        self.agenda = Agenda()
+        self.recorder = Recorder(take, trio.current_time)
+        self.chance = Random(f"world {plan.seed}")
+        self.sources = self._sources()
+        self.disk = Disk(self.sources, self.recorder)
+        self.network = Network(
+            self.agenda, Random(f"network {plan.seed}"), capacity=plan.setting.capacity
+        )
+        self.settings = self._settings()
+        self.people = [self._person(name) for name in NAMES[: plan.setting.people]]
+        self.talks: list[str] = []
+        self.tabs: list[Tab] = []
+        self.peaceful = False
+        self.nursery: trio.Nursery
+        self._keys = count(1)
+
+    @property
+    def process(self) -> Process | None:
+        """The server that is up now."""
+        return self.network.process
+
+    # --- the setting ----------------------------------------------------------------------------
+
+    def _sources(self) -> Sources:
+        numbers, chance = count(1), Random(f"sources {self.plan.seed}")
+        return Sources(
+            now=lambda: BEGINNING + self.jump + round(trio.current_time() * 1000),
+            new_id=lambda: f"id-{next(numbers)}",
+            entropy=chance.randbytes,
+            chance=chance.random,
+        )
+
+    def _settings(self) -> Settings:
+        setting = self.plan.setting
+        tokens = {_token(name): {"id": name, "name": name.title()} for name in NAMES}
+        return Settings(
+            auth=AuthSettings.model_validate({"static_tokens": tokens}),
+            limits=LimitSettings(
+                queue_size=setting.queue_size,
+                queue_share=setting.queue_share,
+                resume_limit=setting.resume_limit,
+                message_rate=setting.message_rate,
+                message_burst=5 * setting.message_rate,
+                idle_timeout=setting.idle_timeout,
+            ),
+        )
+
+    def _person(self, name: str) -> Person:
+        chance = Random(f"{name} {self.plan.seed}").random
+        person = Person("http://salon", self.recorder, name, token=_token(name), random=chance)
+        person.begin(self.network, Participant(name, name.title()))
+        return person
+
+    # --- the run --------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """All of it. Raises `Stuck`."""
+        async with trio.open_nursery() as nursery:
+            self.nursery = nursery
+            nursery.start_soon(self.agenda.run)
+            await nursery.start(self._keep_server_up)
+            await self._create_talks()
+            for person in self.people:
+                for talk in self.talks:
+                    self.open_tab(person, talk)
+            for step in self.plan.steps:
+                await trio.sleep_until(step.at)
+                self._take(step)
+            await trio.sleep(1)
+            await self._make_peace()
+            nursery.cancel_scope.cancel()
+
+    async def _keep_server_up(
+        self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        started = False
+        while True:
+            async with trio.open_nursery() as nursery:
+                process = Process(self.settings, self.disk, self.sources, self.agenda, self.chance)
+                await nursery.start(process.run)
+                self.network.process = process
+                if not started:
+                    task_status.started()
+                started = True
+            self.network.process = None
+            self.recorder.note("the server was killed")
+            await trio.sleep(DOWN * self.chance.random())
+
+    async def _create_talks(self) -> None:
+        assert self.process is not None
+        first, *others = (person.identity.participant for person in self.people)
+        for number in range(self.plan.setting.talks):
+            talk = f"talk-{number}"
+            entrants = tuple(map(Entrant, others))
+            ref = self.process.directory.participant(first.id)
+            await ref.ask(Create(talk, first, "Talk", entrants))
+            self.talks.append(talk)
+
+    def open_tab(self, person: Person, talk: str) -> None:
+        """One more window."""
+        setting = self.plan.setting
+        tab = Tab(person, talk, window=setting.window, outbox=setting.outbox)
+        self.tabs.append(tab)
+        self.nursery.start_soon(tab.run)
+
+    def tab(self, step: Step) -> Tab:
+        """The one a step is about."""
+        return self.tabs[step.who % len(self.tabs)]
+
+    def key(self, tab: Tab) -> str:
+        """A new one."""
+        return f"{tab.person.person}-{next(self._keys)}"
+
+    def start(self, work: Callable[..., Any], *arguments: Any) -> None:
+        """Do something that takes time."""
+        self.nursery.start_soon(partial(work, *arguments))
+
+    def _take(self, step: Step) -> None:
+        self.operations += 1
+        self.recorder.note(f"step {step.number}: {step.kind}")
+        STEPS[step.kind](self, step)
+
+    # --- the end --------------------------------------------------------------------------------
+
+    async def _make_peace(self) -> None:
+        """Nothing goes wrong any more, everybody is a member: wait until all have everything and nothing is open."""
+        self.peaceful = True
+        self.recorder.note("peace")
+        for person in self.people:
+            person.answers_lost = False
+            for talk in self.talks:
+                self.start(self._be_member, person, talk)
+        with trio.move_on_after(PEACE):
+            quiet_since = trio.current_time()
+            while trio.current_time() < quiet_since + QUIET:
+                self._heal()
+                await trio.sleep(LOOK)
+                if self._lacking():
+                    quiet_since = trio.current_time()
+            for talk in self.talks:
+                events = self.log(talk)
+                self.recorder.log(talk, 0, len(events), events)
+            return
+        raise Stuck("; ".join(self._lacking()) or "it never became quiet")
+
+    def _heal(self) -> None:
+        if self.process is not None:
+            store = self.process.store
+            store.appends.clear()
+            store.reads.clear()
+            store.slow_until = 0.0
+        for person in self.people:
+            for link in person.links:
+                link.pause = 0.0
+
+    async def _be_member(self, person: Person, talk: str) -> None:
+        while not self._is_member(person, talk):
+            try:
+                await person.join(talk)
+            except Exception:  # whatever it is, only being a member counts
+                await trio.sleep(1)
+
+    def _is_member(self, person: Person, talk: str) -> bool:
+        state = self.disk.load(talk).get()
+        return state is not None and person.person in state.members
+
+    def _lacking(self) -> list[str]:
+        lacking = []
+        for tab in self.tabs:
+            head = len(self.disk.log(tab.conversation_id))
+            name = f"{tab.person.person} in {tab.conversation_id}"
+            if tab.last != head:
+                lacking.append(f"{name} has {tab.last} of {head} events {tab.ended}")
+            elif tab.conversation is None:
+                lacking.append(f"{name} is not connected: {tab.ended}")
+            if tab.unsettled:
+                lacking.append(f"{name} waits for receipts of {', '.join(tab.unsettled)}")
+        return lacking
+
+    def log(self, talk: str) -> list[dict[str, Any]]:
+        """All events of a conversation, as a client gets them."""
+        return [json.loads(record.body) for record in self.disk.log(talk)]
+
+    def differing(self) -> list[str]:
+        """Whose state is not what the log says."""
+        logs = {talk: self.log(talk) for talk in self.talks}
+        return [
+            f"{tab.person.person} has not the events of {tab.conversation_id} that the log has"
+            for tab in self.tabs
+            if tab.events != logs[tab.conversation_id]
+        ]
+
+
+def _token(name: str) -> str:
+    return f"token-of-{name}"
+
+
+__all__ = ["Checker", "Stuck", "World"]

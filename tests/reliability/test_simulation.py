@@ -1,0 +1,115 @@
+"""The simulator as CI runs it: seeds that must all be well, the same everywhere, and bugs on purpose that must be caught."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from salon.loadtests.simulator.mutant import MUTANTS
+
+SEEDS = 60
+
+
+def salon(
+    *words: object, seconds: float = 280, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "salon.web.cli", *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+def figures(result: subprocess.CompletedProcess[str], code: int = 0) -> dict[str, Any]:
+    assert result.returncode == code, result.stdout + result.stderr
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
+@pytest.mark.timeout(300)
+def test_whatever_goes_wrong_nothing_is_lost_and_everybody_ends_equal(
+    tell: Callable[[str], None],
+) -> None:
+    found = figures(salon("simulate", "--seeds", SEEDS, "--json"))
+    assert found["seeds"] == SEEDS
+    assert found["anomalies"] == 0
+    assert found["failures"] == []
+    assert found["operations"] > 100 * SEEDS
+    tell(
+        f"simulated {found['simulated_hours']} hours, {found['operations']:,} operations, "
+        f"{found['seeds_per_second']} seeds/s, {found['speedup']:,.0f} times real time"
+    )
+
+
+@pytest.mark.timeout(300)
+def test_every_bug_on_purpose_is_caught(tell: Callable[[str], None]) -> None:
+    found = figures(salon("simulate", "--mutants", "--json"))
+    assert found["missed"] == []
+    assert found["caught"] == found["mutants"] == len(MUTANTS) >= 20
+    tell(
+        f"{found['caught']} mutants caught, the last with seed {max(found['caught_by_seed'].values())}"
+    )
+
+
+def test_a_seed_is_the_same_run_in_every_process() -> None:
+    one = salon("simulate", "--seeds", 6, "--processes", 1, "--json", PYTHONHASHSEED="1")
+    two = salon("simulate", "--seeds", 6, "--processes", 2, "--json", PYTHONHASHSEED="2")
+    first, second = figures(one), figures(two)
+    assert first["digest"] == second["digest"]
+    assert first["operations"] == second["operations"]
+    other = figures(salon("simulate", "--first", 2, "--seeds", 6, "--processes", 1, "--json"))
+    assert other["digest"] != first["digest"], "other seeds are other runs"
+
+
+def test_hours_are_simulated_hours_in_all() -> None:
+    found = figures(salon("simulate", "--hours", 0.4, "--processes", 1, "--json"))
+    assert 0.4 <= found["simulated_hours"] < 1.0
+    assert 1 < found["seeds"] < 6
+
+
+def test_a_failing_seed_is_shrunk_and_the_printed_command_repeats_it() -> None:
+    failed = salon("simulate", "--seed", 2, "--mutant", "forget-who-waited-for-a-failed-commit")
+    assert failed.returncode == 1, failed.stdout
+    line = next(line for line in failed.stdout.splitlines() if line.startswith("to repeat it: "))
+    _, *words = shlex.split(line.removeprefix("to repeat it: "))
+    assert "--steps" in words
+    again = figures(salon(*words, "--json"), code=1)
+    assert again["anomalies"] > 0
+    numbers = next(line for line in failed.stdout.splitlines()[::-1] if "failed, with" in line)
+    assert int(numbers.split()[-2]) <= 6, "a few steps are left of dozens"
+    without = [word for word in words if not word.startswith("forget-") and word != "--mutant"]
+    assert figures(salon(*without, "--json"))["anomalies"] == 0, "the bug is what fails"
+
+
+def test_the_history_of_a_run_is_one_that_check_judges(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    figures(salon("simulate", "--seed", 3, "--history", path, "--json"))
+    report = figures(salon("check", path, "--json"))
+    assert report["good"]
+    assert report["delivered"] > 100
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--mutant", "none-such"], "there is no mutant none-such"),
+        (["--steps", "1-3"], "name it with --seed"),
+        (["--seed", "1", "--steps", "one"], "numbers and ranges are wanted"),
+        (["--seed", "1", "--history", "/no/such/folder/h"], "there is no such folder"),
+    ],
+)
+def test_what_cannot_be_tried_is_said(words: list[str], said: str) -> None:
+    result = salon("simulate", *words)
+    assert result.returncode == 2
+    assert said in " ".join(result.stdout.split())

@@ -1,0 +1,109 @@
+"""The parts of the simulator: plans that can be cut down, failures made small, links that keep the order of their bytes."""
+
+from __future__ import annotations
+
+from random import Random
+
+import trio
+from hypothesis import given
+from hypothesis import strategies as st
+from trio.testing import MockClock
+
+from salon.loadtests.simulator.agenda import Agenda
+from salon.loadtests.simulator.link import Link
+from salon.loadtests.simulator.plan import DEEDS, FAULTS, Plan, parse_ranges, ranges
+from salon.loadtests.simulator.shrink import shrunk
+from salon.loadtests.simulator.step import STEPS
+from salon.loadtests.simulator.trial import Trial
+
+
+def test_everything_that_can_be_drawn_can_happen_and_the_other_way_round() -> None:
+    assert set(STEPS) == {*DEEDS, *FAULTS}
+    drawn = {step.kind for seed in range(1, 30) for step in Plan.of(seed).steps}
+    assert drawn == set(STEPS)
+
+
+def test_a_plan_is_drawn_from_its_seed_alone_and_cut_down_without_changing_what_is_left() -> None:
+    plan = Plan.of(5)
+    assert plan == Plan.of(5)
+    assert plan != Plan.of(6)
+    some = plan.only({2, 7, 9})
+    assert some.steps == tuple(plan.steps[number] for number in (2, 7, 9))
+    assert some.setting == plan.setting
+
+
+@given(st.sets(st.integers(0, 200)))
+def test_steps_are_named_on_a_command_line(numbers: set[int]) -> None:
+    assert parse_ranges(ranges(tuple(numbers))) == numbers
+
+
+@given(st.sets(st.integers(0, 60), min_size=1, max_size=4), st.integers(61, 90))
+def test_what_fails_is_shrunk_to_what_it_takes(culprits: set[int], size: int) -> None:
+    left = shrunk(tuple(range(size)), culprits.issubset, runs=10_000)
+    assert set(left) == culprits
+
+
+def test_shrinking_ends_after_so_many_runs() -> None:
+    tried = []
+
+    def fails(only: set[int]) -> bool:
+        tried.append(only)
+        return False
+
+    assert shrunk(tuple(range(100)), fails, runs=20) == tuple(range(100))
+    assert len(tried) == 20
+
+
+@given(st.integers(0, 1000), st.lists(st.binary(min_size=1, max_size=300), max_size=20))
+def test_a_link_keeps_the_order_whatever_it_cuts_and_delays(seed: int, sent: list[bytes]) -> None:
+    async def main() -> bytes:
+        agenda, got = Agenda(), b""
+        link = Link(agenda, Random(seed), capacity=10_000)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(agenda.run)
+            for data in sent:
+                assert link.server.send(data) == len(data)
+                if len(data) % 7 == 0:
+                    link.stand_still(3)
+            link.carry("out", b"", link.arrived)
+            while data := await link.receive_some():
+                got += data
+            nursery.cancel_scope.cancel()
+        return got
+
+    assert trio.run(main, clock=MockClock(autojump_threshold=0)) == b"".join(sent)
+
+
+def test_a_link_takes_no_more_than_its_buffer_holds() -> None:
+    async def main() -> None:
+        agenda = Agenda()
+        link = Link(agenda, Random(1), capacity=10)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(agenda.run)
+            assert link.server.send(b"0123456789abc") == 10
+            assert link.server.send(b"abc") == 0
+            got = await link.receive_some()
+            assert link.server.send(b"abcdefghijkl") == len(got)
+            link.cut()
+            assert link.server.send(b"abc") == -1
+            assert await link.receive_some() == b""
+            nursery.cancel_scope.cancel()
+
+    trio.run(main, clock=MockClock(autojump_threshold=0))
+
+
+def test_a_trial_repeats_itself_and_leaves_trio_and_the_engine_as_they_were() -> None:
+    from salon.actors import audience
+
+    before = audience.RECENT_EVENTS
+    first, second = Trial(Plan.of(4)).play(), Trial(Plan.of(4)).play()
+    assert first == second
+    assert first.anomalies == ()
+    assert before == audience.RECENT_EVENTS
+
+
+def test_fewer_steps_are_another_run() -> None:
+    plan = Plan.of(4)
+    quiet = Trial(plan.only(set())).play()
+    assert quiet.anomalies == ()
+    assert quiet.digest != Trial(plan).play().digest
