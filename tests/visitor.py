@@ -25,7 +25,7 @@ COLLECT = """async () => {
     log.scrollTop = 0;
     await frame();
   }
-  for (let top = 0; ; top += log.clientHeight / 2) {
+  for (let top = 0; ; top += log.clientHeight * 0.8) {
     log.scrollTop = top;
     await frame();
     note();
@@ -117,7 +117,7 @@ class Visitor:
     def message(self, text: str) -> Locator:
         """The messages in sight that say just this."""
         return self.log.locator(".message").filter(
-            has=self.page.locator(".prose", has_text=re.compile(f"^{re.escape(text)}$"))
+            has=self.page.locator(".prose", has_text=re.compile(rf"^{re.escape(text)}\s*$"))
         )
 
     def line(self, title: str) -> Locator:
@@ -152,6 +152,13 @@ class Visitor:
         """All that the page shows of the open conversation, from the first message to the last."""
         texts: list[str] = self.page.evaluate(COLLECT)
         return texts
+
+    def forget_storage(self) -> None:
+        """Clear what the page has kept, while it is away and cannot write it again."""
+        address = self.page.url
+        self.page.goto("/docs")
+        self.page.evaluate("localStorage.clear(); sessionStorage.clear()")
+        self.page.goto(address)
 
     def history(self, conversation_id: str) -> list[Said]:
         """All that the server has, by the page's own session."""

@@ -1,4 +1,4 @@
-"""The chat page in a real browser, with a real server that is killed, unreachable, or full: nothing is lost, nothing said twice."""
+"""The chat page in a real browser, with a real server that is killed or out of reach: nothing is lost, nothing said twice."""
 
 from __future__ import annotations
 
@@ -230,8 +230,7 @@ def test_whoever_lost_their_storage_is_restored_and_whoever_lost_all_finds_a_way
     ada.say("kept")
     ada.expect_last(2)
     # The storage alone: the cookie knows her.
-    page.evaluate("localStorage.clear()")
-    page.reload()
+    ada.forget_storage()
     ada.expect_live()
     ada.expect_said("kept")
     # The cookie alone: what the browser remembers is shown, and how to come back.
@@ -240,8 +239,7 @@ def test_whoever_lost_their_storage_is_restored_and_whoever_lost_all_finds_a_way
     expect(page.get_by_role("heading", name="Welcome back")).to_be_visible()
     expect(page.get_by_text("knew you as Ada")).to_be_visible()
     # Both.
-    page.evaluate("localStorage.clear()")
-    page.reload()
+    ada.forget_storage()
     expect(page.get_by_role("heading", name="You are expected")).to_be_visible()
     page.get_by_role("button", name="Come back with a recovery code").click()
     page.get_by_label("Recovery code").fill("0000-0000")

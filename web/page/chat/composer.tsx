@@ -60,7 +60,9 @@ export function Composer({ room }: { room: Room }) {
               <i />
               <i />
             </span>
-            {listed(room.typists.value)} {room.typists.value.length > 1 ? "are" : "is"} typing
+            <span>
+              <bdi>{listed(room.typists.value)}</bdi> {room.typists.value.length > 1 ? "are" : "is"} typing
+            </span>
           </>
         )}
       </p>

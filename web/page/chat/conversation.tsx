@@ -10,6 +10,7 @@ import { Dialog } from "./dialog.tsx";
 import { Icon } from "./icon.tsx";
 import { Log } from "./log.tsx";
 import { Members } from "./members.tsx";
+import { RecoveryCode } from "./recovery.tsx";
 import { said, type Room } from "./room.ts";
 import { address, go } from "./route.ts";
 import { arrival } from "./session.ts";
@@ -57,6 +58,7 @@ export function ConversationView({ room, inbox }: { room: Room; inbox: Inbox }) 
             <Icon name="door" />
           </button>
         </header>
+        <RecoveryCode />
         {room.events.value.length || room.outbox.value.length ? (
           <Log key={room.id} room={room} inbox={inbox} />
         ) : (

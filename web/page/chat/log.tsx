@@ -12,6 +12,7 @@ import { useVirtual, type List } from "./virtual.ts";
 
 const NEAR_END = 60; // pixels that still count as the end
 const NEAR_TOP = 12; // rows: what is above is fetched before it is missed
+const SETTLES = 100; // milliseconds until the first rows have been measured: only then it is known what is near the top
 const STILL = 10; // frames without a movement: everything near has been measured
 const ESTIMATE = { said: 64, notice: 36, day: 52, unread: 44 }; // pixels, until a row has been measured
 
@@ -28,11 +29,11 @@ export function Log({ room, inbox }: { room: Room; inbox: Inbox }) {
     anchorTo: "end",
     followOnAppend: true,
     scrollEndThreshold: NEAR_END,
-    paddingStart: 56,
+    paddingStart: 16,
     paddingEnd: 12,
   });
   const last = room.events.value.at(-1)?.sequence_id ?? 0;
-  useOpening(room, list, rows);
+  const opened = useOpening(room, list, rows);
   const look = (): void => {
     const element = scroller.current;
     if (!element) return;
@@ -57,10 +58,8 @@ export function Log({ room, inbox }: { room: Room; inbox: Inbox }) {
   const items = list.getVirtualItems();
   const first = items[0]?.index ?? 0;
   useLayoutEffect(() => {
-    const top = scroller.current?.scrollTop ?? 0;
-    const settled = rows.length > 0 && (first > 0 || top >= 0);
-    if (settled && first < NEAR_TOP && room.more.value && !room.pagingFailed.value) void room.older();
-  }, [first, rows.length, room.more.value, room.paging.value]);
+    if (opened && first < NEAR_TOP && room.more.value && !room.pagingFailed.value) void room.older();
+  }, [opened, first, rows.length, room.more.value, room.paging.value]);
 
   const above = rows.find((_, index) => index >= (list.range?.startIndex ?? 0));
   const fresh = below ? rows.filter((row) => row.kind === "said" && !row.own && (row.sequence ?? 0) > below).length : 0;
@@ -95,7 +94,7 @@ export function Log({ room, inbox }: { room: Room; inbox: Inbox }) {
         </div>
       </div>
       <div class="log-top" aria-hidden="true">
-        {above && above.kind !== "unread" && rows.length > 2 && <span class="day-chip">{day(above.at)}</span>}
+        {below > 0 && above && above.kind !== "unread" && above.kind !== "day" && <span class="day-chip">{day(above.at)}</span>}
         {room.paging.value && <span class="day-chip">Fetching what came before…</span>}
       </div>
       {room.pagingFailed.value && (
@@ -119,8 +118,8 @@ function Drawn({ row, room }: { row: Row; room: Room }) {
       return <MessageRow row={row} room={room} />;
     case "notice":
       return (
-        <p class="notice" title={precise(row.at)} dir="auto">
-          {row.text}
+        <p class="notice" title={precise(row.at)}>
+          {row.text.map((part) => (typeof part === "string" ? part : <bdi>{part.name}</bdi>))}
         </p>
       );
     case "day":
@@ -138,13 +137,15 @@ function Drawn({ row, room }: { row: Row; room: Room }) {
   }
 }
 
-/** Where the reader begins: at what is new, else where they were, else at the end. */
-function useOpening(room: Room, list: List, rows: readonly Row[]): void {
+/** Where the reader begins: at what is new, else where they were, else at the end. Whether they are there. */
+function useOpening(room: Room, list: List, rows: readonly Row[]): boolean {
+  const [opened, setOpened] = useState(false);
   const placed = useRef(false);
   const marked = useRef(false);
   useLayoutEffect(() => {
     if (!rows.length || placed.current) return;
     placed.current = true;
+    setTimeout(() => setOpened(true), SETTLES);
     const place = shelf.get<Place>(`place.${room.id}`);
     const at = place ? rows.findIndex((row) => row.key === place.key) : -1;
     if (at < 0 || !place) return list.scrollToEnd({ behavior: "auto" });
@@ -159,6 +160,7 @@ function useOpening(room: Room, list: List, rows: readonly Row[]): void {
     const at = rows.findIndex((row) => row.kind === "unread");
     if (at > 0 && room.atEnd) list.scrollToIndex(at - 1, { align: "start" });
   }, [divider, rows.length > 0]);
+  return opened;
 }
 
 /** Keep a row where it was until those around it have been measured. The reader's own hand ends it. */

@@ -9,7 +9,7 @@ import { hour, precise } from "./time.ts";
 import type { Said } from "./timeline.ts";
 
 /** Letters and plain punctuation alone: no need to look for Markdown in it. */
-const PLAIN = /^(?!www\.)[\p{L}\p{M}"'(][\p{L}\p{M}\p{N} ,;?!'"()…–—%€$]*\.?$/u;
+const PLAIN = /^(?!www\.)[\p{L}\p{M}"'(][\p{L}\p{M}\p{N} ,;?!'"()…–—%€$،؟。、！？]*\.?$/u;
 
 export function MessageRow({ row, room }: { row: Said; room: Room }) {
   const state = row.outgoing?.state;
@@ -25,15 +25,17 @@ export function MessageRow({ row, room }: { row: Said; room: Room }) {
           </p>
         )}
         {row.reply_to && <Quote id={row.reply_to} room={room} />}
-        <Prose text={row.content} />
-        <p class="meta">
+        <div class="body">
+          <Prose text={row.content} />
           {(row.last || row.outgoing) && (
-            <time dateTime={new Date(row.at).toISOString()} title={precise(row.at)}>
-              {hour(row.at)}
-            </time>
+            <p class="meta">
+              <time dateTime={new Date(row.at).toISOString()} title={precise(row.at)}>
+                {hour(row.at)}
+              </time>
+              {row.own && <Receipt row={row} />}
+            </p>
           )}
-          {row.own && (row.last || row.outgoing) && <Receipt row={row} />}
-        </p>
+        </div>
         {state === "refused" && <Refusal row={row} room={room} />}
       </div>
       {row.id !== undefined && (

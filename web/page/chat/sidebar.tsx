@@ -10,7 +10,8 @@ import { Icon } from "./icon.tsx";
 import type { Inbox } from "./inbox.ts";
 import { said } from "./room.ts";
 import { go } from "./route.ts";
-import { forgetCode, recoveryCode, signOut } from "./session.ts";
+import { RecoveryCode } from "./recovery.tsx";
+import { recoveryCode, signOut } from "./session.ts";
 import { brief, precise } from "./time.ts";
 import { Wordmark } from "./wordmark.tsx";
 
@@ -43,7 +44,7 @@ export function Sidebar({ inbox }: { inbox: Inbox }) {
           />
         </div>
       )}
-      {recoveryCode.value !== null && <RecoveryCode code={recoveryCode.value} />}
+      <RecoveryCode />
       <Listed inbox={inbox} lines={shown} filtered={wanted !== ""} create={() => setCreating(true)} />
       <footer class="sidebar-foot">
         <Avatar id={inbox.me.id} name={inbox.me.name} />
@@ -138,21 +139,6 @@ function Bell() {
     <button type="button" class="tool" aria-pressed={state === "on"} aria-label={words} title={words} onClick={() => void toggle()}>
       <Icon name={state === "on" ? "bell" : "bellOff"} />
     </button>
-  );
-}
-
-function RecoveryCode({ code }: { code: string }) {
-  return (
-    <section class="code" aria-label="Recovery code">
-      <h2>
-        <Icon name="key" /> Your way back
-      </h2>
-      <p>Keep this code. It brings you back as yourself on another device, or when this browser forgets you. It is shown this once.</p>
-      <Copy text={code} label="Copy" name="Recovery code" />
-      <button type="button" class="link" onClick={forgetCode}>
-        I have kept it
-      </button>
-    </section>
   );
 }
 

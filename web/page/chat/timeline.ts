@@ -1,6 +1,6 @@
 /** Arranges what was said and what waits to be sent into the rows that a reader sees. Plain functions, no page. */
 
-import type { Event, Outgoing } from "../sdk/types.ts";
+import type { Event, MessageEvent, Outgoing } from "../sdk/types.ts";
 
 /** A message as shown, with or without its receipt. */
 export interface Said {
@@ -24,11 +24,14 @@ export interface Said {
   outgoing?: Outgoing;
 }
 
+/** A sentence whose names keep their own direction of writing. */
+export type Words = readonly (string | { name: string })[];
+
 export interface Notice {
   kind: "notice";
   key: string;
   sequence: number;
-  text: string;
+  text: Words;
   at: number;
 }
 
@@ -88,20 +91,20 @@ export function arrange(
   return rows;
 }
 
-/** Who a system line is about, in words. */
-export function describe(event: Event, me: string): string {
-  if (event.type === "message") return event.message.content;
+/** What has happened, in words. */
+export function describe(event: Exclude<Event, MessageEvent>, me: string): Words {
   if (event.type === "conversation_created") {
     const [owner, ...others] = event.participants;
     const by = owner === undefined ? "Somebody" : you(owner, me, true);
-    const along = others.map((who) => you(who, me, false));
-    return along.length ? `${by} began this with ${listed(along)}` : `${by} began this conversation`;
+    const along = listed(others.map((who) => (who.id === me ? "you" : who.name)));
+    return along ? [by, " began this with ", { name: along }] : [by, " began this conversation"];
   }
   const who = you(event.participant, me, true);
-  if (event.type === "participant_left") return `${who} left`;
+  if (event.type === "participant_left") return [who, " left"];
   const by = event.invited_by;
-  if (by === undefined || by === null || by === event.participant.id) return `${who} joined`;
-  return by === me ? `You brought ${event.participant.name} in` : `${who} joined, by invitation`;
+  if (by === undefined || by === null || by === event.participant.id) return [who, " joined"];
+  if (by === me) return ["You brought ", { name: event.participant.name }, " in"];
+  return [who, " joined, by invitation"];
 }
 
 /** "Ada", "Ada and Bob", "Ada, Bob and 3 others". */
@@ -123,8 +126,8 @@ export function readBefore(events: readonly Event[], unread: number): number | n
   return events.length ? events[0]!.sequence_id - 1 : null;
 }
 
-function you(who: { id: string; name: string }, me: string, start: boolean): string {
-  if (who.id !== me) return who.name;
+function you(who: { id: string; name: string }, me: string, start: boolean): Words[number] {
+  if (who.id !== me) return { name: who.name };
   return start ? "You" : "you";
 }
 

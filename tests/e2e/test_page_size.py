@@ -1,0 +1,159 @@
+"""The chat page where much is said: every message once, in order, soon; and thousands scroll with a screenful in the page."""
+
+from __future__ import annotations
+
+import re
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+import trio
+from playwright.sync_api import Page, expect
+
+from salon.web.client import Client
+from tests.server import ServerProcess
+from tests.visitor import Visitor
+
+SPEAKERS = ("test_token_1", "test_token_2", "test_token_3")
+AT_SPEED = 1200
+PAUSE = 0.01  # seconds between two messages of one speaker: three hundred a second in all
+MANY = 5000
+
+# Notes when each sequence was first on the screen, in milliseconds since the epoch.
+WATCH_ARRIVALS = """() => {
+  const log = document.querySelector(".log");
+  globalThis.arrivals = [];
+  const note = () => arrivals.push([Number(log.dataset.last), performance.timeOrigin + performance.now()]);
+  new MutationObserver(() => requestAnimationFrame(note)).observe(log, { attributes: true, attributeFilter: ["data-last"] });
+}"""
+# Scrolls from the end to the beginning as a hand would, and notes how long each frame took and how many rows there were.
+SCROLL_UP = """async () => {
+  const log = document.querySelector(".log");
+  const frames = [];
+  let rows = 0;
+  let before = performance.now();
+  while (log.scrollTop > 0 && frames.length < 1500) {
+    log.scrollTop -= 900;
+    await new Promise(requestAnimationFrame);
+    const now = performance.now();
+    frames.push(now - before);
+    before = now;
+    rows = Math.max(rows, log.querySelectorAll(".row").length);
+  }
+  return { frames, rows };
+}"""
+
+
+@pytest.fixture
+def reader(server: ServerProcess, open_page: Callable[..., Page]) -> Visitor:
+    """Somebody in a conversation with three who speak much."""
+    visitor = Visitor.guest(open_page(server.url), "Reader")
+    visitor.begin("The square")
+    return visitor
+
+
+@contextmanager
+def speaking(
+    server: ServerProcess, room: str, each: int, pause: float = 0
+) -> Iterator[dict[int, float]]:
+    """Three clients speak in a thread of their own; when each sequence was sent is complete at the end."""
+    sent: dict[int, float] = {}
+
+    async def speak(token: str) -> None:
+        client = Client(server.url, token=token)
+        with trio.fail_after(60):
+            await client.join(room)
+            async with client.conversation(room) as conversation, trio.open_nursery() as nursery:
+                await conversation.wait_caught_up()
+
+                async def say(number: int) -> None:
+                    at = time.time()
+                    receipt = await conversation.send(f"{token} **{number}**")
+                    sent[receipt.sequence_id] = at
+
+                for number in range(each):
+                    nursery.start_soon(say, number)
+                    await trio.sleep(pause)
+
+    async def speak_all() -> None:
+        async with trio.open_nursery() as nursery:
+            for token in SPEAKERS:
+                nursery.start_soon(speak, token)
+
+    thread = threading.Thread(target=trio.run, args=(speak_all,))
+    thread.start()
+    try:
+        yield sent
+    finally:
+        thread.join()
+
+
+def test_twelve_hundred_messages_at_speed_are_all_there_in_order(
+    server: ServerProcess, reader: Visitor, tell: Callable[[str], None]
+) -> None:
+    reader.page.evaluate(WATCH_ARRIVALS)
+    room = reader.conversation_id
+    with speaking(server, room, AT_SPEED // len(SPEAKERS), PAUSE) as sent:
+        reader.expect_last(1 + len(SPEAKERS) + AT_SPEED)
+    arrivals = reader.page.evaluate("arrivals")
+    delays = []
+    for sequence, at in sent.items():
+        shown = next(when for last, when in arrivals if last >= sequence)
+        delays.append(shown - at * 1000)
+    assert len(delays) == AT_SPEED
+    _, *middle = statistics.quantiles(delays, n=100)
+    tell(
+        f"chat page: {AT_SPEED} messages at {len(SPEAKERS) / PAUSE:.0f}/s, from sending to the screen:"
+        f" p50 {middle[48]:.0f} ms, p99 {middle[97]:.0f} ms"
+    )
+    texts = [text.replace("**", "") for text in reader.stored(room)]
+    assert len(set(texts)) == AT_SPEED
+    assert reader.everything() == texts
+
+
+def test_five_thousand_messages_scroll_with_a_screenful_of_rows(
+    server: ServerProcess, reader: Visitor, tell: Callable[[str], None]
+) -> None:
+    room = reader.conversation_id
+    with speaking(server, room, MANY // len(SPEAKERS)):
+        reader.expect_last(1 + len(SPEAKERS) + MANY // len(SPEAKERS) * len(SPEAKERS))
+    assert int(reader.log.get_attribute("data-rows") or 0) >= MANY // len(SPEAKERS) * len(SPEAKERS)
+    measured = reader.page.evaluate(SCROLL_UP)
+    frames = sorted(measured["frames"])
+    assert measured["rows"] < 100  # of five thousand
+    tell(
+        f"chat page: {MANY} messages scrolled by 900 px a frame: {len(frames)} frames,"
+        f" p50 {frames[len(frames) // 2]:.0f} ms, p99 {frames[len(frames) * 99 // 100]:.0f} ms,"
+        f" at most {measured['rows']} rows in the page"
+    )
+
+
+def test_history_comes_in_above_without_a_jump(server: ServerProcess, reader: Visitor) -> None:
+    room = reader.conversation_id
+    with speaking(server, room, 120):
+        reader.expect_last(364)
+    page = reader.page
+    # The server's answer is kept back, so that the reader is at the very top when it comes.
+    page.route(re.compile("/messages"), lambda _: None)
+    reader.forget_storage()
+    reader.expect_last(364)
+    first = reader.log.get_attribute("data-first")
+    assert int(first or 0) > 300
+    reader.scroll_to(0)
+    expect(reader.log).to_have_attribute("aria-busy", "true")
+    watched = """() => {
+      const log = document.querySelector(".log");
+      const row = [...log.querySelectorAll(".message")][2];
+      globalThis.watched = row;
+      return row.getBoundingClientRect().top;
+    }"""
+    before = page.evaluate(watched)
+    page.unroute_all()  # which lets go on what was held
+    expect(reader.log).not_to_have_attribute("data-first", first or "")
+    reader.scroll_to(None)
+    after = page.evaluate("[watched.isConnected, watched.getBoundingClientRect().top]")
+    assert after == [True, pytest.approx(before, abs=2)]
+    assert reader.everything() == [text.replace("**", "") for text in reader.stored(room)]

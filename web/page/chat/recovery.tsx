@@ -1,0 +1,22 @@
+/** A guest's way back, shown until they say that they have kept it. */
+
+import { Copy } from "./copy.tsx";
+import { Icon } from "./icon.tsx";
+import { forgetCode, recoveryCode } from "./session.ts";
+
+export function RecoveryCode() {
+  const code = recoveryCode.value;
+  if (code === null) return null;
+  return (
+    <section class="code" aria-label="Recovery code">
+      <h2>
+        <Icon name="key" /> Your way back
+      </h2>
+      <p>Keep this code. It brings you back as yourself on another device, or when this browser forgets you. It is shown this once.</p>
+      <Copy text={code} label="Copy" name="Recovery code" />
+      <button type="button" class="link" onClick={forgetCode}>
+        I have kept it
+      </button>
+    </section>
+  );
+}
