@@ -49,10 +49,11 @@ if TYPE_CHECKING:
     from salon.persistence.memory import MemoryStore
     from salon.persistence.sql import SqlStore
 
+    from .connection import Connection
     from .settings import Settings
 
 GARBAGE = (20_000, 20, 100)  # allocations, and rounds, between collections of the three generations
-FIRST_SLOT = 1.0  # seconds until the first client may come back after a restart
+LAST_WORD = 2.0  # seconds in which a peer takes and says nothing: a drain waits for it no longer
 
 logger = logging.getLogger(__name__)
 
@@ -178,18 +179,28 @@ async def _watch_signals(parts: Parts) -> None:
 async def _drain(parts: Parts) -> None:
     """No new work; what was accepted is committed; each client is told when to come back."""
     parts.ready = False
-    pause = 1 / parts.settings.limits.reconnect_rate
-    spread = max(1.0, len(parts.wire) * pause)
-    parts.directory.draining = lambda: FIRST_SLOT + parts.directory.sources.chance() * spread
-    deadline = trio.current_time() + parts.settings.limits.drain_timeout
+    limits, wire = parts.settings.limits, parts.wire
+    pause = 1 / limits.reconnect_rate
+    spread = max(1.0, len(wire) * pause)
+    parts.directory.draining = lambda: (
+        limits.restart_time + parts.directory.sources.chance() * spread
+    )
+    deadline = trio.current_time() + limits.drain_timeout
     with trio.move_on_at(deadline):
         while not all(actor.idle for actor in parts.directory):  # noqa: ASYNC110  # once a life: no event
             await trio.sleep(0.01)
-    for place, connection in enumerate(list(parts.wire)):
-        connection.close(4000, retry_reason(FIRST_SLOT + place * pause))
+    for place, connection in enumerate(list(wire)):
+        connection.close(4000, retry_reason(limits.restart_time + place * pause))
+    closed_at = trio.current_time()
     with trio.move_on_at(deadline):
-        while len(parts.wire):  # noqa: ASYNC110  # likewise
+        while any(_takes_leave(connection, closed_at) for connection in wire):  # noqa: ASYNC110  # likewise
             await trio.sleep(0.01)
+
+
+def _takes_leave(connection: Connection, closed_at: float) -> bool:
+    """Whether a peer has been seen to take something, or could have answered, a moment ago."""
+    last = max(connection.stalled_since or 0.0, closed_at)
+    return trio.current_time() < last + LAST_WORD
 
 
 def _settle_garbage() -> None:

@@ -222,6 +222,8 @@ class LimitSettings(Section):
     """Seconds a client may take over a request's headers or the TLS handshake; 0 = off."""
     drain_timeout: Amount = 8
     """Seconds that SIGTERM gives connections to end; the process is gone 2 later: service managers kill after 10."""
+    restart_time: Amount = 5
+    """Seconds from a drain until the first client is to come back: an old process ends and a new one starts meanwhile."""
     reconnect_rate: Annotated[float, BeforeValidator(_number), Field(gt=0)] = 500
     """Clients a second that are told to come back after a drain, each at a time of its own: what one process greets."""
     presence_grace: Amount = 5

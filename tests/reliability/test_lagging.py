@@ -34,7 +34,9 @@ async def outboxes(server: ServerProcess) -> list[int]:
             return waiting
 
 
-async def talk(server: ServerProcess, ada: Person, bob: Person, conversation_id: str) -> list[float]:
+async def talk(
+    server: ServerProcess, ada: Person, bob: Person, conversation_id: str
+) -> list[float]:
     """A conversation among those who read; the latencies of what they heard."""
     speaker, crowd = Speaker(ada, MESSAGES, window=4, size=SIZE), Crowd()
     async with trio.open_nursery() as nursery:

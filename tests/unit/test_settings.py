@@ -96,6 +96,7 @@ class TestDefaults:
             "connections_per_address": 0,
             "handshake_timeout": 10,
             "drain_timeout": 8,
+            "restart_time": 5,
             "reconnect_rate": 500,
             "presence_grace": 5,
             "presence_interval": 1,
