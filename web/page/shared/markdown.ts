@@ -8,7 +8,8 @@ const ALLOWED = {
   ALLOWED_TAGS: [
     ..."a blockquote br code del em h1 h2 h3 h4 h5 h6 hr input li ol p pre strong table tbody td th thead tr ul".split(" "),
   ],
-  ALLOWED_ATTR: ["align", "checked", "class", "disabled", "href", "rel", "start", "target", "title", "type"],
+  ALLOWED_ATTR: ["align", "checked", "class", "disabled", "href", "start", "title", "type"],
+  ADD_URI_SAFE_ATTR: ["align", "checked", "disabled", "start", "type"], // the next line is for addresses alone
   ALLOWED_URI_REGEXP: /^(?:https?:|mailto:|tel:)/i,
   ALLOW_DATA_ATTR: false,
   ALLOW_ARIA_ATTR: false,
@@ -18,8 +19,9 @@ const ALLOWED = {
 const marked = new Marked({ gfm: true, breaks: true });
 marked.use({
   renderer: {
-    // Tags that somebody types are text like any other.
-    html: ({ text }: Tokens.HTML | Tokens.Tag) => escaped(text),
+    // Tags that somebody types are text like any other, and so is where a link's name is defined.
+    html: ({ raw, block }: Tokens.HTML | Tokens.Tag) => (block ? paragraph(raw) : escaped(raw)),
+    def: ({ raw }: Tokens.Def) => paragraph(raw),
     // An image would tell a stranger's server who reads what, and when: it is a link instead.
     image: ({ href, text }: Tokens.Image) => `<a href="${escaped(href)}">${escaped(text || href)}</a>`,
   },
@@ -27,9 +29,11 @@ marked.use({
 
 const purify = DOMPurify(window);
 purify.addHook("afterSanitizeAttributes", (node) => {
-  if (node.nodeName === "A") {
+  if (node.getAttribute("href")) {
     node.setAttribute("rel", "noopener noreferrer nofollow");
     node.setAttribute("target", "_blank");
+  } else {
+    node.removeAttribute("href");
   }
   if (node.nodeName === "INPUT") {
     node.setAttribute("type", "checkbox"); // of a task list
@@ -50,15 +54,21 @@ export function markdown(text: string): DocumentFragment {
   } catch {
     return plain(text);
   }
-  return purify.sanitize(html, ALLOWED);
+  const fragment = purify.sanitize(html, ALLOWED);
+  const empty = fragment.textContent?.trim() === "" && fragment.querySelector("hr, input") === null;
+  return empty ? plain(text) : fragment; // a lone "#", say
 }
 
 function plain(text: string): DocumentFragment {
   const fragment = document.createDocumentFragment();
-  const block = document.createElement("pre");
-  block.textContent = text;
+  const block = document.createElement("p");
+  text.split("\n").forEach((line, at) => block.append(...(at ? [document.createElement("br")] : []), line));
   fragment.append(block);
   return fragment;
+}
+
+function paragraph(text: string): string {
+  return `<p>${escaped(text.trim()).replaceAll("\n", "<br>")}</p>`;
 }
 
 function escaped(text: string): string {

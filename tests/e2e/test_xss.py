@@ -1,0 +1,241 @@
+"""Nothing that people write does anything but stand there: every string of brs-kb and of the Big List, in every place.
+
+Each of a few people has a share of the strings: as titles of conversations, as names of members, as messages. What the
+server gives back is compared; then each opens the chat page in Chromium and goes through all of it, over a tripwire.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import trio
+from playwright.sync_api import Browser, Page, expect
+
+from salon.web.client import Client
+from salon.web.identity import COOKIE
+from salon.web.names import NAME_LENGTH, TITLE_LENGTH, normalise_name
+from tests.browser import new_page
+from tests.hostile import TRIPWIRE, Clerk, ask_all, naughty, xss
+from tests.server import ServerProcess
+
+PEOPLE = 20
+
+# Scrolls an element from its end to its beginning, so that every row is drawn; a row more or less is seen twice.
+SCROLL = """async (selector) => {
+  const element = document.querySelector(selector);
+  const frame = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+  for (let still = 0, before = -1; still < 5; ) {
+    element.scrollTop = Math.max(0, element.scrollTop - element.clientHeight * 0.8);
+    await frame();
+    still = element.scrollTop === 0 && element.ariaBusy !== "true" && element.scrollHeight === before ? still + 1 : 0;
+    before = element.scrollHeight;
+  }
+}"""
+
+
+Answers = list[tuple[int, Any]]
+
+
+@dataclass(frozen=True)
+class Victim:
+    """Somebody in whose conversations the strings stand, and what the server answered to each of them."""
+
+    token: str
+    strings: list[str]
+    room: str
+    titles: Answers
+    names: Answers
+    posted: Answers
+    log: list[dict[str, Any]]
+    heard: list[str]  # over a WebSocket, where they were sent over one
+    stored: list[str]  # of these, what the log has
+
+
+@pytest.fixture(scope="module")
+def hostile_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server that lets many in."""
+    limits = {"LIMITS__MAX_PARTICIPANTS": "0", "LIMITS__QUEUE_SHARE": "0"}
+    server = ServerProcess(tmp_path_factory.mktemp("hostile"), **limits)
+    yield server
+    assert server.stop() == 0, server.log
+
+
+@pytest.fixture(scope="module")
+def victims(hostile_server: ServerProcess) -> list[Victim]:
+    """All of them, with everything sent."""
+    strings = [*xss(), *naughty()]
+    shares = [strings[number::PEOPLE] for number in range(PEOPLE)]
+    return [afflict(hostile_server.url, share) for share in shares]
+
+
+def afflict(url: str, strings: list[str]) -> Victim:
+    """Send the strings in every place, in a new person's conversations."""
+    nobody = Clerk(url, "")
+    token = nobody.ask("POST", "/auth/guest", {"name": "Victim"})[1]["token"]
+    nobody.close()
+    clerk = Clerk(url, token)
+    room, socket_room = (
+        clerk.ask("POST", "/chat/create", {"title": title})[1]["conversation_id"]
+        for title in ("By HTTP", "By WebSocket")
+    )
+    people = [{"user_id": f"member-{at}", "name": text} for at, text in enumerate(strings)]
+    heard = trio.run(over_socket, url, token, socket_room, [text for text in strings if text])
+    made = [
+        ask_all(url, token, [("POST", path, body) for body in bodies])
+        for path, bodies in (
+            ("/chat/create", [{"title": text} for text in strings]),
+            (f"/chat/{room}/join", [{"participant": who} for who in people]),
+            (f"/chat/{room}/messages", [{"content": text} for text in strings]),
+        )
+    ]
+    log, socket_log = clerk.log(room), clerk.log(socket_room)
+    clerk.close()
+    stored = [each["message"]["content"] for each in socket_log if each["type"] == "message"]
+    return Victim(token, strings, room, made[0], made[1], made[2], log, heard, stored)
+
+
+pytestmark = pytest.mark.timeout(400)
+
+
+def shown(text: str, longest: int) -> str | None:
+    """The text as a name or title is kept; None where it has to be refused."""
+    kept = normalise_name(text)
+    return kept if kept is not None and len(kept) <= longest else None
+
+
+def test_there_are_as_many_as_the_lists_have() -> None:
+    assert len(xss()) == 4462
+    assert len(naughty()) == 485
+
+
+def test_titles_are_normalised_and_blank_ones_refused(victims: list[Victim]) -> None:
+    for victim in victims:
+        for text, (status, answer) in zip(victim.strings, victim.titles, strict=True):
+            title = shown(text, TITLE_LENGTH)
+            assert (status, answer.get("title")) == (400 if title is None else 201, title), text
+
+
+def test_names_are_normalised_and_blank_ones_refused(victims: list[Victim]) -> None:
+    for victim in victims:
+        names = [shown(text, NAME_LENGTH) for text in victim.strings]
+        statuses = [status for status, _ in victim.names]
+        assert statuses == [400 if name is None else 200 for name in names]
+        joined = {
+            event["participant"]["id"]: event["participant"]["name"]
+            for event in victim.log
+            if event["type"] == "participant_joined"
+        }
+        assert joined == {f"member-{at}": it for at, it in enumerate(names) if it is not None}
+
+
+def test_content_is_byte_equal_over_http(victims: list[Victim]) -> None:
+    for victim in victims:
+        said = [event["message"] for event in victim.log if event["type"] == "message"]
+        stored = {each["message_id"]: each["content"] for each in said}
+        for text, (status, answer) in zip(victim.strings, victim.posted, strict=True):
+            assert status == (201 if text else 400), text
+            assert not text or stored[answer["message_id"]] == text
+
+
+def test_content_is_byte_equal_over_a_websocket(victims: list[Victim]) -> None:
+    for victim in victims:
+        sent = sorted(text for text in victim.strings if text)
+        assert sorted(victim.heard) == sent
+        assert sorted(victim.stored) == sent
+
+
+def test_the_tripwire_catches_what_it_is_for(server: ServerProcess, browser: Browser) -> None:
+    page = new_page(browser, server.url)
+    page.context.add_init_script(TRIPWIRE)
+    page.goto("/")
+    page.evaluate("""() => {
+      const prose = document.createElement("div");
+      prose.className = "prose";
+      const link = document.createElement("a");
+      link.setAttribute("href", "javascript:alert(1)");
+      link.id = "clobbered";
+      prose.append(link, document.createElement("img"), document.createElement("svg"));
+      document.body.append(prose);
+      link.click();
+      alert(3);
+    }""")
+    page.wait_for_function("caught.length >= 7")
+    caught = " ".join(page.evaluate("caught"))
+    for word in (
+        "IMG",
+        "svg",
+        "href=javascript",
+        "id=clobbered",
+        "link <a",
+        "alert(3)",
+        "script-src",
+    ):
+        assert word.lower() in caught.lower(), caught
+    page.context.close()
+
+
+def test_nothing_executes_in_the_chat_page_and_it_still_works(
+    hostile_server: ServerProcess, victims: list[Victim], open_page: Callable[..., Page]
+) -> None:
+    for victim in victims:
+        go_through(hostile_server, victim, open_page)
+
+
+async def over_socket(url: str, token: str, room: str, texts: list[str]) -> list[str]:
+    """Send over a WebSocket; what came over it."""
+    heard = []
+    async with (
+        Client(url, token=token) as client,
+        client.conversation(room) as conversation,
+        trio.open_nursery() as nursery,
+    ):
+        for text in texts:
+            nursery.start_soon(conversation.send, text)
+        async for event in conversation:
+            if event["type"] == "message":
+                heard.append(event["message"]["content"])
+            if len(heard) == len(texts):
+                break
+    return heard
+
+
+def go_through(server: ServerProcess, victim: Victim, open_page: Callable[..., Page]) -> None:
+    """Look at every title, name and message; then say something."""
+    page = open_page(server.url, viewport={"width": 1280, "height": 6000})
+    page.context.add_init_script(TRIPWIRE)
+    page.context.add_cookies([{"name": COOKIE, "value": victim.token, "url": server.url}])
+    dialogs: list[str] = []
+    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    elsewhere: list[str] = []
+    page.on(
+        "request", lambda it: None if it.url.startswith(server.url) else elsewhere.append(it.url)
+    )
+    page.goto(f"/c/{victim.room}")
+    log = page.get_by_role("log")
+    expect(page.locator(".room .status")).to_contain_text("Live")
+    page.evaluate(SCROLL, ".log")
+    expect(log).to_contain_text("You began this conversation")
+
+    more = page.get_by_role("button", name="Show more")
+    titles = {shown(text, TITLE_LENGTH) for text in victim.strings} - {None}
+    while more.count():
+        shown_before = page.locator(".line").count()
+        more.click()
+        expect(page.locator(".line").nth(shown_before)).to_be_attached()
+    listed = set(page.locator(".line-title").all_text_contents())
+    assert titles <= listed
+
+    field = page.get_by_role("textbox", name="Message")
+    field.fill("Still **standing after all**")
+    field.press("Enter")
+    log.evaluate("it => it.scrollTop = it.scrollHeight")
+    expect(log.locator(".prose strong", has_text="standing after all")).to_be_visible()
+
+    assert page.evaluate("caught") == []
+    assert page.evaluate("inspected") > len(victim.strings)
+    assert dialogs == []
+    assert [url for url in elsewhere if not url.startswith(("data:", "blob:"))] == []
+    page.context.close()
