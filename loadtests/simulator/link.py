@@ -144,12 +144,15 @@ class ServerEnd:
         self._link = link
         self._wire: Wire | None = None
         self._connection: Connection | None = None
+        self._ready: Callable[[ServerEnd], object] = lambda _: None
         self._reading, self._writing, self._closed = True, False, False
         self._unread: deque[bytes] = deque()
 
-    def adopt(self, wire: Wire, connection: Connection) -> None:
-        """From here on its bytes go to the connection."""
-        self._wire, self._connection = wire, connection
+    def adopt(
+        self, wire: Wire, connection: Connection, ready: Callable[[ServerEnd], object]
+    ) -> None:
+        """From here on its bytes go to the connection; `ready` is told whenever `go_on` has something to do."""
+        self._wire, self._connection, self._ready = wire, connection, ready
         connection.bind(self)
         wire.enlist(connection)
 
@@ -169,8 +172,8 @@ class ServerEnd:
     def watch(self, connection: Connection, *, reading: bool, writing: bool) -> None:
         """Choose what to be told of."""
         self._reading, self._writing = reading, writing
-        if reading and self._unread:
-            self._link.soon(self._go_on)
+        if (reading and self._unread) or writing:
+            self._ready(self)
 
     def closing(self, connection: Connection) -> None:
         """The wire's timer cuts it if the peer does not answer."""
@@ -190,7 +193,7 @@ class ServerEnd:
     def arrived(self, piece: bytes) -> None:
         """Bytes for the server are here; none are the end."""
         self._unread.append(piece)
-        self._go_on()
+        self._ready(self)
 
     def ended(self) -> None:
         """It was cut."""
@@ -200,13 +203,17 @@ class ServerEnd:
 
     def has_room(self) -> None:
         """The client has read something."""
-        if self._writing and not self._closed and self._link.unread < self._link.capacity:
-            assert self._wire is not None
-            assert self._connection is not None
-            self._wire.take(self._connection, self._connection.writable)
+        if self._writing:
+            self._ready(self)
 
-    def _go_on(self) -> None:
-        self.has_room()
-        while self._unread and self._reading and not self._closed and self._connection is not None:
-            assert self._wire is not None
-            self._wire.take(self._connection, self._connection.received, self._unread.popleft())
+    # --- what the server's loop calls -------------------------------------------------------------
+
+    def go_on(self) -> None:
+        """Write what there is room for, read what has come."""
+        wire, connection, link = self._wire, self._connection, self._link
+        assert wire is not None
+        assert connection is not None
+        if self._writing and not self._closed and (link.broken or link.unread < link.capacity):
+            wire.take(connection, connection.writable)
+        while self._unread and self._reading and not self._closed:
+            wire.take(connection, connection.received, self._unread.popleft())

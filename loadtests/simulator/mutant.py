@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from salon.actors.audience import Audience
@@ -315,6 +316,66 @@ def _tell_those_who_left() -> Change:
         return lambda self, participant_id: self.presence.forget(participant_id)
 
     return ConversationActor, "_see_off", change
+
+
+def _crash_forgets_its_readers() -> Change:
+    """Those who were connected to an actor that crashed are not sent to fresh sockets."""
+    return ConversationActor, "on_stop", lambda real: lambda self: None
+
+
+def _last_of_a_batch_is_not_answered() -> Change:
+    def change(real: Any) -> Any:
+        def answer(self: Any, turn: Turn) -> int:
+            if len(turn.answers) > 1:
+                turn.answers.pop()
+            refused: int = real(self, turn)
+            return refused
+
+        return answer
+
+    return ConversationActor, "_answer", change
+
+
+def _places_in_the_mailbox_leak() -> Change:
+    """What a sender has waiting is counted and never taken off again."""
+
+    def change(real: Any) -> Any:
+        def take(self: Mailbox) -> Any:
+            shares = dict(self._shares)
+            letters = real(self)
+            self._shares.update(shares)
+            return letters
+
+        return take
+
+    return Mailbox, "take", change
+
+
+def _old_socket_takes_the_new_one_along() -> Change:
+    """When one connection of a person ends, the others hear nothing more."""
+
+    def change(real: Any) -> Any:
+        def remove(self: Audience, subscriber: Any) -> bool:
+            there: bool = real(self, subscriber)
+            for other in self.of(subscriber.participant.id) if there else ():
+                real(self, other)
+            return there
+
+        return remove
+
+    return Audience, "remove", change
+
+
+def _refused_with_the_wrong_key() -> Change:
+    """A refusal names no message, so that its sender waits for ever."""
+
+    def change(real: Any) -> Any:
+        def refuse(self: Any, letter: Any, refusal: Refusal, **figures: Any) -> None:
+            real(self, letter, replace(refusal, key=None), **figures)
+
+        return refuse
+
+    return ParticipantActor, "_refuse", change
 
 
 MUTANTS: dict[str, Callable[[], Change]] = {

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from random import Random
 
 NAMES = ("ada", "ben", "cleo", "dan", "eve")
-SECONDS = 600.0  # over which the steps are spread, most of them close together
+SECONDS = 1200.0  # over which the steps are spread, most of them close together
 STEPS = (40, 90)
 CLUSTERS = 8  # moments around which most steps happen
 NEAR = 3.0  # seconds from such a moment
@@ -25,7 +25,7 @@ DEEDS = {
     "read": 3,
     "leave": 3,
     "join": 4,
-    "open a tab": 2,
+    "open a tab": 4,
 }
 FAULTS = {
     "drop": 8,

@@ -32,10 +32,13 @@ if TYPE_CHECKING:
 
     from .agenda import Agenda
     from .disk import Disk
-    from .link import Link
+    from .link import Link, ServerEnd
 
 KEY = bytes(32)  # signs nothing: everybody has a static token
 PAGE = 100
+ROUND = (
+    0.01  # seconds at most from something that is ready on a socket to the next look at all of them
+)
 
 
 class Reply:
@@ -63,8 +66,8 @@ class Process:
         self, settings: Settings, disk: Disk, sources: Sources, agenda: Agenda, chance: Random
     ) -> None:
         self.store = DiskPort(disk, agenda, chance, self.kill)
-        self._settings = settings
-        self._links: list[Link] = []
+        self._agenda, self._chance = agenda, chance
+        self._round: dict[ServerEnd, None] = {}
         self._scope = trio.CancelScope()
         limits = settings.limits
         system = System()
@@ -75,7 +78,12 @@ class Process:
             limits=settings.engine_limits(),
             sources=sources,
         )
-        self.wire = Wire(heartbeat=limits.heartbeat, chance=sources.chance, now_ms=sources.now)
+        self.wire = Wire(
+            heartbeat=limits.heartbeat,
+            chance=sources.chance,
+            now_ms=sources.now,
+            turns=system,
+        )
         identities = IdentityBook(settings.auth, KEY, disk, sources)
         self.parts = Parts(settings, self.directory, self.wire, identities)
         self._nursery: trio.Nursery | None = None
@@ -97,6 +105,20 @@ class Process:
         self._nursery = None
         self._scope.cancel()
 
+    def _ready(self, end: ServerEnd) -> None:
+        """Look at this socket soon, together with all that are ready by then, as the wire's loop does."""
+        if not self._round:
+            pause = self._chance.random() * ROUND
+            self._agenda.after(pause, self._look)
+        self._round[end] = None
+
+    def _look(self) -> None:
+        ready, self._round = self._round, {}
+        if not self.store.dead:
+            with self.directory.system:
+                for end in ready:
+                    end.go_on()
+
     # --- what clients ask for -------------------------------------------------------------------
 
     def open(self, link: Link, asked: Asked) -> Reply:
@@ -107,7 +129,7 @@ class Process:
             if link.broken:
                 turn_away(self.parts, connection)
                 return
-            link.server.adopt(self.wire, connection)
+            link.server.adopt(self.wire, connection, self._ready)
             attach(self.parts, connection, last_sequence(self.parts, asked), b"")
 
         return self._serve(work)

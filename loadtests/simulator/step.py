@@ -107,7 +107,9 @@ def _open_tab(world: World, step: Step) -> None:
 
 
 def _drop(world: World, step: Step) -> None:
-    for link in list(world.tab(step).person.links):
+    """One connection of somebody, or all that they have."""
+    links = list(world.tab(step).person.links)
+    for link in links if step.more < 0.5 else links[:1]:
         link.cut()
 
 

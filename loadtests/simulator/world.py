@@ -33,6 +33,8 @@ BEGINNING = 1_700_000_000_000  # milliseconds: the wall clock when virtual time 
 DOWN = 3.0  # seconds at most that the server is down
 LOOK = 1.0  # seconds between two looks whether all is quiet
 QUIET = 30.0  # seconds in which nothing may come any more, before the log is read
+LAST_WORDS = 3  # of each
+CLOSE_TOGETHER = 0.02  # seconds at most between two of them: a commit takes as long
 PEACE = 900.0  # seconds for all to come out even: three heartbeats, and the clients' longest pauses
 
 
@@ -180,17 +182,30 @@ class World:
             for talk in self.talks:
                 self.start(self._be_member, person, talk)
         with trio.move_on_after(PEACE):
-            quiet_since = trio.current_time()
-            while trio.current_time() < quiet_since + QUIET:
-                self._heal()
-                await trio.sleep(LOOK)
-                if self._lacking():
-                    quiet_since = trio.current_time()
+            await self._become_quiet()
+            await self._say_last_words()
+            await self._become_quiet()
             for talk in self.talks:
                 events = self.log(talk)
                 self.recorder.log(talk, 0, len(events), events)
             return
         raise Stuck("; ".join(self._lacking()) or "it never became quiet")
+
+    async def _become_quiet(self) -> None:
+        quiet_since = trio.current_time()
+        while trio.current_time() < quiet_since + QUIET:
+            self._heal()
+            await trio.sleep(LOOK)
+            if self._lacking():
+                quiet_since = trio.current_time()
+
+    async def _say_last_words(self) -> None:
+        """Some messages close together, after which nobody says anything that could wake who sleeps on them."""
+        for _ in range(LAST_WORDS):
+            for tab in self.tabs:
+                key = self.key(tab)
+                tab.say(key, f"said last under {key}")
+                await trio.sleep(CLOSE_TOGETHER * self.chance.random())
 
     def _heal(self) -> None:
         if self.process is not None:

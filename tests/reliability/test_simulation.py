@@ -15,7 +15,7 @@ import pytest
 
 from salon.loadtests.simulator.mutant import MUTANTS
 
-SEEDS = 60
+SEEDS = 100
 
 
 def salon(
