@@ -171,8 +171,10 @@ class Talk:
             found += view.missing(nowhere)
             if self._stayed(view) and view.person in members:
                 found += view.unseen(self.log_line, self.head)
-            if view.person in left and view.order.sequence > left[view.person]:
-                text = f"sequence {view.order.sequence}, having left at {left[view.person]}"
+            # Leaving ends the socket: what its person may see who comes back, they see on another one.
+            gone = min((at for at in left.get(view.person, ()) if at > view.head), default=None)
+            if gone is not None and view.order.sequence > gone:
+                text = f"sequence {view.order.sequence}, having left at {gone}"
                 found.append(self._anomaly("outsider", text, view.opened, view=view))
         return found
 
@@ -228,20 +230,19 @@ class Talk:
         """Whether a socket was still open when the log was read."""
         return not view.ended or view.ended > self._log_begun
 
-    def _membership(self) -> tuple[set[str], dict[str, int]]:
-        """Who is in at the end, and where those left who are not."""
+    def _membership(self) -> tuple[set[str], dict[str, list[int]]]:
+        """Who is in at the end, and where anybody left."""
         members: set[str] = set()
-        left: dict[str, int] = {}
+        left: dict[str, list[int]] = {}
         for sequence, event in sorted(self._log.items()):
             match event:
                 case {"type": "conversation_created", "participants": participants}:
                     members = {who["id"] for who in participants}
                 case {"type": "participant_joined", "participant": {"id": who}}:
                     members.add(who)
-                    left.pop(who, None)
                 case {"type": "participant_left", "participant": {"id": who}}:
                     members.discard(who)
-                    left[who] = sequence
+                    left.setdefault(who, []).append(sequence)
         return members, left
 
     def _anomaly(

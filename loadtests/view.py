@@ -23,6 +23,7 @@ class View:
     ) -> None:
         self.conversation, self.person, self.socket = names
         self.opened, self.ended = line, 0
+        self.head = after or 0  # the log's last when the server answered
         self.order = Order(after or 0)
         self.known = (
             after or 0,
@@ -37,6 +38,7 @@ class View:
     def connected(self, line: int, frame: dict[str, Any]) -> None:
         """The server says from where on it sends."""
         first = int(frame["first_sequence_id"])
+        self.head = int(frame["head_sequence_id"])
         if self._fresh or frame["resume"] == "reset":
             self.order.sequence = first - 1
             self._fresh = False
