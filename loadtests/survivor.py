@@ -22,7 +22,7 @@ BACKOFF = (0.05, 0.3)  # seconds: they are back as soon as the server is
 PAUSE = 0.1  # seconds between two messages of one hand, at most
 HANDS = 3  # how much one person says at a time
 BURST = 20  # messages said at once, now and then
-AGAIN = 0.05  # seconds before a request that failed is made again
+AGAIN = 0.2  # seconds before a request that failed is made again
 VISIT = 2.0  # seconds that one who comes and goes stays, at most
 DONE = {"ALREADY_PARTICIPANT", "NOT_PARTICIPANT", "NOT_FOUND"}  # an earlier try has done it
 

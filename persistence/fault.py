@@ -7,6 +7,11 @@ import sqlite3
 
 from ..actors.store import StoreError
 
+DAMAGED = (
+    "the file is damaged: stop the server, keep a copy of the file, and restore a backup "
+    "or try `sqlite3 FILE .recover`"
+)
+
 _TEXTS = {
     sqlite3.SQLITE_FULL: "the disk is full: make room, and writing goes on by itself",
     sqlite3.SQLITE_IOERR: (
@@ -21,10 +26,7 @@ _TEXTS = {
     sqlite3.SQLITE_CONSTRAINT: (
         "it holds something else in that place already: does another program write to it?"
     ),
-    sqlite3.SQLITE_CORRUPT: (
-        "the file is damaged: stop the server, keep a copy of the file, and restore a backup "
-        "or try `sqlite3 FILE .recover`"
-    ),
+    sqlite3.SQLITE_CORRUPT: DAMAGED,
     sqlite3.SQLITE_NOTADB: (
         "the file is no SQLite database: name another with --store, or move this one away"
     ),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 from urllib.parse import quote
 
 from ..actors.store import StoreError
-from .fault import explain
+from .fault import DAMAGED, explain
 from .migrations import NEWEST
 from .transaction import transaction
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ..actors.sources import Sources
 
 OLDEST_SQLITE = (3, 33)  # the first with UPDATE ... FROM
+HEADER = 100  # bytes with which every database begins
 BUSY = 5.0  # seconds to wait for another program that writes
 # KiB: the pages of the index that some thousand active conversations write to
 WRITER_CACHE = 16_384
@@ -60,10 +62,23 @@ class File:
         connection.execute("PRAGMA query_only = ON")
         return connection
 
+    def leave(self, connection: sqlite3.Connection) -> None:
+        """Close it without what SQLite does when the last one is closed: copy the log into the file, and remove it.
+
+        Of a file that is refused nothing may change. One that cannot write is closed after it, and cannot do this either.
+        """
+        with closing(sqlite3.connect(self._uri("ro"), uri=True)) as last:
+            with suppress(sqlite3.Error):
+                last.execute("SELECT 1 FROM sqlite_schema").fetchone()
+            connection.close()
+
+    def _uri(self, mode: str) -> str:
+        return f"file:{quote(str(self.path))}?mode={mode}"
+
     def connect(self, cache: int) -> sqlite3.Connection:
         """A connection to the file, which must be there."""
         connection = sqlite3.connect(
-            f"file:{quote(str(self.path))}?mode=rw",
+            self._uri("rw"),
             uri=True,
             timeout=BUSY,
             isolation_level=None,  # transactions begin where the code says so
@@ -111,10 +126,17 @@ class File:
                 raise StoreError(f"{self.path}: this is no file") from None
             # SQLite would find out too, but leave files beside it that cannot be written either.
             os.close(os.open(self.path, os.O_RDWR))
+            self._check_size()
             self._sync_log()
             return False
         sync(self.path.parent)
         return True
+
+    def _check_size(self) -> None:
+        """Refuse what is left of a file: SQLite would take it for a new one, and throw away the log beside it."""
+        size, log = self.path.stat().st_size, Path(f"{self.path}-wal")
+        if size < HEADER and (size or (log.exists() and log.stat().st_size)):
+            raise StoreError(f"{self.path}: {DAMAGED}")
 
     def _sync_log(self) -> None:
         """What a killed server had written and not synced counts as committed from now on: a power cut must not take it."""
@@ -139,15 +161,24 @@ class File:
             self._upgrade(connection)
             _fill_meta(connection, sources)
         except BaseException:
-            connection.close()
+            self.leave(connection)
             raise
         return connection
 
     def _upgrade(self, connection: sqlite3.Connection) -> None:
-        if _revision(connection) != NEWEST:
+        if self._revision(connection) != NEWEST:
             from .migration import migrate  # noqa: PLC0415 - a third of a second, seldom needed
 
             migrate(connection, self.path)
+
+    def _revision(self, connection: sqlite3.Connection) -> str | None:
+        table = "SELECT 1 FROM sqlite_schema WHERE name = 'alembic_version'"
+        if connection.execute(table).fetchone() is None:
+            return None
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        if row is None or row[0] is None:
+            raise StoreError(f"{self.path}: {DAMAGED}")
+        return str(row[0])
 
     def _remove(self) -> None:
         for suffix in ("", "-wal", "-shm"):
@@ -161,14 +192,6 @@ def check_ours(connection: sqlite3.Connection, path: Path) -> None:
         raise StoreError(
             f"{path}: this is a database of another program: name another with --store"
         )
-
-
-def _revision(connection: sqlite3.Connection) -> str | None:
-    table = "SELECT 1 FROM sqlite_schema WHERE name = 'alembic_version'"
-    if connection.execute(table).fetchone() is None:
-        return None
-    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-    return row[0] if row else None
 
 
 def _fill_meta(connection: sqlite3.Connection, sources: Sources) -> None:

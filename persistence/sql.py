@@ -41,10 +41,9 @@ class SqlStore:
         self.epoch: str = row[0]
         loop = Loop()
         keys = Keys(connection)
+        ledger = Ledger(connection, file.path, keys)
         self._readers = Readers(file, loop)
-        self._writer = Writer(
-            connection, file.path, Ledger(connection, file.path, keys), keys, loop
-        )
+        self._writer = Writer(connection, file.path, ledger, keys, loop)
 
     @classmethod
     def open(cls, url: str, sources: Sources) -> SqlStore:
@@ -54,7 +53,7 @@ class SqlStore:
         try:
             return cls(file, connection)
         except Exception as error:
-            connection.close()
+            file.leave(connection)
             file.release()
             raise explain(file.path, error) from error
 
