@@ -23,7 +23,7 @@ export function Bar({ me, feed }: { me: Identity; feed: Feed }) {
   const [asking, ask] = useState(false);
   return (
     <header class="bar">
-      <a class="home" href={address("overview")} aria-label="Overview"><Mark /></a>
+      <a class="home" href={address("overview")}><Mark /></a>
       <nav aria-label="Console">
         {PLACES.map(([name, text]) => (
           <a key={name} href={address(name)} aria-current={place.value.name === name ? "page" : undefined}>{text}</a>

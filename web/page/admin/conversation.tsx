@@ -130,7 +130,7 @@ function Listeners({ view }: { view: ConversationView }) {
   return (
     <section class="pane" aria-labelledby="listeners-title">
       <h2 id="listeners-title">Connections <span class="soft">{count(view.connection_count)}</span></h2>
-      {rows.length === 0 ? <p class="empty">Nobody listens.</p> : <ConnectionTable rows={rows} of="name" label="Connections" />}
+      {rows.length === 0 ? <p class="empty">Nobody listens.</p> : <ConnectionTable rows={rows} of="name" label="Who is connected" />}
       {view.connection_count > rows.length && <p class="soft small">The first {rows.length} are shown.</p>}
     </section>
   );

@@ -1,0 +1,21 @@
+"""What axe-core finds wrong with a page for people who cannot see it, or use no mouse."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from playwright.sync_api import Page
+
+CACHE = Path(os.environ.get("SALON_PAGE_CACHE") or Path(__file__).parents[1] / ".page")
+GRAVE = {"serious", "critical"}
+RUN = """async () => (await axe.run(document, { resultTypes: ["violations"] })).violations.map(
+  ({ id, impact, help, nodes }) => ({ id, impact, help, where: nodes.map(({ target, failureSummary }) => [target, failureSummary]) }))"""
+
+
+def grave_faults(page: Page) -> list[dict[str, object]]:
+    """The serious and critical ones."""
+    if not page.evaluate("'axe' in globalThis"):
+        [script] = sorted(CACHE.glob("modules-*/node_modules/axe-core/axe.min.js"))[-1:]
+        page.evaluate(script.read_text(encoding="utf-8"))
+    return [fault for fault in page.evaluate(RUN) if fault["impact"] in GRAVE]
