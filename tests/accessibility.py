@@ -10,7 +10,8 @@ from playwright.sync_api import Page
 CACHE = Path(os.environ.get("SALON_PAGE_CACHE") or Path(__file__).parents[1] / ".page")
 GRAVE = {"serious", "critical"}
 RUN = """async () => (await axe.run(document, { resultTypes: ["violations"] })).violations.map(
-  ({ id, impact, help, nodes }) => ({ id, impact, help, where: nodes.map(({ target, failureSummary }) => [target, failureSummary]) }))"""
+  ({ id, impact, help, nodes }) => ({ id, impact, help, where: nodes.map((node) => [node.target, node.failureSummary]) }),
+)"""
 
 
 def grave_faults(page: Page) -> list[dict[str, object]]:
