@@ -24,6 +24,7 @@ function locks() {
   const held = new Map();
   return {
     async request(name, options, act = options) {
+      await null;
       while (held.has(name)) await Promise.race([held.get(name).promise, aborted(options.signal)]);
       if (options.signal?.aborted) throw new DOMException("aborted", "AbortError");
       const lock = Promise.withResolvers();
@@ -55,20 +56,21 @@ function tab(storage, manager, makeRoom) {
 
 async function taken(shelf, person = "ada", conversation = "tea") {
   const messages = [];
+  await new Promise(setImmediate);
   const stop = shelf.adopt(person, conversation, (some) => messages.push(...some));
   await new Promise(setImmediate);
   stop();
   return messages.map((each) => each.key).join("");
 }
 
-test("what one tab has left the next one takes over, oldest first, and only once", async () => {
+test("what one tab has left the next one takes over, oldest first", async () => {
   const storage = new Storage();
   const first = tab(storage);
   first.keep("ada", "tea", message("b", { queued_at: 2 }));
   first.keep("ada", "tea", message("a", { queued_at: 1 }));
   const second = tab(storage);
   assert.equal(await taken(second), "ab");
-  assert.equal(await taken(second), "");
+  assert.equal(await taken(second), "ab", "and once more when the conversation is opened again");
 });
 
 test("a tab that lives keeps what is its own", async () => {
@@ -76,13 +78,15 @@ test("a tab that lives keeps what is its own", async () => {
   const manager = locks();
   const [first, second] = [tab(storage, manager), tab(storage, manager)];
   first.keep("ada", "tea", message("a"));
+  assert.equal(storage.length, 0, "not before it has its lock");
+  await new Promise(setImmediate);
   assert.equal(await taken(second), "");
   const messages = [];
   second.adopt("ada", "tea", (some) => messages.push(...some));
   manager.end(manager.names()[0]);
   await new Promise(setImmediate);
   assert.deepEqual(messages.map((each) => each.key), ["a"]);
-  assert.equal(await taken(tab(storage, manager)), ""); // it is the second one's now
+  assert.equal(await taken(tab(storage, manager)), "", "it is the second one's now");
 });
 
 test("of two tabs only the one that is gone is followed", async () => {
@@ -91,6 +95,10 @@ test("of two tabs only the one that is gone is followed", async () => {
   const [first, second, third] = [tab(storage, manager), tab(storage, manager), tab(storage, manager)];
   first.keep("ada", "tea", message("a"));
   second.keep("ada", "tea", message("b"));
+  second.keep("ada", "tea", message("c"));
+  second.drop("ada", "tea", "c");
+  await new Promise(setImmediate);
+  assert.equal(storage.length, 2);
   manager.end(manager.names()[0]);
   assert.equal(await taken(third), "a");
 });

@@ -23,6 +23,7 @@ export class Mail {
   private readonly write: Write;
   private readonly changed: () => void;
   private ready = false; // there is a connection, and its replay has shown what is stored already
+  private last = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private stopAdopting = () => {};
 
@@ -40,7 +41,9 @@ export class Mail {
   }
 
   send(content: string, more: More): Outgoing {
-    const message: Outgoing = { key: randomKey(), content, ...more, state: "waiting", queued_at: Date.now() };
+    // Two of the same millisecond keep their order over a reload.
+    this.last = Math.max(Date.now(), this.last + 0.001);
+    const message: Outgoing = { key: randomKey(), content, ...more, state: "waiting", queued_at: this.last };
     this.outbox.add(message);
     this.keep(message);
     this.flush();

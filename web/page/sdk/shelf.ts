@@ -1,12 +1,14 @@
 /**
  * Where unsent messages survive a reload: one entry of localStorage for each, so that tabs never overwrite each other's.
  *
- * An entry names the tab that sends it. Each tab holds a Web Lock for its life, and whoever gets the lock of another tab
- * knows that it is gone and sends what it has left. Where there are no Web Locks (pages that came over plain HTTP from
- * another machine) two tabs may send the same message, which its key makes one.
+ * An entry names the tab that sends it. For each conversation a tab holds a Web Lock as long as it lives, and whoever gets
+ * the lock of another tab knows that it is gone, keeps the lock and sends what was left. Where there are no Web Locks
+ * (pages that came over plain HTTP from another machine) two tabs may send the same message, which its key makes one.
  */
 import { isObject } from "./refused.ts";
 import type { Outgoing } from "./types.ts";
+
+const MOST_TRIES = 100; // to make room, each of which drops something
 
 interface Entry extends Outgoing {
   owner: string;
@@ -18,7 +20,9 @@ export class Shelf {
   private readonly makeRoom: () => boolean;
   private readonly tab = randomKey();
   private readonly locks = globalThis.navigator?.locks;
-  private held = false;
+  /** By conversation, what was to be kept before this tab had its lock: an entry without one is there for the taking. */
+  private readonly early = new Map<string, Map<string, string>>();
+  private readonly locked = new Set<string>();
 
   constructor(storage: Storage | null, url: string, makeRoom: () => boolean = () => false) {
     this.storage = storage;
@@ -37,47 +41,65 @@ export class Shelf {
 
   /** Keep a message, as it is now; false where the storage does not take it, so that it is in memory alone. */
   keep(person: string, conversation: string, message: Outgoing): boolean {
-    if (this.storage !== null) this.live();
     const { state, ...rest } = message;
     const entry = { ...rest, state: state === "refused" ? state : "waiting", owner: this.tab };
-    return this.write(this.place(person, conversation) + message.key, JSON.stringify(entry));
+    const place = this.place(person, conversation);
+    const name = place + message.key;
+    this.lock(place);
+    const early = this.early.get(place);
+    if (early === undefined) return this.write(name, JSON.stringify(entry));
+    early.set(name, JSON.stringify(entry));
+    return true;
   }
 
   drop(person: string, conversation: string, key: string): void {
+    const place = this.place(person, conversation);
+    const name = place + key;
+    this.early.get(place)?.delete(name);
     try {
-      this.storage?.removeItem(this.place(person, conversation) + key);
+      this.storage?.removeItem(name);
     } catch {
       // no storage any more, so nothing is kept there either
     }
   }
 
   /**
-   * Take over what tabs have left that are gone, now or later; `take` gets the messages of one of them.
-   * The answer stops it.
+   * Take over what this tab has kept before, and what others have left that are gone, now or later; `take` gets the
+   * messages of one of them. The answer stops it.
    */
   adopt(person: string, conversation: string, take: (messages: Outgoing[]) => void): () => void {
     const place = this.place(person, conversation);
     const stop = new AbortController();
-    const awaited = new Set([this.tab]);
+    const { signal } = stop;
+    const awaited = new Set<string>();
+    const gone = new Set([this.tab]);
     const adoptFrom = (owner: string) => {
-      const left = this.entries(place).filter((each) => each.owner === owner && !stop.signal.aborted);
+      const left = this.entries(place).filter((each) => each.owner === owner && !signal.aborted);
       const messages = left.map(({ owner: _, ...message }) => message);
       for (const message of messages) this.keep(person, conversation, message);
       if (messages.length) take(messages);
     };
+    const follow = (owner: string) => {
+      gone.add(owner);
+      adoptFrom(owner);
+      return new Promise(() => {}); // nobody else is to follow, or what arrives first would be a matter of luck
+    };
     const look = () => {
-      for (const { owner } of this.entries(place)) {
-        if (awaited.has(owner)) continue;
+      for (const owner of new Set(this.entries(place).map((each) => each.owner))) {
+        if (gone.has(owner) && owner !== this.tab) adoptFrom(owner);
+        if (gone.has(owner) || awaited.has(owner)) continue;
         awaited.add(owner);
         if (this.locks === undefined) adoptFrom(owner);
-        else this.locks.request(lockName(owner), { signal: stop.signal }, () => adoptFrom(owner)).catch(() => {});
+        else this.locks.request(lockName(owner, place), { signal }, () => follow(owner)).catch(() => {});
       }
     };
     const onStorage = (event: StorageEvent) => {
       if (event.key?.startsWith(place) && event.newValue !== null && this.locks !== undefined) look();
     };
+    this.lock(place);
+    adoptFrom(this.tab);
     look();
-    globalThis.addEventListener?.("storage", onStorage as EventListener, { signal: stop.signal });
+    globalThis.addEventListener?.("storage", onStorage as EventListener, { signal });
     return () => stop.abort();
   }
 
@@ -85,11 +107,21 @@ export class Shelf {
     return `${this.prefix}outbox:${encodeURIComponent(person)}:${encodeURIComponent(conversation)}:`;
   }
 
-  /** Hold this tab's lock for as long as the page lives. */
-  private live(): void {
-    if (this.held || this.locks === undefined) return;
-    this.held = true;
-    this.locks.request(lockName(this.tab), () => new Promise(() => {})).catch(() => {});
+  /** Hold this tab's lock of a conversation for as long as the page lives. */
+  private lock(place: string): void {
+    if (this.storage === null || this.locks === undefined || this.locked.has(place)) return;
+    this.locked.add(place);
+    const early = new Map<string, string>();
+    this.early.set(place, early);
+    const keepAll = () => {
+      this.early.delete(place);
+      for (const [name, text] of early) this.write(name, text);
+    };
+    const hold = () => {
+      keepAll();
+      return new Promise(() => {});
+    };
+    this.locks.request(lockName(this.tab, place), hold).catch(keepAll);
   }
 
   private entries(place: string): Entry[] {
@@ -116,7 +148,7 @@ export class Shelf {
 
   private write(name: string, text: string): boolean {
     if (this.storage === null) return false;
-    for (;;) {
+    for (let tries = 0; tries < MOST_TRIES; tries += 1) {
       try {
         this.storage.setItem(name, text);
         return true;
@@ -124,6 +156,7 @@ export class Shelf {
         if (!this.makeRoom()) return false;
       }
     }
+    return false;
   }
 }
 
@@ -133,8 +166,8 @@ export function randomKey(): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-function lockName(tab: string): string {
-  return `salon:tab:${tab}`;
+function lockName(tab: string, place: string): string {
+  return `${place}${tab}`;
 }
 
 /** What this or another version of this file has written; anybody can write there. */

