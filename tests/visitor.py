@@ -80,6 +80,9 @@ class Visitor:
 
     def begin(self, title: str) -> str:
         """A new conversation; its id."""
+        back = self.page.get_by_role("button", name="Back to the list")
+        if back.is_visible():  # on a phone
+            back.click()
         self.page.get_by_role("button", name="New").click()
         self.page.get_by_label("What is it about?").fill(title)
         self.page.get_by_role("button", name="Begin").click()
@@ -112,7 +115,7 @@ class Visitor:
         """Write and send, one after the other, without waiting for receipts."""
         for text in texts:
             self.field.fill(text)
-            self.field.press("Enter")
+            self.field.press("Control+Enter")  # sends on a phone too, where Enter alone is a new line
 
     def message(self, text: str) -> Locator:
         """The messages in sight that say just this."""

@@ -5,7 +5,7 @@ import { Icon } from "./icon.tsx";
 import { said, type Room } from "./room.ts";
 import { shelf } from "./session.ts";
 import { toast } from "./toast.ts";
-import { listed } from "./timeline.ts";
+import { listed, plain } from "./timeline.ts";
 
 const TELL_EVERY = 3000; // milliseconds between two words that one is typing
 const PAUSE = 4000; // milliseconds without a key end it
@@ -70,7 +70,7 @@ export function Composer({ room }: { room: Room }) {
         <div class="replying">
           <Icon name="reply" />
           <p dir="auto">
-            <b>{reply.name}</b> {reply.content.slice(0, 160)}
+            <b>{reply.name}</b> {plain(reply.content.slice(0, 160))}
           </p>
           <button type="button" class="tool" aria-label="Do not reply" onClick={() => (room.replyTo.value = null)}>
             <Icon name="close" />
@@ -113,6 +113,11 @@ export function Composer({ room }: { room: Room }) {
       )}
     </form>
   );
+}
+
+/** Where the next word goes, once a dialog has given the focus back. */
+export function focusComposer(): void {
+  setTimeout(() => document.querySelector<HTMLElement>(".composer-field")?.focus());
 }
 
 /** Enter sends where there is a keyboard; on a touch screen it is a new line, and the button sends. */

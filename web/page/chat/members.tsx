@@ -25,7 +25,9 @@ export function Members({ room, close }: { room: Room; close: () => void }) {
         </button>
       </header>
       <p class="members-count">
-        {online} of {total} here now
+        {room.state.value.status === "live"
+          ? `${online} of ${total} here now`
+          : `${online} of ${total} were here when this page was last connected`}
       </p>
       <ul class="members-list">
         {members.map((who) => (

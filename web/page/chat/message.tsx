@@ -6,7 +6,7 @@ import { Avatar, hue } from "./avatar.tsx";
 import { Icon } from "./icon.tsx";
 import type { Room } from "./room.ts";
 import { hour, precise } from "./time.ts";
-import type { Said } from "./timeline.ts";
+import { plain, type Said } from "./timeline.ts";
 
 /** Letters and plain punctuation alone: no need to look for Markdown in it. */
 const PLAIN = /^(?!www\.)[\p{L}\p{M}"'(][\p{L}\p{M}\p{N} ,;?!'"()…–—%€$،؟。、！？]*\.?$/u;
@@ -15,7 +15,7 @@ export function MessageRow({ row, room }: { row: Said; room: Room }) {
   const state = row.outgoing?.state;
   const kind = ["message", row.own && "own", row.first && "first", row.last && "last", state];
   return (
-    <article class={kind.filter(Boolean).join(" ")} aria-label={label(row)}>
+    <article class={kind.filter(Boolean).join(" ")} aria-label={label(row)} tabIndex={-1}>
       {!row.own && row.first && <Avatar id={row.sender} name={row.name} />}
       <div class="bubble">
         {!row.own && row.first && (
@@ -70,7 +70,7 @@ function Quote({ id, room }: { id: string; room: Room }) {
     <blockquote class="quote" dir="auto">
       {message ? (
         <>
-          <b>{message.sender_id === room.me ? "You" : message.sender_name}</b> {message.content.slice(0, 160)}
+          <b>{message.sender_id === room.me ? "You" : message.sender_name}</b> {plain(message.content.slice(0, 160))}
         </>
       ) : (
         "An earlier message"

@@ -251,6 +251,7 @@ export class Room {
       this.#flush();
       this.state.value = state;
       if (state.status === "live") this.#caughtUp();
+      else if (state.status !== "catching-up") this.typists.value = []; // nobody can tell
     });
   }
 

@@ -4,6 +4,7 @@ import { useState } from "preact/hooks";
 import type { ConversationLine } from "../sdk/types.ts";
 import { permission, toggle } from "./alert.ts";
 import { Avatar } from "./avatar.tsx";
+import { focusComposer } from "./composer.tsx";
 import { Copy } from "./copy.tsx";
 import { Dialog } from "./dialog.tsx";
 import { Icon } from "./icon.tsx";
@@ -13,6 +14,7 @@ import { go } from "./route.ts";
 import { RecoveryCode } from "./recovery.tsx";
 import { recoveryCode, signOut } from "./session.ts";
 import { brief, precise } from "./time.ts";
+import { plain } from "./timeline.ts";
 import { Wordmark } from "./wordmark.tsx";
 
 const FILTER_FROM = 8; // conversations: fewer are seen at a glance
@@ -115,7 +117,7 @@ function Line({ line, open }: { line: ConversationLine; open: boolean }) {
         {brief(at)}
       </time>
       <span class="line-preview" dir="auto">
-        {line.last_message_preview ?? `${line.participant_count} ${line.participant_count === 1 ? "person" : "people"}, nothing said yet`}
+        {preview(line) ?? `${line.participant_count} ${line.participant_count === 1 ? "person" : "people"}, nothing said yet`}
       </span>
       {line.unread_count > 0 && (
         <span class="line-unread">
@@ -125,6 +127,10 @@ function Line({ line, open }: { line: ConversationLine; open: boolean }) {
       )}
     </a>
   );
+}
+
+function preview(line: ConversationLine): string | null {
+  return line.last_message_preview === null ? null : plain(line.last_message_preview) || "…";
 }
 
 function Bell() {
@@ -153,6 +159,7 @@ function Create({ inbox, close }: { inbox: Inbox; close: () => void }) {
     try {
       await inbox.create(title.trim(), join);
       close();
+      focusComposer();
     } catch (error) {
       setFailure(said(error));
       setBusy(false);

@@ -115,6 +115,18 @@ export function listed(names: readonly string[], shown = 3): string {
   return `${names.slice(0, shown - 1).join(", ")} and ${rest} others`;
 }
 
+/** A message in one line, without the marks of its Markdown. */
+export function plain(text: string): string {
+  return text
+    .replace(/```\w*/g, " ")
+    .replace(/\[([^\]]*)\]\([^)]*\)/g, "$1")
+    .replace(/(\*\*|__|~~|`)(.+?)\1/g, "$2")
+    .replace(/(^|\s)[*_](\S[^*_]*)[*_](?=\W|$)/g, "$1$2")
+    .replace(/^\s*(?:#{1,6}|>|[-*+])\s+/gm, "")
+    .replace(/\s+/g, " ")
+    .trim();
+}
+
 /** The sequence after which `unread` messages follow, going back from the end. */
 export function readBefore(events: readonly Event[], unread: number): number | null {
   if (unread <= 0) return null;
