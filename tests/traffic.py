@@ -151,6 +151,12 @@ def store_held(server: ServerProcess) -> Iterator[Callable[[], object]]:
         holder.close()
 
 
+async def until(so: Callable[[], bool]) -> None:
+    """Wait for what nobody announces."""
+    while not so():  # noqa: ASYNC110
+        await trio.sleep(0.02)
+
+
 def numbers(frames: list[Frame]) -> list[int]:
     return [frame["sequence_id"] for frame in frames]
 

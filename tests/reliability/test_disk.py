@@ -17,7 +17,7 @@ from tests.person import PATIENCE, Frame, Person, Tab, guests
 from tests.server import ServerProcess
 from tests.syscalls import refusal as no_tracing
 from tests.syscalls import strace
-from tests.traffic import Listener, Speaker, keys, numbers, store_held
+from tests.traffic import Listener, Speaker, keys, numbers, store_held, until
 
 SIZE = 4000  # characters of a message: a page of the file, so that a disk is soon full
 
@@ -173,12 +173,6 @@ async def test_a_disk_that_is_full_when_the_log_is_copied_into_the_file_costs_no
         assert server.stop() == 0
         server.start()
         await check(ada, conversation_id, stored | speaker.receipts)
-
-
-async def until(so: Callable[[], bool]) -> None:
-    """Wait for what nobody announces."""
-    while not so():  # noqa: ASYNC110
-        await trio.sleep(0.02)
 
 
 async def say(
