@@ -108,8 +108,9 @@ class Promise:
                 return
 
     def _latest(self, socket: str | None) -> Attempt | None:
-        """The attempt that an answer on this socket is for: the oldest there without one."""
-        for attempt in self.attempts:
+        """The attempt that an answer is for: the oldest without one on a socket, over HTTP the newest, since who goes on
+        there has given the ones before it up."""
+        for attempt in self.attempts if socket is not None else reversed(self.attempts):
             if attempt.socket == socket and not (attempt.code or attempt.accepted):
                 return attempt
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -115,8 +116,10 @@ def _cores() -> int:
 def _replay(seed: int, steps: str | None, mutant: str | None, history: Path | None) -> Sum:
     plan, only, total = Plan.of(seed), _numbers(steps), Sum()
     trial = Trial(plan if only is None else plan.only(only), keep=history is not None)
+    began = time.perf_counter()
     with mutated(mutant):
         total.add(trial.play())
+    total.took = time.perf_counter() - began
     if history is not None:
         with HistoryFile(history, f"salon simulate --seed {seed}") as file:
             for record in trial.kept:

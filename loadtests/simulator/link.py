@@ -39,6 +39,10 @@ class Link(trio.abc.Stream):
         self._chance = chance
         self._still_until = 0.0
         self._arrives = {"in": 0.0, "out": 0.0}  # when the last piece does
+        self._under_way: dict[str, deque[tuple[bytes, Callable[[bytes], object]]]] = {
+            "in": deque(),
+            "out": deque(),
+        }
         self._inbox: deque[bytes] = deque()
         self._ended = False
         self._news = trio.lowlevel.ParkingLot()
@@ -74,16 +78,17 @@ class Link(trio.abc.Stream):
             moment = trio.current_time() + SLOWEST * self._chance.random() ** 3
             moment = max(moment, self._arrives[way])
             self._arrives[way] = moment
-            self._agenda.at(moment, partial(self._arrive, way, piece, arrive))
+            self._under_way[way].append((piece, arrive))
+            self._agenda.at(moment, partial(self._arrive, way))
 
-    def _arrive(self, way: str, piece: bytes, arrive: Callable[[bytes], object]) -> None:
+    def _arrive(self, way: str) -> None:
+        """The piece arrives that was sent first: there is one such call for each."""
         if self.broken:
             return
         if self._still_until > trio.current_time():
-            # In order: what arrives at the same moment does so in the order of these calls.
-            self._arrives[way] = max(self._arrives[way], self._still_until)
-            self._agenda.at(self._still_until, partial(self._arrive, way, piece, arrive))
+            self._agenda.at(self._still_until, partial(self._arrive, way))
         else:
+            piece, arrive = self._under_way[way].popleft()
             arrive(piece)
 
     def soon(self, call: Callable[[], object]) -> None:

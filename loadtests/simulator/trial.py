@@ -20,6 +20,7 @@ from ..anomaly import Anomaly
 from ..checker import Checker
 from ..history import as_line
 from .disk import Planned
+from .presence import Presence
 from .step import Poison
 from .world import Stuck, World
 
@@ -49,7 +50,7 @@ class Trial:
         self.plan = plan
         self.kept: list[Record] = []
         self._keep = keep
-        self._checker = Checker()
+        self._checker, self._presence = Checker(), Presence()
         self._digest = sha256()
         self._line = 1  # the header's
         self._seconds = 0.0
@@ -81,12 +82,15 @@ class Trial:
         else:
             for text in world.differing():
                 self._wrong("state", text)
+            for text in self._presence.wrong([each.person for each in world.people]):
+                self._wrong("presence", text)
         self._seconds, self._operations = trio.current_time(), world.operations
 
     def _take(self, record: Record) -> None:
         self._line += 1
         self._digest.update(as_line(record).encode())
         self._checker.take(self._line, record)
+        self._presence.take(record)
         if self._keep:
             self.kept.append(record)
 

@@ -391,6 +391,17 @@ def test_a_store_that_failed_may_have_stored_it(good: Lines) -> None:
     assert verdict(good).anomalies == ()
 
 
+def test_a_request_that_was_given_up_may_have_stored_what_the_next_one_is_refused(
+    good: Lines,
+) -> None:
+    acks = [at for at in frames(good, "message_ack") if good[at]["socket"] is None]
+    key = good[acks[0]]["frame"]["client_message_id"]
+    refused = {"type": "error", "code": "NOT_PARTICIPANT", "client_message_id": key}
+    good[acks[1]] = {**good[acks[1]], "frame": refused}
+    del good[acks[0]]
+    assert verdict(good).anomalies == ()
+
+
 def test_without_the_log_nothing_is_called_good(good: Lines) -> None:
     report = verdict([line for line in good if line["record"] != "log"])
     assert report.anomalies == ()

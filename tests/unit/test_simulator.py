@@ -65,6 +65,8 @@ def test_a_link_keeps_the_order_whatever_it_cuts_and_delays(seed: int, sent: lis
                 assert link.server.send(data) == len(data)
                 if len(data) % 7 == 0:
                     link.stand_still(3)
+                if len(data) % 5 == 0:
+                    await trio.sleep(0.1)
             link.carry("out", b"", link.arrived)
             while data := await link.receive_some():
                 got += data

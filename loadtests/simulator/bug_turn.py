@@ -1,0 +1,198 @@
+"""Bugs on purpose in what a turn decides, commits and answers, and in the mailbox before it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from salon.actors.conversation import ConversationActor
+from salon.actors.mailbox import Mailbox, MailboxFull
+from salon.actors.participant import ParticipantActor
+from salon.actors.refusals import Code, Refusal
+from salon.actors.runtime import TrioActor
+from salon.actors.store import Appended, StoreError
+from salon.actors.turn import Turn
+
+if TYPE_CHECKING:
+    pass
+
+Change = tuple[Any, str, Callable[[Any], Any]]
+
+
+def deliver_before_commit() -> Change:
+    def change(real: Any) -> Any:
+        async def decide(self: Any, commands: Any, state: Any) -> Turn:
+            turn = Turn(state, commands, known={}, parts=self._directory)
+            if turn.records:
+                await self.audience.deliver(tuple(turn.records))
+            found = await _commit(self, turn, lambda: real(self, commands, state))
+            if found is turn:
+                found.records = []
+            return found
+
+        return decide
+
+    return ConversationActor, "_decide_and_commit", change
+
+
+def receipt_before_commit() -> Change:
+    def change(real: Any) -> Any:
+        async def decide(self: Any, commands: Any, state: Any) -> Turn:
+            turn = Turn(state, commands, known={}, parts=self._directory)
+            self._answer(turn)
+            for letter, _ in turn.answers:
+                if letter.reply_to is not None:
+                    letter.reply_to.flush()
+            return await _commit(self, turn, lambda: real(self, commands, state))
+
+        return decide
+
+    return ConversationActor, "_decide_and_commit", change
+
+
+async def _commit(actor: Any, turn: Turn, otherwise: Callable[[], Any]) -> Turn:
+    """Commit what is told already; `otherwise` is what the real engine does, for a turn that cannot be committed as it is."""
+    changes = turn.changes
+    outcome = None if changes is None else await actor._store.append(changes)
+    if not isinstance(outcome, Appended):
+        found: Turn = await otherwise()
+        return found
+    turn.state.number, actor.state = outcome.number, turn.state
+    return turn
+
+
+def lost_wake_up() -> Change:
+    """What comes while a turn waits for the store is looked at when the next message comes, not after the turn."""
+
+    def change(real: Any) -> Any:
+        def end_turn(self: Any) -> None:
+            wake = self.wake
+            self.wake = lambda: None
+            try:
+                real(self)
+            finally:
+                self.wake = wake
+
+        return end_turn
+
+    return TrioActor, "_end_turn", change
+
+
+def ignore_a_failed_commit() -> Change:
+    """An error of the store is taken for a success: the receipts go out, and the state goes on."""
+
+    def change(real: Any) -> Any:
+        async def decide(self: Any, commands: Any, state: Any) -> Turn:
+            try:
+                found: Turn = await real(self, commands, state)
+            except StoreError:
+                found = Turn(state, commands, known={}, parts=self._directory)
+                self.state = found.state
+            return found
+
+        return decide
+
+    return ConversationActor, "_decide_and_commit", change
+
+
+def clock_goes_back() -> Change:
+    """An event is stamped with the wall clock, whatever the events before it have."""
+
+    def change(real: Any) -> Any:
+        def init(self: Any, state: Any, letters: Any, *, known: Any, parts: Any) -> None:
+            at, state = state.updated_at, state.draft()
+            state.updated_at = 0
+            real(self, state, letters, known=known, parts=parts)
+            self.state.updated_at = self.state.updated_at or at
+
+        return init
+
+    return Turn, "__init__", change
+
+
+def refuse_and_keep() -> Change:
+    """A full mailbox says no, and takes the command all the same."""
+
+    def change(real: Any) -> Any:
+        def put(self: Mailbox, letter: Any) -> None:
+            try:
+                real(self, letter)
+            except MailboxFull:
+                letter.reply_to, reply_to = None, letter.reply_to
+                self._letters.append(type(letter)(letter.message, None, letter.enqueued_at))
+                self._actor.wake()
+                letter.reply_to = reply_to
+                raise
+
+        return put
+
+    return Mailbox, "put", change
+
+
+def full_mailbox_says_nothing() -> Change:
+    """A command that finds no room is dropped without a word."""
+
+    def change(real: Any) -> Any:
+        def refuse(self: Any, letter: Any, refusal: Refusal, **figures: Any) -> None:
+            if refusal.code is not Code.QUEUE_FULL:
+                real(self, letter, refusal, **figures)
+
+        return refuse
+
+    return ParticipantActor, "_refuse", change
+
+
+def receipt_of_the_wrong_message() -> Change:
+    """A retry is answered with the place that the message would have had now."""
+
+    def change(real: Any) -> Any:
+        def repeat(event: Any, before: Any, receipt: Any) -> Any:
+            answer = real(event, before, receipt)
+            if isinstance(answer, Refusal):
+                return answer
+            return answer._replace(sequence=event.sequence)
+
+        return staticmethod(repeat)
+
+    return Turn, "_repeat", change
+
+
+def last_of_a_batch_is_not_answered() -> Change:
+    def change(real: Any) -> Any:
+        def answer(self: Any, turn: Turn) -> int:
+            if len(turn.answers) > 1:
+                turn.answers.pop()
+            refused: int = real(self, turn)
+            return refused
+
+        return answer
+
+    return ConversationActor, "_answer", change
+
+
+def places_in_the_mailbox_leak() -> Change:
+    """What a sender has waiting is counted and never taken off again."""
+
+    def change(real: Any) -> Any:
+        def take(self: Mailbox) -> Any:
+            shares = dict(self._shares)
+            letters = real(self)
+            self._shares.update(shares)
+            return letters
+
+        return take
+
+    return Mailbox, "take", change
+
+
+def refused_with_the_wrong_key() -> Change:
+    """A refusal names no message, so that its sender waits for ever."""
+
+    def change(real: Any) -> Any:
+        def refuse(self: Any, letter: Any, refusal: Refusal, **figures: Any) -> None:
+            real(self, letter, replace(refusal, key=None), **figures)
+
+        return refuse
+
+    return ParticipantActor, "_refuse", change

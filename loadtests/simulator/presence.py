@@ -1,0 +1,51 @@
+"""Who seems to be here, on each socket, from what it was told: in the end nobody may stick in what they are not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..history import Received, Record
+
+
+class Presence:
+    """Takes the records of a run. `wrong` compares what the sockets that are open show with the truth."""
+
+    def __init__(self) -> None:
+        self._shown: dict[str, dict[str, bool]] = {}  # socket -> who -> whether online
+        self._names: dict[str, str] = {}
+        self._over = False
+
+    def take(self, record: Record) -> None:
+        """The next record. With the log all is over: who goes after it was here."""
+        self._over = self._over or record.record == "log"
+        if self._over:
+            return
+        if record.record == "received" and record.socket is not None:
+            self._frame(record)
+        elif record.record == "disconnect" and record.socket is not None:
+            self._shown.pop(record.socket, None)
+
+    def _frame(self, record: Received) -> None:
+        frame, socket = record.frame, record.socket or ""
+        match frame["type"]:
+            case "participant_list":
+                self._names[socket] = f"{record.person} in {record.conversation}"
+                self._shown[socket] = {
+                    each["participantId"]: each["isOnline"] for each in frame["participants"]
+                }
+            case "presence":
+                for each in frame["changes"]:
+                    self._shown[socket][each["participant_id"]] = each["status"] == "online"
+            case "participant_joined":
+                # One that is told again, since the reader fell behind, says nothing new of who is here.
+                self._shown[socket].setdefault(frame["participant"]["id"], False)
+
+    def wrong(self, people: list[str]) -> Iterator[str]:
+        """What is shown otherwise, when all of these are connected everywhere."""
+        for socket, shown in self._shown.items():
+            missing = [who for who in people if not shown.get(who)]
+            if missing:
+                yield f"{self._names[socket]}, socket {socket}, shows as offline: {', '.join(missing)}"
