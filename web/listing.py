@@ -101,14 +101,16 @@ async def page(
     """One page of the rows that are wanted, and how many there are in all; others have their turn meanwhile."""
     sight = Sight(parts.directory, clock or Clock(parts.directory.sources))
     everything, total = tuple(selection.everything()), 0
+    wanted = asked.offset + asked.limit
     best: list[T] = []
     for start in range(0, len(everything), AT_ONCE):
         found = [item for item in everything[start : start + AT_ONCE] if selection.wanted(item)]
         total += len(found)
-        best = _ordered(best + found, selection.table, asked.sort, sight)[
-            : asked.offset + asked.limit
-        ]
+        best += found
+        if len(best) >= 2 * wanted:  # now and then is enough: each time costs all that is kept
+            best = _ordered(best, selection.table, asked.sort, sight)[:wanted]
         await trio.lowlevel.checkpoint()
+    best = _ordered(best, selection.table, asked.sort, sight)[:wanted]
     return [selection.table.row(item, sight) for item in best[asked.offset :]], total
 
 
