@@ -5,14 +5,17 @@ Tests that use it are plain functions: Playwright's synchronous interface has an
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
+PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 PATIENCE = 30_000  # milliseconds until a condition has to hold: the machine may be busy
 ARGUMENTS = [
     "--disable-background-networking",
@@ -77,3 +80,11 @@ def new_page(browser: Browser, url: str, **options: Any) -> Page:
     context.set_default_timeout(PATIENCE)
     context.add_init_script(WATCH)
     return context.new_page()
+
+
+def picture(page: Page, name: str) -> None:
+    """Keep a picture for the documents, where it was asked for."""
+    if "SALON_PICTURES" in os.environ:
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        page.mouse.move(0, 0)
+        page.screenshot(path=PICTURES / f"{name}.png", animations="disabled", caret="hide")

@@ -115,7 +115,9 @@ class Visitor:
         """Write and send, one after the other, without waiting for receipts."""
         for text in texts:
             self.field.fill(text)
-            self.field.press("Control+Enter")  # sends on a phone too, where Enter alone is a new line
+            self.field.press(
+                "Control+Enter"
+            )  # sends on a phone too, where Enter alone is a new line
 
     def message(self, text: str) -> Locator:
         """The messages in sight that say just this."""

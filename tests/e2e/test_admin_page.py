@@ -4,126 +4,26 @@ from __future__ import annotations
 
 import re
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import trio
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import expect
 
-from salon.web.client import Client, Closed
+from salon.web.client import Client
 from tests.accessibility import grave_faults
-from tests.server import ServerProcess, api
+from tests.console import ADA, ADMIN, OpenPage, Talker, ask, begin, console, fact
+from tests.server import ServerProcess
 
-OpenPage = Callable[..., Page]
-ADMIN, ADA = "admin_token", "test_token_1"
 CROWD = 10_000
 DRAWN = 1500  # elements at most, however long the list: a screen of rows and the frame around it
-PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 # Notes how long the page was busy at a stretch, from 50 ms on.
 LONG_TASKS = """
 globalThis.longTasks = [];
 new PerformanceObserver((list) => longTasks.push(...list.getEntries().map(({ duration }) => duration)))
   .observe({ type: "longtask", buffered: true });
 """
-
-
-def ask(server: ServerProcess, method: str, path: str, token: str = ADMIN, json: Any = None) -> Any:
-    """One HTTP request; its answer."""
-
-    async def call() -> Any:
-        response = await api(server, method, path, token, json)
-        assert response.is_success, response.text
-        return response.json() if response.content else None
-
-    return trio.run(call)
-
-
-def begin(server: ServerProcess, title: str, *others: str) -> str:
-    """A conversation of Ada's; its id."""
-    body = {"title": title, "participants": [{"user_id": other} for other in others]}
-    created: dict[str, str] = ask(server, "POST", "/chat/create", ADA, body)
-    return created["conversation_id"]
-
-
-def console(server: ServerProcess, open_page: OpenPage, place: str = "", **options: Any) -> Page:
-    """The console, come into by an operator's token."""
-    page = open_page(server.url, **options)
-    page.goto(f"/admin{place}")
-    page.get_by_label("Operator's token").fill(ADMIN)
-    page.get_by_role("button", name="Open the console").click()
-    expect(page.get_by_role("banner")).to_contain_text("Healthy")
-    return page
-
-
-def fact(page: Page, name: str) -> Locator:
-    """The figure of that name."""
-    pair = page.locator(".facts > div", has=page.get_by_text(name, exact=True))
-    return pair.locator("dd b")
-
-
-class Talker:
-    """Somebody who is connected, and says something again and again, in a thread of their own until the block ends."""
-
-    def __init__(self, server: ServerProcess, conversation_id: str, token: str = ADA) -> None:
-        self.connection_ids: list[str] = []
-        self.closed: list[int] = []
-        self.refusals: list[dict[str, Any]] = []
-        self._server = server
-        self._conversation_id = conversation_id
-        self._token = token
-        self._connected = threading.Event()
-        self._scope = trio.CancelScope()
-        self._thread = threading.Thread(target=trio.run, args=(self._live,))
-
-    def __enter__(self) -> Talker:
-        self._thread.start()
-        assert self._connected.wait(30)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.run_sync_soon(self._scope.cancel)
-        self._thread.join(30)
-
-    async def _live(self) -> None:
-        self._loop = trio.lowlevel.current_trio_token()
-        with self._scope:
-            while True:
-                try:
-                    await self._talk()
-                except* Closed as closed:
-                    self.closed += [each.code for each in _leaves(closed)]
-
-    async def _talk(self) -> None:
-        client = Client(self._server.url, token=self._token)
-        async with client.socket(self._conversation_id) as socket, trio.open_nursery() as nursery:
-
-            async def listen() -> None:
-                while True:
-                    frame = await socket.receive_json()
-                    if frame["type"] == "connected":
-                        self.connection_ids.append(frame["connection_id"])
-                        self._connected.set()
-                    elif frame["type"] == "error":
-                        self.refusals.append(frame)
-
-            nursery.start_soon(listen)
-            for number in range(1_000_000):
-                await socket.send_json(
-                    {"type": "message", "content": f"Word {number} <b>of</b> mine"},
-                    {"type": "message", "content": str(number), "client_message_id": "the same"},
-                )
-                await trio.sleep(0.05)
-
-
-def _leaves(group: BaseExceptionGroup[Closed]) -> Iterator[Closed]:
-    for each in group.exceptions:
-        if isinstance(each, BaseExceptionGroup):
-            yield from _leaves(each)
-        else:
-            yield each
 
 
 # --- who may --------------------------------------------------------------------------------------------------------------
@@ -448,21 +348,3 @@ def test_the_tree_is_walked_by_keyboard_alone(server: ServerProcess, open_page: 
     expect(page.get_by_role("heading", level=1)).to_have_text(title)
     page.go_back()
     expect(tree).to_be_visible()
-
-
-def test_no_width_needs_scrolling_sideways(server: ServerProcess, open_page: OpenPage) -> None:
-    conversation_id = begin(server, "W" * 200, "test_user_2")
-    page = console(server, open_page)
-    for width in (360, 768, 1440, 3840):
-        page.set_viewport_size({"width": width, "height": 800})
-        for place in (
-            "overview",
-            "actors",
-            "connections",
-            "audit",
-            f"conversation/{conversation_id}",
-        ):
-            page.goto(f"/admin#/{place}")
-            expect(page.get_by_role("heading", level=1)).to_be_attached()
-            wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-            assert wide <= 0, (width, place)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.accessibility import grave_faults
+from tests.browser import picture
 from tests.server import ServerProcess
 from tests.visitor import Visitor
 
 OpenPage = Callable[..., Page]
 
-PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
 DESK = {"viewport": {"width": 1280, "height": 800}}
 WALL = {"viewport": {"width": 3840, "height": 2160}}
@@ -41,14 +39,6 @@ def check(page: Page, name: str) -> None:
     wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
     assert wide <= 0, f"{name} is {wide} pixels too wide"
     assert grave_faults(page) == [], name
-
-
-def picture(page: Page, name: str) -> None:
-    """Keep a picture for the documents, where it was asked for."""
-    if "SALON_PICTURES" in os.environ:
-        PICTURES.mkdir(parents=True, exist_ok=True)
-        page.mouse.move(0, 0)
-        page.screenshot(path=PICTURES / f"{name}.png", animations="disabled", caret="hide")
 
 
 @contextmanager

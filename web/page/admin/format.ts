@@ -32,6 +32,11 @@ export function bytes(value: number | null | undefined): string {
   return `${whole.format(value)} B`;
 }
 
+/** The same where the unit stands beside it. */
+export function inMilliseconds(seconds: number | null | undefined): string {
+  return seconds === null || seconds === undefined ? "–" : count(seconds * 1000);
+}
+
 /** How long: 12 s, 3 min, 5 h, 2 d. */
 export function duration(seconds: number): string {
   const value = Math.max(0, seconds);

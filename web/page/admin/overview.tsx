@@ -2,7 +2,7 @@
 
 import { Chart, type Plot, RANGES, choose, minutes } from "./chart.tsx";
 import { type Stats, column, rate, samples, stats } from "./figures.ts";
-import { bytes, count, milliseconds, percent, short } from "./format.ts";
+import { bytes, count, inMilliseconds, milliseconds, percent, short } from "./format.ts";
 import { Meter } from "./meter.tsx";
 import { address } from "./route.ts";
 import { StateWord } from "./state.tsx";
@@ -40,7 +40,7 @@ function Facts({ now }: { now: Stats }) {
     ["Messages a second", count(rate("messages").at(-1)), `${count(now.messages)} since the start`],
     ["Deliveries a second", count(rate("deliveries").at(-1)), `${count(now.deliveries)} since the start`],
     ["Connections", count(now.connections), `${count(now.participants)} participants`],
-    ["Conversations", count(now.conversations), `in memory, ${count(now.activations)} activations`],
+    ["Conversations", count(now.conversations), `${count(now.activations)} activations`],
     ["In mailboxes", count(now.queue_depths.total), `fullest ${count(now.queue_depths.deepest)} of ${count(now.queue_depths.limit)}`],
     ["To delivery, p99", milliseconds(now.turn_seconds.p99), `median ${milliseconds(now.turn_seconds.p50)}`],
     ["Commit, p99", milliseconds(now.storage.recent.seconds.p99), `median ${milliseconds(now.storage.recent.seconds.p50)}`],
@@ -66,7 +66,7 @@ function plots(now: Stats | null): Plot[] {
     { title: "Messages", hint: "Committed and delivered, a second", text: (v) => `${count(v)}/s`, lines: [{ name: "messages", values: rate("messages"), style: "first" }] },
     { title: "Deliveries", hint: "Events times the connections that took them, a second", text: (v) => `${count(v)}/s`, lines: [{ name: "deliveries", values: rate("deliveries"), style: "first" }] },
     {
-      title: "Command to delivery", hint: "From when a turn's oldest command came until all were answered and told; of the turns of each second", text: milliseconds, axis: (v) => milliseconds(v), least: 0.001,
+      title: "To delivery, ms", hint: "From when a turn's oldest command came until all were answered and told; of the turns of each second", text: inMilliseconds, axis: (v) => inMilliseconds(v), least: 0.001,
       lines: [
         { name: "p50", values: column("turn_p50"), style: "first" },
         { name: "p99", values: column("turn_p99"), style: "second" },
@@ -74,7 +74,7 @@ function plots(now: Stats | null): Plot[] {
       ],
     },
     {
-      title: "Commit", hint: "How long the store took, of the commits of each second", text: milliseconds, axis: (v) => milliseconds(v), least: 0.001,
+      title: "Commit, ms", hint: "How long the store took, of the commits of each second", text: inMilliseconds, axis: (v) => inMilliseconds(v), least: 0.001,
       lines: [
         { name: "p50", values: column("commit_p50"), style: "first" },
         { name: "p99", values: column("commit_p99"), style: "second" },
