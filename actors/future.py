@@ -82,6 +82,8 @@ class Future(pykka.Future[T]):
 
             self.when_done(wake)
             await trio.lowlevel.wait_task_rescheduled(abort)
+        else:
+            await trio.lowlevel.checkpoint_if_cancelled()
         return self.get()
 
     def _finish(self, value: Any, error: BaseException | None) -> None:

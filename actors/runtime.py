@@ -82,7 +82,11 @@ class Ref(pykka.ActorRef[A], Generic[A]):
     async def ask(self, message: Command | Control) -> Any:  # type: ignore[override]
         """The outcome of a message, awaited in a trio task. Never used by one actor on another. Raises as `tell`."""
         future: Future[Any] = Future()
-        self.tell(message, future)
+        actor = self._actor_weakref()
+        if actor is None:
+            raise ActorDied(f"{self.actor_urn} has stopped")
+        with actor.system:
+            self.tell(message, future)
         return await future.wait()
 
 

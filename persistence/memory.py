@@ -22,6 +22,7 @@ from ..actors.store import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from ..actors.messages import Durability
     from ..actors.sources import Sources
@@ -62,7 +63,7 @@ class MemoryStore:
             future.set_exception(error)
         return future
 
-    def gather(self) -> Callable[[], None]:
+    def gather(self, turns: AbstractContextManager[None]) -> Callable[[], None]:
         """As the other stores have it; here nothing waits."""
         return lambda: None
 

@@ -20,6 +20,7 @@ from .writer import Writer
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from ..actors.future import Future
     from ..actors.messages import Durability
@@ -61,9 +62,12 @@ class SqlStore:
         """Store the changes, then say so."""
         return self._writer.append(changes)
 
-    def gather(self) -> Callable[[], None]:
-        """Leave appends together until the function that this gives is called: once after each round of turns."""
-        return self._writer.gather()
+    def gather(self, turns: AbstractContextManager[None]) -> Callable[[], None]:
+        """Leave appends together until the function that this gives is called: once after each round of turns.
+
+        `turns` is entered while a group's outcomes are given: what turns they bring about run when it is left.
+        """
+        return self._writer.gather(turns)
 
     def load(self, conversation_id: str) -> Future[State | None]:
         """The conversation as its events left it, or None."""

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
+from contextlib import AbstractContextManager, nullcontext
 from queue import Empty
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -61,6 +62,7 @@ class Writer:
         self._pages = 0  # about as many in the write-ahead log since the last checkpoint
         self._rest_until = 0.0
         self._closed = False
+        self._turns: AbstractContextManager[None] = nullcontext()
         self._waiting = self._commits = self._records = 0
         self._recent: deque[tuple[int, float]] = deque(maxlen=RECENT)
         self._thread = threading.Thread(target=self._run, name="salon-writer", daemon=True)
@@ -77,8 +79,12 @@ class Writer:
             self._queue.put((changes, future))
         return future
 
-    def gather(self) -> Callable[[], None]:
-        """Leave appends together until the function that this gives is called: once after each round of turns."""
+    def gather(self, turns: AbstractContextManager[None]) -> Callable[[], None]:
+        """Leave appends together until the function that this gives is called: once after each round of turns.
+
+        `turns` is entered while a group's outcomes are given: what turns they bring about run when it is left.
+        """
+        self._turns = turns
         self._queue.gather()
         return self._queue.hand_over
 
@@ -198,8 +204,9 @@ class Writer:
         self._waiting -= len(group)
         self._commits += 1
         records = 0
-        for (changes, future), outcome in zip(group, outcomes, strict=True):
-            records += len(changes.records)
-            settle(future, outcome)
+        with self._turns:
+            for (changes, future), outcome in zip(group, outcomes, strict=True):
+                records += len(changes.records)
+                settle(future, outcome)
         self._records += records
         self._recent.append((records, seconds))

@@ -33,6 +33,7 @@ from .health import health_routes
 from .identity import IdentityBook
 from .messages import message_routes
 from .openapi import HttpReference
+from .post import PostLane
 from .reference import reference_routes
 from .server import Server
 from .signing import read_key
@@ -80,7 +81,7 @@ def backup(settings: Settings, path: Path) -> None:
 
 async def _assemble(settings: Settings, store: MemoryStore | SqlStore, sources: Sources) -> Parts:
     system = System()
-    system.after_pass = store.gather()
+    system.after_pass = store.gather(system)
     wire = Wire(
         heartbeat=settings.limits.heartbeat,
         chance=sources.chance,
@@ -106,6 +107,7 @@ async def _run(parts: Parts, announce: Callable[[str], None]) -> None:
     server = Server(
         app,
         FastLane(app, parts),
+        PostLane(parts),
         handshake_timeout=settings.limits.handshake_timeout,
         max_body_size=settings.limits.max_body_size,
     )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from salon.actors.refusals import Refusal
 
     from .connection import Connection
+    from .post import PostLane
     from .wire import Wire
 
 # Hypercorn waits for ever for a peer to take its answer, and Quart-Trio mostly cancels its idle timer.
@@ -35,10 +36,17 @@ READ_BYTES = 65_536
 class Doorstep(trio.abc.Stream):
     """A plain TCP connection before it is handed over. `handshake_timeout` is in seconds, for a whole request head.
 
-    `at_end` is awaited when there is nothing more to read.
+    `posts` answers the requests that are for it, where Hypercorn has none to answer. `at_end` is awaited when there is nothing
+    more to read.
     """
 
-    def __init__(self, stream: trio.SocketStream, *, handshake_timeout: float) -> None:
+    def __init__(
+        self,
+        stream: trio.SocketStream,
+        *,
+        handshake_timeout: float,
+        posts: PostLane | None = None,
+    ) -> None:
         self._stream: trio.abc.Stream = stream
         self.socket = stream.socket  # Hypercorn asks it for the addresses
         self.handed_over = False
@@ -48,6 +56,9 @@ class Doorstep(trio.abc.Stream):
         self._upgrading = False
         self._closed = False
         self._first = b""  # read before Hypercorn was there
+        self._posts = posts
+        self._answered = 0  # of the requests that Hypercorn has been given
+        self._all_answered = trio.Event()
         self.refusal: Refusal | None = None  # why the fast lane did not take the connection
         self._reading: trio.CancelScope | None = None
         self.at_end: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
@@ -80,12 +91,43 @@ class Doorstep(trio.abc.Stream):
                 data = await self._read(max_bytes)
                 if not data:
                     return b""
-                passed = self._feed(data)
+                if self._posts is not None and self._heads.between:
+                    data = await self._answer(data, self._posts)
+                passed = self._feed(data) if data else b""
                 if passed:
                     return passed
             if self._reading.cancelled_caught:
                 break
         return b""
+
+    def answered(self) -> None:
+        """Take note that Hypercorn has answered one of the requests it was given."""
+        self._answered += 1
+        if self._answered == self._heads.requests:
+            self._all_answered.set()
+
+    async def _answer(self, data: bytes, posts: PostLane) -> bytes:
+        """Answer the requests that are for the fast lane; what follows them is for Hypercorn."""
+        while data:
+            wanted = posts.read(data)
+            if wanted is None:
+                break
+            self._wait_no_longer_than(ANSWER_TIMEOUT)
+            if self._answered != self._heads.requests:  # answers keep the order of what was asked
+                self._all_answered = trio.Event()
+                await self._all_answered.wait()
+            while len(data) < wanted.size:
+                more = await self._read(READ_BYTES)
+                if not more:
+                    return data
+                data += more
+            answer = await posts.answer(wanted, data)
+            if answer is None:
+                break
+            with suppress(*GONE):  # then there is nothing more to read either
+                await self.send_all(answer)
+            data = data[wanted.size :]
+        return data
 
     async def _read(self, max_bytes: int | None) -> bytes:
         with suppress(*GONE):
@@ -190,9 +232,14 @@ class TlsDoorstep(Doorstep):
     """The same with TLS. The task that accepted the connection goes on as its reader and, while something waits, writer."""
 
     def __init__(
-        self, stream: trio.SocketStream, context: ssl.SSLContext, *, handshake_timeout: float
+        self,
+        stream: trio.SocketStream,
+        context: ssl.SSLContext,
+        *,
+        handshake_timeout: float,
+        posts: PostLane | None = None,
     ) -> None:
-        super().__init__(stream, handshake_timeout=handshake_timeout)
+        super().__init__(stream, handshake_timeout=handshake_timeout, posts=posts)
         self._tls = trio.SSLStream(stream, context, server_side=True, https_compatible=True)
         self._stream = self._tls
         self.transport_stream = stream  # Hypercorn asks it for the addresses

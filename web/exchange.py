@@ -152,11 +152,18 @@ def raw(data: bytes, status: int = 200) -> Response:
 def refusal_response(refusal: Refusal) -> Response:
     """A refusal as an answer, with `Retry-After` where trying again later helps."""
     response = answer(error_fields(refusal), refusal.reason.status)
-    if refusal.retry_after is not None:
-        response.headers["Retry-After"] = str(math.ceil(refusal.retry_after))
-    if refusal.code is Code.UNAUTHENTICATED:
-        response.headers["WWW-Authenticate"] = 'Bearer realm="salon"'
+    response.headers.update(refusal_headers(refusal))
     return response
+
+
+def refusal_headers(refusal: Refusal) -> dict[str, str]:
+    """The headers that go with a refusal."""
+    headers = {}
+    if refusal.retry_after is not None:
+        headers["Retry-After"] = str(math.ceil(refusal.retry_after))
+    if refusal.code is Code.UNAUTHENTICATED:
+        headers["WWW-Authenticate"] = 'Bearer realm="salon"'
+    return headers
 
 
 def _malformed(error: ValidationError) -> Refused:

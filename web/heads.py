@@ -28,6 +28,7 @@ class Heads:
 
     def __init__(self) -> None:
         self.upgrade = False
+        self.requests = 0  # whose heads have been passed
         self.rest = b""
         self.lines: list[bytes] = []
         self._read_before = False
@@ -40,6 +41,11 @@ class Heads:
     def pending(self) -> bool:
         """Whether a head has begun and not ended."""
         return bool(self._buffer)
+
+    @property
+    def between(self) -> bool:
+        """Whether the next byte would begin a request."""
+        return not (self._buffer or self._body or self._opaque or self._over or self.upgrade)
 
     def feed(self, data: bytes) -> bytes:
         """What of these bytes Hypercorn may have now, perhaps nothing yet."""
@@ -105,6 +111,7 @@ class Heads:
         elif self._opaque or self._over:
             kept.append(b"Connection: close")
         self._read_before = True
+        self.requests += 1
         return b"\r\n".join(kept) + b"\r\n\r\n"
 
     def _frame_body(self, fields: dict[bytes, list[bytes]]) -> None:

@@ -24,6 +24,7 @@ from .openapi import COMMAND, POST, PostHeaders, refusals
 from .view import seen, unread_of
 
 if TYPE_CHECKING:
+    from salon.actors.messages import Participant
     from salon.actors.rules import State
 
     from .exchange import Parts
@@ -50,18 +51,29 @@ def _add_post(routes: Blueprint, parts: Parts) -> None:
         """Say something. Answered once it is stored; the same key again gets the same receipt."""
         identity = parts.caller()
         wanted = await body(schemas.PostBody, depth=parts.settings.limits.json_depth)
-        receipt: Receipt = await parts.ask(
-            identity,
-            Post(
-                conversation_id,
-                identity.participant,
-                wanted.content,
-                _key(parts, wanted.client_message_id),
-                wanted.reply_to,
-                parts.metadata(wanted.metadata),
-            ),
-        )
+        in_header = request.headers.get("Idempotency-Key")
+        command = command_of(parts, conversation_id, identity.participant, wanted, in_header)
+        receipt: Receipt = await parts.ask(identity, command)
         return raw(receipt_json(receipt), 200 if receipt.duplicate else 201)
+
+
+def command_of(
+    parts: Parts,
+    conversation_id: str,
+    sender: Participant,
+    wanted: schemas.PostBody,
+    key_in_header: str | None,
+) -> Post:
+    """What a request to say something comes to. Raises the refusal where key or metadata are not right."""
+    key = wanted.client_message_id
+    if key_in_header is not None:
+        if key is not None and key != key_in_header:
+            raise parts.malformed("Idempotency-Key and client_message_id name different keys")
+        if not 0 < len(key_in_header) <= KEY_LENGTH:
+            raise parts.malformed(f"Idempotency-Key has to have 1 to {KEY_LENGTH} characters")
+        key = key_in_header
+    metadata = parts.metadata(wanted.metadata)
+    return Post(conversation_id, sender, wanted.content, key, wanted.reply_to, metadata)
 
 
 def _add_events(routes: Blueprint, parts: Parts) -> None:
@@ -120,14 +132,3 @@ def _add_read(routes: Blueprint, parts: Parts) -> None:
         snapshot = await seen(parts, identity, conversation_id)
         unread = await unread_of(parts, snapshot, marked.sequence)
         return answer({"read_sequence_id": marked.sequence, "unread_count": unread})
-
-
-def _key(parts: Parts, in_body: str | None) -> str | None:
-    in_header = request.headers.get("Idempotency-Key")
-    if in_header is None:
-        return in_body
-    if in_body is not None and in_body != in_header:
-        raise parts.malformed("Idempotency-Key and client_message_id name different keys")
-    if not 0 < len(in_header) <= KEY_LENGTH:
-        raise parts.malformed(f"Idempotency-Key has to have 1 to {KEY_LENGTH} characters")
-    return in_header

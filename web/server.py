@@ -18,14 +18,16 @@ from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.utils import wrap_app
 
-from .doorstep import KEEP_ALIVE, Doorstep, TlsDoorstep
+from .doorstep import Doorstep, TlsDoorstep
 from .heads import HEAD_BYTES
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from quart_trio import QuartTrio
 
+    from .post import PostLane
     from .upgrade import FastLane
 
 BACKLOG = 4096  # connections that wait to be accepted: after a restart everybody comes at once
@@ -38,16 +40,23 @@ class Server:
     """One listening socket (or several, where the host has several addresses)."""
 
     def __init__(
-        self, app: QuartTrio, fast_lane: FastLane, *, handshake_timeout: float, max_body_size: int
+        self,
+        app: QuartTrio,
+        fast_lane: FastLane,
+        posts: PostLane,
+        *,
+        handshake_timeout: float,
+        max_body_size: int,
     ) -> None:
         self._fast_lane = fast_lane
+        self._posts = posts
         self._config = Config()
-        self._config.keep_alive_timeout = KEEP_ALIVE
+        self._config.keep_alive_timeout = float("inf")  # it does not see all requests: doors do
         self._config.h11_max_incomplete_size = HEAD_BYTES - 1
         self._config.include_server_header = False
         self._config.accesslog = None
         self._config.errorlog = logging.getLogger("hypercorn.error")
-        self._app = wrap_app(app, max_body_size, "asgi")
+        self._app = wrap_app(_counted(app), max_body_size, "asgi")  # type: ignore[arg-type]
         self._context = WorkerContext(None)
         self._handshake_timeout = handshake_timeout
         self._listeners: list[trio.SocketListener] = []
@@ -113,7 +122,7 @@ class Server:
     async def _speak_http(self, door: Doorstep) -> None:
         state: Any = {"doorstep": door}
         server = TCPServer(self._app, self._config, self._context, state, door)  # type: ignore[arg-type]
-        # Hypercorn's idle timer would hold on to the connection for KEEP_ALIVE after its peer has gone.
+        # Hypercorn's idle timer would hold on to the connection after its peer has gone.
         door.at_end = server.idle_task.stop
         await server
 
@@ -124,6 +133,20 @@ class Server:
             door.cut()
 
     def _doorstep(self, stream: trio.SocketStream) -> Doorstep:
+        seconds = self._handshake_timeout
         if self._tls is None:
-            return Doorstep(stream, handshake_timeout=self._handshake_timeout)
-        return TlsDoorstep(stream, self._tls, handshake_timeout=self._handshake_timeout)
+            return Doorstep(stream, handshake_timeout=seconds, posts=self._posts)
+        return TlsDoorstep(stream, self._tls, handshake_timeout=seconds, posts=self._posts)
+
+
+def _counted(app: QuartTrio) -> Callable[..., Awaitable[None]]:
+    """The application, which lets the door know of each request that has been answered."""
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await app(scope, receive, send)
+        finally:
+            if scope["type"] != "lifespan":
+                scope["state"]["doorstep"].answered()
+
+    return answer
