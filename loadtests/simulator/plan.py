@@ -82,7 +82,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A seed's. `only` are the steps that are left of it; None: all."""
+    """A seed's, with all of its steps or only some."""
 
     seed: int
     setting: Setting

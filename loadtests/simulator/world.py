@@ -14,7 +14,6 @@ from salon.actors.messages import Create, Entrant, Participant
 from salon.actors.sources import Sources
 from salon.web.settings import AuthSettings, LimitSettings, Settings
 
-from ..checker import Checker
 from ..history import Recorder
 from .agenda import Agenda
 from .disk import Disk
@@ -35,7 +34,7 @@ LOOK = 1.0  # seconds between two looks whether all is quiet
 QUIET = 30.0  # seconds in which nothing may come any more, before the log is read
 LAST_WORDS = 3  # of each
 CLOSE_TOGETHER = 0.02  # seconds at most between two of them: a commit takes as long
-PEACE = 900.0  # seconds for all to come out even: three heartbeats, and the clients' longest pauses
+PEACE = 600.0  # seconds for all to come out even: three heartbeats, and the clients' longest pauses
 
 
 class Stuck(Exception):
@@ -257,6 +256,3 @@ class World:
 
 def _token(name: str) -> str:
     return f"token-of-{name}"
-
-
-__all__ = ["Checker", "Stuck", "World"]
