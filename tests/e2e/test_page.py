@@ -23,7 +23,10 @@ def two_in_a_room(server: ServerProcess, open_page: OpenPage) -> tuple[Visitor, 
     return ada, bob, room
 
 
-def test_two_people_in_two_browsers(server: ServerProcess, open_page: OpenPage) -> None:
+def test_two_people_in_two_browsers(
+    start_server: Callable[..., ServerProcess], open_page: OpenPage
+) -> None:
+    server = start_server(LIMITS__PRESENCE_GRACE="0.2")
     ada, bob, room = two_in_a_room(server, open_page)
     expect(ada.log).to_contain_text("Bob joined")
     expect(bob.page.get_by_role("heading", name="Lunch", level=1)).to_be_visible()
@@ -159,8 +162,8 @@ def test_what_waits_to_be_sent_outlives_a_reload_and_so_do_draft_and_place(
     page = open_page(server.url)
     ada = Visitor.guest(page, "Ada")
     room = ada.begin("Lunch")
-    ada.say(*(f"line {number}" for number in range(60)))
-    ada.expect_last(61)
+    ada.say(*(f"line {number}" for number in range(40)))
+    ada.expect_last(41)
     page.route_web_socket(re.compile("/chat/ws/"), lambda socket: socket.close())
     page.reload()
     expect(ada.status).to_contain_text("Offline")
@@ -168,7 +171,7 @@ def test_what_waits_to_be_sent_outlives_a_reload_and_so_do_draft_and_place(
     ada.field.fill("half a tho")
     ada.log.press("Home")
     expect(page.get_by_role("button", name="To the end")).to_be_visible()
-    before = ada.scroll_to(900)
+    before = ada.scroll_to(500)
     page.goto("about:blank")
     fresh = page.context.new_page()
     page.close()
@@ -177,7 +180,7 @@ def test_what_waits_to_be_sent_outlives_a_reload_and_so_do_draft_and_place(
     again.expect_live()
     expect(again.field).to_have_value("half a tho")
     assert again.scroll_to(None) == before
-    again.expect_last(63)
+    again.expect_last(43)
     assert again.stored(room)[-2:] == ["waits", "waits too"]
     assert again.everything()[-2:] == ["waits", "waits too"]
 
@@ -260,7 +263,8 @@ def test_a_session_that_ends_meanwhile_asks_friendly_and_loses_no_draft(
     ada.begin("Dinner")
     ada.field.fill("half a tho")
     page.context.clear_cookies()
-    page.reload()
+    page.evaluate("dispatchEvent(new Event('online'))")  # the page looks whether all is well
+    expect(page.get_by_role("heading", name="Your session has ended")).to_be_visible()
     expect(page.get_by_text("knew you as Ada")).to_be_visible()
     page.get_by_role("button", name="Sign in with a token").click()
     page.get_by_label("Token").fill("wrong")
@@ -269,6 +273,30 @@ def test_a_session_that_ends_meanwhile_asks_friendly_and_loses_no_draft(
     page.get_by_label("Token").fill("test_token_1")
     page.get_by_role("button", name="Sign in", exact=True).click()
     expect(ada.field).to_have_value("half a tho")
+
+
+def test_signing_out_in_one_tab_ends_all_and_leaves_nothing_behind(
+    server: ServerProcess, open_page: OpenPage
+) -> None:
+    page = open_page(server.url)
+    ada = Visitor.guest(page, "Ada")
+    ada.begin("Lunch")
+    ada.say("between us")
+    ada.expect_last(2)
+    ada.field.fill("half a tho")
+    other = page.context.new_page()
+    other.goto("/")
+    other.get_by_role("button", name="Sign out").click()
+    other.get_by_role("dialog").get_by_role("button", name="Sign out").click()
+    expect(other.get_by_role("heading", name="Come in")).to_be_visible()
+    expect(page.get_by_role("heading", name="Your session has ended")).to_be_visible()
+    expect(page.get_by_text("between us")).to_have_count(0)
+    for tab in (page, other):
+        tab.reload()
+        expect(tab.get_by_label("Your name")).to_be_visible()
+    kept = page.evaluate("Object.values({ ...localStorage, ...sessionStorage }).join()")
+    assert "between us" not in kept
+    assert "half a tho" not in kept
 
 
 def test_a_message_that_is_refused_says_why_and_can_be_sent_again(

@@ -3,7 +3,6 @@
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Icon } from "./icon.tsx";
 import { said, type Room } from "./room.ts";
-import { shelf } from "./session.ts";
 import { toast } from "./toast.ts";
 import { listed, plain } from "./timeline.ts";
 
@@ -13,7 +12,7 @@ const COUNT_FROM = 0.9; // of the longest: from there on the count is shown
 
 export function Composer({ room }: { room: Room }) {
   const field = useRef<HTMLTextAreaElement>(null);
-  const [text, setText] = useState(() => shelf.get<string>(`draft.${room.id}`) ?? "");
+  const [text, setText] = useState(() => room.draft);
   const typing = useTyping(room);
   const length = [...text].length;
   const tooMany = room.longest ? length - room.longest : 0;
@@ -21,8 +20,7 @@ export function Composer({ room }: { room: Room }) {
 
   const write = (next: string): void => {
     setText(next);
-    if (next) shelf.put(`draft.${room.id}`, next);
-    else shelf.drop(`draft.${room.id}`);
+    room.draft = next;
   };
   const send = (): void => {
     if (!text.trim() || tooMany > 0) return;

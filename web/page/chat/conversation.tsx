@@ -161,13 +161,19 @@ function Door({ title, children }: { title: string; children: ComponentChildren 
   );
 }
 
-/** What was kept can still be read, though nothing more will come. */
+/** What was kept can still be read, though nothing more comes. */
 function Ended({ room, inbox }: { room: Room; inbox: Inbox }) {
+  const reason = room.state.value.reason;
+  const out = MAY_JOIN.has(reason?.code ?? "");
+  const back = (): void => {
+    if (!out) return room.reconnect();
+    inbox.join(room.id).catch((error: unknown) => toast(said(error)));
+  };
   return (
     <div class="ended" role="status">
-      <p>{room.state.value.reason?.error ?? "You are no longer in this conversation."}</p>
-      <button type="button" class="button" onClick={() => void inbox.join(room.id).catch((error: unknown) => toast(said(error)))}>
-        Join again
+      <p>{reason?.error ?? "You are no longer in this conversation."}</p>
+      <button type="button" class="button" onClick={back}>
+        {out ? "Join again" : "Connect again"}
       </button>
     </div>
   );

@@ -16,6 +16,7 @@ const PATHS = {
   down: "M12 5v14M5 12l7 7 7-7",
   door: "M14 4H6v16h8M11 12h10M17 8l4 4-4 4",
   copy: "M9 9h10v11H9zM5 15V4h10",
+  gauge: "M4 18a9 9 0 1 1 16 0M12 15l4-5",
   key: "M8 15.500a3.500 3.500 0 1 0 0-7 3.500 3.500 0 0 0 0 7zM11.500 12H21v3M17 12v3",
 } as const;
 

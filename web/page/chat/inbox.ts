@@ -2,17 +2,19 @@
 
 import { batch, computed, signal } from "@preact/signals";
 import { Refused } from "../sdk/salon.ts";
-import type { ConversationLine, Event, Identity } from "../sdk/types.ts";
+import type { ConversationLine, Event, Identity, State } from "../sdk/types.ts";
 import { notify, speak } from "./alert.ts";
 import { said, Room } from "./room.ts";
 import { go, here } from "./route.ts";
-import { lose, salon, shelf } from "./session.ts";
+import { identify, lose, remembered, salon, shelf } from "./session.ts";
+import type { Shelf } from "./shelf.ts";
 import { toast } from "./toast.ts";
 
 const PAGE = 50;
 /** Sockets besides the open one. A person may have 20: three tabs fit, with a phone. */
 const LISTENING = 4;
 const REFRESH = 20_000; // milliseconds between looks at the list, for what no socket tells
+const SOON = 500; // milliseconds: those that come back together are one look
 const PREVIEW = 100; // characters, as the server cuts them
 
 /** Lives as long as one person is signed in. */
@@ -30,10 +32,12 @@ export class Inbox {
   #wanted = PAGE;
 
   readonly me: Identity;
+  readonly #shelf: Shelf;
 
   constructor(me: Identity) {
     this.me = me;
-    const cached = shelf.get<ConversationLine[]>("list");
+    this.#shelf = shelf.of(me.id);
+    const cached = this.#shelf.get<ConversationLine[]>("list");
     if (cached) {
       this.lines.value = cached;
       this.total.value = cached.length;
@@ -70,7 +74,7 @@ export class Inbox {
         this.loaded.value = true;
         this.failure.value = "";
       });
-      shelf.put("list", lines);
+      this.#shelf.put("list", lines);
       this.#listen();
     } catch (error) {
       if (error instanceof Refused && error.status === 401) return lose();
@@ -135,12 +139,23 @@ export class Inbox {
 
   save(): void {
     for (const room of this.#rooms.values()) room.save();
-    if (this.loaded.value) shelf.put("list", this.lines.value);
+    if (this.loaded.value) this.#shelf.put("list", this.lines.value);
+  }
+
+  /** They have signed out: keep nothing. */
+  abandon(): void {
+    clearTimeout(this.#timer);
+    this.loaded.value = false;
+    for (const stop of this.#stop.splice(0)) stop();
+    for (const room of this.#rooms.values()) room.forget();
+    this.#rooms.clear();
+    this.#shelf.clear();
   }
 
   close(): void {
+    if (remembered() === null) return this.abandon(); // another tab has signed out
     clearTimeout(this.#timer);
-    for (const stop of this.#stop) stop();
+    for (const stop of this.#stop.splice(0)) stop();
     for (const room of this.#rooms.values()) room.close();
     this.#rooms.clear();
   }
@@ -161,13 +176,23 @@ export class Inbox {
   #room(id: string): Room {
     let room = this.#rooms.get(id);
     if (room === undefined) {
-      room = new Room(salon, shelf, id, this.me.id, {
+      room = new Room(salon, this.#shelf, id, this.me.id, {
         happened: (which, event) => this.#happened(which, event),
         refused: (text) => toast(text),
+        turned: (state) => this.#turned(state),
       });
       this.#rooms.set(id, room);
     }
     return room;
+  }
+
+  /** A connection that is back may have missed what only the list tells; one that is over may mean that the session is. */
+  #turned(state: State): void {
+    if (state.status === "live") {
+      clearTimeout(this.#timer);
+      this.#timer = window.setTimeout(() => void this.refresh(), SOON);
+    }
+    if (state.status === "ended" && state.reason?.code === "UNAUTHENTICATED") void identify();
   }
 
   /** Sockets to the newest, and to whatever has something waiting to be sent. */

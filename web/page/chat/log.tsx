@@ -5,7 +5,6 @@ import { Icon } from "./icon.tsx";
 import type { Inbox } from "./inbox.ts";
 import { MessageRow } from "./message.tsx";
 import type { Place, Room } from "./room.ts";
-import { shelf } from "./session.ts";
 import { day, precise } from "./time.ts";
 import type { Row } from "./timeline.ts";
 import { useVirtual, type List } from "./virtual.ts";
@@ -146,7 +145,7 @@ function useOpening(room: Room, list: List, rows: readonly Row[]): boolean {
     if (!rows.length || placed.current) return;
     placed.current = true;
     setTimeout(() => setOpened(true), SETTLES);
-    const place = shelf.get<Place>(`place.${room.id}`);
+    const { place } = room;
     const at = place ? rows.findIndex((row) => row.key === place.key) : -1;
     if (at < 0 || !place) return list.scrollToEnd({ behavior: "auto" });
     room.atEnd = false;

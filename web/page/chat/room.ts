@@ -34,6 +34,7 @@ export interface Hooks {
   /** Each new event, once, before it is on the screen. */
   happened(room: Room, event: Event): void;
   refused(text: string): void;
+  turned(state: State): void;
 }
 
 /** Connected from its making until `close`. */
@@ -69,6 +70,8 @@ export class Room {
   #saving = 0;
   #read = 0;
   #counted: number | null = null;
+  #opening = false;
+  #lastVisit: number | null = null; // the last event that was here before the page was opened
   #looking = false;
   /** Set by the log while the last row is in sight: only then may old events go. */
   atEnd = true;
@@ -93,6 +96,7 @@ export class Room {
       this.title.value = cached.title;
     }
     const last = cached?.events.at(-1)?.sequence_id;
+    this.#lastVisit = last ?? null;
     this.#conversation = salon.open(
       id,
       cached && last !== undefined
@@ -144,6 +148,7 @@ export class Room {
   unreadFrom(count: number | null): void {
     this.divider.value = null;
     this.#counted = count;
+    this.#opening = true;
     if (this.state.value.status === "live") this.#caughtUp();
   }
 
@@ -189,6 +194,20 @@ export class Room {
     } finally {
       this.#looking = false;
     }
+  }
+
+  get draft(): string {
+    return this.#shelf.get<string>(`draft.${this.id}`) ?? "";
+  }
+
+  set draft(text: string) {
+    if (text) this.#shelf.put(`draft.${this.id}`, text);
+    else this.#shelf.drop(`draft.${this.id}`);
+  }
+
+  /** Where the reader was when this was last open. */
+  get place(): Place {
+    return this.#shelf.get<Place>(`place.${this.id}`);
   }
 
   /** The log on the screen tells where the reader is, to be found again after a reload; null where it goes. */
@@ -252,6 +271,7 @@ export class Room {
       this.state.value = state;
       if (state.status === "live") this.#caughtUp();
       else if (state.status !== "catching-up") this.typists.value = []; // nobody can tell
+      this.#hooks.turned(state);
     });
   }
 
@@ -305,11 +325,17 @@ export class Room {
     if (!this.#saving) this.#saving = window.setTimeout(() => this.save(), SAVE_AFTER);
   }
 
-  /** The first time it is: the marker stands before what the server counted as unread. */
+  /** Once after the opening: the marker stands before what the server counts as unread, or what came since the last visit. */
   #caughtUp(): void {
-    if (this.#counted === null) return;
-    this.divider.value = readBefore(this.events.value, this.#counted);
-    this.#counted = null;
+    if (!this.#opening) return;
+    this.#opening = false;
+    const events = this.events.value;
+    const since = this.#lastVisit;
+    const came = (event: Event): boolean =>
+      event.type === "message" && event.message.sender_id !== this.me && event.sequence_id > (since ?? Infinity);
+    if (this.#counted) this.divider.value = readBefore(events, this.#counted);
+    else if (since !== null && events.some(came)) this.divider.value = since;
+    this.#counted = this.#lastVisit = null;
   }
 
   #types(who: string, is: boolean): void {

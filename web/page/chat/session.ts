@@ -29,6 +29,11 @@ let confirmed = false; // the server has known them since the page was opened
 let delay = FIRST_RETRY;
 let timer = 0;
 
+// Another tab has signed out, or in as somebody else.
+addEventListener("storage", (event) => {
+  if (event.key === ME) void identify();
+});
+
 /** Find out. Somebody known from before is shown their own things at once, and asked for later. */
 export async function identify(): Promise<void> {
   clearTimeout(timer);
@@ -40,7 +45,7 @@ export async function identify(): Promise<void> {
     if (identity) confirm(identity);
     else lose();
   } catch (error) {
-    if (!before) {
+    if (!before && who.value.kind !== "somebody") {
       who.value = { kind: "unreachable", error: reason(error), retryAt: Date.now() + delay };
     }
     timer = window.setTimeout(() => void identify(), delay);
@@ -67,18 +72,22 @@ export async function enterWithToken(token: string): Promise<void> {
   else throw new Error("The browser did not keep the session: this page needs its cookie.");
 }
 
-export async function signOut(): Promise<void> {
+/** `abandon` is called once the server knows: from then on nothing of this person may be written here. */
+export async function signOut(abandon: () => void): Promise<void> {
   await salon.logout();
-  shelf.clear();
+  abandon();
   forgetCode();
   shelf.removeItem(ME);
+  confirmed = false;
   who.value = { kind: "nobody", before: null, ended: false };
 }
 
 /** The server does not know the session any more. */
 export function lose(): void {
   salon.token = undefined;
-  who.value = { kind: "nobody", before: remembered(), ended: confirmed };
+  const now = who.value;
+  const ended = confirmed || (now.kind === "nobody" && now.ended);
+  who.value = { kind: "nobody", before: remembered(), ended };
   confirmed = false;
 }
 
@@ -110,9 +119,8 @@ function confirm(identity: Identity): void {
 }
 
 function admit(identity: Identity): void {
-  shelf.owner = identity.id;
+  shelf.setItem(ME, JSON.stringify(identity));
   try {
-    shelf.setItem(ME, JSON.stringify(identity));
     recoveryCode.value ??= sessionStorage.getItem(CODE);
   } catch {
     // The cookie alone will do.
@@ -122,7 +130,8 @@ function admit(identity: Identity): void {
   who.value = { kind: "somebody", identity };
 }
 
-function remembered(): Identity | null {
+/** Who was here last; null where nobody was, or they have signed out. */
+export function remembered(): Identity | null {
   try {
     const found = JSON.parse(shelf.getItem(ME) ?? "null") as Identity | null;
     return found && typeof found.id === "string" && typeof found.name === "string" ? found : null;

@@ -4,18 +4,19 @@ const PREFIX = "salon.page.";
 /** What may go, in this order; drafts and the SDK's outbox are not in it and never do. */
 const EXPENDABLE = ["room.", "place.", "list"];
 
-/** Values by name, of one person at a time. Where storage is forbidden, memory stands in for it. */
+/** Values by name, of one person. Where storage is forbidden, memory stands in for it. */
 export class Shelf {
   readonly #storage: Storage;
-  #owner = "";
+  readonly #owner: string;
 
-  constructor(storage: Storage | null = usable()) {
+  constructor(storage: Storage | null = usable(), owner = "") {
     this.#storage = storage ?? new Memory();
+    this.#owner = encodeURIComponent(owner).replaceAll(".", "%2E");
   }
 
-  /** Whose things these are: another person on the same machine sees none of them. */
-  set owner(id: string) {
-    this.#owner = encodeURIComponent(id).replaceAll(".", "%2E");
+  /** The same storage for one person: another on the same machine sees none of it. */
+  of(owner: string): Shelf {
+    return new Shelf(this.#storage, owner);
   }
 
   get<T>(name: string): T | null {

@@ -53,6 +53,11 @@ export function Sidebar({ inbox }: { inbox: Inbox }) {
         <span class="sidebar-me" title={inbox.me.id}>
           <bdi>{inbox.me.name}</bdi>
         </span>
+        {inbox.me.admin && (
+          <a class="tool" href="/admin" aria-label="The operator’s console" title="Console">
+            <Icon name="gauge" />
+          </a>
+        )}
         <Bell />
         <button type="button" class="tool" aria-label="Sign out" title="Sign out" onClick={() => setLeaving(true)}>
           <Icon name="door" />
@@ -219,7 +224,7 @@ function SignOut({ inbox, close }: { inbox: Inbox; close: () => void }) {
   const waiting = inbox.waiting();
   const leave = async (): Promise<void> => {
     try {
-      await signOut();
+      await signOut(() => inbox.abandon());
     } catch (error) {
       setFailure(said(error));
     }
