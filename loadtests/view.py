@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from .anomaly import Anomaly
@@ -30,7 +31,7 @@ class View:
             line,
         )  # the last that its person knew of when it was opened, and since when
         self._fresh = after is None
-        self._asked: set[int] = set()  # first sequences of what was asked for again
+        self._asked: Counter[int] = Counter()  # first sequences of what was asked for again
         self._passed: dict[int, int] = {}  # missing sequence -> line of the event that came instead
         self._last = line  # of the last event
         self._problems = problems
@@ -48,12 +49,12 @@ class View:
 
     def ask(self, after: int) -> None:
         """The client asks for everything after a sequence once more."""
-        self._asked.add(after + 1)
+        self._asked[after + 1] += 1
 
     def event(self, line: int, sequence: int) -> None:
         """An event has come."""
-        if sequence in self._asked:
-            self._asked.discard(sequence)
+        if self._asked[sequence] and sequence != self.order.sequence + 1:
+            self._asked[sequence] -= 1
             self.order.sequence = sequence - 1
         before = self.order.sequence
         match self.order.step(sequence):

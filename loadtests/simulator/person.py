@@ -126,6 +126,30 @@ class Person(RecordedClient, UnrealClient):
     """Somebody with a recorded, unreal client."""
 
 
+async def visit(person: Person, conversation_id: str, after: int | None, chance: Random) -> None:
+    """Look in on a plain socket, from any place in the log on, ask for this and that again, and go."""
+    with suppress(Refused, Unreachable, Closed):
+        async with person.socket(conversation_id, after) as socket, trio.open_nursery() as nursery:
+            nursery.start_soon(_listen, socket)
+            for _ in range(chance.randrange(4)):
+                await trio.sleep(chance.random() ** 3)
+                place = int(chance.random() * ((after or 0) + 5))
+                await _say(socket, {"type": "sync", "last_sequence_id": place})
+            await trio.sleep(10 * chance.random())
+            nursery.cancel_scope.cancel()
+
+
+async def _listen(socket: Socket) -> None:
+    with suppress(Closed):
+        while True:
+            await socket.receive_json()
+
+
+async def _say(socket: Socket, frame: Frame) -> None:
+    with suppress(Closed):
+        await socket.send_json(frame)
+
+
 class Tab:
     """One window of a person on a conversation: keeps itself open as long as they are a member, and remembers all events."""
 

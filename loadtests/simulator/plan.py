@@ -26,6 +26,7 @@ DEEDS = {
     "leave": 3,
     "join": 4,
     "open a tab": 4,
+    "visit": 4,
 }
 FAULTS = {
     "drop": 8,

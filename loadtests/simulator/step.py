@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import trio
 
 from salon.actors.runtime import ActorDied
 from salon.web.client import Refused, Unreachable
+
+from .person import visit
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -95,6 +98,13 @@ def _join(world: World, step: Step) -> None:
 async def _try(work: Callable[..., Awaitable[object]], *arguments: object) -> None:
     with suppress(Refused, Unreachable):
         await work(*arguments)
+
+
+def _visit(world: World, step: Step) -> None:
+    tab = world.tab(step)
+    after = None if step.more < 0.2 else int((step.more - 0.2) * (tab.last + 2))
+    chance = Random(f"visit {world.plan.seed} {step.number}")
+    world.start(visit, tab.person, tab.conversation_id, after, chance)
 
 
 def _open_tab(world: World, step: Step) -> None:
@@ -230,6 +240,7 @@ STEPS: dict[str, Callable[[World, Step], None]] = {
     "leave": _leave,
     "join": _join,
     "open a tab": _open_tab,
+    "visit": _visit,
     "drop": _drop,
     "drop all": _drop_all,
     "stand still": _stand_still,

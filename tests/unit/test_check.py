@@ -383,6 +383,20 @@ def test_a_gap_that_the_client_had_to_repair_by_asking_is_a_gap(good: Lines) -> 
     assert set(verdict(planted).counts) == {"gap"}
 
 
+def test_what_was_asked_for_twice_may_come_twice_and_not_three_times(good: Lines) -> None:
+    sync = next(at for at, line in enumerate(good) if line["record"] == "sync")
+    events = frames(good, "message", "participant_left")
+    mine = [at for at in events if at > sync and good[at]["socket"] == good[sync]["socket"]]
+    first = next(at for at in mine if good[at]["frame"]["sequence_id"] == 10)
+    again = mine[mine.index(first) : mine.index(first) + 3]
+    answer = [deepcopy(good[at]) for at in again]
+    assert [line["frame"]["sequence_id"] for line in answer] == [10, 11, 12]
+    twice = [*good[: again[-1] + 1], good[sync], *answer, *good[again[-1] + 1 :]]
+    assert verdict(twice).anomalies == ()
+    thrice = [*good[: again[-1] + 1], good[sync], *answer, *answer, *good[again[-1] + 1 :]]
+    assert set(verdict(thrice).counts) == {"duplicate"}
+
+
 def test_a_store_that_failed_may_have_stored_it(good: Lines) -> None:
     refuse(good, Random(1))
     for at in frames(good, "error"):
