@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
@@ -80,12 +81,15 @@ class Ordeal:
         """Go through it. Raises `StageError` where it cannot be tried, `Failed` where something gave up."""
         began = trio.current_time()
         try:
-            await self._victim.start()
-            async with self._network() as proxy:
-                await self._gather(proxy.url)
-                await self._suffer(proxy)
-            await self._conclude()
-            await self._victim.stop()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_heed_sigterm)
+                await self._victim.start()
+                async with self._network() as proxy:
+                    await self._gather(proxy.url)
+                    await self._suffer(proxy)
+                await self._conclude()
+                await self._victim.stop()
+                nursery.cancel_scope.cancel()
         finally:
             await self._victim.aclose()
             self.toll.reconnects = sum(each.reconnects for each in self._survivors)
@@ -214,3 +218,10 @@ class Ordeal:
                     digests[log.head] = log.digest
             more = page["has_more"]
         return digests
+
+
+async def _heed_sigterm() -> None:
+    """End as by Ctrl-C: else the server would be left running."""
+    with trio.open_signal_receiver(signal.SIGTERM) as signals:
+        async for number in signals:
+            raise SystemExit(128 + number)

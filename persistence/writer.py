@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from queue import Empty
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -59,7 +60,8 @@ class Writer:
         self._loop = loop
         self._queue: Intake[tuple[Changes, Future[Any]] | Job] = Intake()
         self._linger = Linger()
-        self._pages = 0  # about as many in the write-ahead log since the last checkpoint
+        # About as many in the write-ahead log since the last checkpoint: one that was killed has left some.
+        self._pages = _logged(Path(f"{path}-wal"))
         self._rest_until = 0.0
         self._closed = False
         self._turns: AbstractContextManager[None] = nullcontext()
@@ -210,3 +212,7 @@ class Writer:
                 settle(future, outcome)
         self._records += records
         self._recent.append((records, seconds))
+
+
+def _logged(log: Path) -> int:
+    return log.stat().st_size // PAGE if log.exists() else 0

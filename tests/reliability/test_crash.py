@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+import psutil  # type: ignore[import-untyped]
+import pytest
+
+from salon.loadtests.fault_proxy import Faults
 
 TOO_EARLY = '''
 """A server that answers before it has committed: put before all else by Python itself."""
@@ -60,7 +66,7 @@ def test_nothing_acknowledged_is_lost_when_a_server_is_killed_and_killed_again(
     assert [figures[name] for name in ("kills", "lost", "duplicated", "gaps")] == [10, 0, 0, 0]
     assert figures["acknowledged"] > 0
     assert figures["reconnects"] > 10
-    assert all(figures["faults"].values())
+    assert set(figures["faults"]) == set(Faults.__slots__)
     assert "10 kills" in said
 
     code, verdict, said = salon("check", f"{history}")
@@ -91,3 +97,20 @@ def test_what_cannot_be_tried_says_why(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert "No such file or directory" in done.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_one_that_is_told_to_stop_leaves_nothing_running(tmp_path: Path, number: int) -> None:
+    command = [sys.executable, "-m", "salon.web.cli", "crash", "--kills", "1000"]
+    environment = {**os.environ, "TMPDIR": f"{tmp_path}"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as running:
+        me = psutil.Process(running.pid)
+        while not (servers := me.children()) or not list(tmp_path.glob("*/salon.db.key")):
+            assert running.poll() is None
+        running.send_signal(number)
+        running.communicate(timeout=60)
+    gone, left = psutil.wait_procs(servers, timeout=60)
+    assert gone
+    assert not left
+    assert running.returncode != 0
+    assert not list(tmp_path.iterdir())

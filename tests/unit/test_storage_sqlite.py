@@ -27,6 +27,7 @@ from salon.persistence.file import File
 from salon.persistence.keys import Keys
 from salon.persistence.ledger import Ledger
 from salon.persistence.sql import SqlStore
+from tests.traffic import until
 from tests.unit.history import ADA, History, sources
 from tests.unit.stores import begin, environment, open_store
 
@@ -225,6 +226,25 @@ async def read_all(store: SqlStore, number: int) -> list[Record]:
     while (page := await store.read(number, after=len(records)).wait()).records:
         records += page.records
     return records
+
+
+async def test_a_long_log_that_a_kill_left_is_copied_into_the_file(
+    path: Path, store: SqlStore, tmp_path: Path
+) -> None:
+    history = await begin(store)
+    for turn in range(3):
+        changes = history.say(*(f"{turn} {n}" for n in range(500)))
+        records = [record._replace(body=b"x" * 2_000) for record in changes.records]
+        await store.append(replace(changes, records=tuple(records))).wait()
+    left = tmp_path / "left.db"
+    for suffix in ("", "-wal"):  # as they are, which is what a kill leaves
+        shutil.copy(f"{path}{suffix}", f"{left}{suffix}")
+    again = open_store(left)
+    try:
+        with trio.fail_after(15):
+            await until(lambda: left.stat().st_size > 1_000_000)
+    finally:
+        again.close()
 
 
 async def test_a_disk_that_fills_refuses_until_there_is_room(path: Path, store: SqlStore) -> None:
