@@ -51,15 +51,28 @@ def fact(page: Page, name: str) -> Locator:
 
 
 class Talker:
-    """Somebody who is connected, and says something again and again, in a thread of their own until the block ends."""
+    """Somebody who is connected and says something again and again, `pause` seconds between, in a thread until the block ends.
 
-    def __init__(self, server: ServerProcess, conversation_id: str, token: str = ADA) -> None:
+    Who is clumsy says each thing twice, the second time under one key for all, which is refused.
+    """
+
+    def __init__(
+        self,
+        server: ServerProcess,
+        conversation_id: str,
+        token: str = ADA,
+        *,
+        pause: float = 0.05,
+        clumsy: bool = True,
+    ) -> None:
         self.connection_ids: list[str] = []
         self.closed: list[int] = []
         self.refusals: list[dict[str, Any]] = []
         self._server = server
         self._conversation_id = conversation_id
         self._token = token
+        self._pause = pause
+        self._clumsy = clumsy
         self._connected = threading.Event()
         self._scope = trio.CancelScope()
         self._thread = threading.Thread(target=trio.run, args=(self._live,))
@@ -97,11 +110,11 @@ class Talker:
 
             nursery.start_soon(listen)
             for number in range(1_000_000):
-                await socket.send_json(
-                    {"type": "message", "content": f"Word {number} <b>of</b> mine"},
-                    {"type": "message", "content": str(number), "client_message_id": "the same"},
-                )
-                await trio.sleep(0.05)
+                frames = [{"type": "message", "content": f"Word {number} <b>of</b> mine"}]
+                if self._clumsy:
+                    frames.append(frames[0] | {"client_message_id": "the same"})
+                await socket.send_json(*frames)
+                await trio.sleep(self._pause)
 
 
 def _leaves(group: BaseExceptionGroup[Closed]) -> Iterator[Closed]:

@@ -81,6 +81,15 @@ class ServerProcess:
         self.url = self._announced()
         self._port = int(self.url.rpartition(":")[2])
 
+    def token(self, id: str) -> str:
+        """A new token of an operator with this id, by the command that makes them."""
+        command = [sys.executable, "-m", "salon.web.cli", "token", "--config", str(CONFIG)]
+        command += ["--store", self.store, "--id", id, "--name", id, "--admin"]
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=self._environment, check=True
+        )
+        return done.stdout.strip()
+
     def terminate(self) -> None:
         """Ask it to drain, without waiting for that."""
         self.process.terminate()

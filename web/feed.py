@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 # At once: each costs a look at all that lives, a few milliseconds a second with ten thousand conversations
 LISTENERS = 32
 RETRY = 5.0  # seconds: a listener that was lost unnoticed is found out by its writes
-BEAT = 10  # seconds between two bytes at least: proxies, and the doorstep, take longer silence for an end
+BEAT = 5  # seconds between two bytes at least: proxies, and the doorstep, take longer silence for an end
 PASSING = frozenset(
     {"age", "idle"}
 )  # seconds that change at every look: beside them stands since when

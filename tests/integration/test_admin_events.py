@@ -288,6 +288,17 @@ async def test_the_session_cookie_of_an_operator_will_do(server: ServerProcess) 
     assert (refused.status_code, refused.json()["code"]) == (403, "FORBIDDEN")
 
 
+async def test_a_session_that_ends_ends_its_streams(own_server: ServerProcess) -> None:
+    token = own_server.token("ops")
+    async with followed(own_server, cookie=token) as feed:
+        await feed.until(lambda: "stats" in feed.names)
+        logout = await api(own_server, "POST", "/auth/logout", token)
+        assert logout.status_code == 204
+        assert (await feed.rest())[-1] == "end"
+    refused = await api(own_server, "GET", "/admin/events", token)
+    assert refused.status_code == 401
+
+
 async def test_what_one_operator_does_is_seen_by_the_others(server: ServerProcess) -> None:
     conversation_id = await begin(server)
     async with followed(server) as feed:
