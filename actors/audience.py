@@ -17,7 +17,7 @@ from .messages import CaughtUp, Lagging, Presence
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from .messages import ParticipantList, Signal
+    from .messages import Signal
     from .store import Record
     from .subscriber import Codec, Subscriber
 
@@ -45,14 +45,14 @@ class Audience:
     """The subscribers of one conversation, and the events that all live ones have been given last.
 
     `fetch` is called with a subscriber and a sequence where the log has to be read; its page comes back by `replayed`.
-    `roll` gives the list of members as it is now, for those who have missed changes of it.
+    `roll` gives the list of members as it is now, encoded, for those who have missed changes of it.
     """
 
     def __init__(
         self,
         codec: Codec,
         fetch: Callable[[Subscriber, int], None],
-        roll: Callable[[], ParticipantList],
+        roll: Callable[[], bytes],
     ) -> None:
         self.live: dict[Subscriber, None] = {}
         self.behind: dict[Subscriber, Position] = {}
@@ -82,9 +82,9 @@ class Audience:
         """All connections of one participant."""
         return list(self._connections.get(participant_id, ()))
 
-    def participants(self) -> list[str]:
-        """The ids of all who have a connection."""
-        return list(self._connections)
+    def participants(self) -> Iterator[str]:
+        """The ids of all who have a connection, those who came first first."""
+        return iter(self._connections)
 
     def recall(self, records: Sequence[Record]) -> None:
         """Have the log's newest events at hand, instead of what was remembered and may have a gap."""
@@ -140,9 +140,14 @@ class Audience:
                 self._fall_behind(subscriber, self.head)
                 self.behind[subscriber].stale = True
 
-    def encode(self, *signals: Signal) -> bytes:
-        """Signals as one payload."""
-        return self._codec.payload([self._codec.encode(signal) for signal in signals])
+    def encode(self, *signals: Signal | bytes) -> bytes:
+        """Signals as one payload; one that is bytes has been encoded already."""
+        return self._codec.payload(
+            [
+                signal if isinstance(signal, bytes) else self._codec.encode(signal)
+                for signal in signals
+            ]
+        )
 
     def place(self, subscriber: Subscriber, sequence: int) -> None:
         """Take a subscriber in, or back: it has everything up to `sequence` and is to get what follows."""

@@ -19,8 +19,6 @@ from .messages import (
     Drained,
     Left,
     Look,
-    MemberView,
-    ParticipantList,
     Post,
     ReadMarked,
     ReadMoved,
@@ -32,23 +30,23 @@ from .messages import (
 from .presence import PresenceBoard, TypingBoard
 from .recorder import TURNS, Trace, envelopes
 from .refusals import Refusal
-from .rules import Member, State
+from .roll import Roll
+from .rules import State
 from .runtime import TrioActor
 from .store import Appended, StoreError
 from .turn import Turn, known_from
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from .directory import Directory
     from .future import Future
     from .mailbox import Letter
-    from .messages import Posted, Receipt, Resume, Timer
+    from .messages import MemberView, Posted, Receipt, Resume, Timer
     from .store import Page
     from .subscriber import Subscriber
 
 REPLAY_EVENTS = 200  # events of the log read at once for a reader that catches up
-LISTED_MEMBERS = 100  # members in `participant_list`
 RELOAD_AFTER = 2.0  # seconds after a failed commit: its sender mostly tries again before
 # The second round knows every key that was taken; a third would be a fault of the store
 KEY_ROUNDS = 3
@@ -67,12 +65,13 @@ class ConversationActor(TrioActor):
         self._directory = directory
         self._store = directory.store
         self.state: State | None = State(conversation_id) if begun else None
-        self.audience = Audience(directory.codec, self._fetch, self._roll)
+        self.audience = Audience(directory.codec, self._fetch, self._roll_call)
         self.presence = PresenceBoard(
             self.audience.connected,
             grace=limits.presence_grace,
             interval=limits.presence_interval,
         )
+        self._roll = Roll(directory.codec, self.audience.participants, self.presence.online)
         self._typing = TypingBoard(limits.typing_timeout)
         self._timers: dict[str, float] = {}
         self.traces: deque[Trace] = deque(maxlen=TURNS)
@@ -106,7 +105,7 @@ class ConversationActor(TrioActor):
             self.audience.recall(page.records)
             if delivered < state.head:
                 # The store failed in the middle of a commit that took effect after all: the log is the truth.
-                for participant_id in self.audience.participants():
+                for participant_id in list(self.audience.participants()):
                     if participant_id not in state.members:
                         self._see_off(participant_id)
                 self.audience.fall_back(delivered)
@@ -287,7 +286,7 @@ class ConversationActor(TrioActor):
         self.audience.place(subscriber, after)
         if not again:
             connected = self._connected(state, subscriber, after + 1, resume)
-            subscriber.push(self.audience.encode(connected, self._participant_list(state)))
+            subscriber.push(self.audience.encode(connected, self._roll.body(state)))
         elif resume == "reset":
             connected = self._connected(state, subscriber, after + 1, resume)
             subscriber.push(self.audience.encode(connected))
@@ -361,43 +360,25 @@ class ConversationActor(TrioActor):
     def _connected(
         self, state: State, subscriber: Subscriber, first: int, resume: Resume
     ) -> Connected:
-        people = sum(m.participant.type == "human" for m in state.members.values())
+        people = (m for m in state.members.values() if m.participant.type == "human")
         return Connected(
             self.key,
             subscriber.participant.id,
             subscriber.connection_id,
-            people > 1,
+            next(people, None) is not None and next(people, None) is not None,
             state.head,
             first,
             self._store.epoch,
             resume,
         )
 
-    def _participant_list(self, state: State) -> ParticipantList:
-        members = list(state.members.values())
-        if len(members) > LISTED_MEMBERS:
-            online = [m for m in members if self.presence.online(m.participant.id)]
-            if len(online) < LISTED_MEMBERS:
-                online += [m for m in members if not self.presence.online(m.participant.id)]
-            members = online[:LISTED_MEMBERS]
-        return ParticipantList(self.key, self._views(members), len(state.members))
-
-    def _roll(self) -> ParticipantList:
+    def _roll_call(self) -> bytes:
         assert self.state is not None, "only a loaded conversation has an audience that catches up"
-        return self._participant_list(self.state)
+        return self._roll.body(self.state)
 
     def view(self, state: State) -> tuple[MemberView, ...]:
         """Who is in, in the order of joining, as others see them."""
-        return self._views(state.members.values())
-
-    def _views(self, members: Iterable[Member]) -> tuple[MemberView, ...]:
-        online = self.presence.online
-        return tuple(
-            [
-                MemberView(m.participant, m.role, m.joined_at, online(m.participant.id))
-                for m in members
-            ]
-        )
+        return self._roll.views(state.members.values())
 
     # --- the end ----------------------------------------------------------------------------------------------------------
 

@@ -56,7 +56,7 @@ class Server:
         self._config.include_server_header = False
         self._config.accesslog = None
         self._config.errorlog = logging.getLogger("hypercorn.error")
-        self._app = wrap_app(_counted(app), max_body_size, "asgi")  # type: ignore[arg-type]
+        self._app = wrap_app(_counted(app), max_body_size, "asgi")
         self._context = WorkerContext(None)
         self._handshake_timeout = handshake_timeout
         self._listeners: list[trio.SocketListener] = []

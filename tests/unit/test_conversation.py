@@ -9,7 +9,7 @@ import trio
 from trio.testing import MockClock
 
 from salon.actors.audience import BREATH_EVERY, RECENT_EVENTS
-from salon.actors.conversation import LISTED_MEMBERS, RELOAD_AFTER, REPLAY_EVENTS
+from salon.actors.conversation import RELOAD_AFTER, REPLAY_EVENTS
 from salon.actors.future import Future
 from salon.actors.limits import Limits
 from salon.actors.messages import (
@@ -40,6 +40,7 @@ from salon.actors.messages import (
 )
 from salon.actors.recorder import ENVELOPES
 from salon.actors.refusals import Code, Refusal
+from salon.actors.roll import LISTED_MEMBERS
 from salon.actors.runtime import ActorDied
 from salon.actors.store import StoreError
 from tests.unit.engine import ADA, BEN, CLEO, DAN, Engine, Reader, accepted, open_engine, refused
@@ -158,13 +159,11 @@ async def test_who_is_refused_does_not_stop_the_others_of_the_batch(
 
 async def test_a_turn_can_be_followed_afterwards(engine: Engine, talk: str) -> None:
     engine.conversation(talk).traces.clear()
-    async with trio.open_nursery() as nursery:
-        engine.store.hold("append")
-        start = trio.current_time()
-        nursery.start_soon(engine.post, talk, ADA, "hello")
-        nursery.start_soon(engine.leave, talk, DAN)
-        await engine.settle()
-        engine.store.let_go()
+    start = trio.current_time()
+    with engine.directory.system:
+        engine.directory.participant(ADA.id).tell(Post(talk, ADA, "hello"))
+        engine.directory.participant(DAN.id).tell(Leave(talk, DAN))
+    await engine.settle()
     [trace] = engine.conversation(talk).traces
     post, leave = sorted(trace.envelopes, key=lambda envelope: envelope.command, reverse=True)
     assert (post.command, post.sender_id, post.verdict) == ("Post", ADA.id, "stored")
