@@ -12,11 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
+from hypothesis import settings
 
 from tests.server import ServerProcess
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
+
+settings.register_profile(
+    "salon", deadline=None
+)  # how long an example takes is the machine's affair
+settings.load_profile("salon")
 
 GRACE = 5.0  # seconds for a cancelled test to end, before pytest-timeout raises after all
 FIGURES = pytest.StashKey[list[str]]()
