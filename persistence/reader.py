@@ -33,7 +33,12 @@ class Readers:
         self._queue: SimpleQueue[tuple[Callable[..., Any], tuple[Any, ...], Future[Any]] | None]
         self._queue = SimpleQueue()
         self._threads = [
-            threading.Thread(target=self._run, name=f"salon-reader-{n}", daemon=True)
+            threading.Thread(
+                target=self._run,
+                args=(file.connect_reader(),),
+                name=f"salon-reader-{n}",
+                daemon=True,
+            )
             for n in range(THREADS)
         ]
         self._closed = False
@@ -58,16 +63,12 @@ class Readers:
         for thread in self._threads:
             thread.join()
 
-    def _run(self) -> None:
-        connection: sqlite3.Connection | None = None
+    def _run(self, connection: sqlite3.Connection) -> None:
         while (asked := self._queue.get()) is not None:
             question, args, future = asked
             try:
-                if connection is None:
-                    connection = self._file.connect_reader()
                 outcome = question(connection, *args)
             except Exception as error:
                 outcome = explain(self._file.path, error)
             self._loop.call(settle, future, outcome)
-        if connection is not None:
-            connection.close()
+        connection.close()

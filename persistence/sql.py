@@ -44,7 +44,7 @@ class SqlStore:
         keys = Keys(connection)
         ledger = Ledger(connection, file.path, keys)
         self._readers = Readers(file, loop)
-        self._writer = Writer(connection, file.path, ledger, keys, loop)
+        self._writer = Writer(connection, file, ledger, keys, loop)
 
     @classmethod
     def open(cls, url: str, sources: Sources) -> SqlStore:

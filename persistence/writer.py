@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..actors.store import Appended, KeysTaken
+    from .file import File
     from .keys import Keys
     from .ledger import Ledger, Outcome
     from .loop import Loop
@@ -48,20 +49,21 @@ class Writer:
     def __init__(
         self,
         connection: sqlite3.Connection,
-        path: object,
+        file: File,
         ledger: Ledger,
         keys: Keys,
         loop: Loop,
     ) -> None:
         self._connection = connection
-        self._path = path
+        self._file = file
+        self._place = file.place()
         self._ledger = ledger
         self._keys = keys
         self._loop = loop
         self._queue: Intake[tuple[Changes, Future[Any]] | Job] = Intake()
         self._linger = Linger()
         # About as many in the write-ahead log since the last checkpoint: one that was killed has left some.
-        self._pages = _logged(Path(f"{path}-wal"))
+        self._pages = _logged(Path(f"{file.path}-wal"))
         self._rest_until = 0.0
         self._closed = False
         self._turns: AbstractContextManager[None] = nullcontext()
@@ -111,7 +113,7 @@ class Writer:
         self._thread.join()
 
     def _closed_error(self) -> StoreError:
-        return StoreError(f"{self._path}: the store is closed")
+        return StoreError(f"{self._file.path}: the store is closed")
 
     # --- in the thread -----------------------------------------------------------------------------------------------
 
@@ -158,20 +160,32 @@ class Writer:
         started = time.perf_counter()
         outcomes: list[Outcome]
         try:
+            self._check_place()
             outcomes = self._ledger.append([changes for changes, _ in group])
+        except StoreError as error:
+            outcomes = [error] * len(group)
         except Exception as error:  # a mistake in here must not leave anybody waiting for ever
-            logger.exception("append to %s failed", self._path)
-            outcomes = [explain(self._path, error)] * len(group)
+            logger.exception("append to %s failed", self._file.path)
+            outcomes = [explain(self._file.path, error)] * len(group)
         self._loop.call(self._settle, group, outcomes, time.perf_counter() - started)
         size = sum(len(record.body) for changes, _ in group for record in changes.records)
         self._pages += size // PAGE + len(group) + 2
 
     def _do(self, job: Callable[[sqlite3.Connection], Any]) -> object:
         try:
+            self._check_place()
             with transaction(self._connection):
                 return job(self._connection)
         except Exception as error:
-            return explain(self._path, error)
+            return explain(self._file.path, error)
+
+    def _check_place(self) -> None:
+        """What is written into a file that was moved or deleted is gone with the next start."""
+        if self._file.place() != self._place:
+            raise StoreError(
+                f"{self._file.path}: somebody has moved, deleted or replaced the file or its log while it is in use: "
+                "put them back, and writing goes on by itself, or restart the server on what is there"
+            )
 
     def _keep_house(self, *, idle: bool) -> None:
         """What need not be done with every commit: merge keys, empty the write-ahead log."""
@@ -186,7 +200,7 @@ class Writer:
                 self._checkpoint()
         except Exception as error:
             self._rest_until = time.monotonic() + REST
-            logger.warning("%s", explain(self._path, error))
+            logger.warning("%s", explain(self._file.path, error))
 
     def _checkpoint(self) -> None:
         self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
@@ -197,7 +211,7 @@ class Writer:
             self._keys.merge_all()
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         except Exception as error:
-            logger.warning("%s", explain(self._path, error))
+            logger.warning("%s", explain(self._file.path, error))
         self._connection.close()
 
     # --- in the trio run ---------------------------------------------------------------------------------------------

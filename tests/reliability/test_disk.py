@@ -337,3 +337,30 @@ async def test_a_file_that_cannot_be_written_is_refused_at_the_start_and_taken_o
     await ada.say(conversation_id, "after")
     assert numbers(await ada.history(conversation_id)) == [1, 2, 3]
     server.stop()
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal"], ids=["the file", "its log"])
+async def test_what_is_moved_away_in_use_is_missed_at_once_and_taken_back(
+    own_server: ServerProcess, suffix: str
+) -> None:
+    ada = (await guests(own_server, "Ada"))[0]
+    conversation_id = await ada.create()
+    stored: dict[str, Frame] = {}
+    refused: dict[str, Frame] = {}
+    path = own_server.path.with_name(f"salon.db{suffix}")
+    async with ada.tab(conversation_id) as tab:
+        await say(tab, stored, refused, ["before"])
+        path.rename(path.with_name("elsewhere"))
+        await say(tab, stored, refused, ["while"])
+        assert refused.pop("while")["code"] == "STORE_UNAVAILABLE"
+        assert (await ada.call("POST", "/auth/guest", {"name": "Bob"})).status_code == 503
+        assert "put them back, and writing goes on by itself" in own_server.log
+        path.touch()  # something else in its place is no better
+        await say(tab, stored, refused, ["while"])
+        assert refused.pop("while")["code"] == "STORE_UNAVAILABLE"
+        path.with_name("elsewhere").rename(path)
+        await say(tab, stored, refused, ["while", "after"])
+    assert not refused
+    own_server.kill()
+    own_server.start()
+    await check(ada, conversation_id, stored)
