@@ -55,6 +55,7 @@ OUTBOX_BYTES = 262_144
 FAULTS = 20  # frames not understood, within
 FAULT_WINDOW = 10.0  # seconds, before the socket is closed
 CLOSE_TIMEOUT = 5.0  # seconds for the peer to answer a close, before the socket is cut
+FAREWELL = 1.0  # likewise, where nothing it sends can be read any more: browsers tell their page only once it is cut
 UNANSWERED_PINGS = 2
 PONG = text_header(15) + b'{"type":"pong"}'
 
@@ -340,6 +341,8 @@ class Connection:
         self.close(closed.code, "" if closed.by_peer else closed.reason)
         if closed.by_peer:
             self._finish()
+        else:
+            self.close_deadline = trio.current_time() + FAREWELL
 
     def _finish(self) -> None:
         """Both sides have said goodbye: cut the socket as soon as nothing waits."""

@@ -20,6 +20,7 @@ from salon.web import connection as connection_module
 from salon.web.codec import JsonCodec, error_frame, message_ack
 from salon.web.connection import (
     CLOSE_TIMEOUT,
+    FAREWELL,
     FAULT_WINDOW,
     FAULTS,
     OUTBOX_BYTES,
@@ -542,6 +543,15 @@ async def test_a_close_waits_for_what_waits(engine: Engine, talk: str) -> None:
     assert [opcode for opcode, _ in pipe.frames[-3:]] == [TEXT, TEXT, CLOSE]
     assert pipe.of("message_ack")
     assert (connection.phase, pipe.abandoned) == (Phase.CLOSED, 1)
+
+
+async def test_a_peer_that_cannot_be_understood_any_more_is_cut_soon(
+    engine: Engine, talk: str, autojump_clock: MockClock
+) -> None:
+    connection = await attached(engine, Pipe(), talk)
+    connection.received(client_frame(TEXT, b"x" * 200_000)[:14])
+    assert connection.phase is Phase.CLOSING
+    assert connection.close_deadline == trio.current_time() + FAREWELL
 
 
 @pytest.mark.parametrize("end", ["", "broken"])
