@@ -12,6 +12,7 @@ GRACE = (
     2.0  # seconds that a place is kept: `Retry-After` is in whole ones, and the way here takes time
 )
 EARLY = 0.01  # seconds: clocks differ by so much
+AHEAD = 1.5  # turns: as far ahead a place is kept free, since some take longer
 KEPT_AHEAD = 30.0  # seconds: who is told a later time has no place: few come back, and what is measured now is old by then
 LENGTH = 50  # times the mailbox's limit: the places there are at most, about 10 MB in all
 # Of the mailbox: as much is always open to newcomers, so that those who do not come back hold up nobody
@@ -33,7 +34,7 @@ class Place:
 class Line:
     """Those who were refused and have still to come back, in their order. Times are seconds on the caller's clock.
 
-    A place that is due within the time in which the mailbox is emptied once is kept free for its caller. So who obeys
+    A place that is due before the mailbox is emptied the next time is kept free for its caller. So who obeys
     finds room, however many newcomers try their luck meanwhile, and nobody waits for ever.
     """
 
@@ -52,9 +53,12 @@ class Line:
     def __bool__(self) -> bool:
         return bool(self._of)
 
-    def room(self, sender_id: str, now: float, rate: float) -> int:
-        """How many commands may wait in the mailbox so that one of this sender still finds room; takes their place."""
-        self._move(now, now + self._limit / rate if rate else now + 1.0)
+    def room(self, sender_id: str, now: float, turn: float) -> int:
+        """How many commands may wait in the mailbox so that one of this sender still finds room; takes their place.
+
+        `turn` is how many seconds a turn takes: who is due later finds the mailbox emptied once more.
+        """
+        self._move(now, now + turn * AHEAD)
         if self._take(sender_id, now):
             return self._limit
         return max(self._limit - self.kept, int(self._limit * OPEN), 1)

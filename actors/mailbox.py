@@ -83,7 +83,7 @@ class Mailbox:
             sender = letter.message.sender
             room = self.limit
             if self.line:
-                room = self.line.room(sender.id, trio.current_time(), self.drain.rate)
+                room = self.line.room(sender.id, trio.current_time(), self.drain.turn)
             if self.limit and self.commands >= room:
                 kept = min(self.commands + self.line.kept, self.limit)
                 raise self._full(sender.id, max(self.commands, kept), self.limit, shared=False)

@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+LONGEST_WAIT = 60.0  # seconds, but for a token that is farther off: who has more to say than that says it too fast for ever
+KEPT = 2.0  # seconds that a token is kept for who was told to come: `Retry-After` is in whole ones
+PROMISES = 1000  # kept at most in one bucket, about 100 KB
 SHORTEST_OUTAGE = 1.0  # seconds: a store that is locked or restarted is mostly back by then
 LONGEST_OUTAGE = 20.0  # seconds: a disk that somebody has to make room on
 # The drain rate is that of so many commands, or so many seconds of work, whatever is shorter: a room may grow
@@ -17,11 +20,11 @@ ROUNDING = 1e-6  # tokens: who waits exactly as long as they were told gets thro
 class TokenBucket:
     """`rate` tokens a second, at most `burst` at once. A rate of 0 lets everything through.
 
-    Who is refused again and again is told one time after the other, each when there is a token for it, up to the time in
-    which the bucket is full again.
+    Those who are refused are told one time after the other, each when there is a token for it. Once the bucket is full
+    nobody waits any more, and what was told is forgotten.
     """
 
-    __slots__ = ("_at", "_tokens", "_told", "burst", "rate")
+    __slots__ = ("_at", "_promised", "_tokens", "_told", "burst", "rate")
 
     def __init__(self, rate: float, burst: float, now: float) -> None:
         self.rate = rate
@@ -29,20 +32,51 @@ class TokenBucket:
         self._tokens = self.burst
         self._at = now
         self._told = float("-inf")  # when the last one who was refused is to come back
+        self._promised: dict[str, float] = {}  # name -> when its token is there, in that order
 
-    def take(self, now: float) -> float:
-        """Take a token; the seconds to wait for one where there is none, else 0."""
+    def take(self, now: float, name: str | None = None) -> float:
+        """Take a token; the seconds to wait for one where there is none, else 0.
+
+        What has a `name`, and comes again when it was told, finds its token kept, whatever came meanwhile.
+        """
         if not self.rate:
             return 0.0
         self._tokens = min(self.burst, self._tokens + (now - self._at) * self.rate)
         self._at = now
-        if self._tokens > 1.0 - ROUNDING:
+        promised = self._promised
+        if (self._tokens - self._kept(now, name) if promised else self._tokens) > 1.0 - ROUNDING:
+            if self._tokens >= self.burst:
+                self._told = float("-inf")
             self._tokens = max(self._tokens - 1.0, 0.0)
+            if name is not None:
+                promised.pop(name, None)
             return 0.0
+        if name in promised and promised[name] > now:
+            return promised[name] - now  # it came too early
         soonest = now + (1.0 - self._tokens) / self.rate
-        last = max(soonest, now + self.burst / self.rate)
+        last = max(soonest, now + LONGEST_WAIT)
         self._told = min(max(soonest, self._told + 1.0 / self.rate), last)
+        if name is not None and self._told < last and len(promised) < PROMISES:
+            promised.pop(name, None)
+            promised[name] = self._told
         return self._told - now
+
+    def _kept(self, now: float, name: str | None) -> int:
+        """Tokens that are there for others who are expected this moment."""
+        kept, lapsed = 0, []
+        for other, due in self._promised.items():
+            if due + KEPT < now:
+                lapsed.append(other)
+            elif due > now + ROUNDING:
+                break
+            elif other == name:
+                kept = 0  # it is their own; who should have come before has not
+                break
+            else:
+                kept += 1
+        for other in lapsed:
+            del self._promised[other]
+        return kept
 
     def full(self, now: float) -> bool:
         """Whether the bucket remembers nothing, so that a new one would do as well."""
@@ -75,6 +109,11 @@ class Drain:
     def rate(self) -> float:
         """Commands a second, measured while there was work; 0 before the first turn."""
         return self._commands / self._seconds if self._seconds > 0 else 0.0
+
+    @property
+    def turn(self) -> float:
+        """Seconds that a turn takes, on average; a second before the first."""
+        return self._seconds / self._turns if self._turns else 1.0
 
 
 class Outage:

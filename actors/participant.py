@@ -60,7 +60,8 @@ class ParticipantActor(TrioActor):
         match message:
             case Post() | Sync():
                 limit = self._limits.message_rate
-                wait = self._rate(message.conversation_id, now).take(now) if limit else 0.0
+                bucket = self._rate(message.conversation_id, now) if limit else None
+                wait = bucket.take(now, _key(message)) if bucket else 0.0
             case Create():
                 wait = self._creation_rate(now).take(now)
                 limit = self._limits.conversations_per_hour

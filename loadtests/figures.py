@@ -91,6 +91,8 @@ class Tally:
     accepted: int = 0  # receipts of the whole run; those of the measured time are in the samples
     unknown: int = 0  # messages whose answer was lost with a connection
     deliveries: int = 0
+    put_off: int = 0  # messages that were refused for load, and said again when they were told
+    first_retry: int = 0  # of them, accepted when they were said again for the first time
     refused: Counter[str] = field(default_factory=Counter)  # by code
     reconnects: int = 0
     rejoins: int = 0  # people who left and joined again
@@ -141,7 +143,7 @@ class Tally:
         """Add what another process saw."""
         for name in ("sent", "accepted", "unknown", "deliveries", "reconnects", "rejoins"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        for name in ("resets", "lagging", "bytes_read", "cpu"):
+        for name in ("put_off", "first_retry", "resets", "lagging", "bytes_read", "cpu"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.busiest = max(self.busiest, other.busiest)
         self.refused.update(other.refused)

@@ -19,6 +19,10 @@ class Ledger:
         self.pending: dict[bytes, float] = {}  # on their way: key -> when it was due
         self.confirmed: dict[bytes, int] = {}  # key -> sequence of the receipt
         self.refused: dict[bytes, str] = {}  # key -> code
+        self.put_off: dict[
+            bytes, float
+        ] = {}  # refused for now, to be said again: key -> when it was due
+        self._refusals: dict[bytes, int] = {}  # of messages that were put off
         self.unknown = 0  # messages whose answer was lost with the connection
         self.sent = 0
         self._prefix = b"%d-" % number
@@ -47,6 +51,24 @@ class Ledger:
         self.refused[key] = code
         return True
 
+    def defer(self, key: bytes) -> int:
+        """Take a refusal of a message that is to be said again: how often it was refused; 0 where it is not on its way."""
+        due = self.pending.pop(key, None)
+        if due is None:
+            return 0
+        self.put_off[key] = due
+        self._refusals[key] = self._refusals.get(key, 0) + 1
+        return self._refusals[key]
+
+    def again(self, key: bytes) -> float:
+        """Say a message again that was put off: when it was due."""
+        due = self.pending[key] = self.put_off.pop(key)
+        return due
+
+    def refusals(self, key: bytes) -> int:
+        """How often a message was put off."""
+        return self._refusals.get(key, 0)
+
     def cut(self) -> None:
         """The connection is gone. With keys what is on its way is sent again; without, what became of it is not known."""
         if not self._keyed:
@@ -74,6 +96,8 @@ class Ledger:
             if key in self.refused:
                 text = f"{key.decode()} with {self.refused[key]}, and it is in the log"
                 found.append(("refused", text))
+            elif key in self.put_off:
+                found.append(("refused", f"{key.decode()} for now, and it is in the log"))
             elif key not in self.confirmed and key not in self.pending:
                 found.append(("invented", f"{key.decode()} is in the log and was never sent"))
         return found

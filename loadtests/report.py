@@ -37,6 +37,7 @@ def figures(result: Result) -> list[tuple[str, str]]:
         ("first connect p50 / p99 / max", _spread(tally.connect)),
         *_of_comings_and_goings(result),
         ("refused", _counts(tally.refused)),
+        *_of_the_obedient(result),
         ("accepted, in the log", f"{tally.accepted:,}, {result.stored:,}"),
         ("lost, repeated, out of order", _counts(tally.wrong)),
     ]
@@ -73,6 +74,14 @@ def _of_comings_and_goings(result: Result) -> list[tuple[str, str]]:
     return rows
 
 
+def _of_the_obedient(result: Result) -> list[tuple[str, str]]:
+    tally = result.tally
+    if not tally.put_off:
+        return []
+    share = f"{tally.first_retry:,} ({tally.first_retry / tally.put_off:.1%})"
+    return [("refused, then in at first retry", f"{tally.put_off:,}, {share}")]
+
+
 def _counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{count:,} {name}" for name, count in counts.items()) or "none"
 
@@ -89,7 +98,7 @@ def advices(result: Result) -> list[str]:
     found = [
         f"{count:,} messages were refused with {code}: to measure without, lift {LIMITS[code]}"
         for code, count in result.tally.refused.items()
-        if code in LIMITS
+        if code in LIMITS and not result.scenario.obey
     ]
     if result.load_busy > BUSY:
         found.append(
@@ -129,6 +138,10 @@ def as_json(result: Result) -> dict[str, Any]:
         "accepted": tally.accepted,
         "stored": result.stored,
         "refused": tally.refused,
+        "put_off": tally.put_off,
+        "first_retry": tally.first_retry,
+        "receipts_a_sample": [sample.receipts for sample in tally.samples],
+        "memory_before": result.memory_before,
         "reconnects": tally.reconnects,
         "rejoins": tally.rejoins,
         "resets": tally.resets,

@@ -38,6 +38,7 @@ class Result:
     server_memory: int = 0
     connect_cpu: float = 0.0
     connection_memory: float = 0.0
+    memory_before: int = 0  # bytes of the server when the measured time began
 
     @property
     def seconds(self) -> float:
@@ -116,6 +117,7 @@ def run(
         at_end.use().memory,
         (connected.cpu - idle.cpu) / max(1, people),
         (connected.memory - idle.memory) / max(1, people),
+        before.memory,
     )
 
 

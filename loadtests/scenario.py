@@ -35,6 +35,7 @@ class Scenario:
     churn: float = 0.0  # connections that are lost and made again, a second in all
     leaving: float = 0.0  # people who leave a room and join it again, a second in all
     storm: float = 0.0  # seconds into the run at which everybody drops and comes back
+    obey: bool = False  # who is refused for load says the same again, when they were told
     burst_factor: float = 1.0  # the rate is multiplied by this
     burst_from: float = 0.0  # from this second
     burst_until: float = 0.0  # to this one

@@ -61,6 +61,7 @@ class Seat:
         *,
         size: int = 40,
         keyed: bool = True,
+        obeys: bool = False,
         recorder: Recorder | None = None,
     ) -> None:
         self.room = room
@@ -77,11 +78,13 @@ class Seat:
         self.arrived = False  # has become live, and nobody has looked yet
         self.news = False  # that, or was refused something
         self.retry_in: list[float] = []  # seconds to wait, of refusals nobody has looked at yet
+        self.again_in: list[tuple[float, bytes]] = []  # the same, and what is to be said again then
         self.held = 0  # messages of its window that wait for such a time
         self.waiting: list[float] = []  # when messages were due that could not be sent yet
         self.largest: int | None = None  # characters of a message, as the server says
         self.no_entry = ""  # why the last handshake was refused
         self._keyed = keyed
+        self._obeys = obeys and keyed
         self._padding = b"x" * size
         self._connects = 0
         self._due_back = 0.0  # since when they want to be connected
@@ -123,6 +126,12 @@ class Seat:
     def resend(self) -> None:
         """On a new connection, send what has no answer once more: the key makes it the same message."""
         for key, due in list(self.ledger.pending.items()):
+            self._message(key, due)
+
+    def again(self, key: bytes) -> None:
+        """Say a message again that was refused for load; where there is no connection, on the next one."""
+        due = self.ledger.again(key)
+        if self.live:
             self._message(key, due)
 
     def _message(self, key: bytes, due: float) -> None:
@@ -235,6 +244,7 @@ class Seat:
             self.anomaly("receipt", f"for {key!r}, which is not on its way")
             return
         tally.accepted += 1
+        tally.first_retry += self.ledger.refusals(key) == 1
         if tally.due_from <= due < tally.due_until:
             sample = tally.samples[-1]
             sample.receipts += 1
@@ -279,8 +289,17 @@ class Seat:
         wait = frame.get("retry_after")
         if code in FOR_LOAD and not wait:
             self.anomaly("refused", f"{code} does not say when to try again")
-        if self.ledger.refuse(None if key is None else str(key).encode(), code):
+        if self._obeys and wait and key is not None:
+            self._put_off(str(key).encode(), float(wait))
+        elif self.ledger.refuse(None if key is None else str(key).encode(), code):
             self.retry_in.append(float(wait or AGAIN))
+            self.news = True
+
+    def _put_off(self, key: bytes, wait: float) -> None:
+        times = self.ledger.defer(key)
+        if times:
+            self.tally.put_off += times == 1
+            self.again_in.append((wait, key))
             self.news = True
 
     def _turned_away(self, no: StageError) -> None:

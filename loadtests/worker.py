@@ -80,6 +80,7 @@ class Worker:
             self.tally,
             size=self.scenario.size,
             keyed=self.scenario.keys,
+            obeys=self.scenario.obey,
             recorder=self._recorder,
         )
 
@@ -163,6 +164,9 @@ class Worker:
         for wait in waits if self._crowd.window else ():
             seat.held += 1
             self._crowd.at(now + wait, partial(self._retry, seat))
+        again, seat.again_in = seat.again_in, []
+        for wait, key in again:
+            self._crowd.at(now + wait, partial(self._again, seat, key))
         if seat.arrived:
             seat.arrived = False
             seat.resend()
@@ -177,6 +181,10 @@ class Worker:
         seat.held -= 1
         if seat.live:
             self._crowd.fill(seat, time.monotonic())
+
+    def _again(self, seat: Seat, key: bytes) -> None:
+        seat.again(key)
+        self._crowd.sent(seat)
 
     def _act(self, kind: str, due: float) -> None:
         match kind:
@@ -233,7 +241,7 @@ class Worker:
 
     def _check_warm_up(self) -> None:
         """Where people may not send as fast as they are to, what follows would measure the limit and not the server."""
-        if self.tally.refused["RATE_LIMITED"]:
+        if self.tally.refused["RATE_LIMITED"] and not self.scenario.obey:
             raise StageError(
                 "the server lets nobody send as fast as this scenario does."
                 + advice(LIMITS["RATE_LIMITED"])

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from salon.actors.line import (
+    AHEAD,
     GRACE,
     KEPT_AHEAD,
     LENGTH,
@@ -18,6 +19,7 @@ from salon.actors.line import (
 
 RATE = 100.0  # commands a second
 STEP = 1 / RATE / PROMISED
+TURN = 0.1 / AHEAD  # seconds: what is due within a tenth of a second is near
 
 
 def line_of(*sender_ids: str, limit: int = 10, share: int = 0) -> Line:
@@ -47,30 +49,30 @@ def test_a_time_is_never_sooner_than_helps_nor_later_than_is_known() -> None:
 
 def test_a_place_that_is_near_is_kept_free_and_only_for_who_it_was_promised() -> None:
     line = line_of("ada", "ben", "cleo")
-    assert line.room("dan", 0.1, RATE) == 10 - 3
-    assert line.room("ada", 0.1, RATE) == 10
-    assert line.room("ada", 0.1, RATE) == 10 - 2, "one place, one command"
-    assert line.room("ben", 0.1 + STEP, RATE) == 10
-    assert line.room("cleo", 0.1 + 2 * STEP, RATE) == 10
+    assert line.room("dan", 0.1, TURN) == 10 - 3
+    assert line.room("ada", 0.1, TURN) == 10
+    assert line.room("ada", 0.1, TURN) == 10 - 2, "one place, one command"
+    assert line.room("ben", 0.1 + STEP, TURN) == 10
+    assert line.room("cleo", 0.1 + 2 * STEP, TURN) == 10
     assert not line
 
 
 def test_who_comes_before_their_time_is_a_newcomer_and_keeps_their_place() -> None:
     line = line_of("ada", "ben", limit=4)
-    assert line.room("ada", 0.03, RATE) == 2
-    assert line.room("ada", 0.05, RATE) == 4
+    assert line.room("ada", 0.03, TURN) == 2
+    assert line.room("ada", 0.05, TURN) == 4
 
 
 def test_a_place_is_kept_for_a_while_and_not_for_ever() -> None:
-    assert line_of("ada").room("ada", 0.1 + GRACE, RATE) == 10
+    assert line_of("ada").room("ada", 0.1 + GRACE, TURN) == 10
     late = line_of("ada", "ben")
-    assert late.room("dan", 0.2 + STEP + GRACE, RATE) == 10
+    assert late.room("dan", 0.2 + STEP + GRACE, TURN) == 10
     assert not late
 
 
 def test_newcomers_always_have_a_place_however_many_do_not_come_back() -> None:
     line = line_of(*(f"caller {n}" for n in range(400)), limit=100)
-    assert line.room("dan", 2.0, RATE) == 1
+    assert line.room("dan", 2.0, TURN) == 1
     assert line.kept > 100
 
 
@@ -84,7 +86,7 @@ def test_who_has_used_up_their_own_share_takes_nobody_elses_place() -> None:
     waits = [line.share_after("ada", 2, RATE, 0.0) for _ in range(5)]
     assert waits == pytest.approx([0.05, 0.05, 0.05, 0.05, 0.06]), "one after the other"
     assert not line
-    assert line.room("ben", 0.0, RATE) == 10
+    assert line.room("ben", 0.0, TURN) == 10
     assert line.share_after("cleo", 8, 0.01, 0.0) == LONGEST_RETRY
 
 
@@ -92,11 +94,11 @@ def test_the_line_has_an_end() -> None:
     line = Line(2, 2)
     for number in range(1000):
         assert line.retry_after(f"caller {number}", 2, 1000.0, 0.0) < KEPT_AHEAD
-    line.room("nobody", KEPT_AHEAD, 1000.0)
+    line.room("nobody", KEPT_AHEAD, TURN)
     kept = Line(2, 2)
     for number in range(1000):
         kept.retry_after(f"caller {number}", 2, 1000.0, 0.0)
-    kept.room("nobody", 0.5, 0.1)  # everything is near now
+    kept.room("nobody", 0.5, 100.0)  # everything is near now
     assert kept.kept == LENGTH * 2
 
 
@@ -114,9 +116,9 @@ def test_whatever_happens_its_count_is_that_of_its_places(
         if refused:
             assert 0 < line.retry_after(sender_id, limit, RATE, now) <= LONGEST_RETRY
         else:
-            assert 1 <= line.room(sender_id, now, RATE) <= limit
+            assert 1 <= line.room(sender_id, now, TURN) <= limit
         assert line.kept >= 0
-    line.room("nobody", now + 1000, RATE)
+    line.room("nobody", now + 1000, TURN)
     assert line.kept == 0
     assert not line, "nothing is left of those who have not come back"
 

@@ -15,7 +15,7 @@ from salon.loadtests.schedule import Schedule
 from salon.loadtests.seat import Person
 from salon.loadtests.stage import Room, bare_stage
 
-SHIPPED = ["burst", "churn", "day", "fanout", "rooms", "slow", "storm"]
+SHIPPED = ["burst", "churn", "day", "fanout", "overload", "rooms", "slow", "storm"]
 
 
 class TestFiles:

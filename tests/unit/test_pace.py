@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salon.actors.pace import LONGEST_OUTAGE, Drain, Outage, TokenBucket
+from salon.actors.pace import LONGEST_OUTAGE, LONGEST_WAIT, Drain, Outage, TokenBucket
 
 RATES = st.floats(0.01, 1000)
 BURSTS = st.integers(1, 200)
@@ -80,9 +80,48 @@ def test_those_who_are_refused_together_are_told_one_time_after_the_other(
     bucket = TokenBucket(rate, burst, 0)
     waits = [bucket.take(0) for _ in range(burst + many)][burst:]
     assert waits == sorted(waits)
-    assert waits[-1] <= max(burst, 1) / rate * (1 + 1e-9), "by then the bucket is full again"
-    for wait in waits[:burst]:
-        assert not bucket.take(wait), "each of them gets through at their time"
+    assert waits[-1] <= max(LONGEST_WAIT, 1 / rate * (1 + 1e-9))
+    for wait in waits:
+        if wait < LONGEST_WAIT:
+            assert not bucket.take(wait), "each of them gets through at their time"
+
+
+def test_what_comes_again_when_it_was_told_finds_its_token_whatever_came_meanwhile() -> None:
+    bucket, now = TokenBucket(rate=10, burst=5, now=0), 0.0
+    told = {f"{n}": bucket.take(0, f"{n}") for n in range(50)}
+    retries = {name: wait for name, wait in told.items() if wait}
+    assert len(retries) == 45
+    for fresh, (name, due) in enumerate(retries.items()):
+        now = due
+        assert bucket.take(now, f"fresh {fresh}"), "newcomers wait behind them"
+        assert not bucket.take(now, name)
+
+
+def test_what_comes_too_early_is_told_the_same_time_again() -> None:
+    bucket = TokenBucket(rate=1, burst=1, now=0)
+    bucket.take(0)
+    assert bucket.take(0, "ada") == pytest.approx(1)
+    assert bucket.take(0, "ben") == pytest.approx(2)
+    assert bucket.take(0.5, "ben") == pytest.approx(1.5)
+    assert bucket.take(1, "ada") == 0
+    assert bucket.take(2, "ben") == 0
+
+
+def test_what_does_not_come_again_holds_up_nobody_for_long() -> None:
+    bucket = TokenBucket(rate=10, burst=5, now=0)
+    for n in range(50):
+        bucket.take(0, f"{n}")
+    assert bucket.take(20, "late") == 0
+
+
+def test_once_the_bucket_is_full_again_nobody_is_thought_to_wait() -> None:
+    bucket = TokenBucket(rate=10, burst=5, now=0)
+    for _ in range(5 + 100):
+        bucket.take(0)
+    assert bucket.take(0) == pytest.approx(10.1)
+    for _ in range(5):
+        assert bucket.take(1) == 0
+    assert bucket.take(1) == pytest.approx(0.1)
 
 
 def test_the_drain_is_measured_while_there_is_work_and_forgets_old_times() -> None:
