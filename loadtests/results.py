@@ -82,7 +82,7 @@ def _page(rows: list[Row], costs: dict[str, float]) -> str:
     lines = [
         "# Figures",
         "",
-        f"Measured {datetime.now(UTC):%Y-%m-%d %H:%M} UTC by `make bench` on {_machine()}, server and load on the same machine, "
+        f"Measured {datetime.now(UTC):%Y-%m-%d %H:%M} UTC by `make bench` on {machine()}, server and load on the same machine, "
         f"SQLite {sqlite3.sqlite_version} committing with `synchronous=FULL` before every receipt and copy. CPU is the server "
         "process's own. The floor is a C program that stores nothing and writes one ready-made piece to each socket a turn "
         f"([floor.c](floor.c)), under the same load. {verdict if well else 'Not every case went well.'}",
@@ -119,7 +119,8 @@ def _connect(rows: list[Row]) -> str:
     return f"{min(costs):,.0f}–{max(costs):,.0f}"
 
 
-def _machine() -> str:
+def machine() -> str:
+    """The machine in words."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     count = sum(line.startswith("processor") for line in lines)

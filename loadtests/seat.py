@@ -244,7 +244,7 @@ class Seat:
             self.anomaly("receipt", f"for {key!r}, which is not on its way")
             return
         tally.accepted += 1
-        tally.first_retry += self.ledger.refusals(key) == 1
+        tally.first_retry += self.ledger.refusals(key or b"") == 1
         if tally.due_from <= due < tally.due_until:
             sample = tally.samples[-1]
             sample.receipts += 1
