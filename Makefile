@@ -28,7 +28,7 @@ export SALON_PAGE_CACHE := $(CURDIR)/.page
 
 say = printf '\n==> %s\n' "$1"
 
-.PHONY: help serve test lint pytest bench bench-check format clean system-packages FORCE
+.PHONY: help serve test lint pytest bench bench-check prove format clean system-packages FORCE
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 9
@@ -62,6 +62,10 @@ bench: $(VENV)/installed ## Measure every figure of the README again: loadtests/
 
 bench-check: $(VENV)/installed ## Compare the cost of a delivery with the recorded one, both against the C floor
 	@$(VENV)/bin/salon bench --check $(ARGS)
+
+prove: system-packages $(TEST_VENV)/installed ## Try what docs/reliability.md promises, in ten minutes: make prove ARGS=--small
+	@$(call say,salon prove)
+	PATH="$(CURDIR)/$(BIN):$$PATH" exec $(BIN)/salon prove $(ARGS)
 
 format: $(TEST_VENV)/installed ## Put the code into the house format
 	@$(BIN)/ruff check --fix-only

@@ -61,7 +61,9 @@ def of_mutants(output: str) -> Outcome:
     """`salon simulate --mutants --json`."""
     said = _figures(output)
     missed = _count(said["missed"])
-    return Outcome(f"{_count(said['mutants'])} bugs on purpose", missed, "all caught" * (not missed))
+    return Outcome(
+        f"{_count(said['mutants'])} bugs on purpose", missed, "all caught" * (not missed)
+    )
 
 
 def of_kills(output: str) -> Outcome:
@@ -136,7 +138,7 @@ def table(rows: Sequence[Row]) -> Table:
     shown.add_column("what was tried")
     shown.add_column("how often")
     shown.add_column("lost", justify="right")
-    shown.add_column("figures, and the command")
+    shown.add_column("figures, and the command", overflow="fold")
     for row in rows:
         colour = "green" if row.well else "red"
         figures = (row.outcome.figures if row.outcome else row.why) or ""
@@ -154,7 +156,8 @@ def page(rows: Sequence[Row]) -> str:
     lines = [
         "# Nothing lost: what was tried",
         "",
-        f"Made by `salon prove` on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {machine()}. docs/reliability.md says what is promised.",
+        f"Made by `salon prove` on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {machine()}.",
+        "[docs/reliability.md](../docs/reliability.md) says what is promised.",
         "",
         "| what was tried | how often | lost | figures | command |",
         "| --- | --- | --- | --- | --- |",

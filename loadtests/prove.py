@@ -159,7 +159,7 @@ NAMES = ", ".join(trial.name for trial in TRIALS)
 
 def prove(
     small: Annotated[
-        bool, typer.Option("--small", help="the sizes of CI: about two minutes, not ten")
+        bool, typer.Option("--small", help="small sizes: a few minutes, not ten")
     ] = False,
     only: Annotated[
         list[str] | None, typer.Option(help=f"one trial; may be repeated: {NAMES}")
@@ -170,7 +170,9 @@ def prove(
     console = Console(highlight=False, soft_wrap=False)
     unknown = set(only or ()) - {trial.name for trial in TRIALS}
     if unknown:
-        console.print(f"[red]error:[/] there is no {', '.join(sorted(unknown))}; known are: {NAMES}")
+        console.print(
+            f"[red]error:[/] there is no {', '.join(sorted(unknown))}; known are: {NAMES}"
+        )
         raise typer.Exit(2)
     chosen = [trial for trial in TRIALS if not only or trial.name in only]
     rows = []
