@@ -31,11 +31,14 @@ from tests.syscalls import (
     sent_unsynced,
     strace,
 )
-from tests.traffic import Listener, Speaker
+from tests.traffic import Listener, Speaker, until
 from tests.unit.history import sources
 
 SPOKEN = 400  # messages of each of two; enough for the log to be copied into the file meanwhile
 MESSAGES = 2 * SPOKEN + 20  # with those over HTTP
+COPIED = (
+    50_000  # bytes that the file has once the log has been copied into it; the log begins anew then
+)
 CUTS = 60
 
 
@@ -59,8 +62,9 @@ async def traffic(server: ServerProcess) -> str:
     with trio.fail_after(8 * PATIENCE):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(Listener(cleo).listen, conversation_id, 1 + MESSAGES)
-            for speaker in speakers:
-                await speaker.speak(conversation_id)
+            await speakers[0].speak(conversation_id)
+            await until(lambda: server.path.stat().st_size > COPIED)
+            await speakers[1].speak(conversation_id)
             for n in range(2 * SPOKEN, MESSAGES):
                 await cleo.say(conversation_id, mark(n), client_message_id=mark(n))
     assert all(len(speaker.receipts) == SPOKEN for speaker in speakers)
@@ -77,6 +81,9 @@ async def test_the_sync_of_the_log_returns_before_the_first_byte_of_a_receipt_or
     calls = parse(trace.read_text())
     assert kept_by_name(calls, server.path.with_name("salon.db.key"))
     log = server.path.with_name("salon.db-wal")
+    last = max(send.entered for send in first_sends(calls).values())
+    copied = [c for c in calls if c.path == f"{server.path}" and c.entered < last]
+    assert len(copied) > 10  # the log into the file, in the midst of it
     assert set(first_sends(calls)) == {mark(n) for n in range(MESSAGES)}
     assert sent_unsynced(calls, log) == []
     syncs = [call for call in calls if call.name in SYNCS]
@@ -111,7 +118,9 @@ async def lost_in_power_cuts(calls: Sequence[Call], path: Path, conversation_id:
     """What somebody had been sent and the disk did not have, at moments spread over the trace."""
     luck = random.Random(1)
     began = next(n for n, call in enumerate(calls) if b"Salon listening" in call.data)
-    moments = set(luck.sample(range(began, len(calls)), CUTS))
+    copying = [n for n, call in enumerate(calls) if n > began and call.path == f"{path}"]
+    moments = set(luck.sample(range(began, len(calls)), CUTS - CUTS // 4))
+    moments |= set(luck.sample(copying, CUTS // 4))
     sends = first_sends(calls)
     disk = Disk(path)
     lost = []
