@@ -75,6 +75,10 @@ class View:
     def caught_up(self, line: int, sequence: int) -> None:
         """The server says that everything up to there has been sent."""
         has = self.order.sequence
+        if sequence > has and self._asked[sequence + 1]:
+            # It had asked for what follows this one, and so said that it has it: an older question is not answered any more.
+            self._asked[sequence + 1] -= 1
+            has = self.order.sequence = sequence
         if sequence > has:
             text = f"told to have everything up to {sequence}, with {has} the last that came"
             self._wrong("gap", text, self._last, line, sequence=sequence)

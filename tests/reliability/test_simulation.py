@@ -13,7 +13,10 @@ from typing import Any
 
 import pytest
 
+from salon.loadtests.history import Disconnect, Note, Received, Record
 from salon.loadtests.simulator.mutant import MUTANTS
+from salon.loadtests.simulator.plan import Plan
+from salon.loadtests.simulator.trial import Trial
 
 SEEDS = 100
 
@@ -50,6 +53,45 @@ def test_whatever_goes_wrong_nothing_is_lost_and_everybody_ends_equal(
         f"simulated {found['simulated_hours']} hours, {found['operations']:,} operations, "
         f"{found['seeds_per_second']} seeds/s, {found['speedup']:,.0f} times real time"
     )
+
+
+def test_what_the_simulation_is_for_happens_in_it() -> None:
+    seen: set[str] = set()
+    for seed in range(1, 13):
+        trial = Trial(Plan.of(seed), keep=True)
+        trial.play()
+        seen.update(word for record in trial.kept for word in words_of(record))
+    assert seen >= {
+        "lagging",
+        "message_ack",
+        "resume reset",
+        "resume fresh",
+        "refused KEY_REUSED",
+        "refused NOT_PARTICIPANT",
+        "refused QUEUE_FULL",
+        "refused RATE_LIMITED",
+        "refused STORE_UNAVAILABLE",
+        "closed Left conversation",
+        "closed the conversation was restarted",
+        "closed the participant was restarted",
+        "the server was killed",
+    }
+
+
+def words_of(record: Record) -> list[str]:
+    """What a record shows to have happened."""
+    match record:
+        case Received(frame={"type": "error", "code": code}):
+            return [f"refused {code}"]
+        case Received(frame={"type": "connected", "resume": resume}):
+            return [f"resume {resume}"]
+        case Received(frame={"type": kind}):
+            return [kind]
+        case Disconnect(reason=reason):
+            return [f"closed {reason}"]
+        case Note(text=text):
+            return [text]
+    return []
 
 
 @pytest.mark.timeout(300)
