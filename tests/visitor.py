@@ -21,7 +21,8 @@ COLLECT = """async () => {
       if (message) seen.set(row.dataset.key, message.querySelector(".prose").innerText.trim());
     }
   };
-  for (let rounds = 0; log.dataset.first !== "1" && rounds < 2000; rounds++) {
+  for (let still = 0, rounds = 0; still < 10 && rounds < 2000; rounds++) {
+    still = log.dataset.first === "1" && log.scrollTop === 0 ? still + 1 : 0;
     log.scrollTop = 0;
     await frame();
   }

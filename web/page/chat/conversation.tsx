@@ -181,7 +181,7 @@ function Ended({ room, inbox }: { room: Room; inbox: Inbox }) {
 
 function Leave({ room, inbox, close }: { room: Room; inbox: Inbox; close: () => void }) {
   const [failure, setFailure] = useState("");
-  const alone = room.members.value.length <= 1;
+  const alone = room.count.value <= 1;
   const leave = async (): Promise<void> => {
     try {
       await inbox.leave(room);

@@ -12,6 +12,7 @@ import { useVirtual, type List } from "./virtual.ts";
 const NEAR_END = 60; // pixels that still count as the end
 const NEAR_TOP = 12; // rows: what is above is fetched before it is missed
 const SETTLES = 100; // milliseconds until the first rows have been measured: only then it is known what is near the top
+const PINNED = 150; // milliseconds: a few frames, in which what came in above is drawn and measured
 const STILL = 10; // frames without a movement: everything near has been measured
 const ESTIMATE = { said: 64, notice: 36, day: 52, unread: 44 }; // pixels, until a row has been measured
 
@@ -50,9 +51,16 @@ export function Log({ room, inbox }: { room: Room; inbox: Inbox }) {
   useStayAtEnd(room, scroller, list);
   useLayoutEffect(() => {
     const element = scroller.current!;
-    room.watch(() => locate(room, element));
+    room.watch(() => (room.atEnd ? null : inSight(element)));
     return () => room.watch(null);
   }, [room]);
+
+  const spoken = room.spoken.value;
+  useLayoutEffect(() => {
+    if (spoken) list.scrollToEnd({ behavior: "auto" });
+  }, [spoken]);
+
+  const letGo = usePin(room, scroller);
 
   const items = list.getVirtualItems();
   const first = items[0]?.index ?? 0;
@@ -76,6 +84,10 @@ export function Log({ room, inbox }: { room: Room; inbox: Inbox }) {
         data-last={last}
         data-rows={rows.length}
         onScroll={look}
+        onWheel={letGo}
+        onTouchMove={letGo}
+        onPointerDown={letGo}
+        onKeyDown={letGo}
       >
         <div class="log-whole" style={{ height: `${list.getTotalSize()}px` }}>
           <div class="log-shown" style={{ transform: `translateY(${items[0]?.start ?? 0}px)` }}>
@@ -163,16 +175,15 @@ function useOpening(room: Room, list: List, rows: readonly Row[]): boolean {
 }
 
 /** Keep a row where it was until those around it have been measured. The reader's own hand ends it. */
-function hold(list: List, place: { key: string; offset: number }): () => void {
+function hold(list: List, place: NonNullable<Place>): () => void {
   const element = list.options.getScrollElement()!;
   let still = 0;
   let frame = 0;
   const stop = (): void => cancelAnimationFrame(frame);
   const step = (): void => {
-    const row = element.querySelector(`[data-key="${CSS.escape(place.key)}"]`);
-    const off = row ? row.getBoundingClientRect().top - element.getBoundingClientRect().top + place.offset : 0;
-    if (Math.abs(off) > 1) element.scrollTop += off;
-    still = row && Math.abs(off) <= 1 ? still + 1 : 0;
+    const off = offBy(element, place);
+    if (off !== null && Math.abs(off) > 1) element.scrollTop += off;
+    still = off !== null && Math.abs(off) <= 1 ? still + 1 : 0;
     if (still < STILL) frame = requestAnimationFrame(step);
   };
   frame = requestAnimationFrame(step);
@@ -192,9 +203,38 @@ function useStayAtEnd(room: Room, scroller: { current: HTMLElement | null }, lis
   }, [room]);
 }
 
-/** The first row in sight, and how far it is scrolled past; null at the end. */
-function locate(room: Room, element: HTMLElement): Place {
-  if (room.atEnd) return null;
+/**
+ * What is in sight stays there when more comes in above: the list goes by estimates until the new rows have been measured, and
+ * each of its corrections is rounded. The answer ends it, when the reader scrolls.
+ */
+function usePin(room: Room, scroller: { current: HTMLElement | null }): () => void {
+  const first = room.events.value[0]?.sequence_id ?? 0;
+  const before = useRef(first);
+  const pin = useRef<{ place: Place; until: number }>({ place: null, until: 0 });
+  if (first < before.current && scroller.current) {
+    // The page still is as it was: this is the last moment to look.
+    pin.current = { place: inSight(scroller.current), until: Infinity };
+  }
+  before.current = first;
+  useLayoutEffect(() => {
+    const element = scroller.current;
+    const { place, until } = pin.current;
+    if (!element || !place || performance.now() > until) return;
+    pin.current.until = Math.min(until, performance.now() + PINNED); // from the first frame that has the new rows
+    const off = offBy(element, place);
+    if (off !== null && Math.abs(off) > 0.5) element.scrollTop += off;
+  });
+  return () => (pin.current.until = 0);
+}
+
+/** Pixels that a row is lower than it should be; null where it is not drawn. */
+function offBy(element: HTMLElement, place: NonNullable<Place>): number | null {
+  const row = element.querySelector(`[data-key="${CSS.escape(place.key)}"]`);
+  return row && row.getBoundingClientRect().top - element.getBoundingClientRect().top + place.offset;
+}
+
+/** The first row in sight, and how far it is scrolled past. */
+function inSight(element: HTMLElement): Place {
   const { top } = element.getBoundingClientRect();
   for (const row of element.querySelectorAll<HTMLElement>(".row")) {
     const box = row.getBoundingClientRect();

@@ -15,7 +15,7 @@ export function Members({ room, close }: { room: Room; close: () => void }) {
   useLayoutEffect(() => first.current?.focus(), []);
   const members = inOrder(room.members.value, room.me);
   const online = members.filter((who) => who.isOnline).length;
-  const total = Math.max(room.facts.value?.participant_count ?? 0, members.length);
+  const total = Math.max(room.count.value, members.length);
   return (
     <aside class="members" aria-label="People" onKeyDown={(event) => event.key === "Escape" && close()}>
       <header class="members-head">

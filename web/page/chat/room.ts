@@ -52,6 +52,10 @@ export class Room {
   readonly pagingFailed = signal("");
   /** The reader's marker: what follows this sequence is new to them. */
   readonly divider = signal<number | null>(null);
+  /** How many there are; `members` names at most a hundred. */
+  readonly count = signal(0);
+  /** Counts what was said here, so that the log can show it wherever the reader is. */
+  readonly spoken = signal(0);
   readonly replyTo = signal<{ id: string; name: string; content: string } | null>(null);
   readonly rows = computed(() =>
     arrange(this.events.value, this.outbox.value, {
@@ -113,6 +117,7 @@ export class Room {
     batch(() => {
       this.replyTo.value = null;
       this.divider.value = null;
+      this.spoken.value++;
     });
   }
 
@@ -179,7 +184,7 @@ export class Room {
     }
   }
 
-  /** The conversation's own data, when it is opened and when members change. */
+  /** The conversation's own data, when it is opened. */
   async look(): Promise<void> {
     if (this.#looking) return;
     this.#looking = true;
@@ -259,7 +264,10 @@ export class Room {
       this.#flush();
       this.outbox.value = outbox;
     });
-    conversation.on("participants", (members) => (this.members.value = members));
+    conversation.on("participants", (members) => {
+      this.members.value = members;
+      this.count.value = conversation.participantCount;
+    });
     conversation.on("typing", ({ participant_id, is_typing }) => this.#types(participant_id, is_typing));
     conversation.on("read", ({ participant_id, sequence_id }) => {
       if (participant_id === this.me) this.#read = Math.max(this.#read, sequence_id);
@@ -295,14 +303,12 @@ export class Room {
     this.#flushing = false;
     if (!this.#incoming.length) return;
     let events = [...this.events.value];
-    let joined = false;
     for (const event of this.#incoming.splice(0)) {
       const last = events.at(-1)?.sequence_id;
       if (last !== undefined && event.sequence_id <= last) continue;
       if (last !== undefined && event.sequence_id > last + 1) events = [];
       events.push(event);
       if (event.type === "message") this.#types(event.message.sender_id, false);
-      else joined = true;
     }
     if (this.atEnd && events.length > KEPT) events = events.slice(-TRIMMED);
     batch(() => {
@@ -310,7 +316,6 @@ export class Room {
       const first = events[0];
       if (first?.type === "conversation_created") this.title.value = first.title;
     });
-    if (joined) void this.look();
     this.#saveSoon();
   }
 
