@@ -41,8 +41,8 @@ FIGURES = {
 
 def crash(
     kills: Annotated[int, typer.Option(min=1, help="how often the server is killed")] = 200,
-    rooms: Annotated[int, typer.Option(min=1, help="conversations")] = 3,
-    people: Annotated[int, typer.Option(min=4, help="people in each of them")] = 5,
+    rooms: Annotated[int, typer.Option(min=1, max=50, help="conversations")] = 3,
+    people: Annotated[int, typer.Option(min=4, max=50, help="people in each of them")] = 5,
     faults: Annotated[
         bool,
         typer.Option("--faults/--no-faults", help="delays, slices, resets, black holes on the way"),

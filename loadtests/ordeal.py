@@ -115,8 +115,9 @@ class Ordeal:
             people = [
                 await self._guest(url, f"Person {room}-{n}") for n in range(self._plan.people)
             ]
-            members = [{"user_id": each.person, "name": "Member"} for each in people[:-1]]
-            conversation = (await owner.create(f"Room {room}", members))["conversation_id"]
+            conversation = (await owner.create(f"Room {room}"))["conversation_id"]
+            for each in people[:-1]:  # the last comes and goes
+                await owner.join(conversation, {"user_id": each.person, "name": "Member"})
             self._rooms.append(self._survivor(owner, conversation))
             self._survivors += [self._survivor(each, conversation) for each in people]
 

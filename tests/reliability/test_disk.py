@@ -46,10 +46,12 @@ class SmallFiles:
 
     def grow(self) -> None:
         """Leave all there is."""
-        self._limit(resource.RLIM_INFINITY)
+        self._limit(1 << 40)
 
     def _limit(self, size: int) -> None:
-        resource.prlimit(self.server.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+        _, most = resource.prlimit(self.server.pid, resource.RLIMIT_FSIZE)
+        soft = size if most == resource.RLIM_INFINITY else min(size, most)
+        resource.prlimit(self.server.pid, resource.RLIMIT_FSIZE, (soft, most))
 
 
 class SmallDisk(SmallFiles):
