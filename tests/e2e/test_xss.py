@@ -21,7 +21,7 @@ from tests.browser import new_page
 from tests.hostile import TRIPWIRE, Clerk, ask_all, naughty, xss
 from tests.server import ServerProcess
 
-PEOPLE = 20
+PEOPLE = 12
 
 # Scrolls an element from its end to its beginning, so that every row is drawn; a row more or less is seen twice.
 SCROLL = """async (selector) => {
