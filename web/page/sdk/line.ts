@@ -1,7 +1,8 @@
 /** A conversation that keeps itself connected: every event once and in order, every message sent until its receipt. */
 import { type Frame, Link } from "./link.ts";
 import { Mail } from "./mail.ts";
-import { refusalOf, Refused } from "./refused.ts";
+import { refusalOf } from "./refusal.ts";
+import { Refused } from "./refused.ts";
 import { type Change, Roster } from "./roster.ts";
 import type { Shelf } from "./shelf.ts";
 import type {

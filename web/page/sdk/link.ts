@@ -1,5 +1,6 @@
 /** The connection under a conversation: made again and again, watched, and judged when it ends. */
-import { isObject, Refused } from "./refused.ts";
+import { isObject } from "./refusal.ts";
+import { Refused } from "./refused.ts";
 import type { Reason, State } from "./types.ts";
 import { Backoff, judgeClose, judgeRefusal, type Verdict } from "./verdict.ts";
 

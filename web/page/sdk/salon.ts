@@ -4,7 +4,8 @@
  * `new Salon()` for HTTP, `salon.open(id)` for a conversation that keeps itself connected.
  */
 import { Line } from "./line.ts";
-import { Refused, refusalOf, seconds } from "./refused.ts";
+import { refusalOf, seconds } from "./refusal.ts";
+import { Refused } from "./refused.ts";
 import { Shelf } from "./shelf.ts";
 import type {
   Conversation,

@@ -5,7 +5,7 @@
  * the lock of another tab knows that it is gone, keeps the lock and sends what was left. Where there are no Web Locks
  * (pages that came over plain HTTP from another machine) two tabs may send the same message, which its key makes one.
  */
-import { isObject } from "./refused.ts";
+import { isObject } from "./refusal.ts";
 import type { Outgoing } from "./types.ts";
 
 const MOST_TRIES = 100; // to make room, each of which drops something

@@ -1,5 +1,5 @@
 /** Whether to come back after a connection has ended, and when. */
-import { isObject, seconds } from "./refused.ts";
+import { isObject, seconds } from "./refusal.ts";
 import type { Reason, Refusal } from "./types.ts";
 
 export interface Verdict {
