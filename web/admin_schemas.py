@@ -150,6 +150,11 @@ class FeedQuery(RowQuery):
     state: ActorState | ConnectionState | None = None
     conversation_id: str | None = None
     participant_id: str | None = None
+    inside: str | None = Field(
+        default=None,
+        max_length=ID_LENGTH,
+        description="In a list of actors or conversations: whose connections are followed too.",
+    )
     history: int = Field(
         default=0, ge=0, le=SAMPLES, description="Samples of the past to begin with."
     )

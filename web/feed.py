@@ -6,6 +6,7 @@ it skips looks. What it does not take within the doorstep's write timeout ends i
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -27,7 +28,7 @@ from .openapi import EventStream, refusals
 from .patch import difference
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator
 
     from .exchange import Parts
     from .identity import Identity
@@ -36,17 +37,19 @@ if TYPE_CHECKING:
 LISTENERS = 32
 RETRY = 5.0  # seconds: a listener that was lost unnoticed is found out by its writes
 BEAT = 5  # seconds between two bytes at least: proxies, and the doorstep, take longer silence for an end
+INSIDE = 50  # connections shown of an actor that is looked into
 PASSING = frozenset(
     {"age", "idle"}
 )  # seconds that change at every look: beside them stands since when
 
 View = dict[str, Any]
+Look = Callable[[Clock], Awaitable[View]]
 
 
 class Watch(NamedTuple):
     """What a listener asked for."""
 
-    view: Callable[[Clock], Awaitable[View]] | None
+    view: Look | None
     history: int
     every: int
 
@@ -152,15 +155,18 @@ class _Feed:
         return self.event("audit", {"deeds": [asdict(deed) for deed in deeds]})
 
 
-def _view(parts: Parts, asked: schemas.FeedQuery) -> Callable[[Clock], Awaitable[View]] | None:
+def _view(parts: Parts, asked: schemas.FeedQuery) -> Look | None:
     """How what is watched looks now. Raises the refusal where that list cannot be made."""
     match asked.watch:
         case "actors":
             actors = query(schemas.ActorQuery)
-            return _rows(parts, select_actors(parts, actors), actors, "key")
+            inside = _inside(parts, asked, "participant_id")
+            return _rows(parts, select_actors(parts, actors), actors, "key", inside)
         case "conversations":
             conversations = query(schemas.ConversationQuery)
-            return _rows(parts, select_conversations(parts, conversations), conversations, "id")
+            selected = select_conversations(parts, conversations)
+            inside = _inside(parts, asked, "conversation_id")
+            return _rows(parts, selected, conversations, "id", inside)
         case "connections":
             connections = query(schemas.ConnectionQuery)
             return _rows(parts, select_connections(parts, connections), connections, "id")
@@ -179,19 +185,33 @@ def _id(parts: Parts, asked: schemas.FeedQuery) -> str:
 
 
 def _rows(
-    parts: Parts, selection: Any, asked: schemas.RowQuery, key: str
-) -> Callable[[Clock], Awaitable[View]]:
+    parts: Parts, selection: Any, asked: schemas.RowQuery, key: str, inside: Look | None = None
+) -> Look:
+    """A list; with the connections of one of its actors beside it, where that was asked for."""
+
     async def look(clock: Clock) -> View:
         rows, total = await page(parts, selection, asked, clock)
         fields = [asdict(row) for row in rows]
         order = [f"{row['kind']}:{row['key']}" if key == "key" else row[key] for row in fields]
         lasting = map(_lasting, fields)
-        return {"total": total, "order": order, "rows": dict(zip(order, lasting, strict=True))}
+        view: View = {"total": total, "order": order}
+        view["rows"] = dict(zip(order, lasting, strict=True))
+        if inside is not None:
+            view["inside"] = await inside(clock)
+        return view
 
     return look
 
 
-def _conversation(parts: Parts, conversation_id: str) -> Callable[[Clock], Awaitable[View]]:
+def _inside(parts: Parts, asked: schemas.FeedQuery, whose: str) -> Look | None:
+    """The connections of the actor that is looked into."""
+    if asked.inside is None:
+        return None
+    connections = schemas.ConnectionQuery.model_validate({whose: asked.inside, "limit": INSIDE})
+    return _rows(parts, select_connections(parts, connections), connections, "id")
+
+
+def _conversation(parts: Parts, conversation_id: str) -> Look:
     asleep: View = {}  # what the store said: it changes only by waking up
 
     async def look(clock: Clock) -> View:
@@ -214,7 +234,7 @@ def _conversation(parts: Parts, conversation_id: str) -> Callable[[Clock], Await
     return look
 
 
-def _participant(parts: Parts, participant_id: str) -> Callable[[Clock], Awaitable[View]]:
+def _participant(parts: Parts, participant_id: str) -> Look:
     async def look(clock: Clock) -> View:
         try:
             found = await participant_dossier(parts.directory, participant_id, clock)

@@ -111,9 +111,10 @@ class MetricsText(RootModel[str]):
 
 class EventStream(RootModel[str]):
     """Server-sent events, a look each second. Each `stats` and each `view` is a JSON merge patch (RFC 7396) of the one before:
-    the first is whole. `stats` is the object of /admin/stats; `view` is what is watched: a list has `rows` by id, their `order`
-    and the `total`. `samples` has `columns` first, then rows for charts; `audit` what operators did; `end` says why the stream
-    ends, and `drain` that the server does."""
+    the first is whole. `stats` is the object of /admin/stats; `view` is what is watched: a list has `rows` by id, their `order`,
+    the `total`, and the connections `inside` of one. `samples` has `columns` first, then rows for charts; `audit` has what
+    operators did; `end` says why the stream ends, and `drain` that the server does.
+    """
 
     media_type: ClassVar[str | None] = "text/event-stream"
 

@@ -218,6 +218,22 @@ async def test_the_lists_of_actors_and_connections_are_followed_too(server: Serv
         await connections.until(lambda: connections.view["total"] == 0)
 
 
+async def test_the_connections_inside_of_one_are_followed_beside_its_list(
+    server: ServerProcess,
+) -> None:
+    conversation_id = await begin(server)
+    lists = (
+        f"?watch=conversations&key={conversation_id}&inside={conversation_id}",
+        "?watch=actors&kind=participant&key=test_user_1&inside=test_user_1",
+    )
+    async with Client(server.url, token=ADA).socket(conversation_id) as socket:
+        connection_id = (await receive(socket, "connected"))["connection_id"]
+        for query in lists:
+            async with followed(server, query) as feed:
+                await feed.until(lambda: "view" in feed.names)  # awaited here
+                assert connection_id in feed.view["inside"]["rows"]
+
+
 def _connections(actors: Feed) -> int:
     [row] = actors.view["rows"].values()
     return int(row["connections"])

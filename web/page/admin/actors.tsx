@@ -33,11 +33,11 @@ export function Actors() {
   const [expanded, expand] = useState<string | null>(null);
   const [offset, setOffset] = useState(0);
   const key = useSettled(text.trim());
-  const query = open === null ? "" : queryOf(open, sort, key, state, offset);
-  const shown = useView<Listed<Row>>(query, held);
+  const query = open === null ? "" : queryOf(open, sort, key, state, offset, expanded);
+  const shown = useView<Listed<Row> & { inside?: Listed<ConnectionRow> }>(query, held);
   const loaded = open !== null && groupOf(shown.query) === open ? shown.view : null;
   const from = offsetOf(shown.query);
-  const children = useConnections(open, expanded);
+  const children = insideOf(shown.query) === expanded ? (loaded?.inside ?? null) : null;
   const items = new Items(open, loaded, from, expanded, children);
   const sight = useSight(items.count);
   const [cursor, move] = useState(0);
@@ -319,18 +319,23 @@ const PARTICIPANTS: Column[] = [
   ...CONVERSATIONS.slice(1).filter(({ name }) => name !== "head" && name !== "members"),
 ];
 
-function queryOf(group: Group, sort: string, key: string, state: string, offset: number): string {
+function queryOf(group: Group, sort: string, key: string, state: string, offset: number, expanded: string | null): string {
   const asked = new URLSearchParams({ sort, limit: String(PAGE), offset: String(offset) });
   if (key) asked.set("key", key);
   if (state) asked.set("state", state);
+  if (expanded !== null) asked.set("inside", expanded);
   asked.set("watch", group === "conversations" ? "conversations" : "actors");
   if (group === "participants") asked.set("kind", "participant");
-  return `?${asked}`;
+  return `${asked}`;
 }
 
 function groupOf(query: string): Group | null {
   const watch = new URLSearchParams(query).get("watch");
   return watch === null ? null : watch === "conversations" ? "conversations" : "participants";
+}
+
+function insideOf(query: string): string | null {
+  return new URLSearchParams(query).get("inside");
 }
 
 function offsetOf(query: string): number {
@@ -358,16 +363,6 @@ function nestedOf(children: Listed<ConnectionRow>): Item[] {
     return row ? [{ kind: "connection", row }] : [];
   });
   return children.total > rows.length ? [...rows, { kind: "more", left: children.total - rows.length }] : rows;
-}
-
-const SHOWN = 50;
-
-function useConnections(group: Group | null, id: string | null): Listed<ConnectionRow> | null {
-  const name = group === "participants" ? "participant_id" : "conversation_id";
-  // Nobody has an empty id: an actor that is not chosen has no connections.
-  const query = `?${new URLSearchParams({ watch: "connections", limit: id === null ? "1" : String(SHOWN), [name]: id ?? "" })}`;
-  const { view, query: shown } = useView<Listed<ConnectionRow>>(query);
-  return id !== null && shown === query ? view : null;
 }
 
 function useSettled(text: string): string {

@@ -36,7 +36,7 @@ export function Connections({ only = "" }: { only?: string }) {
   const asked = new URLSearchParams({ watch: "connections", sort, limit: String(PAGE), offset: String(offset) });
   if (text.trim()) asked.set("key", text.trim());
   if (state) asked.set("state", state);
-  const shown = useView<Listed<ConnectionRow>>(`?${asked}`, held);
+  const shown = useView<Listed<ConnectionRow>>(`${asked}`, held);
   const total = shown.view?.total ?? 0;
   const from = Number(new URLSearchParams(shown.query).get("offset") ?? 0);
   const sight = useSight(total);

@@ -17,7 +17,7 @@ import { useView } from "./view.ts";
 
 export function ConversationPlace({ id }: { id: string }) {
   const [held, hold] = useState(false);
-  const { view } = useView<ConversationView | Missing>(`?${new URLSearchParams({ watch: "conversation", id })}`, held);
+  const { view } = useView<ConversationView | Missing>(`${new URLSearchParams({ watch: "conversation", id })}`, held);
   if (view === null) return <p class="moment" role="status">One moment…</p>;
   if (!view.found) return <Nothing title="No such conversation" id={id} why={view.why} />;
   return (

@@ -2,7 +2,7 @@
 
 import { signal } from "@preact/signals";
 import { lose, salon } from "./operator.ts";
-import { type Json, apply } from "./patch.ts";
+import type { Json } from "./patch.ts";
 
 export type Link =
   | { kind: "connecting" }
@@ -16,27 +16,34 @@ const SHORTEST = 1000; // milliseconds until the next try
 const LONGEST = 15_000;
 const SILENCE = 20_000; // milliseconds without a byte, where the server sends one each second
 
-/** One stream. It connects anew by itself until it is closed; `follow` changes what it is asked. */
+/**
+ * One stream. It connects anew by itself until it is closed; `query` is asked for its query each time, and `again` is called
+ * where that has changed.
+ *
+ * A page has one of them for everything: a browser keeps no more than six connections to a server, over all its tabs.
+ */
 export class Feed {
   readonly link = signal<Link>({ kind: "connecting" });
-  private query: string;
+  private readonly query: () => string;
   private readonly take: Take;
   private stop = new AbortController();
   private tries = 0;
 
-  constructor(query: string, take: Take) {
+  constructor(query: () => string, take: Take) {
     this.query = query;
     this.take = take;
     void this.run(this.stop.signal);
   }
 
-  follow(query: string): void {
-    if (query === this.query) return;
+  again(): void {
     this.close();
-    this.query = query;
     this.stop = new AbortController();
     this.tries = 0;
     void this.run(this.stop.signal);
+  }
+
+  get closed(): boolean {
+    return this.stop.signal.aborted;
   }
 
   close(): void {
@@ -67,7 +74,7 @@ export class Feed {
       if (this.link.value.kind !== "live") this.link.value = { kind: "connecting" };
       const headers: Record<string, string> = { Accept: "text/event-stream" };
       if (salon.token) headers["Authorization"] = `Bearer ${salon.token}`;
-      const response = await fetch(`/admin/events${this.query}`, { headers, signal: watchdog.signal });
+      const response = await fetch(`/admin/events?${this.query()}`, { headers, signal: watchdog.signal });
       if (response.status === 401 || response.status === 403) {
         lose("Your session has ended, or is no operator's any more.");
         return ["", 0];
@@ -77,19 +84,19 @@ export class Feed {
         return [refusal.error ?? `The server answered ${response.status}.`, 1000 * Number(response.headers.get("Retry-After") ?? 0)];
       }
       this.take("open", {});
-      await this.read(response.body, watchdog);
+      await this.read(response.body, watchdog, stop);
       return [this.drained() ? "The server has drained." : "The connection was lost.", 0];
     } finally {
       watchdog.rest();
     }
   }
 
-  private async read(body: ReadableStream<Uint8Array<ArrayBuffer>>, watchdog: Watchdog): Promise<void> {
+  private async read(body: ReadableStream<Uint8Array<ArrayBuffer>>, watchdog: Watchdog, stop: AbortSignal): Promise<void> {
     const reader = body.pipeThrough(new TextDecoderStream()).getReader();
     let text = "";
     for (;;) {
       const { done, value } = await reader.read();
-      if (done) return;
+      if (done || stop.aborted) return;
       watchdog.pat();
       const blocks = (text + value).split("\n\n");
       text = blocks.pop() ?? "";
@@ -140,17 +147,6 @@ class Watchdog {
   }
 
   private readonly bite = (): void => this.controller.abort();
-}
-
-/** Keeps a view up to date and shows it; the first patch of each connection is whole. */
-export function viewer(show: (view: Json) => void): Take {
-  let view: Json = {};
-  return (name, data) => {
-    if (name === "open") view = {};
-    if (name !== "view") return;
-    view = apply(view, data);
-    show(view);
-  };
 }
 
 function pause(milliseconds: number, stop: AbortSignal): Promise<void> {

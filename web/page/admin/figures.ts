@@ -62,9 +62,19 @@ export const samples = signal<Sample[]>([]);
 export const deeds = signal<Deed[]>([]);
 export const now = signal(Date.now()); // by the server's clock, at the newest figures
 
+/** What is watched besides the figures, as the feed has shown it for that query; null until it has. */
+export const view = signal<{ query: string; view: Json } | null>(null);
+
+const HIDDEN = 30_000; // milliseconds after which a tab that nobody sees gives its connection back
+const SPARE = 3; // samples asked for again, so that none is missing
+
 let columns: string[] = [];
 let feed: Feed | null = null;
+let watched = ""; // a query
+let asked = ""; // the same of the stream that is open
 let whole = true; // the next patch is of nothing
+let viewed: Json = {};
+let timer = 0;
 
 /** What the figures change by, a second, from each sample to the next; null where there is none before. */
 export function rate(name: string): (number | null)[] {
@@ -86,33 +96,72 @@ export function column(name: string): (number | null)[] {
 export const times = computed(() => column("at").map((at) => at ?? 0));
 
 export function begin(): Feed {
-  feed ??= new Feed("?history=600", take);
+  feed ??= new Feed(query, take);
+  document.addEventListener("visibilitychange", rest);
   return feed;
 }
 
+/** Watch something else; "" for nothing. */
+export function watch(query: string): void {
+  if (query === watched) return;
+  watched = query;
+  // From one place to the next there are two changes at once.
+  queueMicrotask(() => {
+    if (feed && !feed.closed && asked !== watched) feed.again();
+  });
+}
+
+/** The same no more, unless the next place watches something else already. */
+export function unwatch(query: string): void {
+  if (query === watched) watch("");
+}
+
 export function end(): void {
+  document.removeEventListener("visibilitychange", rest);
+  clearTimeout(timer);
   feed?.close();
   feed = null;
+  watched = "";
+  view.value = null;
   stats.value = null;
   samples.value = [];
   deeds.value = [];
 }
 
+/** Who looks away for long leaves the line; the server keeps the past for when they are back. */
+function rest(): void {
+  clearTimeout(timer);
+  if (document.hidden) timer = window.setTimeout(() => feed?.close(), HIDDEN);
+  else if (feed?.closed) feed.again();
+}
+
+function query(): string {
+  const last = column("at").at(-1);
+  const missing = last ? Math.ceil((Date.now() - heard) / 1000) + SPARE : KEPT;
+  asked = watched;
+  return `history=${Math.min(KEPT, missing)}&${watched}`;
+}
+
+let heard = 0; // when the last sample came, by this machine's clock
+
 function take(name: string, data: Json): void {
   if (name === "open") {
     whole = true;
+    viewed = {};
   } else if (name === "stats") {
     stats.value = apply(whole ? {} : stats.value, data) as unknown as Stats;
     whole = false;
     now.value = Date.parse(stats.value.timestamp);
+  } else if (name === "view") {
+    viewed = apply(viewed, data);
+    view.value = { query: asked, view: viewed };
   } else if (name === "samples") {
-    const rows = data["rows"] as Sample[];
-    if (data["columns"]) {
-      columns = data["columns"] as string[];
-      samples.value = rows;
-    } else {
-      samples.value = [...samples.value, ...rows].slice(-KEPT);
-    }
+    if (data["columns"]) columns = data["columns"] as string[];
+    const known = column("at").at(-1) ?? 0;
+    const at = columns.indexOf("at");
+    const news = (data["rows"] as Sample[]).filter((row) => (row[at] ?? 0) > known);
+    samples.value = [...samples.value, ...news].slice(-KEPT);
+    heard = Date.now();
   } else if (name === "audit") {
     const news = data["deeds"] as Deed[];
     const known = deeds.value.at(-1)?.number ?? 0;

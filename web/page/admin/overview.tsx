@@ -114,7 +114,7 @@ function ratio(above: (number | null)[], below: (number | null)[]): (number | nu
 }
 
 function Fullest() {
-  const view = useView<Listed<ConversationRow>>("?watch=conversations&sort=-depth&limit=8").view;
+  const view = useView<Listed<ConversationRow>>("watch=conversations&sort=-depth&limit=8").view;
   return (
     <section class="pane" aria-labelledby="fullest-title">
       <div class="section-head">

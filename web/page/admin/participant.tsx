@@ -10,7 +10,7 @@ import { StateWord } from "./state.tsx";
 import { useView } from "./view.ts";
 
 export function ParticipantPlace({ id }: { id: string }) {
-  const { view } = useView<ParticipantView | Missing>(`?${new URLSearchParams({ watch: "participant", id })}`);
+  const { view } = useView<ParticipantView | Missing>(`${new URLSearchParams({ watch: "participant", id })}`);
   if (view === null) return <p class="moment" role="status">One moment…</p>;
   if (!view.found) return <Nothing title="No such participant" id={id} why={view.why} />;
   const { actor } = view;

@@ -1,25 +1,18 @@
-/** A view of the feed for as long as a component is there. */
+/** What a component watches for as long as it is there. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
-import { Feed, viewer } from "./feed.ts";
+import { useEffect, useRef } from "preact/hooks";
+import { unwatch, view, watch } from "./figures.ts";
 
 /** `view` is null until it is there; while `held`, it stays as it was. Another query keeps the old view until its own has come. */
 export function useView<View>(query: string, held = false): { view: View | null; query: string } {
-  const [shown, show] = useState<{ view: View; query: string } | null>(null);
-  const feed = useRef<Feed | null>(null);
-  const asked = useRef(query); // by the feed, which is told after the page has been drawn
-  useEffect(() => {
-    feed.current = new Feed(
-      asked.current,
-      viewer((view) => show({ view: view as View, query: asked.current })),
-    );
-    return () => feed.current?.close();
-  }, []);
-  useEffect(() => {
-    asked.current = query;
-    feed.current?.follow(query);
-  }, [query]);
-  const frozen = useRef(shown);
-  if (!held) frozen.current = shown;
-  return { view: frozen.current?.view ?? null, query: frozen.current?.query ?? "" };
+  useEffect(() => watch(query), [query]);
+  const last = useRef(query);
+  last.current = query;
+  useEffect(() => () => unwatch(last.current), []);
+  const own = useRef(new Set<string>()); // what is there may still be another place's
+  own.current.add(query);
+  const kept = useRef<typeof view.value>(null);
+  const shown = view.value;
+  if (!held && shown !== null && own.current.has(shown.query)) kept.current = shown;
+  return { view: (kept.current?.view ?? null) as View | null, query: kept.current?.query ?? "" };
 }
