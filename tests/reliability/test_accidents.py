@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 import trio
 
-from tests.person import PATIENCE, Person, guests, static
+from tests.person import PATIENCE, Person, admin, guests, static
 from tests.server import ServerProcess
 from tests.syscalls import refusal as no_tracing
 from tests.syscalls import strace
-from tests.traffic import Speaker, check_promises, until
+from tests.traffic import Listener, Speaker, check_promises, until
 from tests.unit.stores import environment
 
 # Where the first start is killed: as it asks for a sync, or writes so many times, the schema's transaction in the midst.
@@ -153,3 +155,31 @@ async def test_a_clock_that_is_set_back_changes_no_order_and_ends_no_session(
     server.restart()  # and forward again
     await bob.say(conversation_id, "later")
     assert (await bob.ask("GET", "/chat/my-conversations"))["total"] == 1
+
+
+async def test_a_server_that_stands_still_for_a_while_takes_nobody_for_dead(
+    start_server: Callable[..., ServerProcess],
+) -> None:
+    server = start_server(LIMITS__HEARTBEAT="1")
+    people = await guests(server, "Ada", "Bob", "Cleo")
+    conversation_id = await people[0].create(*people[1:])
+    with trio.fail_after(2 * PATIENCE):
+        async with AsyncExitStack() as stack, trio.open_nursery() as nursery:
+            listeners = [Listener(who) for who in people]
+            for listener in listeners:
+                socket = await stack.enter_async_context(
+                    listener.who.client().socket(conversation_id, 0)
+                )
+                nursery.start_soon(listener.take, socket, 3)
+            for listener in listeners:
+                await listener.wait_heard(1)
+            os.kill(server.pid, signal.SIGSTOP)  # as when a virtual machine is moved
+            await trio.sleep(4)
+            os.kill(server.pid, signal.SIGCONT)
+            await people[0].say(conversation_id, "Where were we?")
+            for listener in listeners:
+                await listener.wait_heard(2)
+            shown = await admin(server).ask("GET", f"/admin/conversations/{conversation_id}")
+            assert len(shown["connections"]) == 3
+            await people[1].say(conversation_id, "Here.")
+    assert all(listener.last_sequence_id == 3 for listener in listeners)
