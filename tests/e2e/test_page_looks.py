@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, ViewportSize, expect
 
 from tests.accessibility import grave_faults
 from tests.browser import picture
@@ -18,7 +18,7 @@ OpenPage = Callable[..., Page]
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
 DESK = {"viewport": {"width": 1280, "height": 800}}
-WALL = {"viewport": {"width": 3840, "height": 2160}}
+WALL = ViewportSize(width=3840, height=2160)
 
 CODE = "```\nV1 = 1; V2 = 2\nV4 = V1 * V2    # and so on\n```"
 WEAVES = (
@@ -71,33 +71,38 @@ def people_talking(
     yield ada, charles, layla
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_at_a_desk(server: ServerProcess, open_page: OpenPage, scheme: str) -> None:
-    page = open_page(server.url, color_scheme=scheme, **DESK)
+def test_at_a_desk_and_on_a_wall(server: ServerProcess, open_page: OpenPage) -> None:
+    page = open_page(server.url, **DESK)
     page.goto("/")
     expect(page.get_by_label("Your name")).to_be_visible()
     check(page, "the way in")
-    if scheme == "light":
-        picture(page, "chat-welcome-light")
-    with people_talking(server, open_page, color_scheme=scheme, **DESK) as (ada, charles, layla):
-        arabic = ada.message(ARABIC).locator(".prose")
-        expect(arabic).to_have_css("direction", "rtl")
-        ada.page.get_by_role("button", name="People").click()
+    picture(page, "chat-welcome-light")
+    with people_talking(server, open_page, **DESK) as (ada, charles, _):
+        page = ada.page
+        expect(ada.message(ARABIC).locator(".prose")).to_have_css("direction", "rtl")
+        page.get_by_role("button", name="People").click()
         charles.field.press_sequentially("And ")
-        layla.page.close()
-        expect(ada.page.get_by_text("is typing")).to_be_visible()
-        check(ada.page, "a conversation")
-        picture(ada.page, f"chat-desk-{scheme}")
-        ada.page.context.set_offline(True)
+        expect(page.get_by_text("is typing")).to_be_visible()
+        check(page, "a conversation")
+        picture(page, "chat-desk-light")
+        page.emulate_media(color_scheme="dark")
+        check(page, "a conversation in the dark")
+        picture(page, "chat-desk-dark")
+        page.context.set_offline(True)
         expect(ada.status).to_contain_text("Offline")
+        expect(page.get_by_text("is typing")).to_have_count(0)
+        expect(page.get_by_text("when this page was last connected")).to_be_visible()
         ada.say("Is anybody there?")
-        expect(ada.page.get_by_text("is typing")).to_have_count(0)
-        expect(ada.page.get_by_text("when this page was last connected")).to_be_visible()
-        check(ada.page, "offline")
-        if scheme == "dark":
-            picture(ada.page, "chat-offline-dark")
-        ada.page.get_by_role("button", name="New").click()
-        check(ada.page, "a dialog")
+        check(page, "offline in the dark")
+        picture(page, "chat-offline-dark")
+        page.emulate_media(color_scheme="light")
+        page.get_by_role("button", name="New").click()
+        check(page, "a dialog")
+        page.keyboard.press("Escape")
+        page.set_viewport_size(WALL)
+        check(page, "a conversation on a wall")
+        size = "body => parseFloat(getComputedStyle(body).fontSize)"
+        assert page.locator("body").evaluate(size) > 20
 
 
 def test_on_a_phone(server: ServerProcess, open_page: OpenPage) -> None:
@@ -137,13 +142,6 @@ def test_a_guest_who_comes_by_an_address_on_a_phone_sees_their_code(
     check(page, "the code")
     page.get_by_role("button", name="I have kept it").tap()
     expect(page.get_by_role("textbox", name="Recovery code")).to_have_count(0)
-
-
-def test_on_a_wall(server: ServerProcess, open_page: OpenPage) -> None:
-    with people_talking(server, open_page, **WALL) as (ada, _, _):
-        check(ada.page, "a conversation on a wall")
-        size = "body => parseFloat(getComputedStyle(body).fontSize)"
-        assert ada.page.locator("body").evaluate(size) > 20
 
 
 def test_by_keyboard_alone(server: ServerProcess, open_page: OpenPage) -> None:

@@ -65,12 +65,19 @@ export function ConversationView({ room, inbox }: { room: Room; inbox: Inbox }) 
           <Skeleton />
         )}
         {room.events.value.length > 0 && !room.rows.value.some((row) => row.kind === "said") && <Beginning room={room} />}
-        {state.status === "ended" ? <Ended room={room} inbox={inbox} /> : <Composer key={room.id} room={room} />}
+        <Foot room={room} inbox={inbox} />
       </main>
       {people && <Members room={room} close={close} />}
       {leaving && <Leave room={room} inbox={inbox} close={() => setLeaving(false)} />}
     </>
   );
+}
+
+/** Where one writes, or why one cannot. */
+function Foot({ room, inbox }: { room: Room; inbox: Inbox }) {
+  if (room.state.value.status === "ended") return <Ended room={room} inbox={inbox} />;
+  if (room.role.value === "observer") return <p class="ended">You are here to listen: only members may write.</p>;
+  return <Composer key={room.id} room={room} />;
 }
 
 /** Shapes of messages, while the first ones are on their way. */

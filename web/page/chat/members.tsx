@@ -54,8 +54,8 @@ export function Members({ room, close }: { room: Room; close: () => void }) {
 export function Invite({ room }: { room: Room }) {
   const facts = room.facts.value;
   const open = facts === null || facts.join === "open";
-  const mine = facts?.participants.find((who) => who.participantId === room.me);
-  const mayBring = facts !== null && (mine?.role === "owner" || facts.members_invite);
+  const role = room.role.value;
+  const mayBring = facts !== null && (role === "owner" || (role === "member" && facts.members_invite));
   return (
     <section class="invite">
       <h3>Bring somebody in</h3>

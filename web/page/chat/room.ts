@@ -48,6 +48,8 @@ export class Room {
   readonly title = signal("");
   /** Whether there is more above, which `older` fetches. */
   readonly more = computed(() => (this.events.value[0]?.sequence_id ?? 1) > 1);
+  /** What this person may do here; undefined until it is known. */
+  readonly role = computed(() => this.members.value.find((who) => who.participantId === this.me)?.role);
   readonly paging = signal(false);
   readonly pagingFailed = signal("");
   /** The reader's marker: what follows this sequence is new to them. */

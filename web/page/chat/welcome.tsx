@@ -10,7 +10,7 @@ import { Wordmark } from "./wordmark.tsx";
 type Way = "guest" | "code" | "token";
 
 export function Welcome({ who }: { who: Extract<Who, { kind: "nobody" }> }) {
-  const [way, setWay] = useState<Way>("guest");
+  const [way, setWay] = useState<Way>(likeliest(who));
   const back = who.before !== null;
   return (
     <main class="welcome">
@@ -48,6 +48,12 @@ export function Welcome({ who }: { who: Extract<Who, { kind: "nobody" }> }) {
   );
 }
 
+/** Whoever was here before comes back the way they came. */
+function likeliest({ before }: Extract<Who, { kind: "nobody" }>): Way {
+  if (before === null) return "guest";
+  return before.id.startsWith("guest_") ? "code" : "token";
+}
+
 function heading(who: Extract<Who, { kind: "nobody" }>): string {
   if (who.ended) return "Your session has ended";
   if (who.before) return "Welcome back";
@@ -56,7 +62,7 @@ function heading(who: Extract<Who, { kind: "nobody" }>): string {
 
 function lead(who: Extract<Who, { kind: "nobody" }>): string {
   if (who.before) {
-    return `This browser knew you as ${who.before.name}, but the session is over. Your conversations are all still there: use your recovery code or token to find them again.`;
+    return `This browser knew you as ${who.before.name}, but the session is over. Your conversations are all still there: use your ${likeliest(who) === "code" ? "recovery code" : "token"} to find them again.`;
   }
   if (here.value) return "Somebody sent you the address of a conversation. Say what to call you, and you are in.";
   return "Say what to call you, and begin. No account, no password.";
