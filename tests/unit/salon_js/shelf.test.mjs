@@ -111,6 +111,20 @@ test("other people's and other conversations' messages stay where they are", asy
   assert.equal(await taken(new Shelf(storage, "https://other.example")), "");
 });
 
+test("who signs out leaves nothing behind, and takes nothing of others along", async () => {
+  const storage = new Storage();
+  const shelf = tab(storage);
+  shelf.person = "ada";
+  shelf.keep("ada", "tea", message("a"));
+  shelf.keep("bob", "tea", message("b"));
+  storage.setItem("theirs", "x");
+  shelf.forget();
+  assert.equal(shelf.person, "");
+  assert.equal(await taken(tab(storage)), "");
+  assert.equal(await taken(tab(storage), "bob"), "b");
+  assert.equal(storage.getItem("theirs"), "x");
+});
+
 test("a receipt takes the message away", async () => {
   const storage = new Storage();
   const shelf = tab(storage);

@@ -62,10 +62,11 @@ export class Salon {
     return this.become(await this.request<Guest>("POST", "/auth/recover", { recovery_code: code }, null));
   }
 
-  /** End the session, here and on the server; its connections close. */
+  /** End the session, here and on the server; its connections close, and what was not sent is not kept any more. */
   async logout(): Promise<void> {
     await this.request("POST", "/auth/logout");
     this.token = undefined;
+    this.shelf.forget();
   }
 
   /** A word for `?ticket=` of one WebSocket, good for 30 seconds. */

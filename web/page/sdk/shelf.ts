@@ -103,6 +103,20 @@ export class Shelf {
     return () => stop.abort();
   }
 
+  /** The person signs out of this browser: nothing they wrote stays in it. */
+  forget(): void {
+    const own = `${this.prefix}outbox:${encodeURIComponent(this.person)}:`;
+    try {
+      const names = Array.from({ length: this.storage?.length ?? 0 }, (_, at) => this.storage!.key(at) ?? "");
+      for (const name of [...names.filter((each) => each.startsWith(own)), `${this.prefix}person`]) {
+        this.storage?.removeItem(name);
+      }
+    } catch {
+      // no storage any more, so nothing is kept there either
+    }
+    for (const [place, early] of this.early) if (place.startsWith(own)) early.clear();
+  }
+
   private place(person: string, conversation: string): string {
     return `${this.prefix}outbox:${encodeURIComponent(person)}:${encodeURIComponent(conversation)}:`;
   }
