@@ -7,7 +7,6 @@ else page by page from the log at the reader's own pace, until nothing is missin
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -48,6 +47,18 @@ class Audience:
     `roll` gives the list of members as it is now, encoded, for those who have missed changes of it.
     """
 
+    __slots__ = (
+        "_codec",
+        "_connections",
+        "_fetch",
+        "_recent",
+        "_recent_bytes",
+        "_roll",
+        "behind",
+        "head",
+        "live",
+    )
+
     def __init__(
         self,
         codec: Codec,
@@ -61,7 +72,7 @@ class Audience:
         self._fetch = fetch
         self._roll = roll
         self._connections: dict[str, dict[Subscriber, None]] = {}
-        self._recent: deque[Record] = deque()
+        self._recent: list[Record] = []
         self._recent_bytes = 0
 
     def __len__(self) -> int:
@@ -98,10 +109,13 @@ class Audience:
         self._recent.extend(records)
         self._recent_bytes += sum(len(record.body) for record in records)
         keep = max(RECENT_EVENTS, len(records))
-        while len(self._recent) > keep or (
-            self._recent_bytes > RECENT_BYTES and len(self._recent) > len(records)
-        ):
-            self._recent_bytes -= len(self._recent.popleft().body)
+        surplus = max(0, len(self._recent) - keep)
+        size = self._recent_bytes - sum(len(record.body) for record in self._recent[:surplus])
+        while size > RECENT_BYTES and len(self._recent) - surplus > len(records):
+            size -= len(self._recent[surplus].body)
+            surplus += 1
+        del self._recent[:surplus]
+        self._recent_bytes = size
         if records:
             self.head = records[-1].sequence
 
@@ -196,6 +210,10 @@ class Audience:
         position.reading = False
         if position.sequence != after or self._send(subscriber, position, records):
             self.catch_up(subscriber)  # where it has asked for another place meanwhile, from there
+
+    def release(self) -> None:
+        """Let go of the conversation, which has stopped, so that its memory is free without the garbage collector."""
+        del self._fetch, self._roll
 
     def fall_back(self, sequence: int) -> None:
         """Live subscribers have been given nothing after `sequence`: all of them have to catch up."""

@@ -6,7 +6,6 @@ anything that is not committed.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import trio
@@ -74,7 +73,7 @@ class ConversationActor(TrioActor):
         self._roll = Roll(directory.codec, self.audience.participants, self.presence.online)
         self._typing = TypingBoard(limits.typing_timeout)
         self._timers: dict[str, float] = {}
-        self.traces: deque[Trace] = deque(maxlen=TURNS)
+        self.traces: list[Trace] = []  # of the last turns
 
     # --- the turn ---------------------------------------------------------------------------------------------------------
 
@@ -118,7 +117,7 @@ class ConversationActor(TrioActor):
         refused = self._answer(turn)
         await self._deliver(turn)
         records, delivered_at = turn.records, trio.current_time()
-        self.traces.append(
+        self._record(
             Trace(
                 commands[0].enqueued_at,
                 begun_at,
@@ -132,6 +131,11 @@ class ConversationActor(TrioActor):
             )
         )
         self._directory.meter.turn_seconds.append(delivered_at - commands[0].enqueued_at)
+
+    def _record(self, trace: Trace) -> None:
+        self.traces.append(trace)
+        if len(self.traces) > TURNS:
+            del self.traces[0]
 
     async def _decide_and_commit(self, commands: list[Letter], state: State) -> Turn:
         directory = self._directory
@@ -207,7 +211,7 @@ class ConversationActor(TrioActor):
             now = trio.current_time()
             answers = list(refused.items())
             first = answers[0][0].enqueued_at
-            self.traces.append(
+            self._record(
                 Trace(
                     first,
                     self.last_turn_at,
@@ -391,6 +395,12 @@ class ConversationActor(TrioActor):
         """Send the audience to fresh sockets: the next incarnation rebuilds the state from the log."""
         for subscriber in tuple(self.audience):
             subscriber.close(4002, "the conversation was restarted")
+
+    def stop(self) -> None:
+        """Stop now, and leave nothing for the garbage collector."""
+        if self.actor_ref.is_alive():
+            super().stop()
+            self.audience.release()
 
     def on_failure(self, *_: Any) -> None:
         """Let another incarnation take over."""

@@ -71,7 +71,9 @@ class Mailbox:
         self.commands = 0
         self.drain = Drain()
         self.limit = limit
-        self.line = Line(limit, share)
+        self.line: Line | None = (
+            None  # made for the first who is refused: few mailboxes are ever full
+        )
         self.share = share
 
     def __len__(self) -> int:
@@ -81,11 +83,11 @@ class Mailbox:
         """Add a letter, or raise `MailboxFull`. Never blocks."""
         if letter.message.is_command:
             sender = letter.message.sender
-            room = self.limit
-            if self.line:
-                room = self.line.room(sender.id, trio.current_time(), self.drain.turn)
+            room, line = self.limit, self.line
+            if line:
+                room = line.room(sender.id, trio.current_time(), self.drain.turn)
             if self.limit and self.commands >= room:
-                kept = min(self.commands + self.line.kept, self.limit)
+                kept = min(self.commands + (line.kept if line else 0), self.limit)
                 raise self._full(sender.id, max(self.commands, kept), self.limit, shared=False)
             taken = self._shares.get(sender.id, 0)
             if self.share and taken >= self.share:
@@ -96,10 +98,16 @@ class Mailbox:
         self._actor.wake()
 
     def _full(self, sender_id: str, waiting: int, limit: int, *, shared: bool) -> MailboxFull:
+        if self.line is None:
+            self.line = Line(self.limit, self.share)
         rate = self.drain.rate
         tell = self.line.share_after if shared else self.line.retry_after
         retry_after = tell(sender_id, self.commands, rate, trio.current_time())
         return MailboxFull(waiting, limit, shared=shared, retry_after=retry_after, rate=rate)
+
+    def release(self) -> None:
+        """Let go of an actor that has stopped, so that its memory is free without the garbage collector."""
+        del self._actor
 
     def senders(self) -> list[tuple[str, int]]:
         """Whose commands wait, and how many; for inspection."""

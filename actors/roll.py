@@ -23,6 +23,8 @@ class Roll:
     shown as here.
     """
 
+    __slots__ = ("_body", "_codec", "_connected", "_members", "_online", "_shown")
+
     def __init__(
         self,
         codec: Codec,

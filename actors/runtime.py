@@ -175,6 +175,7 @@ class TrioActor(pykka.Actor):
             self._turn.close()
             self._end_turn()
         self._fail(self.actor_inbox.take(), "has stopped")
+        self.actor_inbox.release()
 
     def _stop(self) -> None:
         self.stop()

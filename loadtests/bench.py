@@ -13,7 +13,7 @@ from rich.console import Console
 
 from . import scenario as scenarios
 from .api import StageError
-from .cost import costs
+from .cost import costs, memory
 from .process import busy, floor, own_server
 from .report import advices
 from .results import Row, load, save
@@ -21,6 +21,7 @@ from .run import Result, run
 from .ticker import Ticker
 
 RATIO_ALLOWED = 2.0  # times the recorded ratio to the floor: machines are noisy
+TRIES = 3  # of a case that costs more than that: the best counts
 OTHERS = 0.1  # of the machine: more than this taken by others spoils the figures
 
 
@@ -59,7 +60,7 @@ CASES = [
         "fanout",
         {"readers": 100, "senders": 100, "window": 0, "rate": 200.0},
     ),
-    Case("1,000 drop at once and come back", "storm", {}, floor=False),
+    Case("10,000 drop at once and come back", "storm", {"rooms": 2500}, floor=False),
     Case("20 of 100 never read", "slow", {}, floor=False),
 ]
 CHECKED = CASES[:4]
@@ -84,10 +85,14 @@ def bench(
         _warn(console)
         rows = _measure_all(console, CHECKED if check else CASES, seconds)
         if check:
+            rows = [
+                _best(console, case, seconds, row, recorded)
+                for case, row in zip(CHECKED, rows, strict=True)
+            ]
             raise typer.Exit(_compare(console, rows, recorded))
         with console.status("what single requests cost") as status:
-            singles = costs(status.update)
-        save(results, rows, singles)
+            singles, held = costs(status.update), memory(status.update)
+        save(results, rows, singles, held)
     except StageError as error:
         console.print(f"[red]error:[/red] {error}", soft_wrap=True)
         raise typer.Exit(2) from None
@@ -149,24 +154,41 @@ def _tell(console: Console, place: str, row: Row, ours: Result) -> None:
         console.print(f"   {text}", soft_wrap=True, markup=False)
 
 
+def _best(
+    console: Console, case: Case, seconds: float, row: Row, recorded: dict[str, dict[str, Any]]
+) -> Row:
+    """The row, or a better one where it costs too much: it may have been somebody else's work on the machine."""
+    for number in range(2, TRIES + 1):
+        if _verdict(row, recorded) == "ok" or row.name not in recorded:
+            break
+        ours, bare = _measure(console, f"{row.name}, again ({number} of {TRIES})", case, seconds)
+        again = Row.of(case.name, row.command, ours, bare)
+        row = min((row, again), key=lambda each: (not each.well, each.ratio))
+    return row
+
+
 def _compare(console: Console, rows: list[Row], recorded: dict[str, dict[str, Any]]) -> int:
     """1 where a case costs too much against the floor, has nothing to be compared with, or is not well."""
-    bad = False
-    for row in rows:
-        then = recorded.get(row.name)
-        before = then["cpu"] / then["floor_cpu"] if then and then["floor_cpu"] else 0.0
-        verdict = "ok"
-        if not row.well:
-            verdict = "NOT WELL"
-        elif not before:
-            verdict = "NOT RECORDED"
-        elif row.ratio > RATIO_ALLOWED * before:
-            verdict = "TOO MUCH"
-        bad = bad or verdict != "ok"
+    verdicts = [_verdict(row, recorded) for row in rows]
+    for row, verdict in zip(rows, verdicts, strict=True):
+        before = _ratio(recorded.get(row.name))
         console.print(
             f"{row.name}: {row.ratio:.2f} times the floor, recorded {before:.2f}: {verdict}"
         )
-    return int(bad)
+    return int(any(verdict != "ok" for verdict in verdicts))
+
+
+def _verdict(row: Row, recorded: dict[str, dict[str, Any]]) -> str:
+    before = _ratio(recorded.get(row.name))
+    if not row.well:
+        return "NOT WELL"
+    if not before:
+        return "NOT RECORDED"
+    return "TOO MUCH" if row.ratio > RATIO_ALLOWED * before else "ok"
+
+
+def _ratio(then: dict[str, Any] | None) -> float:
+    return then["cpu"] / then["floor_cpu"] if then and then["floor_cpu"] else 0.0
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""What single requests cost the server: over HTTP, and in a conversation that has become long."""
+"""What single requests cost the server, over HTTP and in a conversation that has become long; what a conversation holds."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 LENGTHS = (100, 100_000)  # messages in a conversation
 AT_ONCE = 500  # of them on their way while it is filled
 PATIENCE = 120.0  # seconds for that
+CONVERSATIONS = 2000  # that are begun and left alone
 
 
 def costs(tell: Tell) -> dict[str, float]:
@@ -68,6 +70,37 @@ def _in_a_conversation(messages: int) -> dict[str, float]:
             f"a guest and their join, {name}": _cost(server, 80, join),
             f"a page of 100 events from the middle, {name}": _cost(server, 200, look),
         }
+
+
+def memory(tell: Tell) -> dict[str, float]:
+    """KiB of the server's memory that a conversation holds which nobody is connected to."""
+    tell(f"{CONVERSATIONS:,} conversations that nobody is connected to")
+    with own_server(LIMITS__IDLE_TIMEOUT=3600) as (url, pid):
+        active = _held(url, pid, lambda api: None)
+    with own_server(LIMITS__IDLE_TIMEOUT=0.1) as (url, pid):
+        passive = _held(url, pid, _wait_passivated)
+    return {"an active conversation, idle": active, "one that is passivated": passive}
+
+
+def _held(url: str, pid: int, settle: Callable[[Api], None]) -> float:
+    """What each of the second half of the conversations adds: with the first half all else has been made."""
+    api, server = Api(Target.of(url)), Process(pid)
+    token = api.call("POST", "/auth/guest")["token"]
+    sizes = []
+    for _ in range(2):
+        for number in range(CONVERSATIONS):
+            api.send("POST", "/chat/create", token, {"title": f"Bench {number}"})
+        settle(api)
+        sizes.append(server.memory())
+    return round((sizes[1] - sizes[0]) / CONVERSATIONS / 1024, 1)
+
+
+def _wait_passivated(api: Api) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while api.call("GET", "/health/chat")["conversations"]:
+        if time.monotonic() > deadline:
+            raise StageError(f"conversations were not passivated within {PATIENCE:g} s")
+        time.sleep(0.5)
 
 
 def _room(url: str) -> tuple[Api, str, str]:

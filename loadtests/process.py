@@ -56,14 +56,18 @@ def _ticks() -> tuple[int, int]:
 
 
 @contextmanager
-def own_server(store: str | None = None) -> Iterator[tuple[str, int]]:
-    """A server with `bench.yaml` on a free port, its store in a folder of its own: its URL and process number."""
+def own_server(store: str | None = None, **settings: object) -> Iterator[tuple[str, int]]:
+    """A server with `bench.yaml` on a free port, its store in a folder of its own: its URL and process number.
+
+    `settings` stand as in the environment, without the prefix: `LIMITS__IDLE_TIMEOUT=1`.
+    """
     with tempfile.TemporaryDirectory(prefix="salon-load-") as folder:
         command = [
             *(sys.executable, "-m", "salon.web.cli", "serve", "--port", "0"),
             *("--config", str(CONFIG), "--store", store or f"sqlite:///{folder}/salon.db"),
         ]
-        with _running(command) as server:
+        environment = {f"SALON_{name}": str(value) for name, value in settings.items()}
+        with _running(command, **environment) as server:
             yield server
 
 
@@ -81,8 +85,10 @@ def floor() -> Iterator[tuple[str, int]]:
 
 
 @contextmanager
-def _running(command: list[str]) -> Iterator[tuple[str, int]]:
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+def _running(command: list[str], **environment: str) -> Iterator[tuple[str, int]]:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=os.environ | environment
+    ) as server:
         try:
             assert server.stdout is not None
             line = server.stdout.readline()

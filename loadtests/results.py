@@ -31,6 +31,7 @@ class Row:
     receipt_p99: float
     connect_cpu: float
     connection_memory: float
+    back: float  # until the last of those who had dropped was live again
     well: bool
 
     @classmethod
@@ -49,6 +50,7 @@ class Row:
             round(1000 * receipt.quantile(0.99), 1),
             round(ours.connect_cpu * 1e6),
             round(ours.connection_memory / 1024, 1),
+            round(1000 * ours.tally.reconnect.quantile(1.0), 1),
             ours.well,
         )
 
@@ -69,14 +71,14 @@ def load(results: Path) -> dict[str, dict[str, Any]]:
         ) from None
 
 
-def save(results: Path, rows: list[Row], costs: dict[str, float]) -> None:
-    """Write the page, and the figures beside it."""
-    results.write_text(_page(rows, costs), encoding="utf-8")
-    figures = {"rows": [asdict(row) for row in rows], "costs": costs}
+def save(results: Path, rows: list[Row], costs: dict[str, float], memory: dict[str, float]) -> None:
+    """Write the page, and the figures beside it: costs in microseconds, memory in KiB."""
+    results.write_text(_page(rows, costs, memory), encoding="utf-8")
+    figures = {"rows": [asdict(row) for row in rows], "costs": costs, "memory": memory}
     results.with_suffix(".json").write_text(json.dumps(figures, indent=1) + "\n")
 
 
-def _page(rows: list[Row], costs: dict[str, float]) -> str:
+def _page(rows: list[Row], costs: dict[str, float], memory: dict[str, float]) -> str:
     well = all(row.well for row in rows)
     verdict = "Every delivery was checked: nothing lost, repeated or out of order."
     lines = [
@@ -96,7 +98,16 @@ def _page(rows: list[Row], costs: dict[str, float]) -> str:
         *(f"| {name} | {cost:,.0f} µs |" for name, cost in costs.items()),
         f"| a connect: handshake, identity, membership, history, live; by the size of the room | {_connect(rows)} µs |",
         "",
-        f"Memory of a connection, joined and live: {max(row.connection_memory for row in rows):.1f} KiB.",
+        "| what | memory |",
+        "| --- | --- |",
+        f"| a connection, joined and live | {max(row.connection_memory for row in rows):.1f} KiB |",
+        *(f"| {name} | {size:.1f} KiB |" for name, size in memory.items()),
+        "",
+        *(
+            f"{row.name}: the last is live again after {row.back / 1000:.1f} s."
+            for row in rows
+            if row.back
+        ),
         "",
         "The commands:",
         "",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -342,3 +344,22 @@ async def test_the_meter_counts(engine: Engine) -> None:
     assert meter.store_errors == 1
     assert meter.activations == 1
     assert [type(event) for event in engine.log(conversation)].count(Posted) == 1
+
+
+async def test_nothing_is_left_of_what_is_passivated_not_even_for_the_garbage_collector(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_engine(Limits(message_rate=0)) as engine:
+        talk = await engine.create(ADA, BEN)
+        await engine.post(talk, ADA, "hello")
+        gone = [weakref.ref(actor) for actor in engine.directory]
+        assert len(gone) > 1
+        gc.collect()
+        gc.disable()
+        try:
+            for actor in list(engine.directory):
+                assert engine.directory.passivate(actor)
+            del actor
+            assert [ref() for ref in gone] == [None] * len(gone)
+        finally:
+            gc.enable()

@@ -181,7 +181,7 @@ class TestPlots:
 
 class TestBench:
     def row(self, name: str, cpu: float, *, well: bool = True) -> Row:
-        return Row(name, "salon load", 1000, cpu, 2.0, 1.0, 2.0, 1.0, 2.0, 600, 5.0, well)
+        return Row(name, "salon load", 1000, cpu, 2.0, 1.0, 2.0, 1.0, 2.0, 600, 5.0, 6200.0, well)
 
     def compared(self, *rows: Row) -> tuple[int, str]:
         out = io.StringIO()
@@ -208,8 +208,10 @@ class TestBench:
 
     def test_writes_a_page_and_reads_it_again(self, tmp_path: Path) -> None:
         results = tmp_path / "RESULTS.md"
-        save(results, [self.row("a", 10.0), self.row("b", 3.0)], {"a send": 123.4})
+        save(results, [self.row("a", 10.0), self.row("b", 3.0)], {"a send": 123.4}, {"a room": 2.5})
         assert load(results)["a"]["cpu"] == 10.0
         text = results.read_text()
         assert "| a | 10.00 µs | 2.00 µs | 1,000 | 1.0 / 2.0 ms |" in text
         assert "| a send | 123 µs |" in text
+        assert "| a room | 2.5 KiB |" in text
+        assert "a: the last is live again after 6.2 s." in text
