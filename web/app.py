@@ -23,8 +23,8 @@ from .admin import admin_routes
 from .auth import auth_routes
 from .chat import chat_routes
 from .codec import JsonCodec
-from .connection import retry_reason
 from .cross_origin import allow_origins
+from .drain import drain
 from .errors import refuse_clearly
 from .exchange import Parts
 from .feed import feed_routes
@@ -50,11 +50,9 @@ if TYPE_CHECKING:
     from salon.persistence.memory import MemoryStore
     from salon.persistence.sql import SqlStore
 
-    from .connection import Connection
     from .settings import Settings
 
 GARBAGE = (20_000, 20, 100)  # allocations, and rounds, between collections of the three generations
-LAST_WORD = 2.0  # seconds in which a peer takes and says nothing: a drain waits for it no longer
 
 logger = logging.getLogger(__name__)
 
@@ -133,7 +131,7 @@ async def _run(parts: Parts, announce: Callable[[str], None]) -> None:
             logger.info("serving %s from %s, guests are %s", url, settings.store.url, guests)
             await parts.stop.wait()
             logger.info("draining: %d connections are told when to come back", len(parts.wire))
-            await _drain(parts)
+            await drain(parts)
             drained.set()
         logger.info("drained: everything accepted is stored")
         nursery.cancel_scope.cancel()
@@ -176,33 +174,6 @@ async def _watch_signals(parts: Parts) -> None:
                 logger.warning("a second signal: stopping at once")
                 os._exit(128 + number)
             parts.stop.set()
-
-
-async def _drain(parts: Parts) -> None:
-    """No new work; what was accepted is committed; each client is told when to come back."""
-    parts.ready = False
-    limits, wire = parts.settings.limits, parts.wire
-    pause = 1 / limits.reconnect_rate
-    spread = max(1.0, len(wire) * pause)
-    parts.directory.draining = lambda: (
-        limits.restart_time + parts.directory.sources.chance() * spread
-    )
-    deadline = trio.current_time() + limits.drain_timeout
-    with trio.move_on_at(deadline):
-        while not all(actor.idle for actor in parts.directory):  # noqa: ASYNC110  # once a life: no event
-            await trio.sleep(0.01)
-    for place, connection in enumerate(list(wire)):
-        connection.close(4000, retry_reason(limits.restart_time + place * pause))
-    closed_at = trio.current_time()
-    with trio.move_on_at(deadline):
-        while any(_takes_leave(connection, closed_at) for connection in wire):  # noqa: ASYNC110  # likewise
-            await trio.sleep(0.01)
-
-
-def _takes_leave(connection: Connection, closed_at: float) -> bool:
-    """Whether a peer has been seen to take something, or could have answered, a moment ago."""
-    last = max(connection.stalled_since or 0.0, closed_at)
-    return trio.current_time() < last + LAST_WORD
 
 
 def _settle_garbage() -> None:

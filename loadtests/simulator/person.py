@@ -53,6 +53,7 @@ class UnrealClient(Client):
         self.network = network
         self.identity = Identity(who)
         self.links: list[Link] = []  # that are open
+        self.away = False  # whether there is no network at all
         self.answers_lost = False  # whether requests are carried out and their answers get lost
 
     @asynccontextmanager
@@ -109,7 +110,7 @@ class UnrealClient(Client):
         chance, lost = self.network.chance, self.answers_lost
         await trio.sleep(ROUND_TRIP * chance.random() ** 3 / 2)
         process = self.network.process
-        if process is None:
+        if process is None or self.away:
             raise Unreachable("the connection is refused")
         reply = ask(process)
         with trio.move_on_after(PATIENCE):

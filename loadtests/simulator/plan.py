@@ -38,6 +38,7 @@ FAULTS = {
     "crash participant": 2,
     "crash in a turn": 3,
     "kill": 2,
+    "restart": 3,
     "kill before commit": 3,
     "kill after commit": 3,
     "slow store": 3,

@@ -13,6 +13,7 @@ from salon.actors.refusals import Code, Refusal
 from salon.actors.runtime import ActorDied, System
 from salon.actors.store import StoreError
 from salon.web.codec import JsonCodec, error_fields, receipt_json
+from salon.web.drain import drain
 from salon.web.exchange import Parts, Refused
 from salon.web.identity import IdentityBook
 from salon.web.socket import Asked, attach, greet, last_sequence, turn_away
@@ -104,6 +105,15 @@ class Process:
         self.store.dead = True
         self._nursery = None
         self._scope.cancel()
+
+    def stop(self) -> None:
+        """Drain, and end, as by SIGTERM."""
+        if self._nursery is not None and self.directory.draining is None:
+            self._nursery.start_soon(self._drain)
+
+    async def _drain(self) -> None:
+        await drain(self.parts)
+        self.kill()
 
     def _ready(self, end: ServerEnd) -> None:
         """Look at this socket soon, together with all that are ready by then, as the wire's loop does."""

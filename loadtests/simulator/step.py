@@ -180,6 +180,11 @@ def _kill(world: World, step: Step) -> None:
         world.process.kill()
 
 
+def _restart(world: World, step: Step) -> None:
+    if world.process is not None:
+        world.process.stop()
+
+
 def _kill_before_commit(world: World, step: Step) -> None:
     if world.process is not None:
         world.process.store.appends.append("kill before")
@@ -250,6 +255,7 @@ STEPS: dict[str, Callable[[World, Step], None]] = {
     "crash participant": _crash_participant,
     "crash in a turn": _crash_in_a_turn,
     "kill": _kill,
+    "restart": _restart,
     "kill before commit": _kill_before_commit,
     "kill after commit": _kill_after_commit,
     "slow store": _slow_store,

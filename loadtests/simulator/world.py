@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 BEGINNING = 1_700_000_000_000  # milliseconds: the wall clock when virtual time begins
 DOWN = 3.0  # seconds at most that the server is down
 LOOK = 1.0  # seconds between two looks whether all is quiet
+MOST_RECORDS = 20_000  # of one run: several times what the busiest has
 QUIET = 30.0  # seconds in which nothing may come any more, before the log is read
+AWAY = 8.0  # seconds: more than the grace after which somebody is said to be offline
 LAST_WORDS = 3  # of each
 CLOSE_TOGETHER = 0.02  # seconds at most between two of them: a commit takes as long
 PEACE = 600.0  # seconds for all to come out even: three heartbeats, and the clients' longest pauses
@@ -49,7 +51,8 @@ class World:
         self.operations = 0
         self.jump = 0  # milliseconds that the wall clock is off
         self.agenda = Agenda()
-        self.recorder = Recorder(take, trio.current_time)
+        self.recorder = Recorder(self._take_down, trio.current_time)
+        self._records, self._told = 0, take
         self.chance = Random(f"world {plan.seed}")
         self.sources = self._sources()
         self.disk = Disk(self.sources, self.recorder)
@@ -133,7 +136,7 @@ class World:
                     task_status.started()
                 started = True
             self.network.process = None
-            self.recorder.note("the server was killed")
+            self.recorder.note("the server was killed or has ended")
             await trio.sleep(DOWN * self.chance.random())
 
     async def _create_talks(self) -> None:
@@ -170,6 +173,10 @@ class World:
         self.recorder.note(f"step {step.number}: {step.kind}")
         STEPS[step.kind](self, step)
 
+    def _take_down(self, record: Record) -> None:
+        self._records += 1
+        self._told(record)
+
     # --- the end --------------------------------------------------------------------------------
 
     async def _make_peace(self) -> None:
@@ -181,6 +188,8 @@ class World:
             for talk in self.talks:
                 self.start(self._be_member, person, talk)
         with trio.move_on_after(PEACE):
+            await self._become_quiet()
+            await self._go_and_come_back()
             await self._become_quiet()
             await self._say_last_words()
             await self._become_quiet()
@@ -195,8 +204,21 @@ class World:
         while trio.current_time() < quiet_since + QUIET:
             self._heal()
             await trio.sleep(LOOK)
+            if self._records > MOST_RECORDS:
+                raise Stuck(
+                    f"so much happens and nothing comes of it: {'; '.join(self._lacking())}"
+                )
             if self._lacking():
                 quiet_since = trio.current_time()
+
+    async def _go_and_come_back(self) -> None:
+        """Somebody is away for so long that the others are told, and told again when they are back."""
+        person = self.people[self.plan.seed % len(self.people)]
+        person.away = True
+        for link in list(person.links):
+            link.cut()
+        await trio.sleep(AWAY)
+        person.away = False
 
     async def _say_last_words(self) -> None:
         """Some messages close together, after which nobody says anything that could wake who sleeps on them."""
