@@ -213,8 +213,10 @@ def _add_drain(routes: Blueprint, parts: Parts) -> None:
 
 def _hindrance(actor: ConversationActor) -> str:
     """Why an actor cannot be passivated now."""
-    if actor.audience:
-        return f"{len(actor.audience)} connections listen to it"
+    listening = len(actor.audience)
+    if listening:
+        one = listening == 1
+        return f"{listening} connection{'' if one else 's'} listen{'s' if one else ''} to it"
     return "it has work to do"
 
 

@@ -194,7 +194,7 @@ def test_a_conversation_is_passivated_after_a_second_question(
         expect(page.get_by_role("region", name="Connections")).to_contain_text("Ada")
         button.click()
         dialog.get_by_role("button", name="Passivate").click()
-        expect(page.get_by_role("alert")).to_have_text("It stays: 1 connections listen to it.")
+        expect(page.get_by_role("alert")).to_have_text("It stays: 1 connection listens to it.")
     expect(page.get_by_text("Nobody listens.")).to_be_visible()
     button.click()
     dialog.get_by_role("button", name="Passivate").click()
@@ -263,7 +263,9 @@ def test_the_server_is_drained_after_its_name_is_typed_and_found_again_after_a_r
 def crowded(folder: Path) -> Iterator[ServerProcess]:
     """A server with ten thousand conversations in memory, in some of which somebody talks."""
     program = str(Path(__file__).parents[1] / "crowded.py")
-    server = ServerProcess(folder, under=[sys.executable, program, str(CROWD)])
+    server = ServerProcess(
+        folder, under=[sys.executable, program, str(CROWD)], LIMITS__IDLE_TIMEOUT="3600"
+    )
     try:
         yield server
     finally:

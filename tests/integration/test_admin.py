@@ -150,6 +150,22 @@ async def test_the_actors_are_filtered_sorted_and_paged(server: ServerProcess) -
     assert (await look(server, "actors?state=starting"))["total"] == 0
 
 
+async def test_every_list_is_sorted_by_each_of_its_columns(server: ServerProcess) -> None:
+    ids = [await begin(server), await begin(server, "test_user_2")]
+    await say(server, ids[0])
+    async with connected(server, ids[0]), connected(server, ids[1], BOB):
+        for name in ("actors", "conversations", "connections"):
+            rows = (await look(server, f"{name}?limit=100"))[name]
+            assert len(rows) >= 2
+            for column in rows[0]:
+                up = await look(server, f"{name}?limit=100&sort={column}")
+                down = await look(server, f"{name}?limit=100&sort=-{column}")
+                for listed, reverse in ((up, False), (down, True)):
+                    values = [row[column] for row in listed[name]]
+                    ranked = sorted(values, key=lambda v: (v is not None, v), reverse=reverse)
+                    assert values == ranked, (name, column)
+
+
 @pytest.mark.parametrize(
     "query",
     ["sort=secret", "sort=--age", "limit=101", "limit=0", "offset=-1", "state=asleep", "kind=wire"],
@@ -249,7 +265,7 @@ async def test_a_conversation_that_somebody_listens_to_stays_active(server: Serv
         path = f"/admin/conversations/{conversation_id}/passivate"
         response = await api(server, "POST", path, ADMIN)
         assert response.status_code == 200
-        assert response.json() == {"passivated": False, "why": "1 connections listen to it"}
+        assert response.json() == {"passivated": False, "why": "1 connection listens to it"}
         assert (await look(server, f"conversations/{conversation_id}"))["active"]
 
 
@@ -456,7 +472,7 @@ async def test_what_operators_do_is_noted(server: ServerProcess) -> None:
     assert (asked["operator_id"], asked["action"], asked["target"]) == (
         ("admin", "passivate", conversation_id)
     )
-    assert asked["outcome"] == "1 connections listen to it"
+    assert asked["outcome"] == "1 connection listens to it"
     assert (read["action"], read["target"]) == ("read", f"the log of {conversation_id}")
     assert read["number"] == asked["number"] + 1
     for deed in (asked, read):

@@ -173,6 +173,28 @@ async def test_charts_begin_with_the_past(server: ServerProcess) -> None:
         assert all(len(sample) == len(feed.columns) for sample in feed.samples)
 
 
+async def test_charts_show_what_each_second_brought(own_server: ServerProcess) -> None:
+    conversation_id = await begin(own_server)
+    async with followed(own_server, "?history=600") as feed:
+        await feed.until(lambda: len(feed.samples) > 1)
+        for _ in range(5):
+            await say(own_server, conversation_id)
+        await feed.until(lambda: _column(feed, "messages")[-1] == 5)
+        busy = next(at for at, messages in enumerate(_column(feed, "messages")) if messages)
+        quiet = len(feed.samples) + 1
+        await feed.until(lambda: len(feed.samples) > quiet)
+        for name in ("commit_p50", "commit_p99", "turn_p50", "turn_max"):
+            assert (_column(feed, name)[busy] or 0) > 0
+            assert _column(feed, name)[-1] is None, "nothing was done in that second"
+        for name in ("messages", "events", "commits", "cpu_seconds"):
+            counted = [value or 0 for value in _column(feed, name)]
+            assert counted == sorted(counted)
+
+
+def _column(feed: Feed, name: str) -> list[float | None]:
+    return [sample[feed.columns.index(name)] for sample in feed.samples]
+
+
 async def test_a_list_is_followed_row_by_row(server: ServerProcess) -> None:
     quiet, loud = await begin(server, "Quiet lists"), await begin(server, "Loud lists")
     query = "?watch=conversations&key=LISTS&sort=-head&limit=2"

@@ -1,11 +1,11 @@
 /** The bar on top: where one can go, how the server and the line to it are, what to look for, who one is. */
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { Identity } from "../sdk/types.ts";
 import { Confirm } from "./confirm.tsx";
 import type { Feed, Link } from "./feed.ts";
 import { stats } from "./figures.ts";
-import { duration } from "./format.ts";
+import { counted, duration } from "./format.ts";
 import { Mark } from "./mark.tsx";
 import { leave, salon } from "./operator.ts";
 import { address, place } from "./route.ts";
@@ -21,6 +21,10 @@ const PLACES = [
 
 export function Bar({ me, feed }: { me: Identity; feed: Feed }) {
   const [asking, ask] = useState(false);
+  const menu = useRef<HTMLDetailsElement>(null);
+  const shut = (): void => {
+    if (menu.current) menu.current.open = false;
+  };
   return (
     <header class="bar">
       <a class="home" href={address("overview")}><Mark /></a>
@@ -31,11 +35,16 @@ export function Bar({ me, feed }: { me: Identity; feed: Feed }) {
       </nav>
       <Search />
       <Health link={feed.link.value} />
-      <details class="menu">
+      <details
+        ref={menu}
+        class="menu"
+        onKeyDown={(event) => event.key === "Escape" && shut()}
+        onFocusOut={(event) => !event.currentTarget.contains(event.relatedTarget as Node | null) && shut()}
+      >
         <summary><bdi>{me.name}</bdi></summary>
         <div class="menu-inside">
           <button type="button" class="quiet" onClick={leave}>Forget the token</button>
-          <button type="button" class="quiet bad" onClick={() => ask(true)}>Drain the server…</button>
+          <button type="button" class="quiet bad" onClick={() => { shut(); ask(true); }}>Drain the server…</button>
         </div>
       </details>
       {said.value && <p class="said" aria-hidden="true">{said.value}</p>}
@@ -58,7 +67,7 @@ function Drain({ close }: { close: () => void }) {
       }}
     >
       <p>
-        It takes no new work, commits what it has accepted, tells {connections} connections when to come back, and ends. What
+        It takes no new work, commits what it has accepted, tells {counted(connections, "connection")} when to come back, and ends. What
         started it has to start it again.
       </p>
     </Confirm>

@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { Confirm } from "./confirm.tsx";
 import { Disconnect } from "./connections.tsx";
 import { now } from "./figures.ts";
-import { bytes, count, duration, milliseconds, moment } from "./format.ts";
+import { bytes, count, counted, duration, milliseconds, moment } from "./format.ts";
 import { Log } from "./log.tsx";
 import { Meter } from "./meter.tsx";
 import { salon } from "./operator.ts";
@@ -85,9 +85,9 @@ function Facts({ view }: { view: ConversationView }) {
   const { actor, turn_times: times } = view;
   const facts: [string, preact.ComponentChildren, string][] = [
     ["Actor", actor ? <StateWord state={actor.state} /> : "not in memory", actor ? `last turn ${duration((now.value - Date.parse(actor.last_turn_at)) / 1000)} ago` : "its log is in the store"],
-    ["Head of the sequence", count(view.head_sequence_id), `${count(view.message_count)} messages`],
-    ["Members", count(view.participant_count), `${count(view.connection_count)} connections, ${count(view.behind_count)} behind`],
-    ["Turns", count(actor?.turns), `${count(actor?.restarts ?? 0)} restarts`],
+    ["Head of the sequence", count(view.head_sequence_id), counted(view.message_count, "message")],
+    ["Members", count(view.participant_count), `${counted(view.connection_count, "connection")}, ${count(view.behind_count)} behind`],
+    ["Turns", count(actor?.turns), counted(actor?.restarts ?? 0, "restart")],
     ["Commands a turn", count(view.batch_sizes?.p50), `at most ${count(view.batch_sizes?.max)} of late`],
     ["Waited, p99", milliseconds(times?.waited.p99), `median ${milliseconds(times?.waited.p50)}`],
     ["Commit, p99", milliseconds(times?.committing.p99), `median ${milliseconds(times?.committing.p50)}`],

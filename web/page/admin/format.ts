@@ -9,6 +9,11 @@ export function count(value: number | null | undefined): string {
   return Math.abs(value) >= 100 || Number.isInteger(value) ? whole.format(value) : fine.format(value);
 }
 
+/** A count of something that has a name: 1 connection, 2 connections. */
+export function counted(value: number, name: string): string {
+  return `${count(value)} ${name}${value === 1 ? "" : "s"}`;
+}
+
 /** Short enough for an axis: 12k, 3.4M. */
 export function short(value: number): string {
   for (const [size, unit] of [[1e9, "G"], [1e6, "M"], [1e3, "k"]] as const) {

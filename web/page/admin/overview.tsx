@@ -2,7 +2,7 @@
 
 import { Chart, type Plot, RANGES, choose, minutes } from "./chart.tsx";
 import { type Stats, column, rate, samples, stats } from "./figures.ts";
-import { bytes, count, inMilliseconds, milliseconds, percent, short } from "./format.ts";
+import { bytes, count, counted, inMilliseconds, milliseconds, percent, short } from "./format.ts";
 import { Meter } from "./meter.tsx";
 import { address } from "./route.ts";
 import { StateWord } from "./state.tsx";
@@ -39,8 +39,8 @@ function Facts({ now }: { now: Stats }) {
   const facts: [string, string, string][] = [
     ["Messages a second", count(rate("messages").at(-1)), `${count(now.messages)} since the start`],
     ["Deliveries a second", count(rate("deliveries").at(-1)), `${count(now.deliveries)} since the start`],
-    ["Connections", count(now.connections), `${count(now.participants)} participants`],
-    ["Conversations", count(now.conversations), `${count(now.activations)} activations`],
+    ["Connections", count(now.connections), counted(now.participants, "participant")],
+    ["Conversations", count(now.conversations), counted(now.activations, "activation")],
     ["In mailboxes", count(now.queue_depths.total), `fullest ${count(now.queue_depths.deepest)} of ${count(now.queue_depths.limit)}`],
     ["To delivery, p99", milliseconds(now.turn_seconds.p99), `median ${milliseconds(now.turn_seconds.p50)}`],
     ["Commit, p99", milliseconds(now.storage.recent.seconds.p99), `median ${milliseconds(now.storage.recent.seconds.p50)}`],

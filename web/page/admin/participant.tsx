@@ -2,7 +2,7 @@
 
 import { ConnectionTable, Nothing } from "./conversation.tsx";
 import { now } from "./figures.ts";
-import { count, duration } from "./format.ts";
+import { count, counted, duration } from "./format.ts";
 import { Meter } from "./meter.tsx";
 import { address } from "./route.ts";
 import type { Missing, ParticipantView } from "./rows.ts";
@@ -27,7 +27,7 @@ export function ParticipantPlace({ id }: { id: string }) {
       <dl class="facts" aria-label="Now">
         <div><dt>Actor</dt><dd><b>{actor ? <StateWord state={actor.state} /> : "not in memory"}</b> <span class="soft">{actor ? `last turn ${duration((now.value - Date.parse(actor.last_turn_at)) / 1000)} ago` : "not here now"}</span></dd></div>
         <div><dt>Mailbox</dt><dd>{actor ? <Meter depth={actor.mailbox.depth} limit={actor.mailbox.limit} /> : <b>–</b>}</dd></div>
-        <div><dt>Turns</dt><dd><b>{count(actor?.turns)}</b> <span class="soft">{count(actor?.restarts ?? 0)} restarts</span></dd></div>
+        <div><dt>Turns</dt><dd><b>{count(actor?.turns)}</b> <span class="soft">{counted(actor?.restarts ?? 0, "restart")}</span></dd></div>
         <div><dt>Conversations</dt><dd><b>{count(view.conversation_count)}</b></dd></div>
       </dl>
       <div class="columns two">
