@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 from urllib.parse import quote
@@ -69,8 +69,9 @@ class File:
 
         Of a file that is refused nothing may change. One that cannot write is closed after it, and cannot do this either.
         """
-        with closing(sqlite3.connect(self._uri("ro"), uri=True)) as last:
+        with ExitStack() as stack:
             with suppress(sqlite3.Error):
+                last = stack.enter_context(closing(sqlite3.connect(self._uri("ro"), uri=True)))
                 last.execute("SELECT 1 FROM sqlite_schema").fetchone()
             connection.close()
 

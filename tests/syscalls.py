@@ -25,13 +25,17 @@ MARK = re.compile(rb"<proof \d+>")
 PATH = re.compile(r"\d+<((?:\\x[0-9a-f]{2})*)")
 
 
-def strace(trace: Path, inject: str = "") -> list[str]:
+def strace(trace: Path, inject: str = "", on: Path | None = None) -> list[str]:
     """What to put before a command to have it traced; the command stays the child of whoever starts it.
 
-    `inject` does something to its system calls, in strace's words: `fdatasync:error=EIO:when=3`, counted by thread.
+    `inject` does something to its system calls, in strace's words: `fdatasync:error=EIO:when=3`, counted by thread, and
+    with `on` among those alone that use this file.
     """
     command = ["strace", "-D", "-f", "-qq", "-y", "-xx", "-s", "10000000", "-o", f"{trace}"]
-    command += ["-e", f"trace={FILES},{SOCKETS}", "-e", "signal=none"]
+    also = f",{inject.partition(':')[0]}" if inject else ""
+    command += ["-e", f"trace={FILES},{SOCKETS}{also}", "-e", "signal=none"]
+    if on is not None:
+        command += ["-P", f"{on}"]
     if "signal=" not in inject:
         command.append("--seccomp-bpf")  # fast, but keeps injected signals from coming
     return [*command, "-e", f"inject={inject}"] if inject else command

@@ -302,6 +302,34 @@ async def test_a_disk_that_fails_once_refuses_and_what_is_said_again_is_stored_o
     await check(ada, conversation_id, stored)
 
 
+async def test_a_disk_that_cannot_be_read_refuses_the_start_in_one_line_and_then_what_is_asked(
+    own_server: ServerProcess, traced: object, tmp_path: Path
+) -> None:
+    ada = (await guests(own_server, "Ada"))[0]
+    conversation_id = await ada.create()
+    speaker = Speaker(ada, 300, size=3000)
+    await speaker.speak(conversation_id)
+    assert own_server.stop() == 0
+    failing = "pread64:error=EIO:when="
+    for when in ("1+", "8..10", "12..13"):
+        own_server.under = strace(tmp_path / "trace", failing + when, on=own_server.path)
+        with pytest.raises(AssertionError, match=r"the (disk failed to read|file is damaged)"):
+            own_server.start()
+    assert "Traceback" not in own_server.log
+
+    own_server.under = strace(tmp_path / "trace", f"{failing}30..40", on=own_server.path)
+    own_server.start()
+    path = f"/chat/{conversation_id}/messages?after=0"
+    codes = [(await ada.call("GET", path)).status_code for _ in range(200)]
+    assert set(codes) == {200, 503}
+    assert codes[-1] == 200
+    assert own_server.stop() == 0
+    assert "Traceback" not in own_server.log
+    own_server.under = ()
+    own_server.start()
+    await check(ada, conversation_id, speaker.receipts)
+
+
 @contextmanager
 def read_only(folder: Path) -> Iterator[bool]:
     """Nobody can write there; whether this can be had."""
