@@ -157,6 +157,19 @@ def test_the_declarations_say_how_salon_js_is_used(tmp_path: Path) -> None:
     assert [int(re.search(r"\((\d+),", line)[1]) for line in errors] == [3, 4, 5]  # type: ignore[index]
 
 
+def test_the_examples_of_the_manual_compile(tmp_path: Path) -> None:
+    modules = next((ROOT / ".page").glob("modules-*/node_modules"))
+    static = files("salon.web").joinpath("static", "page")
+    (tmp_path / "salon.d.ts").write_text(static.joinpath("salon.d.ts").read_text())
+    manual = (ROOT / "docs/salon-js.md").read_text()
+    examples = re.findall(r"```ts\n(.*?)```", manual, re.DOTALL)
+    assert len(examples) == 3
+    for number, text in enumerate(examples):
+        example = tmp_path / f"example_{number}.ts"
+        example.write_text(text)
+        assert compiled(modules, example) == []
+
+
 def test_what_is_declared_is_what_there_is() -> None:
     static = files("salon.web").joinpath("static", "page")
     declared = re.findall(
