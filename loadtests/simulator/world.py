@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 BEGINNING = 1_700_000_000_000  # milliseconds: the wall clock when virtual time begins
 DOWN = 3.0  # seconds at most that the server is down
 LOOK = 1.0  # seconds between two looks whether all is quiet
-MOST_RECORDS = 20_000  # of one run: several times what the busiest has
+MOST_RECORDS = 6_000  # of one run: the busiest have a third of it
 QUIET = 30.0  # seconds in which nothing may come any more, before the log is read
 AWAY = 8.0  # seconds: more than the grace after which somebody is said to be offline
 LAST_WORDS = 3  # of each
