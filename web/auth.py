@@ -38,6 +38,14 @@ def _add_guests(routes: Blueprint, parts: Parts) -> None:
     limits = parts.settings.limits
     arrivals = Arrivals(limits.guests_per_hour)
 
+    @routes.get("/ways")
+    @tag(["identity"])
+    @security_scheme([])
+    @document_response(schemas.WaysIn)
+    async def ways() -> Response:
+        """How one may come in, for a page that asks."""
+        return answer({"guests": parts.settings.auth.guests})
+
     @routes.post("/guest")
     @tag(["identity"])
     @security_scheme([])

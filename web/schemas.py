@@ -97,6 +97,12 @@ class ReadBody(Body):
     sequence_id: Sequence
 
 
+class WaysIn(BaseModel):
+    """How somebody may come in here. A token is always one."""
+
+    guests: bool
+
+
 class GuestBody(Body):
     """A guest's name; without one they get one."""
 

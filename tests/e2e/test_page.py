@@ -339,6 +339,18 @@ def test_an_observer_is_told_that_they_may_listen(
     expect(dan.field).to_have_count(0)
 
 
+def test_where_guests_are_not_let_in_the_page_asks_for_a_token(
+    start_server: Callable[..., ServerProcess], open_page: OpenPage
+) -> None:
+    page = open_page(start_server(AUTH__GUESTS="false").url)
+    page.goto("/")
+    expect(page.get_by_label("Token")).to_be_visible()
+    expect(page.get_by_role("button", name="Come in as a guest")).to_have_count(0)
+    page.get_by_label("Token").fill("test_token_1")
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    expect(page.get_by_role("navigation", name="Conversations")).to_contain_text("Ada")
+
+
 def test_nobody_answers_and_the_page_says_when_it_tries_again(
     own_server: ServerProcess, open_page: OpenPage
 ) -> None:

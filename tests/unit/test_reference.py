@@ -74,6 +74,7 @@ PROMISED = {
     },
     ("get", "/chat/{conversation_id}/messages"): {200, 400, 401, 404},
     ("post", "/chat/{conversation_id}/read"): {200, 400, 401, 404},
+    ("get", "/auth/ways"): {200},
     ("post", "/auth/guest"): {201, 400, 403},
     ("post", "/auth/recover"): {200, 401},
     ("get", "/auth/me"): {200, 401},
@@ -109,7 +110,15 @@ PROMISED = {
     ("post", "/admin/drain"): {202, 401, 403},
 }
 OPEN_TO_ALL = {
-    *("/auth/guest", "/auth/recover", "/health", "/ready", "/health/chat", "/metrics"),
+    *(
+        "/auth/guest",
+        "/auth/recover",
+        "/auth/ways",
+        "/health",
+        "/ready",
+        "/health/chat",
+        "/metrics",
+    ),
     *("/asyncapi.json", "/docs", "/docs/reference.css"),
     *("/", "/c/{conversation_id}", "/admin", "/salon.js", "/salon.d.ts", "/assets/{name}"),
 }

@@ -29,7 +29,7 @@ export function Members({ room, close }: { room: Room; close: () => void }) {
           ? `${online} of ${total} here now`
           : `${online} of ${total} were here when this page was last connected`}
       </p>
-      <ul class="members-list">
+      <ul class={room.state.value.status === "live" ? "members-list" : "members-list stale"}>
         {members.map((who) => (
           <li key={who.participantId} class={who.isOnline ? "member on" : "member"}>
             <Avatar id={who.participantId} name={who.displayName} online={who.isOnline} />

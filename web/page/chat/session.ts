@@ -21,6 +21,8 @@ const LONGEST_RETRY = 30_000;
 export const shelf = new Shelf();
 export const salon = new Salon({ makeRoom: () => shelf.makeRoom() });
 export const who = signal<Who>({ kind: "asking" });
+/** Whether guests are let in here; true until the server has said. */
+export const guestsWelcome = signal(true);
 export const recoveryCode = signal<string | null>(null);
 /** The conversation by whose address somebody came who had to say first who they are. */
 export const arrival = signal<string | null>(null);
@@ -42,6 +44,7 @@ export async function identify(): Promise<void> {
   try {
     const identity = await salon.me();
     delay = FIRST_RETRY;
+    if (!identity) await askWays();
     if (identity) confirm(identity);
     else lose();
   } catch (error) {
@@ -75,11 +78,21 @@ export async function enterWithToken(token: string): Promise<void> {
 /** `abandon` is called once the server knows: from then on nothing of this person may be written here. */
 export async function signOut(abandon: () => void): Promise<void> {
   await salon.logout();
+  await askWays();
   abandon();
   forgetCode();
   shelf.removeItem(ME);
   confirmed = false;
   who.value = { kind: "nobody", before: null, ended: false };
+}
+
+/** Ask which ways in there are; where the server cannot be asked, what somebody tries will tell. */
+async function askWays(): Promise<void> {
+  try {
+    guestsWelcome.value = (await salon.request<{ guests: boolean }>("GET", "/auth/ways")).guests;
+  } catch {
+    guestsWelcome.value = true;
+  }
 }
 
 /** The server does not know the session any more. */

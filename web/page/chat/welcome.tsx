@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import { said } from "./room.ts";
 import { here } from "./route.ts";
-import { enterAsGuest, enterWithToken, identify, recover, type Who } from "./session.ts";
+import { enterAsGuest, enterWithToken, guestsWelcome, identify, recover, type Who } from "./session.ts";
 import { useCountdown } from "./status.tsx";
 import { Wordmark } from "./wordmark.tsx";
 
@@ -39,7 +39,7 @@ export function Welcome({ who }: { who: Extract<Who, { kind: "nobody" }> }) {
           />
         )}
         <ul class="ways">
-          {way !== "guest" && <Other text="Come in as a guest" choose={() => setWay("guest")} />}
+          {way !== "guest" && guestsWelcome.value && <Other text="Come in as a guest" choose={() => setWay("guest")} />}
           {way !== "code" && <Other text="Come back with a recovery code" choose={() => setWay("code")} />}
           {way !== "token" && <Other text="Sign in with a token" choose={() => setWay("token")} />}
         </ul>
@@ -50,7 +50,7 @@ export function Welcome({ who }: { who: Extract<Who, { kind: "nobody" }> }) {
 
 /** Whoever was here before comes back the way they came. */
 function likeliest({ before }: Extract<Who, { kind: "nobody" }>): Way {
-  if (before === null) return "guest";
+  if (before === null) return guestsWelcome.value ? "guest" : "token";
   return before.id.startsWith("guest_") ? "code" : "token";
 }
 
@@ -64,6 +64,7 @@ function lead(who: Extract<Who, { kind: "nobody" }>): string {
   if (who.before) {
     return `This browser knew you as ${who.before.name}, but the session is over. Your conversations are all still there: use your ${likeliest(who) === "code" ? "recovery code" : "token"} to find them again.`;
   }
+  if (!guestsWelcome.value) return "Whoever runs this place has a token for you.";
   if (here.value) return "Somebody sent you the address of a conversation. Say what to call you, and you are in.";
   return "Say what to call you, and begin. No account, no password.";
 }
