@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
-LONGEST_WAIT = 60.0  # seconds, but for a token that is farther off: who has more to say than that says it too fast for ever
-KEPT = 2.0  # seconds that a token is kept for who was told to come: `Retry-After` is in whole ones
+LONGEST_WAIT = 120.0  # seconds, but for a token that is farther off: who has more to say than that says it too fast for ever
+# Seconds that a token is kept for who was told to come: `Retry-After` is in whole ones, and a network may stand still
+KEPT = 4.0
 PROMISES = 1000  # kept at most in one bucket, about 100 KB
 SHORTEST_OUTAGE = 1.0  # seconds: a store that is locked or restarted is mostly back by then
 LONGEST_OUTAGE = 20.0  # seconds: a disk that somebody has to make room on
@@ -41,10 +42,13 @@ class TokenBucket:
         """
         if not self.rate:
             return 0.0
-        self._tokens = min(self.burst, self._tokens + (now - self._at) * self.rate)
-        self._at = now
         promised = self._promised
-        if (self._tokens - self._kept(now, name) if promised else self._tokens) > 1.0 - ROUNDING:
+        # What is kept for others has no end at the burst: else who comes late would find it gone.
+        most = self.burst + min(len(promised), self.rate * KEPT)
+        self._tokens = min(most, self._tokens + (now - self._at) * self.rate)
+        self._at = now
+        free = self._tokens - self._kept(now, name) if promised else self._tokens
+        if free > 1.0 - ROUNDING:
             if self._tokens >= self.burst:
                 self._told = float("-inf")
             self._tokens = max(self._tokens - 1.0, 0.0)
@@ -53,7 +57,7 @@ class TokenBucket:
             return 0.0
         if name in promised and promised[name] > now:
             return promised[name] - now  # it came too early
-        soonest = now + (1.0 - self._tokens) / self.rate
+        soonest = now + (1.0 - free) / self.rate
         last = max(soonest, now + LONGEST_WAIT)
         self._told = min(max(soonest, self._told + 1.0 / self.rate), last)
         if name is not None and self._told < last and len(promised) < PROMISES:

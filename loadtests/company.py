@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .api import StageError
 from .figures import Tally
 from .history import HistoryFile, Recorder
-from .worker import ARRIVAL, SETTLE, Worker
+from .worker import ARRIVAL, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -46,6 +46,7 @@ class Company:
     ) -> None:
         context = multiprocessing.get_context("spawn")
         self._progress = progress
+        self._settle = scenario.settle + GRACE
         self._lines: list[Connection] = []
         self._processes = []
         people, senders = _count(rooms)
@@ -85,14 +86,14 @@ class Company:
 
     def settled(self, seconds: float, look: Callable[[], None]) -> None:
         """Wait for the end of a run that takes so long, and until nothing is on its way; `look` is called all the time."""
-        self._expect("settled", seconds + SETTLE + GRACE, look)
+        self._expect("settled", seconds + self._settle, look)
 
     def finish(self, heads: Mapping[str, int]) -> tuple[Tally, dict[str, Digest]]:
         """Have all compare what they saw with the last sequences in the log; the sum, and what they saw of each room."""
         self._tell(heads)
         tally = Tally()
         digests: dict[str, Digest] = {}
-        for part, theirs in self._expect("done", SETTLE + GRACE):
+        for part, theirs in self._expect("done", self._settle):
             tally.merge(part)
             for room, digest in theirs.items():
                 if digests.setdefault(room, digest) != digest:

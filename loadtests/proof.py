@@ -85,7 +85,7 @@ def of_overload(output: str) -> Outcome:
     """The same with people who obey: where fewer than 99 of 100 are in at their first retry, those count as lost."""
     outcome, said = of_load(output), _figures(output)
     share = said["first_retry"] / max(1, said["put_off"])
-    late = said["put_off"] - said["first_retry"] if share < KEPT or not said["put_off"] else 0
+    late = max(1, said["put_off"] - said["first_retry"]) if share < KEPT else 0
     grown = (said["server_memory"] - said["memory_before"]) / 2**20
     figures = (
         f"{said['put_off']:,} refused, {share:.1%} of them in at their first retry; "

@@ -47,7 +47,7 @@ TRIALS = [
     Trial(
         "simulation",
         "every order of events and every fault, from a seed, in virtual time",
-        "salon simulate --seeds 1000 --json",
+        "salon simulate --seeds 150 --json",
         "salon simulate --seeds 20 --json",
         proof.of_simulation,
     ),
@@ -61,7 +61,7 @@ TRIALS = [
     Trial(
         "kills",
         "a real server on SQLite, killed under load over a bad network",
-        "salon crash --kills 100 --json",
+        "salon crash --kills 50 --json",
         "salon crash --kills 5 --json",
         proof.of_kills,
     ),
@@ -75,14 +75,14 @@ TRIALS = [
     Trial(
         "churn",
         "connections are lost, people leave and join again while others talk",
-        "salon load churn --seconds 15 --serve --json",
+        "salon load churn --seconds 10 --serve --json",
         "salon load churn --rooms 10 --seconds 4 --serve --json",
         proof.of_load,
     ),
     Trial(
         "slow",
         "20 of 100 never read",
-        "salon load slow --seconds 15 --serve --json",
+        "salon load slow --seconds 8 --serve --json",
         "salon load slow --seconds 4 --serve --json",
         proof.of_load,
     ),
@@ -97,7 +97,7 @@ TRIALS = [
         "overload",
         "ten times what is let through, by people who come back when they are told",
         "salon load overload --serve --json",
-        "salon load overload --seconds 6 --set burst_from=1 --set burst_until=2 --serve --json",
+        "salon load overload --seconds 5 --set burst_from=1 --set burst_until=2 --serve --json",
         proof.of_overload,
         SLOW_PEOPLE,
         SLOW_PEOPLE,

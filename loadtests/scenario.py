@@ -9,6 +9,10 @@ from typing import Any
 import yaml
 
 FOLDER = Path(__file__).with_name("scenarios")
+SETTLE = 60.0  # seconds at the end in all
+OBEDIENCE = (
+    150.0  # seconds beside that: more than the longest time that a server tells who is too fast
+)
 SMALLEST = 40  # characters of a message: when it was due, its key, and something to say
 
 
@@ -46,6 +50,11 @@ class Scenario:
     def __post_init__(self) -> None:
         for problem in self._problems():
             raise ValueError(f"scenario {self.name}: {problem}")
+
+    @property
+    def settle(self) -> float:
+        """Seconds at the end in which everything has to arrive; those who obey come back as late as they were told."""
+        return SETTLE + OBEDIENCE * self.obey
 
     @property
     def sizes(self) -> list[int]:

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 TOGETHER = 64  # handshakes on their way at once when all arrive
 ARRIVAL = 60.0  # seconds for all to be connected
 QUIET = 5.0  # seconds at the end in which nothing comes: what is missing then is lost
-SETTLE = 60.0  # seconds at the end in all
 TICK = 0.05  # seconds between two looks at what is no event of a socket
 TRIES = 8  # to find a sender who is connected
 
@@ -133,7 +132,7 @@ class Worker:
     def settle(self, heads: Mapping[str, int]) -> None:
         """Wait until everybody, those who did not read too, has all there is, and all up to these sequences."""
         self._crowd.listen()
-        deadline = time.monotonic() + SETTLE
+        deadline = time.monotonic() + self.scenario.settle
         bytes_read, quiet_until = -1, 0.0
         while not self._settled(heads) and (now := time.monotonic()) < deadline:
             if self.tally.bytes_read != bytes_read or not self._crowd.quiet:

@@ -42,7 +42,7 @@ async def test_in_a_burst_of_ten_times_the_rate_all_who_obey_are_in_at_their_fir
     start_server: Callable[..., ServerProcess], tell: Callable[[str], None]
 ) -> None:
     server = start_server(LIMITS__MESSAGE_RATE="5", LIMITS__MESSAGE_BURST="5")
-    burst = ["--set", "rate=250", "--set", "burst_factor=20", "--set", "burst_from=1"]
+    burst = ["--rate", "100", "--set", "burst_factor=20", "--set", "burst_from=1"]
     options = [*burst, "--set", "burst_until=2", "--seconds", "5"]
     figures = await trio.to_thread.run_sync(partial(load, "overload", server, *options))
     assert figures["sent"] == figures["stored"], "in the end all of it is said"

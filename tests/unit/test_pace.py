@@ -97,6 +97,14 @@ def test_what_comes_again_when_it_was_told_finds_its_token_whatever_came_meanwhi
         assert not bucket.take(now, name)
 
 
+def test_a_newcomer_waits_for_the_tokens_that_are_kept_for_others_too() -> None:
+    bucket = TokenBucket(rate=10, burst=5, now=0)
+    for n in range(9):
+        bucket.take(0, f"{n}")
+    assert bucket.take(0.4, "fresh") == pytest.approx(0.1), "the four that are there are kept"
+    assert bucket.take(0.4, "late") == pytest.approx(0.2)
+
+
 def test_what_comes_too_early_is_told_the_same_time_again() -> None:
     bucket = TokenBucket(rate=1, burst=1, now=0)
     bucket.take(0)
