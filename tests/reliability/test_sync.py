@@ -33,6 +33,7 @@ from tests.syscalls import (
 )
 from tests.traffic import Listener, Speaker, until
 from tests.unit.history import sources
+from tests.unit.stores import log_of
 
 SPOKEN = 400  # messages of each of two; enough for the log to be copied into the file meanwhile
 MESSAGES = 2 * SPOKEN + 20  # with those over HTTP
@@ -146,12 +147,8 @@ async def stored(path: Path, conversation_id: str) -> list[str] | str:
     except StoreError as error:
         return str(error)
     try:
-        state = await store.load(conversation_id).wait()
-        if state is None:
-            return []
-        page = await store.read(state.number, limit=state.head + 1).wait()
-        assert [record.sequence for record in page.records] == list(range(1, state.head + 1))
-        return [record.key for record in page.records if record.key is not None]
+        log = await log_of(store, conversation_id)
+        return [record.key for record in log if record.key is not None]
     except StoreError as error:
         return str(error)
     finally:

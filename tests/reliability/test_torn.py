@@ -19,6 +19,7 @@ from tests.person import Person, static
 from tests.server import ServerProcess
 from tests.traffic import Speaker
 from tests.unit.history import sources
+from tests.unit.stores import log_of
 
 CUTS = 40
 REFUSED = "refused: "  # at the start
@@ -94,12 +95,7 @@ async def opened(path: Path, conversation_id: str) -> list[bytes] | str:
     except StoreError as error:
         return f"{REFUSED}{error}"
     try:
-        state = await store.load(conversation_id).wait()
-        if state is None:
-            return []
-        page = await store.read(state.number, limit=state.head + 1).wait()
-        assert [record.sequence for record in page.records] == list(range(1, state.head + 1))
-        return [record.body for record in page.records]
+        return [record.body for record in await log_of(store, conversation_id)]
     except StoreError as error:
         return str(error)
     finally:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from salon.actors.store import Appended, Store, StoreError
+from salon.actors.store import Appended, Record, Store, StoreError
 from salon.persistence.sql import SqlStore
 from tests.unit.history import History, sources
 
@@ -39,6 +39,16 @@ def refusal(path: Path) -> str:
     with pytest.raises(StoreError) as caught:
         open_store(path)
     return str(caught.value)
+
+
+async def log_of(store: Store, conversation_id: str) -> list[Record]:
+    """All of a conversation that is stored, and has no gap. Raises `StoreError`."""
+    state = await store.load(conversation_id).wait()
+    if state is None:
+        return []
+    page = await store.read(state.number, limit=state.head + 1).wait()
+    assert [record.sequence for record in page.records] == list(range(1, state.head + 1))
+    return list(page.records)
 
 
 def filled(path: Path, messages: int = 50) -> History:
