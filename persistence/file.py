@@ -41,7 +41,7 @@ class File:
         if sqlite3.sqlite_version_info < OLDEST_SQLITE:
             raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old: 3.33 or newer is needed")
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._make_directory()
             self._take_lock()
             new = self._create()
             try:
@@ -104,6 +104,13 @@ class File:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+    def _make_directory(self) -> None:
+        parent = self.path.parent
+        new = [each for each in (parent, *parent.parents) if not each.exists()]
+        parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for each in new:
+            sync(each.parent)  # else a power cut may take the whole of it
 
     def _take_lock(self) -> None:
         """One server for a file. A lock beside it, not SQLite's own, so that it can be looked at and backed up meanwhile."""

@@ -92,6 +92,25 @@ def test_a_new_store_is_its_owners_alone(tmp_path: Path) -> None:
     store.close()
 
 
+def test_the_disk_knows_a_new_store_by_all_of_its_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    actual = file.sync
+
+    def noted(path: Path) -> None:
+        actual(path)
+        synced.append(path)
+
+    monkeypatch.setattr(file, "sync", noted)
+    path = tmp_path / "new" / "newer" / "salon.db"
+    open_store(path).close()
+    assert {tmp_path, tmp_path / "new", tmp_path / "new" / "newer"} <= set(synced)
+    synced.clear()
+    open_store(path).close()
+    assert tmp_path not in synced
+
+
 def test_an_empty_file_becomes_a_store(path: Path) -> None:
     path.touch()
     open_store(path).close()
