@@ -27,7 +27,7 @@ from .messages import (
     Typing,
 )
 from .presence import PresenceBoard, TypingBoard
-from .recorder import TURNS, Trace, envelopes
+from .recorder import Recorder
 from .refusals import Refusal
 from .roll import Roll
 from .rules import State
@@ -73,7 +73,7 @@ class ConversationActor(TrioActor):
         self._roll = Roll(directory.codec, self.audience.participants, self.presence.online)
         self._typing = TypingBoard(limits.typing_timeout)
         self._timers: dict[str, float] = {}
-        self.traces: list[Trace] = []  # of the last turns
+        self.recorder = Recorder()
 
     # --- the turn ---------------------------------------------------------------------------------------------------------
 
@@ -116,26 +116,10 @@ class ConversationActor(TrioActor):
         committed_at = trio.current_time()
         refused = self._answer(turn)
         await self._deliver(turn)
-        records, delivered_at = turn.records, trio.current_time()
-        self._record(
-            Trace(
-                commands[0].enqueued_at,
-                begun_at,
-                committed_at,
-                delivered_at,
-                envelopes(turn.answers, refused),
-                len(commands),
-                records[0].sequence if records else 0,
-                records[-1].sequence if records else 0,
-                len(refused),
-            )
-        )
+        delivered_at = trio.current_time()
+        times = begun_at, committed_at, delivered_at
+        self.recorder.note(turn.answers, refused, times, turn.records)
         self._directory.meter.turn_seconds.append(delivered_at - commands[0].enqueued_at)
-
-    def _record(self, trace: Trace) -> None:
-        self.traces.append(trace)
-        if len(self.traces) > TURNS:
-            del self.traces[0]
 
     async def _decide_and_commit(self, commands: list[Letter], state: State) -> Turn:
         directory = self._directory
@@ -209,21 +193,7 @@ class ConversationActor(TrioActor):
                 self._control(letter, State(self.key))
         if refused:
             now = trio.current_time()
-            answers = list(refused.items())
-            first = answers[0][0].enqueued_at
-            self._record(
-                Trace(
-                    first,
-                    self.last_turn_at,
-                    now,
-                    now,
-                    envelopes(answers, refused),
-                    len(refused),
-                    0,
-                    0,
-                    len(refused),
-                )
-            )
+            self.recorder.note([*refused.items()], refused, (self.last_turn_at, now, now))
         self._tell_presence()
         if self.audience:
             # Should the commit have taken effect after all, nobody may have to write for the others to hear of it.

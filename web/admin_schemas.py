@@ -280,8 +280,8 @@ class EnvelopeModel(BaseModel):
 
 
 class TraceModel(BaseModel):
-    """One turn. Its oldest command `waited` seconds; sequences are 0 where nothing was recorded. Of a large turn the last
-    commands are shown, `size` counts all."""
+    """One turn. Its oldest command `waited` seconds; sequences are 0 where nothing was recorded. `envelopes` are
+    those of the last 32 commands that were its; `size` counts all."""
 
     turn: str
 

@@ -190,7 +190,11 @@ def _refusals(directory: Directory, conversation_id: str) -> list[dict[str, Any]
 def _turn_fields(actor: ConversationActor | None, clock: Clock) -> dict[str, Any]:
     if actor is None:
         return {"turn_times": None, "batch_sizes": None, "traces": []}
-    traces = [_trace_fields(trace, clock) for trace in actor.traces]
+    recorder = actor.recorder
+    commands: dict[int, list[Envelope]] = {}
+    for envelope in recorder.envelopes:
+        commands.setdefault(id(envelope.trace), []).append(envelope)
+    traces = [_trace_fields(each, commands.get(id(each), ()), clock) for each in recorder.traces]
     steps = ("waited", "committing", "delivering")
     return {
         "turn_times": {step: quantiles(trace[step] for trace in traces) for step in steps},
@@ -199,7 +203,7 @@ def _turn_fields(actor: ConversationActor | None, clock: Clock) -> dict[str, Any
     }
 
 
-def _trace_fields(trace: Trace, clock: Clock) -> dict[str, Any]:
+def _trace_fields(trace: Trace, envelopes: Iterable[Envelope], clock: Clock) -> dict[str, Any]:
     """One turn: when its oldest command came, and how long each step took."""
     return {
         "turn": f"{trace.begun_at:.6f}",
@@ -210,7 +214,7 @@ def _trace_fields(trace: Trace, clock: Clock) -> dict[str, Any]:
         "waited": round(trace.begun_at - trace.enqueued_at, 6),
         "committing": round(trace.committed_at - trace.begun_at, 6),
         "delivering": round(trace.delivered_at - trace.committed_at, 6),
-        "envelopes": [_envelope_fields(envelope, clock) for envelope in trace.envelopes],
+        "envelopes": [_envelope_fields(envelope, clock) for envelope in envelopes],
         "size": trace.size,
         "first_sequence_id": trace.first_sequence,
         "last_sequence_id": trace.last_sequence,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from dataclasses import asdict
@@ -15,6 +16,8 @@ from .inspection import depths, memory_bytes, quantiles
 
 if TYPE_CHECKING:
     from .exchange import Parts
+
+logger = logging.getLogger(__name__)
 
 FAILING = 60.0  # seconds for which the store is called failing after an error
 
@@ -93,10 +96,13 @@ class Figures:
         """Take samples until the server drains; whoever waits for another hears of that too."""
         due = trio.current_time()
         while not self._parts.stop.is_set():
-            before, self.latest = self.latest, await self.read()
-            self._samples.append(self._sample(before or self.latest, self.latest))
-            self.number += 1
-            self._sampled.unpark_all()
+            try:
+                before, self.latest = self.latest, await self.read()
+                self._samples.append(self._sample(before or self.latest, self.latest))
+                self.number += 1
+                self._sampled.unpark_all()
+            except Exception:
+                logger.exception("a sample of the figures failed")  # nobody's chat ends for it
             due = max(due + INTERVAL, trio.current_time())
             with trio.move_on_at(due):
                 await self._parts.stop.wait()

@@ -38,7 +38,7 @@ from salon.actors.messages import (
     Sync,
     Typing,
 )
-from salon.actors.recorder import ENVELOPES
+from salon.actors.recorder import ENVELOPES, TURNS, Recorder
 from salon.actors.refusals import Code, Refusal
 from salon.actors.roll import LISTED_MEMBERS
 from salon.actors.runtime import ActorDied
@@ -158,14 +158,15 @@ async def test_who_is_refused_does_not_stop_the_others_of_the_batch(
 
 
 async def test_a_turn_can_be_followed_afterwards(engine: Engine, talk: str) -> None:
-    engine.conversation(talk).traces.clear()
+    recorder = engine.conversation(talk).recorder = Recorder()
     start = trio.current_time()
     with engine.directory.system:
         engine.directory.participant(ADA.id).tell(Post(talk, ADA, "hello"))
         engine.directory.participant(DAN.id).tell(Leave(talk, DAN))
     await engine.settle()
-    [trace] = engine.conversation(talk).traces
-    post, leave = sorted(trace.envelopes, key=lambda envelope: envelope.command, reverse=True)
+    [trace] = recorder.traces
+    assert {envelope.trace for envelope in recorder.envelopes} == {trace}
+    post, leave = sorted(recorder.envelopes, key=lambda envelope: envelope.command, reverse=True)
     assert (post.command, post.sender_id, post.verdict) == ("Post", ADA.id, "stored")
     assert (post.sequence, post.refusal) == (2, None)
     assert (leave.command, leave.sender_id, leave.verdict) == ("Leave", DAN.id, "refused")
@@ -176,25 +177,30 @@ async def test_a_turn_can_be_followed_afterwards(engine: Engine, talk: str) -> N
     assert start <= trace.enqueued_at <= trace.begun_at <= trace.committed_at <= trace.delivered_at
 
 
-async def test_of_a_large_turn_the_last_commands_can_be_followed(engine: Engine, talk: str) -> None:
+async def test_the_last_commands_can_be_followed_however_many_there_were(
+    engine: Engine, talk: str
+) -> None:
     ada = await engine.connect(talk, ADA)
     for number in range(ENVELOPES + 5):
         ada.post(str(number), "k" if number >= ENVELOPES else None)
     await engine.settle()
-    trace = engine.conversation(talk).traces[-1]
-    assert (trace.size, len(trace.envelopes)) == (ENVELOPES + 5, ENVELOPES)
-    verdicts = [envelope.verdict for envelope in trace.envelopes]
+    recorder = engine.conversation(talk).recorder
+    assert (recorder.traces[-1].size, len(recorder.envelopes)) == (ENVELOPES + 5, ENVELOPES)
+    verdicts = [envelope.verdict for envelope in recorder.envelopes]
     assert verdicts == ["stored"] * (ENVELOPES - 4) + ["refused"] * 4
-    assert trace.envelopes[-1].refusal is not None
-    assert trace.envelopes[-1].refusal.code is Code.KEY_REUSED
-    assert trace.envelopes[0].sequence == 2 + 5
+    assert recorder.envelopes[-1].refusal is not None
+    assert recorder.envelopes[-1].refusal.code is Code.KEY_REUSED
+    assert recorder.envelopes[0].sequence == 2 + 5
 
     ada.post(str(ENVELOPES), "k")
     ada.tell(MarkRead(talk, ADA, 2))
     await engine.settle()
-    repeated, noted = engine.conversation(talk).traces[-1].envelopes
+    repeated, noted = recorder.envelopes[-2:]
     assert (repeated.verdict, repeated.sequence) == ("repeated", 2 + ENVELOPES)
     assert (noted.command, noted.verdict, noted.sequence) == ("MarkRead", "noted", 0)
+    for number in range(TURNS):
+        await engine.post(talk, ADA, str(number))
+    assert (len(recorder.traces), len(recorder.envelopes)) == (TURNS, ENVELOPES)
 
 
 # --- the same key ---------------------------------------------------------------------------------------------------------
@@ -571,8 +577,9 @@ async def test_what_cannot_be_committed_is_refused_and_never_was(engine: Engine,
         assert refusal.scope == "server"
         assert refusal.retry_after
     assert [refusal.key for refusal in refusals] == ["k", None]
-    trace = engine.conversation(talk).traces[-1]
-    assert [envelope.refusal for envelope in trace.envelopes] == refusals
+    recorder = engine.conversation(talk).recorder
+    trace = recorder.traces[-1]
+    assert [envelope.refusal for envelope in recorder.envelopes[-2:]] == refusals
     assert (trace.size, trace.refused, trace.first_sequence) == (2, 2, 0)
     assert ben.events == ben.of(Created)
 

@@ -46,7 +46,7 @@ export function Recorder({ view }: { view: ConversationView }) {
           </table>
         </div>
       )}
-      <p class="soft small note">Of each of the last {count(32)} turns the last {count(16)} commands. What people wrote is not recorded.</p>
+      <p class="soft small note">The last {count(32)} commands, the newest first. What people wrote is not recorded.</p>
     </section>
   );
 }
