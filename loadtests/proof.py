@@ -151,12 +151,12 @@ def table(rows: Sequence[Row]) -> Table:
     return shown
 
 
-def page(rows: Sequence[Row]) -> str:
+def page(rows: Sequence[Row], *, small: bool) -> str:
     """The same as a page of Markdown."""
     lines = [
         "# Nothing lost: what was tried",
         "",
-        f"Made by `salon prove` on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {machine()}.",
+        f"Made by `salon prove{' --small' * small}` on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {machine()}.",
         "[docs/reliability.md](../docs/reliability.md) says what is promised.",
         "",
         "| what was tried | how often | lost | figures | command |",

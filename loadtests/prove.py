@@ -180,10 +180,9 @@ def prove(
         with console.status(f"{number} of {len(chosen)}, {trial.name}: {trial.promise}"):
             rows.append(attempt(trial, small=small))
         _tell(console, rows[-1])
+        if page is not None:  # each time: who ends it early keeps what there is
+            page.write_text(proof.page(rows, small=small), encoding="utf-8")
     console.print(proof.table(rows))
-    if page is not None:
-        page.write_text(proof.page(rows), encoding="utf-8")
-        console.print(f"wrote {page}")
     raise typer.Exit(0 if all(row.well for row in rows) else 1)
 
 

@@ -63,8 +63,8 @@ async def test_a_noisy_conversation_takes_nothing_from_its_neighbours(
 ) -> None:
     server = start_server()
     rooms = NEIGHBOURS // 4
-    quiet = ["--rooms", f"{rooms}", "--rate", f"{rooms}", "--seconds", "5"]
-    noisy = ["--readers", "10", "--senders", "10", "--rate", "2000", "--seconds", "9"]
+    quiet = ["--rooms", f"{rooms}", "--rate", f"{rooms}", "--seconds", "3"]
+    noisy = ["--readers", "10", "--senders", "10", "--rate", "2000", "--seconds", "6"]
     without = await trio.to_thread.run_sync(partial(load, "rooms", server, *quiet))
     beside: list[dict[str, Any]] = []
 

@@ -16,7 +16,7 @@ from salon.actors.limits import Limits
 from salon.actors.messages import Participant, Posted, Receipt
 from salon.actors.refusals import Code
 from salon.actors.store import Appended, Changes, KeysTaken
-from tests.unit.engine import ADA, Engine, copy, open_engine, refused
+from tests.unit.engine import ADA, Engine, copy, open_engine, refused, run_seeded
 
 CAPACITY = 200  # messages a second
 COMMIT = 0.005  # seconds more for each commit
@@ -116,24 +116,28 @@ LIMITS = Limits(queue_size=QUEUE, queue_share=QUEUE // 4, max_participants=0, me
 
 
 @pytest.mark.parametrize("steady", [True, False], ids=["steady", "unsteady"])
-async def test_after_a_burst_of_ten_times_the_capacity_nearly_all_are_served_at_their_first_retry(
-    steady: bool, autojump_clock: MockClock
+def test_after_a_burst_of_ten_times_the_capacity_nearly_all_are_served_at_their_first_retry(
+    steady: bool,
 ) -> None:
-    async with open_engine(LIMITS) as engine, trio.open_nursery() as nursery:
-        overload = Overload(engine, steady=steady)
-        await overload.open(nursery)
-        start = trio.current_time()
-        await overload.burst(10)
-        overload.check()
-        assert len(overload.tries) == overload.sent == 20_000
-        assert overload.refused > 18_000
-        if steady:
-            assert overload.at_first_retry >= 0.99
-            assert overload.served_in_burst >= 0.95 * CAPACITY * BURST
-            assert trio.current_time() - start <= 20_000 / CAPACITY / 0.95 + 1, "no time is wasted"
-        else:
-            assert overload.at_first_retry >= 0.95
-            assert overload.served_in_burst >= 0.85 * CAPACITY * BURST
+    async def main() -> None:
+        async with open_engine(LIMITS) as engine, trio.open_nursery() as nursery:
+            overload = Overload(engine, steady=steady)
+            await overload.open(nursery)
+            start = trio.current_time()
+            await overload.burst(10)
+            overload.check()
+            assert len(overload.tries) == overload.sent == 20_000
+            assert overload.refused > 18_000
+            if steady:
+                assert overload.at_first_retry >= 0.99
+                assert overload.served_in_burst >= 0.95 * CAPACITY * BURST
+                most = 20_000 / CAPACITY / 0.95 + 1
+                assert trio.current_time() - start <= most, "no time is wasted"
+            else:
+                assert overload.at_first_retry >= 0.95
+                assert overload.served_in_burst >= 0.85 * CAPACITY * BURST
+
+    run_seeded(7, main)  # trio chooses the same each time, so these figures are no matter of luck
 
 
 async def test_those_who_do_not_come_back_hold_up_nobody_for_long(

@@ -152,7 +152,8 @@ def test_the_page_has_a_line_for_each_with_its_command() -> None:
         Row("a", "it holds", "salon load storm --json", 1.0, Outcome("10 | 20", 0, "")),
         Row("b", "it does not", "A=1 pytest x.py", 1.0, None, "exit 2: no"),
     ]
-    page = proof.page(rows)
+    page = proof.page(rows, small=True)
+    assert "Made by `salon prove --small` on" in page
     assert "| it holds | 10 \\| 20 | 0 | – | `salon load storm --json` |" in page
     assert "| it does not | not tried | – | exit 2: no | `A=1 pytest x.py` |" in page
 
