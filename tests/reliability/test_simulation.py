@@ -18,6 +18,8 @@ from salon.loadtests.simulator.mutant import MUTANTS
 from salon.loadtests.simulator.plan import Plan
 from salon.loadtests.simulator.trial import Trial
 
+pytestmark = pytest.mark.timeout(600)  # seconds: a bound for a machine with other work on it
+
 SEEDS = 60  # a quarter of a minute of one core
 
 
@@ -40,7 +42,6 @@ def figures(result: subprocess.CompletedProcess[str], code: int = 0) -> dict[str
     return found
 
 
-@pytest.mark.timeout(600)
 def test_whatever_goes_wrong_nothing_is_lost_and_everybody_ends_equal(
     tell: Callable[[str], None],
 ) -> None:
@@ -97,7 +98,6 @@ def words_of(record: Record) -> list[str]:
     return []
 
 
-@pytest.mark.timeout(600)
 def test_every_bug_on_purpose_is_caught(tell: Callable[[str], None]) -> None:
     found = figures(salon("simulate", "--mutants", "--json"))
     assert found["missed"] == []
