@@ -71,9 +71,8 @@ class Mailbox:
         self.commands = 0
         self.drain = Drain()
         self.limit = limit
-        self.line: Line | None = (
-            None  # made for the first who is refused: few mailboxes are ever full
-        )
+        # Made for the first who is refused: few mailboxes are ever full.
+        self.line: Line | None = None
         self.share = share
 
     def __len__(self) -> int:

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
     from .settings import Settings
 
-GARBAGE = (20_000, 20, 100)  # allocations, and rounds, between collections of the three generations
+GARBAGE = (10_000, 10, 100)  # allocations, and rounds, between collections of the three generations
 
 logger = logging.getLogger(__name__)
 

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 INPUT_TIMEOUT = {False: 100, True: 2000}  # ms a client waits for more input: one person, several
 
 
+@lru_cache(maxsize=64)  # an event and its receipt, and all of a turn, have the same
 def timestamp(at: int) -> str:
     """Milliseconds since the epoch as ISO 8601 in UTC, such as 2026-01-31T12:00:00.000Z."""
     return f"{_second(at // 1000)}.{at % 1000:03d}Z"
