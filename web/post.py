@@ -24,7 +24,7 @@ from .exchange import Refused, deeper_than, refusal_headers
 from .identity import bearer
 from .messages import command_of
 from .schemas import PostBody
-from .upgrade import FIELD
+from .upgrade import plain_fields
 
 if TYPE_CHECKING:
     from salon.actors.messages import Receipt
@@ -64,15 +64,9 @@ class PostLane:
         path = START.fullmatch(start)
         if path is None:
             return None
-        fields: dict[str, str] = {}
-        for line in lines:
-            field = FIELD.fullmatch(line)
-            if field is None:
-                return None
-            name = field[1].decode().lower()
-            if name in fields:
-                return None
-            fields[name] = field[2].decode()
+        fields = plain_fields(lines)
+        if fields is None:
+            return None
         if fields.get("connection", "").lower() == "keep-alive":
             del fields["connection"]
         token = bearer(fields.get("authorization"))

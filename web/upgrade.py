@@ -73,9 +73,17 @@ class FastLane:
 
 
 def read_fields(lines: list[bytes]) -> dict[str, str] | None:
-    """The head's fields by their names in small letters; None where one is unusual, or comes twice."""
+    """The fields of a request for a WebSocket; None where one is unusual, lacking, or comes twice."""
+    fields = plain_fields(lines[1:])
+    if fields is None or "sec-websocket-protocol" in fields or "host" not in fields:
+        return None
+    return fields if KEY.fullmatch(fields.get("sec-websocket-key", "")) else None
+
+
+def plain_fields(lines: list[bytes]) -> dict[str, str] | None:
+    """A head's fields by their names in small letters; None where one can be read in two ways, or comes twice."""
     fields: dict[str, str] = {}
-    for line in lines[1:]:
+    for line in lines:
         field = FIELD.fullmatch(line)
         if field is None:
             return None
@@ -83,9 +91,7 @@ def read_fields(lines: list[bytes]) -> dict[str, str] | None:
         if name in fields:
             return None
         fields[name] = field[2].decode()
-    if not KEY.fullmatch(fields.get("sec-websocket-key", "")) or "sec-websocket-protocol" in fields:
-        return None
-    return fields if "host" in fields else None
+    return fields
 
 
 def read_request(start: bytes, fields: dict[str, str], address: str) -> Asked | None:
