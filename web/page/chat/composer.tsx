@@ -2,9 +2,10 @@
 
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Icon } from "./icon.tsx";
-import { said, type Room } from "./room.ts";
+import type { Room } from "./room.ts";
 import { toast } from "./toast.ts";
 import { listed, plain } from "./timeline.ts";
+import { said } from "./words.ts";
 
 const TELL_EVERY = 3000; // milliseconds between two words that one is typing
 const PAUSE = 4000; // milliseconds without a key end it

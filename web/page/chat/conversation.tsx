@@ -11,11 +11,12 @@ import { Icon } from "./icon.tsx";
 import { Log } from "./log.tsx";
 import { Members } from "./members.tsx";
 import { RecoveryCode } from "./recovery.tsx";
-import { said, type Room } from "./room.ts";
+import type { Room } from "./room.ts";
 import { address, go } from "./route.ts";
 import { arrival } from "./session.ts";
 import { Status } from "./status.tsx";
 import { toast } from "./toast.ts";
+import { said } from "./words.ts";
 
 const MAY_JOIN = new Set(["FORBIDDEN", "NOT_FOUND", "NOT_PARTICIPANT", "LEFT"]);
 

@@ -4,11 +4,12 @@ import { batch, computed, signal } from "@preact/signals";
 import { Refused } from "../sdk/salon.ts";
 import type { ConversationLine, Event, Identity, State } from "../sdk/types.ts";
 import { notify, speak } from "./alert.ts";
-import { said, Room } from "./room.ts";
+import { Room } from "./room.ts";
 import { go, here } from "./route.ts";
 import { identify, lose, remembered, salon, shelf } from "./session.ts";
 import type { Shelf } from "./shelf.ts";
 import { toast } from "./toast.ts";
+import { said } from "./words.ts";
 
 const PAGE = 50;
 /** Sockets besides the open one. A person may have 20: three tabs fit, with a phone. */

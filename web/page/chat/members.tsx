@@ -5,10 +5,11 @@ import type { Participant } from "../sdk/types.ts";
 import { Avatar } from "./avatar.tsx";
 import { Copy } from "./copy.tsx";
 import { Icon } from "./icon.tsx";
-import { said, type Room } from "./room.ts";
+import type { Room } from "./room.ts";
 import { address } from "./route.ts";
 import { salon } from "./session.ts";
 import { toast } from "./toast.ts";
+import { said } from "./words.ts";
 
 export function Members({ room, close }: { room: Room; close: () => void }) {
   const first = useRef<HTMLButtonElement>(null);

@@ -1,7 +1,7 @@
 /** One conversation as this page lives it: its events, its outbox, who is here, and what of that outlives a reload. */
 
 import { batch, computed, signal } from "@preact/signals";
-import { Refused, type Salon } from "../sdk/salon.ts";
+import type { Salon } from "../sdk/salon.ts";
 import type {
   Conversation,
   ConversationObject,
@@ -12,13 +12,14 @@ import type {
 } from "../sdk/types.ts";
 import type { Shelf } from "./shelf.ts";
 import { arrange, readBefore } from "./timeline.ts";
+import { Typists } from "./typists.ts";
+import { said } from "./words.ts";
 
 const PAGE = 100; // events that one look back asks for: the most the server gives
 const CACHED = 200; // events kept over a reload: a screen's worth of scrolling without the network
 const KEPT = 6000; // events held while reading on; older ones are paged again when somebody scrolls there
 const TRIMMED = 5000;
 const SAVE_AFTER = 1500; // milliseconds without a change
-const TYPING_LASTS = 6000; // milliseconds: the server ends it after 5 s, this is for lost frames
 
 interface Cached {
   epoch: string;
@@ -43,7 +44,11 @@ export class Room {
   readonly outbox = signal<readonly Outgoing[]>([]);
   readonly state = signal<State>({ status: "connecting" });
   readonly members = signal<readonly Participant[]>([]);
-  readonly typists = signal<readonly string[]>([]);
+  /** The names of those who are writing. */
+  readonly typists = computed(() => {
+    const names = new Map(this.members.value.map((each) => [each.participantId, each.displayName]));
+    return this.#typists.ids.value.map((id) => names.get(id) ?? "Somebody");
+  });
   readonly facts = signal<ConversationObject | null>(null);
   readonly title = signal("");
   /** Whether there is more above, which `older` fetches. */
@@ -71,7 +76,7 @@ export class Room {
   readonly #conversation: Conversation;
   readonly #starts = new Set<number>();
   readonly #incoming: Event[] = [];
-  readonly #typing = new Map<string, number>();
+  readonly #typists = new Typists();
   #flushing = false;
   #saving = 0;
   #read = 0;
@@ -270,7 +275,9 @@ export class Room {
       this.members.value = members;
       this.count.value = conversation.participantCount;
     });
-    conversation.on("typing", ({ participant_id, is_typing }) => this.#types(participant_id, is_typing));
+    conversation.on("typing", ({ participant_id, is_typing }) => {
+      if (participant_id !== this.me) this.#typists.set(participant_id, is_typing);
+    });
     conversation.on("read", ({ participant_id, sequence_id }) => {
       if (participant_id === this.me) this.#read = Math.max(this.#read, sequence_id);
     });
@@ -280,7 +287,7 @@ export class Room {
       this.#flush();
       this.state.value = state;
       if (state.status === "live") this.#caughtUp();
-      else if (state.status !== "catching-up") this.typists.value = []; // nobody can tell
+      else if (state.status !== "catching-up") this.#typists.clear();
       this.#hooks.turned(state);
     });
   }
@@ -310,7 +317,7 @@ export class Room {
       if (last !== undefined && event.sequence_id <= last) continue;
       if (last !== undefined && event.sequence_id > last + 1) events = [];
       events.push(event);
-      if (event.type === "message") this.#types(event.message.sender_id, false);
+      if (event.type === "message") this.#typists.set(event.message.sender_id, false);
     }
     if (this.atEnd && events.length > KEPT) events = events.slice(-TRIMMED);
     batch(() => {
@@ -344,22 +351,4 @@ export class Room {
     else if (since !== null && events.some(came)) this.divider.value = since;
     this.#counted = this.#lastVisit = null;
   }
-
-  #types(who: string, is: boolean): void {
-    if (who === this.me) return;
-    clearTimeout(this.#typing.get(who));
-    if (is) this.#typing.set(who, window.setTimeout(() => this.#types(who, false), TYPING_LASTS));
-    else if (!this.#typing.delete(who)) return;
-    const names = new Map(this.members.value.map((each) => [each.participantId, each.displayName]));
-    this.typists.value = [...this.#typing.keys()].map((id) => names.get(id) ?? "Somebody");
-  }
-}
-
-/** What went wrong, for a person. */
-export function said(error: unknown): string {
-  if (error instanceof Refused) {
-    const wait = error.refusal.retry_after;
-    return wait ? `${error.refusal.error} (again in ${Math.ceil(wait)} s)` : error.refusal.error;
-  }
-  return error instanceof Error ? error.message : String(error);
 }

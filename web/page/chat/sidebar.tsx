@@ -9,13 +9,13 @@ import { Copy } from "./copy.tsx";
 import { Dialog } from "./dialog.tsx";
 import { Icon } from "./icon.tsx";
 import type { Inbox } from "./inbox.ts";
-import { said } from "./room.ts";
 import { go } from "./route.ts";
 import { RecoveryCode } from "./recovery.tsx";
 import { recoveryCode, signOut } from "./session.ts";
 import { brief, precise } from "./time.ts";
 import { plain } from "./timeline.ts";
 import { Wordmark } from "./wordmark.tsx";
+import { said } from "./words.ts";
 
 const FILTER_FROM = 8; // conversations: fewer are seen at a glance
 

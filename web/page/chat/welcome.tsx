@@ -1,11 +1,11 @@
 /** The way in, and the way back in. */
 
 import { useState } from "preact/hooks";
-import { said } from "./room.ts";
 import { here } from "./route.ts";
 import { enterAsGuest, enterWithToken, guestsWelcome, identify, recover, type Who } from "./session.ts";
 import { useCountdown } from "./status.tsx";
 import { Wordmark } from "./wordmark.tsx";
+import { said } from "./words.ts";
 
 type Way = "guest" | "code" | "token";
 
