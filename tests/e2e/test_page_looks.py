@@ -122,6 +122,7 @@ def test_on_a_phone(server: ServerProcess, open_page: OpenPage) -> None:
         page.get_by_role("button", name="Back to the list").tap()
         expect(ada.line("The analytical engine")).to_be_visible()
         expect(ada.log).to_have_count(0)
+        expect(page.locator(".sidebar-foot")).to_contain_text("Live")
         check(page, "the list")
         picture(page, "chat-phone-list-dark")
         ada.line("Letters to Mary").tap()

@@ -25,6 +25,8 @@ export class Inbox {
   readonly loaded = signal(false);
   readonly failure = signal("");
   readonly open = signal<Room | null>(null);
+  /** Of whichever conversation changed last, or of the list where there is none. */
+  readonly connection = signal<State>({ status: "connecting" });
   readonly unread = computed(() => this.lines.value.reduce((sum, line) => sum + line.unread_count, 0));
 
   readonly #rooms = new Map<string, Room>();
@@ -74,14 +76,22 @@ export class Inbox {
         this.total.value = total;
         this.loaded.value = true;
         this.failure.value = "";
+        if (!lines.length) this.connection.value = { status: "live" };
       });
       this.#shelf.put("list", lines);
       this.#listen();
     } catch (error) {
       if (error instanceof Refused && error.status === 401) return lose();
       this.failure.value = said(error);
+      this.connection.value = { status: "offline", retryAt: Date.now() + REFRESH };
     }
     this.#timer = window.setTimeout(() => void this.refresh(), REFRESH);
+  }
+
+  /** Connect now. */
+  reconnect(): void {
+    for (const room of this.#rooms.values()) room.reconnect();
+    void this.refresh();
   }
 
   async showMore(): Promise<void> {
@@ -189,6 +199,7 @@ export class Inbox {
 
   /** A connection that is back may have missed what only the list tells; one that is over may mean that the session is. */
   #turned(state: State): void {
+    if (state.status !== "ended") this.connection.value = state;
     if (state.status === "live") {
       clearTimeout(this.#timer);
       this.#timer = window.setTimeout(() => void this.refresh(), SOON);

@@ -12,6 +12,7 @@ import type { Inbox } from "./inbox.ts";
 import { go } from "./route.ts";
 import { RecoveryCode } from "./recovery.tsx";
 import { recoveryCode, signOut } from "./session.ts";
+import { Status } from "./status.tsx";
 import { brief, precise } from "./time.ts";
 import { plain } from "./timeline.ts";
 import { Wordmark } from "./wordmark.tsx";
@@ -50,9 +51,10 @@ export function Sidebar({ inbox }: { inbox: Inbox }) {
       <Listed inbox={inbox} lines={shown} filtered={wanted !== ""} create={() => setCreating(true)} />
       <footer class="sidebar-foot">
         <Avatar id={inbox.me.id} name={inbox.me.name} />
-        <span class="sidebar-me" title={inbox.me.id}>
+        <div class="sidebar-me" title={inbox.me.id}>
           <bdi>{inbox.me.name}</bdi>
-        </span>
+          {inbox.open.value === null && <Status state={inbox.connection.value} retry={() => inbox.reconnect()} />}
+        </div>
         {inbox.me.admin && (
           <a class="tool" href="/admin" aria-label="The operator’s console" title="Console">
             <Icon name="gauge" />
