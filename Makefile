@@ -13,6 +13,8 @@ TEST_VENV := .venv-test
 PYTHON ?=
 ARGS ?=
 PYTEST_ARGS ?=
+# Processes that share the tests, a file each at a time; 0: all in one, as a debugger wants it.
+WORKERS ?= 2
 # What the tests need from the system, each as command:debian-package.
 SYSTEM_PACKAGES := chromium:chromium curl:curl strace:strace
 
@@ -55,7 +57,7 @@ lint: $(TEST_VENV)/installed ## Style, types and who imports whom
 
 pytest: system-packages $(TEST_VENV)/installed ## Only the tests, of the installed wheel
 	@$(call say,pytest)
-	exec $(BIN)/pytest $(PYTEST_ARGS)
+	exec $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 bench: $(VENV)/installed ## Measure every figure of the README again: loadtests/RESULTS.md
 	@$(VENV)/bin/salon bench $(ARGS)

@@ -25,7 +25,7 @@ settings.register_profile(
 settings.load_profile("salon")
 
 GRACE = 5.0  # seconds for a cancelled test to end, before pytest-timeout raises after all
-FIGURES = pytest.StashKey[list[str]]()
+FIGURE = "figure"
 
 
 @pytest.hookimpl(trylast=True)
@@ -35,19 +35,31 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.trio(run=run), append=False)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Show what was measured: figures are for people, no test depends on them."""
-    lines = terminalreporter.config.stash.get(FIGURES, [])
-    if lines:
-        terminalreporter.section("figures")
-    for line in lines:
-        terminalreporter.write_line(line)
+class Figures:
+    """Shows what was measured, by whichever worker: figures are for people, no test depends on them."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "teardown":
+            self._lines += [str(line) for name, line in report.user_properties if name == FIGURE]
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self._lines:
+            terminalreporter.section("figures")
+        for line in self._lines:
+            terminalreporter.write_line(line)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Figures())
 
 
 @pytest.fixture
 def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Takes a line of figures, which is shown after the run."""
-    return request.config.stash.setdefault(FIGURES, []).append
+    return lambda line: request.node.user_properties.append((FIGURE, line))
 
 
 def run(main: Callable[[], Awaitable[None]], **options: Any) -> None:
