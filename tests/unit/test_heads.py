@@ -257,7 +257,9 @@ def test_whatever_comes_no_request_is_seen_that_was_not_sent(stream: bytes) -> N
     sent, seen = Judge().read(stream), Judge().read(Heads().feed(stream))
     for theirs, ours in zip(sent.requests, seen.requests, strict=False):
         assert (ours.method, ours.target) == (theirs.method, theirs.target)
-        assert theirs.body.startswith(ours.body)
+        taken = sent.after_upgrade is not None and theirs is sent.requests[-1]
+        # Whoever takes it for a WebSocket reads no body: what would be one is what follows.
+        assert ((sent.after_upgrade or b"") if taken else theirs.body).startswith(ours.body)
     assert len(seen.requests) <= len(sent.requests) or sent.after_upgrade is not None
 
 
