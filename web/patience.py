@@ -6,8 +6,8 @@ MOMENT = 0.002  # seconds: a quarter of what people call at once
 ENOUGH = 16  # sockets to read already: more would not make a message much cheaper
 WORTH = 1.0  # of one more socket a wait, on average
 PROBE = 64  # rounds after which it is tried again whether waiting pays
-FREE = 0.4  # of the time: who has less to spare finds enough waiting without any patience
-MEMORY = 0.5  # seconds that the share of free time is measured over
+BUSY = 0.56  # of the time but for these waits; a room of 100 whose people are answered at once keeps it busier, at 0.65
+MEMORY = 0.5  # seconds over which it is measured how busy this is
 
 
 class Patience:
@@ -15,34 +15,37 @@ class Patience:
 
     At a thousand single messages a second a moment brings two more, and what costs most of each, waking up with cold caches,
     is paid once for all three. Where people wait for each other's words it brings nothing, and where they send as fast as
-    they are answered it would only slow them down: the one shows in what came, the other in how little time is free.
+    they are answered it would only slow them down: the one shows in what came, the other in how busy this is.
     """
 
-    __slots__ = ("_free", "_gain", "_round_at", "_rounds", "_spent")
+    __slots__ = ("_gain", "_passed", "_round_at", "_rounds", "_used", "_worked")
 
     def __init__(self) -> None:
         self._gain = 0.0  # sockets that became readable during a wait, on average
         self._rounds = 0
-        self._round_at = float("inf")  # when the last round began
-        self._free = 0.0  # seconds without anything to read, and
-        self._spent = 0.0  # all seconds, both of about the last `MEMORY`
+        self._round_at = float("inf")  # when the last round began, and
+        self._used = 0.0  # how much time this thread had worked by then
+        self._passed = 0.0  # seconds, and
+        self._worked = 0.0  # how many of them were work, both of about the last `MEMORY`
 
-    def pays(self, ready: int, waited: float, now: float) -> bool:
-        """Whether to wait, with so many sockets to read after so many seconds in which there were none."""
-        self._free += waited
-        self._spent += max(0.0, now - self._round_at)
-        self._round_at = now
-        if self._spent > MEMORY:
-            self._free /= 2
-            self._spent /= 2
+    def pays(self, ready: int, now: float, used: float) -> bool:
+        """Whether to wait, with so many sockets to read. `used` is the CPU time of this thread."""
+        passed = now - self._round_at
+        if passed > 0:  # not in the first round
+            self._passed += passed
+            self._worked += used - self._used
+        self._round_at, self._used = now, used
+        if self._passed > MEMORY:
+            self._passed /= 2
+            self._worked /= 2
         self._rounds += 1
         return (
             0 < ready < ENOUGH
             and (self._gain >= WORTH or not self._rounds % PROBE)
-            and self._free > FREE * self._spent
+            and self._worked < BUSY * self._passed
         )
 
     def learn(self, gain: int, waited: float) -> None:
         """Take note of how many more there were after a wait of so many seconds."""
-        self._free += waited
+        self._round_at += waited
         self._gain += (gain - self._gain) / 8

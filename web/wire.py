@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import selectors
 import socket
+import time
 from collections import Counter
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
@@ -137,11 +138,9 @@ class Wire:
 
     async def _look(self) -> list[tuple[Any, int]]:
         """What there is to be read and to be written, once there is."""
-        began = trio.current_time()
         await trio.lowlevel.wait_readable(self._selector)
-        now = trio.current_time()
         ready = self._selector.select(0)
-        if self._patience.pays(len(ready), now - began, now):
+        if self._patience.pays(len(ready), trio.current_time(), time.thread_time()):
             await trio.sleep(MOMENT)
             before, ready = len(ready), self._selector.select(0)
             self._patience.learn(len(ready) - before, MOMENT)

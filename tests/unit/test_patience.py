@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from salon.web.patience import ENOUGH, MOMENT, PROBE, Patience
 
-IDLE = 0.001  # seconds without anything to read, where messages come one by one
+WORK = 0.001  # seconds a round
 
 
-def rounds(patience: Patience, count: int, *, ready: int, gain: int, waited: float) -> int:
-    """How often it waits in so many rounds, each of which begins a millisecond of work after the last."""
-    waits, now = 0, 0.0
+def rounds(patience: Patience, count: int, *, ready: int, gain: int, busy: float) -> int:
+    """How often it waits in so many rounds; `busy` is the share of the time that is work, but for those waits."""
+    waits, now, used = 0, 0.0, 0.0
     for _ in range(count):
-        now += waited + 0.001
-        if patience.pays(ready, waited, now):
+        now += WORK / busy
+        used += WORK
+        if patience.pays(ready, now, used):
             waits += 1
             patience.learn(gain, MOMENT)
             now += MOMENT
@@ -20,29 +21,29 @@ def rounds(patience: Patience, count: int, *, ready: int, gain: int, waited: flo
 
 
 def test_single_messages_that_come_all_the_time_are_worth_waiting_for() -> None:
-    assert rounds(Patience(), 100 * PROBE, ready=1, gain=2, waited=IDLE) > 90 * PROBE
+    assert rounds(Patience(), 100 * PROBE, ready=1, gain=2, busy=0.5) > 90 * PROBE
 
 
 def test_where_nothing_more_comes_it_is_only_tried_now_and_then() -> None:
     patience = Patience()
-    rounds(patience, 100 * PROBE, ready=1, gain=2, waited=IDLE)
-    waits = rounds(patience, 100 * PROBE, ready=1, gain=0, waited=IDLE)
+    rounds(patience, 100 * PROBE, ready=1, gain=2, busy=0.5)
+    waits = rounds(patience, 100 * PROBE, ready=1, gain=0, busy=0.5)
     assert 90 <= waits <= 110, "one probe in so many rounds"
 
 
 def test_nor_is_it_where_enough_can_be_read_already() -> None:
-    assert rounds(Patience(), 10 * PROBE, ready=ENOUGH, gain=5, waited=IDLE) == 0
+    assert rounds(Patience(), 10 * PROBE, ready=ENOUGH, gain=5, busy=0.5) == 0
 
 
 def test_nobody_is_slowed_down_who_is_answered_without_a_pause() -> None:
-    assert rounds(Patience(), 10 * PROBE, ready=1, gain=9, waited=0.0001) == 0
+    assert rounds(Patience(), 10 * PROBE, ready=1, gain=9, busy=0.9) == 0
 
 
 def test_it_notices_when_that_changes() -> None:
     patience = Patience()
-    rounds(patience, 20 * PROBE, ready=1, gain=9, waited=0.0001)
-    assert rounds(patience, 100 * PROBE, ready=1, gain=2, waited=IDLE) > 80 * PROBE
+    rounds(patience, 20 * PROBE, ready=1, gain=9, busy=0.9)
+    assert rounds(patience, 100 * PROBE, ready=1, gain=2, busy=0.5) > 80 * PROBE
 
 
 def test_a_look_that_found_nothing_is_not_waited_for() -> None:
-    assert rounds(Patience(), 10 * PROBE, ready=0, gain=5, waited=IDLE) == 0
+    assert rounds(Patience(), 10 * PROBE, ready=0, gain=5, busy=0.5) == 0
