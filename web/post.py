@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import re
 from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -121,12 +122,17 @@ class PostLane:
         return self._whole(refusal.reason.status, body, refusal_headers(refusal))
 
     def _whole(self, status: int, body: bytes, more: dict[str, str] | None = None) -> bytes:
-        date = formatdate(self._parts.directory.sources.now() // 1000, usegmt=True)
+        date = _date(self._parts.directory.sources.now() // 1000)
         head = (
             f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: application/json\r\n"
             f"content-length: {len(body)}\r\n{_lines(more or {})}{FIXED}date: {date}\r\n\r\n"
         )
         return head.encode() + body
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)
 
 
 def _lines(headers: dict[str, str]) -> str:
