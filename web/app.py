@@ -52,7 +52,9 @@ if TYPE_CHECKING:
 
     from .settings import Settings
 
-GARBAGE = (10_000, 10, 100)  # allocations, and rounds, between collections of the three generations
+# Allocations, and rounds, between collections of the three generations. While ten thousand came, dropped and came back, the
+# longest pause was 82 ms of CPU, all together 0.7 s; with Python's own numbers 345 ms and 3.0 s.
+GARBAGE = (10_000, 10, 100)
 
 logger = logging.getLogger(__name__)
 
