@@ -75,8 +75,12 @@ def chromium() -> Iterator[Browser]:
 
 
 def new_page(browser: Browser, url: str, **options: Any) -> Page:
-    """A blank page of somebody who was never here before; `options` are those of Playwright's `new_context`."""
-    context = browser.new_context(base_url=url, **options)
+    """A blank page of somebody who was never here before; `options` are those of Playwright's `new_context`.
+
+    The page's service worker is kept out unless `service_workers="allow"` is asked for: every test would fetch the page twice,
+    and what a worker asks for goes by the doors that tests put up with `page.route`.
+    """
+    context = browser.new_context(base_url=url, **{"service_workers": "block", **options})
     context.set_default_timeout(PATIENCE)
     context.add_init_script(WATCH)
     return context.new_page()

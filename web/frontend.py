@@ -27,6 +27,7 @@ POLICY = "; ".join(
         "base-uri 'none'",
         "form-action 'self'",
         "frame-ancestors 'none'",
+        "worker-src 'self'",
         "require-trusted-types-for 'script'",
         "trusted-types dompurify salon",
     )
@@ -52,9 +53,19 @@ TYPES = {
 ENCODINGS = {"br": ".br", "gzip": ".gz"}  # the better one first
 FOR_EVER = "public, max-age=31536000, immutable"  # the name has a hash of the content in it
 ASK_AGAIN = "no-cache"  # kept by the browser, but used only where the ETag is still right
+WORKER = "worker.js"
 NOT_BUILT = b"""<!doctype html><html lang="en"><title>salon</title>
 <p>This server was installed without its page (SALON_SKIP_PAGE=1 was set when it was built).
 Install it again without that to get it. The server itself works: <a href="/docs">its interface</a>.</p></html>
+"""
+# Ends an earlier worker of the page and deletes what it has kept: for servers that have no page, or want it opened here alone.
+NO_WORKER = b"""self.addEventListener("install", () => self.skipWaiting());
+self.addEventListener("activate", (event) => event.waitUntil(leave()));
+async function leave() {
+  const names = (await caches.keys()).filter((name) => name.startsWith("salon.shell."));
+  await Promise.all(names.map((name) => caches.delete(name)));
+  await self.registration.unregister();
+}
 """
 
 
@@ -66,7 +77,7 @@ class File(NamedTuple):
     etag: str
 
 
-def frontend_routes(_: Parts) -> Blueprint:
+def frontend_routes(parts: Parts) -> Blueprint:
     """Everything that a browser gets as a file."""
     routes = Blueprint("frontend", __name__)
     static = Static.load()
@@ -111,6 +122,14 @@ def frontend_routes(_: Parts) -> Blueprint:
         """Its types."""
         return await static.public("salon.d.ts")
 
+    @routes.get("/worker.js")
+    @tag(["page"])
+    @security_scheme([])
+    @document_response(Script)
+    async def worker() -> Response:
+        """What keeps the chat page's own files in a browser, so that it opens offline; where that is not wanted, what ends it."""
+        return await static.worker(wanted=parts.settings.server.offline_page)
+
     @routes.get("/assets/<name>")
     @tag(["page"])
     @security_scheme([])
@@ -149,6 +168,16 @@ class Static:
         response = await self._answer(name, ASK_AGAIN)
         response.headers["Access-Control-Allow-Origin"] = "*"
         response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+        return response
+
+    async def worker(self, *, wanted: bool) -> Response:
+        """The service worker, under the policy of the page whose requests it makes."""
+        if wanted and WORKER in self._files:
+            response = await self._answer(WORKER, ASK_AGAIN)
+        else:
+            response = Response(NO_WORKER, content_type=TYPES["js"])
+            response.headers["Cache-Control"] = ASK_AGAIN
+        response.headers.update(HEADERS)
         return response
 
     async def asset(self, name: str) -> Response:

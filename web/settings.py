@@ -132,6 +132,8 @@ class ServerSettings(Section):
         tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(_split)
     ] = ()
     """Origins, besides the server's own, whose pages may connect: https://chat.example.org; * for all."""
+    offline_page: bool = True
+    """Whether browsers keep the chat page's own files, so that it opens offline too; false also deletes what they have kept."""
     tls_certificate: Path | None = None
     """PEM file with the certificate chain, where no proxy ends TLS; goes with tls_key."""
     tls_key: Path | None = None

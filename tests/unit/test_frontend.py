@@ -7,6 +7,7 @@ import re
 import subprocess
 from importlib.resources import files
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -21,11 +22,18 @@ ROOT = Path(__file__).parents[2]
 PAGES = ["/", "/c/abc", "/admin"]
 
 
+def client_of(*, offline_page: bool = True) -> Client:
+    """Asks an application that has the page's routes alone."""
+    server = SimpleNamespace(offline_page=offline_page)
+    parts = SimpleNamespace(settings=SimpleNamespace(server=server))
+    app = QuartTrio(__name__, static_folder=None)
+    app.register_blueprint(frontend.frontend_routes(cast(Parts, parts)))
+    return app.test_client()
+
+
 @pytest.fixture
 def client() -> Client:
-    app = QuartTrio(__name__, static_folder=None)
-    app.register_blueprint(frontend.frontend_routes(cast(Parts, None)))
-    return app.test_client()
+    return client_of()
 
 
 @pytest.fixture
@@ -46,6 +54,7 @@ async def test_a_page_comes_under_a_strict_policy(client: Client, path: str) -> 
     assert policy["default-src"] == "'self'"
     assert policy["frame-ancestors"] == policy["base-uri"] == policy["object-src"] == "'none'"
     assert policy["require-trusted-types-for"] == "'script'"
+    assert policy["worker-src"] == "'self'"
     assert policy["img-src"] == "'self' data:"
     assert not any("unsafe" in sources or "http" in sources for sources in policy.values())
     assert response.headers["Cross-Origin-Opener-Policy"] == "same-origin"
@@ -79,7 +88,7 @@ async def test_what_a_page_names_is_there_and_kept_for_ever(
 async def test_a_page_and_salon_js_are_asked_for_again_and_not_sent_again(
     client: Client,
 ) -> None:
-    for path in (*PAGES, "/salon.js", "/salon.d.ts"):
+    for path in (*PAGES, "/salon.js", "/salon.d.ts", "/worker.js"):
         first = await client.get(path)
         assert first.headers["Cache-Control"] == "no-cache"
         again = await client.get(path, headers={"If-None-Match": first.headers["ETag"]})
@@ -119,13 +128,36 @@ async def test_without_its_page_the_server_says_so(
     client: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(frontend, "files", lambda _: tmp_path)
-    app = QuartTrio(__name__, static_folder=None)
-    app.register_blueprint(frontend.frontend_routes(cast(Parts, None)))
+    without = client_of()
     for path in PAGES:
-        response = await app.test_client().get(path)
+        response = await without.get(path)
         assert response.status_code == 404
         assert "SALON_SKIP_PAGE" in await response.get_data(as_text=True)
-    assert (await app.test_client().get("/salon.js")).status_code == 404
+    assert (await without.get("/salon.js")).status_code == 404
+    worker = await without.get("/worker.js")
+    assert (worker.status_code, await worker.get_data()) == (200, frontend.NO_WORKER)
+
+
+async def test_the_worker_names_what_the_chat_page_needs_and_nothing_of_another(
+    client: Client,
+) -> None:
+    worker = await client.get("/worker.js")
+    assert worker.content_type.startswith("text/javascript")
+    assert "default-src 'self'" in worker.headers["Content-Security-Policy"]
+    kept, chat, console = [
+        set(re.findall(r"/assets/[\w.-]+", await (await client.get(path)).get_data(as_text=True)))
+        for path in ("/worker.js", "/", "/admin")
+    ]
+    assert kept >= chat
+    assert not kept & (console - chat)
+    for name in kept:
+        assert (await client.get(name)).status_code == 200, name
+
+
+async def test_a_worker_that_is_not_wanted_is_ended() -> None:
+    worker = await client_of(offline_page=False).get("/worker.js")
+    assert worker.headers["Cache-Control"] == "no-cache"
+    assert await worker.get_data() == frontend.NO_WORKER
 
 
 def test_the_declarations_say_how_salon_js_is_used(tmp_path: Path) -> None:

@@ -91,6 +91,7 @@ PROMISED = {
     ("get", "/admin"): {200},
     ("get", "/salon.js"): {200},
     ("get", "/salon.d.ts"): {200},
+    ("get", "/worker.js"): {200},
     ("get", "/assets/{name}"): {200},
     ("get", "/docs"): {200},
     ("get", "/docs/reference.css"): {200},
@@ -120,7 +121,8 @@ OPEN_TO_ALL = {
         "/metrics",
     ),
     *("/asyncapi.json", "/docs", "/docs/reference.css"),
-    *("/", "/c/{conversation_id}", "/admin", "/salon.js", "/salon.d.ts", "/assets/{name}"),
+    *("/", "/c/{conversation_id}", "/admin", "/salon.js", "/salon.d.ts", "/worker.js"),
+    "/assets/{name}",
 }
 
 # The parts of AsyncAPI 3.0 that are used here, and no others.

@@ -1,4 +1,4 @@
-// Bundles the two pages and salon.js into the folder that is named, with hashed names and compressed copies beside.
+// Bundles the two pages, the worker that keeps one of them, and salon.js into the folder that is named, with hashed names and compressed copies beside.
 import { build } from "esbuild";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -29,6 +29,15 @@ const pages = await build({
 const files = new Map(readdirSync("shared/files").map((file) => [file, placed(file)]));
 for (const name of PAGES) writeFileSync(join(out, `${name}.html`), page(name));
 await build({
+  entryPoints: ["worker/worker.ts"],
+  outfile: join(out, "worker.js"),
+  bundle: true,
+  format: "iife",
+  target: TARGET,
+  minify: true,
+  define: shell(),
+});
+await build({
   entryPoints: ["sdk/salon.ts"],
   outfile: join(out, "salon.js"),
   bundle: true,
@@ -47,6 +56,17 @@ function placed(file) {
   const name = file.replace(/\.(\w+)$/, `-${hash}.$1`);
   writeFileSync(join(out, "assets", name), bytes);
   return `/assets/${name}`;
+}
+
+/** What the worker keeps of the chat page: its own files at once, letters of rarer scripts once they were needed. */
+function shell() {
+  const html = readFileSync(join(out, "chat.html"), "utf8");
+  const named = [...html.matchAll(/"(\/assets\/[^"]+)"/g)].map(([, address]) => address);
+  const fonts = Object.keys(pages.metafile.outputs).map((file) => `/assets/${basename(file)}`).filter((file) => file.endsWith(".woff2"));
+  const [usual, rare] = [true, false].map((is) => fonts.filter((file) => file.includes("-latin-wght-") === is));
+  const parts = { SCRIPT: named.find((file) => file.endsWith(".js")), SHELL: [...named, ...usual], SPARE: rare };
+  const digest = createHash("sha256").update(JSON.stringify([html, parts])).digest("hex").slice(0, 12);
+  return Object.fromEntries(Object.entries({ BUILD: digest, ...parts }).map(([name, value]) => [name, JSON.stringify(value)]));
 }
 
 /** The page's HTML with the names that its script, style and files got. */

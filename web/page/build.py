@@ -15,7 +15,8 @@ from hashlib import sha256
 from pathlib import Path
 
 PAGE = Path(__file__).parent
-SOURCES = ("*.json", "*.mjs", "sdk/**/*", "shared/**/*", "chat/**/*", "admin/**/*")
+SOURCES = ("*.json", "*.mjs", "sdk/**/*", "shared/**/*", "chat/**/*", "admin/**/*", "worker/**/*")
+PROJECTS = (".", "worker")  # a worker has another world around it than a page
 LOCKED = ("package.json", "package-lock.json")
 KEPT = 5  # builds, so that going back and forth between branches is free
 
@@ -36,9 +37,11 @@ def check(cache: Path) -> int:
     """The exit code of a type check over all the sources."""
     with tempfile.TemporaryDirectory(dir=cache) as work:
         copy_sources(cache, Path(work))
-        return subprocess.run(
-            [node(), "node_modules/typescript/bin/tsc"], cwd=work, check=False
-        ).returncode
+        compiler = [node(), "node_modules/typescript/bin/tsc", "--project"]
+        codes = [
+            subprocess.run([*compiler, each], cwd=work, check=False).returncode for each in PROJECTS
+        ]
+        return max(codes)
 
 
 def build(cache: Path) -> Path:

@@ -1,0 +1,29 @@
+/** Has the browser keep the page itself, so that it opens without a network: see `../worker/worker.ts`. */
+
+const WORKER = "/worker.js";
+
+/** After all else has loaded. Browsers that do not offer it, or not here (plain HTTP from another machine), do without. */
+export function standBy(): void {
+  if (!("serviceWorker" in navigator)) return;
+  if (document.readyState === "complete") void register();
+  else addEventListener("load", () => void register(), { once: true });
+}
+
+async function register(): Promise<void> {
+  try {
+    // The worker is asked for at every visit, past the browser's cache: a server can replace it, or take it back, at once.
+    await navigator.serviceWorker.register(trusted(), { updateViaCache: "none" });
+  } catch {
+    // Nobody answers just now, or the browser does not want to; what was kept before is kept.
+  }
+}
+
+/** The one script address that the page's policy lets through, and there can be no second policy of this name. */
+function trusted(): string {
+  const policies = (globalThis as { trustedTypes?: Policies }).trustedTypes;
+  return policies ? policies.createPolicy("salon", { createScriptURL: () => WORKER }).createScriptURL("") : WORKER;
+}
+
+interface Policies {
+  createPolicy(name: string, rules: { createScriptURL: (text: string) => string }): { createScriptURL(text: string): string };
+}
