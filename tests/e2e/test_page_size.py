@@ -168,3 +168,42 @@ def test_history_comes_in_above_without_a_jump(server: ServerProcess, reader: Vi
     reader.expect_said("Here I am.")
     reader.expect_settled()
     assert reader.everything() == [text.replace("**", "") for text in reader.stored(room)]
+
+
+def test_a_quote_leads_to_its_message_however_far_back(
+    server: ServerProcess, reader: Visitor, open_page: Callable[..., Page]
+) -> None:
+    room = reader.conversation_id
+    reader.say("Where it all began.")
+    reader.expect_last(2)
+    with speaking(server, room, 100):
+        reader.expect_last(305)
+    bob = Visitor.guest(open_page(server.url), "Bob", f"/c/{room}")
+    bob.expect_last(306)
+    reader.page.context.request.post(
+        f"/chat/{room}/messages", data={"content": "Indeed.", "reply_to": f"{room}-2"}
+    )
+    page = bob.page
+    quote = bob.message("Indeed.").get_by_role("button", name="Where it all began.")
+    expect(quote).to_have_text("Reader Where it all began.")  # though it is not here yet
+    assert int(bob.log.get_attribute("data-first") or 0) > 200
+    quote.focus()
+    page.keyboard.press("Enter")
+    target = bob.message("Where it all began.")
+    expect(target).to_be_focused()
+    expect(target).to_be_in_viewport()
+    expect(target).to_have_class(re.compile(r"\bfound\b"))
+    spoken = page.locator("[aria-live=polite]").filter(has_text="Reader: Where it all began.")
+    expect(spoken).to_have_count(1)
+    expect(target).not_to_have_class(re.compile(r"\bfound\b"))
+    expect(target).to_be_in_viewport()  # and there one stays
+    page.get_by_role("button", name=re.compile("To the end|new")).click()
+    # Near the end there is not enough below to bring it to its place: it is found all the same.
+    bob.say("So it was.")
+    bob.expect_settled()
+    reader.page.context.request.post(
+        f"/chat/{room}/messages", data={"content": "Was it?", "reply_to": f"{room}-307"}
+    )
+    bob.message("Was it?").get_by_role("button", name="Indeed.").click()
+    expect(bob.message("Indeed.")).to_be_focused()
+    assert bob.everything() == [text.replace("**", "") for text in bob.stored(room)]

@@ -13,7 +13,7 @@ const COUNT_FROM = 0.9; // of the longest: from there on the count is shown
 
 export function Composer({ room }: { room: Room }) {
   const field = useRef<HTMLTextAreaElement>(null);
-  const [text, setText] = useState(() => room.draft);
+  const [text, setText] = useState(() => room.kept.draft);
   const typing = useTyping(room);
   const length = [...text].length;
   const tooMany = room.longest ? length - room.longest : 0;
@@ -21,7 +21,7 @@ export function Composer({ room }: { room: Room }) {
 
   const write = (next: string): void => {
     setText(next);
-    room.draft = next;
+    room.kept.draft = next;
   };
   const send = (): void => {
     if (!text.trim() || tooMany > 0) return;

@@ -41,7 +41,7 @@ export class Inbox {
     this.me = me;
     this.#shelf = shelf.of(me.id);
     const cached = this.#shelf.get<ConversationLine[]>("list");
-    if (cached) {
+    if (Array.isArray(cached)) {
       this.lines.value = cached;
       this.total.value = cached.length;
       this.loaded.value = true;
@@ -246,7 +246,7 @@ export class Inbox {
       };
     });
     if (!live || own) return;
-    if (unread && room === this.open.value) room.markFrom(event.sequence_id - 1);
+    if (unread && room === this.open.value) room.marker.begin(event.sequence_id - 1);
     if (room === this.open.value) speak(message);
     notify(room, message);
   }

@@ -1,10 +1,12 @@
 /** The messages of a room: drawn where in sight, kept in place while more comes above, at the end while more comes below. */
 
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { speak } from "./alert.ts";
 import { Icon } from "./icon.tsx";
 import type { Inbox } from "./inbox.ts";
+import type { Place } from "./kept.ts";
 import { MessageRow } from "./message.tsx";
-import type { Place, Room } from "./room.ts";
+import type { Room } from "./room.ts";
 import { day, precise } from "./time.ts";
 import type { Row } from "./timeline.ts";
 import { useVirtual, type List } from "./virtual.ts";
@@ -14,6 +16,7 @@ const NEAR_TOP = 12; // rows: what is above is fetched before it is missed
 const SETTLES = 100; // milliseconds until the first rows have been measured: only then it is known what is near the top
 const PINNED = 150; // milliseconds: a few frames, in which what came in above is drawn and measured
 const STILL = 10; // frames without a movement: everything near has been measured
+const STANDS_OUT = 2000; // milliseconds that a message is marked which was asked for
 const ESTIMATE = { said: 64, notice: 36, day: 52, unread: 44 }; // pixels, until a row has been measured
 
 export function Log({ room, inbox }: { room: Room; inbox: Inbox }) {
@@ -60,13 +63,18 @@ export function Log({ room, inbox }: { room: Room; inbox: Inbox }) {
     if (spoken) list.scrollToEnd({ behavior: "auto" });
   }, [spoken]);
 
-  const letGo = usePin(room, scroller);
+  const unpin = usePin(room, scroller);
+  useFound(room, list, rows, unpin);
+  const letGo = (): void => {
+    unpin();
+    room.past.abandon();
+  };
 
   const items = list.getVirtualItems();
   const first = items[0]?.index ?? 0;
   useLayoutEffect(() => {
-    if (opened && first < NEAR_TOP && room.more.value && !room.pagingFailed.value) void room.older();
-  }, [opened, first, rows.length, room.more.value, room.paging.value]);
+    if (opened && first < NEAR_TOP && room.past.more.value && !room.past.failed.value) void room.past.older();
+  }, [opened, first, rows.length, room.past.more.value, room.past.paging.value]);
 
   const above = rows.find((_, index) => index >= (list.range?.startIndex ?? 0));
   const fresh = below ? rows.filter((row) => row.kind === "said" && !row.own && (row.sequence ?? 0) > below).length : 0;
@@ -78,7 +86,7 @@ export function Log({ room, inbox }: { room: Room; inbox: Inbox }) {
         role="log"
         aria-live="off"
         aria-label={`Messages in ${room.title.value}`}
-        aria-busy={room.paging.value}
+        aria-busy={room.past.paging.value}
         tabIndex={0}
         data-first={room.events.value[0]?.sequence_id ?? 0}
         data-last={last}
@@ -106,11 +114,11 @@ export function Log({ room, inbox }: { room: Room; inbox: Inbox }) {
       </div>
       <div class="log-top" aria-hidden="true">
         {below > 0 && above && above.kind !== "unread" && above.kind !== "day" && <span class="day-chip">{day(above.at)}</span>}
-        {room.paging.value && <span class="day-chip">Fetching what came before…</span>}
+        {room.past.paging.value && <span class="day-chip">Fetching what came before…</span>}
       </div>
-      {room.pagingFailed.value && (
-        <button type="button" class="pill top" onClick={() => void room.older()}>
-          {room.pagingFailed.value} Try again
+      {room.past.failed.value && (
+        <button type="button" class="pill top" onClick={() => void room.past.older()}>
+          {room.past.failed.value} Try again
         </button>
       )}
       {below > 0 && (
@@ -157,14 +165,14 @@ function useOpening(room: Room, list: List, rows: readonly Row[]): boolean {
     if (!rows.length || placed.current) return;
     placed.current = true;
     setTimeout(() => setOpened(true), SETTLES);
-    const { place } = room;
+    const { place } = room.kept;
     const at = place ? rows.findIndex((row) => row.key === place.key) : -1;
     if (at < 0 || !place) return list.scrollToEnd({ behavior: "auto" });
     room.atEnd = false;
     list.scrollToIndex(at, { align: "start" });
     return hold(list, place);
   }, [rows.length > 0]);
-  const divider = room.divider.value;
+  const divider = room.marker.after.value;
   useLayoutEffect(() => {
     if (divider === null || marked.current || !placed.current) return;
     marked.current = true;
@@ -174,20 +182,54 @@ function useOpening(room: Room, list: List, rows: readonly Row[]): boolean {
   return opened;
 }
 
-/** Keep a row where it was until those around it have been measured. The reader's own hand ends it. */
-function hold(list: List, place: NonNullable<Place>): () => void {
+/** A message that was asked for comes into sight with the focus on it, and stands out for a moment. */
+function useFound(room: Room, list: List, rows: readonly Row[], unpin: () => void): void {
+  const found = room.found.value;
+  useLayoutEffect(() => {
+    const at = found ? rows.findIndex((row) => "sequence" in row && row.sequence === found.sequence) : -1;
+    const element = list.options.getScrollElement();
+    if (at < 0 || !element) return;
+    const key = rows[at]!.key;
+    room.atEnd = false;
+    unpin(); // what was paged in for it kept the reader where they were
+    list.scrollToIndex(at, { align: "center" });
+    const stop = hold(list, { key, offset: -Math.round(element.clientHeight / 3) }, () => {
+      rowOf(element, key)?.querySelector<HTMLElement>(".message")?.focus({ preventScroll: true });
+      const event = room.past.at(found!.sequence);
+      if (event?.type === "message") speak(event.message);
+    });
+    const timer = setTimeout(() => (room.found.value = null), STANDS_OUT);
+    return () => {
+      clearTimeout(timer);
+      stop();
+    };
+  }, [found]);
+}
+
+/** Keep a row there until those around it have been measured, then do the rest. The reader's own hand ends it. */
+function hold(list: List, place: NonNullable<Place>, then = () => {}): () => void {
   const element = list.options.getScrollElement()!;
+  const hand = new AbortController();
   let still = 0;
   let frame = 0;
-  const stop = (): void => cancelAnimationFrame(frame);
+  const stop = (): void => {
+    cancelAnimationFrame(frame);
+    hand.abort();
+  };
   const step = (): void => {
     const off = offBy(element, place);
+    const before = element.scrollTop;
     if (off !== null && Math.abs(off) > 1) element.scrollTop += off;
-    still = off !== null && Math.abs(off) <= 1 ? still + 1 : 0;
+    // At either end it cannot be quite where it should.
+    still = off !== null && Math.abs(element.scrollTop - before) <= 1 ? still + 1 : 0;
     if (still < STILL) frame = requestAnimationFrame(step);
+    else {
+      stop();
+      then();
+    }
   };
   frame = requestAnimationFrame(step);
-  for (const name of ["wheel", "pointerdown", "keydown"]) element.addEventListener(name, stop, { once: true });
+  for (const name of ["wheel", "pointerdown", "keydown"]) element.addEventListener(name, stop, { signal: hand.signal });
   return stop;
 }
 
@@ -229,8 +271,13 @@ function usePin(room: Room, scroller: { current: HTMLElement | null }): () => vo
 
 /** Pixels that a row is lower than it should be; null where it is not drawn. */
 function offBy(element: HTMLElement, place: NonNullable<Place>): number | null {
-  const row = element.querySelector(`[data-key="${CSS.escape(place.key)}"]`);
+  const row = rowOf(element, place.key);
   return row && row.getBoundingClientRect().top - element.getBoundingClientRect().top + place.offset;
+}
+
+/** The row as it is drawn; null where it is too far from what is in sight. */
+function rowOf(element: HTMLElement, key: string): HTMLElement | null {
+  return element.querySelector(`[data-key="${CSS.escape(key)}"]`);
 }
 
 /** The first row in sight, and how far it is scrolled past. */

@@ -4,16 +4,18 @@ import { useLayoutEffect, useRef } from "preact/hooks";
 import { markdown } from "../shared/markdown.ts";
 import { Avatar, hue } from "./avatar.tsx";
 import { Icon } from "./icon.tsx";
+import { Quote } from "./quote.tsx";
 import type { Room } from "./room.ts";
 import { hour, precise } from "./time.ts";
-import { plain, type Said } from "./timeline.ts";
+import type { Said } from "./timeline.ts";
 
 /** Letters and plain punctuation alone: no need to look for Markdown in it. */
 const PLAIN = /^(?!www\.)[\p{L}\p{M}"'(][\p{L}\p{M}\p{N} ,;?!'"()…–—%€$،؟。、！？]*\.?$/u;
 
 export function MessageRow({ row, room }: { row: Said; room: Room }) {
   const state = row.outgoing?.state;
-  const kind = ["message", row.own && "own", row.first && "first", row.last && "last", state];
+  const found = row.sequence !== undefined && room.found.value?.sequence === row.sequence;
+  const kind = ["message", row.own && "own", row.first && "first", row.last && "last", found && "found", state];
   return (
     <article class={kind.filter(Boolean).join(" ")} aria-label={label(row)} tabIndex={-1}>
       {!row.own && row.first && <Avatar id={row.sender} name={row.name} />}
@@ -61,22 +63,6 @@ function Prose({ text }: { text: string }) {
     else element.replaceChildren(markdown(text));
   }, [text]);
   return <div ref={place} class="prose" dir="auto" />;
-}
-
-function Quote({ id, room }: { id: string; room: Room }) {
-  const found = room.events.value.findLast((event) => event.type === "message" && event.message.message_id === id);
-  const message = found?.type === "message" ? found.message : null;
-  return (
-    <blockquote class="quote" dir="auto">
-      {message ? (
-        <>
-          <b>{message.sender_id === room.me ? "You" : message.sender_name}</b> {plain(message.content.slice(0, 160))}
-        </>
-      ) : (
-        "An earlier message"
-      )}
-    </blockquote>
-  );
 }
 
 function Receipt({ row }: { row: Said }) {

@@ -10,26 +10,16 @@ import type {
   Participant,
   State,
 } from "../sdk/types.ts";
+import { Kept, type Place } from "./kept.ts";
+import { Marker } from "./marker.ts";
+import { Past } from "./past.ts";
 import type { Shelf } from "./shelf.ts";
-import { arrange, readBefore } from "./timeline.ts";
+import { arrange } from "./timeline.ts";
 import { Typists } from "./typists.ts";
-import { said } from "./words.ts";
 
-const PAGE = 100; // events that one look back asks for: the most the server gives
-const CACHED = 200; // events kept over a reload: a screen's worth of scrolling without the network
 const KEPT = 6000; // events held while reading on; older ones are paged again when somebody scrolls there
 const TRIMMED = 5000;
 const SAVE_AFTER = 1500; // milliseconds without a change
-
-interface Cached {
-  epoch: string;
-  title: string;
-  events: Event[];
-  members: Participant[];
-}
-
-/** Where the reader was: a row and how far it was scrolled past, in pixels; null is the end. */
-export type Place = { key: string; offset: number } | null;
 
 export interface Hooks {
   /** Each new event, once, before it is on the screen. */
@@ -51,14 +41,8 @@ export class Room {
   });
   readonly facts = signal<ConversationObject | null>(null);
   readonly title = signal("");
-  /** Whether there is more above, which `older` fetches. */
-  readonly more = computed(() => (this.events.value[0]?.sequence_id ?? 1) > 1);
   /** What this person may do here; undefined until it is known. */
   readonly role = computed(() => this.members.value.find((who) => who.participantId === this.me)?.role);
-  readonly paging = signal(false);
-  readonly pagingFailed = signal("");
-  /** The reader's marker: what follows this sequence is new to them. */
-  readonly divider = signal<number | null>(null);
   /** How many there are; `members` names at most a hundred. */
   readonly count = signal(0);
   /** Counts what was said here, so that the log can show it wherever the reader is. */
@@ -67,22 +51,24 @@ export class Room {
   readonly rows = computed(() =>
     arrange(this.events.value, this.outbox.value, {
       me: this.me,
-      readBefore: this.divider.value,
-      more: this.more.value,
-      starts: this.#starts,
+      readBefore: this.marker.after.value,
+      more: this.past.more.value,
+      starts: this.past.starts,
     }),
   );
 
+  /** A message that the log is to bring into sight; anew for each time it is asked for. */
+  readonly found = signal<{ sequence: number } | null>(null);
+  readonly past: Past;
+  readonly kept: Kept;
+  readonly marker: Marker;
+
   readonly #conversation: Conversation;
-  readonly #starts = new Set<number>();
   readonly #incoming: Event[] = [];
   readonly #typists = new Typists();
   #flushing = false;
   #saving = 0;
   #read = 0;
-  #counted: number | null = null;
-  #opening = false;
-  #lastVisit: number | null = null; // the last event that was here before the page was opened
   #looking = false;
   /** Set by the log while the last row is in sight: only then may old events go. */
   atEnd = true;
@@ -91,23 +77,23 @@ export class Room {
   readonly id: string;
   readonly me: string;
   readonly #salon: Salon;
-  readonly #shelf: Shelf;
   readonly #hooks: Hooks;
 
   constructor(salon: Salon, shelf: Shelf, id: string, me: string, hooks: Hooks) {
     this.id = id;
     this.me = me;
     this.#salon = salon;
-    this.#shelf = shelf;
     this.#hooks = hooks;
-    const cached = shelf.get<Cached>(`room.${id}`);
+    this.past = new Past(salon, id, this.events);
+    this.kept = new Kept(shelf, id);
+    const { cached } = this.kept;
     if (cached) {
       this.events.value = cached.events;
       this.members.value = cached.members.map((who) => ({ ...who, isOnline: false }));
       this.title.value = cached.title;
     }
     const last = cached?.events.at(-1)?.sequence_id;
-    this.#lastVisit = last ?? null;
+    this.marker = new Marker(last ?? null);
     this.#conversation = salon.open(
       id,
       cached && last !== undefined
@@ -123,7 +109,7 @@ export class Room {
     this.#conversation.send(content, reply ? { reply_to: reply.id } : {});
     batch(() => {
       this.replyTo.value = null;
-      this.divider.value = null;
+      this.marker.clear();
       this.spoken.value++;
     });
   }
@@ -158,37 +144,15 @@ export class Room {
 
   /** The reader opens it, with that many unread messages; null where nobody has counted yet. */
   unreadFrom(count: number | null): void {
-    this.divider.value = null;
-    this.#counted = count;
-    this.#opening = true;
+    this.marker.open(count);
     if (this.state.value.status === "live") this.#caughtUp();
   }
 
-  /** From now on what arrives is new: the reader looks elsewhere. */
-  markFrom(sequence: number): void {
-    if (this.divider.value === null) this.divider.value = sequence;
-  }
-
-  /** One page further back. */
-  async older(): Promise<void> {
-    const first = this.events.value[0]?.sequence_id;
-    if (first === undefined || first <= 1 || this.paging.value) return;
-    this.paging.value = true;
-    try {
-      const page = await this.#salon.messages(this.id, { before: first, limit: PAGE });
-      batch(() => {
-        this.pagingFailed.value = "";
-        // What was dropped meanwhile, by a reset, is not to be glued to what is here now.
-        if (this.events.value[0]?.sequence_id === first) {
-          this.#starts.add(first);
-          this.events.value = [...page.events, ...this.events.value];
-        }
-      });
-    } catch (error) {
-      this.pagingFailed.value = said(error);
-    } finally {
-      this.paging.value = false;
-    }
+  /** Bring a message into sight, however far back it is; or say why not. */
+  async jump(id: string): Promise<void> {
+    const sequence = await this.past.reach(id);
+    if (sequence === "too far") this.#hooks.refused("That was said more than ten thousand messages ago: it is too far back to go there.");
+    else if (sequence !== null) this.found.value = { sequence };
   }
 
   /** The conversation's own data, when it is opened. */
@@ -206,20 +170,6 @@ export class Room {
     } finally {
       this.#looking = false;
     }
-  }
-
-  get draft(): string {
-    return this.#shelf.get<string>(`draft.${this.id}`) ?? "";
-  }
-
-  set draft(text: string) {
-    if (text) this.#shelf.put(`draft.${this.id}`, text);
-    else this.#shelf.drop(`draft.${this.id}`);
-  }
-
-  /** Where the reader was when this was last open. */
-  get place(): Place {
-    return this.#shelf.get<Place>(`place.${this.id}`);
   }
 
   /** The log on the screen tells where the reader is, to be found again after a reload; null where it goes. */
@@ -240,13 +190,7 @@ export class Room {
     this.#savePlace();
     const epoch = this.#conversation.epoch;
     if (epoch === undefined || !this.events.value.length) return;
-    const value: Cached = {
-      epoch,
-      title: this.title.value,
-      events: this.events.value.slice(-CACHED),
-      members: [...this.members.value],
-    };
-    this.#shelf.put(`room.${this.id}`, value);
+    this.kept.cached = { epoch, title: this.title.value, events: this.events.value, members: this.members.value };
   }
 
   close(): void {
@@ -258,7 +202,7 @@ export class Room {
   forget(): void {
     clearTimeout(this.#saving);
     this.#conversation.close();
-    for (const kind of ["room", "place", "draft"]) this.#shelf.drop(`${kind}.${this.id}`);
+    this.kept.forget();
   }
 
   #listen(): void {
@@ -319,7 +263,7 @@ export class Room {
       events.push(event);
       if (event.type === "message") this.#typists.set(event.message.sender_id, false);
     }
-    if (this.atEnd && events.length > KEPT) events = events.slice(-TRIMMED);
+    if (this.atEnd && !this.past.searching && events.length > KEPT) events = events.slice(-TRIMMED);
     batch(() => {
       this.events.value = events;
       const first = events[0];
@@ -329,26 +273,14 @@ export class Room {
   }
 
   #savePlace(): void {
-    if (this.#locate === null) return;
-    const place = this.#locate();
-    if (place) this.#shelf.put(`place.${this.id}`, place);
-    else this.#shelf.drop(`place.${this.id}`);
+    if (this.#locate !== null) this.kept.place = this.#locate();
   }
 
   #saveSoon(): void {
     if (!this.#saving) this.#saving = window.setTimeout(() => this.save(), SAVE_AFTER);
   }
 
-  /** Once after the opening: the marker stands before what the server counts as unread, or what came since the last visit. */
   #caughtUp(): void {
-    if (!this.#opening) return;
-    this.#opening = false;
-    const events = this.events.value;
-    const since = this.#lastVisit;
-    const came = (event: Event): boolean =>
-      event.type === "message" && event.message.sender_id !== this.me && event.sequence_id > (since ?? Infinity);
-    if (this.#counted) this.divider.value = readBefore(events, this.#counted);
-    else if (since !== null && events.some(came)) this.divider.value = since;
-    this.#counted = this.#lastVisit = null;
+    this.marker.caughtUp(this.events.value, this.me);
   }
 }

@@ -1,0 +1,63 @@
+/** What of one conversation outlives a reload: its last events, what one was writing, where one was reading. */
+
+import type { Event, Participant } from "../sdk/types.ts";
+import type { Shelf } from "./shelf.ts";
+
+const EVENTS = 200; // kept: a screen's worth of scrolling without the network
+
+/** Where the reader was: a row and how far it was scrolled past, in pixels; null is the end. */
+export type Place = { key: string; offset: number } | null;
+
+export interface Cached {
+  /** Names the log that the events are of. */
+  epoch: string;
+  title: string;
+  events: readonly Event[];
+  members: readonly Participant[];
+}
+
+/** One person's, on their shelf. */
+export class Kept {
+  readonly #shelf: Shelf;
+  readonly #id: string;
+
+  constructor(shelf: Shelf, id: string) {
+    this.#shelf = shelf;
+    this.#id = id;
+  }
+
+  /** Null too where an earlier version of this page has kept something else. */
+  get cached(): Cached | null {
+    const found = this.#shelf.get<Partial<Cached>>(`room.${this.#id}`);
+    const { epoch, title, events, members } = found ?? {};
+    const whole = typeof epoch === "string" && typeof title === "string" && Array.isArray(events) && Array.isArray(members);
+    return whole ? { epoch, title, events, members } : null;
+  }
+
+  set cached(room: Cached) {
+    this.#shelf.put(`room.${this.#id}`, { ...room, events: room.events.slice(-EVENTS) });
+  }
+
+  get draft(): string {
+    return this.#shelf.get<string>(`draft.${this.#id}`) ?? "";
+  }
+
+  set draft(text: string) {
+    if (text) this.#shelf.put(`draft.${this.#id}`, text);
+    else this.#shelf.drop(`draft.${this.#id}`);
+  }
+
+  get place(): Place {
+    return this.#shelf.get<Place>(`place.${this.#id}`);
+  }
+
+  set place(place: Place) {
+    if (place) this.#shelf.put(`place.${this.#id}`, place);
+    else this.#shelf.drop(`place.${this.#id}`);
+  }
+
+  /** Nothing of it stays here. */
+  forget(): void {
+    for (const kind of ["room", "place", "draft"]) this.#shelf.drop(`${kind}.${this.#id}`);
+  }
+}
