@@ -31,6 +31,7 @@ class Code(StrEnum):
     FORBIDDEN = "FORBIDDEN"
     ORIGIN_NOT_ALLOWED = "ORIGIN_NOT_ALLOWED"
     GUESTS_NOT_ALLOWED = "GUESTS_NOT_ALLOWED"
+    SIGN_IN_FAILED = "SIGN_IN_FAILED"
     NOT_FOUND = "NOT_FOUND"
     NOT_PARTICIPANT = "NOT_PARTICIPANT"
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
@@ -70,7 +71,8 @@ TABLE: dict[Code, Reason] = {
     ),
     Code.FORBIDDEN: Reason("You have no right to do this here.", 403),
     Code.ORIGIN_NOT_ALLOWED: Reason("Pages of this origin may not connect here.", 403),
-    Code.GUESTS_NOT_ALLOWED: Reason("This server takes no guests: sign in with a token.", 403),
+    Code.GUESTS_NOT_ALLOWED: Reason("This server takes no guests: sign in.", 403),
+    Code.SIGN_IN_FAILED: Reason("Signing in with {provider} did not work: {problem}.", 403),
     Code.NOT_FOUND: Reason("There is nothing here that you may see.", 404),
     Code.NOT_PARTICIPANT: Reason("You are not a participant of this conversation.", 404),
     Code.METHOD_NOT_ALLOWED: Reason("This address does not take this method.", 405),

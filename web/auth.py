@@ -18,6 +18,7 @@ from .codec import participant_fields
 from .exchange import Refused, answer, body
 from .identity import COOKIE, TICKET_LIFE, bearer, session_cookie
 from .openapi import NoContent, refusals
+from .provider_settings import label_of
 
 if TYPE_CHECKING:
     from .exchange import Parts
@@ -44,7 +45,12 @@ def _add_guests(routes: Blueprint, parts: Parts) -> None:
     @document_response(schemas.WaysIn)
     async def ways() -> Response:
         """How one may come in, for a page that asks."""
-        return answer({"guests": parts.settings.auth.guests})
+        auth = parts.settings.auth
+        providers = [
+            {"name": name, "label": label_of(name, each), "url": f"/auth/provider/{name}"}
+            for name, each in auth.providers.items()
+        ]
+        return answer({"guests": auth.guests, "providers": providers})
 
     @routes.post("/guest")
     @tag(["identity"])
@@ -104,7 +110,7 @@ def _add_sessions(routes: Blueprint, parts: Parts) -> None:
         response = answer({"id": who.id, "name": who.name, "admin": identity.admin})
         token = bearer(request.headers.get("Authorization"))
         if token is not None:
-            _keep(parts, response, token)
+            keep(parts, response, token)
         return response
 
     @routes.post("/ticket")
@@ -144,13 +150,13 @@ def _welcome(parts: Parts, guest: Guest, status: int) -> Response:
         },
         status,
     )
-    _keep(parts, response, guest.token)
+    keep(parts, response, guest.token)
     return response
 
 
-def _keep(parts: Parts, response: Response, token: str) -> None:
+def keep(parts: Parts, response: Response, token: str) -> None:
     """Send the token along as the session cookie."""
-    days, secure = parts.settings.auth.session_days, request.scheme == "https"
+    days, secure = parts.settings.auth.session_days, parts.is_secure()
     response.set_cookie(**session_cookie(token, days=days, secure=secure))
 
 

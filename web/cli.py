@@ -115,7 +115,7 @@ def serve(
 @app.command("config")
 def show_config(config: Config = None) -> None:
     """Show the settings in force, as a file for --config, and where each came from."""
-    from .configuration import render
+    from .settings_text import render
 
     typer.echo(render(*_load_settings(config)), nl=False)
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
-import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,7 +16,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import yaml
 from pydantic import ValidationError
 
-from .settings import Section, Settings, SettingsError
+from .provider_settings import ProviderSettings
+from .section import Section
+from .settings import Settings, SettingsError, StaticIdentity
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -33,6 +34,8 @@ SECTIONS: dict[str, type[Section]] = {
 }
 KEYS = [f"{section}.{name}" for section, model in SECTIONS.items() for name in model.model_fields]
 SECRET = ("auth", "static_tokens")  # what stands below is shown to nobody
+PROVIDERS = "auth.providers"  # of each, every setting has a key and a place of its own: auth.providers.NAME.issuer
+SHOWN = set(ProviderSettings.model_fields) - {"client_secret"}
 MASK = "***"
 LONGEST_SHOWN = 80  # characters of a wrong value
 YAML_HINT = "a value that ends in a colon or begins with a sign needs quotes"
@@ -102,9 +105,8 @@ def load(
     }
     nested: dict[str, Any] = {}
     for key, given in found.items():
-        if key in KEYS:
-            section, _, name = key.partition(".")
-            nested.setdefault(section, {})[name] = given.value
+        if key in KEYS or key.startswith(f"{PROVIDERS}."):
+            _put(nested, key, given.value)
         else:
             problems.append(_unknown(key, given))
     try:
@@ -115,6 +117,15 @@ def load(
     if problems:
         raise SettingsError(*problems)
     return settings, {key: given.place for key, given in found.items()}
+
+
+def _put(nested: dict[str, Any], key: str, value: object) -> None:
+    *sections, name = key.split(".", 3)
+    for each in sections:
+        if not isinstance(nested.get(each), dict):
+            nested[each] = {}
+        nested = nested[each]
+    nested[name] = value
 
 
 def read_file(path: Path, place: str, problems: list[str]) -> Found:
@@ -152,34 +163,67 @@ def _leaves(root: yaml.Node | None) -> Iterator[tuple[str, yaml.Mark, yaml.Node]
     for key, node in root.value if isinstance(root, yaml.MappingNode) else []:
         if isinstance(node, yaml.MappingNode):
             for name, value in node.value:
-                yield f"{key.value}.{name.value}", name.start_mark, value
+                yield from _single(f"{key.value}.{name.value}", name.start_mark, value)
         elif node.tag != "tag:yaml.org,2002:null" or key.value not in SECTIONS:
             yield str(key.value), key.start_mark, node
+
+
+def _single(
+    key: str, begin: yaml.Mark, node: yaml.Node
+) -> Iterator[tuple[str, yaml.Mark, yaml.Node]]:
+    """The node itself, or of providers those of each."""
+    if _holds_more(key) and isinstance(node, yaml.MappingNode) and node.value:
+        for name, value in node.value:
+            yield from _single(f"{key}.{name.value}", name.start_mark, value)
+    else:
+        yield key, begin, node
+
+
+def _holds_more(key: str) -> bool:
+    """Whether what is below has keys of its own."""
+    return PROVIDERS in (key, key.rpartition(".")[0])
 
 
 def read_environment(environment: Mapping[str, str], problems: list[str]) -> Found:
     """What the variables give. An empty one counts as not set; what begins like JSON is read as JSON.
 
-    A name without a double underscore that is not near to any of ours is somebody else's, and left alone.
+    A name without a double underscore that is not near to any of ours is somebody else's, and left alone. The longer name wins.
     """
     found: Found = {}
-    for variable, text in sorted(environment.items(), key=lambda each: NESTING in each[0]):
+    for variable, text in sorted(environment.items(), key=lambda each: each[0].count(NESTING)):
         if not (variable.startswith(PREFIX) and text) or variable == CONFIG:
             continue
         if SERVICE_LINK.fullmatch(variable) or (variable == "SALON_PORT" and "://" in text):
             continue
-        key = ALIASES.get(variable) or variable.removeprefix(PREFIX).lower().replace(NESTING, ".")
+        key = ALIASES.get(variable) or _key(variable)
         if "." not in key:
             near = get_close_matches(variable, [*ALIASES, CONFIG, *map(_variable, KEYS)], 1, 0.8)
             problems += [f"{variable}: no such setting; did you mean {each}?" for each in near]
             continue
+        as_json = text.lstrip().startswith(("[", "{")) and not key.endswith(".client_secret")
         try:
-            value = json.loads(text) if text.lstrip().startswith(("[", "{")) else text
+            value = json.loads(text) if as_json else text
         except ValueError as error:
             problems.append(f"{key}: not JSON: {error} (from {variable})")
         else:
-            found[key] = Given(value, variable)
+            found |= {each: Given(part, variable) for each, part in _parts(key, value)}
     return found
+
+
+def _parts(key: str, value: object) -> Iterator[tuple[str, object]]:
+    if _holds_more(key) and isinstance(value, dict) and value:
+        for name, part in value.items():
+            yield from _parts(f"{key}.{name}", part)
+    else:
+        yield key, value
+
+
+def _key(variable: str) -> str:
+    key = variable.removeprefix(PREFIX).lower().replace(NESTING, ".")
+    if not key.startswith(f"{PROVIDERS}."):
+        return key
+    section, name, provider, *rest = key.split(".", 3)
+    return ".".join([section, name, provider.replace("_", "-"), *rest])  # no name has a _ in it
 
 
 def _variable(key: str) -> str:
@@ -201,21 +245,39 @@ def _unknown(key: str, given: Given) -> str:
 def _problem(error: ErrorDetails, found: Found) -> str:
     """One line: which key, what was given, what is allowed, where it stands."""
     location = [str(each) for each in error["loc"]]
-    given = found.get(".".join(location[:2]))
+    given = _given(location, found)
     shown = "" if isinstance(error["input"], dict) else f"{error['input']!r} given, "
+    known: Iterable[str] = StaticIdentity.model_fields
     if tuple(location[:2]) == SECRET:
         location[2:3] = [MASK] * len(location[2:3])
         shown = f"{MASK} given, "
+    elif ".".join(location[:2]) == PROVIDERS:
+        known = ProviderSettings.model_fields
+        if shown and not SHOWN.intersection(location[3:4]):
+            shown = f"{MASK} given, "
     elif len(shown) > LONGEST_SHOWN:
         shown = f"{shown[:LONGEST_SHOWN]}… given, "
     place = f" (from {given.place})" if given else ""
     key = ".".join(location)
     match error["type"]:
         case "extra_forbidden":
-            return f"{key}: no such key; there are id, name, admin and type{place}"
+            *others, last = known
+            return f"{key}: no such key; there are {', '.join(others)} and {last}{place}"
         case "missing":
             return f"{key}: missing{place}"
     return f"{key}: {shown}allowed is {_allowed(error)}{place}"
+
+
+def _given(location: list[str], found: Found) -> Given | None:
+    """What was given for that key or, where it is missing, for its neighbour."""
+    for length in range(len(location), 1, -1):
+        key = ".".join(location[:length])
+        if key in found:
+            return found[key]
+        for neighbour, given in found.items():
+            if neighbour.startswith(f"{key}."):
+                return given
+    return None
 
 
 def _allowed(error: ErrorDetails) -> str:
@@ -230,34 +292,3 @@ def _allowed(error: ErrorDetails) -> str:
         case "value_error":
             return str(context["error"])
     return KINDS.get(error["type"], error["msg"])
-
-
-def render(settings: Settings, places: Mapping[str, str]) -> str:
-    """The settings as a YAML file that `load` takes, each with its description and its place. Static tokens are left out."""
-    lines: list[str] = []
-    for row in rows():
-        if not lines or f"{row.section}:" not in lines:
-            lines.append(f"{row.section}:")
-        value = getattr(getattr(settings, row.section), row.name)
-        place = places.get(f"{row.section}.{row.name}", "default")
-        place = place if place == "default" else f"from {place}"
-        lines += [f"  # {each}" for each in textwrap.wrap(row.description, 96)]
-        if (row.section, row.name) == SECRET:
-            lines.append(f"  {row.name}: {{}}  # {place}")
-            lines += [f"    # {MASK}: {_yaml(who.model_dump())}" for who in value.values()]
-        else:
-            lines.append(f"  {row.name}: {_yaml(value)}  # {place}")
-    return "\n".join(lines) + "\n"
-
-
-def _yaml(value: object) -> str:
-    if isinstance(value, Path):
-        value = str(value)
-    elif isinstance(value, tuple):
-        value = list(value)
-    elif isinstance(value, float) and value.is_integer():
-        value = int(value)
-    text = yaml.safe_dump(
-        value, allow_unicode=True, default_flow_style=True, sort_keys=False, width=float("inf")
-    )
-    return text.removesuffix("\n").removesuffix("\n...")

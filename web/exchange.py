@@ -92,6 +92,12 @@ class Parts:
         if not origin_allowed(headers.get("Origin"), headers.get("Host"), allowed):
             raise self.refusal(Code.ORIGIN_NOT_ALLOWED)
 
+    def is_secure(self) -> bool:
+        """Whether the browser speaks TLS, to this server or to a proxy before it: cookies then are for TLS alone."""
+        return request.scheme == "https" or (self.settings.server.public_url or "").startswith(
+            "https:"
+        )
+
     def metadata(self, metadata: dict[str, Any] | None) -> str | None:
         """A body's metadata as the engine carries it. Raises the refusal where it cannot be carried."""
         try:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypedDict
 
 from salon.actors.messages import Participant
 
+from .claims import grants
 from .names import NAME_LENGTH, TITLE_LENGTH, normalise_name, normalise_title
 from .signing import Session, Signer
 
@@ -105,7 +106,8 @@ class IdentityBook:
     def __init__(
         self, auth: AuthSettings, key: bytes, accounts: Accounts, sources: Sources
     ) -> None:
-        self._signer = Signer(key)
+        self.signer = Signer(key)
+        self._grants = {name: grants(name, each) for name, each in auth.providers.items()}
         self._session_days = auth.session_days
         self._accounts = accounts
         self._sources = sources
@@ -140,10 +142,28 @@ class IdentityBook:
             return False
         return identity.expires_at is None or self._sources.now() < identity.expires_at
 
-    def issue(self, participant: Participant, *, admin: bool = False) -> tuple[str, Identity]:
-        """A new session's token. The caller has made sure that it is them."""
-        session = Session.begin(participant, self._sources, days=self._session_days, admin=admin)
-        return self._signer.sign(session), _identity(session)
+    def issue(
+        self,
+        participant: Participant,
+        *,
+        admin: bool = False,
+        provider: str | None = None,
+        grant: str | None = None,
+    ) -> tuple[str, Identity]:
+        """A new session's token. The caller has made sure that it is them, by a provider if one is named.
+
+        A grant makes them an admin for as long as it is among the provider's, see `salon.web.claims`.
+        """
+        admin = admin or grant is not None
+        session = Session.begin(
+            participant,
+            self._sources,
+            days=self._session_days,
+            admin=admin,
+            provider=provider,
+            grant=grant,
+        )
+        return self.signer.sign(session), _identity(session, admin)
 
     async def admit_guest(self, name: str | None) -> Guest:
         """A new person, stored before anybody hears of them; without a name they get one.
@@ -199,17 +219,22 @@ class IdentityBook:
         if identity is not None:
             self._verified.move_to_end(digest)
             return identity
-        session = self._signer.read(token)
+        session = self.signer.read(token)
         if session is None:
             return None
-        identity = self._verified[digest] = _identity(session)
+        admin = session.admin
+        if session.provider is not None:
+            if session.provider not in self._grants:
+                return None  # the operator has taken it out, and with it those who came through it
+            admin = session.grant in self._grants[session.provider]
+        identity = self._verified[digest] = _identity(session, admin)
         if len(self._verified) > SESSIONS_KEPT:
             self._verified.popitem(last=False)
         return identity
 
 
-def _identity(session: Session) -> Identity:
-    return Identity(session.participant, session.admin, session.token_id, session.expires_at)
+def _identity(session: Session, admin: bool) -> Identity:
+    return Identity(session.participant, admin, session.token_id, session.expires_at)
 
 
 def _digest(text: str) -> bytes:

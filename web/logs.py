@@ -35,11 +35,15 @@ PRIVATE_TEXT = re.compile(
     r"""(?ix)
     (?<=\bbearer\s)\s*[^\s"',;]+
     | \beyJ[\w-]+\.[\w-]+\.[\w-]*
+    | (?<=[?&]code=)[^\s&"'#]+ | (?<=[?&]state=)[^\s&"'#]+
     | (?<=[?&]ticket=)[^\s&"'#]+ | (?<=[?&]token=)[^\s&"'#]+ | (?<=[?&]access_token=)[^\s&"'#]+
-    | (?<=\bsalon_session=)[^\s;"']+
+    | (?<=\bsalon_session=)[^\s;"']+ | (?<=\bsalon_sign_in=)[^\s;"']+
     | \b(?:[0-9A-Z]{4}-){6}[0-9A-Z]{4}\b
     """
 )
+
+# Their information is not for operators; the last two would tell each header that is sent to a provider.
+CHATTY = ("alembic", "hypercorn", "pykka", "httpx2", "httpcore2")
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # would forge a line, or drive a terminal
 CONTROL_IN_TRACEBACK = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
@@ -77,7 +81,7 @@ def configure(settings: LoggingSettings, stream: TextIO | None = None) -> None:
         root.removeHandler(each)
     root.addHandler(handler)
     root.setLevel(settings.level.upper())
-    for chatty in ("alembic", "hypercorn", "pykka"):  # their information is not for operators
+    for chatty in CHATTY:
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
     logging.captureWarnings(True)
 

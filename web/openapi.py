@@ -37,14 +37,14 @@ SECURITY_SCHEMES = {
         "type": "apiKey",
         "in": "cookie",
         "name": COOKIE,
-        "description": "The cookie of a guest's browser.",
+        "description": "The cookie of a browser whose person has come in.",
     },
 }
 TAGS = {
     "conversations": "Begin conversations, list them, look at one.",
     "membership": "Come in, bring others in, leave.",
     "messages": "Say something, read the log, move the read position.",
-    "identity": "Guests, sessions, tickets for WebSockets.",
+    "identity": "Guests, sessions, sign-in with a provider, tickets for WebSockets.",
     "health": "For load balancers and monitoring; open to everybody.",
     "admin": "Inspect and operate; for admins alone. Looking never waits in a mailbox and never changes a state.",
     "reference": "This reference.",
@@ -101,6 +101,10 @@ class NoContent(BaseModel):
     """Done; there is nothing to say."""
 
     media_type: ClassVar[str | None] = None
+
+
+class Elsewhere(NoContent):
+    """The browser goes on at the `Location`."""
 
 
 class MetricsText(RootModel[str]):

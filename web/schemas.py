@@ -12,6 +12,7 @@ from .names import NAME_LENGTH, TITLE_LENGTH, normalise_name
 # Participants that may be named when a conversation is created, the caller among them
 AT_CREATION = 10
 ID_LENGTH = 128  # characters of a participant's id: room for a UUID behind a provider's name
+RETURN_LENGTH = 512  # characters of a path to come back to: it has to fit into a cookie
 PAGE = 100  # the most that one page holds
 
 
@@ -97,10 +98,34 @@ class ReadBody(Body):
     sequence_id: Sequence
 
 
+class ProviderView(BaseModel):
+    """A provider to sign in with: send the browser to `url`, with `?return_to=PATH` for where it is to come back to."""
+
+    name: str
+    label: str
+    url: str
+
+
 class WaysIn(BaseModel):
     """How somebody may come in here. A token is always one."""
 
     guests: bool
+    providers: list[ProviderView]
+
+
+class SignInQuery(Body):
+    """Where to come back to: a path of this server."""
+
+    return_to: str = Field(default="/", max_length=RETURN_LENGTH)
+
+
+class CallbackQuery(Body):
+    """What a provider sends a browser back with."""
+
+    code: str | None = None
+    state: str | None = None
+    iss: str | None = None
+    error: str | None = None
 
 
 class GuestBody(Body):

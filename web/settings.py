@@ -13,21 +13,15 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from salon.actors.limits import Limits
 from salon.actors.messages import Participant, ParticipantType
 
 from .names import ID_LENGTH, NAME_LENGTH, is_id, normalise_name
+from .provider_settings import ProviderName, ProviderSettings
+from .section import Section, split
 
 HOST_NAME = re.compile(r"[\w-]{1,63}(\.[\w-]{1,63})*\.?", re.ASCII)
 
@@ -60,10 +54,6 @@ def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
-def _split(value: object) -> object:
-    return [each.strip() for each in value.split(",")] if isinstance(value, str) else value
-
-
 def _host(host: str) -> str:
     if not HOST_NAME.fullmatch(host):
         try:
@@ -85,6 +75,12 @@ def _origin(origin: str) -> str:
     if origin != "*" and not re.fullmatch(r"https?://[^/\s@?#]+", origin):
         raise ValueError("SCHEME://HOST[:PORT], such as https://chat.example.org, or *")
     return origin
+
+
+def _public_url(url: str) -> str:
+    if "*" in url or not re.fullmatch(r"https?://[^/\s@?#]+", url.lower().removesuffix("/")):
+        raise ValueError("SCHEME://HOST[:PORT], such as https://chat.example.org")
+    return url.lower().removesuffix("/")
 
 
 def _id(text: str) -> str:
@@ -109,18 +105,6 @@ Count = Annotated[int, BeforeValidator(_number), Field(ge=0)]
 Amount = Annotated[float, BeforeValidator(_number), Field(ge=0)]
 
 
-class Section(BaseModel):
-    """A group of settings: what it does not know it refuses."""
-
-    model_config = ConfigDict(
-        allow_inf_nan=False,
-        extra="forbid",
-        frozen=True,
-        hide_input_in_errors=True,
-        use_attribute_docstrings=True,
-    )
-
-
 class ServerSettings(Section):
     """Where the server listens, and for whom."""
 
@@ -129,11 +113,13 @@ class ServerSettings(Section):
     port: Annotated[int, BeforeValidator(_number), Field(ge=0, le=65_535)] = 8000
     """TCP port; 0 picks a free one."""
     allowed_origins: Annotated[
-        tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(_split)
+        tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(split)
     ] = ()
     """Origins, besides the server's own, whose pages may connect: https://chat.example.org; * for all."""
     offline_page: bool = True
     """Whether browsers keep the chat page's own files, so that it opens offline too; false also deletes what they have kept."""
+    public_url: Annotated[str, AfterValidator(_public_url)] | None = None
+    """Where browsers reach it: https://chat.example.org; providers send people back there. With https, cookies are Secure."""
     tls_certificate: Path | None = None
     """PEM file with the certificate chain, where no proxy ends TLS; goes with tls_key."""
     tls_key: Path | None = None
@@ -179,12 +165,23 @@ class AuthSettings(Section):
 
     guests: bool = True
     """Whether anybody may get an identity of their own without signing in."""
-    static_tokens: dict[Annotated[SecretStr, AfterValidator(_token)], StaticIdentity] = {}
+    static_tokens: dict[Annotated[SecretStr, AfterValidator(_token)], StaticIdentity] = Field({})
     """Bearer token -> {id, name, admin: false, type: human|agent}; for development, tests and service accounts."""
+    providers: dict[ProviderName, ProviderSettings] = Field({})
+    """Name -> {issuer, client_id, client_secret, label, scopes, admins, domains}: OpenID Connect providers to sign in with."""
     session_days: Annotated[int, BeforeValidator(_number), Field(ge=1, le=3650)] = 30
     """Days a session lasts; a guest comes back later with the recovery code."""
     key_file: Path | None = None
     """File with the key that signs sessions, mode 0600; by default beside the store, made on the first run."""
+
+    @model_validator(mode="after")
+    def _nobody_twice(self) -> AuthSettings:
+        for provider in self.providers:
+            if any(who.id.startswith(f"{provider}:") for who in self.static_tokens.values()):
+                raise ValueError(
+                    f"ids in static_tokens that do not begin with {provider}: as the provider's people do"
+                )
+        return self
 
 
 class LimitSettings(Section):

@@ -34,21 +34,34 @@ class KeyFileError(Exception):
 
 
 class Session(NamedTuple):
-    """What a token says: who, until when (milliseconds since the epoch), and its own name, by which it can be revoked."""
+    """What a token says: who, until when (milliseconds since the epoch), and its own name, by which it can be revoked.
+
+    `provider` is through whom they signed in, if through one; `grant` is the operator's word that made them an admin then.
+    """
 
     participant: Participant
     admin: bool
     token_id: str
     issued_at: int
     expires_at: int
+    provider: str | None = None
+    grant: str | None = None
 
     @classmethod
     def begin(
-        cls, participant: Participant, sources: Sources, *, days: int, admin: bool = False
+        cls,
+        participant: Participant,
+        sources: Sources,
+        *,
+        days: int,
+        admin: bool = False,
+        provider: str | None = None,
+        grant: str | None = None,
     ) -> Session:
         """A session from now on, to the second: a token knows no milliseconds."""
         now = sources.now() // 1000 * 1000
-        return cls(participant, admin, sources.new_id(), now, now + days * DAY)
+        ends = now + days * DAY
+        return cls(participant, admin, sources.new_id(), now, ends, provider, grant)
 
 
 class Signer:
@@ -70,15 +83,26 @@ class Signer:
             "iat": session.issued_at // 1000,
             "exp": session.expires_at // 1000,
         }
-        return jwt.encode({"alg": ALGORITHM, "typ": TYPE}, claims, self._key, [ALGORITHM])
+        via = {"provider": session.provider, "grant": session.grant}
+        claims |= {name: said for name, said in via.items() if said is not None}
+        return self.seal(TYPE, claims)
 
     def read(self, token: str) -> Session | None:
         """The session that this key signed, or None. Whether it has ended the caller decides, who knows the time."""
+        claims = self.unseal(TYPE, token)
+        return None if claims is None else _session(claims)
+
+    def seal(self, kind: str, claims: dict[str, Any]) -> str:
+        """Any claims as a token of a kind. They can be read by whoever has it, and changed by nobody."""
+        return jwt.encode({"alg": ALGORITHM, "typ": kind}, claims, self._key, [ALGORITHM])
+
+    def unseal(self, kind: str, token: str) -> dict[str, Any] | None:
+        """The claims that this key has sealed as that kind, or None."""
         try:
             decoded = jwt.decode(token, self._key, [ALGORITHM])
         except (JoseError, ValueError, TypeError, KeyError, AttributeError):
             return None  # joserfc lets through what a malformed header makes it stumble over
-        return _session(decoded.claims) if decoded.header.get("typ") == TYPE else None
+        return decoded.claims if decoded.header.get("typ") == kind else None
 
 
 def _session(claims: dict[str, Any]) -> Session | None:
@@ -94,7 +118,10 @@ def _session(claims: dict[str, Any]) -> Session | None:
             "exp": int(expires),
         } if issuer == ISSUER:
             participant = Participant(participant_id, name, kind)
-            return Session(participant, admin, token_id, issued * 1000, expires * 1000)
+            provider, grant = claims.get("provider"), claims.get("grant")
+            if isinstance(provider, str | None) and isinstance(grant, str | None):
+                times = issued * 1000, expires * 1000
+                return Session(participant, admin, token_id, *times, provider, grant)
     return None
 
 

@@ -69,10 +69,10 @@ def copy_sources(cache: Path, work: Path) -> None:
     (work / "node_modules").symlink_to(modules(cache) / "node_modules")
 
 
-def modules(cache: Path) -> Path:
-    """The libraries that the lock file names, installed unless they are there."""
-    locked = [PAGE / name for name in LOCKED]
-    installed = cache / f"modules-{digest_of(locked)}"
+def modules(cache: Path, folder: Path = PAGE, name: str = "modules") -> Path:
+    """The libraries that the folder's lock file names, installed unless they are there."""
+    locked = [folder / each for each in LOCKED]
+    installed = cache / f"{name}-{digest_of(locked, folder)}"
     if not installed.exists():
         with tempfile.TemporaryDirectory(dir=cache) as spare:
             work = str(Path(spare, "modules"))
@@ -83,7 +83,7 @@ def modules(cache: Path) -> Path:
             options = ("--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier")
             run(node(), npm, "ci", *options, cwd=work)
             put(Path(work), installed)
-        for old in set(cache.glob("modules-*")) - {installed}:
+        for old in set(cache.glob(f"{name}-*")) - {installed}:
             shutil.rmtree(old, ignore_errors=True)
     return installed
 
@@ -119,11 +119,11 @@ def sources() -> list[Path]:
     return sorted(file for file in found if not file.name.startswith("."))
 
 
-def digest_of(files: list[Path]) -> str:
+def digest_of(files: list[Path], folder: Path = PAGE) -> str:
     """One name for all that the files say."""
     digest = sha256()
     for file in files:
-        digest.update(f"{file.relative_to(PAGE).as_posix()}\0{file.stat().st_size}\0".encode())
+        digest.update(f"{file.relative_to(folder).as_posix()}\0{file.stat().st_size}\0".encode())
         digest.update(file.read_bytes())
     return digest.hexdigest()[:32]
 
