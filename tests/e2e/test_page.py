@@ -87,6 +87,21 @@ def test_unread_messages_are_counted_marked_and_forgotten_once_seen(
     expect(ada.line("Lunch").locator(".line-unread")).to_have_count(0)
 
 
+def test_what_is_read_in_one_tab_is_read_in_the_other(
+    server: ServerProcess, open_page: OpenPage
+) -> None:
+    ada, bob, room = two_in_a_room(server, open_page)
+    ada.begin("Elsewhere")
+    bob.say("one", "two")
+    expect(ada.line("Lunch").locator(".line-unread")).to_have_text("2 unread")
+    # Not by the next look at the list: the socket says it.
+    ada.page.route("**/chat/my-conversations*", lambda route: route.abort())
+    other = Visitor(ada.page.context.new_page(), "Ada")
+    other.page.goto(f"{server.url}/c/{room}")
+    other.expect_said("one", "two")
+    expect(ada.line("Lunch").locator(".line-unread")).to_have_count(0)
+
+
 def test_leaving_and_coming_back_by_the_address(server: ServerProcess, open_page: OpenPage) -> None:
     ada, bob, room = two_in_a_room(server, open_page)
     bob.page.get_by_role("button", name="Leave this conversation").click()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.server import ServerProcess
 from tests.visitor import Visitor
@@ -89,6 +89,30 @@ def test_signing_out_in_one_tab_ends_all_and_leaves_nothing_behind(
     kept = page.evaluate("Object.values({ ...localStorage, ...sessionStorage }).join()")
     assert "between us" not in kept
     assert "half a tho" not in kept
+
+
+def test_a_list_that_comes_after_signing_out_is_not_kept(
+    server: ServerProcess, open_page: OpenPage
+) -> None:
+    page = open_page(server.url)
+    ada = Visitor.guest(page, "Ada")
+    ada.begin("Between us")
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/chat/my-conversations*", hold)
+    with page.expect_request("**/chat/my-conversations*"):
+        page.evaluate("dispatchEvent(new Event('online'))")
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("dialog").get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", name="Come in")).to_be_visible()
+    line = {"conversation_id": "x", "title": "Between us", "unread_count": 0}
+    with page.expect_response("**/chat/my-conversations*"):
+        held[0].fulfill(json={"conversations": [line], "total": 1})
+    page.evaluate("new Promise((done) => setTimeout(done))")  # the answer has been read
+    assert "Between us" not in page.evaluate("Object.values({ ...localStorage }).join()")
 
 
 def test_an_observer_is_told_that_they_may_listen(

@@ -3,7 +3,10 @@
 import { batch, computed, signal } from "@preact/signals";
 import { Refused } from "../sdk/salon.ts";
 import type { ConversationLine, Event, Identity, State } from "../sdk/types.ts";
+import { Backoff } from "../sdk/verdict.ts";
 import { notify, speak } from "./alert.ts";
+import { changed, merged, read, told } from "./lines.ts";
+import { Pace } from "./pace.ts";
 import { Room } from "./room.ts";
 import { go, here } from "./route.ts";
 import { identify, lose, remembered, salon, shelf } from "./session.ts";
@@ -14,9 +17,7 @@ import { said } from "./words.ts";
 const PAGE = 50;
 /** Sockets besides the open one. A person may have 20: three tabs fit, with a phone. */
 const LISTENING = 4;
-const REFRESH = 20_000; // milliseconds between looks at the list, for what no socket tells
 const SOON = 500; // milliseconds: those that come back together are one look
-const PREVIEW = 100; // characters, as the server cuts them
 
 /** Lives as long as one person is signed in. */
 export class Inbox {
@@ -25,14 +26,20 @@ export class Inbox {
   readonly loaded = signal(false);
   readonly failure = signal("");
   readonly open = signal<Room | null>(null);
-  /** Of whichever conversation changed last, or of the list where there is none. */
+  /** Live where any conversation is; else of whichever changed last, or of the list where there is none. */
   readonly connection = signal<State>({ status: "connecting" });
   readonly unread = computed(() => this.lines.value.reduce((sum, line) => sum + line.unread_count, 0));
 
   readonly #rooms = new Map<string, Room>();
   readonly #stop: (() => void)[] = [];
+  readonly #pace = new Pace(); // of looks at the list, for what no socket tells
+  readonly #failing = new Backoff();
+  readonly #since = new Set<string>(); // what has changed here since the server was last asked
   #timer = 0;
   #wanted = PAGE;
+  #closed = false;
+  #asking: Promise<void> | null = null;
+  #asked: Promise<void> | null = null;
 
   readonly me: Identity;
   readonly #shelf: Shelf;
@@ -60,32 +67,14 @@ export class Inbox {
     void this.refresh();
   }
 
-  async refresh(): Promise<void> {
-    clearTimeout(this.#timer);
-    try {
-      const lines: ConversationLine[] = [];
-      let total = 0;
-      do {
-        const page = await salon.conversations({ limit: PAGE, offset: lines.length });
-        total = page.total;
-        lines.push(...page.conversations);
-        if (page.conversations.length < PAGE) break;
-      } while (lines.length < this.#wanted);
-      batch(() => {
-        this.lines.value = lines.map((line) => this.#isRead(line.conversation_id) ? { ...line, unread_count: 0 } : line);
-        this.total.value = total;
-        this.loaded.value = true;
-        this.failure.value = "";
-        if (!lines.length) this.connection.value = { status: "live" };
-      });
-      this.#shelf.put("list", lines);
-      this.#listen();
-    } catch (error) {
-      if (error instanceof Refused && error.status === 401) return lose();
-      this.failure.value = said(error);
-      this.connection.value = { status: "offline", retryAt: Date.now() + REFRESH };
-    }
-    this.#timer = window.setTimeout(() => void this.refresh(), REFRESH);
+  /** Ask for the list. One look at a time, begun after this call: an older answer never comes after a newer one. */
+  refresh(): Promise<void> {
+    if (this.#asking === null) return (this.#asking = this.#ask().finally(() => (this.#asking = null)));
+    this.#asked ??= this.#asking.then(() => {
+      this.#asked = null;
+      return this.refresh();
+    });
+    return this.#asked;
   }
 
   /** Connect now. */
@@ -136,7 +125,7 @@ export class Inbox {
     const last = room.events.value.at(-1)?.sequence_id;
     if (last === undefined) return;
     room.seen(last);
-    this.#change(room.id, (line) => (line.unread_count ? { ...line, unread_count: 0 } : line));
+    this.#change(room.id, read);
   }
 
   line(id: string): ConversationLine | undefined {
@@ -155,19 +144,22 @@ export class Inbox {
 
   /** They have signed out: keep nothing. */
   abandon(): void {
-    clearTimeout(this.#timer);
     this.loaded.value = false;
-    for (const stop of this.#stop.splice(0)) stop();
     for (const room of this.#rooms.values()) room.forget();
-    this.#rooms.clear();
+    this.#end();
     this.#shelf.clear();
   }
 
   close(): void {
     if (remembered() === null) return this.abandon(); // another tab has signed out
+    for (const room of this.#rooms.values()) room.close();
+    this.#end();
+  }
+
+  #end(): void {
+    this.#closed = true;
     clearTimeout(this.#timer);
     for (const stop of this.#stop.splice(0)) stop();
-    for (const room of this.#rooms.values()) room.close();
     this.#rooms.clear();
   }
 
@@ -190,6 +182,7 @@ export class Inbox {
       room = new Room(salon, this.#shelf, id, this.me.id, {
         happened: (which, event) => this.#happened(which, event),
         refused: (text) => toast(text),
+        read: (which, sequence) => which.position <= sequence && this.#change(which.id, read),
         turned: (state) => this.#turned(state),
       });
       this.#rooms.set(id, room);
@@ -197,14 +190,64 @@ export class Inbox {
     return room;
   }
 
+  async #ask(): Promise<void> {
+    if (this.#closed) return;
+    clearTimeout(this.#timer);
+    this.#since.clear();
+    let wait = 0;
+    try {
+      const lines: ConversationLine[] = [];
+      let total = 0;
+      do {
+        const page = await salon.conversations({ limit: PAGE, offset: lines.length });
+        total = page.total;
+        lines.push(...page.conversations);
+        if (page.conversations.length < PAGE) break;
+      } while (lines.length < this.#wanted);
+      if (this.#closed) return; // signed out meanwhile: nothing of it may be kept
+      this.#take(lines, total);
+      this.#failing.reset();
+      wait = this.#pace.next(document.hidden);
+    } catch (error) {
+      if (this.#closed) return;
+      if (error instanceof Refused && error.status === 401) return lose();
+      const after = error instanceof Refused ? error.refusal.retry_after : undefined;
+      wait = Math.max(this.#failing.delay(after), document.hidden ? this.#pace.next(true) : 0);
+      this.failure.value = said(error);
+      this.#told({ status: "offline", retryAt: Date.now() + wait });
+    }
+    this.#later(wait);
+  }
+
+  #take(answered: readonly ConversationLine[], total: number): void {
+    const lines = merged(answered, this.lines.value, this.#since);
+    batch(() => {
+      this.lines.value = lines.map((line) => (this.#isRead(line.conversation_id) ? read(line) : line));
+      this.total.value = total;
+      this.loaded.value = true;
+      this.failure.value = "";
+      if (!lines.length) this.#told({ status: "live" });
+    });
+    this.#shelf.put("list", this.lines.value);
+    this.#listen();
+  }
+
+  #later(wait: number): void {
+    clearTimeout(this.#timer);
+    if (!this.#closed) this.#timer = window.setTimeout(() => void this.refresh(), wait);
+  }
+
   /** A connection that is back may have missed what only the list tells; one that is over may mean that the session is. */
   #turned(state: State): void {
-    if (state.status !== "ended") this.connection.value = state;
-    if (state.status === "live") {
-      clearTimeout(this.#timer);
-      this.#timer = window.setTimeout(() => void this.refresh(), SOON);
-    }
+    if (state.status !== "ended") this.#told(state);
+    if (state.status === "live") this.#later(SOON);
     if (state.status === "ended" && state.reason?.code === "UNAUTHENTICATED") void identify();
+  }
+
+  /** One live connection shows that the server is there, whatever becomes of another. */
+  #told(state: State): void {
+    const live = [...this.#rooms.values()].find((room) => room.state.value.status === "live");
+    this.connection.value = live?.state.value ?? state;
   }
 
   /** Sockets to the newest, and to whatever has something waiting to be sent. */
@@ -235,31 +278,17 @@ export class Inbox {
     const message = event.message;
     const own = message.sender_id === this.me.id;
     const unread = live && !own && !this.#isRead(room.id);
-    this.#change(room.id, (line) => {
-      if (line.last_message_at !== null && line.last_message_at >= message.timestamp) return line;
-      const text = message.content;
-      return {
-        ...line,
-        last_message_at: message.timestamp,
-        last_message_preview: text.length > PREVIEW ? `${text.slice(0, PREVIEW - 1)}…` : text,
-        unread_count: line.unread_count + (unread ? 1 : 0),
-      };
-    });
+    this.#change(room.id, (line) => told(line, message, unread));
     if (!live || own) return;
     if (unread && room === this.open.value) room.marker.begin(event.sequence_id - 1);
     if (room === this.open.value) speak(message);
     notify(room, message);
   }
 
-  /** Change one line, and put the newest first. */
   #change(id: string, change: (line: ConversationLine) => ConversationLine): void {
-    const lines = this.lines.value;
-    const at = lines.findIndex((line) => line.conversation_id === id);
-    if (at < 0) return;
-    const next = change(lines[at]!);
-    if (next === lines[at]) return;
-    const newer = next.last_message_at !== lines[at]!.last_message_at;
-    const rest = lines.filter((_, index) => index !== at);
-    this.lines.value = newer ? [next, ...rest] : lines.map((line, index) => (index === at ? next : line));
+    const lines = changed(this.lines.value, id, change);
+    if (lines === this.lines.value) return;
+    this.#since.add(id);
+    this.lines.value = lines;
   }
 }

@@ -25,6 +25,8 @@ export interface Hooks {
   /** Each new event, once, before it is on the screen. */
   happened(room: Room, event: Event): void;
   refused(text: string): void;
+  /** The same person has read that far, in another tab or on another device. */
+  read(room: Room, sequence: number): void;
   turned(state: State): void;
 }
 
@@ -131,6 +133,11 @@ export class Room {
     return this.#conversation.maxMessageSize;
   }
 
+  /** The last event that has come, on the screen or about to be. */
+  get position(): number {
+    return this.#conversation.position;
+  }
+
   typing(is: boolean): void {
     this.#conversation.typing(is);
   }
@@ -223,7 +230,9 @@ export class Room {
       if (participant_id !== this.me) this.#typists.set(participant_id, is_typing);
     });
     conversation.on("read", ({ participant_id, sequence_id }) => {
-      if (participant_id === this.me) this.#read = Math.max(this.#read, sequence_id);
+      if (participant_id !== this.me) return;
+      this.#read = Math.max(this.#read, sequence_id);
+      this.#hooks.read(this, sequence_id);
     });
     conversation.on("reset", () => this.#begin());
     conversation.on("refused", (refusal) => this.#hooks.refused(refusal.error));

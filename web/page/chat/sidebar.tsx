@@ -227,6 +227,7 @@ function SignOut({ inbox, close }: { inbox: Inbox; close: () => void }) {
   const leave = async (): Promise<void> => {
     try {
       await signOut(() => inbox.abandon());
+      go(null, true);
     } catch (error) {
       setFailure(said(error));
     }
