@@ -1,9 +1,9 @@
 /** The whole console: the way in, or the bar and the place one is at. */
 
 import { useSignalEffect } from "@preact/signals";
-import { Component, type ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { Identity } from "../sdk/types.ts";
+import { Boundary } from "../shared/boundary.tsx";
 import { Actors } from "./actors.tsx";
 import { Audit } from "./audit.tsx";
 import { Bar } from "./bar.tsx";
@@ -23,7 +23,7 @@ import { said } from "./say.ts";
 export function App() {
   const now = operator.value;
   return (
-    <Boundary>
+    <Boundary broken={<Broken />}>
       {now.kind === "asking" && <p class="moment" role="status">One moment…</p>}
       {now.kind === "unreachable" && <Unreachable error={now.error} />}
       {now.kind === "nobody" && <SignIn error={now.error} />}
@@ -92,25 +92,14 @@ function titleOf(name: string): string {
   return name.charAt(0).toUpperCase() + name.slice(1);
 }
 
-/** Whatever breaks here, something is said, and there is a way on. */
-class Boundary extends Component<{ children: ComponentChildren }, { broken: boolean }> {
-  override state = { broken: false };
-
-  override componentDidCatch(error: unknown): void {
-    console.error(error);
-    this.setState({ broken: true });
-  }
-
-  override render() {
-    if (!this.state.broken) return this.props.children;
-    return (
-      <main class="gate">
-        <div class="card">
-          <h1>The console has broken</h1>
-          <p>That is our fault. The server goes on as before.</p>
-          <button type="button" class="button primary" onClick={() => location.reload()}>Load it again</button>
-        </div>
-      </main>
-    );
-  }
+function Broken() {
+  return (
+    <main class="gate">
+      <div class="card">
+        <h1>The console has broken</h1>
+        <p>That is our fault. The server goes on as before.</p>
+        <button type="button" class="button primary" onClick={() => location.reload()}>Load it again</button>
+      </div>
+    </main>
+  );
 }

@@ -2,11 +2,11 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Identity } from "../sdk/types.ts";
+import { Wordmark } from "../shared/wordmark.tsx";
 import { Confirm } from "./confirm.tsx";
 import type { Feed, Link } from "./feed.ts";
 import { stats } from "./figures.ts";
 import { counted, duration } from "./format.ts";
-import { Mark } from "./mark.tsx";
 import { leave, salon } from "./operator.ts";
 import { address, place } from "./route.ts";
 import { said, say } from "./say.ts";
@@ -27,7 +27,7 @@ export function Bar({ me, feed }: { me: Identity; feed: Feed }) {
   };
   return (
     <header class="bar">
-      <a class="home" href={address("overview")}><Mark /></a>
+      <a class="home" href={address("overview")}><Wordmark room="console" /></a>
       <nav aria-label="Console">
         {PLACES.map(([name, text]) => (
           <a key={name} href={address(name)} aria-current={place.value.name === name ? "page" : undefined}>{text}</a>

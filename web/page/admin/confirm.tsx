@@ -1,7 +1,9 @@
 /** Asks a second time before something happens, and says what came of it. */
 
 import type { ComponentChildren } from "preact";
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
+import { Dialog } from "../shared/dialog.tsx";
+import { Failure } from "../shared/failure.tsx";
 import { reason } from "./operator.ts";
 
 interface Asked {
@@ -16,15 +18,9 @@ interface Asked {
 }
 
 export function Confirm({ title, action, word, run, close, children }: Asked) {
-  const place = useRef<HTMLDialogElement>(null);
   const [typed, setTyped] = useState("");
   const [busy, setBusy] = useState(false);
   const [failure, setFailure] = useState("");
-  useLayoutEffect(() => {
-    const dialog = place.current!;
-    dialog.showModal();
-    return () => dialog.close();
-  }, []);
   const submit = async (event: Event): Promise<void> => {
     event.preventDefault();
     setBusy(true);
@@ -38,9 +34,8 @@ export function Confirm({ title, action, word, run, close, children }: Asked) {
   };
   const ready = word === undefined || typed.trim().toLowerCase() === word;
   return (
-    <dialog ref={place} class="dialog" aria-labelledby="confirm-title" onCancel={(event) => { event.preventDefault(); close(); }}>
+    <Dialog title={title} close={close}>
       <form onSubmit={(event) => void submit(event)}>
-        <h2 id="confirm-title">{title}</h2>
         {children}
         {word !== undefined && (
           <>
@@ -48,13 +43,13 @@ export function Confirm({ title, action, word, run, close, children }: Asked) {
             <input id="confirm-word" class="field" autocomplete="off" value={typed} onInput={(event) => setTyped(event.currentTarget.value)} />
           </>
         )}
-        {failure && <p class="failure" role="alert">{failure}</p>}
+        <Failure text={failure} />
         <p class="soft small">What you do here is logged with your name.</p>
         <div class="buttons">
           <button type="button" class="button" autofocus onClick={close}>Cancel</button>
           <button type="submit" class="button danger" disabled={busy || !ready}>{action}</button>
         </div>
       </form>
-    </dialog>
+    </Dialog>
   );
 }

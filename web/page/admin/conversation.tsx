@@ -1,8 +1,10 @@
 /** All about one conversation: its mailbox and what came out of it, who listens, who is in it, what was refused, its log. */
 
 import { useState } from "preact/hooks";
+import { Failure } from "../shared/failure.tsx";
 import { Confirm } from "./confirm.tsx";
 import { Disconnect } from "./connections.tsx";
+import { type Fact, Facts } from "./facts.tsx";
 import { now } from "./figures.ts";
 import { bytes, count, counted, duration, milliseconds, moment } from "./format.ts";
 import { Log } from "./log.tsx";
@@ -33,7 +35,7 @@ export function ConversationPlace({ id }: { id: string }) {
           <Passivate view={view} />
         </div>
       </header>
-      <Facts view={view} />
+      <Now view={view} />
       <Recorder view={view} />
       <div class="columns two">
         <Listeners view={view} />
@@ -61,7 +63,7 @@ function Passivate({ view }: { view: ConversationView }) {
   return (
     <>
       <button type="button" class="button" disabled={!view.active} onClick={() => { setOutcome(""); ask(true); }}>Passivate…</button>
-      {outcome && <p class="failure" role="alert">{outcome}</p>}
+      <Failure text={outcome} />
       {asking && (
         <Confirm
           title="Passivate the conversation?"
@@ -81,10 +83,10 @@ function Passivate({ view }: { view: ConversationView }) {
   );
 }
 
-function Facts({ view }: { view: ConversationView }) {
+function Now({ view }: { view: ConversationView }) {
   const { actor, turn_times: times } = view;
-  const facts: [string, preact.ComponentChildren, string][] = [
-    ["Actor", actor ? <StateWord state={actor.state} /> : "not in memory", actor ? `last turn ${duration((now.value - Date.parse(actor.last_turn_at)) / 1000)} ago` : "its log is in the store"],
+  const facts: Fact[] = [
+    ["Actor", actor ? <b><StateWord state={actor.state} /></b> : "not in memory", actor ? `last turn ${duration((now.value - Date.parse(actor.last_turn_at)) / 1000)} ago` : "its log is in the store"],
     ["Head of the sequence", count(view.head_sequence_id), counted(view.message_count, "message")],
     ["Members", count(view.participant_count), `${counted(view.connection_count, "connection")}, ${count(view.behind_count)} behind`],
     ["Turns", count(actor?.turns), counted(actor?.restarts ?? 0, "restart")],
@@ -95,14 +97,7 @@ function Facts({ view }: { view: ConversationView }) {
   ];
   return (
     <>
-      <dl class="facts" aria-label="Now">
-        {facts.map(([name, value, more]) => (
-          <div key={name}>
-            <dt>{name}</dt>
-            <dd><b>{value}</b> <span class="soft">{more}</span></dd>
-          </div>
-        ))}
-      </dl>
+      <Facts facts={facts} />
       {actor && (
         <section class="pane mailbox" aria-labelledby="mailbox-title">
           <h2 id="mailbox-title">Mailbox</h2>

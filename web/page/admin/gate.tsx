@@ -3,7 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import type { Identity } from "../sdk/types.ts";
-import { Mark } from "./mark.tsx";
+import { Wordmark } from "../shared/wordmark.tsx";
 import { enter, leave } from "./operator.ts";
 
 export function SignIn({ error }: { error: string | undefined }) {
@@ -76,7 +76,7 @@ function Card({ title, children }: { title: string; children: ComponentChildren 
   return (
     <main class="gate">
       <div class="card">
-        <Mark />
+        <Wordmark room="console" />
         <h1>{title}</h1>
         {children}
       </div>

@@ -1,6 +1,7 @@
 /** The server at a glance: how much it does, how fast, how full it is, and what it has refused. */
 
 import { Chart, type Plot, RANGES, choose, minutes } from "./chart.tsx";
+import { type Fact, Facts } from "./facts.tsx";
 import { type Stats, column, rate, samples, stats } from "./figures.ts";
 import { bytes, count, counted, inMilliseconds, milliseconds, percent, short } from "./format.ts";
 import { Meter } from "./meter.tsx";
@@ -14,7 +15,7 @@ export function Overview() {
   return (
     <div class="overview">
       <h1 class="visually-hidden">Overview</h1>
-      {now && <Facts now={now} />}
+      {now && <Now now={now} />}
       <section aria-labelledby="charts-title">
         <div class="section-head">
           <h2 id="charts-title">The last minutes</h2>
@@ -35,8 +36,8 @@ export function Overview() {
   );
 }
 
-function Facts({ now }: { now: Stats }) {
-  const facts: [string, string, string][] = [
+function Now({ now }: { now: Stats }) {
+  const facts: Fact[] = [
     ["Messages a second", count(rate("messages").at(-1)), `${count(now.messages)} since the start`],
     ["Deliveries a second", count(rate("deliveries").at(-1)), `${count(now.deliveries)} since the start`],
     ["Connections", count(now.connections), counted(now.participants, "participant")],
@@ -46,16 +47,7 @@ function Facts({ now }: { now: Stats }) {
     ["Commit, p99", milliseconds(now.storage.recent.seconds.p99), `median ${milliseconds(now.storage.recent.seconds.p50)}`],
     ["Restarts of actors", count(now.restarts), now.crashes ? `${count(now.crashes)} turns crashed` : "no turn has crashed"],
   ];
-  return (
-    <dl class="facts" aria-label="Now">
-      {facts.map(([name, value, more]) => (
-        <div key={name}>
-          <dt>{name}</dt>
-          <dd><b>{value}</b> <span class="soft">{more}</span></dd>
-        </div>
-      ))}
-    </dl>
-  );
+  return <Facts facts={facts} />;
 }
 
 function plots(now: Stats | null): Plot[] {

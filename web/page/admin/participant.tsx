@@ -1,6 +1,7 @@
 /** All about one participant: where they are connected, what they are a member of. */
 
 import { ConnectionTable, Nothing } from "./conversation.tsx";
+import { Facts } from "./facts.tsx";
 import { now } from "./figures.ts";
 import { count, counted, duration } from "./format.ts";
 import { Meter } from "./meter.tsx";
@@ -24,12 +25,16 @@ export function ParticipantPlace({ id }: { id: string }) {
           <p class="mono soft">{view.id}</p>
         </div>
       </header>
-      <dl class="facts" aria-label="Now">
-        <div><dt>Actor</dt><dd><b>{actor ? <StateWord state={actor.state} /> : "not in memory"}</b> <span class="soft">{actor ? `last turn ${duration((now.value - Date.parse(actor.last_turn_at)) / 1000)} ago` : "not here now"}</span></dd></div>
-        <div><dt>Mailbox</dt><dd>{actor ? <Meter depth={actor.mailbox.depth} limit={actor.mailbox.limit} /> : <b>–</b>}</dd></div>
-        <div><dt>Turns</dt><dd><b>{count(actor?.turns)}</b> <span class="soft">{counted(actor?.restarts ?? 0, "restart")}</span></dd></div>
-        <div><dt>Conversations</dt><dd><b>{count(view.conversation_count)}</b></dd></div>
-      </dl>
+      <Facts
+        facts={[
+          actor
+            ? ["Actor", <b><StateWord state={actor.state} /></b>, `last turn ${duration((now.value - Date.parse(actor.last_turn_at)) / 1000)} ago`]
+            : ["Actor", "not in memory", "not here now"],
+          ["Mailbox", actor ? <Meter depth={actor.mailbox.depth} limit={actor.mailbox.limit} /> : "–"],
+          ["Turns", count(actor?.turns), counted(actor?.restarts ?? 0, "restart")],
+          ["Conversations", count(view.conversation_count)],
+        ]}
+      />
       <div class="columns two">
         <section class="pane" aria-labelledby="theirs-title">
           <h2 id="theirs-title">Connections <span class="soft">{count(view.connection_count)}</span></h2>

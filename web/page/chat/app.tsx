@@ -1,23 +1,23 @@
 /** The whole page: the way in, or the list beside the open conversation. */
 
 import { useSignalEffect } from "@preact/signals";
-import { Component, type ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { Identity } from "../sdk/types.ts";
+import { Boundary } from "../shared/boundary.tsx";
+import { Wordmark } from "../shared/wordmark.tsx";
 import { showInTitle, spoken } from "./alert.ts";
 import { ConversationView } from "./conversation.tsx";
 import { Inbox } from "./inbox.ts";
 import { go, here } from "./route.ts";
-import { who } from "./session.ts";
+import { shelf, who } from "./session.ts";
 import { Sidebar } from "./sidebar.tsx";
 import { toasts } from "./toast.ts";
 import { Unreachable, Welcome } from "./welcome.tsx";
-import { Wordmark } from "./wordmark.tsx";
 
 export function App() {
   const now = who.value;
   return (
-    <Boundary>
+    <Boundary broken={<Broken />}>
       {now.kind === "asking" && <Loading />}
       {now.kind === "unreachable" && <Unreachable who={now} />}
       {now.kind === "nobody" && <Welcome who={now} />}
@@ -93,28 +93,22 @@ function Loading() {
   );
 }
 
-/** Whatever breaks in the page, something is said, and there is a way on. */
-class Boundary extends Component<{ children: ComponentChildren }, { broken: boolean }> {
-  override state = { broken: false };
-
-  override componentDidCatch(error: unknown): void {
-    console.error(error);
-    this.setState({ broken: true });
-  }
-
-  override render() {
-    if (!this.state.broken) return this.props.children;
-    return (
-      <main class="welcome">
-        <div class="welcome-card">
-          <Wordmark />
-          <h1>This page has broken</h1>
-          <p class="welcome-lead">That is our fault. What you wrote is kept, and nothing that was sent is lost.</p>
-          <button type="button" class="button primary big" onClick={() => location.reload()}>
-            Load it again
-          </button>
-        </div>
-      </main>
-    );
-  }
+/** What somebody sees whose page has thrown: what it keeps for speed alone goes, in case that is what it fell over. */
+function Broken() {
+  const again = (): void => {
+    while (shelf.makeRoom());
+    location.reload();
+  };
+  return (
+    <main class="welcome">
+      <div class="welcome-card">
+        <Wordmark />
+        <h1>This page has broken</h1>
+        <p class="welcome-lead">That is our fault. What you wrote is kept, and nothing that was sent is lost.</p>
+        <button type="button" class="button primary big" onClick={again}>
+          Load it again
+        </button>
+      </div>
+    </main>
+  );
 }

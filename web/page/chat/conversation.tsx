@@ -3,13 +3,14 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Refused } from "../sdk/salon.ts";
+import { Failure } from "../shared/failure.tsx";
 import type { Inbox } from "./inbox.ts";
 import { Composer } from "./composer.tsx";
 import { Copy } from "./copy.tsx";
-import { Dialog } from "./dialog.tsx";
 import { Icon } from "./icon.tsx";
 import { Log } from "./log.tsx";
 import { Members } from "./members.tsx";
+import { Question } from "./question.tsx";
 import { RecoveryCode } from "./recovery.tsx";
 import type { Room } from "./room.ts";
 import { address, go } from "./route.ts";
@@ -141,11 +142,7 @@ function Doorway({ room, inbox }: { room: Room; inbox: Inbox }) {
   return (
     <Door title="You have been given an address">
       <p>It leads into a conversation that you are not in yet. Whoever is there will see that you have come.</p>
-      {failure && (
-        <p class="failure" role="alert">
-          {said(failure)}
-        </p>
-      )}
+      <Failure text={failure ? said(failure) : ""} />
       <div class="buttons">
         <button type="button" class="button primary" disabled={busy} onClick={() => void join()}>
           {busy ? "Joining…" : "Join the conversation"}
@@ -188,36 +185,14 @@ function Ended({ room, inbox }: { room: Room; inbox: Inbox }) {
 }
 
 function Leave({ room, inbox, close }: { room: Room; inbox: Inbox; close: () => void }) {
-  const [failure, setFailure] = useState("");
   const alone = room.count.value <= 1;
-  const leave = async (): Promise<void> => {
-    try {
-      await inbox.leave(room);
-      close();
-    } catch (error) {
-      setFailure(said(error));
-    }
-  };
   return (
-    <Dialog title={`Leave “${room.title.value}”?`} close={close}>
+    <Question title={`Leave “${room.title.value}”?`} action="Leave" run={() => inbox.leave(room)} close={close}>
       <p>
         {alone
           ? "You are the last one here: the conversation ends with you, and nobody can come back to it."
           : "The others are told. By the conversation’s address you can come back."}
       </p>
-      {failure && (
-        <p class="failure" role="alert">
-          {failure}
-        </p>
-      )}
-      <div class="buttons">
-        <button type="button" class="button" onClick={close}>
-          Stay
-        </button>
-        <button type="button" class="button danger" onClick={() => void leave()}>
-          Leave
-        </button>
-      </div>
-    </Dialog>
+    </Question>
   );
 }

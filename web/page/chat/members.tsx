@@ -2,6 +2,7 @@
 
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Participant } from "../sdk/types.ts";
+import { Failure } from "../shared/failure.tsx";
 import { Avatar } from "./avatar.tsx";
 import { Copy } from "./copy.tsx";
 import { Icon } from "./icon.tsx";
@@ -96,11 +97,7 @@ function Bring({ room }: { room: Room }) {
           Add
         </button>
       </div>
-      {failure && (
-        <p class="failure" role="alert">
-          {failure}
-        </p>
-      )}
+      <Failure text={failure} />
     </form>
   );
 }

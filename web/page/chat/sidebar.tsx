@@ -2,20 +2,22 @@
 
 import { useState } from "preact/hooks";
 import type { ConversationLine } from "../sdk/types.ts";
+import { Dialog } from "../shared/dialog.tsx";
+import { Failure } from "../shared/failure.tsx";
+import { Wordmark } from "../shared/wordmark.tsx";
 import { permission, toggle } from "./alert.ts";
 import { Avatar } from "./avatar.tsx";
 import { focusComposer } from "./composer.tsx";
 import { Copy } from "./copy.tsx";
-import { Dialog } from "./dialog.tsx";
 import { Icon } from "./icon.tsx";
 import type { Inbox } from "./inbox.ts";
+import { Question } from "./question.tsx";
 import { go } from "./route.ts";
 import { RecoveryCode } from "./recovery.tsx";
 import { recoveryCode, signOut } from "./session.ts";
 import { Status } from "./status.tsx";
 import { brief, precise } from "./time.ts";
 import { plain } from "./timeline.ts";
-import { Wordmark } from "./wordmark.tsx";
 import { said } from "./words.ts";
 
 const FILTER_FROM = 8; // conversations: fewer are seen at a glance
@@ -203,11 +205,7 @@ function Create({ inbox, close }: { inbox: Inbox; close: () => void }) {
             </span>
           </label>
         </fieldset>
-        {failure && (
-          <p class="failure" role="alert">
-            {failure}
-          </p>
-        )}
+        <Failure text={failure} />
         <div class="buttons">
           <button type="button" class="button" onClick={close}>
             Cancel
@@ -222,36 +220,18 @@ function Create({ inbox, close }: { inbox: Inbox; close: () => void }) {
 }
 
 function SignOut({ inbox, close }: { inbox: Inbox; close: () => void }) {
-  const [failure, setFailure] = useState("");
   const waiting = inbox.waiting();
   const leave = async (): Promise<void> => {
-    try {
-      await signOut(() => inbox.abandon());
-      go(null, true);
-    } catch (error) {
-      setFailure(said(error));
-    }
+    await signOut(() => inbox.abandon());
+    go(null, true);
   };
   return (
-    <Dialog title="Sign out?" close={close}>
+    <Question title="Sign out?" action="Sign out" run={leave} close={close}>
       <p>
         Your conversations stay. To come back as <bdi>{inbox.me.name}</bdi> you need your recovery code or your token.
       </p>
       {recoveryCode.value !== null && <Copy text={recoveryCode.value} label="Copy" name="Recovery code" />}
       {waiting > 0 && <p class="failure">{waiting} of your messages have not been sent yet.</p>}
-      {failure && (
-        <p class="failure" role="alert">
-          {failure}
-        </p>
-      )}
-      <div class="buttons">
-        <button type="button" class="button" onClick={close}>
-          Stay
-        </button>
-        <button type="button" class="button danger" onClick={() => void leave()}>
-          Sign out
-        </button>
-      </div>
-    </Dialog>
+    </Question>
   );
 }

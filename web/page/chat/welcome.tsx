@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { here } from "./route.ts";
 import { enterAsGuest, enterWithToken, guestsWelcome, identify, recover, type Who } from "./session.ts";
 import { useCountdown } from "./status.tsx";
-import { Wordmark } from "./wordmark.tsx";
+import { Wordmark } from "../shared/wordmark.tsx";
 import { said } from "./words.ts";
 
 type Way = "guest" | "code" | "token";
