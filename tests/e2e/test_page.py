@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, WebSocket, expect
 
 from tests.server import ServerProcess
 from tests.visitor import Visitor
@@ -100,6 +101,78 @@ def test_what_is_read_in_one_tab_is_read_in_the_other(
     other.page.goto(f"{server.url}/c/{room}")
     other.expect_said("one", "two")
     expect(ada.line("Lunch").locator(".line-unread")).to_have_count(0)
+
+
+def test_who_goes_elsewhere_types_here_no_more(server: ServerProcess, open_page: OpenPage) -> None:
+    page = open_page(server.url)
+    told: list[str] = []
+
+    def listen(socket: WebSocket) -> None:
+        socket.on("framesent", lambda frame: told.append(str(frame)))
+
+    page.on("websocket", listen)
+    ada = Visitor.guest(page, "Ada")
+    ada.begin("Lunch")
+    ada.begin("Dinner")
+    ada.expect_live()
+    ada.field.press_sequentially("Half a tho")
+    ada.line("Lunch").click()
+    expect(page.get_by_role("heading", name="Lunch", level=1)).to_be_visible()
+    typed = [json.loads(frame)["is_typing"] for frame in told if '"typing"' in frame]
+    assert typed == [True, False]
+
+
+def test_a_page_that_is_given_no_frames_keeps_up(
+    server: ServerProcess, open_page: OpenPage
+) -> None:
+    ada, bob, _ = two_in_a_room(server, open_page)
+    ada.page.evaluate("globalThis.requestAnimationFrame = () => 0")
+    bob.say("one", "two")
+    ada.expect_last(4)
+
+
+def test_the_same_words_again_are_spoken_again(server: ServerProcess, open_page: OpenPage) -> None:
+    ada, bob, _ = two_in_a_room(server, open_page)
+    spoken = ada.page.locator("[aria-live=polite]").filter(has_text="Bob: Yes")
+    bob.say("Yes")
+    expect(spoken).to_have_count(1)
+    first = spoken.text_content()
+    bob.say("Yes")
+    ada.expect_last(4)
+    assert spoken.text_content() != first
+
+
+def test_a_list_that_is_filtered_says_where_it_did_not_look(
+    server: ServerProcess, open_page: OpenPage
+) -> None:
+    ada = Visitor.guest(open_page(server.url), "Ada")
+    ada.begin("The oldest")
+    for number in range(50):
+        ada.page.context.request.post("/chat/create", data={"title": f"Number {number}"})
+    ada.page.reload()
+    ada.page.get_by_role("searchbox", name="Find a conversation").fill("oldest")
+    expect(ada.page.get_by_text("None of these has that in its title")).to_be_visible()
+    ada.page.get_by_role("button", name="Only the newest 50 of 51").click()
+    expect(ada.line("The oldest")).to_be_visible()
+
+
+def test_a_dialog_stays_where_somebody_drags_out_of_it(
+    server: ServerProcess, open_page: OpenPage
+) -> None:
+    page = open_page(server.url)
+    Visitor.guest(page, "Ada")
+    page.get_by_role("button", name="New").click()
+    field = page.get_by_label("What is it about?")
+    field.fill("Half a title")
+    box = field.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 20, box["y"] + 10)
+    page.mouse.down()
+    page.mouse.move(5, 5)
+    page.mouse.up()
+    expect(field).to_have_value("Half a title")
+    page.mouse.click(5, 5)
+    expect(page.get_by_role("dialog")).to_have_count(0)
 
 
 def test_leaving_and_coming_back_by_the_address(server: ServerProcess, open_page: OpenPage) -> None:

@@ -197,7 +197,13 @@ def test_a_quote_leads_to_its_message_however_far_back(
     expect(spoken).to_have_count(1)
     expect(target).not_to_have_class(re.compile(r"\bfound\b"))
     expect(target).to_be_in_viewport()  # and there one stays
-    page.get_by_role("button", name=re.compile("To the end|new")).click()
+    # Who comes back to where they were reading is told how much is new below.
+    bob.begin("Elsewhere")
+    reader.say("Who is still here?")
+    expect(bob.line("The square").locator(".line-unread")).to_be_visible()
+    bob.line("The square").click()
+    page.get_by_role("button", name="1 new").click()
+    bob.expect_said("Who is still here?")
     # Near the end there is not enough below to bring it to its place: it is found all the same.
     bob.say("So it was.")
     bob.expect_settled()

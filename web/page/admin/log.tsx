@@ -9,14 +9,13 @@ type Logged = Record<string, any> & { type: string; sequence_id: number };
 interface Page {
   events: Logged[];
   head_sequence_id: number;
-  has_more: boolean;
 }
 
 const PAGE = 50;
+const FOLLOWED = 500; // events, of one that goes on; what is older can be paged again
 
 export function Log({ id, head }: { id: string; head: number }) {
   const [events, setEvents] = useState<Logged[] | null>(null);
-  const [earlier, setEarlier] = useState(false);
   const [failure, setFailure] = useState("");
   const path = `/admin/conversations/${encodeURIComponent(id)}/events`;
   const read = async (range: string): Promise<Page | null> => {
@@ -32,19 +31,22 @@ export function Log({ id, head }: { id: string; head: number }) {
     const page = await read("");
     if (!page) return;
     setEvents(page.events);
-    setEarlier(page.has_more);
   };
   const back = async (): Promise<void> => {
     const page = await read(`&before=${events?.[0]?.sequence_id ?? 1}`);
     if (!page) return;
     setEvents((known) => [...page.events, ...(known ?? [])]);
-    setEarlier(page.has_more);
   };
+  const earlier = (events?.[0]?.sequence_id ?? 1) > 1;
   const last = events?.at(-1)?.sequence_id ?? 0;
   useEffect(() => {
     if (events === null || head <= last) return;
     void read(`&after=${last}`).then((page) => {
-      if (page) setEvents((known) => [...(known ?? []), ...page.events.filter((each) => each.sequence_id > (known?.at(-1)?.sequence_id ?? 0))]);
+      if (!page) return;
+      setEvents((known) => {
+        const news = page.events.filter((each) => each.sequence_id > (known?.at(-1)?.sequence_id ?? 0));
+        return [...(known ?? []), ...news].slice(-Math.max(FOLLOWED, known?.length ?? 0));
+      });
     });
   }, [head, last, events === null]);
   return (

@@ -27,7 +27,9 @@ export async function toggle(): Promise<void> {
 
 /** To a screen reader: the log itself is silent, since it is drawn anew whenever somebody scrolls. */
 export function speak(message: Message): void {
-  spoken.value = `${message.sender_name}: ${message.content.slice(0, LONGEST)}`;
+  const text = `${message.sender_name}: ${message.content.slice(0, LONGEST)}`;
+  // The same words twice would be no change, and not be spoken.
+  spoken.value = spoken.value === text ? `${text}\u00a0` : text;
 }
 
 export function notify(room: Room, message: Message): void {

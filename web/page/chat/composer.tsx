@@ -1,6 +1,6 @@
 /** Where one writes: a draft that is kept, Enter to send, an honest count where a message grows too long. */
 
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Icon } from "./icon.tsx";
 import type { Room } from "./room.ts";
 import { toast } from "./toast.ts";
@@ -9,6 +9,7 @@ import { said } from "./words.ts";
 
 const TELL_EVERY = 3000; // milliseconds between two words that one is typing
 const PAUSE = 4000; // milliseconds without a key end it
+const COMPOSING = 229; // what Safari gives for the Enter that ends a composition
 const COUNT_FROM = 0.9; // of the longest: from there on the count is shown
 
 export function Composer({ room }: { room: Room }) {
@@ -69,7 +70,7 @@ export function Composer({ room }: { room: Room }) {
         <div class="replying">
           <Icon name="reply" />
           <p dir="auto">
-            <b>{reply.name}</b> {plain(reply.content.slice(0, 160))}
+            To <b>{reply.name}</b>: {plain(reply.content.slice(0, 160))}
           </p>
           <button type="button" class="tool" aria-label="Do not reply" onClick={() => (room.replyTo.value = null)}>
             <Icon name="close" />
@@ -83,7 +84,7 @@ export function Composer({ room }: { room: Room }) {
           rows={1}
           dir="auto"
           value={text}
-          placeholder="Write a message"
+          placeholder={room.state.value.status === "offline" ? "Write now, it is sent later" : "Write a message"}
           aria-label="Message"
           aria-describedby={tooMany > 0 ? "too-long" : undefined}
           aria-invalid={tooMany > 0}
@@ -121,7 +122,7 @@ export function focusComposer(): void {
 
 /** Enter sends where there is a keyboard; on a touch screen it is a new line, and the button sends. */
 function entered(event: KeyboardEvent): boolean {
-  if (event.key !== "Enter" || event.isComposing || event.shiftKey) return false;
+  if (event.key !== "Enter" || event.isComposing || event.keyCode === COMPOSING || event.shiftKey) return false;
   return event.ctrlKey || event.metaKey || matchMedia("(pointer: fine)").matches;
 }
 
@@ -140,5 +141,6 @@ function useTyping(room: Room): { go: () => void; stop: () => void } {
     told.current = Date.now();
     room.typing(true);
   };
+  useEffect(() => stop, []); // who goes elsewhere types here no more
   return { go, stop };
 }

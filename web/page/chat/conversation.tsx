@@ -32,16 +32,17 @@ export function ConversationView({ room, inbox }: { room: Room; inbox: Inbox }) 
     setPeople(false);
     peopleButton.current?.focus();
   };
+  const title = room.title.value || inbox.line(room.id)?.title || "";
   const here = room.members.value.filter((who) => who.isOnline || who.participantId === room.me).length;
   return (
     <>
-      <main class="room" aria-label={room.title.value || "Conversation"}>
+      <main class="room" aria-label={title || "Conversation"}>
         <header class="room-head">
           <button type="button" class="tool back" aria-label="Back to the list" onClick={() => go(null)}>
             <Icon name="back" />
           </button>
           <div class="room-name">
-            <h1 dir="auto">{room.title.value || "…"}</h1>
+            <h1 dir="auto">{title || "…"}</h1>
             <Status state={state} retry={() => room.reconnect()} />
           </div>
           <button
@@ -64,7 +65,7 @@ export function ConversationView({ room, inbox }: { room: Room; inbox: Inbox }) 
         {room.events.value.length || room.outbox.value.length ? (
           <Log key={room.id} room={room} inbox={inbox} />
         ) : (
-          <Skeleton />
+          <Skeleton offline={state.status === "offline"} />
         )}
         {room.events.value.length > 0 && !room.rows.value.some((row) => row.kind === "said") && <Beginning room={room} />}
         <Foot room={room} inbox={inbox} />
@@ -82,8 +83,15 @@ function Foot({ room, inbox }: { room: Room; inbox: Inbox }) {
   return <Composer key={room.id} room={room} />;
 }
 
-/** Shapes of messages, while the first ones are on their way. */
-function Skeleton() {
+/** Shapes of messages, while the first ones are on their way; the truth, where they are not. */
+function Skeleton({ offline }: { offline: boolean }) {
+  if (offline) {
+    return (
+      <p class="skeleton absent" role="status">
+        This browser has kept nothing of this conversation. It comes when the server can be reached again.
+      </p>
+    );
+  }
   return (
     <div class="skeleton" role="status" aria-label="Fetching messages">
       {["a", "b", "c", "d", "e"].map((each) => (

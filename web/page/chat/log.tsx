@@ -22,7 +22,8 @@ const ESTIMATE = { said: 64, notice: 36, day: 52, unread: 44 }; // pixels, until
 export function Log({ room, inbox }: { room: Room; inbox: Inbox }) {
   const scroller = useRef<HTMLDivElement>(null);
   const rows = room.rows.value;
-  const [below, setBelow] = useState(0); // the sequence that was last when the reader left the end; 0 at the end
+  const [below, setBelow] = useState(0); // the last sequence that is not new to a reader who is further up; 0 at the end
+  const read = useRef(false); // they have been at the end since they came
   const list = useVirtual({
     count: rows.length,
     getScrollElement: () => scroller.current,
@@ -41,7 +42,8 @@ export function Log({ room, inbox }: { room: Room; inbox: Inbox }) {
     const element = scroller.current;
     if (!element) return;
     room.atEnd = element.scrollHeight - element.scrollTop - element.clientHeight < NEAR_END;
-    setBelow((before) => (room.atEnd ? 0 : before || last));
+    if (room.atEnd) read.current = true;
+    setBelow((before) => (room.atEnd ? 0 : before || (read.current ? last : (room.marker.after.value ?? last))));
     if (room.atEnd && !document.hidden) inbox.seen(room);
     room.moved();
   };
@@ -76,7 +78,7 @@ export function Log({ room, inbox }: { room: Room; inbox: Inbox }) {
     if (opened && first < NEAR_TOP && room.past.more.value && !room.past.failed.value) void room.past.older();
   }, [opened, first, rows.length, room.past.more.value, room.past.paging.value]);
 
-  const above = rows.find((_, index) => index >= (list.range?.startIndex ?? 0));
+  const above = rows[list.range?.startIndex ?? 0];
   const fresh = below ? rows.filter((row) => row.kind === "said" && !row.own && (row.sequence ?? 0) > below).length : 0;
   return (
     <div class="log-frame">

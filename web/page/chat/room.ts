@@ -19,6 +19,7 @@ import { Typists } from "./typists.ts";
 
 const KEPT = 6000; // events held while reading on; older ones are paged again when somebody scrolls there
 const TRIMMED = 5000;
+const UNSEEN = 200; // milliseconds without a frame
 const SAVE_AFTER = 1500; // milliseconds without a change
 
 export interface Hooks {
@@ -256,9 +257,9 @@ export class Room {
     this.#hooks.happened(this, event);
     if (this.#flushing) return;
     this.#flushing = true;
-    // A hundred messages in one frame are drawn once; a hidden page is given no frames.
-    if (document.hidden) setTimeout(() => this.#flush(), 100);
-    else requestAnimationFrame(() => this.#flush());
+    // A hundred messages in one frame are drawn once; a page that nobody sees is given no frames.
+    requestAnimationFrame(() => this.#flush());
+    setTimeout(() => this.#flush(), UNSEEN);
   }
 
   #flush(): void {

@@ -64,7 +64,7 @@ export function Sidebar({ inbox }: { inbox: Inbox }) {
         )}
         <Bell />
         <button type="button" class="tool" aria-label="Sign out" title="Sign out" onClick={() => setLeaving(true)}>
-          <Icon name="door" />
+          <Icon name="power" />
         </button>
       </footer>
       {creating && <Create inbox={inbox} close={() => setCreating(false)} />}
@@ -80,7 +80,7 @@ function Listed(props: { inbox: Inbox; lines: readonly ConversationLine[]; filte
     <div class="list" aria-busy={!inbox.loaded.value}>
       {inbox.failure.value && (
         <p class="list-note" role="status">
-          The list may be old: {inbox.failure.value}
+          The list may be old: {inbox.failure.value}{" "}
           <button type="button" class="link" onClick={() => void inbox.refresh()}>
             Try again
           </button>
@@ -88,7 +88,7 @@ function Listed(props: { inbox: Inbox; lines: readonly ConversationLine[]; filte
       )}
       {!inbox.loaded.value && !inbox.failure.value && <p class="list-note">Fetching your conversations…</p>}
       {inbox.loaded.value && lines.length === 0 && (
-        <p class="list-note">{props.filtered ? "No conversation has that in its title." : "You are in no conversation yet."}</p>
+        <p class="list-note">{props.filtered ? "None of these has that in its title." : "You are in no conversation yet: begin one, or open an address that you were given."}</p>
       )}
       <ul>
         {lines.map((line) => (
@@ -97,9 +97,11 @@ function Listed(props: { inbox: Inbox; lines: readonly ConversationLine[]; filte
           </li>
         ))}
       </ul>
-      {inbox.total.value > inbox.lines.value.length && !props.filtered && (
+      {inbox.total.value > inbox.lines.value.length && (
         <button type="button" class="link more" onClick={() => void inbox.showMore()}>
-          Show more of {inbox.total.value}
+          {props.filtered
+            ? `Only the newest ${inbox.lines.value.length} of ${inbox.total.value} were looked through: look further`
+            : `Show more of ${inbox.total.value}`}
         </button>
       )}
     </div>

@@ -3,7 +3,7 @@
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const clock = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
 const weekday = new Intl.DateTimeFormat(undefined, { weekday: "long" });
 const near = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
 const far = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long", year: "numeric" });

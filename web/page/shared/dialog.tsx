@@ -5,6 +5,7 @@ import { useLayoutEffect, useRef } from "preact/hooks";
 
 export function Dialog(props: { title: string; close: () => void; children: ComponentChildren }) {
   const place = useRef<HTMLDialogElement>(null);
+  const pressed = useRef(false);
   useLayoutEffect(() => {
     const dialog = place.current!;
     dialog.showModal();
@@ -19,7 +20,9 @@ export function Dialog(props: { title: string; close: () => void; children: Comp
         event.preventDefault();
         props.close();
       }}
-      onClick={(event) => event.target === place.current && props.close()}
+      onPointerDown={(event) => (pressed.current = event.target === place.current)}
+      // Beside it; but who drags out of a field, to select what is in it, wants to go on.
+      onClick={(event) => event.target === place.current && pressed.current && props.close()}
     >
       <div class="dialog-inside">
         <h2 id="dialog-title">{props.title}</h2>
