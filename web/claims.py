@@ -54,8 +54,8 @@ def verified_email(claims: Claims) -> str | None:
 
 def may_enter(settings: ProviderSettings, claims: Claims) -> bool:
     """Whether the operator lets them in."""
-    domain = (verified_email(claims) or "").rpartition("@")[2]
-    return not settings.domains or domain in settings.domains
+    _, at, domain = (verified_email(claims) or "").rpartition("@")
+    return not settings.domains or (bool(at) and domain in settings.domains)
 
 
 def grant_of(provider: str, settings: ProviderSettings, claims: Claims) -> str | None:

@@ -145,6 +145,8 @@ def token(
         raise typer.BadParameter(f"1 to {NAME_LENGTH} visible characters", param_hint="--name")
     if not is_id(identity):
         raise typer.BadParameter(f"1 to {ID_LENGTH} visible characters", param_hint="--id")
+    if any(identity.startswith(f"{provider}:") for provider in settings.auth.providers):
+        raise typer.BadParameter("this is how a provider's people begin", param_hint="--id")
     if settings.key_file is None:
         _fail("sessions of a memory store end with its process: set auth.key_file, or --store")
     sources = system_sources()

@@ -49,41 +49,54 @@ class Outbound:
         if self._running >= AT_ONCE:
             raise Unreachable(f"{self._running} requests wait for an answer already")
         self._running += 1
+        body = bytearray()
+        status = 0
         try:
-            with trio.fail_after(self._timeout):
-                status, body = await self._read(method, url, headers, form)
-        except trio.TooSlowError:
-            raise Unreachable(f"{_place(url)} took more than {self._timeout:g} s") from None
+            with trio.move_on_after(self._timeout) as scope:
+                status = await self._read(method, url, headers, form, body, scope)
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             raise Unreachable(f"{_place(url)}: {type(error).__name__}") from None
         finally:
             self._running -= 1
-        try:
-            found = json.loads(body)
-        except (ValueError, RecursionError):
-            found = None
-        if not isinstance(found, dict):
-            raise Unreachable(f"{_place(url)} answered {status} without a JSON object")
-        return status, found
+        if len(body) > self._largest:
+            raise Unreachable(f"{_place(url)} sent more than {self._largest} bytes")
+        if scope.cancelled_caught:
+            raise Unreachable(f"{_place(url)} took more than {self._timeout:g} s")
+        return status, _object(body, f"{_place(url)} answered {status}")
 
     async def _read(
-        self, method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None
-    ) -> tuple[int, bytes]:
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        form: Mapping[str, str] | None,
+        body: bytearray,
+        scope: trio.CancelScope,
+    ) -> int:
         # Unpacking is left out: a small answer could become a huge one.
         plain = {"Accept": "application/json", "Accept-Encoding": "identity", **headers}
         # A proxy of the environment's is for the world, not for this machine.
         world = url.startswith("https:")
-        async with httpx2.AsyncClient(
-            verify=self._tls, trust_env=world, timeout=self._timeout, follow_redirects=False
-        ) as client:
-            content = dict(form) if form is not None else None
-            async with client.stream(method, url, headers=plain, data=content) as response:
-                body = bytearray()
-                async for chunk in response.aiter_raw():
-                    body += chunk
-                    if len(body) > self._largest:
-                        raise Unreachable(f"{_place(url)} sent more than {self._largest} bytes")
-                return response.status_code, bytes(body)
+        content = dict(form) if form is not None else None
+        async with (
+            httpx2.AsyncClient(verify=self._tls, trust_env=world, timeout=self._timeout) as client,
+            client.stream(method, url, headers=plain, data=content) as response,
+        ):
+            async for chunk in response.aiter_raw():
+                body += chunk
+                if len(body) > self._largest:
+                    scope.cancel()  # to break out would leave the generators behind it to the garbage
+            return response.status_code
+
+
+def _object(body: bytearray, answered: str) -> dict[str, Any]:
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise Unreachable(f"{answered} without a JSON object")
+    return found
 
 
 def _place(url: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator
+from pydantic import AfterValidator, BeforeValidator, SecretStr, field_validator
 
 from .names import normalise_name
 from .section import Section, is_safe_url, split
@@ -28,7 +28,7 @@ def _issuer(issuer: str) -> str:
 
 
 def _word(text: str) -> str:
-    if not (text.isascii() and text.isprintable()) or " " in text:
+    if not re.fullmatch(r"[\x21-\x7e]{1,500}", text):
         raise ValueError("1 to 500 visible characters")
     return text
 
@@ -72,7 +72,7 @@ class ProviderSettings(Section):
 
     issuer: Annotated[str, AfterValidator(_issuer)]
     """Exactly as its tokens write it; below it is /.well-known/openid-configuration."""
-    client_id: Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_word)]
+    client_id: Annotated[str, AfterValidator(_word)]
     """What the provider calls this server."""
     client_secret: Annotated[SecretStr, AfterValidator(_secret)] | None = None
     """What this server proves that with; a public client has none."""

@@ -179,7 +179,7 @@ class AuthSettings(Section):
         for provider in self.providers:
             if any(who.id.startswith(f"{provider}:") for who in self.static_tokens.values()):
                 raise ValueError(
-                    f"ids in static_tokens that do not begin with {provider}: as the provider's people do"
+                    f"ids in static_tokens that do not begin with {provider}:, as the provider's people do"
                 )
         return self
 

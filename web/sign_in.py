@@ -24,7 +24,6 @@ from .exchange import query
 from .openapi import Elsewhere, refusals
 from .provider_fault import Unreachable, Untrusted, error_word
 from .provider_settings import label_of
-from .section import is_loopback
 from .transaction import Transaction, Used, unseal
 
 if TYPE_CHECKING:
@@ -41,6 +40,9 @@ LONGEST_CODE = 4096  # characters; the longest seen in the field have 2,000
 PATH = re.compile(
     r"/[A-Za-z0-9._~%!$&'()*+,;=:@/?#-]*"
 )  # no backslash, no control: browsers read those as they like
+LOOPBACK = re.compile(
+    r"(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?"
+)  # a Host header of this machine's
 TEMPORARY = {"server_error", "temporarily_unavailable"}
 PROBLEMS: dict[Reason, str] = {
     "declined": "it was called off at the provider",
@@ -184,9 +186,10 @@ class Desk:
         """Never made of a Host that anybody could have sent: of the operator's setting, or of this very machine's name."""
         address = self._parts.settings.server.public_url
         if address is None:
-            address = f"{request.scheme}://{request.headers.get('Host', '')}"
-            if not is_loopback(urlsplit(address).hostname):
+            host = request.headers.get("Host", "")
+            if not LOOPBACK.fullmatch(host):
                 raise Failed("unavailable", "server.public_url is not set: set it")
+            address = f"{request.scheme}://{host}"
         return f"{address}/auth/provider/{name}/callback"
 
     async def _ask(self, answer: Awaitable[T]) -> T:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from urllib.parse import parse_qsl, quote_plus, urlsplit
 
 import pytest
 
-from tests.openid import Browser, ProviderProcess, client
+from tests.contract import HttpContract
+from tests.openid import SECRET, Browser, ProviderProcess, client
+from tests.person import static
 from tests.server import ServerProcess, api
+from tests.shape import refusal
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +54,123 @@ async def test_the_ways_in_name_the_providers_that_are_configured(salon: ServerP
 async def test_whoever_signs_in_is_back_where_they_came_from_as_themselves(
     salon: ServerProcess, provider: ProviderProcess, name: str
 ) -> None:
+    """With a secret in a header, with one in the form, and with none."""
     provider.call("ada", "Ada Lovelace")
     async with Browser(salon) as browser:
         await browser.sign_in(name, "ada", "/c/somewhere")
         assert browser.path == "/c/somewhere", salon.log
         assert await browser.me() == {"id": f"{name}:ada", "name": "Ada Lovelace", "admin": False}
+        assert not [url for url in browser.visited if "id_token" in url or "salon_session" in url]
+
+
+async def test_the_session_is_one_like_every_other_and_ends_by_signing_out(
+    salon: ServerProcess,
+) -> None:
+    async with Browser(salon) as browser:
+        await browser.sign_in("house", "bob")
+        body = {"title": "Lunch"}
+        origin = {"Origin": salon.url}
+        created = await browser.step("/chat/create", "POST", json=body, headers=origin)
+        assert created.json()["participants"] == [
+            {"id": "house:bob", "name": "bob", "type": "human"}
+        ]
+        foreign = {"Origin": "https://evil.example"}
+        refused = await browser.step("/chat/create", "POST", json=body, headers=foreign)
+        refusal(refused, 403, "ORIGIN_NOT_ALLOWED")
+        assert (await browser.step("/auth/ticket", "POST")).status_code == 200
+        kept = {"Cookie": f"salon_session={browser.cookies['salon_session']}"}
+        assert (await browser.step("/auth/logout", "POST")).status_code == 204
+        assert await browser.me() is None
+        assert (await api(salon, "GET", "/auth/me", headers=kept)).status_code == 401
+
+
+async def test_the_same_person_is_the_same_for_ever_under_whatever_name(
+    salon: ServerProcess, provider: ProviderProcess
+) -> None:
+    async with Browser(salon) as browser:
+        await browser.sign_in("house", "cleo")
+        created = await browser.step("/chat/create", "POST", json={"title": "Lunch"})
+        conversation_id = created.json()["conversation_id"]
+    salon.restart()
+    provider.call("cleo", "Cleopatra")
+    async with Browser(salon) as browser:
+        await browser.sign_in("house", "cleo")
+        assert await browser.me() == {"id": "house:cleo", "name": "Cleopatra", "admin": False}
+        # Where she is a member she stays one, under the name with which she came in: it is part of the log.
+        seen = (await browser.step(f"/chat/conversations/{conversation_id}")).json()
+        [member] = seen["participants"]
+        assert (member["participantId"], member["displayName"]) == ("house:cleo", "cleo")
+        created = await browser.step("/chat/create", "POST", json={"title": "Dinner"})
+        assert created.json()["participants"][0]["name"] == "Cleopatra"
+
+
+async def test_somebody_may_be_named_before_they_have_ever_come(salon: ServerProcess) -> None:
+    ada = static(salon, "test_token_1", "test_user_1", "Ada")
+    body = {"title": "Lunch", "participants": [{"user_id": "house:dan"}], "join": "invite"}
+    conversation_id = (await ada.ask("POST", "/chat/create", body))["conversation_id"]
+    async with Browser(salon) as browser:
+        await browser.sign_in("house", "dan")
+        response = await browser.step(f"/chat/conversations/{conversation_id}")
+        assert response.json()["participant_count"] == 2
+
+
+@pytest.mark.parametrize(
+    ("login", "is_admin"),
+    [("boss", True), ("chief", True), ("unsure-chief", False), ("eve", False)],
+)
+async def test_operators_are_those_whom_the_settings_name(
+    salon: ServerProcess, login: str, is_admin: bool
+) -> None:
+    async with Browser(salon) as browser:
+        await browser.sign_in("house", login, "/admin%23/actors")
+        assert browser.path == "/admin#/actors"
+        assert (await browser.me())["admin"] is is_admin
+        status = (await browser.step("/admin/stats")).status_code
+        assert status == (200 if is_admin else 403)
+
+
+async def test_who_is_of_no_domain_that_is_set_stays_outside(salon: ServerProcess) -> None:
+    async with Browser(salon) as browser:
+        await browser.sign_in("office", "unsure", "/c/x")
+        assert browser.path.startswith("/c/x?sign_in=refused&id=")
+        assert await browser.me() is None
+
+
+async def test_what_is_sent_back_is_as_the_reference_describes(salon: ServerProcess) -> None:
+    contract = HttpContract((await api(salon, "GET", "/openapi.json")).json())
+    for path in (
+        "/auth/ways",
+        "/auth/provider/house",
+        "/auth/provider/house?return_to=//evil.example",
+        "/auth/provider/house/callback?state=x",
+        "/auth/provider/nowhere",
+        "/auth/provider/nowhere/callback",
+    ):
+        contract.check("GET", path, await api(salon, "GET", path))
+
+
+async def test_no_code_token_or_secret_is_in_the_log(
+    provider: ProviderProcess, start_server: Callable[..., ServerProcess]
+) -> None:
+    one = {"house": provider.settings("house")}
+    server = start_server(AUTH__PROVIDERS=json.dumps(one), LOGGING__LEVEL="debug")
+    async with Browser(server) as browser:
+        await browser.sign_in("house", "ada")
+        session = browser.cookies["salon_session"]
+        callback = next(url for url in browser.visited if "/callback" in url)
+        await browser.step(callback)
+    assert server.stop() == 0
+    sent = dict(parse_qsl(urlsplit(callback).query))
+    assert sent.keys() == {"code", "state", "iss"}
+    for secret in (
+        session,
+        sent["code"],
+        sent["state"],
+        SECRET,
+        quote_plus(SECRET),
+        "Basic",
+        "eyJ",
+    ):
+        assert secret not in server.log
+    assert "signed in" in server.log
+    assert "a sign-in failed" in server.log

@@ -313,6 +313,15 @@ class TestToken:
         assert session.admin
         assert session.expires_at - session.issued_at == 3 * DAY
 
+    def test_nobody_gets_one_as_somebody_who_signs_in_with_a_provider(self, salon: Run) -> None:
+        provider = {
+            "SALON_AUTH__PROVIDERS__HOUSE__ISSUER": "https://id.example",
+            "SALON_AUTH__PROVIDERS__HOUSE__CLIENT_ID": "salon",
+        }
+        refused = salon("token", "--id", "house:ada", "--name", "Ada", **provider)
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert salon("token", "--id", "house-2:ada", "--name", "Ada", **provider).returncode == 0
+
     @pytest.mark.parametrize(
         "arguments",
         [

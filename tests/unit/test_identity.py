@@ -6,7 +6,7 @@ import base64
 import hashlib
 import re
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import trio
@@ -18,6 +18,7 @@ from salon.actors.messages import Participant
 from salon.actors.sources import Sources
 from salon.actors.store import StoreError
 from salon.web import identity as module
+from salon.web.claims import grant_of
 from salon.web.identity import (
     TICKET_LIFE,
     Guest,
@@ -192,6 +193,37 @@ class TestSessions:
     ) -> None:
         monkeypatch.setattr(Signer, "read", None)
         assert book.verify("x" * 5000) is None
+
+
+class TestProviders:
+    HOUSE: ClassVar[dict[str, Any]] = {"issuer": "https://id.example", "client_id": "salon"}
+
+    def book(self, world: World, **providers: Any) -> IdentityBook:
+        auth = AuthSettings.model_validate({"providers": providers})
+        return IdentityBook(auth, KEY, Accounts(), world.sources)
+
+    def test_a_session_is_over_once_its_provider_is_taken_out(self, world: World) -> None:
+        token, ada = self.book(world, house=self.HOUSE).issue(ADA, provider="house")
+        assert self.book(world, house=self.HOUSE).verify(token) == ada
+        assert self.book(world).verify(token) is None
+        assert self.book(world, office=self.HOUSE).verify(token) is None
+
+    def test_an_admin_is_one_for_as_long_as_the_operator_says_so(self, world: World) -> None:
+        strict = self.HOUSE | {"admins": ["ada"]}
+        settings = AuthSettings.model_validate({"providers": {"house": strict}}).providers["house"]
+        grant = grant_of("house", settings, {"sub": "ada"})
+        token, ada = self.book(world, house=strict).issue(ADA, provider="house", grant=grant)
+        assert ada.admin
+        assert self.book(world, house=strict).verify(token) == ada
+        others = self.HOUSE | {"admins": ["bob"]}
+        for book in (self.book(world, house=others), self.book(world, house=self.HOUSE)):
+            assert book.verify(token) == replace(ada, admin=False)
+
+    def test_a_provider_makes_nobody_an_admin_without_a_grant(self, world: World) -> None:
+        book = self.book(world, house=self.HOUSE | {"admins": ["ada"]})
+        token, _ = book.issue(ADA, provider="house", admin=True)
+        assert book.verify(token) is not None
+        assert not book.verify(token).admin  # type: ignore[union-attr]
 
 
 class TestRevoking:

@@ -377,6 +377,166 @@ class TestProblems:
         assert all(len(problem.splitlines()) == 1 for problem in problems)
 
 
+class TestProviders:
+    FILE = """
+auth:
+  providers:
+    google:
+      issuer: https://accounts.google.com
+      client_id: id-1
+    our-own:
+      issuer: https://id.example.org/realms/main
+      client_id: id-2
+      client_secret: from-the-file
+      label: Our own
+      scopes: [openid, email]
+      admins: [ada]
+      domains: ["@Example.org"]
+"""
+
+    def test_they_stand_in_a_file_and_say_as_little_as_they_need(self, file: Path) -> None:
+        providers = settings_in(file, self.FILE).auth.providers
+        assert list(providers) == ["google", "our-own"]
+        google, own = providers.values()
+        assert (google.issuer, google.client_id) == ("https://accounts.google.com", "id-1")
+        assert google.client_secret is None
+        assert google.scopes == ("openid", "profile", "email")
+        assert (google.admins, google.domains) == ((), ())
+        assert own.client_secret is not None
+        assert own.client_secret.get_secret_value() == "from-the-file"
+        assert (own.scopes, own.admins) == (("openid", "email"), ("ada",))
+        assert own.domains == ("example.org",)
+
+    def test_a_variable_of_its_own_gives_one_thing_such_as_the_secret(self, file: Path) -> None:
+        environment = {
+            "SALON_AUTH__PROVIDERS__OUR_OWN__CLIENT_SECRET": "[from the environment",
+            "SALON_AUTH__PROVIDERS__GOOGLE__ADMINS": "1, boss@example.org",
+            "SALON_AUTH__PROVIDERS__NEW__ISSUER": "http://localhost:9000",
+            "SALON_AUTH__PROVIDERS__NEW__CLIENT_ID": "id-3",
+        }
+        providers = settings_in(file, self.FILE, environment).auth.providers
+        secret = providers["our-own"].client_secret
+        assert secret is not None
+        assert secret.get_secret_value() == "[from the environment"
+        assert providers["our-own"].label == "Our own"
+        assert providers["google"].admins == ("1", "boss@example.org")
+        assert providers["new"].issuer == "http://localhost:9000"
+
+    def test_all_of_them_come_as_json_too_and_the_longer_name_wins(self, file: Path) -> None:
+        environment = {
+            "SALON_AUTH__PROVIDERS__ONE__CLIENT_ID": "longer",
+            "SALON_AUTH__PROVIDERS": '{"one": {"issuer": "https://a.example", "client_id": "x"}}',
+        }
+        providers = settings_in(file, self.FILE, environment).auth.providers
+        assert list(providers) == ["google", "our-own", "one"]
+        assert providers["one"].client_id == "longer"
+
+    def test_the_settings_in_force_are_shown_without_secrets_and_can_be_loaded(
+        self, file: Path
+    ) -> None:
+        file.write_text(self.FILE)
+        variable = "SALON_AUTH__PROVIDERS__GOOGLE__CLIENT_SECRET"
+        result, places = load(file, environment={variable: "of-google"})
+        shown = render(result, places)
+        assert "from-the-file" not in shown
+        assert "of-google" not in shown
+        assert f"      issuer: https://accounts.google.com  # from {file}, line 5\n" in shown
+        assert f"      # client_secret: ***  # from {variable}\n" in shown
+        again = settings_in(file, shown).auth.providers
+        for name, provider in result.auth.providers.items():
+            assert again[name] == provider.model_copy(update={"client_secret": None})
+
+    @pytest.mark.parametrize(
+        ("text", "problem"),
+        [
+            (
+                "x: {client_id: a}",
+                "auth.providers.x.issuer: missing (from salon.yaml, line 3)",
+            ),
+            (
+                "x: {issuer: 'http://id.example', client_id: a}",
+                "auth.providers.x.issuer: 'http://id.example' given, allowed is https://HOST[/PATH],"
+                " or http for this machine, as the provider writes it (from salon.yaml, line 3)",
+            ),
+            (
+                "x: {issuer: 'https://a:b@id.example', client_id: a}",
+                "auth.providers.x.issuer: 'https://a:b@id.example' given, allowed is"
+                " https://HOST[/PATH], or http for this machine, as the provider writes it"
+                " (from salon.yaml, line 3)",
+            ),
+            (
+                "x: {issuer: 'https://a.example', client_id: ''}",
+                "auth.providers.x.client_id: '' given, allowed is 1 to 500 visible"
+                " characters (from salon.yaml, line 3)",
+            ),
+            (
+                "x:\n      issuer: https://a.example\n      client_id: a\n      client_secret: 12345",
+                "auth.providers.x.client_secret: *** given, allowed is text; put quotes around it"
+                " (from salon.yaml, line 6)",
+            ),
+            (
+                "x: {issuer: 'https://a.example', client_id: a, client_secret: ' '}",
+                "auth.providers.x.client_secret: *** given, allowed is a secret, or no such key at all"
+                " (from salon.yaml, line 3)",
+            ),
+            (
+                "x: {issuer: 'https://a.example', client_id: a, secret: hidden}",
+                "auth.providers.x.secret: no such key; there are issuer, client_id, client_secret,"
+                " label, scopes, admins and domains (from salon.yaml, line 3)",
+            ),
+            (
+                "x: {issuer: 'https://a.example', client_id: a, scopes: [email]}",
+                "auth.providers.x.scopes: ['email'] given, allowed is a list with openid in it"
+                " (from salon.yaml, line 3)",
+            ),
+            (
+                "X_1: {issuer: 'https://a.example', client_id: a}",
+                "auth.providers.X_1.[key]: *** given, allowed is a name of 1 to 32 characters,"
+                " each of a-z, 0-9 and - (from salon.yaml, line 3)",
+            ),
+            ("x: hidden", "auth.providers.x: *** given, allowed is keys with values"),
+            ("x:", "auth.providers.x: *** given, allowed is keys with values"),
+            ("x: {}", "auth.providers.x.issuer: missing (from salon.yaml, line 3)"),
+        ],
+    )
+    def test_what_is_wrong_is_named_with_its_line_and_no_secret(
+        self, file: Path, text: str, problem: str
+    ) -> None:
+        found = problems_in(file, f"auth:\n  providers:\n    {text}")
+        assert found[0].startswith(problem)
+        assert "hidden" not in "\n".join(found)
+
+    def test_somebody_with_a_static_token_cannot_be_one_of_a_providers(self, file: Path) -> None:
+        one = "{issuer: 'https://a.example', client_id: a}"
+        tokens = "static_tokens: {t: {id: 'house:ada', name: Ada}}"
+        [problem] = problems_in(file, f"auth: {{providers: {{house: {one}}}, {tokens}}}")
+        assert problem == (
+            "auth: allowed is ids in static_tokens that do not begin with house:,"
+            " as the provider's people do"
+        )
+        settings_in(file, f"auth: {{providers: {{house-2: {one}}}, {tokens}}}")
+
+    @pytest.mark.parametrize(
+        ("given", "kept"),
+        [
+            ("https://Chat.Example.org/", "https://chat.example.org"),
+            ("http://localhost:8000", "http://localhost:8000"),
+            ("https://chat.example.org/path", None),
+            ("chat.example.org", None),
+            ("*", None),
+        ],
+    )
+    def test_the_public_address_is_an_origin(
+        self, file: Path, given: str, kept: str | None
+    ) -> None:
+        environment = {"SALON_SERVER__PUBLIC_URL": given}
+        if kept is not None:
+            assert settings_in(file, "", environment).server.public_url == kept
+        else:
+            [problem] = problems_in(file, "", environment)
+            assert problem.startswith(f"server.public_url: {given!r} given, allowed is SCHEME://")
+
+
 class TestSecrets:
     @pytest.mark.parametrize(
         "frame",

@@ -52,6 +52,18 @@ class TestTokens:
         assert Signer(KEY).read(Signer(KEY).sign(session)) == session
         assert Signer(b"other" * 8).read(Signer(KEY).sign(session)) is None
 
+    def test_it_keeps_through_whom_somebody_came_and_why_they_are_an_admin(self) -> None:
+        session = Session(ADA, True, "j", 0, DAY, "house", "grant")
+        assert Signer(KEY).read(Signer(KEY).sign(session)) == session
+        for change in ({"provider": 5}, {"grant": ["grant"]}):
+            assert Signer(KEY).read(token_of(CLAIMS | change, HEADER)) is None
+
+    def test_what_is_sealed_as_one_kind_is_none_of_another(self) -> None:
+        sealed = Signer(KEY).seal("sign-in+jwt", CLAIMS)
+        assert Signer(KEY).unseal("sign-in+jwt", sealed) == CLAIMS
+        assert Signer(KEY).unseal("session+jwt", sealed) is None
+        assert Signer(KEY).read(sealed) is None
+
     def test_a_token_made_as_ours_are_is_read(self) -> None:
         session = Signer(KEY).read(token_of(CLAIMS, HEADER))
         assert session == Session(ADA, False, "j", 1_790_000_000_000, 1_790_000_060_000)

@@ -1,15 +1,18 @@
 /** The way in, and what those see who have none. */
 
 import type { ComponentChildren } from "preact";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { Identity } from "../sdk/types.ts";
+import { ProviderLinks, SignInFailure } from "../shared/provider.tsx";
 import { Wordmark } from "../shared/wordmark.tsx";
-import { enter, leave } from "./operator.ts";
+import { askWays, enter, leave, outcome, providers } from "./operator.ts";
 
 export function SignIn({ error }: { error: string | undefined }) {
   return (
     <Card title="For operators">
-      <p class="soft">This console shows how the server is doing, and lets you intervene. It asks for an operator's token.</p>
+      <p class="soft">This console shows how the server is doing, and lets you intervene. {asks()}</p>
+      <SignInFailure outcome={outcome.value} />
+      <Links />
       <TokenForm error={error} />
       <p class="soft small">
         On the server: <code>salon token --id ops --admin</code> prints one. It is kept for this tab alone.
@@ -25,7 +28,9 @@ export function Forbidden({ identity }: { identity: Identity }) {
         You are here as <b>{identity.name}</b>, who is no operator of this server. Nothing is wrong with your
         conversations: they are <a href="/">where they were</a>.
       </p>
-      <p class="soft">If you also have an operator's token, it goes here.</p>
+      <p class="soft">{another()}</p>
+      <SignInFailure outcome={outcome.value} />
+      <Links />
       <TokenForm error={undefined} />
     </Card>
   );
@@ -38,6 +43,21 @@ export function Unreachable({ error }: { error: string }) {
       <button type="button" class="button" onClick={leave}>Use another token</button>
     </Card>
   );
+}
+
+function asks(): string {
+  return providers.value.length > 0 ? "Sign in as an operator, or give an operator's token." : "It asks for an operator's token.";
+}
+
+function another(): string {
+  if (providers.value.length === 0) return "If you also have an operator's token, it goes here.";
+  return "If you are an operator under another account, sign in with it: you are that one in the chat too, then. An operator's token does without.";
+}
+
+/** Back to the place of the console that somebody wanted. */
+function Links() {
+  useEffect(() => void askWays(), []);
+  return <ProviderLinks providers={providers.value} returnTo={`/admin${location.hash}`} />;
 }
 
 function TokenForm({ error }: { error: string | undefined }) {

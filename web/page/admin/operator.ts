@@ -3,6 +3,7 @@
 import { signal } from "@preact/signals";
 import { Refused, Salon } from "../sdk/salon.ts";
 import type { Identity } from "../sdk/types.ts";
+import { takeOutcome, type Outcome, type Provider, type Ways } from "../shared/provider.tsx";
 
 export type Operator =
   | { kind: "asking" }
@@ -15,6 +16,10 @@ const TOKEN = "salon.console.token"; // in sessionStorage: it ends with the tab
 const RETRY = 3000; // milliseconds
 
 export const operator = signal<Operator>({ kind: "asking" });
+/** With whom one may sign in here; known once somebody needs it. */
+export const providers = signal<Provider[]>([]);
+/** Why the sign-in that has just brought somebody here let nobody in. */
+export const outcome = signal<Outcome | null>(takeOutcome());
 export const salon = new Salon({ storage: null });
 salon.token = kept();
 
@@ -67,6 +72,15 @@ export function lose(error: string): void {
 
 export function reason(error: unknown): string {
   return error instanceof Refused ? error.refusal.error : String(error);
+}
+
+/** Ask with whom one may sign in. */
+export async function askWays(): Promise<void> {
+  try {
+    providers.value = (await salon.request<Ways>("GET", "/auth/ways")).providers;
+  } catch {
+    // A token always is a way in.
+  }
 }
 
 function settle(identity: Identity | null): void {

@@ -3,6 +3,7 @@
 import { signal } from "@preact/signals";
 import { Refused, Salon } from "../sdk/salon.ts";
 import type { Identity } from "../sdk/types.ts";
+import { takeOutcome, type Outcome, type Provider, type Ways } from "../shared/provider.tsx";
 import { here } from "./route.ts";
 import { Shelf } from "./shelf.ts";
 
@@ -15,6 +16,7 @@ export type Who =
 
 const ME = "salon.page.me";
 const CODE = "salon.page.code"; // in sessionStorage: until it is written down, over a reload, no longer
+const ARRIVAL = "salon.page.arrival"; // in sessionStorage: over the way to a provider and back
 const FIRST_RETRY = 1000;
 const LONGEST_RETRY = 30_000;
 
@@ -23,10 +25,15 @@ export const salon = new Salon({ makeRoom: () => shelf.makeRoom() });
 export const who = signal<Who>({ kind: "asking" });
 /** Whether guests are let in here; true until the server has said. */
 export const guestsWelcome = signal(true);
+/** With whom one may sign in here. */
+export const providers = signal<Provider[]>([]);
+/** Why the sign-in that has just brought somebody here let nobody in. */
+export const outcome = signal<Outcome | null>(takeOutcome());
 export const recoveryCode = signal<string | null>(null);
 /** The conversation by whose address somebody came who had to say first who they are. */
-export const arrival = signal<string | null>(null);
+export const arrival = signal<string | null>(takeArrival());
 
+let asked = false; // which ways in there are
 let confirmed = false; // the server has known them since the page was opened
 let delay = FIRST_RETRY;
 let timer = 0;
@@ -75,6 +82,15 @@ export async function enterWithToken(token: string): Promise<void> {
   else throw new Error("The browser did not keep the session: this page needs its cookie.");
 }
 
+/** Somebody goes to a provider, and will be back. */
+export function leave(): void {
+  try {
+    if (here.value !== null) sessionStorage.setItem(ARRIVAL, here.value);
+  } catch {
+    // Then they are asked once more before they are let into the conversation.
+  }
+}
+
 /** `abandon` is called once the server knows: from then on nothing of this person may be written here. */
 export async function signOut(abandon: () => void): Promise<void> {
   await salon.logout();
@@ -89,7 +105,10 @@ export async function signOut(abandon: () => void): Promise<void> {
 /** Ask which ways in there are; where the server cannot be asked, what somebody tries will tell. */
 async function askWays(): Promise<void> {
   try {
-    guestsWelcome.value = (await salon.request<{ guests: boolean }>("GET", "/auth/ways")).guests;
+    const ways = await salon.request<Ways>("GET", "/auth/ways");
+    guestsWelcome.value = ways.guests;
+    providers.value = ways.providers;
+    asked = true;
   } catch {
     guestsWelcome.value = true;
   }
@@ -100,6 +119,7 @@ export function lose(): void {
   salon.token = undefined;
   const now = who.value;
   const ended = confirmed || (now.kind === "nobody" && now.ended);
+  if (!asked) void askWays();
   who.value = { kind: "nobody", before: remembered(), ended };
   confirmed = false;
 }
@@ -128,6 +148,7 @@ function welcome(person: { id: string; name: string }, code: string | null): voi
 
 function confirm(identity: Identity): void {
   confirmed = true;
+  outcome.value = null;
   admit(identity);
 }
 
@@ -148,6 +169,16 @@ export function remembered(): Identity | null {
   try {
     const found = JSON.parse(shelf.getItem(ME) ?? "null") as Identity | null;
     return found && typeof found.id === "string" && typeof found.name === "string" ? found : null;
+  } catch {
+    return null;
+  }
+}
+
+function takeArrival(): string | null {
+  try {
+    const kept = sessionStorage.getItem(ARRIVAL);
+    sessionStorage.removeItem(ARRIVAL);
+    return kept;
   } catch {
     return null;
   }

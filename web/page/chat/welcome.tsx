@@ -1,23 +1,40 @@
 /** The way in, and the way back in. */
 
 import { useState } from "preact/hooks";
-import { here } from "./route.ts";
-import { enterAsGuest, enterWithToken, guestsWelcome, identify, recover, type Who } from "./session.ts";
+import { type Provider, ProviderLinks, SignInFailure } from "../shared/provider.tsx";
+import { address, here } from "./route.ts";
+import {
+  enterAsGuest,
+  enterWithToken,
+  guestsWelcome,
+  identify,
+  leave,
+  outcome,
+  providers,
+  recover,
+  type Who,
+} from "./session.ts";
 import { useCountdown } from "./status.tsx";
 import { Wordmark } from "../shared/wordmark.tsx";
 import { said } from "./words.ts";
 
-type Way = "guest" | "code" | "token";
+type Nobody = Extract<Who, { kind: "nobody" }>;
+type Way = "provider" | "guest" | "code" | "token";
 
-export function Welcome({ who }: { who: Extract<Who, { kind: "nobody" }> }) {
-  const [way, setWay] = useState<Way>(likeliest(who));
+export function Welcome({ who }: { who: Nobody }) {
+  const [chosen, setWay] = useState<Way | null>(null);
+  const way = chosen ?? likeliest(who);
   const back = who.before !== null;
+  const primary = way === "provider" ? favourite(who)?.name : undefined;
+  const links = <ProviderLinks providers={providers.value} returnTo={path()} primary={primary} leave={leave} />;
   return (
     <main class="welcome">
       <div class="welcome-card">
         <Wordmark />
         <h1>{heading(who)}</h1>
         <p class="welcome-lead">{lead(who)}</p>
+        <SignInFailure outcome={outcome.value} />
+        {way === "provider" && links}
         {way === "guest" && <Guest again={back} />}
         {way === "code" && (
           <Secret
@@ -38,6 +55,7 @@ export function Welcome({ who }: { who: Extract<Who, { kind: "nobody" }> }) {
             hidden
           />
         )}
+        {way !== "provider" && providers.value.length > 0 && <div class="or">{links}</div>}
         <ul class="ways">
           {way !== "guest" && guestsWelcome.value && <Other text="Come in as a guest" choose={() => setWay("guest")} />}
           {way !== "code" && <Other text="Come back with a recovery code" choose={() => setWay("code")} />}
@@ -49,20 +67,42 @@ export function Welcome({ who }: { who: Extract<Who, { kind: "nobody" }> }) {
 }
 
 /** Whoever was here before comes back the way they came. */
-function likeliest({ before }: Extract<Who, { kind: "nobody" }>): Way {
-  if (before === null) return guestsWelcome.value ? "guest" : "token";
-  return before.id.startsWith("guest_") ? "code" : "token";
+function likeliest(who: Nobody): Way {
+  if (who.before?.id.startsWith("guest_")) return "code";
+  if (who.before && !cameBy(who)) return "token";
+  if (providers.value.length > 0) return "provider";
+  return guestsWelcome.value ? "guest" : "token";
 }
 
-function heading(who: Extract<Who, { kind: "nobody" }>): string {
+/** The provider through whom this browser's last person came, whose name their id begins with. */
+function cameBy({ before }: Nobody): Provider | undefined {
+  return providers.value.find(({ name }) => before?.id.startsWith(`${name}:`));
+}
+
+/** The one that is pointed out: theirs, or the only one. */
+function favourite(who: Nobody): Provider | undefined {
+  return who.before ? cameBy(who) : providers.value.length === 1 ? providers.value[0] : undefined;
+}
+
+/** Where to come back to. */
+function path(): string {
+  return here.value === null ? "/" : new URL(address(here.value)).pathname;
+}
+
+function heading(who: Nobody): string {
   if (who.ended) return "Your session has ended";
   if (who.before) return "Welcome back";
   return here.value ? "You are expected" : "Come in";
 }
 
-function lead(who: Extract<Who, { kind: "nobody" }>): string {
+function lead(who: Nobody): string {
   if (who.before) {
-    return `This browser knew you as ${who.before.name}, but the session is over. Your conversations are all still there: use your ${likeliest(who) === "code" ? "recovery code" : "token"} to find them again.`;
+    const way = { provider: "sign in again", code: "use your recovery code", token: "use your token", guest: "" }[likeliest(who)];
+    return `This browser knew you as ${who.before.name}, but the session is over. Your conversations are all still there: ${way} to find them again.`;
+  }
+  if (providers.value.length > 0) {
+    if (here.value) return "Somebody sent you the address of a conversation. Say who you are, and you are in.";
+    return guestsWelcome.value ? "Sign in, or look around as a guest." : "Sign in with an account that you have already.";
   }
   if (!guestsWelcome.value) return "Whoever runs this place has a token for you.";
   if (here.value) return "Somebody sent you the address of a conversation. Say what to call you, and you are in.";

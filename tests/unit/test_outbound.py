@@ -1,0 +1,122 @@
+"""Asking other servers: whatever they answer, it ends soon, it stays small, and it is JSON or a fault in words."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from salon.web.outbound import AT_ONCE, Outbound
+from salon.web.provider_fault import Unreachable
+
+Answer = Callable[[trio.SocketStream], Awaitable[None]]
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+
+
+async def answering(nursery: trio.Nursery, answer: Answer) -> str:
+    """The address of a server that does this with each connection."""
+
+    async def serve(stream: trio.SocketStream) -> None:
+        await stream.receive_some(65_536)
+        with suppress(trio.BrokenResourceError):  # it has heard enough
+            await answer(stream)
+
+    listeners = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
+    return f"http://127.0.0.1:{listeners[0].socket.getsockname()[1]}/there?secret=1"
+
+
+async def fault(answer: Answer, **limits: float) -> str:
+    """What is said of a server that does this."""
+    async with trio.open_nursery() as nursery:
+        url = await answering(nursery, answer)
+        with pytest.raises(Unreachable) as caught:
+            await Outbound(**limits).get(url)  # type: ignore[arg-type]
+        nursery.cancel_scope.cancel()
+    assert "secret" not in str(caught.value)
+    return str(caught.value)
+
+
+async def test_an_object_is_taken() -> None:
+    async def answer(stream: trio.SocketStream) -> None:
+        await stream.send_all(HEAD + b'Content-Length: 8\r\n\r\n{"a": 1}')
+
+    async with trio.open_nursery() as nursery:
+        assert await Outbound().get(await answering(nursery, answer)) == {"a": 1}
+        nursery.cancel_scope.cancel()
+
+
+async def test_one_that_says_nothing_is_waited_for_no_longer_than_that() -> None:
+    async def answer(stream: trio.SocketStream) -> None:
+        await trio.sleep_forever()
+
+    assert "took more than 0.2 s" in await fault(answer, timeout=0.2)
+
+
+async def test_one_that_says_a_little_now_and_then_is_given_no_more_time() -> None:
+    async def answer(stream: trio.SocketStream) -> None:
+        await stream.send_all(HEAD + b"Content-Length: 100000\r\n\r\n")
+        while True:
+            await stream.send_all(b" ")
+            await trio.sleep(0.02)
+
+    assert "took more than 0.3 s" in await fault(answer, timeout=0.3)
+
+
+async def test_one_that_never_ends_is_cut_off() -> None:
+    sent = 0
+
+    async def answer(stream: trio.SocketStream) -> None:
+        nonlocal sent
+        await stream.send_all(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+        while True:
+            await stream.send_all(b"400\r\n" + b" " * 1024 + b"\r\n")
+            sent += 1024
+
+    assert "more than 10000 bytes" in await fault(answer, largest=10_000)
+    assert sent < 20_000_000, "what is in the buffers of two sockets is not read"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{}",
+        b"HTTP/1.1 404 No\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 302 Go\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n\x1f\x8b",
+        b"SSH-2.0-OpenSSH\r\n",
+        b"",
+    ],
+)
+async def test_what_is_no_success_with_an_object_is_a_fault(said: bytes) -> None:
+    async def answer(stream: trio.SocketStream) -> None:
+        await stream.send_all(said)
+        await stream.aclose()
+
+    assert (await fault(answer)).startswith("http://127.0.0.1:")
+
+
+async def test_nobody_there_is_a_fault() -> None:
+    with pytest.raises(Unreachable, match=r"^http://127\.0\.0\.1:9/x: ConnectError$"):
+        await Outbound().get("http://127.0.0.1:9/x")
+
+
+async def test_no_more_wait_at_once_than_that() -> None:
+    async def answer(stream: trio.SocketStream) -> None:
+        await trio.sleep_forever()
+
+    outbound = Outbound()
+    async with trio.open_nursery() as nursery:
+        url = await answering(nursery, answer)
+        for _ in range(AT_ONCE):
+            nursery.start_soon(outbound.get, url)
+        await wait_all_tasks_blocked()
+        with pytest.raises(Unreachable, match=f"{AT_ONCE} requests wait"):
+            await outbound.get(url)
+        nursery.cancel_scope.cancel()
