@@ -152,7 +152,7 @@ def test_a_new_version_is_there_at_the_next_visit_and_replaces_what_was_kept(
     [before] = kept(page)
     page.goto("/")
     expect(page.get_by_role("heading", name="Pick up where you were")).to_be_visible()
-    own_server.stop()
+    own_server.kill()
     own_server.under = ("env", f"PYTHONPATH={next_version}")
     own_server.start()
     reload(page)
@@ -209,11 +209,55 @@ def test_a_server_that_does_not_answer_holds_nobody_up(
     ada.expect_settled()
 
 
+def test_where_only_a_worker_may_notify_it_does_and_leads_to_the_conversation(
+    own_server: ServerProcess, visit: Callable[..., Visitor]
+) -> None:
+    ada = visit("Ada")
+    room = ada.begin("Lunch")
+    bob = visit("Bob", f"/c/{room}")
+    page = ada.page
+    page.context.grant_permissions(["notifications"])
+    page.evaluate(
+        """() => {
+          globalThis.Notification = class {
+            static permission = "granted";
+            static requestPermission = async () => "granted";
+            constructor() { throw new TypeError("Illegal constructor."); }
+          };
+          localStorage.setItem("salon.page.quiet", "1");
+        }"""
+    )
+    bell = page.get_by_role("button", name=re.compile("otif"))
+    bell.click()
+    expect(bell).to_have_attribute("aria-pressed", "true")
+    ada.begin("Elsewhere")
+    page.evaluate("Object.defineProperty(document, 'hidden', { get: () => true })")
+    bob.say("out of sight")
+    shown = """async () => {
+      const registration = await navigator.serviceWorker.ready;
+      for (;;) {
+        const [first] = await registration.getNotifications();
+        if (first) return [first.title, first.body];
+        await new Promise((done) => setTimeout(done, 20));
+      }
+    }"""
+    assert page.evaluate(shown) == ["Bob in Lunch", "out of sight"]
+    [worker] = page.context.service_workers
+    worker.evaluate(
+        """async () => {
+          const [notification] = await self.registration.getNotifications();
+          dispatchEvent(new NotificationEvent("notificationclick", { notification }));
+        }"""
+    )
+    expect(page.get_by_role("heading", name="Lunch", level=1)).to_be_visible()
+    assert page.evaluate("navigator.serviceWorker.ready.then((it) => it.getNotifications())") == []
+
+
 def test_a_server_can_take_back_what_browsers_have_kept(
     own_server: ServerProcess, visit: Callable[..., Visitor]
 ) -> None:
     page = visit("Ada").page
-    own_server.stop()
+    own_server.kill()
     own_server.under = ("env", "SALON_SERVER__OFFLINE_PAGE=false")
     own_server.start()
     reload(page)

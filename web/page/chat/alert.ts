@@ -5,6 +5,7 @@ import type { Message } from "../sdk/types.ts";
 import type { Room } from "./room.ts";
 import { go } from "./route.ts";
 import { shelf } from "./session.ts";
+import { notifyFor } from "./standby.ts";
 
 export type Permission = "unsupported" | "off" | "on" | "blocked";
 
@@ -35,18 +36,18 @@ export function speak(message: Message): void {
 export function notify(room: Room, message: Message): void {
   if (!document.hidden && document.hasFocus()) return;
   if (permission.value !== "on") return;
+  const title = `${message.sender_name} in ${room.title.value}`;
+  const options = { body: message.content.slice(0, LONGEST), tag: room.id };
   try {
-    const notification = new Notification(`${message.sender_name} in ${room.title.value}`, {
-      body: message.content.slice(0, LONGEST),
-      tag: room.id,
-    });
+    const notification = new Notification(title, options);
     notification.addEventListener("click", () => {
       window.focus();
       go(room.id);
       notification.close();
     });
   } catch {
-    // Android's Chromium has the class but lets only service workers use it.
+    // Android's browsers have the class but let only service workers use it.
+    void notifyFor(room.id, title, options).catch(() => {});
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * The service worker of the chat page: keeps the page's own files, so that it opens where the server cannot be reached.
  *
- * What people say is never kept here, nor what the server answers, nor any other page: those requests pass it by. The build
+ * It shows notifications too, where only a worker may. What people say is never kept here, nor what the server answers, nor any other page: those requests pass it by. The build
  * puts in which files there are; with another build this file is another one, and the browser replaces it at the next visit.
  */
 
@@ -36,6 +36,8 @@ worker.addEventListener("fetch", (event) => {
   if (request.mode === "navigate" && isChat(pathname)) event.respondWith(visit(event));
   else if (files.has(pathname)) event.respondWith(file(request));
 });
+
+worker.addEventListener("notificationclick", (event) => event.waitUntil(open(event.notification)));
 
 /** What this never answers need not even wake it, where the browser knows how to be told. */
 function passBy(event: ExtendableEvent & { addRoutes?: (rule: object) => Promise<void> }): void {
@@ -92,6 +94,16 @@ async function file(request: Request): Promise<Response> {
     await (await caches.open(CACHE)).put(pathname, response.clone()).catch(() => {}); // no room: then without
   }
   return response;
+}
+
+/** A page asked for this notification, since phones let no page show one: its conversation opens there, or in a new page. */
+async function open(notification: Notification): Promise<void> {
+  notification.close();
+  const id = String(notification.data);
+  const pages = await worker.clients.matchAll({ type: "window", includeUncontrolled: true });
+  const page = pages.find(({ url }) => isChat(new URL(url).pathname));
+  page?.postMessage({ open: id });
+  await (page ? page.focus() : worker.clients.openWindow(`/c/${encodeURIComponent(id)}`));
 }
 
 async function kept(address: string): Promise<Response | undefined> {
