@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from joserfc import jwt
+from joserfc import jws
 from joserfc.errors import SecurityWarning
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
@@ -50,7 +50,7 @@ def signed(claims: dict[str, Any], key: Any = RSA, algorithm: str = "RS256", **h
             "ignore", SecurityWarning
         )  # EdDSA has a newer name, which providers do not use
         header = {name: each for name, each in names.items() if each is not None}
-        return jwt.encode(header, claims, key, [algorithm])
+        return jws.serialize_compact(header, json.dumps(claims).encode(), key, [algorithm])
 
 
 @dataclass
@@ -65,6 +65,7 @@ class Liar:
     token: Callable[[dict[str, Any]], str] = signed
     answers: dict[str, Callable[[], Answer]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    query: dict[str, str] = field(default_factory=dict)
     form: dict[str, str] = field(default_factory=dict)
     authorization: str = ""
 
@@ -81,6 +82,8 @@ class Liar:
         match path:
             case "/.well-known/openid-configuration":
                 return in_json(self._metadata())
+            case "/authorize":
+                return self._let_through()
             case "/keys":
                 return in_json({"keys": [key.as_dict(private=False) for key in self.keys]})
             case "/token":
@@ -88,6 +91,12 @@ class Liar:
                     {"id_token": self.token(self.said()), "access_token": "an-access-token"}
                 )
         return in_json({}, 404)
+
+    def _let_through(self) -> Answer:
+        """It asks nobody who they are."""
+        self.nonce = self.query["nonce"]
+        sent = urlencode({"code": "a-code-of-somebody", "state": self.query["state"]})
+        return 302, {"Location": f"{self.query['redirect_uri']}?{sent}"}, b""
 
     def _metadata(self) -> dict[str, Any]:
         honest = {
@@ -129,10 +138,12 @@ class _Handler(BaseHTTPRequestHandler):
     house: HostileProviders
 
     def do_GET(self) -> None:
-        liar, path = self.house.find(urlsplit(self.path).path)
+        place = urlsplit(self.path)
+        liar, path = self.house.find(place.path)
         if liar is None:
             return self.send_error(404)
         liar.asked.append(path)
+        liar.query = dict(parse_qsl(place.query))
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if body:
             liar.form = dict(parse_qsl(body.decode()))

@@ -6,6 +6,7 @@ import base64
 import json
 import warnings
 from hmac import compare_digest
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from joserfc import jwt
@@ -65,7 +66,9 @@ def read_token(
     if not _is_meant_for(client_id, claims):
         raise Untrusted("the id_token is meant for another client")
     said = claims.get("nonce")
-    if not isinstance(said, str) or not compare_digest(said.encode(), nonce.encode()):
+    if not isinstance(said, str) or not compare_digest(
+        said.encode("utf-8", "surrogatepass"), nonce.encode()
+    ):
         raise Untrusted("the id_token belongs to another sign-in")
     _check_times(claims, now)
     subject = claims.get("sub")
@@ -135,6 +138,6 @@ def _check_times(claims: Claims, now: float) -> None:
 
 
 def _time(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
         raise Untrusted("the id_token's times are none")
     return value

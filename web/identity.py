@@ -155,14 +155,9 @@ class IdentityBook:
         A grant makes them an admin for as long as it is among the provider's, see `salon.web.claims`.
         """
         admin = admin or grant is not None
-        session = Session.begin(
-            participant,
-            self._sources,
-            days=self._session_days,
-            admin=admin,
-            provider=provider,
-            grant=grant,
-        )
+        days = self._session_days
+        session = Session.begin(participant, self._sources, days=days, admin=admin)
+        session = session._replace(provider=provider, grant=grant)
         return self.signer.sign(session), _identity(session, admin)
 
     async def admit_guest(self, name: str | None) -> Guest:

@@ -49,19 +49,11 @@ class Session(NamedTuple):
 
     @classmethod
     def begin(
-        cls,
-        participant: Participant,
-        sources: Sources,
-        *,
-        days: int,
-        admin: bool = False,
-        provider: str | None = None,
-        grant: str | None = None,
+        cls, participant: Participant, sources: Sources, *, days: int, admin: bool = False
     ) -> Session:
         """A session from now on, to the second: a token knows no milliseconds."""
         now = sources.now() // 1000 * 1000
-        ends = now + days * DAY
-        return cls(participant, admin, sources.new_id(), now, ends, provider, grant)
+        return cls(participant, admin, sources.new_id(), now, now + days * DAY)
 
 
 class Signer:

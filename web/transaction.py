@@ -58,7 +58,9 @@ class Transaction(NamedTuple):
 def unseal(signer: Signer, text: str) -> Transaction | None:
     """The transaction in a cookie; None where it is not one of ours."""
     claims = signer.unseal(KIND, text) if len(text) <= LONGEST else None
-    return None if claims is None else Transaction(**claims)
+    if claims is None or claims.keys() != set(Transaction._fields):
+        return None  # not ours, or of another version
+    return Transaction(**claims)
 
 
 def cookie(text: str, *, secure: bool) -> Cookie:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+import trustme
 from playwright.sync_api import Locator, Page, expect
 
 from tests.accessibility import grave_faults
 from tests.browser import picture
+from tests.hostile_provider import CLIENT_ID, HostileProviders
 from tests.openid import ProviderProcess, client
 from tests.server import ServerProcess
 from tests.visitor import Visitor
@@ -159,6 +162,32 @@ def test_an_operator_signs_in_to_the_console_and_comes_to_the_place_they_wanted(
     expect(link(other, "The House")).to_be_visible()
 
 
+def test_over_https_nobody_else_can_have_put_the_cookies_there(
+    start_server: Callable[..., ServerProcess], open_page: OpenPage, tmp_path: Path
+) -> None:
+    pair = trustme.CA().issue_cert("127.0.0.1")
+    pair.private_key_and_cert_chain_pem.write_to_path(tmp_path / "both.pem")
+    hostile = HostileProviders()
+    liar = hostile.new("liar")
+    one = {"liar": {"issuer": liar.issuer, "client_id": CLIENT_ID}}
+    salon = start_server(
+        AUTH__PROVIDERS=json.dumps(one),
+        SERVER__TLS_CERTIFICATE=str(tmp_path / "both.pem"),
+        SERVER__TLS_KEY=str(tmp_path / "both.pem"),
+    )
+    page = open_page(salon.url, ignore_https_errors=True)
+    page.goto("/")
+    taken: list[str] = []
+    page.on("request", lambda request: taken.append(request.all_headers().get("cookie", "")))
+    link(page, "Liar").click()
+    expect(page.get_by_role("navigation", name="Conversations")).to_contain_text("Ada")
+    hostile.stop()
+    assert any("__Host-salon_sign_in=" in each for each in taken), "the browser took and sent it"
+    [session] = page.context.cookies()
+    assert session["name"] == "salon_session"
+    assert (session["secure"], session["httpOnly"], session["sameSite"]) == (True, True, "Lax")
+
+
 def test_without_a_provider_there_is_no_link_to_one(
     server: ServerProcess, open_page: OpenPage
 ) -> None:
@@ -180,7 +209,8 @@ def test_the_way_in_looks_right_everywhere_and_goes_by_keyboard(
             page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
             assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
             assert grave_faults(page) == []
-        picture(page, f"sign-in-{'phone' if options is PHONE else 'desk'}-dark")
+        if options is PHONE:
+            picture(page, "sign-in-phone-dark")
     for name in ("The House", "Office"):
         page.keyboard.press("Tab")
         expect(link(page, name)).to_be_focused()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from threading import Event
@@ -150,6 +152,16 @@ def reason(location: str) -> str:
     return told["sign_in"]
 
 
+async def test_a_sub_that_no_id_could_hold_is_somebody_all_the_same(
+    browser: Browser, liar: Liar
+) -> None:
+    liar.claims = {"sub": "ada/../\ud800 \n", "name": "Ada\ud800\u202e"}
+    assert await go_through(browser, liar) == "/c/there"
+    me = await browser.me()
+    assert re.fullmatch(r"liar::[0-9a-f]{64}", me["id"])
+    assert me["name"] == "Ada"
+
+
 async def test_an_honest_one_lets_somebody_in(browser: Browser, liar: Liar) -> None:
     # Proves that the attacks below fail for the one reason that each of them is about.
     asked = await leave(browser)
@@ -202,6 +214,9 @@ class TestTokens:
             pytest.param(lambda said: signed(said | {"exp": None}), id="no expiry"),
             pytest.param(lambda said: signed(said | {"exp": "9999999999"}), id="expiry as text"),
             pytest.param(lambda said: signed(said | {"exp": True}), id="expiry true"),
+            pytest.param(lambda said: signed(said | {"exp": math.nan}), id="expiry no number"),
+            pytest.param(lambda said: signed(said | {"exp": math.inf}), id="no end"),
+            pytest.param(lambda said: signed(said | {"nonce": "\ud800"}), id="nonce no text"),
             pytest.param(lambda said: signed(said | {"iat": time.time() + 90}), id="future"),
             pytest.param(lambda said: signed(said | {"nbf": time.time() + 90}), id="not yet"),
             pytest.param(lambda said: signed(said | {"sub": ""}), id="nobody"),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 import pytest
 import trio
+import trustme
 from trio.testing import wait_all_tasks_blocked
 
 from salon.web.outbound import AT_ONCE, Outbound
@@ -100,6 +103,32 @@ async def test_what_is_no_success_with_an_object_is_a_fault(said: bytes) -> None
         await stream.aclose()
 
     assert (await fault(answer)).startswith("http://127.0.0.1:")
+
+
+async def test_https_counts_if_somebody_who_is_trusted_vouches_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+
+    async def serve(stream: trio.SSLStream[trio.SocketStream]) -> None:
+        with suppress(trio.BrokenResourceError):
+            await stream.receive_some(65_536)
+            await stream.send_all(HEAD + b"Content-Length: 2\r\n\r\n{}")
+
+    async with trio.open_nursery() as nursery:
+        opened = partial(trio.serve_ssl_over_tcp, serve, 0, context, host="127.0.0.1")
+        [listener] = await nursery.start(opened)
+        port = listener.transport_listener.socket.getsockname()[1]
+        with pytest.raises(Unreachable, match="ConnectError"):
+            await Outbound().get(f"https://127.0.0.1:{port}/")
+        # A company's own authority, as the rest of a machine is told of it.
+        authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        assert await Outbound().get(f"https://127.0.0.1:{port}/") == {}
+        nursery.cancel_scope.cancel()
 
 
 async def test_nobody_there_is_a_fault() -> None:
