@@ -131,6 +131,26 @@ def test_a_log_that_is_another_one_is_told_and_begun_anew(
     assert ada.sequence == [1]
 
 
+def test_what_was_read_of_another_log_is_not_read_of_this_one(
+    own_server: ServerProcess, enter: Enter
+) -> None:
+    ada, bob = enter(own_server, ADA), enter(own_server, BOB)
+    room = ada.call("create", {"title": "Tea", "participants": [{"user_id": "test_user_2"}]})[
+        "conversation_id"
+    ]
+    for number in range(3):
+        bob.call("request", "POST", f"/chat/{room}/messages", {"content": str(number)})
+    ada.open(room, lastSequenceId=9, epoch="another")
+    ada.do("read", 9)
+    ada.wait("was told", lambda: ada.values("reset") == [{"why": "epoch"}])
+    ada.wait_state("live")
+    ada.wait("heard all", lambda: len(ada.contents) == 3)
+    ada.do("typing", True)
+    bob.open(room)
+    bob.wait_state("live")
+    assert ada.call("look", room)["unread_count"] == 3
+
+
 def test_who_is_refused_is_told_why_and_does_not_come_back(
     server: ServerProcess, enter: Enter
 ) -> None:

@@ -15,6 +15,7 @@ const NEAR_END = 60; // pixels that still count as the end
 const NEAR_TOP = 12; // rows: what is above is fetched before it is missed
 const SETTLES = 100; // milliseconds until the first rows have been measured: only then it is known what is near the top
 const PINNED = 150; // milliseconds: a few frames, in which what came in above is drawn and measured
+const PATIENCE = 300; // frames until a row that does not come to rest is let go
 const STILL = 10; // frames without a movement: everything near has been measured
 const STANDS_OUT = 2000; // milliseconds that a message is marked which was asked for
 const ESTIMATE = { said: 64, notice: 36, day: 52, unread: 44 }; // pixels, until a row has been measured
@@ -213,6 +214,7 @@ function hold(list: List, place: NonNullable<Place>, then = () => {}): () => voi
   const element = list.options.getScrollElement()!;
   const hand = new AbortController();
   let still = 0;
+  let left = PATIENCE;
   let frame = 0;
   const stop = (): void => {
     cancelAnimationFrame(frame);
@@ -224,7 +226,7 @@ function hold(list: List, place: NonNullable<Place>, then = () => {}): () => voi
     if (off !== null && Math.abs(off) > 1) element.scrollTop += off;
     // At either end it cannot be quite where it should.
     still = off !== null && Math.abs(element.scrollTop - before) <= 1 ? still + 1 : 0;
-    if (still < STILL) frame = requestAnimationFrame(step);
+    if (still < STILL && left-- > 0) frame = requestAnimationFrame(step);
     else {
       stop();
       then();

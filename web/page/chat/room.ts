@@ -73,6 +73,7 @@ export class Room {
   #saving = 0;
   #read = 0;
   #looking = false;
+  #gone = false; // this person has left, or signed out: nothing is kept any more, whatever is still under way
   /** Set by the log while the last row is in sight: only then may old events go. */
   atEnd = true;
   #locate: (() => Place) | null = null;
@@ -192,6 +193,7 @@ export class Room {
   }
 
   save(): void {
+    if (this.#gone) return;
     clearTimeout(this.#saving);
     this.#saving = 0;
     this.#flush();
@@ -208,6 +210,7 @@ export class Room {
 
   /** Gone for this person: nothing of it stays here. */
   forget(): void {
+    this.#gone = true;
     clearTimeout(this.#saving);
     this.#conversation.close();
     this.kept.forget();
@@ -235,7 +238,7 @@ export class Room {
       this.#read = Math.max(this.#read, sequence_id);
       this.#hooks.read(this, sequence_id);
     });
-    conversation.on("reset", () => this.#begin());
+    conversation.on("reset", ({ why }) => this.#begin(why === "epoch"));
     conversation.on("refused", (refusal) => this.#hooks.refused(refusal.error));
     conversation.on("state", (state) => {
       this.#flush();
@@ -247,7 +250,8 @@ export class Room {
   }
 
   /** What was kept belongs to another log, or has a hole after it. */
-  #begin(): void {
+  #begin(anotherLog: boolean): void {
+    if (anotherLog) this.#read = 0;
     this.#incoming.length = 0;
     this.events.value = [];
   }
@@ -283,7 +287,7 @@ export class Room {
   }
 
   #savePlace(): void {
-    if (this.#locate !== null) this.kept.place = this.#locate();
+    if (this.#locate !== null && !this.#gone) this.kept.place = this.#locate();
   }
 
   #saveSoon(): void {

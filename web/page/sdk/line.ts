@@ -174,6 +174,7 @@ export class Line implements Conversation {
     const opening = this.window.open(frame);
     if (opening.is === "another log") {
       this.mail.delivered(Infinity);
+      this.readUpTo = -1;
       this.emit("reset", { why: "epoch" });
       return void this.link.connect();
     }
