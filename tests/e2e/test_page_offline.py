@@ -143,6 +143,27 @@ def test_a_reload_without_the_server_shows_what_was_kept_and_what_is_written_the
     assert ada.stored(room) == bob.everything() == ["before", "seen by both", *texts]
 
 
+def test_what_was_written_offline_is_sent_though_its_conversation_is_not_opened_again(
+    own_server: ServerProcess, visit: Callable[..., Visitor]
+) -> None:
+    ada = visit("Ada")
+    room = ada.begin("The oldest")
+    for number in range(5):  # more than a page listens to
+        ada.begin(f"Number {number}")
+    ada.line("The oldest").click()
+    ada.expect_live()
+    own_server.kill()
+    expect(ada.status).to_contain_text("Offline")
+    ada.say("Better late")
+    page = ada.page.context.new_page()
+    ada.page.close()
+    own_server.start()
+    page.goto(own_server.url)
+    later = Visitor(page, "Ada")
+    expect(later.line("The oldest")).to_contain_text("Better late")
+    assert later.stored(room) == ["Better late"]
+
+
 def test_a_new_version_is_there_at_the_next_visit_and_replaces_what_was_kept(
     own_server: ServerProcess, visit: Callable[..., Visitor], next_version: Path
 ) -> None:

@@ -170,3 +170,24 @@ test("rubbish in the storage, and storage that is blocked, hurt nobody", async (
   assert.equal(await taken(shut), "");
   assert.equal(new Shelf(null, URL).keep("ada", "tea", message("a")), false);
 });
+
+test("messages that nobody sends are found, and those of a tab that lives are not", async () => {
+  const storage = new Storage();
+  const manager = locks();
+  manager.query = async () => ({ held: manager.names().map((name) => ({ name })) });
+  const gone = tab(storage, manager);
+  const alive = tab(storage, manager);
+  const next = tab(storage, manager);
+  gone.keep("ada", "tea: for two", message("a"));
+  gone.keep("ada", "supper", message("b", { state: "refused" }));
+  gone.keep("bob", "breakfast", message("c"));
+  alive.keep("ada", "lunch", message("d"));
+  storage.setItem(`salon:${URL}:outbox:ada:%:e`, JSON.stringify({ ...message("e"), owner: "nobody" }));
+  await new Promise(setImmediate);
+  const ended = manager.names().filter((name) => !name.includes("lunch"));
+  assert.deepEqual(await next.orphaned("ada"), []);
+  ended.forEach((name) => manager.end(name));
+  assert.deepEqual(await next.orphaned("ada"), ["tea: for two"]);
+  assert.deepEqual(await next.orphaned("bob"), ["breakfast"]);
+  assert.deepEqual(await tab(storage, undefined).orphaned("ada"), ["tea: for two", "lunch"]);
+});

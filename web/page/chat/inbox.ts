@@ -207,6 +207,7 @@ export class Inbox {
       if (this.#closed) return; // signed out meanwhile: nothing of it may be kept
       this.#take(lines, total);
       this.#failing.reset();
+      await this.#sendRest();
       wait = this.#pace.next(document.hidden);
     } catch (error) {
       if (this.#closed) return;
@@ -261,6 +262,12 @@ export class Inbox {
       this.#rooms.delete(id);
     }
     for (const id of newest) this.#room(id);
+  }
+
+  /** What was written before a reload, in conversations that nobody has opened since, goes out too: some at a time. */
+  async #sendRest(): Promise<void> {
+    const left = await salon.unsent();
+    if (!this.#closed) for (const id of left.slice(0, LISTENING)) this.#room(id);
   }
 
   #isRead(id: string): boolean {

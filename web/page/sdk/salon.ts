@@ -109,6 +109,11 @@ export class Salon {
     return this.request("POST", `/chat/${encodeURIComponent(id)}/read`, { sequence_id: sequence });
   }
 
+  /** The conversations in which this person has left messages that no tab sends any more: `open` them, and they are sent. */
+  unsent(): Promise<string[]> {
+    return this.shelf.orphaned(this.shelf.person);
+  }
+
   /** A conversation that keeps itself connected until it is closed. */
   open(id: string, options: OpenOptions = {}): Conversation {
     return new Line(this, id, options);

@@ -56,11 +56,7 @@ export class Shelf {
     const place = this.place(person, conversation);
     const name = place + key;
     this.early.get(place)?.delete(name);
-    try {
-      this.storage?.removeItem(name);
-    } catch {
-      // no storage any more, so nothing is kept there either
-    }
+    this.remove(name);
   }
 
   /**
@@ -103,22 +99,37 @@ export class Shelf {
     return () => stop.abort();
   }
 
+  /** The conversations in which messages wait whose tab is gone: nobody sends them until one of these is opened. */
+  async orphaned(person: string): Promise<string[]> {
+    const own = this.of(person);
+    const found = new Set<string>();
+    const locks = await this.locks?.query().catch(() => undefined);
+    const alive = new Set(locks?.held?.map(({ name }) => name));
+    for (const name of this.names()) {
+      if (!name.startsWith(own)) continue;
+      const entry = entryOf(this.read(name));
+      const place = name.slice(0, name.lastIndexOf(":") + 1);
+      const gone = entry?.state === "waiting" && entry.owner !== this.tab && !alive.has(lockName(entry.owner, place));
+      const conversation = decoded(place.slice(own.length, -1));
+      if (gone && conversation !== undefined) found.add(conversation);
+    }
+    return [...found];
+  }
+
   /** The person signs out of this browser: nothing they wrote stays in it. */
   forget(): void {
-    const own = `${this.prefix}outbox:${encodeURIComponent(this.person)}:`;
-    try {
-      const names = Array.from({ length: this.storage?.length ?? 0 }, (_, at) => this.storage!.key(at) ?? "");
-      for (const name of [...names.filter((each) => each.startsWith(own)), `${this.prefix}person`]) {
-        this.storage?.removeItem(name);
-      }
-    } catch {
-      // no storage any more, so nothing is kept there either
-    }
+    const own = this.of(this.person);
+    for (const name of [...this.names().filter((each) => each.startsWith(own)), `${this.prefix}person`]) this.remove(name);
     for (const [place, early] of this.early) if (place.startsWith(own)) early.clear();
   }
 
   private place(person: string, conversation: string): string {
-    return `${this.prefix}outbox:${encodeURIComponent(person)}:${encodeURIComponent(conversation)}:`;
+    return `${this.of(person)}${encodeURIComponent(conversation)}:`;
+  }
+
+  /** What the names of all that a person has kept begin with. */
+  private of(person: string): string {
+    return `${this.prefix}outbox:${encodeURIComponent(person)}:`;
   }
 
   /** Hold this tab's lock of a conversation for as long as the page lives. */
@@ -139,17 +150,17 @@ export class Shelf {
   }
 
   private entries(place: string): Entry[] {
-    const entries: Entry[] = [];
-    try {
-      for (let at = 0; at < (this.storage?.length ?? 0); at += 1) {
-        const name = this.storage!.key(at);
-        const entry = name?.startsWith(place) ? entryOf(this.storage!.getItem(name)) : undefined;
-        if (entry !== undefined) entries.push(entry);
-      }
-    } catch {
-      // blocked meanwhile
-    }
+    const kept = this.names().filter((name) => name.startsWith(place));
+    const entries = kept.map((name) => entryOf(this.read(name))).filter((entry) => entry !== undefined);
     return entries.sort((a, b) => a.queued_at - b.queued_at);
+  }
+
+  private names(): string[] {
+    try {
+      return Array.from({ length: this.storage?.length ?? 0 }, (_, at) => this.storage!.key(at) ?? "");
+    } catch {
+      return []; // blocked meanwhile
+    }
   }
 
   private read(name: string): string | null {
@@ -157,6 +168,14 @@ export class Shelf {
       return this.storage?.getItem(name) ?? null;
     } catch {
       return null;
+    }
+  }
+
+  private remove(name: string): void {
+    try {
+      this.storage?.removeItem(name);
+    } catch {
+      // no storage any more, so nothing is kept there either
     }
   }
 
@@ -182,6 +201,14 @@ export function randomKey(): string {
 
 function lockName(tab: string, place: string): string {
   return `${place}${tab}`;
+}
+
+function decoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined; // nothing that was written here
+  }
 }
 
 /** What this or another version of this file has written; anybody can write there. */
