@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hmac
 import json
 import time
@@ -51,6 +52,30 @@ def signed(claims: dict[str, Any], key: Any = RSA, algorithm: str = "RS256", **h
         )  # EdDSA has a newer name, which providers do not use
         header = {name: each for name, each in names.items() if each is not None}
         return jws.serialize_compact(header, json.dumps(claims).encode(), key, [algorithm])
+
+
+# What each of these says of itself, and what comes of it is the same: nothing.
+BROKEN: dict[str, dict[str, Any]] = {
+    "elsewhere": {"metadata": {"issuer": "https://elsewhere.example"}},
+    "halved": {"metadata": {"token_endpoint": None}},
+    "unsafe": {"metadata": {"token_endpoint": "http://elsewhere.example/token"}},
+    "local": {"metadata": {"jwks_uri": "file:///etc/passwd"}},
+    "failing": {"answers": {"/.well-known/openid-configuration": lambda: in_json({}, 500)}},
+    "wordy": {"answers": {"/.well-known/openid-configuration": lambda: (200, {}, b"<html>")}},
+    "deep": {"answers": {"/.well-known/openid-configuration": lambda: (200, {}, b"[" * 200_000)}},
+    "huge": {
+        "answers": {"/.well-known/openid-configuration": lambda: in_json({"x": "x" * 2_000_000})}
+    },
+    "packed": {
+        "answers": {
+            "/.well-known/openid-configuration": lambda: (
+                200,
+                {"Content-Encoding": "gzip"},
+                gzip.compress(b" " * 20_000_000),
+            )
+        }
+    },
+}
 
 
 @dataclass

@@ -75,7 +75,7 @@ export function SignInFailure({ outcome }: { outcome: Outcome | null }) {
     <div class="failure" role="alert">
       <p>{outcome.text}</p>
       {outcome.id !== null && (
-        <p class="number">
+        <p class="failure-number">
           Its number, if you ask about it: <code>{outcome.id}</code>
         </p>
       )}
