@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { changed, merged, read, told } from "../../../web/page/chat/lines.ts";
 import { Pace } from "../../../web/page/chat/pace.ts";
+import { Poll } from "../../../web/page/chat/poll.ts";
 
 const at = (minute) => `2026-03-01T12:${String(minute).padStart(2, "0")}:00.000Z`;
 const line = (conversation_id, minute, more = {}) => ({ conversation_id, title: conversation_id, created_at: at(0), last_message_at: minute === null ? null : at(minute), participant_count: 2, unread_count: 0, last_message_preview: "", ...more });
@@ -55,4 +56,44 @@ test("nobody looks: ever later, up to five minutes; somebody does: every twenty 
   assert.deepEqual(hidden, [20_000, 40_000, 80_000, 160_000, 300_000, 300_000, 300_000]);
   assert.equal(pace.next(false), 20_000);
   assert.equal(pace.next(true), 40_000);
+});
+
+/** A poll whose answers are given by hand. */
+function asked() {
+  const open = [];
+  const poll = new Poll(() => new Promise((answer) => open.push(answer)));
+  return { poll, open };
+}
+
+test("one look at a time, and one more for all that want one meanwhile", async () => {
+  const { poll, open } = asked();
+  const first = poll.now();
+  const [second, third] = [poll.now(), poll.now()];
+  assert.equal(open.length, 1);
+  open[0](1e6);
+  await first;
+  await new Promise(setImmediate);
+  assert.equal(open.length, 2, "begun after they were asked for");
+  open[1](1e6);
+  await Promise.all([second, third]);
+  assert.equal(open.length, 2);
+  poll.stop();
+});
+
+test("the next look is when the answer said, and none is after the end", async (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const { poll, open } = asked();
+  const first = poll.now();
+  open[0](5000);
+  await first;
+  context.mock.timers.tick(4999);
+  assert.equal(open.length, 1);
+  context.mock.timers.tick(1);
+  assert.equal(open.length, 2);
+  poll.stop();
+  open[1](5000);
+  await new Promise(setImmediate);
+  context.mock.timers.tick(10_000);
+  await poll.now();
+  assert.equal(open.length, 2);
 });

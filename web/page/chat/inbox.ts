@@ -7,6 +7,7 @@ import { Backoff } from "../sdk/verdict.ts";
 import { notify, speak } from "./alert.ts";
 import { changed, merged, read, told } from "./lines.ts";
 import { Pace } from "./pace.ts";
+import { Poll } from "./poll.ts";
 import { Room } from "./room.ts";
 import { go, here } from "./route.ts";
 import { identify, lose, remembered, salon, shelf } from "./session.ts";
@@ -35,11 +36,8 @@ export class Inbox {
   readonly #pace = new Pace(); // of looks at the list, for what no socket tells
   readonly #failing = new Backoff();
   readonly #since = new Set<string>(); // what has changed here since the server was last asked
-  #timer = 0;
+  readonly #poll = new Poll(() => this.#ask());
   #wanted = PAGE;
-  #closed = false;
-  #asking: Promise<void> | null = null;
-  #asked: Promise<void> | null = null;
 
   readonly me: Identity;
   readonly #shelf: Shelf;
@@ -67,14 +65,9 @@ export class Inbox {
     void this.refresh();
   }
 
-  /** Ask for the list. One look at a time, begun after this call: an older answer never comes after a newer one. */
+  /** Look at the server's list. */
   refresh(): Promise<void> {
-    if (this.#asking === null) return (this.#asking = this.#ask().finally(() => (this.#asking = null)));
-    this.#asked ??= this.#asking.then(() => {
-      this.#asked = null;
-      return this.refresh();
-    });
-    return this.#asked;
+    return this.#poll.now();
   }
 
   /** Connect now. */
@@ -157,8 +150,7 @@ export class Inbox {
   }
 
   #end(): void {
-    this.#closed = true;
-    clearTimeout(this.#timer);
+    this.#poll.stop();
     for (const stop of this.#stop.splice(0)) stop();
     this.#rooms.clear();
   }
@@ -190,11 +182,9 @@ export class Inbox {
     return room;
   }
 
-  async #ask(): Promise<void> {
-    if (this.#closed) return;
-    clearTimeout(this.#timer);
+  /** Milliseconds until the next look. */
+  async #ask(): Promise<number> {
     this.#since.clear();
-    let wait = 0;
     try {
       const lines: ConversationLine[] = [];
       let total = 0;
@@ -204,20 +194,27 @@ export class Inbox {
         lines.push(...page.conversations);
         if (page.conversations.length < PAGE) break;
       } while (lines.length < this.#wanted);
-      if (this.#closed) return; // signed out meanwhile: nothing of it may be kept
+      if (this.#poll.stopped) return Infinity; // signed out meanwhile: nothing of it may be kept
       this.#take(lines, total);
       this.#failing.reset();
       await this.#sendRest();
-      wait = this.#pace.next(document.hidden);
+      return this.#pace.next(document.hidden);
     } catch (error) {
-      if (this.#closed) return;
-      if (error instanceof Refused && error.status === 401) return lose();
-      const after = error instanceof Refused ? error.refusal.retry_after : undefined;
-      wait = Math.max(this.#failing.delay(after), document.hidden ? this.#pace.next(true) : 0);
-      this.failure.value = said(error);
-      this.#told({ status: "offline", retryAt: Date.now() + wait });
+      return this.#poll.stopped ? Infinity : this.#failed(error);
     }
-    this.#later(wait);
+  }
+
+  #failed(error: unknown): number {
+    if (error instanceof Refused && error.status === 401) {
+      this.#poll.stop();
+      lose();
+      return Infinity;
+    }
+    const after = error instanceof Refused ? error.refusal.retry_after : undefined;
+    const wait = Math.max(this.#failing.delay(after), document.hidden ? this.#pace.next(true) : 0);
+    this.failure.value = said(error);
+    this.#told({ status: "offline", retryAt: Date.now() + wait });
+    return wait;
   }
 
   #take(answered: readonly ConversationLine[], total: number): void {
@@ -233,15 +230,10 @@ export class Inbox {
     this.#listen();
   }
 
-  #later(wait: number): void {
-    clearTimeout(this.#timer);
-    if (!this.#closed) this.#timer = window.setTimeout(() => void this.refresh(), wait);
-  }
-
   /** A connection that is back may have missed what only the list tells; one that is over may mean that the session is. */
   #turned(state: State): void {
     if (state.status !== "ended") this.#told(state);
-    if (state.status === "live") this.#later(SOON);
+    if (state.status === "live") this.#poll.later(SOON);
     if (state.status === "ended" && state.reason?.code === "UNAUTHENTICATED") void identify();
   }
 
@@ -267,7 +259,7 @@ export class Inbox {
   /** What was written before a reload, in conversations that nobody has opened since, goes out too: some at a time. */
   async #sendRest(): Promise<void> {
     const left = await salon.unsent();
-    if (!this.#closed) for (const id of left.slice(0, LISTENING)) this.#room(id);
+    if (!this.#poll.stopped) for (const id of left.slice(0, LISTENING)) this.#room(id);
   }
 
   #isRead(id: string): boolean {

@@ -2,14 +2,7 @@
 
 import { batch, computed, signal } from "@preact/signals";
 import type { Salon } from "../sdk/salon.ts";
-import type {
-  Conversation,
-  ConversationObject,
-  Event,
-  Outgoing,
-  Participant,
-  State,
-} from "../sdk/types.ts";
+import type { Conversation, ConversationObject, Event, Outgoing, Participant, State } from "../sdk/types.ts";
 import { Kept, type Place } from "./kept.ts";
 import { Marker } from "./marker.ts";
 import { Past } from "./past.ts";
