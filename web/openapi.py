@@ -107,6 +107,12 @@ class Elsewhere(NoContent):
     """The browser goes on at the `Location`."""
 
 
+class Redirect(BaseModel):
+    """Where it goes on."""
+
+    location: str
+
+
 class MetricsText(RootModel[str]):
     """The figures in Prometheus' text format."""
 
@@ -219,9 +225,12 @@ class HttpReference(OpenAPIProvider):
         """A success, which need not be JSON."""
         response, components = super().build_response_object(model, headers_model)
         media_type = getattr(model, "media_type", "application/json")
-        content = response.pop("content")["application/json"]
+        content = response.pop("content")
         if media_type is not None:
-            response["content"] = {media_type: content}
+            response["content"] = {media_type: content["application/json"]}
+        if headers_model is not None:  # quart-schema has them among the media types
+            headers = content["headers"]
+            response["headers"] = {name.title(): each for name, each in headers.items()}
         return response, components
 
 

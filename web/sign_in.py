@@ -21,7 +21,7 @@ from . import schemas, transaction
 from .auth import keep
 from .claims import display_name, grant_of, may_enter, participant_id
 from .exchange import query
-from .openapi import Elsewhere, refusals
+from .openapi import Elsewhere, Redirect, refusals
 from .provider_fault import Unreachable, Untrusted, error_word
 from .provider_settings import label_of
 from .transaction import Transaction, Used, unseal
@@ -73,7 +73,7 @@ def sign_in_routes(parts: Parts) -> Blueprint:
     @tag(["identity"])
     @security_scheme([])
     @document_querystring(schemas.SignInQuery)
-    @document_response(Elsewhere, 303)
+    @document_response(Elsewhere, 303, Redirect)
     @refusals(Code.NOT_FOUND)
     async def sign_in(name: str) -> Response:
         """Go to a provider to sign in: for a browser, as a link. It comes back to `return_to`; `sign_in` then says why not."""
@@ -87,7 +87,7 @@ def sign_in_routes(parts: Parts) -> Blueprint:
     @tag(["identity"])
     @security_scheme([])
     @document_querystring(schemas.CallbackQuery)
-    @document_response(Elsewhere, 303)
+    @document_response(Elsewhere, 303, Redirect)
     @refusals(Code.NOT_FOUND)
     async def sign_in_callback(name: str) -> Response:
         """Where a provider sends the browser back to. Whoever is let in gets the session cookie."""
@@ -188,7 +188,8 @@ class Desk:
         if address is None:
             host = request.headers.get("Host", "")
             if not LOOPBACK.fullmatch(host):
-                raise Failed("unavailable", "server.public_url is not set: set it")
+                detail = f"opened as {host[:100]!r}: server.public_url has to be set for that"
+                raise Failed("unavailable", detail)
             address = f"{request.scheme}://{host}"
         return f"{address}/auth/provider/{name}/callback"
 

@@ -487,6 +487,18 @@ async def test_the_page_leads_nowhere_that_is_not_there(page: PageReader) -> Non
     assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
 
 
+def test_a_redirect_says_where_it_leads(openapi: dict[str, Any]) -> None:
+    redirects = [
+        operation["responses"]["303"]
+        for _, _, operation in operations(openapi)
+        if "303" in operation["responses"]
+    ]
+    assert len(redirects) == 2
+    for response in redirects:
+        assert response["headers"]["Location"]["schema"]["type"] == "string"
+        assert "content" not in response
+
+
 async def test_the_page_shows_everything(page: PageReader, openapi: dict[str, Any]) -> None:
     for method, path, operation in operations(openapi):
         assert operation["operationId"] in page.ids

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,6 +28,12 @@ SIGNER = Signer(b"k" * 32)
 
 def sources(now: int = 0) -> Sources:
     return Sources(now=lambda: now, new_id=lambda: "id", entropy=os.urandom, chance=lambda: 0.5)
+
+
+def test_a_server_without_providers_carries_no_client_for_them() -> None:
+    look = "import sys, salon.web.app; print('httpx2' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 class TestWayBack:
