@@ -41,7 +41,7 @@ worker.addEventListener("notificationclick", (event) => event.waitUntil(open(eve
 
 /** What this never answers need not even wake it, where the browser knows how to be told. */
 function passBy(event: ExtendableEvent & { addRoutes?: (rule: object) => Promise<void> }): void {
-  const wanted = [{ requestMode: "navigate" }, { urlPattern: "/assets/*" }];
+  const wanted = [PAGE, "/c/*", "/assets/*"].map((urlPattern) => ({ urlPattern }));
   const told = event.addRoutes?.({ condition: { not: { or: wanted } }, source: "network" });
   if (told) event.waitUntil(told.catch(() => {}));
 }
@@ -65,7 +65,6 @@ async function whole(address: string, cache: RequestCache): Promise<Response> {
 async function settle(): Promise<void> {
   const names = await caches.keys();
   await Promise.all(names.filter((name) => name.startsWith(PREFIX) && name !== CACHE).map((name) => caches.delete(name)));
-  await worker.registration.navigationPreload?.enable(); // so that nobody waits for this to wake up
 }
 
 /** Whether the chat page is what one gets there. */
@@ -75,7 +74,8 @@ function isChat(pathname: string): boolean {
 
 /** The page as the server has it; as it was kept where nobody answers, or not in time. */
 async function visit(event: FetchEvent): Promise<Response> {
-  const answer = Promise.resolve(event.preloadResponse).then((preloaded: Response | undefined) => preloaded ?? fetch(event.request));
+  // No navigation preload: a browser makes one for every page, also for those that pass by, which are then asked for twice.
+  const answer = fetch(event.request);
   event.waitUntil(answer.catch(() => {}));
   const late = new Promise<undefined>((resolve) => setTimeout(resolve, PATIENCE));
   const response = await Promise.race([answer, late]).catch(() => undefined);
