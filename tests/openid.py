@@ -20,6 +20,7 @@ from tests.server import NO_TLS, ServerProcess
 FOLDER = Path(__file__).with_name("provider")
 START_TIMEOUT = 30.0  # seconds: node has to be loaded, on a busy machine
 SECRET = "a-secret-between-us-and-them/+%"
+TOKEN = re.compile(r"eyJ[\w-]{8,}\.")  # a signed one, as nothing but a token begins
 FORM = re.compile(r'<form[^>]* action="([^"]+)"')
 PROMPT = re.compile(r'name="prompt" value="(\w+)"')
 

@@ -76,7 +76,7 @@ def sign_in_routes(parts: Parts) -> Blueprint:
     @document_response(Elsewhere, 303, Redirect)
     @refusals(Code.NOT_FOUND)
     async def sign_in(name: str) -> Response:
-        """Go to a provider to sign in: for a browser, as a link. It comes back to `return_to`; `sign_in` then says why not."""
+        """Go to a provider to sign in, by a link. The browser comes back to `return_to`, with `sign_in=REASON` if it failed."""
         desk.check_name(name)
         return_to = query(schemas.SignInQuery).return_to
         if not is_own_path(return_to):
