@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import trio
 from quart import Response, has_request_context, request, websocket
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from salon.actors.refusals import Code, Refusal
 from salon.actors.store import StoreError
 
-from .exchange import Refused, refusal_response
+from .exchange import SAFE_METHODS, Refused, refusal_response
 
 if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
     from .exchange import Parts
 
+REST_OF_BODY = (
+    5.0  # seconds: mostly it was sent along with the head, and is late where the line is slow
+)
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -60,7 +65,20 @@ def refuse_clearly(app: QuartTrio, parts: Parts) -> None:
     async def add_headers(response: Response) -> Response:
         for name, value in SECURITY_HEADERS.items():
             response.headers.setdefault(name, value)
+        if request.method not in SAFE_METHODS and not await _has_come_whole():
+            response.headers["Connection"] = "close"
         return response
+
+
+async def _has_come_whole() -> bool:
+    """Whether the request's body is here, also where nobody wanted to read it: what is answered before cannot be gone on with.
+
+    Without this a client that is told no keeps a connection that is of no more use, and its next request fails on it.
+    """
+    with trio.move_on_after(REST_OF_BODY), suppress(HTTPException):
+        await request.body
+        return True
+    return False
 
 
 def _conversation() -> str | None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.person import guest
+from tests.raw import open_line, request
 from tests.server import ServerProcess, api
 from tests.shape import refusal
 
@@ -232,3 +233,30 @@ def malformed(response: Any) -> str:
     body = refusal(response, 400, "MALFORMED_REQUEST", problem=problem)
     assert problem in body["error"]
     return problem
+
+
+class TestConnections:
+    async def test_a_refused_body_that_comes_late_is_taken_and_the_connection_goes_on(
+        self, server: ServerProcess
+    ) -> None:
+        asking = request(
+            "POST", "/chat/create", Content_Type="application/json", Content_Length="2"
+        )
+        async with open_line(server.url) as line:
+            await line.send(asking)
+            # Meanwhile another request goes through, so that this one's head has been read for sure.
+            assert (await api(server, "GET", "/health")).status_code == 200
+            await line.send(b"{}")
+            answer = await line.answer()
+            assert (answer.status, "connection" in answer.headers) == (401, False)
+            await line.send(request("GET", "/health"))
+            assert (await line.answer()).status == 200
+
+    async def test_where_it_does_not_come_the_client_is_told_that_the_connection_ends(
+        self, server: ServerProcess
+    ) -> None:
+        async with open_line(server.url) as line:
+            await line.send(request("POST", "/auth/logout", Content_Length="2"))
+            answer = await line.answer()
+            assert (answer.status, answer.headers["connection"]) == (401, "close")
+            assert await line.end() == b""
