@@ -115,6 +115,25 @@ def test_a_list_that_comes_after_signing_out_is_not_kept(
     assert "Between us" not in page.evaluate("Object.values({ ...localStorage }).join()")
 
 
+def test_nobody_writes_before_they_are_in(server: ServerProcess, open_page: OpenPage) -> None:
+    room = Visitor.guest(open_page(server.url), "Ada").begin("Lunch")
+    page = open_page(server.url)
+    # The refusal of somebody who is not in yet is kept back.
+    page.route("**/messages?limit=1", lambda _: None)
+    page.goto(f"/c/{room}")
+    page.get_by_label("Your name").fill("Bob")
+    with page.expect_request("**/messages?limit=1"):
+        page.get_by_role("button", name="Continue as Bob").click()
+    bob = Visitor(page, "Bob")
+    expect(page.get_by_role("main")).to_be_visible()
+    expect(bob.field).to_have_count(0)
+    page.unroute_all()
+    page.get_by_role("button", name="I have kept it").click()
+    bob.say("Hello!")
+    bob.expect_settled()
+    assert bob.stored(room) == ["Hello!"]
+
+
 def test_an_observer_is_told_that_they_may_listen(
     server: ServerProcess, open_page: OpenPage
 ) -> None:

@@ -120,6 +120,9 @@ def test_a_reload_without_the_server_shows_what_was_kept_and_what_is_written_the
         each.expect_said("before", "seen by both")
     expect(ada.status).to_contain_text(re.compile(r"next try in \d+ s|trying"))
     expect(ada.field).to_have_value("half a tho")
+    expect(
+        ada.page.get_by_role("button", name="People", exact=True)
+    ).to_be_visible()  # not how many
     expect(ada.line("Dinner")).to_be_visible()
     # What was never kept, or had to make room, is not said to be on its way.
     ada.page.evaluate(

@@ -26,6 +26,9 @@ export function ConversationView({ room, inbox }: { room: Room; inbox: Inbox }) 
   const peopleButton = useRef<HTMLButtonElement>(null);
   const [leaving, setLeaving] = useState(false);
   const state = room.state.value;
+  useEffect(() => {
+    if (state.status === "live" && arrival.value === room.id) arrival.value = null; // they were in already
+  }, [state.status]);
   const outside = state.status === "ended" && room.events.value.length === 0;
   if (outside) return <Doorway room={room} inbox={inbox} />;
   const close = (): void => {
@@ -33,7 +36,9 @@ export function ConversationView({ room, inbox }: { room: Room; inbox: Inbox }) 
     peopleButton.current?.focus();
   };
   const title = room.title.value || inbox.line(room.id)?.title || "";
-  const here = room.members.value.filter((who) => who.isOnline || who.participantId === room.me).length;
+  // Without a connection nobody can say who is here.
+  const connected = state.status === "live" || state.status === "catching-up";
+  const here = connected ? room.members.value.filter((who) => who.isOnline || who.participantId === room.me).length : 0;
   return (
     <>
       <main class="room" aria-label={title || "Conversation"}>
@@ -50,12 +55,12 @@ export function ConversationView({ room, inbox }: { room: Room; inbox: Inbox }) 
             type="button"
             class="tool wide"
             aria-expanded={people}
-            aria-label={`People, ${here} here`}
+            aria-label={here ? `People, ${here} here` : "People"}
             title="People"
             onClick={() => (people ? close() : setPeople(true))}
           >
             <Icon name="people" />
-            <span>{here}</span>
+            {here > 0 && <span>{here}</span>}
           </button>
           <button type="button" class="tool" aria-label="Leave this conversation" title="Leave" onClick={() => setLeaving(true)}>
             <Icon name="door" />
@@ -78,6 +83,7 @@ export function ConversationView({ room, inbox }: { room: Room; inbox: Inbox }) 
 
 /** Where one writes, or why one cannot. */
 function Foot({ room, inbox }: { room: Room; inbox: Inbox }) {
+  if (arrival.value === room.id) return null; // not in yet: what is written now would be refused
   if (room.state.value.status === "ended") return <Ended room={room} inbox={inbox} />;
   if (room.role.value === "observer") return <p class="ended">You are here to listen: only members may write.</p>;
   return <Composer key={room.id} room={room} />;
