@@ -127,6 +127,18 @@ def test_a_sign_in_that_fails_is_told_in_words_and_another_way_still_leads_in(
     expect(page.get_by_text("Your account may not come in here")).to_have_count(0)
 
 
+def test_whoever_goes_back_to_the_way_in_after_they_have_come_in_is_in(
+    salon: ServerProcess, open_page: OpenPage
+) -> None:
+    page = open_page(salon.url)
+    page.goto("/")
+    expect(link(page, "The House")).to_be_visible()
+    page.context.request.post("/auth/guest", data={"name": "Dan"})
+    # As a browser says it that has kept the page whole.
+    page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+    expect(page.get_by_role("navigation", name="Conversations")).to_contain_text("Dan")
+
+
 def test_where_a_provider_is_down_the_others_go_on_and_it_is_told_in_words(
     provider: ProviderProcess, start_server: Callable[..., ServerProcess], open_page: OpenPage
 ) -> None:

@@ -43,6 +43,11 @@ addEventListener("storage", (event) => {
   if (event.key === ME) void identify();
 });
 
+// Gone to sign in and come back by the browser's arrow, to the page as it was left.
+addEventListener("pageshow", (event) => {
+  if (event.persisted && who.value.kind === "nobody") void identify();
+});
+
 /** Find out. Somebody known from before is shown their own things at once, and asked for later. */
 export async function identify(): Promise<void> {
   clearTimeout(timer);
