@@ -82,26 +82,37 @@ class Mailbox:
         """Add a letter, or raise `MailboxFull`. Never blocks."""
         if letter.message.is_command:
             sender = letter.message.sender
-            room, line = self.limit, self.line
-            if line:
-                room = line.room(sender.id, trio.current_time(), self.drain.turn)
-            if self.limit and self.commands >= room:
-                kept = min(self.commands + (line.kept if line else 0), self.limit)
-                raise self._full(sender.id, max(self.commands, kept), self.limit, shared=False)
+            if self.limit and not self._admits(letter.message):
+                kept = self.line.kept if self.line else 0
+                waiting = max(self.commands, min(self.commands + kept, self.limit))
+                raise self._full(letter.message, waiting, self.limit, shared=False)
             taken = self._shares.get(sender.id, 0)
             if self.share and taken >= self.share:
-                raise self._full(sender.id, taken, self.share, shared=True)
+                raise self._full(letter.message, taken, self.share, shared=True)
             self._shares[sender.id] = taken + 1
             self.commands += 1
         self._letters.append(letter)
         self._actor.wake()
 
-    def _full(self, sender_id: str, waiting: int, limit: int, *, shared: bool) -> MailboxFull:
+    def _admits(self, command: Any) -> bool:
+        if not self.line:
+            return self.commands < self.limit
+        now = trio.current_time()
+        # Who comes while a turn takes longer than usual finds their place, too.
+        ahead = self._actor.next_turn_in(now) + self.drain.swing
+        return self.line.admits(command.sender.id, _key(command), self.commands, now, ahead)
+
+    def _full(self, command: Any, waiting: int, limit: int, *, shared: bool) -> MailboxFull:
         if self.line is None:
             self.line = Line(self.limit, self.share)
-        rate = self.drain.rate
-        tell = self.line.share_after if shared else self.line.retry_after
-        retry_after = tell(sender_id, self.commands, rate, trio.current_time())
+        sender_id, rate, now = command.sender.id, self.drain.rate, trio.current_time()
+        if shared and not self.line:
+            retry_after = self.line.share_after(sender_id, self.commands, rate, now)
+        else:
+            promised = self.drain.promised(self.limit)
+            retry_after = self.line.retry_after(
+                sender_id, _key(command), self.commands, promised, now
+            )
         return MailboxFull(waiting, limit, shared=shared, retry_after=retry_after, rate=rate)
 
     def release(self) -> None:
@@ -122,3 +133,9 @@ class Mailbox:
         self._shares.clear()
         self.commands = 0
         return letters
+
+
+def _key(command: Any) -> str | None:
+    """What a sender calls their message, so that it is known when it comes again; most commands have no such name."""
+    key: str | None = getattr(command, "key", None)
+    return key

@@ -15,6 +15,9 @@ MEMORY = 2_000
 MEMORY_SECONDS = 2.0
 # Times the usual: what a turn over so many commands shows is not mixed with turns over few, which are dearer a command
 LARGE = 4
+# Of the rate: as much is promised; the rest is for newcomers, and for a measure that was a little too high
+PROMISED = 0.97
+SWING = 2.0  # times the mean deviation: of turns that vary evenly none takes longer, of others one in ten
 ROUNDING = 1e-6  # tokens: who waits exactly as long as they were told gets through
 
 
@@ -90,16 +93,21 @@ class TokenBucket:
 class Drain:
     """The rate at which a mailbox is emptied while there is work."""
 
-    __slots__ = ("_commands", "_seconds", "_turns")
+    __slots__ = ("_commands", "_deviation", "_fixed", "_seconds", "_turns")
 
     def __init__(self) -> None:
         self._commands = 0.0
         self._seconds = 0.0
         self._turns = 0.0
+        self._deviation = 0.0  # seconds that turns take longer or shorter than their average
+        self._fixed = (
+            0.0  # seconds that a turn over few takes: what a turn costs whatever it is over
+        )
 
     def served(self, commands: int, seconds: float) -> None:
         """Learn that a turn over so many commands took so long."""
         if commands * self._turns > LARGE * self._commands:
+            self._fixed = self.turn if self._turns else 0.0
             self._commands = self._seconds = self._turns = 0.0
         elif self._commands > MEMORY or self._seconds > MEMORY_SECONDS:
             self._commands /= 2
@@ -108,6 +116,7 @@ class Drain:
         self._commands += commands
         self._seconds += seconds
         self._turns += 1
+        self._deviation += (abs(seconds - self.turn) - self._deviation) / 8
 
     @property
     def rate(self) -> float:
@@ -118,6 +127,25 @@ class Drain:
     def turn(self) -> float:
         """Seconds that a turn takes, on average; a second before the first."""
         return self._seconds / self._turns if self._turns else 1.0
+
+    @property
+    def swing(self) -> float:
+        """Seconds that hardly any turn takes longer than the average."""
+        return min(SWING * self._deviation, self.turn)
+
+    def promised(self, limit: int) -> float:
+        """Commands a second that may be promised room in a mailbox of this limit; 0 before the first turn.
+
+        Where each command costs its own time that is nearly the rate. Where a turn costs the same whatever it is over, as
+        with a slow disk, the limit alone bounds the rate, and a turn that takes longer finds the mailbox full: as much less
+        than the limit is promised as turns differ.
+        """
+        if not self._seconds > 0:
+            return 0.0
+        turn, size = self.turn, self._commands / self._turns
+        fixed = min(self._fixed, turn)
+        filled = min(limit / (1 + self.swing / turn), size * LARGE)
+        return PROMISED * filled / (fixed + (turn - fixed) / size * filled)
 
 
 class Outage:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from .directory import Directory
     from .mailbox import Letter
-    from .subscriber import Subscriber
+    from .subscriber import Caller, Subscriber
 
 BUCKETS_KEPT = 64  # conversations whose rate is remembered before those at rest are dropped
 CONNECTION_RETRY = 5.0  # seconds: a connection that was lost unnoticed is not found out sooner
@@ -36,6 +36,8 @@ class ParticipantActor(TrioActor):
         self.connections: dict[str, Subscriber | None] = {}  # None: admitted, not attached yet
         self._rates: dict[str, TokenBucket] = {}
         self._creations: TokenBucket | None = None
+        # What they are told is written once a turn: who sends too much is refused many times at once
+        self._refused: dict[Caller, None] = {}
 
     async def on_batch(self, batch: Sequence[Letter]) -> None:
         """Let each command through to its conversation, or answer with the reason why not."""
@@ -50,6 +52,10 @@ class ParticipantActor(TrioActor):
                     self._refuse(letter, refusal)
             else:
                 self._control(letter)
+        if self._refused:
+            for caller in self._refused:
+                caller.flush()
+            self._refused.clear()
 
     def _refusal(self, message: Any, now: float) -> Refusal | None:
         if self._directory.draining is not None:
@@ -127,7 +133,7 @@ class ParticipantActor(TrioActor):
         )
         letter.answer(named)
         if letter.reply_to is not None:
-            letter.reply_to.flush()
+            self._refused[letter.reply_to] = None
 
     def _control(self, letter: Letter) -> None:
         match letter.message:

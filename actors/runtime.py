@@ -215,6 +215,12 @@ class TrioActor(pykka.Actor):
         except Exception as error:
             self._crash(error)
 
+    def next_turn_in(self, now: float) -> float:
+        """Seconds until the mailbox is emptied the next time, if this turn takes as long as others do."""
+        if self._turn is None:
+            return 0.0
+        return max(0.0, self.last_turn_at + self.actor_inbox.drain.turn - now)
+
     def requeue(self) -> None:
         """Go on with the turn soon. Only the system calls this, and what the turn has awaited."""
         if not self._queued:

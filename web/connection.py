@@ -93,6 +93,7 @@ class Connection:
         "opened_at",
         "participant",
         "phase",
+        "resting",
         "stalled_since",
         "token_id",
     )
@@ -120,6 +121,7 @@ class Connection:
         self.opened_at = now
         self.phase = Phase.OPEN
         self.close_deadline = float("inf")
+        self.resting = False  # too much is refused: nothing is read from it for a moment
         self.stalled_since: float | None = None
         self._directory = directory
         self._receiver = Receiver(max_frame_size)
@@ -258,6 +260,8 @@ class Connection:
             body = message_ack(value)
         elif isinstance(value, Refusal):
             body = error_frame(value)
+            if value.retry_after and self._transport is not None and self.phase is Phase.OPEN:
+                self._transport.refused(self, value.retry_after)
         else:
             return  # a joined, a read mark: told by the event or signal itself
         if self.phase is Phase.OPEN:
@@ -307,6 +311,18 @@ class Connection:
         self._detach()
         self.flush()
         self._write(close_frame(code, reason))
+
+    # --- what the wire calls, where too much is refused --------------------------------------------------------------------
+
+    def rest(self) -> None:
+        """Read nothing until `go_on`."""
+        self.resting = True
+        self._watch()
+
+    def go_on(self) -> None:
+        """Read again."""
+        self.resting = False
+        self._watch()
 
     # --- the life of the connection ---------------------------------------------------------------------------------------
 
@@ -363,7 +379,7 @@ class Connection:
         if self._outbox is not None:
             self._outbox.append(memoryview(data))
             self._outbox_bytes += len(data)
-            self._pause()
+            self._watch()
         elif self._transport is not None:
             sent = self._transport.send(data)
             if sent < 0:
@@ -373,12 +389,13 @@ class Connection:
                 self._outbox = deque((rest,))
                 self._outbox_bytes = len(rest)
                 self.stalled_since = trio.current_time()
-                self._transport.watch(self, reading=True, writing=True)
+                self._watch()
 
-    def _pause(self) -> None:
+    def _watch(self) -> None:
         """Answers are never dropped: who does not read them is not read from either."""
-        if self._outbox_bytes > OUTBOX_BYTES and self._transport is not None:
-            self._transport.watch(self, reading=False, writing=True)
+        if self._transport is not None and self.phase is not Phase.CLOSED:
+            reading = self._outbox_bytes <= OUTBOX_BYTES and not self.resting
+            self._transport.watch(self, reading=reading, writing=self._outbox is not None)
 
     def writable(self) -> None:
         """The kernel has room again."""
@@ -401,7 +418,7 @@ class Connection:
             outbox.popleft()
         self._outbox = None
         self.stalled_since = None
-        transport.watch(self, reading=True, writing=False)
+        self._watch()
         self._drained()
 
     def _drained(self) -> None:

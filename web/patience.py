@@ -7,6 +7,7 @@ ENOUGH = 16  # sockets to read already: more would not make a message much cheap
 WORTH = 1.0  # of one more socket a wait, on average
 PROBE = 64  # rounds after which it is tried again whether waiting pays
 BUSY = 0.56  # of the time but for these waits; a room of 100 whose people are answered at once keeps it busier, at 0.65
+OVERLOADED = 0.9  # of the time, likewise
 MEMORY = 0.5  # seconds over which it is measured how busy this is
 
 
@@ -44,6 +45,11 @@ class Patience:
             and (self._gain >= WORTH or not self._rounds % PROBE)
             and self._worked < BUSY * self._passed
         )
+
+    @property
+    def overloaded(self) -> bool:
+        """Whether this thread has hardly any time to spare."""
+        return self._worked > OVERLOADED * self._passed
 
     def learn(self, gain: int, waited: float) -> None:
         """Take note of how many more there were after a wait of so many seconds."""

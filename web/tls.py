@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import trio
 
 from .connection import Phase
-from .wire import READ_BYTES
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -49,6 +48,10 @@ class TlsLine:
         elif self._may_read.is_set():
             self._may_read = trio.Event()
 
+    def refused(self, connection: Connection, retry_after: float) -> None:
+        """The wire knows how much is refused in all."""
+        self._wire.refused(connection, retry_after)
+
     def closing(self, connection: Connection) -> None:
         """The wire's timer cuts it if the peer does not answer."""
         self._wire.expect_close(connection)
@@ -70,7 +73,7 @@ class TlsLine:
         while self._connection.phase is not Phase.CLOSED:
             await self._may_read.wait()
             try:
-                data = bytes(await self._stream.receive_some(READ_BYTES))
+                data = bytes(await self._stream.receive_some(self._wire.bite))
             except GONE:
                 data = b""
             self._wire.take(self._connection, self._connection.received, data)

@@ -12,21 +12,27 @@ import socket
 import time
 from collections import Counter
 from contextlib import AbstractContextManager, nullcontext
+from heapq import heappop, heappush
+from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
 
+from .brake import Brake
 from .connection import Connection, Phase
 from .patience import MOMENT, Patience
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-# At once from one socket; more waits for the next round, so that nobody is starved
-READ_BYTES = 65_536
 # Seconds in which a peer takes not one byte of what waits for it, before it is closed
 STALL_TIMEOUT = 120.0
+# At once from one socket; more waits for the next round, so that nobody is starved
+READ_BYTES = 16_384
+SIP = 512  # bytes, likewise, where most of what is read is refused: three short messages
 SOCKETS_A_ROUND = 256  # handled between two visits of trio's scheduler
+FEW_SOCKETS = 32  # likewise, where most of what is read is refused
+REFUSALS_A_ROUND = 64  # beyond that less is read at once: turns wait for the round's end, and refusing serves nobody
 
 NO_TURNS: AbstractContextManager[None] = nullcontext()
 
@@ -41,6 +47,9 @@ class Transport(Protocol):
 
     def watch(self, connection: Connection, *, reading: bool, writing: bool) -> None:
         """Choose what to be told of: bytes to read, room to write."""
+
+    def refused(self, connection: Connection, retry_after: float) -> None:
+        """A message was refused for load or rate: where that is too much work, have the connection rest."""
 
     def closing(self, connection: Connection) -> None:
         """A close frame has been written: cut the socket at the connection's `close_deadline`."""
@@ -69,6 +78,12 @@ class Wire:
         self._patience = Patience()
         self._connections: dict[Connection, None] = {}
         self._closing: dict[Connection, None] = {}
+        self.bite = READ_BYTES  # bytes to be read at once from one socket
+        self._refusals = 0  # of this round
+        self._brake = Brake()
+        self._resting: list[tuple[float, int, Connection]] = []  # by when each is read again
+        self._rests = count()
+        self._somebody_rests = trio.Event()
         self._heartbeat = heartbeat
         self._chance = chance
         self._now_ms = now_ms
@@ -112,11 +127,24 @@ class Wire:
         """Cut the connection's socket at its deadline."""
         self._closing[connection] = None
 
+    def refused(self, connection: Connection, retry_after: float) -> None:
+        """Have the connection rest where too much is refused in all, and there is no time for it."""
+        self._refusals += 1
+        if not self._patience.overloaded:
+            return
+        now = trio.current_time()
+        pause = self._brake.refused(retry_after, now)
+        if pause and not connection.resting:
+            connection.rest()
+            heappush(self._resting, (now + pause, next(self._rests), connection))
+            self._somebody_rests.set()
+
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Read, write and beat until cancelled; then every socket is closed."""
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._beat)
+                nursery.start_soon(self._wake)
                 task_status.started()
                 await self._serve()
         finally:
@@ -129,10 +157,13 @@ class Wire:
         while True:
             if not ready:
                 ready = await self._look()
+            sockets = SOCKETS_A_ROUND if self.bite == READ_BYTES else FEW_SOCKETS
             with self._turns:
-                for key, events in ready[:SOCKETS_A_ROUND]:
+                for key, events in ready[:sockets]:
                     self._handle(key, events)
-            ready = ready[SOCKETS_A_ROUND:]
+            ready = ready[sockets:]
+            if self._refusals or self.bite < READ_BYTES:
+                self._adapt()
             if ready:
                 await trio.lowlevel.checkpoint()
 
@@ -146,13 +177,21 @@ class Wire:
             self._patience.learn(len(ready) - before, MOMENT)
         return ready
 
+    def _adapt(self) -> None:
+        """Read less at once while much of it is refused, and more again when it is not."""
+        if self._refusals > REFUSALS_A_ROUND:
+            self.bite = max(self.bite * REFUSALS_A_ROUND // self._refusals, SIP)
+        elif self._refusals < REFUSALS_A_ROUND // 4:
+            self.bite = min(self.bite * 2, READ_BYTES)
+        self._refusals = 0
+
     def _handle(self, key: selectors.SelectorKey, events: int) -> None:
         connection: Connection = key.data
         try:
             if events & selectors.EVENT_WRITE:
                 connection.writable()
             if events & selectors.EVENT_READ and connection.phase is not Phase.CLOSED:
-                connection.received(key.fileobj.recv(READ_BYTES))  # type: ignore[union-attr]
+                connection.received(key.fileobj.recv(self.bite))  # type: ignore[union-attr]
         except BlockingIOError:
             pass
         except OSError:
@@ -170,6 +209,19 @@ class Wire:
     def _give_up(self, connection: Connection, error: Exception) -> None:
         logger.error("connection %s failed", connection.connection_id, exc_info=error)
         connection.lost()
+
+    async def _wake(self) -> None:
+        """Read again from those who have rested."""
+        resting = self._resting
+        while True:
+            await self._somebody_rests.wait()
+            while resting:
+                await trio.sleep_until(resting[0][0])
+                now = trio.current_time()
+                while resting and resting[0][0] <= now:
+                    connection = heappop(resting)[2]
+                    self.take(connection, connection.go_on)
+            self._somebody_rests = trio.Event()
 
     async def _beat(self) -> None:
         slot = 0
@@ -195,13 +247,19 @@ class Wire:
         elif self._heartbeat:
             connection.beat(now)
 
-    def watch(self, sock: socket.socket, connection: Connection, events: int) -> None:
-        """Change what the selector tells of a socket."""
-        self._selector.modify(sock, events, connection)
+    def watch(self, sock: socket.socket, connection: Connection, before: int, events: int) -> None:
+        """Change what the selector tells of a socket, which may be nothing."""
+        if not before:
+            self._selector.register(sock, events, connection)
+        elif not events:
+            self._selector.unregister(sock)
+        else:
+            self._selector.modify(sock, events, connection)
 
-    def close_socket(self, sock: socket.socket, connection: Connection) -> None:
+    def close_socket(self, sock: socket.socket, connection: Connection, watched: int) -> None:
         """Close a socket of ours."""
-        self._selector.unregister(sock)
+        if watched:
+            self._selector.unregister(sock)
         sock.close()
         self.forget(connection)
 
@@ -227,11 +285,14 @@ class _Plain:
     def watch(self, connection: Connection, *, reading: bool, writing: bool) -> None:
         events = reading * selectors.EVENT_READ | writing * selectors.EVENT_WRITE
         if events != self._watched:
+            self._wire.watch(self._sock, connection, self._watched, events)
             self._watched = events
-            self._wire.watch(self._sock, connection, events)
+
+    def refused(self, connection: Connection, retry_after: float) -> None:
+        self._wire.refused(connection, retry_after)
 
     def closing(self, connection: Connection) -> None:
         self._wire.expect_close(connection)
 
     def abandon(self, connection: Connection) -> None:
-        self._wire.close_socket(self._sock, connection)
+        self._wire.close_socket(self._sock, connection, self._watched)

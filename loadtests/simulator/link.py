@@ -180,6 +180,11 @@ class ServerEnd:
         if (reading and self._unread) or writing:
             self._ready(self)
 
+    def refused(self, connection: Connection, retry_after: float) -> None:
+        """The wire knows how much is refused in all."""
+        assert self._wire is not None
+        self._wire.refused(connection, retry_after)
+
     def closing(self, connection: Connection) -> None:
         """The wire's timer cuts it if the peer does not answer."""
         assert self._wire is not None

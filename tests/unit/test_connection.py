@@ -46,6 +46,7 @@ class Pipe:
         self.broken = False
         self.reading, self.writing = True, False
         self.closing_told, self.abandoned = 0, 0
+        self.refusals: list[float] = []
         self._bite = bite
 
     def send(self, data: bytes | memoryview) -> int:
@@ -59,6 +60,9 @@ class Pipe:
     def watch(self, connection: Connection, *, reading: bool, writing: bool) -> None:
         assert not self.abandoned, "a socket that is closed cannot be watched"
         self.reading, self.writing = reading, writing
+
+    def refused(self, connection: Connection, retry_after: float) -> None:
+        self.refusals.append(retry_after)
 
     def closing(self, connection: Connection) -> None:
         self.closing_told += 1

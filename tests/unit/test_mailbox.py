@@ -12,9 +12,9 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from salon.actors.future import Future
-from salon.actors.line import PROMISED
 from salon.actors.mailbox import Letter, MailboxFull
 from salon.actors.messages import Detach, Participant
+from salon.actors.pace import PROMISED
 from salon.actors.runtime import Ref, System, TrioActor
 from tests.unit.engine import ADA, BEN, CLEO
 
@@ -155,8 +155,8 @@ async def test_the_time_to_come_back_is_the_time_it_takes_to_serve_who_waits(
             actor.actor_ref.tell(work())
         first, second = refusal(actor.actor_ref), refusal(actor.actor_ref)
         assert first.rate == pytest.approx(20), "turns over controls alone count for nothing"
-        assert first.retry_after == pytest.approx(10 / 20)
-        assert second.retry_after == pytest.approx(10 / 20 + 1 / 20 / PROMISED), "one by one"
+        assert first.retry_after == pytest.approx(10 / 20 / PROMISED)
+        assert second.retry_after == pytest.approx(11 / 20 / PROMISED), "one by one"
         nursery.cancel_scope.cancel()
 
 

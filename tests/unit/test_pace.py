@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salon.actors.pace import LONGEST_OUTAGE, LONGEST_WAIT, Drain, Outage, TokenBucket
+from salon.actors.pace import (
+    LONGEST_OUTAGE,
+    LONGEST_WAIT,
+    PROMISED,
+    Drain,
+    Outage,
+    TokenBucket,
+)
 
 RATES = st.floats(0.01, 1000)
 BURSTS = st.integers(1, 200)
@@ -152,6 +159,37 @@ def test_turns_over_few_do_not_tell_what_a_turn_over_many_takes() -> None:
     assert drain.rate == pytest.approx(10_000)
     drain.served(500, 0.15)
     assert drain.rate == pytest.approx(5_000), "such turns are measured together"
+
+
+def test_where_each_command_costs_its_own_time_nearly_the_whole_rate_is_promised() -> None:
+    drain = Drain()
+    assert drain.promised(100) == 0, "nothing was measured"
+    for size in (10, 20, 30, 20, 10) * 20:
+        drain.served(size, size / 1000)
+    assert drain.promised(1000) == pytest.approx(PROMISED * 1000)
+
+
+def test_where_a_turn_costs_the_same_whatever_it_is_over_a_full_mailbox_a_turn_is_promised() -> (
+    None
+):
+    drain = Drain()
+    for _ in range(20):
+        drain.served(1, 0.1)
+    for _ in range(20):
+        drain.served(50, 0.1)
+    assert drain.rate == pytest.approx(500, rel=0.05)
+    assert drain.promised(100) == pytest.approx(PROMISED * 1000, rel=0.05)
+    assert drain.promised(10_000) <= PROMISED * 2000, "no more than was nearly seen"
+
+
+def test_and_less_of_it_where_turns_differ() -> None:
+    drain = Drain()
+    for _ in range(20):
+        drain.served(1, 0.1)
+    for n in range(40):
+        drain.served(100, 0.1 + 0.03 * (-1) ** n)
+    assert drain.swing == pytest.approx(0.06, rel=0.1)
+    assert drain.promised(100) == pytest.approx(PROMISED * 1000 / 1.6, rel=0.1)
 
 
 def test_what_has_failed_for_long_is_not_said_to_be_back_in_a_second() -> None:

@@ -35,6 +35,15 @@ def test_nor_is_it_where_enough_can_be_read_already() -> None:
     assert rounds(Patience(), 10 * PROBE, ready=ENOUGH, gain=5, busy=0.5) == 0
 
 
+def test_it_knows_when_there_is_no_time_to_spare() -> None:
+    patience = Patience()
+    assert not patience.overloaded
+    rounds(patience, 2000, ready=ENOUGH, gain=0, busy=0.99)
+    assert patience.overloaded
+    rounds(patience, 2000, ready=ENOUGH, gain=0, busy=0.5)
+    assert not patience.overloaded
+
+
 def test_nobody_is_slowed_down_who_is_answered_without_a_pause() -> None:
     assert rounds(Patience(), 10 * PROBE, ready=1, gain=9, busy=0.9) == 0
 

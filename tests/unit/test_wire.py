@@ -14,11 +14,14 @@ import trio
 from trio.testing import MockClock
 
 from salon.actors.messages import Attach
+from salon.actors.refusals import Code, Refusal
 from salon.web import wire as wire_module
+from salon.web.brake import AT_ONCE
 from salon.web.codec import JsonCodec
 from salon.web.connection import CLOSE_TIMEOUT, OUTBOX_BYTES, Connection, Phase
+from salon.web.patience import Patience
 from salon.web.websocket import text_header
-from salon.web.wire import STALL_TIMEOUT, Wire
+from salon.web.wire import READ_BYTES, REFUSALS_A_ROUND, STALL_TIMEOUT, Wire
 from tests.raw import CLOSE, PING, PONG, TEXT, Line, client_frame, close_payload
 from tests.unit.engine import ADA, BEN, EPOCH, Engine
 
@@ -126,6 +129,75 @@ async def test_a_peer_that_reads_little_by_little_gets_all_of_it(
         opcode, payload = await line.frame()
         assert (opcode, payload) == (TEXT, b'"' + body[2:] + b'"')
     assert connection.outbox_bytes == 0
+
+
+async def test_who_is_refused_is_read_again_in_time_where_refusing_is_too_much_work(
+    engine: Engine, wire: Wire, opened: Sides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything it sends meanwhile waits in the kernel, none of it is lost, and others are served."""
+    monkeypatch.setattr(Patience, "overloaded", property(lambda _: True))
+    connection, line, _ = opened(wire)
+    refused = Refusal(Code.QUEUE_FULL, retry_after=0.2, scope="conversation", id="r")
+    for _ in range(2 * AT_ONCE):
+        connection.set(refused)
+    connection.flush()
+    assert connection.resting
+    await line.send(client_frame(PING, b"later"))
+    assert await serves(opened, wire)
+    assert connection.resting
+    while (frame := await line.frame())[0] == TEXT:
+        pass
+    assert frame == (PONG, b"later")
+    assert not connection.resting
+
+
+async def test_where_there_is_time_nobody_rests(wire: Wire, opened: Sides) -> None:
+    connection, *_ = opened(wire)
+    for _ in range(2 * AT_ONCE):
+        connection.set(Refusal(Code.QUEUE_FULL, retry_after=0.2, scope="conversation", id="r"))
+    assert not connection.resting
+    connection.lost()
+
+
+async def test_a_connection_may_end_while_it_rests(
+    wire: Wire, opened: Sides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Patience, "overloaded", property(lambda _: True))
+    gone, _, _ = opened(wire)
+    for _ in range(2 * AT_ONCE):
+        gone.set(Refusal(Code.QUEUE_FULL, retry_after=0.1, scope="conversation", id="r"))
+    assert gone.resting
+    gone.lost()
+    other, line, _ = opened(wire)
+    for _ in range(AT_ONCE):
+        other.set(Refusal(Code.QUEUE_FULL, retry_after=0.1, scope="conversation", id="r"))
+    other.flush()
+    assert other.resting
+    await line.send(client_frame(PING, b"still there?"))
+    while (frame := await line.frame())[0] == TEXT:
+        pass
+    assert frame == (PONG, b"still there?")
+
+
+async def test_less_is_read_at_once_while_much_of_it_is_refused(
+    engine: Engine, wire: Wire, opened: Sides
+) -> None:
+    assert wire.bite == READ_BYTES
+    refused = Refusal(Code.QUEUE_FULL, retry_after=0.2, scope="conversation", id="r")
+
+    class Refusing(Connection):
+        def received(self, data: bytes) -> None:
+            for _ in range(len(data)):
+                self.set(refused)
+            self.flush()
+
+    _, refusing, _ = opened(wire, Refusing)
+    await refusing.send(b"x" * 2 * REFUSALS_A_ROUND)
+    await refusing.frame()
+    await engine.settle()
+    assert wire.bite == READ_BYTES // 2
+    while wire.bite < READ_BYTES:
+        assert await serves(opened, wire)
 
 
 async def test_who_does_not_read_answers_is_not_read_from_until_it_does(
