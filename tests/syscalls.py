@@ -41,6 +41,14 @@ def strace(trace: Path, inject: str = "", on: Path | None = None) -> list[str]:
     return [*command, "-e", f"inject={inject}"] if inject else command
 
 
+def slow_syncs(seconds: float) -> list[str]:
+    """What to put before a command so that each of its syncs takes so much longer, and nothing else."""
+    syncs = ",".join(sorted(SYNCS))
+    inject = f"inject={syncs}:delay_enter={seconds * 1e6:.0f}"
+    command = ["strace", "-D", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null"]
+    return [*command, "-e", f"trace={syncs}", "-e", "signal=none", "-e", inject]
+
+
 @cache
 def refusal() -> str:
     """Why nothing can be traced here; empty where it can."""

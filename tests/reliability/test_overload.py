@@ -12,7 +12,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,11 +19,11 @@ import trio
 
 from tests.server import ServerProcess
 from tests.syscalls import refusal as no_tracing
-from tests.syscalls import strace
+from tests.syscalls import slow_syncs
 
 NEIGHBOURS = int(os.environ.get("SALON_TEST_NEIGHBOURS", "200"))
-SYNC = 0.2  # seconds that each sync of the slow disk takes
-QUEUE = 100
+SYNC = 0.05  # seconds that each sync of the slow disk takes
+QUEUE = 25
 BURST = int(os.environ.get("SALON_TEST_BURST", "2"))  # seconds
 MEMORY = (
     64 * 2**20
@@ -65,14 +64,14 @@ async def test_in_a_burst_of_ten_times_the_rate_all_who_obey_are_in_at_their_fir
 
 @pytest.mark.timeout(240)
 async def test_in_a_burst_of_ten_times_what_the_disk_takes_those_who_obey_are_in_at_their_first_retry(
-    start_server: Callable[..., ServerProcess], tmp_path: Path, tell: Callable[[str], None]
+    start_server: Callable[..., ServerProcess], tell: Callable[[str], None]
 ) -> None:
     """A disk that takes its time is what fills a mailbox, while everything else has time enough."""
     if why := no_tracing():
         tell(f"NOT TRIED: a disk that is slow, since nothing can be traced here ({why})")
         pytest.skip(f"nothing can be traced here: {why}")
     server = start_server(
-        under=strace(tmp_path / "trace", f"fdatasync:delay_enter={SYNC * 1e6:.0f}"),
+        under=slow_syncs(SYNC),
         LIMITS__QUEUE_SIZE=f"{QUEUE}",
         LIMITS__MESSAGE_RATE="0",
     )
