@@ -40,7 +40,10 @@ let timer = 0;
 
 // Another tab has signed out, or in as somebody else.
 addEventListener("storage", (event) => {
-  if (event.key === ME) void identify();
+  if (event.key !== ME) return;
+  // What this tab wrote while that one was cleaning up was not seen there: whoever signs out leaves nothing.
+  if (event.newValue === null && event.oldValue !== null) clearOf(event.oldValue);
+  void identify();
 });
 
 // Gone to sign in and come back by the browser's arrow, to the page as it was left.
@@ -171,8 +174,17 @@ function admit(identity: Identity): void {
 
 /** Who was here last; null where nobody was, or they have signed out. */
 export function remembered(): Identity | null {
+  return identityIn(shelf.getItem(ME));
+}
+
+function clearOf(kept: string): void {
+  const identity = identityIn(kept);
+  if (identity !== null) shelf.of(identity.id).clear();
+}
+
+function identityIn(kept: string | null): Identity | null {
   try {
-    const found = JSON.parse(shelf.getItem(ME) ?? "null") as Identity | null;
+    const found = JSON.parse(kept ?? "null") as Identity | null;
     return found && typeof found.id === "string" && typeof found.name === "string" ? found : null;
   } catch {
     return null;
