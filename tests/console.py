@@ -93,7 +93,8 @@ class Talker:
                 try:
                     await self._talk()
                 except* Closed as closed:
-                    self.closed += [each.code for each in _leaves(closed)]
+                    # Who listens and who talks may both find out about the same end.
+                    self.closed.append(next(each.code for each in _leaves(closed)))
 
     async def _talk(self) -> None:
         client = Client(self._server.url, token=self._token)

@@ -32,6 +32,7 @@ READ_BYTES = 16_384
 SIP = 512  # bytes, likewise, where most of what is read is refused: three short messages
 SOCKETS_A_ROUND = 256  # handled between two visits of trio's scheduler
 FEW_SOCKETS = 32  # likewise, where most of what is read is refused
+WAKING = 0.02  # seconds between two looks at who has rested, while anybody rests
 REFUSALS_A_ROUND = 64  # beyond that less is read at once: turns wait for the round's end, and refusing serves nobody
 
 NO_TURNS: AbstractContextManager[None] = nullcontext()
@@ -216,7 +217,7 @@ class Wire:
         while True:
             await self._somebody_rests.wait()
             while resting:
-                await trio.sleep_until(resting[0][0])
+                await trio.sleep(WAKING)  # not until the first: one who rests less may come after it
                 now = trio.current_time()
                 while resting and resting[0][0] <= now:
                     connection = heappop(resting)[2]
