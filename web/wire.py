@@ -217,7 +217,9 @@ class Wire:
         while True:
             await self._somebody_rests.wait()
             while resting:
-                await trio.sleep(WAKING)  # not until the first: one who rests less may come after it
+                await trio.sleep(
+                    WAKING
+                )  # not until the first: one who rests less may come after it
                 now = trio.current_time()
                 while resting and resting[0][0] <= now:
                     connection = heappop(resting)[2]
