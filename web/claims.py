@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 Claims = dict[str, Any]
 
 PLAIN = re.compile(r"[A-Za-z0-9._~|@+=-]+")  # what can stand in a path and be read aloud
+# Lets people sign up with any address that they can read once, as with that of a company which they then leave
+GOOGLE = "https://accounts.google.com"
 NAMES = ("name", "preferred_username", "nickname", "given_name", "email")  # the best first
 
 
@@ -47,9 +49,12 @@ def is_named(claims: Claims) -> bool:
 
 def verified_email(claims: Claims) -> str | None:
     """Their address in small letters, if the provider says that it is really theirs; some write "true" as text."""
-    email = _text(claims, "email")
+    email = (_text(claims, "email") or "").strip().lower()
     sure = claims.get("email_verified") in (True, "true")
-    return email.strip().lower() if email and sure else None
+    if claims.get("iss") == GOOGLE:
+        # Whose mail is with Google itself: it vouches for no other address for longer than the moment of signing up.
+        sure = sure and (email.endswith("@gmail.com") or _text(claims, "hd") is not None)
+    return email if email and sure else None
 
 
 def may_enter(settings: ProviderSettings, claims: Claims) -> bool:

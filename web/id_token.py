@@ -46,8 +46,8 @@ def read_keys(published: dict[str, Any]) -> tuple[Key, ...]:
 def _key(published: object) -> Key | None:
     if not isinstance(published, dict) or published.get("use", "sig") != "sig":
         return None
-    kind = KINDS.get(published.get("kty"))
     try:
+        kind = KINDS.get(published.get("kty"))
         return None if kind is None else kind.import_key(published)
     except (JoseError, ValueError, TypeError, KeyError):
         return None
@@ -138,6 +138,9 @@ def _check_times(claims: Claims, now: float) -> None:
 
 
 def _time(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
-        raise Untrusted("the id_token's times are none")
-    return value
+    try:
+        if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
+            return value
+    except OverflowError:
+        pass  # an integer of hundreds of digits
+    raise Untrusted("the id_token's times are none")

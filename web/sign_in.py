@@ -241,5 +241,6 @@ def _providers(parts: Parts) -> dict[str, Provider]:
         logger.info(
             "server.public_url is not set: providers work where this server is opened as localhost"
         )
-    outbound, now = Outbound(), parts.directory.sources.now
-    return {name: Provider(each, outbound, now) for name, each in configured.items()}
+    # Each has a client of its own: those who wait for one that stalls take no place from those who go to another.
+    now = parts.directory.sources.now
+    return {name: Provider(each, Outbound(), now) for name, each in configured.items()}

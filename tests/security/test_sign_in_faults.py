@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from threading import Event
+from threading import Event, Semaphore
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import trio
 
+from salon.web.outbound import AT_ONCE
 from tests.crossing import go_through, reason
 from tests.hostile_provider import BROKEN, CLIENT_ID, HostileProviders, Liar, in_json
 from tests.openid import SECRET, Browser
@@ -69,6 +70,38 @@ class TestBrokenProviders:
             assert await go_through(browser, one, name) == "/c/there"
             assert (one.form.get("client_secret") == SECRET) is (name == "poster")
             assert one.authorization.startswith("Basic ") is (name == "secretive")
+
+
+async def test_however_many_wait_for_one_that_stalls_others_come_in(
+    start_server: Callable[..., ServerProcess], hostile: HostileProviders, liar: Liar
+) -> None:
+    stuck = hostile.new("stuck")
+    begun, over = Semaphore(0), Event()
+
+    def stick() -> Any:
+        begun.release()
+        over.wait(60)
+        return in_json({})
+
+    stuck.answers["/token"] = stick
+    providers = {
+        name: {"issuer": each.issuer, "client_id": CLIENT_ID}
+        for name, each in (("stuck", stuck), ("liar", liar))
+    }
+    server = start_server(AUTH__PROVIDERS=json.dumps(providers))
+
+    async def wait_for_it() -> None:
+        async with Browser(server) as browser:
+            assert reason(await go_through(browser, stuck, "stuck")) in ("failed", "unavailable")
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(AT_ONCE):
+            nursery.start_soon(wait_for_it)
+        for _ in range(AT_ONCE):
+            assert await trio.to_thread.run_sync(begun.acquire, True, 20)
+        async with Browser(server) as browser:
+            assert await go_through(browser, liar) == "/c/there"
+        over.set()
 
 
 async def test_while_one_provider_stalls_all_others_come_in(

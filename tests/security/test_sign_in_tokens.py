@@ -68,6 +68,7 @@ class TestTokens:
             pytest.param(lambda said: signed(said | {"exp": None}), id="no expiry"),
             pytest.param(lambda said: signed(said | {"exp": "9999999999"}), id="expiry as text"),
             pytest.param(lambda said: signed(said | {"exp": True}), id="expiry true"),
+            pytest.param(lambda said: signed(said | {"exp": 10**400}), id="expiry no float"),
             pytest.param(lambda said: signed(said | {"exp": math.nan}), id="expiry no number"),
             pytest.param(lambda said: signed(said | {"exp": math.inf}), id="no end"),
             pytest.param(lambda said: signed(said | {"nonce": "\ud800"}), id="nonce no text"),
@@ -111,6 +112,17 @@ class TestTokens:
         assert reason(location) == "failed"
         assert location.startswith("/c/there?")
         assert await browser.me() is None
+
+    async def test_keys_that_are_none_do_not_spoil_the_others(
+        self, start_server: Callable[..., ServerProcess], hostile: HostileProviders
+    ) -> None:
+        odd = hostile.new("odd")
+        keys = [5, {}, {"kty": ["RSA"]}, {"kty": {}}, {"kty": "EC"}, RSA.as_dict(private=False)]
+        odd.answers["/keys"] = lambda: in_json({"keys": keys})
+        one = {"issuer": odd.issuer, "client_id": CLIENT_ID}
+        server = start_server(AUTH__PROVIDERS=json.dumps({"odd": one}))
+        async with Browser(server) as browser:
+            assert await go_through(browser, odd, "odd") == "/c/there"
 
     async def test_new_keys_are_looked_for_once_and_not_again_and_again(
         self, start_server: Callable[..., ServerProcess], hostile: HostileProviders
@@ -164,6 +176,29 @@ class TestRights:
             mixed.answers["/userinfo"] = lambda: in_json({"sub": "ada", "name": "Ada of old"})
             assert await go_through(browser, mixed, "mixed") == "/c/there"
             assert (await browser.me())["name"] == "Ada of old"
+
+    async def test_what_is_said_of_one_address_makes_no_other_one_verified(
+        self, start_server: Callable[..., ServerProcess], hostile: HostileProviders
+    ) -> None:
+        torn = hostile.new("torn")
+        torn.metadata = {"userinfo_endpoint": f"{torn.issuer}/userinfo"}
+        one = {"issuer": torn.issuer, "client_id": CLIENT_ID, "admins": ["chief@example.org"]}
+        server = start_server(AUTH__PROVIDERS=json.dumps({"torn": one}))
+        chief, eve = {"email": "chief@example.org"}, {"email": "eve@example.com"}
+        sure = {"email_verified": True}
+        async with Browser(server) as browser:
+            for claims, userinfo, is_admin in (
+                ({"name": None} | chief, eve | sure, False),
+                (sure, chief, False),
+                ({"name": None} | sure, chief, False),
+                ({}, chief | sure, True),
+                ({"name": None} | chief | sure, {}, True),
+            ):
+                torn.claims = claims
+                told = {"sub": "ada", "name": "Ada"} | userinfo
+                torn.answers["/userinfo"] = lambda told=told: in_json(told)
+                assert await go_through(browser, torn, "torn") == "/c/there"
+                assert (await browser.me())["admin"] is is_admin, (claims, userinfo)
 
 
 async def test_a_sub_that_no_id_could_hold_is_somebody_all_the_same(

@@ -112,6 +112,20 @@ class TestRights:
             assert may_enter(strict, claims) is enters, email
         assert may_enter(settings(), {"sub": "a"})
 
+    def test_google_vouches_for_no_address_but_its_own_and_those_of_its_workspaces(self) -> None:
+        strict = settings(domains=["example.org", "gmail.com"], admins=["chief@example.org"])
+        for email, more, enters in (
+            ("chief@example.org", {}, False),
+            ("chief@example.org", {"hd": " "}, False),
+            ("chief@example.org", {"hd": "example.org"}, True),
+            ("ada@gmail.com", {}, True),
+        ):
+            claims = {"sub": "a", "email": email, "email_verified": True, **more}
+            google = claims | {"iss": "https://accounts.google.com"}
+            assert may_enter(strict, google) is enters, google
+            assert (grant_of("google", strict, google) is not None) is (enters and "chief" in email)
+            assert may_enter(strict, claims | {"iss": "https://id.example.org"})
+
     def test_a_grant_ends_with_the_operators_word_and_is_one_providers(self) -> None:
         by_id = grant_of("house", settings(admins=["ada"]), {"sub": "ada"})
         assert by_id in grants("house", settings(admins=["bob", "ada"]))
