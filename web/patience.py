@@ -31,6 +31,16 @@ class Patience:
 
     def pays(self, ready: int, now: float, used: float) -> bool:
         """Whether to wait, with so many sockets to read. `used` is the CPU time of this thread."""
+        self.look(now, used)
+        self._rounds += 1
+        return (
+            0 < ready < ENOUGH
+            and (self._gain >= WORTH or not self._rounds % PROBE)
+            and self._worked < BUSY * self._passed
+        )
+
+    def look(self, now: float, used: float) -> None:
+        """Take note of how busy this thread is, also where it has no rounds since all its connections are under TLS."""
         passed = now - self._round_at
         if passed > 0:  # not in the first round
             self._passed += passed
@@ -39,12 +49,6 @@ class Patience:
         if self._passed > MEMORY:
             self._passed /= 2
             self._worked /= 2
-        self._rounds += 1
-        return (
-            0 < ready < ENOUGH
-            and (self._gain >= WORTH or not self._rounds % PROBE)
-            and self._worked < BUSY * self._passed
-        )
 
     @property
     def overloaded(self) -> bool:

@@ -234,6 +234,7 @@ class Wire:
             at = at + 1 if at + 1 > now else now + 1
             await trio.sleep_until(at)
             now = trio.current_time()
+            self._patience.look(now, time.thread_time())
             for connection in [c for c in self._closing if c.close_deadline <= now]:
                 self.take(connection, connection.lost)
             for connection in tuple(self._beats[slot]):

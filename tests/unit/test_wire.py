@@ -159,6 +159,38 @@ async def test_where_there_is_time_nobody_rests(wire: Wire, opened: Sides) -> No
     connection.lost()
 
 
+async def test_nobody_rests_longer_than_they_were_told_because_others_do(
+    wire: Wire, opened: Sides, monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    monkeypatch.setattr(Patience, "overloaded", property(lambda _: True))
+    (flood, *_), (late, *_), (soon, *_) = opened(wire), opened(wire), opened(wire)
+    for _ in range(2 * AT_ONCE):
+        flood.set(Refusal(Code.QUEUE_FULL, retry_after=30.0, scope="conversation", id="r"))
+    late.set(Refusal(Code.QUEUE_FULL, retry_after=30.0, scope="conversation", id="r"))
+    await trio.sleep(0.1)
+    soon.set(Refusal(Code.QUEUE_FULL, retry_after=0.2, scope="conversation", id="r"))
+    assert late.resting
+    assert soon.resting
+    await trio.sleep(0.3)
+    assert late.resting
+    assert not soon.resting
+    await trio.sleep(1)
+    assert not late.resting
+
+
+async def test_how_busy_it_is_shows_also_where_all_connections_are_under_tls(
+    wire: Wire, opened: Sides, monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    """Those are read by tasks of their own, so that the wire has no rounds."""
+    monkeypatch.setattr(wire_module.time, "thread_time", trio.current_time)
+    connection, *_ = opened(wire)
+    await trio.sleep(5)
+    for _ in range(2 * AT_ONCE):
+        connection.set(Refusal(Code.QUEUE_FULL, retry_after=0.2, scope="conversation", id="r"))
+    assert connection.resting
+    connection.lost()
+
+
 async def test_a_connection_may_end_while_it_rests(
     wire: Wire, opened: Sides, monkeypatch: pytest.MonkeyPatch
 ) -> None:
