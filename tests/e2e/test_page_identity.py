@@ -72,7 +72,10 @@ def test_signing_out_in_one_tab_ends_all_and_leaves_nothing_behind(
 ) -> None:
     page = open_page(server.url)
     ada = Visitor.guest(page, "Ada")
-    ada.begin("Lunch")
+    room = ada.begin("Lunch")
+    bob = Visitor.guest(open_page(server.url), "Bob", f"/c/{room}")
+    bob.say("nobody else may know")
+    expect(page.locator("[aria-live]").filter(has_text="nobody else may know")).to_have_count(1)
     ada.say("between us", "and more\n" * 100)
     ada.expect_last(3)
     ada.field.fill("half a tho")
@@ -84,7 +87,9 @@ def test_signing_out_in_one_tab_ends_all_and_leaves_nothing_behind(
     other.get_by_role("dialog").get_by_role("button", name="Sign out").click()
     expect(other.get_by_role("heading", name="Come in")).to_be_visible()
     expect(page.get_by_role("heading", name="Your session has ended")).to_be_visible()
-    expect(page.get_by_text("between us")).to_have_count(0)
+    for text in ("between us", "nobody else may know"):
+        expect(page.get_by_text(text)).to_have_count(0)
+    expect(page).to_have_title("salon")
     for tab in (page, other):
         tab.reload()
         expect(tab.get_by_label("Your name")).to_be_visible()

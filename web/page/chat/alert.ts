@@ -51,6 +51,12 @@ export function notify(room: Room, message: Message): void {
   }
 }
 
+/** Somebody leaves: the title names no conversation of theirs any more, and nothing that was said to them is read out. */
+export function hush(): void {
+  spoken.value = "";
+  showInTitle(0, "");
+}
+
 export function showInTitle(unread: number, title: string): void {
   document.title = `${unread ? `(${unread > 99 ? "99+" : unread}) ` : ""}${title ? `${title} · ` : ""}salon`;
 }

@@ -5,7 +5,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { Identity } from "../sdk/types.ts";
 import { Boundary } from "../shared/boundary.tsx";
 import { Wordmark } from "../shared/wordmark.tsx";
-import { showInTitle, spoken } from "./alert.ts";
+import { hush, showInTitle, spoken } from "./alert.ts";
 import { ConversationView } from "./conversation.tsx";
 import { Inbox } from "./inbox.ts";
 import { go, here } from "./route.ts";
@@ -45,6 +45,7 @@ function Home({ me }: { me: Identity }) {
     return () => removeEventListener("keydown", keys);
   }, [inbox]);
   useSignalEffect(() => showInTitle(inbox.unread.value, inbox.open.value?.title.value ?? ""));
+  useEffect(() => hush, []);
   const room = inbox.open.value;
   return (
     <div class={room ? "home in-room" : "home"}>
