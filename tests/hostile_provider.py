@@ -139,7 +139,7 @@ class HostileProviders:
     def __init__(self) -> None:
         self._liars: dict[str, Liar] = {}
         handler = type("Handler", (_Handler,), {"house": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server = _Server(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = Thread(target=self._server.serve_forever, args=(0.02,))
@@ -157,6 +157,12 @@ class HostileProviders:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = (
+        128  # of five, as usual, most of those who come at once would have to wait a second
+    )
 
 
 class _Handler(BaseHTTPRequestHandler):
