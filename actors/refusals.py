@@ -64,11 +64,7 @@ TABLE: dict[Code, Reason] = {
     Code.INVALID_JSON: Reason("The frame is not a JSON object: {problem}.", 400),
     Code.INVALID_FORMAT: Reason("This does not have the right shape: {problem}.", 400),
     Code.UNKNOWN_TYPE: Reason("There is no frame of this type; known are: {known}.", 400),
-    Code.UNAUTHENTICATED: Reason(
-        "Say who you are: send 'Authorization: Bearer TOKEN', a session cookie or, for a WebSocket, a fresh ticket.",
-        401,
-        close_code=4500,
-    ),
+    Code.UNAUTHENTICATED: Reason("Say who you are: {problem}.", 401, close_code=4500),
     Code.FORBIDDEN: Reason("You have no right to do this here.", 403),
     Code.ORIGIN_NOT_ALLOWED: Reason("Pages of this origin may not connect here.", 403),
     Code.GUESTS_NOT_ALLOWED: Reason("This server takes no guests: sign in.", 403),

@@ -51,7 +51,7 @@ def judge_file(path: Path) -> Report:
         try:
             checker.take(line, record)
         except (LookupError, TypeError, ValueError, AttributeError) as error:
-            text = f"line {line}: a frame that is not as the contract has it: {error!r}"
+            text = f"{path}: line {line}: a frame that is not as the contract has it: {error!r}"
             raise HistoryError(text) from None
     report = checker.report()
     if not report.conversations:

@@ -234,6 +234,8 @@ def read(path: Path) -> Iterator[tuple[int, Record]]:
             yield from parse(file)
     except OSError as error:
         raise HistoryError(f"{path}: {error.strerror}") from None
+    except HistoryError as error:
+        raise HistoryError(f"{path}: {error}") from None
 
 
 def parse(lines: Iterator[bytes] | Any) -> Iterator[tuple[int, Record]]:

@@ -137,7 +137,9 @@ class File:
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         except FileExistsError:
             if not self.path.is_file():
-                raise StoreError(f"{self.path}: this is no file") from None
+                raise StoreError(
+                    f"{self.path}: this is no file: name one in it with --store"
+                ) from None
             # SQLite would find out too, but leave files beside it that cannot be written either.
             os.close(os.open(self.path, os.O_RDWR))
             self._check_size()

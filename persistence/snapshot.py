@@ -20,7 +20,9 @@ def snapshot(file: File, target: Path) -> None:
     """
     target = target.expanduser().absolute()
     if not file.path.is_file():
-        raise StoreError(f"{file.path}: there is no such store")
+        raise StoreError(
+            f"{file.path}: there is no such store: name the one of the server with --store"
+        )
     if target.exists():
         raise StoreError(f"{target}: exists already: name a new file for the backup")
     try:

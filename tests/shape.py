@@ -53,6 +53,8 @@ def refusal(response: httpx2.Response, status: int, code: str, **facts: object) 
     assert response.status_code == status, response.text
     body: dict[str, Any] = response.json()
     _check(body, code, temporary=False)
+    if code == "UNAUTHENTICATED":  # what was wrong, and what to do: several texts for one code
+        facts.setdefault("problem", body["problem"])
     assert body.keys() - ALWAYS == facts.keys()
     assert {name: body[name] for name in facts} == facts
     assert "Retry-After" not in response.headers

@@ -84,7 +84,8 @@ def _add_guests(routes: Blueprint, parts: Parts) -> None:
         wanted = await body(schemas.RecoverBody, depth=limits.json_depth)
         returned = await parts.identities.recover(wanted.recovery_code)
         if returned is None:
-            raise parts.refusal(Code.UNAUTHENTICATED)
+            problem = "no guest has this recovery code; see whether all of it is there"
+            raise parts.refusal(Code.UNAUTHENTICATED, problem=problem)
         return _welcome(parts, returned, 200)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import trio
 from quart import Response, has_request_context, request, websocket
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.routing.exceptions import WebsocketMismatch
 
 from salon.actors.refusals import Code, Refusal
 from salon.actors.store import StoreError
@@ -88,6 +89,10 @@ def _conversation() -> str | None:
 
 
 def _refusal(error: HTTPException, max_body_size: int) -> Refusal:
+    if isinstance(error, WebsocketMismatch):
+        asked_plainly = "a WebSocket is at this address: ask for one with 'Upgrade: websocket'"
+        problem = asked_plainly if has_request_context() else "no WebSocket is at this address"
+        return Refusal(Code.MALFORMED_REQUEST, {"problem": problem})
     match error.code:
         case 404:
             return Refusal(Code.NOT_FOUND)

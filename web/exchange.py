@@ -69,14 +69,15 @@ class Parts:
     def caller(self) -> Identity:
         """Who asks, by bearer token or session cookie. Raises the refusal where nobody valid does."""
         token = bearer(request.headers.get("Authorization"))
+        cookie = request.cookies.get(COOKIE)
         if token is not None:
             identity = self.identities.verify(token)
         else:
-            identity = self.identities.verify(request.cookies.get(COOKIE, ""), "cookie")
+            identity = self.identities.verify(cookie or "", "cookie")
             if identity is not None and request.method not in SAFE_METHODS:
                 self.check_origin()  # a browser sends the cookie for whoever asks; the origin says who did
         if identity is None:
-            raise self.refusal(Code.UNAUTHENTICATED)
+            raise self.refusal(Code.UNAUTHENTICATED, problem=no_good(token=token, cookie=cookie))
         return identity
 
     def admin(self) -> Identity:
@@ -120,6 +121,21 @@ class Parts:
         if isinstance(outcome, Refusal):
             raise Refused(outcome)
         return outcome
+
+
+def no_good(
+    *, token: str | None = None, ticket: str | None = None, cookie: str | None = None
+) -> str:
+    """What is wrong with how somebody said who they are, and what to do."""
+    if token is not None:
+        return "this token is not one of this server, or has ended; get a new one"
+    if ticket is not None:
+        return "this ticket is wrong, used or too old; get a new one from POST /auth/ticket"
+    if cookie is not None:
+        return "this session is not one of this server, or has ended; come in again"
+    return (
+        "send 'Authorization: Bearer TOKEN', a session cookie or, for a WebSocket, a fresh ticket"
+    )
 
 
 async def body(model: type[M], *, depth: int, optional: bool = False) -> M:

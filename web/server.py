@@ -68,9 +68,7 @@ class Server:
     ) -> str:
         """Open the socket; the URL it is reached at. Raises `OSError` where it cannot be had."""
         if certificate is not None:
-            self._tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-            self._tls.load_cert_chain(certificate, key)
-            self._tls.set_alpn_protocols(["http/1.1"])
+            self._tls = _tls_context(certificate, key)
         self._listeners = await trio.open_tcp_listeners(port, host=host, backlog=BACKLOG)
         bound = self._listeners[0].socket.getsockname()[1]
         scheme = "http" if self._tls is None else "https"
@@ -137,6 +135,26 @@ class Server:
         if self._tls is None:
             return Doorstep(stream, handshake_timeout=seconds, posts=self._posts)
         return TlsDoorstep(stream, self._tls, handshake_timeout=seconds, posts=self._posts)
+
+
+def _tls_context(certificate: Path, key: Path | None) -> ssl.SSLContext:
+    """TLS with these files. Raises `OSError` that says which of them is no good, which Python's own does not."""
+    for setting, path in (("tls_certificate", certificate), ("tls_key", key)):
+        try:
+            _ = path and path.read_bytes()
+        except OSError as error:
+            raise OSError(f"server.{setting}: {path} cannot be read: {error.strerror}") from None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(certificate, key, password="")  # nobody is asked for one
+    except ssl.SSLError as error:
+        matched = error.reason != "KEY_VALUES_MISMATCH"
+        problem = "are no PEM files without a password" if matched else "do not belong together"
+        raise OSError(
+            f"server.tls_certificate {certificate} and server.tls_key {key} {problem}"
+        ) from None
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 def _counted(app: QuartTrio) -> Callable[..., Awaitable[None]]:

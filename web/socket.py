@@ -11,7 +11,7 @@ from salon.actors.participant import CONNECTION_RETRY
 from salon.actors.refusals import Code, Refusal
 
 from .connection import Connection, retry_reason
-from .exchange import Refused
+from .exchange import Refused, no_good
 from .frames import LAST_SEQUENCE
 from .identity import COOKIE, bearer, origin_allowed, token_in_url
 
@@ -144,7 +144,8 @@ def _identify(parts: Parts, asked: Asked) -> Identity:
     if not origin_allowed(asked.origin, asked.host, parts.settings.server.allowed_origins):
         raise parts.refusal(Code.ORIGIN_NOT_ALLOWED)
     if token_in_url(asked.query):
-        raise parts.refusal(Code.UNAUTHENTICATED)
+        problem = "a token in an address ends in logs; send it in a header, or a ticket"
+        raise parts.refusal(Code.UNAUTHENTICATED, problem=problem)
     identity = None
     token = bearer(asked.authorization)
     ticket = asked.query.get("ticket")
@@ -155,7 +156,8 @@ def _identify(parts: Parts, asked: Asked) -> Identity:
     elif asked.cookie is not None:
         identity = parts.identities.verify(asked.cookie, "cookie")
     if identity is None:
-        raise parts.refusal(Code.UNAUTHENTICATED)
+        problem = no_good(token=token, ticket=ticket, cookie=asked.cookie)
+        raise parts.refusal(Code.UNAUTHENTICATED, problem=problem)
     return identity
 
 

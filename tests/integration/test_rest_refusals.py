@@ -60,10 +60,31 @@ class TestWithoutIdentity:
         refusal(response, 401, "UNAUTHENTICATED")
         assert response.headers["WWW-Authenticate"] == 'Bearer realm="salon"'
 
+    @pytest.mark.parametrize(
+        ("headers", "said"),
+        [
+            ({}, "send 'Authorization: Bearer TOKEN'"),
+            ({"Authorization": "wrong"}, "send 'Authorization: Bearer TOKEN'"),
+            (
+                {"Authorization": "Bearer wrong"},
+                "this token is not one of this server, or has ended",
+            ),
+            ({"Cookie": "salon_session=wrong"}, "this session is not one of this server, or has"),
+        ],
+    )
+    async def test_they_are_told_what_was_wrong(
+        self, server: ServerProcess, headers: dict[str, str], said: str
+    ) -> None:
+        body = refusal(
+            await api(server, "GET", "/auth/me", headers=headers), 401, "UNAUTHENTICATED"
+        )
+        assert said in body["error"]
+
     async def test_a_wrong_recovery_code_brings_nobody_back(self, server: ServerProcess) -> None:
         for code in ("wrong", "-".join(["ABCD"] * 7)):
             response = await api(server, "POST", "/auth/recover", json={"recovery_code": code})
-            refusal(response, 401, "UNAUTHENTICATED")
+            body = refusal(response, 401, "UNAUTHENTICATED")
+            assert "no guest has this recovery code" in body["error"]
 
 
 class TestBodies:

@@ -86,7 +86,7 @@ async def test_a_token_in_the_address_is_refused_though_it_is_good(
     query = f"?{name}={ada.token}"
     refusal(await knock(server, conversation_id, query), 401, "UNAUTHENTICATED")
     response = await knock(server, conversation_id, query, Authorization=bearer(ada))
-    refusal(response, 401, "UNAUTHENTICATED")
+    assert "send it in a header" in refusal(response, 401, "UNAUTHENTICATED")["error"]
 
 
 class TestOrigins:
@@ -140,7 +140,8 @@ class TestTickets:
         refusal(await knock(server, conversation_id, f"?ticket={ticket}"), 401, "UNAUTHENTICATED")
         for wrong in ("", "x", "A" * 22, ada.token):
             response = await knock(server, conversation_id, f"?ticket={wrong}")
-            refusal(response, 401, "UNAUTHENTICATED")
+            body = refusal(response, 401, "UNAUTHENTICATED")
+            assert "get a new one from POST /auth/ticket" in body["error"]
 
     async def test_a_ticket_goes_with_a_place_to_resume_from(self, server: ServerProcess) -> None:
         bot = agent(server)
@@ -222,8 +223,9 @@ async def test_an_upgrade_where_there_is_no_socket_is_refused(server: ServerProc
     response = await api(server, "GET", "/health", headers=UPGRADE)
     assert response.status_code in (400, 404)
     ada = await guest(server, "Ada")
-    response = await ada.call("GET", f"/chat/ws/{await ada.create()}")  # no upgrade at all
-    assert response.status_code in (400, 404, 405, 426)
+    response = await ada.call("GET", f"/chat/ws/{await ada.create()}")
+    problem = "a WebSocket is at this address: ask for one with 'Upgrade: websocket'"
+    refusal(response, 400, "MALFORMED_REQUEST", problem=problem)
 
 
 async def test_our_own_client_learns_the_refusal_too(server: ServerProcess) -> None:

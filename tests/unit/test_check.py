@@ -454,7 +454,7 @@ class TestTheCommand:
     @pytest.mark.parametrize(
         ("text", "said"),
         [
-            ("", "line 1: the file is empty"),
+            ("", "history.jsonl: line 1: the file is empty"),
             ("{}", "nothing is recorded"),
             ("no JSON", "line 1: Invalid JSON"),
             ('{"record":"history","version":9}', "line 1: version 9"),

@@ -16,6 +16,13 @@ from typing import Any
 import pytest
 import structlog
 import trio
+import trustme
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from typer.testing import CliRunner
 
 from salon.actors.store import StoreError
@@ -207,6 +214,34 @@ class TestServe:
             result = served(app, serving, "--port", port)
         assert result.exit_code == 1
         assert result.stderr == f"salon: port {port} is in use: choose another with --port\n"
+
+    def test_the_file_that_tls_cannot_use_is_named(self, salon: Run, tmp_path: Path) -> None:
+        authority = trustme.CA()
+        one, other = (authority.issue_cert("127.0.0.1") for _ in range(2))
+        chain, key, wrong = (tmp_path / name for name in ("cert.pem", "key.pem", "other.pem"))
+        locked, none = tmp_path / "locked.pem", tmp_path / "none.pem"
+        one.cert_chain_pems[0].write_to_path(chain)
+        one.private_key_pem.write_to_path(key)
+        other.private_key_pem.write_to_path(wrong)
+        unlocked = load_pem_private_key(key.read_bytes(), None)
+        password = BestAvailableEncryption(b"secret")
+        locked.write_bytes(unlocked.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, password))
+        for pair, problem in [
+            (
+                (none, key),
+                f"server.tls_certificate: {none} cannot be read: No such file or directory",
+            ),
+            ((chain, none), f"server.tls_key: {none} cannot be read: No such file or directory"),
+            ((chain, wrong), "do not belong together"),
+            ((key, chain), "are no PEM files without a password"),
+            ((chain, locked), "are no PEM files without a password"),
+        ]:
+            names = ("SALON_SERVER__TLS_CERTIFICATE", "SALON_SERVER__TLS_KEY")
+            variables = dict(zip(names, map(str, pair), strict=True))
+            result = salon("serve", "--port", 0, "--store", "memory:", **variables)
+            assert result.returncode == 1
+            assert problem in result.stderr
+            assert len(result.stderr.splitlines()) == 1
 
     @pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid"])
     def test_a_host_that_is_not_ours_is_named(self, app: Any, host: str) -> None:
