@@ -66,7 +66,10 @@ TABLE: dict[Code, Reason] = {
     Code.UNKNOWN_TYPE: Reason("There is no frame of this type; known are: {known}.", 400),
     Code.UNAUTHENTICATED: Reason("Say who you are: {problem}.", 401, close_code=4500),
     Code.FORBIDDEN: Reason("You have no right to do this here.", 403),
-    Code.ORIGIN_NOT_ALLOWED: Reason("Pages of this origin may not connect here.", 403),
+    Code.ORIGIN_NOT_ALLOWED: Reason(
+        "Pages of this origin may not connect here: the operator names those that may in server.allowed_origins.",
+        403,
+    ),
     Code.GUESTS_NOT_ALLOWED: Reason("This server takes no guests: sign in.", 403),
     Code.SIGN_IN_FAILED: Reason("Signing in with {provider} did not work: {problem}.", 403),
     Code.NOT_FOUND: Reason("There is nothing here that you may see.", 404),
