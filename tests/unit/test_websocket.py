@@ -152,13 +152,15 @@ def size(message: Received) -> int:
 @example(client_frame(TEXT, b"\xff" * 50)[:20], [])
 @example(client_frame(TEXT, fin=False) + client_frame(TEXT, "a"), [])
 @example(client_frame(TEXT, "a", fin=False) + client_frame(PING) + client_frame(CONTINUATION), [3])
+@example(client_frame(TEXT, "a" * (LIMIT + 1), fin=False) + client_frame(PING), [])
 def test_any_bytes_however_cut_give_what_wsproto_gives(stream: bytes, places: list[int]) -> None:
     """Two differences are allowed: a frame is judged when it is whole, and what is too big is not read."""
     pieces = cut(stream, places)
     ours, theirs = fed(Receiver(LIMIT), pieces), judged(pieces)
     if ours and isinstance(ours[-1], Closed) and ours[-1].code == 1009 and not ours[-1].by_peer:
         ours.pop()
-        rest = theirs[len(ours) :]
+        # Between the parts of what is too big there may be pings.
+        rest = [each for each in theirs[len(ours) :] if not isinstance(each, Ping | Pong)]
         assert not rest or isinstance(rest[0], Closed) or size(rest[0]) > LIMIT
         theirs = theirs[: len(ours)]
     elif len(ours) < len(theirs):
