@@ -47,7 +47,7 @@ TRIALS = [
     Trial(
         "simulation",
         "every order of events and every fault, from a seed, in virtual time",
-        "salon simulate --seeds 300 --json",
+        "salon simulate --seeds 200 --json",
         "salon simulate --seeds 20 --json",
         proof.of_simulation,
     ),
