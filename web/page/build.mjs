@@ -1,4 +1,5 @@
-// Bundles the two pages, the worker that keeps one of them, and salon.js into the folder that is named, with hashed names and compressed copies beside.
+// Bundles the two pages, the worker that keeps one of them, and salon.js into the folder that is named, with hashed names and
+// compressed copies beside.
 import { build } from "esbuild";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";

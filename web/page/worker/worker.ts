@@ -1,8 +1,9 @@
 /**
  * The service worker of the chat page: keeps the page's own files, so that it opens where the server cannot be reached.
  *
- * It shows notifications too, where only a worker may. What people say is never kept here, nor what the server answers, nor any other page: those requests pass it by. The build
- * puts in which files there are; with another build this file is another one, and the browser replaces it at the next visit.
+ * It shows notifications too, where only a worker may. What people say is never kept here, nor what the server answers, nor any
+ * other page: those requests pass it by. The build puts in which files there are; with another build this file is another one,
+ * and the browser replaces it at the next visit.
  */
 
 /** Names the build. */
