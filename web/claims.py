@@ -10,8 +10,6 @@ from .names import ID_LENGTH, NAME_LENGTH, normalise_name
 from .provider_settings import label_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from .provider_settings import ProviderSettings
 
 Claims = dict[str, Any]
@@ -77,12 +75,7 @@ def grant_of(provider: str, settings: ProviderSettings, claims: Claims) -> str |
 
 def grants(provider: str, settings: ProviderSettings) -> frozenset[str]:
     """Every grant that counts today: a session with another is no admin's any more."""
-    return frozenset(_grants(provider, settings))
-
-
-def _grants(provider: str, settings: ProviderSettings) -> Iterator[str]:
-    for admin in settings.admins:
-        yield _grant(provider, admin)
+    return frozenset(_grant(provider, admin) for admin in settings.admins)
 
 
 def _grant(provider: str, admin: str) -> str:
