@@ -213,5 +213,7 @@ class TestResuming:
             for number in range(2, 302):
                 await talker.send("message", content=f"{number}")
                 if number % 50 == 0:
+                    # Who knows of more than is stored begins anew
+                    await talker.until_sequence(number // 2)
                     nursery.start_soon(come_in, number // 2)
             await talker.until_sequence(301)
