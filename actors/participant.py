@@ -9,7 +9,7 @@ import trio
 from .mailbox import MailboxFull
 from .messages import Admit, Attach, Create, Detach, Post, Revoke, Sync
 from .pace import TokenBucket
-from .refusals import Code, Refusal
+from .refusals import Code, Refusal, too_fast
 from .runtime import ActorDied, TrioActor
 
 if TYPE_CHECKING:
@@ -65,23 +65,17 @@ class ParticipantActor(TrioActor):
             )
         match message:
             case Post() | Sync():
-                limit = self._limits.message_rate
+                limit, unit = self._limits.message_rate, "messages a second"
                 bucket = self._rate(message.conversation_id, now) if limit else None
                 wait = bucket.take(now, _key(message)) if bucket else 0.0
             case Create():
                 wait = self._creation_rate(now).take(now)
-                limit = self._limits.conversations_per_hour
+                limit, unit = self._limits.conversations_per_hour, "conversations an hour"
             case _:
                 return None
         if not wait:
             return None
-        return Refusal(
-            Code.RATE_LIMITED,
-            {"limit": limit},
-            retry_after=wait,
-            scope="participant",
-            key=_key(message),
-        )
+        return too_fast(limit, unit, wait, "participant", key=_key(message))
 
     def _rate(self, conversation_id: str, now: float) -> TokenBucket:
         bucket = self._rates.get(conversation_id)

@@ -90,7 +90,9 @@ TABLE: dict[Code, Reason] = {
         temporary=True,
     ),
     Code.RATE_LIMITED: Reason(
-        "Too fast: the limit is {limit}. Try again after {retry_after} s.", 429, temporary=True
+        "Too fast: the limit of {unit} is {limit}. Try again after {retry_after} s.",
+        429,
+        temporary=True,
     ),
     Code.TOO_MANY_CONNECTIONS: Reason(
         "Too many connections: at most {limit} are allowed.", 429, temporary=True, close_code=4502
@@ -134,15 +136,34 @@ class Refusal:
     @property
     def text(self) -> str:
         """The reason in words, for a person."""
-        facts = dict(self.facts or {})
+        facts = {name: _plain(fact) for name, fact in (self.facts or {}).items()}
         if self.retry_after is not None:
             facts["retry_after"] = milliseconds_up(self.retry_after)
         return self.reason.text.format_map(_Facts(facts))
 
 
+def too_fast(
+    limit: float, unit: str, wait: float, scope: Scope, *, key: str | None = None, id: str = ""
+) -> Refusal:
+    """A refusal for rate. `unit` is what the limit counts, in the plural and by its time: messages a second."""
+    return Refusal(
+        Code.RATE_LIMITED,
+        {"limit": limit, "unit": unit},
+        retry_after=wait,
+        scope=scope,
+        key=key,
+        id=id,
+    )
+
+
 def milliseconds_up(seconds: float) -> float:
     """Seconds in whole milliseconds, rounded up: who comes back a moment too early is refused again."""
     return ceil(round(seconds * 1000, 6)) / 1000
+
+
+def _plain(fact: int | float | str) -> int | float | str:
+    """A fact as a person writes it: 20 where the settings say 20.0."""
+    return int(fact) if isinstance(fact, float) and fact.is_integer() else fact
 
 
 class _Facts(dict[str, "int | float | str"]):

@@ -11,7 +11,7 @@ from quart_schema import document_request, document_response, security_scheme, t
 
 from salon.actors.messages import Revoke
 from salon.actors.pace import TokenBucket
-from salon.actors.refusals import Code, Refusal
+from salon.actors.refusals import Code, too_fast
 
 from . import schemas
 from .codec import participant_fields
@@ -181,5 +181,4 @@ class Arrivals:
             self._buckets.popitem(last=False)
         wait = bucket.take(now)
         if wait:
-            facts = {"limit": f"{self._hourly} guests an hour"}
-            raise Refused(Refusal(Code.RATE_LIMITED, facts, retry_after=wait, scope="server"))
+            raise Refused(too_fast(self._hourly, "guests an hour", wait, "server"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import signal
 import socket
 from collections.abc import Callable, Mapping
@@ -150,7 +151,12 @@ def token(
     if settings.key_file is None:
         _fail("sessions of a memory store end with its process: set auth.key_file, or --store")
     sources = system_sources()
+    is_new = not os.access(settings.key_file, os.F_OK)
     key = _in_one_line(settings, lambda: read_key(settings.key_file, sources.entropy))
+    if is_new:  # a mistyped --store makes one too, and its tokens are good nowhere
+        typer.echo(
+            f"salon: made a new key, {settings.key_file}: for a server of this store", err=True
+        )
     who = Participant(identity, shown, "agent" if agent else "human")
     lifetime = days or settings.auth.session_days
     session = Session.begin(who, sources, days=lifetime, admin=admin)

@@ -18,7 +18,7 @@ import trio
 from salon.actors.mailbox import MailboxFull
 from salon.actors.messages import Detach, Drained, MarkRead, Post, Receipt, SetTyping, Sync
 from salon.actors.pace import TokenBucket
-from salon.actors.refusals import Code, Refusal, milliseconds_up
+from salon.actors.refusals import Code, Refusal, milliseconds_up, too_fast
 from salon.actors.runtime import ActorDied
 
 from .codec import error_frame, message_ack
@@ -174,10 +174,8 @@ class Connection:
         if self._frame_bucket is not None:
             wait = self._frame_bucket.take(trio.current_time())
             if wait:
-                facts = {"limit": self._frame_bucket.rate}
-                self._refuse(
-                    Refusal(Code.RATE_LIMITED, facts, retry_after=wait, scope="participant")
-                )
+                rate = self._frame_bucket.rate
+                self._refuse(too_fast(rate, "frames a second", wait, "participant"))
                 return
         frame: Any = parse(text)
         kind = type(frame)  # pydantic's classes are slow to match: each isinstance runs Python code

@@ -69,7 +69,7 @@ POST = (
 
 
 class Problem(BaseModel):
-    """Why a request was refused. Load and rate say when to come again; the last seven say more about some codes."""
+    """Why a request was refused. Load and rate say when to come again; the last eight say more about some codes."""
 
     error: str
     code: str
@@ -81,6 +81,7 @@ class Problem(BaseModel):
     problem: str | None = None
     known: str | None = None
     limit: float | None = None
+    unit: str | None = None
     queue_size: int | None = None
     actual_size: int | None = None
     max_size: int | None = None

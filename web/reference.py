@@ -11,7 +11,7 @@ import trio
 from quart import Blueprint, Response, current_app, request
 from quart_schema import document_response, security_scheme, tag
 
-from salon.actors.refusals import Code, Refusal
+from salon.actors.refusals import too_fast
 
 from .asyncapi import CHANNEL, asyncapi, located
 from .codec import error_fields
@@ -104,8 +104,5 @@ def _operations(document: dict[str, Any], tag_name: str) -> list[dict[str, Any]]
 
 def _problem() -> dict[str, Any]:
     """A refusal as a client gets it."""
-    facts = {"limit": 20}
-    refusal = Refusal(
-        Code.RATE_LIMITED, facts, retry_after=0.05, scope="participant", id=PROBLEM_ID
-    )
+    refusal = too_fast(20, "messages a second", 0.05, "participant", id=PROBLEM_ID)
     return error_fields(refusal)

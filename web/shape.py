@@ -17,7 +17,7 @@ EXAMPLES: dict[str, Any] = {  # by a field's name, where its type alone says lit
     "client_message_id": "9f2c6a4e-5d0b-4c38-8f1e-7b6a2d9c0e13",
     "displayName": "Ada",
     "epoch": "pT4wN8sKx2LqV6bYd0HcJg",
-    "error": "Too fast: the limit is 20. Try again after 0.05 s.",
+    "error": "Too fast: the limit of messages a second is 20. Try again after 0.05 s.",
     "event_hash": "8d969eef6ecad3c29a3a629280e686cf0c3f5d5a86aff3ca12020c923adc6c92",
     "heartbeat": 25,
     "id": "Zr7uE1oFh5CtG9aXm3JkPw",
@@ -40,6 +40,7 @@ EXAMPLES: dict[str, Any] = {  # by a field's name, where its type alone says lit
     "ticket": "Vb6yQ2nRk8TsL4wZd0MfHg",
     "title": "Dinner on Friday",
     "token": "eyJhbGciOiJIUzI1NiJ9…",
+    "unit": "messages a second",
     "user_id": "ada",
     "websocket_url": "/chat/ws/kQ3v0m8xS1yZ5tB7nR2cWg",
 }

@@ -201,6 +201,7 @@ class TestTooFast:
                 "RATE_LIMITED",
                 "participant",
                 limit=10,
+                unit="messages a second",
                 client_message_id=f"k{number}",
             )
             assert body["retry_after"] <= 0.1
@@ -225,6 +226,7 @@ class TestTooFast:
                 for place, frame in enumerate(refused, 1):
                     assert (frame["code"], frame["scope"]) == ("RATE_LIMITED", "participant")
                     assert (frame["limit"], frame["temporary"]) == (10, True)
+                    assert "the limit of messages a second is 10." in frame["error"]
                     assert 0 < frame["retry_after"] <= 0.1 * place + 0.001, "one after the other"
                 if refused:
                     await trio.sleep(refused[-1]["retry_after"])
@@ -236,9 +238,10 @@ class TestTooFast:
         for _ in range(6):
             await ada.create()
         response = await ada.call("POST", "/chat/create", {"title": "Seventh"})
-        body = refusal_for_now(response, 429, "RATE_LIMITED", "participant", limit=6)
+        unit = "conversations an hour"
+        body = refusal_for_now(response, 429, "RATE_LIMITED", "participant", limit=6, unit=unit)
         assert 500 < body["retry_after"] <= 600
-        assert "a second" not in body["error"]
+        assert f"the limit of {unit} is 6." in body["error"]
         await bob.create()
         assert (await ada.ask("GET", "/chat/my-conversations"))["total"] == 6
 

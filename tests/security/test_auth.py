@@ -14,7 +14,7 @@ import pytest
 
 from tests.person import UPGRADE, Person, admin, guest, guests, open_tab, static
 from tests.server import ServerProcess, api
-from tests.shape import refusal
+from tests.shape import refusal, refusal_for_now
 
 COOKIE = "salon_session"
 HEADER = {"alg": "HS256", "typ": "session+jwt"}
@@ -163,6 +163,19 @@ class TestGuests:
         refusal(response, 403, "GUESTS_NOT_ALLOWED")
         assert "Set-Cookie" not in response.headers
         assert await status_of(closed, "test_token_1") == 200
+
+    async def test_so_many_an_hour_come_from_one_address(
+        self, start_server: Callable[..., ServerProcess]
+    ) -> None:
+        server = start_server(LIMITS__GUESTS_PER_HOUR="3")
+        people = await guests(server, "Ada", "Bob", "Cy")
+        response = await api(server, "POST", "/auth/guest", json={"name": "Mallory"})
+        unit = "guests an hour"
+        body = refusal_for_now(response, 429, "RATE_LIMITED", "server", limit=3, unit=unit)
+        assert "Set-Cookie" not in response.headers
+        assert 1000 < body["retry_after"] <= 1200
+        for who in people:
+            assert await status_of(server, who.token) == 200
 
     @pytest.mark.parametrize(
         "written",

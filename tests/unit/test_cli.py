@@ -337,6 +337,12 @@ class TestToken:
         assert not session.admin
         assert session.expires_at - session.issued_at == 2 * DAY
 
+    def test_it_says_so_where_there_was_no_key_yet(self, salon: Run, tmp_path: Path) -> None:
+        who = ("token", "--id", "a", "--name", "A", "--store", f"sqlite:///{tmp_path / 'x.db'}")
+        key = tmp_path / "x.db.key"
+        assert salon(*who).stderr == f"salon: made a new key, {key}: for a server of this store\n"
+        assert salon(*who).stderr == ""
+
     def test_it_lasts_as_long_as_a_session_unless_told(self, salon: Run, tmp_path: Path) -> None:
         store = f"sqlite:///{tmp_path / 'x.db'}"
         result = salon(

@@ -229,6 +229,7 @@ async def test_more_frames_a_second_than_are_allowed_are_refused_for_now(
         connection.received(frame(type="ping"))
     assert [heard["type"] for heard in pipe.heard] == ["pong", "pong", "error"]
     assert pipe.heard[2]["code"] == "RATE_LIMITED"
+    assert (pipe.heard[2]["limit"], pipe.heard[2]["unit"]) == (2, "frames a second")
     await trio.sleep(pipe.heard[2]["retry_after"] + 0.001)
     connection.received(frame(type="ping"))
     assert pipe.heard[3]["type"] == "pong"

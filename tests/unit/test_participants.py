@@ -83,7 +83,7 @@ async def test_messages_beyond_the_burst_wait_for_the_rate(autojump_clock: MockC
         for n in range(5):
             accepted(await engine.post(conversation, ADA, str(n)))
         refusal = refused(await engine.post(conversation, ADA, "more", "k"), Code.RATE_LIMITED)
-        assert refusal.facts == {"limit": 2}
+        assert refusal.facts == {"limit": 2, "unit": "messages a second"}
         assert (refusal.scope, refusal.key) == ("participant", "k")
         assert refusal.retry_after == pytest.approx(0.5)
         await trio.sleep(refusal.retry_after or 0)
@@ -133,9 +133,9 @@ async def test_conversations_are_begun_at_an_hourly_rate(autojump_clock: MockClo
         await engine.create(ADA)
         await engine.create(ADA)
         refusal = refused(await engine.do(Create("third", ADA, "Third")), Code.RATE_LIMITED)
-        assert refusal.facts == {"limit": 2}
+        assert refusal.facts == {"limit": 2, "unit": "conversations an hour"}
         assert refusal.retry_after == pytest.approx(1800)
-        assert "a second" not in refusal.text
+        assert "the limit of conversations an hour is 2." in refusal.text
         await engine.create(BEN)
         await trio.sleep(1800)
         await engine.create(ADA)

@@ -59,6 +59,14 @@ def test_a_text_says_its_facts_and_when_to_come_back() -> None:
     assert refusal.text == "7 commands wait here already: try again after 1.235 s."
 
 
+def test_a_limit_is_said_with_what_it_counts_and_as_it_was_set() -> None:
+    facts = {"limit": 20.0, "unit": "messages a second"}
+    text = Refusal(Code.RATE_LIMITED, facts, retry_after=0.05).text
+    assert text == "Too fast: the limit of messages a second is 20. Try again after 0.05 s."
+    slow = Refusal(Code.RATE_LIMITED, facts | {"limit": 0.1}, retry_after=10)
+    assert "the limit of messages a second is 0.1." in slow.text
+
+
 def test_a_text_never_fails_for_want_of_a_fact() -> None:
     for code in Code:
         assert Refusal(code).text.count("–") == len(facts_of(code)) + (
