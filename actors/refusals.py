@@ -136,34 +136,30 @@ class Refusal:
     @property
     def text(self) -> str:
         """The reason in words, for a person."""
-        facts = {name: _plain(fact) for name, fact in (self.facts or {}).items()}
+        facts = dict(self.facts or {})
         if self.retry_after is not None:
             facts["retry_after"] = milliseconds_up(self.retry_after)
         return self.reason.text.format_map(_Facts(facts))
 
 
 def too_fast(
-    limit: float, unit: str, wait: float, scope: Scope, *, key: str | None = None, id: str = ""
+    limit: float, unit: str, wait: float, scope: Scope, *, key: str | None = None
 ) -> Refusal:
     """A refusal for rate. `unit` is what the limit counts, in the plural and by its time: messages a second."""
+    if limit % 1 == 0:
+        limit = int(limit)  # as a person writes it: the settings say 20.0
     return Refusal(
         Code.RATE_LIMITED,
         {"limit": limit, "unit": unit},
         retry_after=wait,
         scope=scope,
         key=key,
-        id=id,
     )
 
 
 def milliseconds_up(seconds: float) -> float:
     """Seconds in whole milliseconds, rounded up: who comes back a moment too early is refused again."""
     return ceil(round(seconds * 1000, 6)) / 1000
-
-
-def _plain(fact: int | float | str) -> int | float | str:
-    """A fact as a person writes it: 20 where the settings say 20.0."""
-    return int(fact) if isinstance(fact, float) and fact.is_integer() else fact
 
 
 class _Facts(dict[str, "int | float | str"]):

@@ -151,9 +151,9 @@ def token(
     if settings.key_file is None:
         _fail("sessions of a memory store end with its process: set auth.key_file, or --store")
     sources = system_sources()
-    is_new = not os.access(settings.key_file, os.F_OK)
+    is_new = not os.access(settings.key_file, os.F_OK)  # exists() may raise
     key = _in_one_line(settings, lambda: read_key(settings.key_file, sources.entropy))
-    if is_new:  # a mistyped --store makes one too, and its tokens are good nowhere
+    if is_new:  # as a mistyped --store has it, whose tokens no server takes
         typer.echo(
             f"salon: made a new key, {settings.key_file}: for a server of this store", err=True
         )

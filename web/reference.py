@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cache, partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -104,5 +105,5 @@ def _operations(document: dict[str, Any], tag_name: str) -> list[dict[str, Any]]
 
 def _problem() -> dict[str, Any]:
     """A refusal as a client gets it."""
-    refusal = too_fast(20, "messages a second", 0.05, "participant", id=PROBLEM_ID)
-    return error_fields(refusal)
+    refusal = too_fast(20, "messages a second", 0.05, "participant")
+    return error_fields(replace(refusal, id=PROBLEM_ID))

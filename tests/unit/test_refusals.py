@@ -10,7 +10,7 @@ from string import Formatter
 import pytest
 
 from salon.actors import refusals
-from salon.actors.refusals import TABLE, Code, Refusal, RefusalBook
+from salon.actors.refusals import TABLE, Code, Refusal, RefusalBook, too_fast
 from tests.unit.engine import EPOCH, seeded_sources
 
 ROOT = Path(__file__).parents[2]
@@ -60,10 +60,10 @@ def test_a_text_says_its_facts_and_when_to_come_back() -> None:
 
 
 def test_a_limit_is_said_with_what_it_counts_and_as_it_was_set() -> None:
-    facts = {"limit": 20.0, "unit": "messages a second"}
-    text = Refusal(Code.RATE_LIMITED, facts, retry_after=0.05).text
-    assert text == "Too fast: the limit of messages a second is 20. Try again after 0.05 s."
-    slow = Refusal(Code.RATE_LIMITED, facts | {"limit": 0.1}, retry_after=10)
+    refusal = too_fast(20.0, "messages a second", 0.05, "participant")
+    assert repr(refusal.facts) == "{'limit': 20, 'unit': 'messages a second'}"
+    assert refusal.text == "Too fast: the limit of messages a second is 20. Try again after 0.05 s."
+    slow = too_fast(0.1, "messages a second", 10, "participant")
     assert "the limit of messages a second is 0.1." in slow.text
 
 
