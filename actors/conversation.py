@@ -29,7 +29,7 @@ from .messages import (
 from .presence import PresenceBoard, TypingBoard
 from .recorder import Recorder
 from .refusals import Refusal
-from .roll import Roll
+from .roster import Roster
 from .rules import State
 from .runtime import TrioActor
 from .store import Appended, StoreError
@@ -70,7 +70,7 @@ class ConversationActor(TrioActor):
             grace=limits.presence_grace,
             interval=limits.presence_interval,
         )
-        self._roll = Roll(directory.codec, self.audience.participants, self.presence.online)
+        self._roll = Roster(directory.codec, self.audience.participants, self.presence.online)
         self._typing = TypingBoard(limits.typing_timeout)
         self._timers: dict[str, float] = {}
         self.recorder = Recorder()

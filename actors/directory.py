@@ -16,8 +16,8 @@ import trio
 
 from .conversation import ConversationActor
 from .messages import Look
-from .pace import Outage
 from .participant import ParticipantActor
+from .rates import Outage
 from .refusals import Code, Refusal, RefusalBook
 from .runtime import ActorDied
 

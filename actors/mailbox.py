@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from .line import Line
-from .pace import Drain
+from .rates import Drain
+from .reservations import Reservations
 
 if TYPE_CHECKING:
     from .runtime import TrioActor
@@ -72,7 +72,7 @@ class Mailbox:
         self.drain = Drain()
         self.limit = limit
         # Made for the first who is refused: few mailboxes are ever full.
-        self.line: Line | None = None
+        self.line: Reservations | None = None
         self.share = share
 
     def __len__(self) -> int:
@@ -104,7 +104,7 @@ class Mailbox:
 
     def _full(self, command: Any, waiting: int, limit: int, *, shared: bool) -> MailboxFull:
         if self.line is None:
-            self.line = Line(self.limit, self.share)
+            self.line = Reservations(self.limit, self.share)
         sender_id, rate, now = command.sender.id, self.drain.rate, trio.current_time()
         if shared and not self.line:
             retry_after = self.line.share_after(sender_id, self.commands, rate, now)

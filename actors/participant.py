@@ -8,7 +8,7 @@ import trio
 
 from .mailbox import MailboxFull
 from .messages import Admit, Attach, Create, Detach, Post, Revoke, Sync
-from .pace import TokenBucket
+from .rates import TokenBucket
 from .refusals import Code, Refusal, too_fast
 from .runtime import ActorDied, TrioActor
 

@@ -105,8 +105,8 @@ TRIALS = [
     Trial(
         "queue",
         "ten times what a conversation can take, in virtual time: goodput, first retries, nobody starves",
-        "pytest -q tests/unit/test_overload.py tests/unit/test_line.py",
-        "pytest -q tests/unit/test_line.py",
+        "pytest -q tests/unit/test_overload.py tests/unit/test_reservations.py",
+        "pytest -q tests/unit/test_reservations.py",
         proof.of_tests,
     ),
     Trial(

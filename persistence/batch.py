@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from ..actors.messages import Created, Left
+from salon.actors.messages import Created, Left
+
 from .keys import place_of
 from .rows import Rows
 from .transaction import transaction
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterator
 
-    from ..actors.messages import Joined
-    from ..actors.store import Changes
+    from salon.actors.messages import Joined
+    from salon.actors.store import Changes
 
 # OR ROLLBACK: without it SQLite would keep a copy of every page that the statement changes, to undo the statement alone.
 # The subquery is the check of the keys: one that was used before gives a salt of NULL, which the table refuses.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import sqlite3
 
-from ..actors.store import StoreError
+from salon.actors.store import StoreError
 
 DAMAGED = (
     "the file is damaged: stop the server, keep a copy of the file, and restore a backup "

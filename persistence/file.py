@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 from urllib.parse import quote
 
-from ..actors.store import StoreError
+from salon.actors.store import StoreError
+
 from .fault import DAMAGED, explain
 from .migrations import NEWEST
 from .transaction import transaction
 
 if TYPE_CHECKING:
-    from ..actors.sources import Sources
+    from salon.actors.sources import Sources
 
 OLDEST_SQLITE = (3, 33)  # the first with UPDATE ... FROM
 HEADER = 100  # bytes with which every database begins

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING
 
-from ..actors.store import Appended, KeysTaken, Record, StoreError
+from salon.actors.store import Appended, KeysTaken, Record, StoreError
+
 from .batch import Batch, SuspectedKeyError
 from .fault import explain
 from .keys import Keys
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from ..actors.store import Changes
+    from salon.actors.store import Changes
 
 Outcome = Appended | KeysTaken | StoreError
 

@@ -10,7 +10,7 @@ import trio
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..actors.future import Future
+    from salon.actors.future import Future
 
 
 class Loop:

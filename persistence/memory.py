@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING
 
-from ..actors.future import Future
-from ..actors.messages import Created, Joined, Left
-from ..actors.rules import State, apply
-from ..actors.store import (
+from salon.actors.future import Future
+from salon.actors.messages import Created, Joined, Left
+from salon.actors.rules import State, apply
+from salon.actors.store import (
     Appended,
     KeysTaken,
     Listing,
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from ..actors.messages import Durability
-    from ..actors.sources import Sources
-    from ..actors.store import Changes, Record
+    from salon.actors.messages import Durability
+    from salon.actors.sources import Sources
+    from salon.actors.store import Changes, Record
 
 
 @dataclass(slots=True)

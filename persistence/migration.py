@@ -12,7 +12,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import StaticPool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
-from ..actors.store import StoreError
+from salon.actors.store import StoreError
 
 if TYPE_CHECKING:
     import sqlite3

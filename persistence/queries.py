@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from ..actors.messages import Participant
-from ..actors.rules import Member, State
-from ..actors.store import Listing, Page, Record, Summary
+from salon.actors.messages import Participant
+from salon.actors.rules import Member, State
+from salon.actors.store import Listing, Page, Record, Summary
+
 from .transaction import transaction
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ import threading
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..actors.future import Future
-from ..actors.store import StoreError
+from salon.actors.future import Future
+from salon.actors.store import StoreError
+
 from .fault import explain
 from .loop import settle
 

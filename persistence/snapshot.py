@@ -7,7 +7,8 @@ import sqlite3
 import tempfile
 from pathlib import Path
 
-from ..actors.store import StoreError
+from salon.actors.store import StoreError
+
 from .fault import explain
 from .file import READER_CACHE, File, check_ours, sync
 

@@ -6,7 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..actors.store import StoreError
+from salon.actors.store import StoreError
+
 from . import queries
 from .fault import explain
 from .file import File
@@ -22,11 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from ..actors.future import Future
-    from ..actors.messages import Durability
-    from ..actors.rules import State
-    from ..actors.sources import Sources
-    from ..actors.store import Appended, Changes, KeysTaken, Listing, Page, StoreStatistics
+    from salon.actors.future import Future
+    from salon.actors.messages import Durability
+    from salon.actors.rules import State
+    from salon.actors.sources import Sources
+    from salon.actors.store import Appended, Changes, KeysTaken, Listing, Page, StoreStatistics
 
 PREFIX = "sqlite:///"
 

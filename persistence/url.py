@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..actors.store import StoreError
+from salon.actors.store import StoreError
+
 from .memory import MemoryStore
 
 if TYPE_CHECKING:
-    from ..actors.sources import Sources
+    from salon.actors.sources import Sources
+
     from .sql import SqlStore
 
 

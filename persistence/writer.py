@@ -11,8 +11,9 @@ from pathlib import Path
 from queue import Empty
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..actors.future import Future
-from ..actors.store import Changes, StoreError, StoreStatistics
+from salon.actors.future import Future
+from salon.actors.store import Changes, StoreError, StoreStatistics
+
 from .fault import explain
 from .intake import Intake, Linger
 from .loop import settle
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable
 
-    from ..actors.store import Appended, KeysTaken
+    from salon.actors.store import Appended, KeysTaken
+
     from .file import File
     from .keys import Keys
     from .ledger import Ledger, Outcome

@@ -16,7 +16,7 @@ from salon.actors.messages import Event, Participant, Posted
 from salon.actors.store import Appended, Changes, Record
 from salon.persistence.sql import SqlStore
 from salon.web.client import Client, Conversation
-from salon.web.codec import JsonCodec
+from salon.web.socket.codec import JsonCodec
 from tests.person import EVENTS, PATIENCE, Frame, Person, static
 from tests.server import NO_TLS, ServerProcess
 from tests.unit.history import History, sources

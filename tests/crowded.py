@@ -13,7 +13,7 @@ import trio
 
 from salon.actors.messages import Create, Participant, Post
 from salon.web import app, cli
-from salon.web.exchange import Parts
+from salon.web.http.request import Parts
 
 AT_ONCE = 200  # begun at the same time
 PAUSE = 0.01  # seconds between two messages

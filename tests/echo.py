@@ -13,11 +13,11 @@ import trio
 from wsproto.utilities import generate_accept_token
 
 from salon.actors.messages import Participant
-from salon.web.connection import Connection
-from salon.web.doorstep import Doorstep
-from salon.web.upgrade import ANSWER, read_fields
-from salon.web.websocket import text_header
-from salon.web.wire import Wire
+from salon.web.api.handshake_lane import ANSWER, read_fields
+from salon.web.http.stream import HttpStream
+from salon.web.socket.connection import Connection
+from salon.web.socket.websocket import text_header
+from salon.web.socket.wire import Wire
 from tests.unit.engine import Engine, open_engine
 
 FIN_BINARY = b"\x82"
@@ -49,7 +49,7 @@ async def echo_endpoint() -> AsyncIterator[str]:
 
 
 async def _greet(engine: Engine, wire: Wire, stream: trio.SocketStream) -> None:
-    door = Doorstep(stream, handshake_timeout=10)
+    door = HttpStream(stream, handshake_timeout=10)
     if not await door.first_head():
         return
     fields = read_fields(door.upgrade_lines)

@@ -16,15 +16,15 @@ from hypercorn.protocol.ws_stream import WSStream
 from hypercorn.trio.tcp_server import TCPServer
 
 from salon.web.app import serve
-from salon.web.connection import Connection
-from salon.web.doorstep import Doorstep
-from salon.web.settings import Settings
+from salon.web.http.stream import HttpStream
+from salon.web.settings.model import Settings
+from salon.web.socket.connection import Connection
 
 TOKEN = "token"
 HANDSHAKE_TIMEOUT = 1.0
 IN_LOOPS = 3  # of each kind: the last one that a loop has handled stays in its variables
-PER_CONNECTION = (TCPServer, H11Protocol, WSStream, Doorstep, Connection)
-OF_HYPERCORN = ("TCPServer", "H11Protocol", "WSStream", "Doorstep", "TlsDoorstep")
+PER_CONNECTION = (TCPServer, H11Protocol, WSStream, HttpStream, Connection)
+OF_HYPERCORN = ("TCPServer", "H11Protocol", "WSStream", "HttpStream", "TlsHttpStream")
 
 
 @asynccontextmanager

@@ -19,29 +19,22 @@ from salon.actors.runtime import System
 from salon.persistence.url import backup as copy_store
 from salon.persistence.url import resolve
 
-from .admin import admin_routes
-from .auth import auth_routes
-from .chat import chat_routes
-from .codec import JsonCodec
-from .cross_origin import allow_origins
+from .admin import AdminParts, admin_routes, feed_routes, health_routes
+from .api import (
+    FastLane,
+    PostLane,
+    auth_routes,
+    chat_routes,
+    message_routes,
+    reference_routes,
+    sign_in_routes,
+    socket_routes,
+)
 from .drain import drain
-from .errors import refuse_clearly
-from .exchange import Parts
-from .feed import feed_routes
-from .frontend import frontend_routes
-from .health import health_routes
-from .identity import IdentityBook
-from .messages import message_routes
-from .openapi import HttpReference
-from .post import PostLane
-from .reference import reference_routes
-from .server import Server
-from .sign_in import sign_in_routes
-from .signing import read_key
-from .socket import socket_routes
+from .http import HttpReference, Server, allow_origins, frontend_routes, refuse_clearly
+from .identity import IdentityBook, read_key
+from .socket import JsonCodec, Wire
 from .sources import system_sources
-from .upgrade import FastLane
-from .wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,7 +73,9 @@ def backup(settings: Settings, path: Path) -> None:
     copy_store(settings.store.url, path)
 
 
-async def _assemble(settings: Settings, store: MemoryStore | SqlStore, sources: Sources) -> Parts:
+async def _assemble(
+    settings: Settings, store: MemoryStore | SqlStore, sources: Sources
+) -> AdminParts:
     system = System()
     system.after_pass = store.gather(system)
     wire = Wire(
@@ -99,10 +94,10 @@ async def _assemble(settings: Settings, store: MemoryStore | SqlStore, sources: 
         settings.auth, read_key(settings.key_file, sources.entropy), store, sources
     )
     await identities.load()
-    return Parts(settings, directory, wire, identities)
+    return AdminParts(settings, directory, wire, identities)
 
 
-async def _run(parts: Parts, announce: Callable[[str], None]) -> None:
+async def _run(parts: AdminParts, announce: Callable[[str], None]) -> None:
     settings, directory = parts.settings, parts.directory
     app = build_app(parts)
     server = Server(
@@ -140,7 +135,7 @@ async def _run(parts: Parts, announce: Callable[[str], None]) -> None:
         nursery.cancel_scope.cancel()
 
 
-def build_app(parts: Parts) -> QuartTrio:
+def build_app(parts: AdminParts) -> QuartTrio:
     """All routes on one Quart-Trio application."""
     app = QuartTrio(__name__, static_folder=None)
     app.url_map.merge_slashes = False  # it would answer a WebSocket with a page of HTML
@@ -171,7 +166,7 @@ def build_app(parts: Parts) -> QuartTrio:
     return app
 
 
-async def _watch_signals(parts: Parts) -> None:
+async def _watch_signals(parts: AdminParts) -> None:
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async for number in signals:
             if parts.stop.is_set():

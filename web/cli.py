@@ -116,7 +116,7 @@ def serve(
 @app.command("config")
 def show_config(config: Config = None) -> None:
     """Show the settings in force, as a file for --config, and where each came from."""
-    from .settings_text import render
+    from .settings import render
 
     typer.echo(render(*_load_settings(config)), nl=False)
 
@@ -137,8 +137,8 @@ def token(
     settings, _ = _load_settings(config, {"store.url": store})
     from salon.actors.messages import Participant
 
+    from .identity import Session, Signer, read_key
     from .names import ID_LENGTH, NAME_LENGTH, is_id, normalise_name
-    from .signing import Session, Signer, read_key
     from .sources import system_sources
 
     shown = normalise_name(name)
@@ -188,8 +188,7 @@ def _announce(url: str) -> None:
 def _load_settings(
     config: Path | None, flags: Mapping[str, object] | None = None
 ) -> tuple[Settings, Mapping[str, str]]:
-    from .configuration import load
-    from .settings import SettingsError
+    from .settings import SettingsError, load
 
     try:
         return load(config, flags)
@@ -207,7 +206,7 @@ def _in_one_line(settings: Settings, work: Callable[[], T]) -> T:
     """The work's result. What operators can mend ends the command with a line in words, all else is a bug and raises."""
     from salon.actors.store import StoreError
 
-    from .signing import KeyFileError
+    from .identity import KeyFileError
 
     try:
         return work()

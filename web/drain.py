@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from .connection import retry_reason
+from .socket import retry_reason
 
 if TYPE_CHECKING:
-    from .connection import Connection
-    from .exchange import Parts
+    from .http import Parts
+    from .socket import Connection
 
 LAST_WORD = 2.0  # seconds in which a peer takes and says nothing: a drain waits for it no longer
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from salon.actors.audience import Audience
 from salon.actors.conversation import ConversationActor
 from salon.actors.presence import PresenceBoard
-from salon.web.connection import Connection
+from salon.web.socket.connection import Connection
 
 if TYPE_CHECKING:
     from salon.actors.store import Record

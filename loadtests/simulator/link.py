@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
-    from salon.web.connection import Connection
-    from salon.web.wire import Wire
+    from salon.web.socket.connection import Connection
+    from salon.web.socket.wire import Wire
 
     from .agenda import Agenda
 

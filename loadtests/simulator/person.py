@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from salon.actors.messages import Participant, Post
+from salon.web.api.handshake import Asked
 from salon.web.client import Client, Closed, Frame, Gap, Receipt, Refused, Socket, Unreachable
-from salon.web.client_wire import Codec
-from salon.web.identity import Identity
-from salon.web.socket import Asked
+from salon.web.client.wire import Codec
+from salon.web.identity.identity import Identity
 
 from ..recorded import RecordedClient
 from .link import Link

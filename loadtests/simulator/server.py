@@ -12,13 +12,13 @@ from salon.actors.messages import Entrant, Join, Leave, Post
 from salon.actors.refusals import Code, Refusal
 from salon.actors.runtime import ActorDied, System
 from salon.actors.store import StoreError
-from salon.web.codec import JsonCodec, error_fields, receipt_json
+from salon.web.api.handshake import Asked, attach, greet, last_sequence, turn_away
+from salon.web.api.view import seen
 from salon.web.drain import drain
-from salon.web.exchange import Parts, Refused
-from salon.web.identity import IdentityBook
-from salon.web.socket import Asked, attach, greet, last_sequence, turn_away
-from salon.web.view import seen
-from salon.web.wire import Wire
+from salon.web.http.request import Parts, Refused
+from salon.web.identity.identity import IdentityBook
+from salon.web.socket.codec import JsonCodec, error_fields, receipt_json
+from salon.web.socket.wire import Wire
 
 from .disk import DiskPort
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from salon.actors.messages import Command
     from salon.actors.sources import Sources
-    from salon.web.identity import Identity
-    from salon.web.settings import Settings
+    from salon.web.identity.identity import Identity
+    from salon.web.settings.model import Settings
 
     from .agenda import Agenda
     from .disk import Disk

@@ -14,7 +14,7 @@ from trio._core import _run  # nothing public seeds the scheduler
 from trio.testing import MockClock
 
 from salon.actors import audience, conversation
-from salon.web import connection
+from salon.web.socket import connection
 
 from ..anomaly import Anomaly
 from ..checker import Checker

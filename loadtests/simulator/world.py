@@ -12,7 +12,7 @@ import trio
 
 from salon.actors.messages import Create, Entrant, Participant
 from salon.actors.sources import Sources
-from salon.web.settings import AuthSettings, LimitSettings, Settings
+from salon.web.settings.model import AuthSettings, LimitSettings, Settings
 
 from ..history import Recorder
 from .agenda import Agenda

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
-from salon.web.identity import COOKIE
+from salon.web.identity.identity import COOKIE
 from tests.hostile import Clerk
 from tests.server import ServerProcess
 

@@ -15,7 +15,7 @@ import trio
 from playwright.sync_api import Browser, Dialog, Page, Request, expect
 
 from salon.web.client import Client
-from salon.web.identity import COOKIE
+from salon.web.identity.identity import COOKIE
 from salon.web.names import NAME_LENGTH, TITLE_LENGTH, normalise_name
 from tests.browser import new_page
 from tests.hostile import TRIPWIRE, Clerk, ask_all, naughty, xss

@@ -12,8 +12,8 @@ import h11
 import pytest
 import trio
 
+from salon.web.admin.patch import apply
 from salon.web.client import Client, Closed, Socket
-from salon.web.patch import apply
 from tests.server import ServerProcess, api
 
 ADMIN, ADA, BOB = "admin_token", "test_token_1", "test_token_2"

@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from salon.web.post import PostLane
+from salon.web.api.post_lane import PostLane
 from tests.inside import TOKEN, all_gone, each_in_turn, left, serving, until
 from tests.raw import Answer, Line, open_line, request, upgrade
 
@@ -186,7 +186,7 @@ async def test_a_body_that_comes_later_is_waited_for(
     head = data.index(b"\r\n\r\n") + 4
     async with open_line(url) as line:
         await line.send(data[:head])
-        await until(lambda: left()["Doorstep"] > 0)
+        await until(lambda: left()["HttpStream"] > 0)
         await line.send(data[head:])
         assert (await line.answer()).status == 201
     assert taken == [True]

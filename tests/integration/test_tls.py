@@ -15,7 +15,7 @@ import pytest
 import trio
 import trustme
 
-from salon.web.connection import OUTBOX_BYTES
+from salon.web.socket.connection import OUTBOX_BYTES
 from tests.inside import (
     HANDSHAKE_TIMEOUT,
     IN_LOOPS,
@@ -124,7 +124,7 @@ async def test_an_open_socket_has_two_tasks_and_nothing_of_hypercorns_parsers(
     async with socket_to(url, talk, client) as line:
         await line.until("caught_up")
         await until(lambda: tasks() <= before + 2)
-        parsers = [kind for kind in OF_HYPERCORN if kind != "TlsDoorstep"]
+        parsers = [kind for kind in OF_HYPERCORN if kind != "TlsHttpStream"]
         await until(lambda: all(left()[kind] <= IN_LOOPS for kind in parsers))
 
 
@@ -253,7 +253,7 @@ async def test_what_a_connection_raises_is_its_own_end_alone(
     async with socket_to(url, talk, client) as line, socket_to(url, talk, client) as faulty:
         await faulty.until("caught_up")
         with monkeypatch.context() as patch:
-            patch.setattr("salon.web.connection.parse", lambda text: json.loads("nonsense"))
+            patch.setattr("salon.web.socket.connection.parse", lambda text: json.loads("nonsense"))
             await faulty.send_json(type="ping")
             await faulty.end()
         await line.send_json(type="ping")

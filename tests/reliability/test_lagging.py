@@ -10,7 +10,7 @@ import trio
 
 from salon.actors.audience import DELIVERY_BYTES
 from salon.web.client import Socket
-from salon.web.connection import OUTBOX_BYTES
+from salon.web.socket.connection import OUTBOX_BYTES
 from tests.person import PATIENCE, Person, guests
 from tests.server import ServerProcess
 from tests.traffic import Crowd, Speaker, deaf, percentiles

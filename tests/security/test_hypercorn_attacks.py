@@ -24,7 +24,7 @@ import pytest
 import trio
 import trustme
 
-from salon.web.connection import UNANSWERED_PINGS
+from salon.web.socket.connection import UNANSWERED_PINGS
 from tests.person import Person, guest
 from tests.raw import (
     CLOSE,
@@ -387,7 +387,7 @@ class TestConnectionThatIsOver:
             assert scope.cancelled_caught
 
     async def test_is_kept_open_by_plain_hypercorn_though_nothing_comes_any_more(self) -> None:
-        """Its idle timer is not started again after a request; salon's is: tests/integration/test_doorstep.py."""
+        """Its idle timer is not started again after a request; salon's is: tests/integration/test_http_stream.py."""
         ended: list[int] = []
 
         async def wait_for_the_end(url: str, number: int) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 import trio
 
-from salon.web.outbound import AT_ONCE
+from salon.web.identity.fetch import AT_ONCE
 from tests.crossing import go_through, reason
 from tests.hostile_provider import BROKEN, CLIENT_ID, HostileProviders, Liar, in_json
 from tests.openid import SECRET, Browser

@@ -32,8 +32,8 @@ from salon.loadtests.figures import Tally
 from salon.loadtests.seat import Person, Seat
 from salon.loadtests.transcript import Transcript
 from salon.loadtests.verdict import judge
-from salon.web.codec import JsonCodec, error_frame, message_ack
-from salon.web.websocket import ping_frame
+from salon.web.socket.codec import JsonCodec, error_frame, message_ack
+from salon.web.socket.websocket import ping_frame
 
 ROOM = "AbCdEfGhIjKlMnOpQrStUv"
 HEAD = 5  # what the conversation has before anybody is connected

@@ -72,6 +72,10 @@ def test_an_import_against_a_contract_is_found(tmp_path: Path) -> None:
         "web/planted_too.py": "salon.loadtests",
         "loadtests/planted.py": "salon.actors",
         "loadtests/planted_too.py": "salon.web",
+        "web/client/planted.py": "salon.web.settings",
+        "web/socket/planted.py": "salon.web.http",
+        "web/identity/planted.py": "salon.web.socket",
+        "web/admin/planted.py": "salon.web.socket.wire",
     }
     for path, module in planted.items():
         (tmp_path / "salon" / path).write_text(f"import {module}\n")

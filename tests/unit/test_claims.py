@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from salon.web.claims import display_name, grant_of, grants, may_enter, participant_id
+from salon.web.identity.claims import display_name, grant_of, grants, may_enter, participant_id
 from salon.web.names import ID_LENGTH, NAME_LENGTH, is_id, normalise_name
-from salon.web.provider_settings import ProviderSettings, label_of
+from salon.web.settings.provider import ProviderSettings, label_of
 
 NAMES = st.from_regex(r"\A[a-z0-9-]{1,32}\Z")
 SUBJECTS = st.text(min_size=1, max_size=255) | st.from_regex(r"\A:?[0-9a-f]{64}\Z")

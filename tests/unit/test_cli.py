@@ -27,9 +27,9 @@ from typer.testing import CliRunner
 
 from salon.actors.store import StoreError
 from salon.web import cli
-from salon.web.configuration import load
-from salon.web.settings import Settings
-from salon.web.signing import DAY, KeyFileError, Signer, read_key
+from salon.web.identity.signing import DAY, KeyFileError, Signer, read_key
+from salon.web.settings.loading import load
+from salon.web.settings.model import Settings
 
 TOKEN = "a-token-that-nobody-may-see"
 HEAVY = ("joserfc", "pydantic", "quart", "rich", "sqlalchemy", "structlog", "trio", "yaml")

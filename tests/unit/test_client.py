@@ -41,18 +41,9 @@ from wsproto.events import (
     TextMessage,
 )
 
-from salon.web.client import (
-    Client,
-    Closed,
-    Conversation,
-    Frame,
-    Gap,
-    Refused,
-    Unreachable,
-    connect,
-)
-from salon.web.client_rules import Backoff, Outbox, Pending, Receipt, Window, is_event, judge
-from salon.web.client_wire import Codec, Target
+from salon.web.client import Client, Closed, Conversation, Frame, Gap, Refused, Unreachable, connect
+from salon.web.client.rules import Backoff, Outbox, Pending, Receipt, Window, is_event, judge
+from salon.web.client.wire import Codec, Target
 
 URL = "http://salon.test"
 TOKEN = "secret-token-of-ada"

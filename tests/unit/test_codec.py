@@ -32,7 +32,7 @@ from salon.actors.messages import (
 )
 from salon.actors.refusals import TABLE, Code, Refusal
 from salon.actors.store import Record
-from salon.web.codec import (
+from salon.web.socket.codec import (
     JsonCodec,
     compact,
     error_fields,

@@ -16,9 +16,9 @@ from trio.testing import MockClock
 from salon.actors.limits import Limits
 from salon.actors.messages import Attach, Participant, Receipt
 from salon.actors.refusals import Code, Refusal
-from salon.web import connection as connection_module
-from salon.web.codec import JsonCodec, error_frame, message_ack
-from salon.web.connection import (
+from salon.web.socket import connection as connection_module
+from salon.web.socket.codec import JsonCodec, error_frame, message_ack
+from salon.web.socket.connection import (
     CLOSE_TIMEOUT,
     FAREWELL,
     FAULT_WINDOW,
@@ -27,7 +27,7 @@ from salon.web.connection import (
     Connection,
     Phase,
 )
-from salon.web.websocket import text_header
+from salon.web.socket.websocket import text_header
 from tests.raw import BINARY, CLOSE, PING, PONG, TEXT, client_frame, close_payload, frames_in
 from tests.unit.engine import ADA, BEN, Engine, in_virtual_time, open_engine
 

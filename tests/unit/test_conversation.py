@@ -40,7 +40,7 @@ from salon.actors.messages import (
 )
 from salon.actors.recorder import ENVELOPES, TURNS, Recorder
 from salon.actors.refusals import Code, Refusal
-from salon.actors.roll import LISTED_MEMBERS
+from salon.actors.roster import LISTED_MEMBERS
 from salon.actors.runtime import ActorDied
 from salon.actors.store import StoreError
 from tests.unit.engine import ADA, BEN, CLEO, DAN, Engine, Reader, accepted, open_engine, refused

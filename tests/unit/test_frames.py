@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from salon.actors.refusals import Code, Refusal
-from salon.web.frames import (
+from salon.web.socket.client_frames import (
     JSON_DEPTH,
     KEY_LENGTH,
     LAST_SEQUENCE,

@@ -14,8 +14,8 @@ import pytest
 from quart.typing import TestClientProtocol as Client
 from quart_trio import QuartTrio
 
-from salon.web import frontend
-from salon.web.exchange import Parts
+from salon.web.http import static_files as frontend
+from salon.web.http.request import Parts
 from tests.node import NODE, modules
 
 ROOT = Path(__file__).parents[2]

@@ -17,9 +17,9 @@ from salon.actors.future import Future
 from salon.actors.messages import Participant
 from salon.actors.sources import Sources
 from salon.actors.store import StoreError
-from salon.web import identity as module
-from salon.web.claims import grant_of
-from salon.web.identity import (
+from salon.web.identity import identity as module
+from salon.web.identity.claims import grant_of
+from salon.web.identity.identity import (
     TICKET_LIFE,
     Guest,
     Identity,
@@ -30,8 +30,8 @@ from salon.web.identity import (
     session_cookie,
     token_in_url,
 )
-from salon.web.settings import AuthSettings
-from salon.web.signing import DAY, Session, Signer
+from salon.web.identity.signing import DAY, Session, Signer
+from salon.web.settings.model import AuthSettings
 
 KEY = b"k" * 32
 START = 1_790_000_000_123

@@ -16,7 +16,7 @@ from salon.loadtests.figures import Tally
 from salon.loadtests.ledger import Ledger
 from salon.loadtests.seat import Person, Seat
 from salon.loadtests.transcript import Transcript
-from salon.web.websocket import close_frame
+from salon.web.socket.websocket import close_frame
 from tests.unit.load_talk import (
     CODEC,
     HEAD,

@@ -24,7 +24,7 @@ from salon.loadtests.frame import (
 )
 from salon.loadtests.reader import spans
 from salon.loadtests.transcript import Transcript
-from salon.web.websocket import Receiver, Text
+from salon.web.socket.websocket import Receiver, Text
 from tests.unit.load_talk import CODEC, HEAD, NOW, ROOM, ack, frame, posted
 
 FEW = settings(max_examples=60, deadline=None)

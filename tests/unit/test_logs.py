@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from salon.web import logs
-from salon.web.settings import LoggingSettings
+from salon.web.settings.model import LoggingSettings
 
 HIDDEN = "what nobody may read"
 BEARER = st.text(st.sampled_from("abcXYZ019-._~+/="), min_size=1).map(lambda text: f"Z9{text}")

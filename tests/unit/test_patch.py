@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from salon.web.patch import apply, difference
+from salon.web.admin.patch import apply, difference
 
 values = st.recursive(
     st.booleans() | st.integers() | st.text(max_size=3),

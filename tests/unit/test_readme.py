@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from salon.web.configuration import rows
+from salon.web.settings.loading import rows
 
 README = Path(__file__).parents[2] / "README.md"
 SETTINGS = README.parent / "docs" / "settings.md"

@@ -37,17 +37,17 @@ from salon.actors.messages import (
 from salon.actors.refusals import TABLE, Code, Refusal
 from salon.actors.runtime import System
 from salon.actors.sources import Sources
+from salon.web.api.asyncapi import asyncapi
+from salon.web.api.json_schema import example
+from salon.web.api.server_frames import CLOSINGS, SERVER_FRAMES
 from salon.web.app import build_app
-from salon.web.asyncapi import asyncapi
-from salon.web.codec import JsonCodec, error_frame, message_ack
-from salon.web.connection import PONG
-from salon.web.exchange import Parts
-from salon.web.frames import parse
-from salon.web.identity import IdentityBook
-from salon.web.server_frames import CLOSINGS, SERVER_FRAMES
-from salon.web.settings import Settings
-from salon.web.shape import example
-from salon.web.wire import Wire
+from salon.web.http.request import Parts
+from salon.web.identity.identity import IdentityBook
+from salon.web.settings.model import Settings
+from salon.web.socket.client_frames import parse
+from salon.web.socket.codec import JsonCodec, error_frame, message_ack
+from salon.web.socket.connection import PONG
+from salon.web.socket.wire import Wire
 from tests.contract import (
     Draft7Validator,
     Draft202012Validator,

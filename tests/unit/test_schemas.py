@@ -10,10 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from salon.web.exchange import deeper_than
-from salon.web.frames import LAST_SEQUENCE, problem_of
-from salon.web.names import NAME_LENGTH, TITLE_LENGTH
-from salon.web.schemas import (
+from salon.web.api.schemas import (
     AT_CREATION,
     ID_LENGTH,
     PAGE,
@@ -27,6 +24,9 @@ from salon.web.schemas import (
     ReadBody,
     RecoverBody,
 )
+from salon.web.http.request import deeper_than
+from salon.web.names import NAME_LENGTH, TITLE_LENGTH
+from salon.web.socket.client_frames import LAST_SEQUENCE, problem_of
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),

@@ -14,9 +14,9 @@ from pydantic import ValidationError
 
 from salon.actors.limits import Limits
 from salon.actors.messages import Participant
-from salon.web.configuration import SECTIONS, load, rows
-from salon.web.settings import AuthSettings, Settings, SettingsError, StoreSettings
-from salon.web.settings_text import render
+from salon.web.settings.loading import SECTIONS, load, rows
+from salon.web.settings.model import AuthSettings, Settings, SettingsError, StoreSettings
+from salon.web.settings.text import render
 
 TEST_CONFIG = Path(__file__).parents[1] / "config_test.yaml"
 TOKEN = "Xy9-t0ken.of_somebody~which+nobody/sees"

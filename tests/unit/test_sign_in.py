@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from salon.actors.sources import Sources
-from salon.web.sign_in import is_own_path, with_query
-from salon.web.signing import Signer
-from salon.web.transaction import LIFE, LONGEST, Transaction, Used, unseal
+from salon.web.api.sign_in import is_own_path, with_query
+from salon.web.identity.sign_in_state import LIFE, LONGEST, Transaction, Used, unseal
+from salon.web.identity.signing import Signer
 from tests.node import NODE
 
 # The standard's own parser: where a browser goes that is sent to each of these, and to what it then has open.

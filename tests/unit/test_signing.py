@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from salon.actors.messages import Participant
 from salon.actors.sources import Sources
-from salon.web.signing import DAY, KeyFileError, Session, Signer, read_key
+from salon.web.identity.signing import DAY, KeyFileError, Session, Signer, read_key
 
 KEY = b"k" * 32
 ADA = Participant("ada", "Ada")
@@ -184,7 +184,7 @@ class TestKeyFile:
     def test_all_who_start_at_once_get_the_same_key(self, tmp_path: Path) -> None:
         path = tmp_path / "key"
         code = (
-            "import pathlib, sys; from salon.web.signing import read_key\n"
+            "import pathlib, sys; from salon.web.identity.signing import read_key\n"
             "print('ready', flush=True); sys.stdin.readline()\n"
             "print(read_key(pathlib.Path(sys.argv[1])).decode())"
         )

@@ -13,7 +13,7 @@ from wsproto.events import BytesMessage, CloseConnection, TextMessage
 from wsproto.events import Ping as WsPing
 from wsproto.events import Pong as WsPong
 
-from salon.web.websocket import (
+from salon.web.socket.websocket import (
     Binary,
     Closed,
     Ping,

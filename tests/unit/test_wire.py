@@ -15,13 +15,13 @@ from trio.testing import MockClock
 
 from salon.actors.messages import Attach
 from salon.actors.refusals import Code, Refusal
-from salon.web import wire as wire_module
-from salon.web.brake import AT_ONCE
-from salon.web.codec import JsonCodec
-from salon.web.connection import CLOSE_TIMEOUT, OUTBOX_BYTES, Connection, Phase
-from salon.web.patience import Patience
-from salon.web.websocket import text_header
-from salon.web.wire import READ_BYTES, REFUSALS_A_ROUND, STALL_TIMEOUT, Wire
+from salon.web.socket import wire as wire_module
+from salon.web.socket.coalescing import CoalescingWait
+from salon.web.socket.codec import JsonCodec
+from salon.web.socket.connection import CLOSE_TIMEOUT, OUTBOX_BYTES, Connection, Phase
+from salon.web.socket.read_throttle import AT_ONCE
+from salon.web.socket.websocket import text_header
+from salon.web.socket.wire import READ_BYTES, REFUSALS_A_ROUND, STALL_TIMEOUT, Wire
 from tests.raw import CLOSE, PING, PONG, TEXT, Line, client_frame, close_payload
 from tests.unit.engine import ADA, BEN, EPOCH, Engine
 
@@ -135,7 +135,7 @@ async def test_who_is_refused_is_read_again_in_time_where_refusing_is_too_much_w
     engine: Engine, wire: Wire, opened: Sides, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Everything it sends meanwhile waits in the kernel, none of it is lost, and others are served."""
-    monkeypatch.setattr(Patience, "overloaded", property(lambda _: True))
+    monkeypatch.setattr(CoalescingWait, "overloaded", property(lambda _: True))
     connection, line, _ = opened(wire)
     refused = Refusal(Code.QUEUE_FULL, retry_after=0.2, scope="conversation", id="r")
     for _ in range(2 * AT_ONCE):
@@ -162,7 +162,7 @@ async def test_where_there_is_time_nobody_rests(wire: Wire, opened: Sides) -> No
 async def test_nobody_rests_longer_than_they_were_told_because_others_do(
     wire: Wire, opened: Sides, monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
 ) -> None:
-    monkeypatch.setattr(Patience, "overloaded", property(lambda _: True))
+    monkeypatch.setattr(CoalescingWait, "overloaded", property(lambda _: True))
     (flood, *_), (late, *_), (soon, *_) = opened(wire), opened(wire), opened(wire)
     for _ in range(2 * AT_ONCE):
         flood.set(Refusal(Code.QUEUE_FULL, retry_after=30.0, scope="conversation", id="r"))
@@ -194,7 +194,7 @@ async def test_how_busy_it_is_shows_also_where_all_connections_are_under_tls(
 async def test_a_connection_may_end_while_it_rests(
     wire: Wire, opened: Sides, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Patience, "overloaded", property(lambda _: True))
+    monkeypatch.setattr(CoalescingWait, "overloaded", property(lambda _: True))
     gone, _, _ = opened(wire)
     for _ in range(2 * AT_ONCE):
         gone.set(Refusal(Code.QUEUE_FULL, retry_after=0.1, scope="conversation", id="r"))

@@ -37,7 +37,7 @@ def check(cache: Path) -> int:
     """The exit code of a type check over all the sources."""
     with tempfile.TemporaryDirectory(dir=cache) as work:
         copy_sources(cache, Path(work))
-        compiler = [node(), "node_modules/typescript/bin/tsc", "--project"]
+        compiler: list[str | Path] = [node(), "node_modules/typescript/bin/tsc", "--project"]
         codes = [
             subprocess.run([*compiler, each], cwd=work, check=False).returncode for each in PROJECTS
         ]

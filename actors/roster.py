@@ -1,0 +1,71 @@
+"""The roll: who is in a conversation, as newcomers are shown it."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from .messages import MemberView, ParticipantList
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from .rules import Member, State
+    from .subscriber import Codec
+
+LISTED_MEMBERS = 100  # members in `participant_list`
+
+
+class Roster:
+    """Encodes `participant_list`, anew only where it would say something else than the last time.
+
+    `connected` gives the ids of those who have a connection, who are all members; `online` says of anybody whether they are
+    shown as here.
+    """
+
+    __slots__ = ("_body", "_codec", "_connected", "_members", "_online", "_shown")
+
+    def __init__(
+        self,
+        codec: Codec,
+        connected: Callable[[], Iterator[str]],
+        online: Callable[[str], bool],
+    ) -> None:
+        self._codec = codec
+        self._connected = connected
+        self._online = online
+        self._members: dict[str, Member] | None = None
+        self._shown: list[tuple[str, bool]] = []
+        self._body = b""
+
+    def views(self, members: Iterable[Member]) -> tuple[MemberView, ...]:
+        """Members as others see them."""
+        return tuple(
+            [
+                MemberView(m.participant, m.role, m.joined_at, self._online(m.participant.id))
+                for m in members
+            ]
+        )
+
+    def body(self, state: State) -> bytes:
+        """The signal as the codec encodes it."""
+        members = state.members
+        shown = [(id, self._online(id)) for id in self._listed(members)]
+        # A membership that has changed is another object: see `State`.
+        if members is not self._members or shown != self._shown:
+            views = self.views(members[id] for id, _ in shown)
+            self._body = self._codec.encode(ParticipantList(state.id, views, len(members)))
+            self._members, self._shown = members, shown
+        return self._body
+
+    def _listed(self, members: dict[str, Member]) -> list[str]:
+        """All, in the order of joining; of many those who are online first, as far as there is room."""
+        if len(members) <= LISTED_MEMBERS:
+            return list(members)
+        listed = list(islice(self._connected(), LISTED_MEMBERS))
+        if len(listed) < LISTED_MEMBERS:
+            connected = set(listed)
+            others = [id for id in members if id not in connected]
+            others.sort(key=self._online, reverse=True)  # some have left a moment ago
+            listed += others[: LISTED_MEMBERS - len(listed)]
+        return listed

@@ -1,0 +1,261 @@
+"""The console's feed: server-sent events with what changes in the figures and in what an operator watches.
+
+Each listener is given what has changed since it was last given anything, so nothing is queued for one that reads slowly:
+it skips looks. What it does not take within the doorstep's write timeout ends its stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import trio
+from quart import Blueprint, Response
+from quart_schema import document_querystring, document_response, tag
+
+from salon.actors.refusals import Code, Refusal
+from salon.actors.store import StoreError
+
+from ..http import EventStream, Refused, query, refusals
+from ..socket import compact
+from . import schemas
+from .details import conversation_dossier, participant_dossier
+from .figures import COLUMNS
+from .inspection import Clock
+from .listing import page, select_actors, select_connections, select_conversations
+from .patch import difference
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from ..identity import Identity
+    from .parts import AdminParts
+
+# At once: each costs a look at all that lives, a few milliseconds a second with ten thousand conversations
+LISTENERS = 32
+RETRY = 5.0  # seconds: a listener that was lost unnoticed is found out by its writes
+BEAT = 5  # seconds between two bytes at least: proxies, and the doorstep, take longer silence for an end
+INSIDE = 50  # connections shown of an actor that is looked into
+PASSING = frozenset(
+    {"age", "idle"}
+)  # seconds that change at every look: beside them stands since when
+
+View = dict[str, Any]
+Look = Callable[[Clock], Awaitable[View]]
+
+
+class Watch(NamedTuple):
+    """What a listener asked for."""
+
+    view: Look | None
+    history: int
+    every: int
+
+
+def feed_routes(parts: AdminParts) -> Blueprint:
+    """The stream below /admin."""
+    routes = Blueprint("feed", __name__, url_prefix="/admin")
+
+    @routes.get("/events")
+    @tag(["admin"])
+    @document_querystring(schemas.FeedQuery)
+    @document_response(EventStream)
+    @refusals(Code.FORBIDDEN, Code.TOO_MANY_CONNECTIONS)
+    async def follow() -> Response:
+        """The figures, and what is watched, as they change; until the client leaves or the server drains."""
+        operator = parts.admin()
+        asked = query(schemas.FeedQuery)
+        watch = Watch(_view(parts, asked), asked.history, asked.every)
+        if parts.figures.listeners >= LISTENERS:
+            facts = {"limit": LISTENERS}
+            raise Refused(
+                Refusal(Code.TOO_MANY_CONNECTIONS, facts, retry_after=RETRY, scope="server")
+            )
+        response = Response(_stream(parts, operator, watch), content_type="text/event-stream")
+        response.timeout = None
+        response.headers["X-Accel-Buffering"] = "no"  # nginx would hold the events back
+        return response
+
+    return routes
+
+
+async def _stream(parts: AdminParts, operator: Identity, watch: Watch) -> AsyncIterator[bytes]:
+    figures, feed = parts.figures, _Feed(parts, watch)
+    figures.listeners += 1
+    try:
+        while not parts.stop.is_set():
+            if not parts.identities.holds(operator):
+                yield feed.event("end", {"why": "the identity has expired or was revoked"})
+                return
+            yield await feed.look()
+            seen = figures.number
+            while figures.number < seen + watch.every and not parts.stop.is_set():
+                with trio.move_on_after(BEAT):
+                    await figures.wait_sampled(figures.number)
+                if (figures.number - seen) % BEAT == 0:
+                    yield b": still here\n\n"
+        yield feed.event("drain", {"draining": True})
+    finally:
+        figures.listeners -= 1
+
+
+class _Feed:
+    """One listener's stream: remembers what it was given, and numbers the events."""
+
+    def __init__(self, parts: AdminParts, watch: Watch) -> None:
+        self._parts = parts
+        self._watch = watch
+        self._anchor = Clock(parts.directory.sources).anchor
+        self._stats: View = {}
+        self._view: View = {}
+        self._deed = 0
+        self._sample = max(0, parts.figures.number - watch.history)
+        self._number = 0
+
+    def event(self, name: str, fields: Any) -> bytes:
+        """An event as bytes."""
+        self._number += 1
+        return f"event: {name}\nid: {self._number}\ndata: {compact(fields)}\n\n".encode()
+
+    async def look(self) -> bytes:
+        """Everything that has changed, as a few events."""
+        first = not self._number
+        events = [self._stats_event(await self._parts.figures.read() if first else None)]
+        if first or self._parts.figures.number > self._sample:
+            events.append(self._samples_event(first))
+        if first or self._parts.audit.number > self._deed:
+            events.append(self._audit_event())
+        if self._watch.view is not None:
+            view = await self._watch.view(Clock(self._parts.directory.sources, self._anchor))
+            patch = difference(self._view, view)
+            self._view = view
+            if patch:
+                events.append(self.event("view", patch))
+        return b"".join(events)
+
+    def _stats_event(self, stats: View | None) -> bytes:
+        stats = stats or self._parts.figures.latest
+        patch = difference(self._stats, stats)
+        self._stats = stats
+        return self.event("stats", patch)
+
+    def _samples_event(self, first: bool) -> bytes:
+        figures = self._parts.figures
+        rows = figures.samples(self._sample)
+        self._sample = figures.number
+        return self.event(
+            "samples", {"columns": COLUMNS, "rows": rows} if first else {"rows": rows}
+        )
+
+    def _audit_event(self) -> bytes:
+        deeds = self._parts.audit.after(self._deed)
+        self._deed = self._parts.audit.number
+        return self.event("audit", {"deeds": [asdict(deed) for deed in deeds]})
+
+
+def _view(parts: AdminParts, asked: schemas.FeedQuery) -> Look | None:
+    """How what is watched looks now. Raises the refusal where that list cannot be made."""
+    match asked.watch:
+        case "actors":
+            actors = query(schemas.ActorQuery)
+            inside = _inside(parts, asked, "participant_id")
+            return _rows(parts, select_actors(parts, actors), actors, "key", inside)
+        case "conversations":
+            conversations = query(schemas.ConversationQuery)
+            selected = select_conversations(parts, conversations)
+            inside = _inside(parts, asked, "conversation_id")
+            return _rows(parts, selected, conversations, "id", inside)
+        case "connections":
+            connections = query(schemas.ConnectionQuery)
+            return _rows(parts, select_connections(parts, connections), connections, "id")
+        case "conversation":
+            return _conversation(parts, _id(parts, asked))
+        case "participant":
+            return _participant(parts, _id(parts, asked))
+        case None:
+            return None
+
+
+def _id(parts: AdminParts, asked: schemas.FeedQuery) -> str:
+    if asked.id is None:
+        raise parts.malformed("id: which one to watch has to be said")
+    return asked.id
+
+
+def _rows(
+    parts: AdminParts, selection: Any, asked: schemas.RowQuery, key: str, inside: Look | None = None
+) -> Look:
+    """A list; with the connections of one of its actors beside it, where that was asked for."""
+
+    async def look(clock: Clock) -> View:
+        rows, total = await page(parts, selection, asked, clock)
+        fields = [asdict(row) for row in rows]
+        order = [f"{row['kind']}:{row['key']}" if key == "key" else row[key] for row in fields]
+        lasting = map(_lasting, fields)
+        view: View = {"total": total, "order": order}
+        view["rows"] = dict(zip(order, lasting, strict=True))
+        if inside is not None:
+            view["inside"] = await inside(clock)
+        return view
+
+    return look
+
+
+def _inside(parts: AdminParts, asked: schemas.FeedQuery, whose: str) -> Look | None:
+    """The connections of the actor that is looked into."""
+    if asked.inside is None:
+        return None
+    connections = schemas.ConnectionQuery.model_validate({whose: asked.inside, "limit": INSIDE})
+    return _rows(parts, select_connections(parts, connections), connections, "id")
+
+
+def _conversation(parts: AdminParts, conversation_id: str) -> Look:
+    asleep: View = {}  # what the store said: it changes only by waking up
+
+    async def look(clock: Clock) -> View:
+        nonlocal asleep
+        if asleep and parts.directory.active(conversation_id) is None:
+            return asleep
+        try:
+            found = await conversation_dossier(parts.directory, conversation_id, clock)
+        except StoreError as error:
+            parts.directory.report(error)
+            return {"found": False, "why": "the store cannot be read now"}
+        asleep = {}
+        if found is None:
+            return {"found": False, "why": "there is no such conversation"}
+        view = _keyed(found, traces="turn", participants="participantId", refusals="id")
+        if not found["active"]:
+            asleep = view
+        return view
+
+    return look
+
+
+def _participant(parts: AdminParts, participant_id: str) -> Look:
+    async def look(clock: Clock) -> View:
+        try:
+            found = await participant_dossier(parts.directory, participant_id, clock)
+        except StoreError as error:
+            parts.directory.report(error)
+            return {"found": False, "why": "the store cannot be read now"}
+        if found is None:
+            return {"found": False, "why": "there is no such participant"}
+        return _keyed(found)
+
+    return look
+
+
+def _keyed(dossier: View, **lists: str) -> View:
+    """A dossier whose lists are objects by id, so that a patch of them is small."""
+    view: View = {"found": True} | dossier
+    for name, key in {"connections": "id", **lists}.items():
+        view[name] = {row[key]: _lasting(row) for row in dossier[name]}
+    if dossier["actor"] is not None:
+        view["actor"] = _lasting(dossier["actor"])
+    return view
+
+
+def _lasting(row: View) -> View:
+    return {name: value for name, value in row.items() if name not in PASSING}

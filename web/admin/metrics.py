@@ -1,0 +1,97 @@
+"""The process for Prometheus: counters that are kept anyway, read when they are asked for and at no other time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from .figures import storage_status
+from .inspection import depths, quantiles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from prometheus_client.core import Metric
+
+    from ..http import Parts
+    from .inspection import Depths
+
+PROCESS = ProcessCollector(registry=None)  # processor time, memory, open files
+
+
+async def metrics_text(parts: Parts) -> bytes:
+    """Everything in Prometheus' text format."""
+    registry = CollectorRegistry()
+    registry.register(PROCESS)
+    registry.register(EngineCollector(parts, await depths(parts.directory)))
+    return generate_latest(registry)
+
+
+class EngineCollector(Collector):
+    """One reading of the engine. It has no label for a conversation or a person: those are for /admin."""
+
+    def __init__(self, parts: Parts, waiting: Depths) -> None:
+        self._parts = parts
+        self._waiting = waiting
+
+    def collect(self) -> Iterator[Metric]:
+        """All metrics."""
+        yield from self._counters()
+        yield from self._gauges()
+        yield from self._commits()
+
+    def _counters(self) -> Iterator[Metric]:
+        directory = self._parts.directory
+        meter, statistics = directory.meter, directory.store.statistics()
+        for name, text, value in (
+            ("messages", "Messages committed and delivered.", meter.messages),
+            ("events", "Events committed and delivered: messages, joins, leaves.", meter.events),
+            ("batches", "Turns that recorded anything.", meter.batches),
+            ("deliveries", "Events times the connections that took them.", meter.deliveries),
+            ("turns", "Turns of all actors, counted for each step.", directory.system.turns),
+            ("actor_crashes", "Turns that raised.", directory.system.crashes),
+            ("actor_restarts", "Actors lost to a crash.", meter.restarts),
+            ("activations", "Conversations activated.", meter.activations),
+            ("passivations", "Actors passivated.", meter.passivations),
+            ("store_errors", "What the store could not do.", meter.store_errors),
+            ("store_commits", "Transactions committed.", statistics.commits),
+            ("store_records", "Events stored.", statistics.records),
+        ):
+            yield CounterMetricFamily(f"salon_{name}", text, value=value)
+        refusals = CounterMetricFamily("salon_refusals", "Refusals by code.", labels=["code"])
+        for code, count in sorted(directory.refusals.counts.items()):
+            refusals.add_metric([str(code)], count)
+        yield refusals
+
+    def _gauges(self) -> Iterator[Metric]:
+        directory, waiting = self._parts.directory, self._waiting
+        connected = storage_status(self._parts) == "connected"
+        for name, text, value in (
+            ("ready", "1 from the start to the drain.", int(self._parts.ready)),
+            ("connections", "Open WebSockets.", len(self._parts.wire)),
+            ("conversations", "Active conversations.", len(directory.conversations)),
+            ("participants", "Active participants.", len(directory.participants)),
+            ("mailbox_deepest", "Commands in the fullest mailbox.", waiting.deepest),
+            ("mailbox_waiting", "Commands in all mailboxes.", waiting.total),
+            ("mailbox_limit", "Commands that one mailbox takes; 0 for any.", waiting.limit),
+            ("store_connected", "0 for a minute after an error of the store.", int(connected)),
+            ("store_waiting", "Appends not committed.", directory.store.statistics().waiting),
+        ):
+            yield GaugeMetricFamily(f"salon_{name}", text, value=value)
+
+    def _commits(self) -> Iterator[Metric]:
+        """Quantiles over the commits that the store remembers: no counter has to be kept for them."""
+        recent = self._parts.directory.store.statistics().recent
+        for name, text, values in (
+            ("commit_seconds", "Time of the recent commits.", [seconds for _, seconds in recent]),
+            ("commit_records", "Events in the recent commits.", [count for count, _ in recent]),
+        ):
+            family = GaugeMetricFamily(f"salon_store_{name}", text, labels=["quantile"])
+            for quantile, value in zip(
+                ("0.5", "0.99", "1"), quantiles(values).values(), strict=True
+            ):
+                family.add_metric([quantile], value)
+            yield family

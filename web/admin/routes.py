@@ -1,0 +1,225 @@
+"""The routes of operators: look at everything, without waiting behind users and without changing it; and a few handles."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from quart import Blueprint, Response
+from quart_schema import document_querystring, document_response, tag
+
+from salon.actors.refusals import Code
+
+from ..api import EventPage, EventQuery, event_page, event_query
+from ..http import NoContent, answer, query, refusals
+from ..socket import Connection, Phase
+from . import schemas
+from .details import conversation_dossier, participant_dossier, refusal_dossier, state_of
+from .listing import Selection, page, select_actors, select_connections, select_conversations
+from .search import find
+
+if TYPE_CHECKING:
+    from salon.actors.conversation import ConversationActor
+
+    from .parts import AdminParts
+
+
+def admin_routes(parts: AdminParts) -> Blueprint:
+    """Everything below /admin."""
+    routes = Blueprint("admin", __name__, url_prefix="/admin")
+    _add_lists(routes, parts)
+    _add_dossiers(routes, parts)
+    _add_figures(routes, parts)
+    _add_handles(routes, parts)
+    _add_drain(routes, parts)
+    return routes
+
+
+def _add_lists(routes: Blueprint, parts: AdminParts) -> None:
+    @routes.get("/actors")
+    @tag(["admin"])
+    @document_querystring(schemas.ActorQuery)
+    @document_response(schemas.Actors)
+    @refusals(Code.FORBIDDEN)
+    async def list_actors() -> Response:
+        """Every live actor."""
+        parts.admin()
+        asked = query(schemas.ActorQuery)
+        return await _list(parts, "actors", select_actors(parts, asked), asked)
+
+    @routes.get("/conversations")
+    @tag(["admin"])
+    @document_querystring(schemas.ConversationQuery)
+    @document_response(schemas.Conversations)
+    @refusals(Code.FORBIDDEN)
+    async def list_conversations() -> Response:
+        """Every active conversation."""
+        parts.admin()
+        asked = query(schemas.ConversationQuery)
+        return await _list(parts, "conversations", select_conversations(parts, asked), asked)
+
+    @routes.get("/connections")
+    @tag(["admin"])
+    @document_querystring(schemas.ConnectionQuery)
+    @document_response(schemas.Connections)
+    @refusals(Code.FORBIDDEN)
+    async def list_connections() -> Response:
+        """Every open connection."""
+        parts.admin()
+        asked = query(schemas.ConnectionQuery)
+        return await _list(parts, "connections", select_connections(parts, asked), asked)
+
+
+async def _list(
+    parts: AdminParts, name: str, selection: Selection[Any, Any], asked: schemas.RowQuery
+) -> Response:
+    rows, total = await page(parts, selection, asked)
+    return answer(
+        {
+            name: [asdict(row) for row in rows],
+            "total": total,
+            "limit": asked.limit,
+            "offset": asked.offset,
+        }
+    )
+
+
+def _add_dossiers(routes: Blueprint, parts: AdminParts) -> None:
+    def found(dossier: dict[str, Any] | None) -> Response:
+        if dossier is None:
+            raise parts.refusal(Code.NOT_FOUND)
+        return answer(dossier)
+
+    @routes.get("/conversations/<conversation_id>")
+    @tag(["admin"])
+    @document_response(schemas.ConversationDossier)
+    @refusals(Code.FORBIDDEN, Code.NOT_FOUND, Code.STORE_UNAVAILABLE)
+    async def inspect_conversation(conversation_id: str) -> Response:
+        """All about one conversation, active or not."""
+        parts.admin()
+        return found(await conversation_dossier(parts.directory, conversation_id))
+
+    @routes.get("/conversations/<conversation_id>/events")
+    @tag(["admin"])
+    @document_querystring(EventQuery)
+    @document_response(EventPage)
+    @refusals(Code.FORBIDDEN, Code.NOT_FOUND, Code.STORE_UNAVAILABLE)
+    async def read_log(conversation_id: str) -> Response:
+        """A page of a conversation's log, active or not. That somebody looked at what people wrote is noted."""
+        operator = parts.admin()
+        asked = event_query(parts)
+        state = await state_of(parts.directory, conversation_id)
+        if state is None:
+            raise parts.refusal(Code.NOT_FOUND)
+        parts.audit.note_reading(operator, f"the log of {conversation_id}")
+        return await event_page(parts, state, asked)
+
+    @routes.get("/participants/<path:participant_id>")
+    @tag(["admin"])
+    @document_response(schemas.ParticipantDossier)
+    @refusals(Code.FORBIDDEN, Code.NOT_FOUND, Code.STORE_UNAVAILABLE)
+    async def inspect_participant(participant_id: str) -> Response:
+        """All about one participant, here or not."""
+        parts.admin()
+        return found(await participant_dossier(parts.directory, participant_id))
+
+    @routes.get("/refusals/<refusal_id>")
+    @tag(["admin"])
+    @document_response(schemas.RefusalDossier)
+    @refusals(Code.FORBIDDEN, Code.NOT_FOUND)
+    async def inspect_refusal(refusal_id: str) -> Response:
+        """Why something was refused, while it is remembered: the last ten thousand are."""
+        parts.admin()
+        entry = parts.directory.refusals.find(refusal_id)
+        return found(None if entry is None else refusal_dossier(entry))
+
+
+def _add_figures(routes: Blueprint, parts: AdminParts) -> None:
+    @routes.get("/stats")
+    @tag(["admin"])
+    @document_response(schemas.Stats)
+    @refusals(Code.FORBIDDEN)
+    async def stats() -> Response:
+        """The process in figures."""
+        parts.admin()
+        return answer(await parts.figures.read())
+
+    @routes.get("/audit")
+    @tag(["admin"])
+    @document_response(schemas.Audit)
+    @refusals(Code.FORBIDDEN)
+    async def audit() -> Response:
+        """What operators did last."""
+        parts.admin()
+        return answer({"deeds": [asdict(deed) for deed in parts.audit.after(0)]})
+
+    @routes.get("/search")
+    @tag(["admin"])
+    @document_querystring(schemas.SearchQuery)
+    @document_response(schemas.Hits)
+    @refusals(Code.FORBIDDEN, Code.STORE_UNAVAILABLE)
+    async def search() -> Response:
+        """Find anything by a part of its id, title or name."""
+        parts.admin()
+        hits = await find(parts.directory, parts.wire, query(schemas.SearchQuery).q.strip())
+        return answer({"hits": [asdict(hit) for hit in hits]})
+
+
+def _add_handles(routes: Blueprint, parts: AdminParts) -> None:
+    @routes.post("/conversations/<conversation_id>/passivate")
+    @tag(["admin"])
+    @document_response(schemas.Passivated)
+    @refusals(Code.FORBIDDEN, Code.NOT_FOUND)
+    async def passivate(conversation_id: str) -> Response:
+        """Drop a conversation from memory, if nobody needs it now; it comes back by itself."""
+        operator = parts.admin()
+        actor = parts.directory.active(conversation_id)
+        if actor is None:
+            raise parts.refusal(Code.NOT_FOUND)
+        why = None if parts.directory.passivate(actor) else _hindrance(actor)
+        parts.audit.note(operator, "passivate", conversation_id, why or "done")
+        return answer({"passivated": why is None, "why": why})
+
+    @routes.delete("/connections/<connection_id>")
+    @tag(["admin"])
+    @document_response(NoContent, 204)
+    @refusals(Code.FORBIDDEN, Code.NOT_FOUND)
+    async def close_connection(connection_id: str) -> Response:
+        """Close a connection; its client comes back on a fresh one."""
+        operator = parts.admin()
+        connection = _connection(parts, connection_id)
+        if connection is None:
+            raise parts.refusal(Code.NOT_FOUND)
+        connection.close(4002, "closed by an operator")
+        who = f"{connection_id} of {connection.participant.id}"
+        parts.audit.note(operator, "disconnect", who)
+        return Response(b"", 204)
+
+
+def _add_drain(routes: Blueprint, parts: AdminParts) -> None:
+    @routes.post("/drain")
+    @tag(["admin"])
+    @document_response(schemas.Draining, 202)
+    @refusals(Code.FORBIDDEN)
+    async def drain() -> Response:
+        """End the server as SIGTERM does: what was accepted is committed, clients are told when to come back."""
+        operator = parts.admin()
+        parts.audit.note(operator, "drain", "the server")
+        parts.stop.set()
+        return answer({"draining": True}, 202)
+
+
+def _hindrance(actor: ConversationActor) -> str:
+    """Why an actor cannot be passivated now."""
+    listening = len(actor.audience)
+    if listening:
+        one = listening == 1
+        return f"{listening} connection{'' if one else 's'} listen{'s' if one else ''} to it"
+    return "it has work to do"
+
+
+def _connection(parts: AdminParts, connection_id: str) -> Connection | None:
+    for connection in parts.wire:
+        if connection.connection_id == connection_id and connection.phase is Phase.OPEN:
+            return connection
+    return None

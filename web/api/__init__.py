@@ -1,0 +1,39 @@
+"""The interface of clients: routes, the lanes that answer the plain ones early, schemas, and the reference made of them."""
+
+from .auth import auth_routes
+from .conversations import chat_routes
+from .handshake import socket_routes
+from .handshake_lane import FastLane
+from .messages import event_page, event_query, message_routes
+from .post_lane import PostLane
+from .reference import reference_routes
+from .schemas import (
+    ID_LENGTH,
+    EventPage,
+    EventQuery,
+    ListQuery,
+    MemberModel,
+    ParticipantView,
+    Title,
+)
+from .sign_in import sign_in_routes
+
+__all__ = [
+    "ID_LENGTH",
+    "EventPage",
+    "EventQuery",
+    "FastLane",
+    "ListQuery",
+    "MemberModel",
+    "ParticipantView",
+    "PostLane",
+    "Title",
+    "auth_routes",
+    "chat_routes",
+    "event_page",
+    "event_query",
+    "message_routes",
+    "reference_routes",
+    "sign_in_routes",
+    "socket_routes",
+]

@@ -1,0 +1,218 @@
+"""The reference of the WebSocket: AsyncAPI 3.0, made from the types that parse clients' frames and describe the server's."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from pydantic.json_schema import GenerateJsonSchema, models_json_schema
+
+from salon.actors.refusals import TABLE, Code
+
+from ..http import SECURITY_SCHEMES
+from ..socket import LAST_SEQUENCE, MessageFrame, PingFrame, ReadFrame, SyncFrame, TypingFrame
+from .server_frames import CLOSINGS, SERVER_FRAMES
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from pydantic.json_schema import JsonSchemaValue
+    from pydantic_core.core_schema import WithDefaultSchema
+
+CHANNEL = "conversation"
+CLIENT_FRAMES: tuple[type[BaseModel], ...] = (
+    MessageFrame,
+    TypingFrame,
+    ReadFrame,
+    SyncFrame,
+    PingFrame,
+)
+ANSWERS = {  # what follows a client's frame, besides `error`
+    "message": ("message_ack",),
+    "sync": ("message", "caught_up"),
+    "ping": ("pong",),
+}
+HANDSHAKE = (
+    Code.MALFORMED_REQUEST,
+    Code.UNAUTHENTICATED,
+    Code.FORBIDDEN,
+    Code.ORIGIN_NOT_ALLOWED,
+    Code.NOT_FOUND,
+    Code.TOO_MANY_CONNECTIONS,
+    Code.DRAINING,
+    Code.STORE_UNAVAILABLE,
+    Code.INTERNAL_ERROR,
+)
+DESCRIPTION = """One socket to one conversation; text frames, one JSON object each.
+
+First come `connected`, `participant_list`, the events that the client lacks and `caught_up`; what follows is live.
+Who was behind while others came online or went gets `participant_list` again, right before `caught_up`.
+Events (`sequence_id`) are the same for every reader, without a gap, for ever; all else is never sent again.
+Pass over fields and types that you do not know."""
+
+
+class FrameSchema(GenerateJsonSchema):
+    """A field of a server's frame that defaults to None is left out there, never null."""
+
+    def default_schema(self, schema: WithDefaultSchema) -> JsonSchemaValue:
+        """The schema of what is sent where it is sent."""
+        inner = schema["schema"]
+        if schema.get("default", ...) is None and inner["type"] == "nullable":
+            return self.generate_inner(inner["schema"])
+        return super().default_schema(schema)
+
+
+def frame_type(model: type[BaseModel]) -> str:
+    """The word in a frame's field `type`."""
+    name: str = model.model_json_schema()["properties"]["type"]["const"]
+    return name
+
+
+@cache
+def asyncapi() -> dict[str, Any]:
+    """The whole document but for its server, which is where it was asked for. Not to be changed."""
+    return {
+        "asyncapi": "3.0.0",
+        "info": {"title": "salon", "version": "1", "description": DESCRIPTION},
+        "defaultContentType": "application/json",
+        "channels": {CHANNEL: _channel()},
+        "operations": _operations(),
+        "components": {
+            "messages": _messages(),
+            "schemas": _schemas(),
+            "securitySchemes": _security_schemes(),
+        },
+    }
+
+
+def located(host: str, scheme: str) -> dict[str, Any]:
+    """The document with the server at this host; `scheme` is ws or wss."""
+    server = {"host": host, "protocol": scheme, "security": _security()}
+    return {**asyncapi(), "servers": {"salon": server}}
+
+
+def _channel() -> dict[str, Any]:
+    return {
+        "address": "/chat/ws/{conversation_id}",
+        "title": "A conversation",
+        "description": "For its members. A person may have several sockets to it; each gets everything.",
+        "parameters": {
+            "conversation_id": {"description": "As `POST /chat/create` answered it."},
+        },
+        "messages": {
+            name: {"$ref": f"#/components/messages/{name}"}
+            for name in (*map(_client_name, CLIENT_FRAMES), *map(_server_name, SERVER_FRAMES))
+        },
+        "bindings": {"ws": {"method": "GET", "query": _query(), "bindingVersion": "0.1.0"}},
+        "x-refusals": [
+            {"status": TABLE[code].status, "code": code.value, "error": TABLE[code].text}
+            for code in HANDSHAKE
+        ],
+        "x-close-codes": [closing._asdict() for closing in CLOSINGS],
+    }
+
+
+def _query() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "description": "A long-lived token in the URL is refused.",
+        "properties": {
+            "last_sequence_id": {
+                "type": "integer",
+                "minimum": 0,
+                "maximum": LAST_SEQUENCE,
+                "description": "The newest event that the client has; without it the last 50 are sent.",
+            },
+            "ticket": {
+                "type": "string",
+                "description": "From `POST /auth/ticket`, good once and for 30 s: for browsers, which cannot set headers.",
+            },
+        },
+    }
+
+
+def _operations() -> dict[str, Any]:
+    """What the server receives, one operation for each frame with its answers; and what it sends of itself."""
+    channel = {"$ref": f"#/channels/{CHANNEL}"}
+    operations: dict[str, Any] = {}
+    for frame in CLIENT_FRAMES:
+        kind = frame_type(frame)
+        answers = [f"server_{name}" for name in (*ANSWERS.get(kind, ()), "error")]
+        operations[f"receive_{kind}"] = {
+            "action": "receive",
+            "channel": channel,
+            "summary": _summary(frame),
+            "messages": [_in_channel(_client_name(frame))],
+            "reply": {"channel": channel, "messages": [_in_channel(name) for name in answers]},
+        }
+    operations["send"] = {
+        "action": "send",
+        "channel": channel,
+        "summary": "Events, signals and answers.",
+        "messages": [_in_channel(_server_name(frame)) for frame in SERVER_FRAMES],
+    }
+    return operations
+
+
+def _in_channel(name: str) -> dict[str, str]:
+    return {"$ref": f"#/channels/{CHANNEL}/messages/{name}"}
+
+
+def _messages() -> dict[str, Any]:
+    messages = {_client_name(frame): _message(frame) for frame in CLIENT_FRAMES}
+    for frame in SERVER_FRAMES:
+        message = _message(frame) | {"x-sequenced": frame.sequenced}
+        messages[_server_name(frame)] = message
+    return messages
+
+
+def _message(frame: type[BaseModel]) -> dict[str, Any]:
+    return {
+        "name": frame_type(frame),
+        "summary": _summary(frame),
+        "payload": {"$ref": f"#/components/schemas/{frame.__name__}"},
+    }
+
+
+def _schemas() -> dict[str, Any]:
+    template = "#/components/schemas/{model}"
+    _, client = models_json_schema(
+        [(frame, "validation") for frame in CLIENT_FRAMES], ref_template=template
+    )
+    _, server = models_json_schema(
+        [(frame, "serialization") for frame in SERVER_FRAMES],
+        ref_template=template,
+        schema_generator=FrameSchema,
+    )
+    for name, schema in client["$defs"].items():
+        schema["required"] = ["type", *schema.get("required", [])]  # the discriminator
+        assert name not in server["$defs"], f"two frames are called {name}"
+    return {**client["$defs"], **server["$defs"]}
+
+
+def _security() -> list[dict[str, str]]:
+    return [{"$ref": f"#/components/securitySchemes/{name}"} for name in _security_schemes()]
+
+
+def _security_schemes() -> dict[str, Any]:
+    return {
+        "bearer": SECURITY_SCHEMES["bearer"],
+        "session": {**SECURITY_SCHEMES["session"], "type": "httpApiKey"},
+        "ticket": {
+            "type": "httpApiKey",
+            "in": "query",
+            "name": "ticket",
+            "description": "From `POST /auth/ticket`.",
+        },
+    }
+
+
+def _client_name(frame: type[BaseModel]) -> str:
+    return f"client_{frame_type(frame)}"
+
+
+def _server_name(frame: type[BaseModel]) -> str:
+    return f"server_{frame_type(frame)}"
+
+
+def _summary(frame: type[BaseModel]) -> str:
+    return " ".join((frame.__doc__ or "").split())

@@ -1,0 +1,183 @@
+"""The routes of identity: guests, sessions, tickets."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+import trio
+from quart import Blueprint, Response, request
+from quart_schema import document_request, document_response, security_scheme, tag
+
+from salon.actors.messages import Revoke
+from salon.actors.rates import TokenBucket
+from salon.actors.refusals import Code, too_fast
+
+from ..http import NoContent, Refused, answer, body, refusals
+from ..identity import COOKIE, TICKET_LIFE, bearer, session_cookie
+from ..settings import label_of
+from ..socket import participant_fields
+from . import schemas
+
+if TYPE_CHECKING:
+    from ..http import Parts
+    from ..identity import Guest
+
+ADDRESSES_KEPT = 10_000  # 2 MB; one that is dropped begins anew
+
+
+def auth_routes(parts: Parts) -> Blueprint:
+    """Everything below /auth."""
+    routes = Blueprint("auth", __name__, url_prefix="/auth")
+    _add_guests(routes, parts)
+    _add_sessions(routes, parts)
+    return routes
+
+
+def _add_guests(routes: Blueprint, parts: Parts) -> None:
+    limits = parts.settings.limits
+    arrivals = Arrivals(limits.guests_per_hour)
+
+    @routes.get("/ways")
+    @tag(["identity"])
+    @security_scheme([])
+    @document_response(schemas.WaysIn)
+    async def ways() -> Response:
+        """How one may come in, for a page that asks."""
+        auth = parts.settings.auth
+        providers = [
+            {"name": name, "label": label_of(name, each), "url": f"/auth/provider/{name}"}
+            for name, each in auth.providers.items()
+        ]
+        return answer({"guests": auth.guests, "providers": providers})
+
+    @routes.post("/guest")
+    @tag(["identity"])
+    @security_scheme([])
+    @document_request(schemas.GuestBody)
+    @document_response(schemas.GuestAnswer, 201)
+    @refusals(
+        Code.ORIGIN_NOT_ALLOWED,
+        Code.GUESTS_NOT_ALLOWED,
+        Code.RATE_LIMITED,
+        Code.STORE_UNAVAILABLE,
+    )
+    async def guest() -> Response:
+        """Come in as a guest: a session, and a code to come back with."""
+        parts.check_origin()
+        if not parts.settings.auth.guests:
+            raise parts.refusal(Code.GUESTS_NOT_ALLOWED)
+        arrivals.check(request.remote_addr or "")
+        wanted = await body(schemas.GuestBody, depth=limits.json_depth, optional=True)
+        return _welcome(parts, await parts.identities.admit_guest(wanted.name), 201)
+
+    @routes.post("/recover")
+    @tag(["identity"])
+    @security_scheme([])
+    @document_request(schemas.RecoverBody)
+    @document_response(schemas.GuestAnswer)
+    @refusals(Code.UNAUTHENTICATED, Code.ORIGIN_NOT_ALLOWED, Code.STORE_UNAVAILABLE)
+    async def recover() -> Response:
+        """Come back as the guest one was."""
+        parts.check_origin()
+        wanted = await body(schemas.RecoverBody, depth=limits.json_depth)
+        returned = await parts.identities.recover(wanted.recovery_code)
+        if returned is None:
+            problem = "no guest has this recovery code; see whether all of it is there"
+            raise parts.refusal(Code.UNAUTHENTICATED, problem=problem)
+        return _welcome(parts, returned, 200)
+
+
+def _add_sessions(routes: Blueprint, parts: Parts) -> None:
+    @routes.get("/me")
+    @tag(["identity"])
+    @document_response(schemas.Me)
+    async def me() -> Response:
+        """Who the caller is."""
+        identity = parts.caller()
+        who = identity.participant
+        return answer({"id": who.id, "name": who.name, "admin": identity.admin})
+
+    @routes.post("/session")
+    @tag(["identity"])
+    @document_response(schemas.Me)
+    @refusals(Code.ORIGIN_NOT_ALLOWED)
+    async def session() -> Response:
+        """Keep the bearer token's session in a cookie, which no script can read: for pages where somebody gives a token."""
+        parts.check_origin()
+        identity = parts.caller()
+        who = identity.participant
+        response = answer({"id": who.id, "name": who.name, "admin": identity.admin})
+        token = bearer(request.headers.get("Authorization"))
+        if token is not None:
+            keep(parts, response, token)
+        return response
+
+    @routes.post("/ticket")
+    @tag(["identity"])
+    @document_response(schemas.TicketAnswer)
+    async def ticket() -> Response:
+        """A word for opening one WebSocket where headers cannot be set, as in a browser."""
+        identity = parts.caller()
+        return answer(
+            {
+                "ticket": parts.identities.issue_ticket(identity),
+                "expires_in": TICKET_LIFE // 1000,
+            }
+        )
+
+    @routes.post("/logout")
+    @tag(["identity"])
+    @document_response(NoContent, 204)
+    @refusals(Code.STORE_UNAVAILABLE)
+    async def logout() -> Response:
+        """End the session; its connections close."""
+        identity = parts.caller()
+        await parts.identities.revoke(identity)
+        if identity.token_id is not None:
+            parts.directory.participant(identity.participant.id).tell(Revoke(identity.token_id))
+        response = Response(b"", 204)
+        response.delete_cookie(COOKIE, path="/")
+        return response
+
+
+def _welcome(parts: Parts, guest: Guest, status: int) -> Response:
+    response = answer(
+        {
+            "token": guest.token,
+            "participant": participant_fields(guest.identity.participant),
+            "recovery_code": guest.recovery_code,
+        },
+        status,
+    )
+    keep(parts, response, guest.token)
+    return response
+
+
+def keep(parts: Parts, response: Response, token: str) -> None:
+    """Send the token along as the session cookie."""
+    days, secure = parts.settings.auth.session_days, parts.is_secure()
+    response.set_cookie(**session_cookie(token, days=days, secure=secure))
+
+
+class Arrivals:
+    """How many guests each network address has sent of late. `hourly` is how many it may; 0 turns this off."""
+
+    def __init__(self, hourly: int) -> None:
+        self._hourly = hourly
+        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+
+    def check(self, address: str) -> None:
+        """Count one more. Raises the refusal where it is one too many."""
+        if not self._hourly:
+            return
+        now = trio.current_time()
+        bucket = self._buckets.setdefault(
+            address, TokenBucket(self._hourly / 3600, self._hourly, now)
+        )
+        self._buckets.move_to_end(address)
+        if len(self._buckets) > ADDRESSES_KEPT:
+            self._buckets.popitem(last=False)
+        wait = bucket.take(now)
+        if wait:
+            raise Refused(too_fast(self._hourly, "guests an hour", wait, "server"))

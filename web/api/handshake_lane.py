@@ -1,0 +1,113 @@
+"""The fast lane of the handshake: a plain request for a WebSocket by somebody who may is answered here.
+
+Hypercorn and Quart take over a millisecond for what is a lookup and a digest. So the request that everybody sends is read
+here, and asks the same identities, the same membership, the same limits as the route. Whatever is unusual, and whatever
+is refused, goes on to Hypercorn and Quart-Trio as it came.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
+
+from werkzeug.http import parse_cookie
+from wsproto.utilities import generate_accept_token
+
+from salon.actors.refusals import Code, Refusal
+from salon.actors.runtime import ActorDied
+from salon.actors.store import StoreError
+
+from ..http import Refused
+from ..identity import COOKIE
+from .handshake import Asked, attach, greet, last_sequence
+
+if TYPE_CHECKING:
+    from quart_trio import QuartTrio
+
+    from ..http import HttpStream, Parts
+
+START = re.compile(rb"GET /chat/ws/([A-Za-z0-9_-]{1,64})(?:\?([!-~]*))? HTTP/1\.1")
+FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([ -~]*?)[ \t]*")
+KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
+ROUTE = "socket.converse"
+ANSWER = (
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Accept: %b\r\n\r\n"
+)
+
+
+class FastLane:
+    """Takes connections over before Hypercorn has seen them."""
+
+    def __init__(self, app: QuartTrio, parts: Parts) -> None:
+        endpoint, _ = app.url_map.bind("").match("/chat/ws/id", websocket=True)
+        assert endpoint == ROUTE, (
+            "the fast lane stands for another route than the routing table has"
+        )
+        self._parts = parts
+
+    async def take(self, door: HttpStream) -> bool:
+        """Whether the connection is a participant's now. If not, nothing has been answered yet."""
+        fields = read_fields(door.upgrade_lines)
+        asked = fields and read_request(door.upgrade_lines[0], fields, door.address)
+        if not fields or not asked:
+            return False
+        try:
+            connection = await greet(self._parts, asked)
+        except Refused as refused:
+            door.refusal = refused.refusal  # a ticket, for one, cannot be shown a second time
+            return False
+        except StoreError as error:
+            self._parts.directory.report(error)
+            door.refusal = self._parts.directory.store_refusal()
+            return False
+        except ActorDied:
+            door.refusal = Refusal(Code.INTERNAL_ERROR, retry_after=1.0, scope="conversation")
+            return False
+        connection.hold(ANSWER % generate_accept_token(fields["sec-websocket-key"].encode()))
+        early = door.hand_over(connection, self._parts.wire)
+        attach(self._parts, connection, last_sequence(self._parts, asked), early)
+        return True
+
+
+def read_fields(lines: list[bytes]) -> dict[str, str] | None:
+    """The fields of a request for a WebSocket; None where one is unusual, lacking, or comes twice."""
+    fields = plain_fields(lines[1:])
+    if fields is None or "sec-websocket-protocol" in fields or "host" not in fields:
+        return None
+    return fields if KEY.fullmatch(fields.get("sec-websocket-key", "")) else None
+
+
+def plain_fields(lines: list[bytes]) -> dict[str, str] | None:
+    """A head's fields by their names in small letters; None where one can be read in two ways, or comes twice."""
+    fields: dict[str, str] = {}
+    for line in lines:
+        field = FIELD.fullmatch(line)
+        if field is None:
+            return None
+        name = field[1].decode().lower()
+        if name in fields:
+            return None
+        fields[name] = field[2].decode()
+    return fields
+
+
+def read_request(start: bytes, fields: dict[str, str], address: str) -> Asked | None:
+    """What is asked for; None where the path is not plainly that of the route."""
+    path = START.fullmatch(start)
+    if path is None:
+        return None
+    query: dict[str, str] = {}
+    for name, value in parse_qsl((path[2] or b"").decode(), keep_blank_values=True):
+        query.setdefault(name, value)
+    cookies = fields.get("cookie")
+    return Asked(
+        path[1].decode(),
+        address,
+        query,
+        fields["host"],
+        fields.get("origin"),
+        fields.get("authorization"),
+        parse_cookie(cookies).get(COOKIE) if cookies else None,
+    )

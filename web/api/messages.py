@@ -1,0 +1,132 @@
+"""The routes of messages: say something, read the log, move the read position."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from quart import Blueprint, Response, request
+from quart_schema import (
+    document_headers,
+    document_querystring,
+    document_request,
+    document_response,
+    tag,
+)
+
+from salon.actors.messages import MarkRead, Post, Receipt
+from salon.actors.refusals import Code
+
+from ..http import COMMAND, POST, PostHeaders, answer, body, query, raw, refusals
+from ..socket import KEY_LENGTH, receipt_json
+from . import schemas
+from .view import seen, unread_of
+
+if TYPE_CHECKING:
+    from salon.actors.messages import Participant
+    from salon.actors.rules import State
+
+    from ..http import Parts
+
+
+def message_routes(parts: Parts) -> Blueprint:
+    """Everything about the messages of one conversation."""
+    routes = Blueprint("messages", __name__, url_prefix="/chat")
+    _add_post(routes, parts)
+    _add_events(routes, parts)
+    _add_read(routes, parts)
+    return routes
+
+
+def _add_post(routes: Blueprint, parts: Parts) -> None:
+    @routes.post("/<conversation_id>/messages")
+    @tag(["messages"])
+    @document_headers(PostHeaders)
+    @document_request(schemas.PostBody)
+    @document_response(schemas.ReceiptModel, 201)
+    @document_response(schemas.ReceiptModel, 200)
+    @refusals(*COMMAND, *POST)
+    async def post(conversation_id: str) -> Response:
+        """Say something. Answered once it is stored; the same key again gets the same receipt."""
+        identity = parts.caller()
+        wanted = await body(schemas.PostBody, depth=parts.settings.limits.json_depth)
+        in_header = request.headers.get("Idempotency-Key")
+        command = command_of(parts, conversation_id, identity.participant, wanted, in_header)
+        receipt: Receipt = await parts.ask(identity, command)
+        return raw(receipt_json(receipt), 200 if receipt.duplicate else 201)
+
+
+def command_of(
+    parts: Parts,
+    conversation_id: str,
+    sender: Participant,
+    wanted: schemas.PostBody,
+    key_in_header: str | None,
+) -> Post:
+    """What a request to say something comes to. Raises the refusal where key or metadata are not right."""
+    key = wanted.client_message_id
+    if key_in_header is not None:
+        if key is not None and key != key_in_header:
+            raise parts.malformed("Idempotency-Key and client_message_id name different keys")
+        if not 0 < len(key_in_header) <= KEY_LENGTH:
+            raise parts.malformed(f"Idempotency-Key has to have 1 to {KEY_LENGTH} characters")
+        key = key_in_header
+    metadata = parts.metadata(wanted.metadata)
+    return Post(conversation_id, sender, wanted.content, key, wanted.reply_to, metadata)
+
+
+def _add_events(routes: Blueprint, parts: Parts) -> None:
+    @routes.get("/<conversation_id>/messages")
+    @tag(["messages"])
+    @document_querystring(schemas.EventQuery)
+    @document_response(schemas.EventPage)
+    @refusals(Code.NOT_FOUND, Code.STORE_UNAVAILABLE)
+    async def events(conversation_id: str) -> Response:
+        """A page of the log: every sequenced frame in a range, ascending."""
+        identity = parts.caller()
+        asked = event_query(parts)
+        snapshot = await seen(parts, identity, conversation_id)
+        return await event_page(parts, snapshot.state, asked)
+
+
+def event_query(parts: Parts) -> schemas.EventQuery:
+    """Which part of the log is asked for. Raises the refusal where that contradicts itself."""
+    asked = query(schemas.EventQuery)
+    if asked.after is not None and asked.before is not None:
+        raise parts.malformed("after and before exclude each other")
+    return asked
+
+
+async def event_page(parts: Parts, state: State, asked: schemas.EventQuery) -> Response:
+    """A page of a conversation's log."""
+    head, store = state.head, parts.directory.store
+    if asked.after is not None:
+        page = await store.read(state.number, after=asked.after, limit=asked.limit).wait()
+    else:
+        before = head + 1 if asked.before is None else asked.before
+        page = await store.read(state.number, before=before, limit=asked.limit).wait()
+    return raw(
+        b'{"events":[%b],"head_sequence_id":%d,"has_more":%b}'
+        % (
+            b",".join(record.body for record in page.records),
+            max(head, page.records[-1].sequence if page.records else 0),
+            b"true" if page.has_more else b"false",
+        )
+    )
+
+
+def _add_read(routes: Blueprint, parts: Parts) -> None:
+    @routes.post("/<conversation_id>/read")
+    @tag(["messages"])
+    @document_request(schemas.ReadBody)
+    @document_response(schemas.ReadAnswer)
+    @refusals(*COMMAND, Code.NOT_FOUND, Code.NOT_PARTICIPANT)
+    async def read(conversation_id: str) -> Response:
+        """Move the read position forward."""
+        identity = parts.caller()
+        wanted = await body(schemas.ReadBody, depth=parts.settings.limits.json_depth)
+        marked = await parts.ask(
+            identity, MarkRead(conversation_id, identity.participant, wanted.sequence_id)
+        )
+        snapshot = await seen(parts, identity, conversation_id)
+        unread = await unread_of(parts, snapshot, marked.sequence)
+        return answer({"read_sequence_id": marked.sequence, "unread_count": unread})

@@ -1,0 +1,131 @@
+"""The fast lane of HTTP: a plain request to post a message, by somebody with a bearer token, is answered here.
+
+Hypercorn and Quart take over a millisecond for what is a lookup, a parse and one command. So the request that backends
+and agents send most is read here, and goes the same way as the route's: the same identities, shapes and refusals. Whatever
+is unusual, or not right, goes on to Hypercorn and Quart-Trio as it came.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from email.utils import formatdate
+from functools import lru_cache
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from salon.actors.refusals import Code, Refusal
+from salon.actors.store import StoreError
+
+from ..http import SECURITY_HEADERS, Refused, Wanted, deeper_than, refusal_headers
+from ..identity import bearer
+from ..socket import compact, error_fields, receipt_json
+from .handshake_lane import plain_fields
+from .messages import command_of
+from .schemas import PostBody
+
+if TYPE_CHECKING:
+    from salon.actors.messages import Receipt
+
+    from ..http import Parts
+
+START = re.compile(rb"POST /chat/([A-Za-z0-9_-]{1,64})/messages HTTP/1\.1")
+END = b"\r\n\r\n"
+LENGTH = re.compile(r"[0-9]{1,9}")
+# What changes how a request is to be read, or who may send it: Hypercorn and Quart know how.
+UNUSUAL = {"connection", "cookie", "expect", "origin", "transfer-encoding", "upgrade"}
+
+logger = logging.getLogger(__name__)
+
+
+class PostLane:
+    """Reads and answers such requests."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._max_body_size = parts.settings.limits.max_body_size
+
+    def read(self, data: bytes) -> Wanted | None:
+        """The request that these bytes begin with; None where it is not plainly one for this lane."""
+        head = data.find(END)
+        start, *lines = data[: max(head, 0)].split(b"\r\n")
+        path = START.fullmatch(start)
+        if path is None:
+            return None
+        fields = plain_fields(lines)
+        if fields is None:
+            return None
+        if fields.get("connection", "").lower() == "keep-alive":
+            del fields["connection"]
+        token = bearer(fields.get("authorization"))
+        length = fields.get("content-length", "")
+        if (
+            token is None
+            or "host" not in fields
+            or not LENGTH.fullmatch(length)
+            or (self._max_body_size and int(length) > self._max_body_size)
+            or not UNUSUAL.isdisjoint(fields)
+        ):
+            return None
+        head += len(END)
+        size = head + int(length)
+        return Wanted(path[1].decode(), token, fields.get("idempotency-key"), head, size)
+
+    async def answer(self, wanted: Wanted, data: bytes) -> bytes | None:
+        """The whole answer to a whole request; None where Quart has to say what is wrong with it."""
+        parts = self._parts
+        identity = parts.identities.verify(wanted.token)
+        if identity is None:
+            return None
+        content = data[wanted.head : wanted.size]
+        depth = parts.settings.limits.json_depth
+        if depth and deeper_than(depth, content):
+            return None
+        try:
+            body = PostBody.model_validate_json(content)
+            command = command_of(
+                parts, wanted.conversation_id, identity.participant, body, wanted.key
+            )
+        except (ValidationError, Refused):
+            return None
+        try:
+            receipt: Receipt = await parts.ask(identity, command)
+        except Refused as refused:
+            return self._refuse(refused.refusal, wanted)
+        except StoreError as error:
+            parts.directory.report(error)
+            return self._refuse(parts.directory.store_refusal(), wanted)
+        except Exception as error:
+            logger.error("a request failed", exc_info=error)
+            refusal = Refusal(Code.INTERNAL_ERROR, retry_after=1.0, scope="server")
+            return self._refuse(refusal, wanted)
+        return self._whole(200 if receipt.duplicate else 201, receipt_json(receipt))
+
+    def _refuse(self, refusal: Refusal, wanted: Wanted) -> bytes:
+        if not refusal.id:
+            book = self._parts.directory.refusals
+            refusal = book.name(refusal, conversation_id=wanted.conversation_id)
+        body = compact(error_fields(refusal)).encode()
+        return self._whole(refusal.reason.status, body, refusal_headers(refusal))
+
+    def _whole(self, status: int, body: bytes, more: dict[str, str] | None = None) -> bytes:
+        date = _date(self._parts.directory.sources.now() // 1000)
+        head = (
+            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(body)}\r\n{_lines(more or {})}{FIXED}date: {date}\r\n\r\n"
+        )
+        return head.encode() + body
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)
+
+
+def _lines(headers: dict[str, str]) -> str:
+    return "".join(f"{name.lower()}: {value}\r\n" for name, value in headers.items())
+
+
+FIXED = _lines(SECURITY_HEADERS)

@@ -1,0 +1,312 @@
+"""The shapes of HTTP: what a body may hold and what an answer holds. The reference at /openapi.json is made from these."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
+
+from ..names import NAME_LENGTH, TITLE_LENGTH, normalise_name
+from ..socket import KEY_LENGTH, LAST_SEQUENCE
+
+# Participants that may be named when a conversation is created, the caller among them
+AT_CREATION = 10
+ID_LENGTH = 128  # characters of a participant's id: room for a UUID behind a provider's name
+RETURN_LENGTH = 512  # characters of a path to come back to: it has to fit into a cookie
+PAGE = 100  # the most that one page holds
+
+
+def _name(text: str) -> str:
+    name = normalise_name(text)
+    if name is None:
+        raise ValueError("is blank")
+    if len(name) > NAME_LENGTH:
+        raise ValueError(f"has {len(name)} characters; at most {NAME_LENGTH} are allowed")
+    return name
+
+
+def _title(text: str) -> str:
+    title = normalise_name(text)
+    if title is None:
+        raise ValueError("is blank")
+    if len(title) > TITLE_LENGTH:
+        raise ValueError(f"has {len(title)} characters; at most {TITLE_LENGTH} are allowed")
+    return title
+
+
+def _visible(text: str) -> str:
+    if any(character.isspace() or not character.isprintable() for character in text):
+        raise ValueError("holds white space or characters that do not print")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_name)]
+Title = Annotated[str, AfterValidator(_title)]
+Id = Annotated[str, Field(min_length=1, max_length=ID_LENGTH), AfterValidator(_visible)]
+Sequence = Annotated[int, Field(ge=0, le=LAST_SEQUENCE)]
+
+
+class Body(BaseModel):
+    """A request's body; fields that are not known are passed over."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+
+class ParticipantBody(Body):
+    """Somebody to bring in. Without a name they are shown by their id."""
+
+    user_id: Id = Field(validation_alias=AliasChoices("user_id", "participantId"))
+    name: Name | None = Field(default=None, validation_alias=AliasChoices("name", "displayName"))
+    type: Literal["human", "agent"] = "human"
+    role: Literal["member", "observer"] = "member"
+
+
+class CreateBody(Body):
+    """A new conversation; the caller is added, first, and owns it."""
+
+    title: Title
+    participants: list[ParticipantBody] = Field(default=[], max_length=AT_CREATION)
+    mode: Literal["list", "summarize", "generate"] = "list"
+    sites: list[Annotated[str, Field(min_length=1, max_length=253)]] = Field(
+        default=[], max_length=100
+    )
+    enable_ai: bool = False
+    join: Literal["open", "invite"] = "open"
+    members_invite: bool = True
+    share_reads: bool = False
+    metadata: dict[str, Any] | None = None
+
+
+class JoinBody(Body):
+    """Nobody named means the caller."""
+
+    participant: ParticipantBody | None = None
+
+
+class PostBody(Body):
+    """A message. The header `Idempotency-Key` means the same as `client_message_id`."""
+
+    content: str = Field(min_length=1)
+    client_message_id: str | None = Field(default=None, min_length=1, max_length=KEY_LENGTH)
+    reply_to: str | None = Field(default=None, min_length=1, max_length=KEY_LENGTH)
+    metadata: dict[str, Any] | None = None
+
+
+class ReadBody(Body):
+    """Everything up to this sequence has been read."""
+
+    sequence_id: Sequence
+
+
+class ProviderView(BaseModel):
+    """A provider to sign in with: send the browser to `url`, with `?return_to=PATH` for where it is to come back to."""
+
+    name: str
+    label: str
+    url: str
+
+
+class WaysIn(BaseModel):
+    """How somebody may come in here. A token is always one."""
+
+    guests: bool
+    providers: list[ProviderView]
+
+
+class SignInQuery(Body):
+    """Where to come back to: a path of this server."""
+
+    return_to: str = Field(default="/", max_length=RETURN_LENGTH)
+
+
+class CallbackQuery(Body):
+    """What a provider sends a browser back with."""
+
+    code: str | None = None
+    state: str | None = None
+    iss: str | None = None
+    error: str | None = None
+
+
+class GuestBody(Body):
+    """A guest's name; without one they get one."""
+
+    name: Name | None = None
+
+
+class RecoverBody(Body):
+    """The code that a guest was given."""
+
+    recovery_code: str = Field(min_length=1, max_length=200)
+
+
+class ParticipantView(BaseModel):
+    """A participant as events show them."""
+
+    id: str
+    name: str
+    type: Literal["human", "agent"]
+
+
+class MemberModel(BaseModel):
+    """A member as the conversation shows them."""
+
+    participantId: str  # noqa: N815  # the contract's spelling
+    displayName: str  # noqa: N815
+    type: Literal["human", "agent"]
+    role: Literal["owner", "member", "observer"]
+    joinedAt: str  # noqa: N815
+    isOnline: bool  # noqa: N815
+
+
+class Message(BaseModel):
+    """A message, as `message` frames carry it."""
+
+    message_id: str
+    conversation_id: str
+    sequence_id: int
+    sender_id: str
+    sender_name: str
+    sender_type: Literal["human", "agent"]
+    content: str
+    message_type: Literal["text"]
+    timestamp: str
+    client_message_id: str | None = None
+    reply_to: str | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class Created(BaseModel):
+    """The new conversation; `websocket_url` is a path on this server."""
+
+    conversation_id: str
+    title: str
+    created_at: str
+    participants: list[ParticipantView]
+    websocket_url: str
+
+
+class Conversation(BaseModel):
+    """A conversation with its last hundred messages, ascending."""
+
+    id: str
+    title: str
+    mode: Literal["list", "summarize", "generate"]
+    sites: list[str]
+    enable_ai: bool
+    join: Literal["open", "invite"]
+    members_invite: bool
+    share_reads: bool
+    metadata: dict[str, Any] | None
+    participants: list[MemberModel]
+    messages: list[Message]
+    head_sequence_id: int
+    created_at: str
+    updated_at: str
+    ended_at: str | None
+    participant_count: int
+    message_count: int
+    unread_count: int
+    status: Literal["active", "inactive"]
+
+
+class JoinAnswer(BaseModel):
+    """The conversation that was joined."""
+
+    success: Literal[True]
+    conversation: Conversation
+
+
+class LeaveAnswer(BaseModel):
+    """Who is left."""
+
+    success: Literal[True]
+    message: str
+    conversation_id: str
+    remaining_participants: int
+
+
+class ReceiptModel(BaseModel):
+    """The promise that a message is stored; `event_hash` is SHA-256 over the event's salt and its stored form."""
+
+    conversation_id: str
+    message_id: str
+    sequence_id: int
+    timestamp: str
+    client_message_id: str | None
+    durability: Literal["committed", "memory"]
+    event_hash: str
+
+
+class EventPage(BaseModel):
+    """Sequenced frames, ascending; `has_more` in the direction asked."""
+
+    events: list[dict[str, Any]]
+    head_sequence_id: int
+    has_more: bool
+
+
+class ConversationLine(BaseModel):
+    """One line of the caller's list."""
+
+    conversation_id: str
+    title: str
+    created_at: str
+    last_message_at: str | None
+    participant_count: int
+    unread_count: int
+    last_message_preview: str | None
+
+
+class ConversationList(BaseModel):
+    """The caller's conversations, newest activity first; `total` is of all pages."""
+
+    conversations: list[ConversationLine]
+    total: int
+    limit: int
+    offset: int
+
+
+class ReadAnswer(BaseModel):
+    """Where the read position stands, and how many messages come after it."""
+
+    read_sequence_id: int
+    unread_count: int
+
+
+class GuestAnswer(BaseModel):
+    """A session; the recovery code is shown this once."""
+
+    token: str
+    participant: ParticipantView
+    recovery_code: str
+
+
+class Me(BaseModel):
+    """Who the caller is."""
+
+    id: str
+    name: str
+    admin: bool
+
+
+class TicketAnswer(BaseModel):
+    """A word good for one WebSocket within `expires_in` seconds."""
+
+    ticket: str
+    expires_in: int
+
+
+class ListQuery(BaseModel):
+    """Which part of the list."""
+
+    limit: Annotated[int, Field(ge=1, le=PAGE)] = 20
+    offset: Annotated[int, Field(ge=0, le=LAST_SEQUENCE)] = 0
+
+
+class EventQuery(BaseModel):
+    """Which part of the log: events after or before a sequence, or with neither the newest."""
+
+    after: Sequence | None = None
+    before: Sequence | None = None
+    limit: Annotated[int, Field(ge=1, le=PAGE)] = 100

@@ -1,0 +1,256 @@
+"""The routes of signing in with a provider: there, and back with a session.
+
+People come here by a link, so whatever fails is told by the page they came from: they are sent back to it with
+`?sign_in=REASON&id=ID`, and an operator finds the id in the console and in the log.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import TYPE_CHECKING, Literal, TypeVar
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+from quart import Blueprint, Response, request
+from quart_schema import document_querystring, document_response, security_scheme, tag
+
+from salon.actors.messages import Participant
+from salon.actors.refusals import Code, Refusal
+
+from ..http import Elsewhere, Redirect, query, refusals
+from ..identity import (
+    Transaction,
+    Unreachable,
+    Untrusted,
+    Used,
+    display_name,
+    error_word,
+    grant_of,
+    may_enter,
+    participant_id,
+    sign_in_cookie,
+    sign_in_cookie_name,
+    unseal,
+)
+from ..settings import label_of
+from . import schemas
+from .auth import keep
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from ..http import Parts
+    from ..identity import Claims
+    from ..identity.provider import Provider
+
+T = TypeVar("T")
+Reason = Literal["declined", "failed", "lost", "refused", "unavailable"]
+
+LONGEST_CODE = 4096  # characters; the longest seen in the field have 2,000
+PATH = re.compile(
+    r"/[A-Za-z0-9._~%!$&'()*+,;=:@/?#-]*"
+)  # no backslash, no control: browsers read those as they like
+LOOPBACK = re.compile(
+    r"(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?"
+)  # a Host header of this machine's
+TEMPORARY = {"server_error", "temporarily_unavailable"}
+PROBLEMS: dict[Reason, str] = {
+    "declined": "it was called off at the provider",
+    "failed": "what the provider sent cannot be trusted",
+    "lost": "it was not begun in this browser, or more than ten minutes ago",
+    "refused": "the operator lets in others alone",
+    "unavailable": "the provider does not answer as it should",
+}
+
+logger = logging.getLogger(__name__)
+
+
+class Failed(Exception):
+    """A sign-in ends without a session. `detail` is for operators."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+def sign_in_routes(parts: Parts) -> Blueprint:
+    """Everything below /auth/provider."""
+    routes = Blueprint("sign_in", __name__, url_prefix="/auth/provider")
+    desk = Desk(parts)
+
+    @routes.get("/<name>")
+    @tag(["identity"])
+    @security_scheme([])
+    @document_querystring(schemas.SignInQuery)
+    @document_response(Elsewhere, 303, Redirect)
+    @refusals(Code.NOT_FOUND)
+    async def sign_in(name: str) -> Response:
+        """Go to a provider to sign in, by a link. The browser comes back to `return_to`, with `sign_in=REASON` if it failed."""
+        desk.check_name(name)
+        return_to = query(schemas.SignInQuery).return_to
+        if not is_own_path(return_to):
+            raise parts.malformed("return_to: a path of this server, such as /c/ID, is needed")
+        return await desk.leave(name, return_to)
+
+    @routes.get("/<name>/callback")
+    @tag(["identity"])
+    @security_scheme([])
+    @document_querystring(schemas.CallbackQuery)
+    @document_response(Elsewhere, 303, Redirect)
+    @refusals(Code.NOT_FOUND)
+    async def sign_in_callback(name: str) -> Response:
+        """Where a provider sends the browser back to. Whoever is let in gets the session cookie."""
+        desk.check_name(name)
+        return await desk.come_back(name)
+
+    return routes
+
+
+class Desk:
+    """Sends people to providers and lets in those who come back."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._sources = parts.directory.sources
+        self._used = Used()
+        self._providers = _providers(parts)
+
+    def check_name(self, name: str) -> None:
+        """Refuse what is no provider's name."""
+        if name not in self._providers:
+            raise self._parts.refusal(Code.NOT_FOUND)
+
+    async def leave(self, name: str, return_to: str) -> Response:
+        """To the provider, with what has to come back kept in a cookie."""
+        begun = Transaction.begin(name, return_to, self._sources)
+        try:
+            redirect_uri = self._redirect_uri(name)
+            response = _go(await self._ask(self._providers[name].address(begun, redirect_uri)))
+        except Failed as failed:
+            return self._fail(name, return_to, failed)
+        self._set_cookie(response, begun.seal(self._parts.identities.signer))
+        return response
+
+    async def come_back(self, name: str) -> Response:
+        """From the provider, with a session or the reason why not."""
+        begun = self._begun(name)
+        if begun is None:
+            return self._fail(name, "/", Failed("lost", "no such sign-in waits in this browser"))
+        try:
+            claims = await self._claims(name, begun)
+            response = self._welcome(name, claims, begun.return_to)
+        except Failed as failed:
+            response = self._fail(name, begun.return_to, failed)
+        self._set_cookie(response, "")
+        return response
+
+    def _begun(self, name: str) -> Transaction | None:
+        """The sign-in that is answered now. It is used up by that, and by nothing else: a stranger's link ends none."""
+        states = request.args.getlist("state")
+        kept = request.cookies.get(sign_in_cookie_name(secure=self._parts.is_secure()), "")
+        begun = unseal(self._parts.identities.signer, kept)
+        now = self._sources.now()
+        if begun is None or len(states) != 1 or not begun.answers(name, states[0], now):
+            return None
+        return begun if self._used.take(begun, now) else None
+
+    async def _claims(self, name: str, begun: Transaction) -> Claims:
+        provider = self._providers[name]
+        await self._ask(provider.check_sender(_only("iss")))
+        error, code = _only("error"), _only("code")
+        if error == "access_denied":
+            raise Failed("declined", "access_denied")
+        if error is not None:
+            reason: Reason = "unavailable" if error in TEMPORARY else "failed"
+            raise Failed(reason, f"the provider sent the error {error_word(error)}")
+        if code is None or not 0 < len(code) <= LONGEST_CODE:
+            raise Failed("failed", "the provider sent no code")
+        return await self._ask(provider.redeem(code, begun, self._redirect_uri(name)))
+
+    def _welcome(self, name: str, claims: Claims, return_to: str) -> Response:
+        settings = self._parts.settings.auth.providers[name]
+        if not may_enter(settings, claims):
+            raise Failed("refused", "no verified e-mail address in the domains that are set")
+        who = Participant(participant_id(name, claims["sub"]), display_name(name, settings, claims))
+        grant = grant_of(name, settings, claims)
+        token, identity = self._parts.identities.issue(who, provider=name, grant=grant)
+        told = {"provider": name, "participant": who.id, "admin": identity.admin}
+        logger.info("signed in", extra=told)
+        response = _go(return_to)
+        keep(self._parts, response, token)
+        return response
+
+    def _fail(self, name: str, return_to: str, failed: Failed) -> Response:
+        label = label_of(name, self._parts.settings.auth.providers[name])
+        facts = {"provider": label, "problem": PROBLEMS[failed.reason]}
+        refusal = self._parts.directory.refusals.name(
+            Refusal(Code.SIGN_IN_FAILED, facts), detail=failed.detail
+        )
+        told = {"provider": name, "reason": failed.reason, "detail": failed.detail}
+        level = logging.WARNING if failed.reason in ("failed", "unavailable") else logging.INFO
+        logger.log(level, "a sign-in failed", extra=told | {"refusal": refusal.id})
+        return _go(with_query(return_to, sign_in=failed.reason, id=refusal.id))
+
+    def _redirect_uri(self, name: str) -> str:
+        """Never made of a Host that anybody could have sent: of the operator's setting, or of this very machine's name."""
+        address = self._parts.settings.server.public_url
+        if address is None:
+            host = request.headers.get("Host", "")
+            if not LOOPBACK.fullmatch(host):
+                detail = f"opened as {host[:100]!r}: server.public_url has to be set for that"
+                raise Failed("unavailable", detail)
+            address = f"{request.scheme}://{host}"
+        return f"{address}/auth/provider/{name}/callback"
+
+    async def _ask(self, answer: Awaitable[T]) -> T:
+        try:
+            return await answer
+        except Unreachable as problem:
+            raise Failed("unavailable", str(problem)) from None
+        except Untrusted as problem:
+            raise Failed("failed", str(problem)) from None
+
+    def _set_cookie(self, response: Response, text: str) -> None:
+        response.set_cookie(**sign_in_cookie(text, secure=self._parts.is_secure()))
+
+
+def is_own_path(path: str) -> bool:
+    """Whether a browser that is sent there stays on this server, and comes to a page."""
+    return bool(PATH.fullmatch(path)) and "//" not in path and not path.startswith("/auth/")
+
+
+def with_query(path: str, **more: str) -> str:
+    """A path of this server with more in its query."""
+    parts = urlsplit(path)
+    joined = "&".join(filter(None, (parts.query, urlencode(more))))
+    return urlunsplit(parts._replace(query=joined))
+
+
+def _go(location: str) -> Response:
+    return Response(b"", 303, headers={"Location": location})
+
+
+def _only(name: str) -> str | None:
+    """A parameter of the query, of which there may be one alone."""
+    found = request.args.getlist(name)
+    if len(found) > 1:
+        raise Failed("failed", f"{name} was sent more than once")
+    return found[0] if found else None
+
+
+def _providers(parts: Parts) -> dict[str, Provider]:
+    configured = parts.settings.auth.providers
+    if not configured:
+        return {}
+    # Imported here: an HTTP client is nothing that a server without providers should carry.
+    from ..identity.fetch import JsonFetcher  # noqa: PLC0415
+    from ..identity.provider import Provider  # noqa: PLC0415
+
+    if parts.settings.server.public_url is None:
+        logger.info(
+            "server.public_url is not set: providers work where this server is opened as localhost"
+        )
+    # Each has a client of its own: those who wait for one that stalls take no place from those who go to another.
+    now = parts.directory.sources.now
+    return {name: Provider(each, JsonFetcher(), now) for name, each in configured.items()}

@@ -1,0 +1,90 @@
+"""What a member may see of a conversation: whether they may at all, what is unread, and the whole object."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from salon.actors.refusals import Code
+
+from ..socket import member_fields, message_of, timestamp
+from . import schemas
+
+if TYPE_CHECKING:
+    from salon.actors.directory import Snapshot
+
+    from ..http import Parts
+    from ..identity import Identity
+
+MESSAGES_SHOWN = 100  # in the conversation object
+PAGES_SEARCHED = 10  # of a hundred events, for that many messages: more joins and leaves are rare
+
+
+async def seen(parts: Parts, identity: Identity, conversation_id: str) -> Snapshot:
+    """The conversation, if the caller may see it: unknown and not for you look alike."""
+    snapshot = await parts.directory.look(conversation_id)
+    if snapshot is None or not (
+        identity.admin or identity.participant.id in snapshot.state.members
+    ):
+        raise parts.refusal(Code.NOT_FOUND)
+    return snapshot
+
+
+async def unread_of(parts: Parts, snapshot: Snapshot, sequence: int) -> int:
+    if sequence >= snapshot.state.head:
+        return 0
+    return await parts.directory.store.messages_after(snapshot.state.number, sequence).wait()
+
+
+async def conversation_json(parts: Parts, snapshot: Snapshot, identity: Identity) -> bytes:
+    """The conversation object. Its messages are copied from the log as they are, without being parsed."""
+    state = snapshot.state
+    reader = identity.participant.id
+    unread = (
+        await unread_of(parts, snapshot, state.reads.get(reader, 0))
+        if reader in state.members
+        else 0
+    )
+    fields = _fields(snapshot, unread)
+    messages = await _last_messages(parts, snapshot)
+    head = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+    return head[:-1] + b',"messages":[' + b",".join(messages) + b"]}"
+
+
+def _fields(snapshot: Snapshot, unread: int) -> dict[str, Any]:
+    """The conversation object but for its messages."""
+    state = snapshot.state
+    return {
+        "id": state.id,
+        "title": state.title,
+        "mode": state.mode,
+        "sites": list(state.sites),
+        "enable_ai": state.enable_ai,
+        "join": state.join,
+        "members_invite": state.members_invite,
+        "share_reads": state.share_reads,
+        "metadata": None if state.metadata is None else json.loads(state.metadata),
+        "participants": [member_fields(member) for member in snapshot.members],
+        "head_sequence_id": state.head,
+        "created_at": timestamp(state.created_at),
+        "updated_at": timestamp(state.updated_at),
+        "ended_at": None if state.ended_at is None else timestamp(state.ended_at),
+        "participant_count": len(state.members),
+        "message_count": state.messages,
+        "unread_count": unread,
+        "status": "active" if state.ended_at is None else "inactive",
+    }
+
+
+async def _last_messages(parts: Parts, snapshot: Snapshot) -> list[bytes]:
+    found: list[bytes] = []
+    before = snapshot.state.head + 1
+    for _ in range(PAGES_SEARCHED):
+        page = await parts.directory.store.read(
+            snapshot.state.number, before=before, limit=schemas.PAGE
+        ).wait()
+        found = [message_of(r.body) for r in page.records if r.sender_id is not None] + found
+        if not page.has_more or len(found) >= MESSAGES_SHOWN:
+            break
+        before = page.records[0].sequence
+    return found[-MESSAGES_SHOWN:]

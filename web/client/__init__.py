@@ -1,0 +1,33 @@
+"""The Python client, importable alone: it needs neither the engine nor Quart."""
+
+from .client import (
+    Client,
+    Closed,
+    Conversation,
+    Frame,
+    Gap,
+    Receipt,
+    Refused,
+    Response,
+    Socket,
+    Statistics,
+    Unreachable,
+    connect,
+    is_event,
+)
+
+__all__ = [
+    "Client",
+    "Closed",
+    "Conversation",
+    "Frame",
+    "Gap",
+    "Receipt",
+    "Refused",
+    "Response",
+    "Socket",
+    "Statistics",
+    "Unreachable",
+    "connect",
+    "is_event",
+]

@@ -1,0 +1,250 @@
+"""A client for others to use: HTTP calls, and conversations that keep themselves connected."""
+
+from __future__ import annotations
+
+import json
+import re
+import ssl
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from random import SystemRandom
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import trio
+
+from .conversation import Conversation, Statistics
+from .rules import (
+    Closed,
+    Frame,
+    Gap,
+    Receipt,
+    Refused,
+    Unreachable,
+    Window,
+    given,
+    is_event,
+    message_fields,
+)
+from .wire import Dial, Headers, Response, Socket, Target, connect, fetch
+
+__all__ = [
+    "Client",
+    "Closed",
+    "Conversation",
+    "Frame",
+    "Gap",
+    "Receipt",
+    "Refused",
+    "Response",
+    "Socket",
+    "Statistics",
+    "Unreachable",
+    "connect",
+    "is_event",
+]
+
+SYSTEM_RANDOM = SystemRandom()
+
+
+class Client:
+    """One person's way to a server.
+
+    `url` is the server's, http or https, with a path where a proxy puts it under one. `token` may
+    be set later, and again; the end of the block forgets it. `random` gives floats from 0 to 1 and is where keys and delays come
+    from; `dial` replaces the TCP or TLS connection by any stream. Every call may raise Refused
+    and Unreachable; none is tried again, and each takes `answer_timeout` seconds at most.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        headers: Headers = (),
+        random: Callable[[], float] = SYSTEM_RANDOM.random,
+        dial: Dial | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        answer_timeout: float = 30.0,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self._host = Target.of(url).host
+        self.token = token
+        self.random = random
+        self.answer_timeout = answer_timeout
+        self._headers = headers
+        self._dial = dial
+        self._ssl_context = ssl_context
+
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.token = None
+
+    def __repr__(self) -> str:
+        return f"Client({self._host!r})"
+
+    async def fetch(self, method: str, path: str, body: Frame | None = None) -> Response:
+        """Any exchange as this person, whatever its status."""
+        headers = list(self._identity())
+        if body is not None:
+            headers.append(("Content-Type", "application/json"))
+        return await fetch(
+            method,
+            self.url + path,
+            headers=headers,
+            body=b"" if body is None else json.dumps(body).encode(),
+            dial=self._dial,
+            ssl_context=self._ssl_context,
+            answer_timeout=self.answer_timeout,
+        )
+
+    async def request(self, method: str, path: str, body: Frame | None = None) -> Frame:
+        """Any exchange that answers with a JSON object, or nothing; Refused from status 300 up."""
+        response = await self.fetch(method, path, body)
+        if response.status >= 300:
+            raise response.refused()
+        try:
+            return response.json()
+        except ValueError:
+            raise Unreachable("the answer is no JSON object") from None
+
+    async def guest(self, name: str | None = None) -> Frame:
+        """Become a guest, `{token, participant, recovery_code}`; the client goes on as that one."""
+        return self._become(await self.request("POST", "/auth/guest", given(name=name)))
+
+    async def recover(self, recovery_code: str) -> Frame:
+        """Become the guest that the code was given to; answers like `guest`."""
+        body = {"recovery_code": recovery_code}
+        return self._become(await self.request("POST", "/auth/recover", body))
+
+    async def me(self) -> Frame:
+        return await self.request("GET", "/auth/me")
+
+    async def ticket(self) -> str:
+        """A ticket for `?ticket=` of one handshake, good for 30 seconds."""
+        return str((await self.request("POST", "/auth/ticket"))["ticket"])
+
+    async def create(
+        self, title: str, participants: Sequence[Mapping[str, str]] = (), **options: Any
+    ) -> Frame:
+        """A new conversation; `participants` are `{user_id, name}`, `options` its other fields."""
+        body = {"title": title, "participants": [dict(it) for it in participants], **options}
+        return await self.request("POST", "/chat/create", body)
+
+    async def conversations(self, limit: int = 20, offset: int = 0) -> Frame:
+        query = urlencode({"limit": limit, "offset": offset})
+        return await self.request("GET", f"/chat/my-conversations?{query}")
+
+    async def details(self, conversation_id: str) -> Frame:
+        """The conversation with its members and its last 100 messages."""
+        return await self.request("GET", f"/chat/conversations/{_quoted(conversation_id)}")
+
+    async def join(
+        self, conversation_id: str, participant: Mapping[str, str] | None = None
+    ) -> Frame:
+        """Join, or bring in `participant` (`{user_id, name}`)."""
+        body = {} if participant is None else {"participant": dict(participant)}
+        return await self.request("POST", f"/chat/{_quoted(conversation_id)}/join", body)
+
+    async def leave(self, conversation_id: str) -> Frame:
+        return await self.request("DELETE", f"/chat/{_quoted(conversation_id)}/leave")
+
+    async def post(
+        self,
+        conversation_id: str,
+        content: str,
+        key: str | None = None,
+        reply_to: str | None = None,
+        metadata: Frame | None = None,
+    ) -> Receipt:
+        """Send over HTTP, once. After Unreachable, post again with the same `key`."""
+        body = message_fields(content, key or self.new_key(), reply_to, metadata)
+        path = f"/chat/{_quoted(conversation_id)}/messages"
+        return Receipt.of(await self.request("POST", path, body))
+
+    async def history(
+        self,
+        conversation_id: str,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> Frame:
+        """One page of the log, `{events, head_sequence_id, has_more}`; bounds excluded."""
+        query = urlencode(given(after=after, before=before, limit=limit))
+        return await self.request("GET", f"/chat/{_quoted(conversation_id)}/messages?{query}")
+
+    async def mark_read(self, conversation_id: str, sequence_id: int) -> Frame:
+        """Everything up to there is read; `{read_sequence_id, unread_count}`."""
+        path = f"/chat/{_quoted(conversation_id)}/read"
+        return await self.request("POST", path, {"sequence_id": sequence_id})
+
+    def socket(
+        self, conversation_id: str, last_sequence_id: int | None = None, **options: Any
+    ) -> AbstractAsyncContextManager[Socket]:
+        """A raw socket into a conversation as this person; `options` are those of `connect`."""
+        query = urlencode(given(last_sequence_id=last_sequence_id))
+        return connect(
+            f"{self.url}/chat/ws/{_quoted(conversation_id)}?{query}",
+            headers=self._identity(),
+            dial=self._dial,
+            ssl_context=self._ssl_context,
+            handshake_timeout=self.answer_timeout,
+            **options,
+        )
+
+    @asynccontextmanager
+    async def conversation(
+        self,
+        conversation_id: str,
+        last_sequence_id: int | None = None,
+        *,
+        epoch: str | None = None,
+        outbox: int = 200,
+        window: int = 1000,
+        backoff: tuple[float, float] = (1.0, 30.0),
+    ) -> AsyncIterator[Conversation]:
+        """A conversation that keeps itself connected for the length of the block.
+
+        It begins after `last_sequence_id` (0: with the first event; None: with the last 50), of
+        the log that `epoch` names where the caller kept it. `outbox` bounds the messages written
+        and without a receipt (a server takes 250 from one person), further ones wait their turn;
+        `window` bounds the events that wait to be taken; `backoff` is base and cap in seconds.
+        """
+        events = Window(window, last_sequence_id, epoch)
+        conversation = Conversation(self, conversation_id, events, outbox, backoff)
+        failure: Exception | None = None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(conversation._run)
+            try:
+                yield conversation
+            except Exception as error:  # kept out of the nursery, which would wrap it in a group
+                failure = error
+            nursery.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+
+    def new_key(self) -> str:
+        """A new idempotency key: 122 random bits as 32 hex digits."""
+        number = 0
+        for _ in range(4):
+            number = number << 32 | int(self.random() * 2**32)
+        return uuid.UUID(int=number, version=4).hex
+
+    def _become(self, answer: Frame) -> Frame:
+        self.token = answer["token"]
+        return answer
+
+    def _identity(self) -> Headers:
+        if self.token is None:
+            return self._headers
+        if not re.fullmatch(r"[!-~]+", self.token):
+            raise ValueError("the token holds what a header cannot carry")
+        return [*self._headers, ("Authorization", f"Bearer {self.token}")]
+
+
+def _quoted(conversation_id: str) -> str:
+    return quote(conversation_id, safe="")

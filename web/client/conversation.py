@@ -1,0 +1,346 @@
+"""One conversation as the client keeps it: connected, every event once and in order, every message sent until confirmed."""
+
+from __future__ import annotations
+
+import json
+import math
+from copy import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import trio
+
+from .rules import (
+    LEFT,
+    TOO_BIG,
+    Backoff,
+    Closed,
+    Frame,
+    Gap,
+    Outbox,
+    Receipt,
+    Refused,
+    Unreachable,
+    Window,
+    is_event,
+    judge,
+    message_fields,
+    seconds,
+)
+
+if TYPE_CHECKING:
+    from .client import Client
+    from .wire import Socket
+
+SIGNALS = 100  # kept for a caller who looks now and then; the oldest are state of no interest
+BATCH = 64  # messages in one write: enough to pay for it, little enough to be torn off by a drop
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """What it took to keep a conversation whole, since its block began."""
+
+    reconnects: int
+    duplicates: int
+    """Events that came again and were dropped, those of an answered sync too."""
+    gaps: int
+    """Times that events were missing and asked for."""
+    resets: int
+    """Resumes of which the server sent only the end, the rest being paged over HTTP."""
+    epochs: int
+    """Times that the log was another one and everything kept was dropped."""
+    pages: int
+    """Pages fetched: after a reset, a gap that a sync left, or for a caller slower than events."""
+    resent: int
+    """Messages written again with the same key."""
+    signals_dropped: int
+    unacknowledged: int
+    buffered: int
+
+
+class Conversation:
+    """One conversation, live. Made by `Client.conversation`.
+
+    Iterating gives every event of the sequence once and in order, across drops: the frames of the
+    contract as they came, and `{"type": "epoch_changed", "epoch", "previous_epoch"}` when the log
+    is another one and what was kept of it is void. It is for one task; a caller who takes slowly,
+    or never, loses nothing and stops nothing, what does not fit the window is paged later. It ends
+    after 'Left conversation', and raises Closed or Refused where coming back is no use.
+
+    `signals` are the frames outside the sequence (presence, typing, lagging, caught_up, errors of
+    no message ...) and `{"type": "disconnected", "reason", "retry_in"}`; of 100 the oldest goes.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        conversation_id: str,
+        window: Window,
+        outbox: int,
+        backoff: tuple[float, float],
+    ) -> None:
+        self.conversation_id = conversation_id
+        self._client = client
+        self._window = window
+        self._outbox = Outbox(outbox)
+        self._connecting, self._retrying, self._paging = (
+            Backoff(client.random, *backoff) for _ in range(3)
+        )
+        self._signal_in, self._signal_out = trio.open_memory_channel[Frame](SIGNALS)
+        self.signals = self._signal_out.clone()
+        self._arrived = trio.lowlevel.ParkingLot()  # readers wait here for news
+        self._work = trio.lowlevel.ParkingLot()  # the writer waits here
+        self._control: dict[str, Frame] = {}  # the latest of each kind, to be written
+        self._pong: trio.Event | None = None
+        self._caught_up = False
+        self._ended: Exception | None = None
+        self._connections = self._pages = self._signals_dropped = 0
+
+    @property
+    def last_sequence_id(self) -> int | None:
+        """The last event that iterating gave: what to keep, with `epoch`, to begin after it."""
+        return self._window.taken if self._window.taken >= 0 else None
+
+    @property
+    def epoch(self) -> str | None:
+        return self._window.epoch
+
+    def statistics(self) -> Statistics:
+        return Statistics(
+            reconnects=max(0, self._connections - 1),
+            duplicates=self._window.duplicates,
+            gaps=self._window.gaps,
+            resets=self._window.resets,
+            epochs=self._window.epochs,
+            pages=self._pages,
+            resent=self._outbox.resent,
+            signals_dropped=self._signals_dropped,
+            unacknowledged=len(self._outbox),
+            buffered=self._window.buffered,
+        )
+
+    async def send(
+        self,
+        content: str,
+        key: str | None = None,
+        reply_to: str | None = None,
+        metadata: Frame | None = None,
+    ) -> Receipt:
+        """Send, through drops and temporary refusals, until there is a receipt.
+
+        Messages go out in the order of the calls, again after a drop; only one that is refused for
+        load may fall behind those already on their way. Raises Refused for a refusal that is final,
+        and Closed or Refused when the conversation is over. Cancelled, the message may be stored
+        or not: send it again with the same `key` to be sure.
+        """
+        self._check()
+        key = key or self._client.new_key()
+        frame = {"type": "message", **message_fields(content, key, reply_to, metadata)}
+        settled = trio.Event()
+        pending = self._outbox.add(key, json.dumps(frame, separators=(",", ":")), settled.set)
+        self._work.unpark_all()
+        try:
+            await settled.wait()
+        finally:
+            self._outbox.withdraw(pending)
+        if pending.receipt is None:
+            raise copy(pending.error or self._ended or Closed(1006))
+        return pending.receipt
+
+    def typing(self, is_typing: bool = True) -> None:
+        """Tell the others; lost when there is no connection."""
+        self._tell({"type": "typing", "is_typing": is_typing})
+
+    def read(self, sequence_id: int) -> None:
+        """Everything up to there is read; `Client.mark_read` does the same with an answer."""
+        self._tell({"type": "read", "sequence_id": sequence_id})
+
+    async def ping(self) -> float:
+        """Seconds to the server and back, the time without a connection included."""
+        self._check()
+        started = trio.current_time()
+        self._pong = self._pong or trio.Event()
+        self._tell({"type": "ping"})
+        await self._pong.wait()
+        self._check()
+        return trio.current_time() - started
+
+    async def wait_caught_up(self) -> None:
+        """Until the present connection has everything there was when it was made."""
+        await trio.lowlevel.checkpoint()
+        while not self._caught_up:
+            self._check()
+            await self._arrived.park()
+
+    def __aiter__(self) -> Conversation:
+        return self
+
+    async def __anext__(self) -> Frame:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        while (event := self._window.take()) is None:
+            if self._ended is not None and (self._ended.args == LEFT):
+                raise StopAsyncIteration
+            self._check()
+            if self._window.page_due:
+                await self._page()
+            else:
+                await self._arrived.park()
+        return event
+
+    async def _page(self) -> None:
+        """Fetch what comes next from the log."""
+        window = self._window
+        after, epochs = window.contiguous, window.epochs
+        try:
+            page = await self._client.history(self.conversation_id, after=after)
+        except (Refused, Unreachable) as error:
+            verdict = judge(error)
+            if not verdict.come_back:
+                raise
+            await trio.sleep(self._paging.delay(verdict.retry_after))
+            return
+        self._paging.reset()
+        self._pages += 1
+        if window.epochs == epochs:
+            window.fill(page.get("events", []))
+            if window.contiguous == after:
+                raise Gap(after + 1, window.wanted)
+
+    async def _run(self) -> None:
+        end: Exception = Closed(1000, "the block of the conversation has ended")
+        try:
+            end = await self._stay_connected()
+        finally:
+            self._ended = end
+            self._outbox.fail(end)
+            self._answer_ping()
+            self._arrived.unpark_all()
+            self._signal_in.close()
+
+    async def _stay_connected(self) -> Refused | Closed | Unreachable:
+        """Connect again and again until there is no use in it; why."""
+        while True:
+            end = await self._connection()
+            self._caught_up = False
+            if end is None:
+                continue
+            verdict = judge(end)
+            if not (verdict.come_back or self._was_too_big(end)):
+                return end
+            delay = self._connecting.delay(verdict.retry_after)
+            self._signal({"type": "disconnected", "reason": str(end), "retry_in": delay})
+            await trio.sleep(delay)
+
+    async def _connection(self) -> Refused | Closed | Unreachable | None:
+        """One connection, from handshake to end; why it ended, None to come again at once."""
+        try:
+            async with self._client.socket(self.conversation_id, self._window.position) as socket:
+                socket.on_owed = self._work.unpark_all
+                socket.idle_timeout = self._client.answer_timeout  # until `connected` says
+                self._outbox.rewind()
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._write, socket)
+                    end = await self._receive(socket)
+                    nursery.cancel_scope.cancel()
+                return end
+        except (Refused, Unreachable) as error:
+            return error
+
+    def _was_too_big(self, end: Exception) -> bool:
+        """Whether a message of ours was, and has been told so; the rest may come back."""
+        text = "the message is larger than a frame may be"
+        body = {"code": "MESSAGE_TOO_LARGE", "error": text, "temporary": False}
+        too_big = isinstance(end, Closed) and end.code == TOO_BIG
+        return too_big and self._outbox.drop_largest(Refused(body))
+
+    async def _write(self, socket: Socket) -> None:
+        while True:
+            now = trio.current_time()
+            texts = [json.dumps(frame) for frame in self._control.values()]
+            self._control.clear()
+            texts += [pending.text for pending in self._outbox.due(now, BATCH)]
+            if texts or socket.owed:
+                try:
+                    await socket.send_text(*texts)
+                except Closed:
+                    return  # the receiver learns why
+            else:
+                with trio.move_on_after(self._outbox.delay(now)):
+                    await self._work.park()
+
+    async def _receive(self, socket: Socket) -> Closed | None:
+        try:
+            while self._accept(socket, await socket.receive_json()):
+                pass
+        except Closed as closed:
+            return closed
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            return Closed(1007, f"the server sent a malformed frame: {error!r}")
+        return None
+
+    def _accept(self, socket: Socket, frame: Frame) -> bool:
+        """Take in one frame; False to leave this connection for another one."""
+        if is_event(frame):
+            self._sync(self._window.put(frame))
+            self._arrived.unpark_all()
+            return True
+        match frame:
+            case {"type": "message_ack"}:
+                self._outbox.acknowledge(Receipt.of(frame))
+                self._retrying.reset()
+                if self._outbox.waiting:
+                    self._work.unpark_all()
+            case {"type": "error", "client_message_id": key} if key in self._outbox:
+                refused = Refused(frame)
+                delay = self._retrying.delay(refused.retry_after)
+                self._outbox.refuse(key, refused, trio.current_time(), delay)
+                self._work.unpark_all()
+            case {"type": "pong"}:
+                self._answer_ping()
+            case {"type": "connected"}:
+                self._signal(frame)
+                return self._connected(socket, frame)
+            case {"type": "caught_up"}:
+                self._caught_up = True
+                self._connecting.reset()
+                self._sync(self._window.caught_up(frame["sequence_id"]))
+                self._signal(frame)
+                self._arrived.unpark_all()
+            case _:
+                self._signal(frame)
+        return True
+
+    def _connected(self, socket: Socket, frame: Frame) -> bool:
+        self._connections += 1
+        heartbeat = seconds(frame.get("heartbeat"))
+        socket.idle_timeout = 3 * heartbeat if heartbeat else math.inf
+        same_log = self._window.open(frame)
+        self._arrived.unpark_all()
+        if same_log and self._pong is not None:
+            self._tell({"type": "ping"})
+        return same_log
+
+    def _sync(self, position: int | None) -> None:
+        if position is not None:
+            self._tell({"type": "sync", "last_sequence_id": position})
+
+    def _tell(self, frame: Frame) -> None:
+        self._control[frame["type"]] = frame
+        self._work.unpark_all()
+
+    def _signal(self, frame: Frame) -> None:
+        try:
+            self._signal_in.send_nowait(frame)
+        except trio.WouldBlock:
+            self._signals_dropped += 1
+            self._signal_out.receive_nowait()
+            self._signal_in.send_nowait(frame)
+
+    def _answer_ping(self) -> None:
+        if self._pong is not None:
+            self._pong.set()
+            self._pong = None
+
+    def _check(self) -> None:
+        if self._ended is not None:
+            raise copy(self._ended)

@@ -1,0 +1,61 @@
+"""HTTP itself: accepting, TLS, requests and answers, errors, CORS, the OpenAPI document, static files."""
+
+from .cors import allow_origins
+from .errors import SECURITY_HEADERS, refuse_clearly
+from .openapi import (
+    COMMAND,
+    POST,
+    SECURITY_SCHEMES,
+    TAGS,
+    Elsewhere,
+    EventStream,
+    HttpReference,
+    JsonDocument,
+    MetricsText,
+    NoContent,
+    Page,
+    PostHeaders,
+    Problem,
+    Redirect,
+    Style,
+    refusals,
+)
+from .request import Parts, Refused, answer, body, deeper_than, no_good, query, raw, refusal_headers
+from .server import Server
+from .static_files import frontend_routes
+from .stream import HttpStream, Wanted
+
+__all__ = [
+    "COMMAND",
+    "POST",
+    "SECURITY_HEADERS",
+    "SECURITY_SCHEMES",
+    "TAGS",
+    "Elsewhere",
+    "EventStream",
+    "HttpReference",
+    "HttpStream",
+    "JsonDocument",
+    "MetricsText",
+    "NoContent",
+    "Page",
+    "Parts",
+    "PostHeaders",
+    "Problem",
+    "Redirect",
+    "Refused",
+    "Server",
+    "Style",
+    "Wanted",
+    "allow_origins",
+    "answer",
+    "body",
+    "deeper_than",
+    "frontend_routes",
+    "no_good",
+    "query",
+    "raw",
+    "refusal_headers",
+    "refusals",
+    "refuse_clearly",
+]

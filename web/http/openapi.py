@@ -1,0 +1,283 @@
+"""The reference of HTTP: every route with its parameters, shapes, successes and refusals, made from the routes themselves.
+
+A route names what is its own, by quart-schema's decorators and `refusals`; what follows from its kind is added here: 401
+where somebody has to be known, 413 where there is a body, and so on.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+
+from pydantic import BaseModel, Field, RootModel
+from quart_schema.openapi import OpenAPIProvider
+
+from salon.actors.refusals import TABLE, Code
+
+from ..identity import COOKIE
+from ..socket import KEY_LENGTH
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from werkzeug.routing import Rule
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+REFUSALS = "salon_refusals"
+SAFE_METHODS = {"get", "head", "options"}
+SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"session": []}]
+SECURITY_SCHEMES = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A session's token, or one of the operator's.",
+    },
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": COOKIE,
+        "description": "The cookie of a browser whose person has come in.",
+    },
+}
+TAGS = {
+    "conversations": "Begin conversations, list them, look at one.",
+    "membership": "Come in, bring others in, leave.",
+    "messages": "Say something, read the log, move the read position.",
+    "identity": "Guests, sessions, sign-in with a provider, tickets for WebSockets.",
+    "health": "For load balancers and monitoring; open to everybody.",
+    "admin": "Inspect and operate; for admins alone. Looking never waits in a mailbox and never changes a state.",
+    "reference": "This reference.",
+    "page": "What a browser loads: chat, console, salon.js.",
+}
+DESCRIPTION = """Conversations over HTTP; live delivery is described by /asyncapi.json.
+
+A message is answered once it is stored. Sent again with the same key, however much later, it gets the same receipt.
+Pass over fields that you do not know."""
+COMMAND = (Code.QUEUE_FULL, Code.DRAINING, Code.STORE_UNAVAILABLE)
+"""What any command to a conversation may be refused with, whatever it says."""
+POST = (
+    Code.INVALID_FORMAT,
+    Code.FORBIDDEN,
+    Code.NOT_FOUND,
+    Code.NOT_PARTICIPANT,
+    Code.KEY_REUSED,
+    Code.MESSAGE_TOO_LARGE,
+    Code.RATE_LIMITED,
+)
+"""What a message may be refused with besides."""
+
+
+class Problem(BaseModel):
+    """Why a request was refused. Load and rate say when to come again; the last eight say more about some codes."""
+
+    error: str
+    code: str
+    temporary: bool
+    id: str
+    retry_after: float | None = None
+    scope: Literal["conversation", "participant", "server"] | None = None
+    client_message_id: str | None = None
+    problem: str | None = None
+    known: str | None = None
+    limit: float | None = None
+    unit: str | None = None
+    queue_size: int | None = None
+    actual_size: int | None = None
+    max_size: int | None = None
+
+
+class PostHeaders(BaseModel):
+    """How to send a message again without saying it twice."""
+
+    idempotency_key: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=KEY_LENGTH,
+        description="Means the same as `client_message_id`.",
+    )
+
+
+class NoContent(BaseModel):
+    """Done; there is nothing to say."""
+
+    media_type: ClassVar[str | None] = None
+
+
+class Elsewhere(NoContent):
+    """The browser goes on at the `Location`."""
+
+
+class Redirect(BaseModel):
+    """Where it goes on."""
+
+    location: str
+
+
+class MetricsText(RootModel[str]):
+    """The figures in Prometheus' text format."""
+
+    media_type: ClassVar[str | None] = "text/plain"
+
+
+class EventStream(RootModel[str]):
+    """Server-sent events, a look each second. Each `stats` and each `view` is a JSON merge patch (RFC 7396) of the one before:
+    the first is whole. `stats` is the object of /admin/stats; `view` is what is watched: a list has `rows` by id, their `order`,
+    the `total`, and the connections `inside` of one. `samples` has `columns` first, then rows for charts; `audit` has what
+    operators did; `end` says why the stream ends, and `drain` that the server does.
+    """
+
+    media_type: ClassVar[str | None] = "text/event-stream"
+
+
+class Page(RootModel[str]):
+    """A page for people."""
+
+    media_type: ClassVar[str | None] = "text/html"
+
+
+class Style(RootModel[str]):
+    """How the page looks."""
+
+    media_type: ClassVar[str | None] = "text/css"
+
+
+class Script(RootModel[str]):
+    """A script and what belongs to it."""
+
+    media_type: ClassVar[str | None] = "text/javascript"
+
+
+class Declarations(RootModel[str]):
+    """The types of a script."""
+
+    media_type: ClassVar[str | None] = "text/plain"
+
+
+class JsonDocument(RootModel[dict[str, Any]]):
+    """A document for tools."""
+
+
+def refusals(*codes: Code) -> Callable[[F], F]:
+    """Document what a route may be refused with, besides what follows from its kind."""
+
+    def document(route: F) -> F:
+        setattr(route, REFUSALS, codes)
+        return route
+
+    return document
+
+
+class HttpReference(OpenAPIProvider):
+    """quart-schema's document with what it leaves out, made once."""
+
+    def schema(self) -> dict[str, Any]:
+        """The whole document."""
+        return self._document
+
+    @cached_property
+    def _document(self) -> dict[str, Any]:
+        document = super().schema()
+        document["info"]["description"] = DESCRIPTION
+        document["paths"] = dict(sorted(document["paths"].items(), key=_place))
+        components = document["components"]
+        components["schemas"]["Problem"] = Problem.model_json_schema(mode="serialization")
+        components["securitySchemes"] = SECURITY_SCHEMES
+        document["security"] = SECURITY
+        document["tags"] = [{"name": name, "description": text} for name, text in TAGS.items()]
+        return document
+
+    def generate_rules(self) -> Iterable[Rule]:
+        """Every route that says what it answers; Quart's own, for files, does not."""
+        for rule in super().generate_rules():
+            if rule.endpoint != "static":
+                yield rule
+
+    def build_paths(self, rule: Rule) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The route's operations, with all their refusals."""
+        paths, components = super().build_paths(rule)
+        own = getattr(self._app.view_functions[rule.endpoint], REFUSALS, ())
+        for path in paths.values():
+            for method, operation in path.items():
+                codes = [*_common(method, operation), *own, Code.INTERNAL_ERROR]
+                operation["responses"] = operation["responses"] | _refused(codes)
+                if not operation.get("description"):
+                    operation.pop("description", None)
+        return paths, components
+
+    def operation_id(self, method: str, path: str, func: Callable[..., Any]) -> str:
+        """The function's own name."""
+        return func.__name__
+
+    def build_headers_parameters(self, model: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """Headers as they are usually spelled."""
+        parameters, components = super().build_headers_parameters(model)
+        return [each | {"name": each["name"].title()} for each in parameters], components
+
+    def build_request_body(self, model: Any, source: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """A body, which has to be there unless all of it is optional."""
+        content, components = super().build_request_body(model, source)
+        schema = next(iter(content["content"].values()))["schema"]
+        return {"required": bool(schema.get("required")), **content}, components
+
+    def build_response_object(
+        self, model: Any, headers_model: Any
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """A success, which need not be JSON."""
+        response, components = super().build_response_object(model, headers_model)
+        media_type = getattr(model, "media_type", "application/json")
+        content = response.pop("content")
+        if media_type is not None:
+            response["content"] = {media_type: content["application/json"]}
+        if headers_model is not None:  # quart-schema has them among the media types
+            headers = content["headers"]
+            response["headers"] = {name.title(): each for name, each in headers.items()}
+        return response, components
+
+
+def _place(item: tuple[str, Any]) -> tuple[int, bool]:
+    """Paths in the order of their tags; among one tag's, those without an id first, else as they were registered."""
+    path, operations = item
+    tag = next(iter(operations.values())).get("tags", [""])[0]
+    return list(TAGS).index(tag) if tag in TAGS else len(TAGS), "{" in path
+
+
+def _common(method: str, operation: dict[str, Any]) -> Iterable[Code]:
+    """What an operation of this kind may be refused with."""
+    if any(parameter["in"] == "query" for parameter in operation["parameters"]):
+        yield Code.MALFORMED_REQUEST
+    if "requestBody" in operation:
+        yield Code.MALFORMED_REQUEST
+        yield Code.BODY_TOO_LARGE
+    if operation.get("security") != []:
+        yield Code.UNAUTHENTICATED
+        if method not in SAFE_METHODS:
+            yield Code.ORIGIN_NOT_ALLOWED
+
+
+def _refused(codes: Iterable[Code]) -> dict[int, dict[str, Any]]:
+    """Responses for these codes, one for each status."""
+    by_status: dict[int, list[Code]] = {}
+    for code in dict.fromkeys(codes):
+        by_status.setdefault(TABLE[code].status, []).append(code)
+    return {status: _response(same) for status, same in sorted(by_status.items())}
+
+
+def _response(codes: list[Code]) -> dict[str, Any]:
+    named = {"properties": {"code": {"enum": [code.value for code in codes]}}}
+    response: dict[str, Any] = {
+        "description": "  \n".join(f"`{code}`: {TABLE[code].text}" for code in codes),
+        "content": {
+            "application/json": {
+                "schema": {"allOf": [{"$ref": "#/components/schemas/Problem"}, named]}
+            }
+        },
+    }
+    if any(TABLE[code].temporary for code in codes):
+        response["headers"] = {
+            "Retry-After": {
+                "description": "Whole seconds until trying again can help.",
+                "schema": {"type": "integer"},
+            }
+        }
+    return response

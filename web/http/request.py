@@ -1,0 +1,198 @@
+"""A request in, an answer out: who asks, what the body says, and refusals as every client sees them."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import trio
+from pydantic import BaseModel, ValidationError
+from quart import Response, request
+
+from salon.actors.mailbox import MailboxFull
+from salon.actors.refusals import Code, Refusal
+from salon.actors.runtime import ActorDied
+
+from ..identity import COOKIE, Identity, bearer, origin_allowed
+from ..socket import compact, error_fields, metadata_text, problem_of
+
+if TYPE_CHECKING:
+    from salon.actors.directory import Directory
+    from salon.actors.messages import Command
+
+    from ..identity import IdentityBook
+    from ..settings import Settings
+    from ..socket import Wire
+
+M = TypeVar("M", bound=BaseModel)
+SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+SQUARE = bytes.maketrans(b"{}", b"[]")
+NO_BRACKET = bytes(set(range(256)) - set(b"[]{}"))
+
+
+class Refused(Exception):
+    """Ends a request with a refusal; the only exception that routes raise on purpose."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.code)
+        self.refusal = refusal
+
+
+class Parts:
+    """What routes work with; made by the composition root, one for each server."""
+
+    def __init__(
+        self, settings: Settings, directory: Directory, wire: Wire, identities: IdentityBook
+    ) -> None:
+        self.settings = settings
+        self.directory = directory
+        self.wire = wire
+        self.identities = identities
+        self.ready = False  # true once connections are accepted, until the drain
+        self.stop = trio.Event()  # set by a signal or an operator: drain and end
+
+    def refusal(self, code: Code, **facts: int | float | str) -> Refused:
+        """A refusal of the edge's own, to be raised."""
+        return Refused(Refusal(code, facts or None))
+
+    def malformed(self, problem: str) -> Refused:
+        """A refusal of a request that is not understood."""
+        return self.refusal(Code.MALFORMED_REQUEST, problem=problem)
+
+    def caller(self) -> Identity:
+        """Who asks, by bearer token or session cookie. Raises the refusal where nobody valid does."""
+        token = bearer(request.headers.get("Authorization"))
+        cookie = request.cookies.get(COOKIE)
+        if token is not None:
+            identity = self.identities.verify(token)
+        else:
+            identity = self.identities.verify(cookie or "", "cookie")
+            if identity is not None and request.method not in SAFE_METHODS:
+                self.check_origin()  # a browser sends the cookie for whoever asks; the origin says who did
+        if identity is None:
+            raise self.refusal(Code.UNAUTHENTICATED, problem=no_good(token=token, cookie=cookie))
+        return identity
+
+    def admin(self) -> Identity:
+        """Who asks, if they may inspect and operate."""
+        identity = self.caller()
+        if not identity.admin:
+            raise self.refusal(Code.FORBIDDEN)
+        return identity
+
+    def check_origin(self) -> None:
+        """Refuse pages of other origins."""
+        headers, allowed = request.headers, self.settings.server.allowed_origins
+        if not origin_allowed(headers.get("Origin"), headers.get("Host"), allowed):
+            raise self.refusal(Code.ORIGIN_NOT_ALLOWED)
+
+    def is_secure(self) -> bool:
+        """Whether the browser speaks TLS, to this server or to a proxy before it: cookies then are for TLS alone."""
+        return request.scheme == "https" or (self.settings.server.public_url or "").startswith(
+            "https:"
+        )
+
+    def metadata(self, metadata: dict[str, Any] | None) -> str | None:
+        """A body's metadata as the engine carries it. Raises the refusal where it cannot be carried."""
+        try:
+            return metadata_text(metadata)
+        except ValueError as problem:
+            raise self.malformed(str(problem)) from None
+
+    async def ask(self, identity: Identity, command: Command) -> Any:
+        """What comes of a command, sent through the caller's own actor. Raises its refusal."""
+        try:
+            outcome = await self.directory.participant(identity.participant.id).ask(command)
+        except MailboxFull as full:
+            facts = {"queue_size": full.waiting, "limit": full.limit}
+            raise Refused(
+                Refusal(Code.QUEUE_FULL, facts, retry_after=full.retry_after, scope="participant")
+            ) from None
+        except ActorDied:
+            refusal = Refusal(Code.INTERNAL_ERROR, retry_after=1.0, scope="conversation")
+            raise Refused(refusal) from None
+        if isinstance(outcome, Refusal):
+            raise Refused(outcome)
+        return outcome
+
+
+def no_good(
+    *, token: str | None = None, ticket: str | None = None, cookie: str | None = None
+) -> str:
+    """What is wrong with how somebody said who they are, and what to do."""
+    if token is not None:
+        return "this token is not one of this server, or has ended; get a new one"
+    if ticket is not None:
+        return "this ticket is wrong, used or too old; get a new one from POST /auth/ticket"
+    if cookie is not None:
+        return "this session is not one of this server, or has ended; come in again"
+    return (
+        "send 'Authorization: Bearer TOKEN', a session cookie or, for a WebSocket, a fresh ticket"
+    )
+
+
+async def body(model: type[M], *, depth: int, optional: bool = False) -> M:
+    """The request's body as a model, straight from its bytes. Raises the refusal where it does not fit."""
+    data: bytes = await request.get_data(cache=False)  # type: ignore[assignment]
+    if optional and not data.strip():
+        data = b"{}"
+    if depth and deeper_than(depth, data):
+        raise Refused(
+            Refusal(Code.MALFORMED_REQUEST, {"problem": f"nested deeper than {depth} levels"})
+        )
+    try:
+        return model.model_validate_json(data)
+    except ValidationError as error:
+        raise _malformed(error) from None
+
+
+def query(model: type[M]) -> M:
+    """The query's parameters as a model. Raises the refusal where they do not fit."""
+    try:
+        return model.model_validate(request.args.to_dict())
+    except ValidationError as error:
+        raise _malformed(error) from None
+
+
+def answer(fields: dict[str, Any], status: int = 200) -> Response:
+    """A JSON answer."""
+    return raw(compact(fields).encode(), status)
+
+
+def raw(data: bytes, status: int = 200) -> Response:
+    """An answer whose JSON is there already."""
+    return Response(data, status, content_type="application/json")
+
+
+def refusal_response(refusal: Refusal) -> Response:
+    """A refusal as an answer, with `Retry-After` where trying again later helps."""
+    response = answer(error_fields(refusal), refusal.reason.status)
+    response.headers.update(refusal_headers(refusal))
+    return response
+
+
+def refusal_headers(refusal: Refusal) -> dict[str, str]:
+    """The headers that go with a refusal."""
+    headers = {}
+    if refusal.retry_after is not None:
+        headers["Retry-After"] = str(math.ceil(refusal.retry_after))
+    if refusal.code is Code.UNAUTHENTICATED:
+        headers["WWW-Authenticate"] = 'Bearer realm="salon"'
+    return headers
+
+
+def _malformed(error: ValidationError) -> Refused:
+    problem = problem_of(error.errors(include_url=False, include_input=False))
+    return Refused(Refusal(Code.MALFORMED_REQUEST, {"problem": problem}))
+
+
+def deeper_than(depth: int, data: bytes) -> bool:
+    """Whether JSON text is nested deeper than that; brackets inside of strings do not count."""
+    if data.count(b"[") + data.count(b"{") <= depth:  # cheap, and enough for nearly all
+        return False
+    brackets = STRING.sub(b"", data).translate(SQUARE, NO_BRACKET)
+    for _ in range(depth):
+        brackets = brackets.replace(b"[]", b"")  # the innermost level
+    return b"[]" in brackets

@@ -1,0 +1,177 @@
+"""Accepts connections and lets Hypercorn and Quart-Trio speak HTTP on them, until a WebSocket is handed over.
+
+Hypercorn's parts are put together here instead of calling its `serve`: an error on one connection ends that connection
+and no other, and the listeners close before the drain while running requests go on.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+import trio
+from hypercorn.config import Config
+from hypercorn.trio.lifespan import Lifespan
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.utils import wrap_app
+
+from .request_heads import HEAD_BYTES
+from .stream import HttpStream, TlsHttpStream
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from quart_trio import QuartTrio
+
+    from .stream import RequestLane
+
+
+BACKLOG = 4096  # connections that wait to be accepted: after a restart everybody comes at once
+FINISH_REQUESTS = 1.0  # seconds for running requests once everything else is drained
+
+logger = logging.getLogger(__name__)
+
+
+class HandshakeLane(Protocol):
+    """What shakes hands for a WebSocket before Hypercorn sees the request."""
+
+    async def take(self, door: HttpStream) -> bool:
+        """Whether the connection was handed over; False where Hypercorn has to answer."""
+
+
+class Server:
+    """One listening socket (or several, where the host has several addresses)."""
+
+    def __init__(
+        self,
+        app: QuartTrio,
+        fast_lane: HandshakeLane,
+        posts: RequestLane,
+        *,
+        handshake_timeout: float,
+        max_body_size: int,
+    ) -> None:
+        self._fast_lane = fast_lane
+        self._posts = posts
+        self._config = Config()
+        self._config.keep_alive_timeout = float("inf")  # it does not see all requests: doors do
+        self._config.h11_max_incomplete_size = HEAD_BYTES - 1
+        self._config.include_server_header = False
+        self._config.accesslog = None
+        self._config.errorlog = logging.getLogger("hypercorn.error")
+        self._app = wrap_app(_counted(app), max_body_size, "asgi")
+        self._context = WorkerContext(None)
+        self._handshake_timeout = handshake_timeout
+        self._listeners: list[trio.SocketListener] = []
+        self._doors: set[HttpStream] = set()
+        self._tls: ssl.SSLContext | None = None
+
+    async def bind(
+        self, host: str, port: int, *, certificate: Path | None = None, key: Path | None = None
+    ) -> str:
+        """Open the socket; the URL it is reached at. Raises `OSError` where it cannot be had."""
+        if certificate is not None:
+            self._tls = _tls_context(certificate, key)
+        self._listeners = await trio.open_tcp_listeners(port, host=host, backlog=BACKLOG)
+        bound = self._listeners[0].socket.getsockname()[1]
+        scheme = "http" if self._tls is None else "https"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{bound}"
+
+    async def run(self, *, stop: trio.Event, drained: trio.Event) -> None:
+        """Serve until `stop`; then accept nobody, and end what is left soon after `drained`."""
+        lifespan = Lifespan(self._app, self._config, {})
+        async with trio.open_nursery() as lifespan_nursery:
+            await lifespan_nursery.start(lifespan.handle_lifespan)
+            await lifespan.wait_for_startup()
+            async with trio.open_nursery() as connections:
+                async with trio.open_nursery() as accepting:
+                    accepting.start_soon(
+                        partial(
+                            trio.serve_listeners,
+                            self._serve,
+                            self._listeners,
+                            handler_nursery=connections,
+                        )
+                    )
+                    await stop.wait()
+                    accepting.cancel_scope.cancel()
+                for listener in self._listeners:
+                    await listener.aclose()
+                await drained.wait()
+                await self._context.terminated.set()
+                connections.cancel_scope.deadline = trio.current_time() + FINISH_REQUESTS
+                lifespan_nursery.start_soon(self._cut_stuck, connections.cancel_scope.deadline)
+            await lifespan.wait_for_shutdown()
+            lifespan_nursery.cancel_scope.cancel()
+
+    async def _serve(self, stream: trio.SocketStream) -> None:
+        door = self._doorstep(stream)
+        self._doors.add(door)
+        try:
+            if self._tls is None and (
+                not await door.first_head() or await self._fast_lane.take(door)
+            ):
+                return
+            await self._speak_http(door)
+        except Exception:
+            # One client's bytes, or a fault of one request: nobody else may notice.
+            logger.warning("an HTTP connection failed", exc_info=True)
+        finally:
+            self._doors.discard(door)
+        await door.serve_on()
+
+    async def _speak_http(self, door: HttpStream) -> None:
+        state: Any = {"doorstep": door}
+        server = TCPServer(self._app, self._config, self._context, state, door)  # type: ignore[arg-type]
+        # Hypercorn's idle timer would hold on to the connection after its peer has gone.
+        door.at_end = server.idle_task.stop
+        await server
+
+    async def _cut_stuck(self, deadline: float) -> None:
+        """Hypercorn shields what it writes from cancellation, and a peer may never read it."""
+        await trio.sleep_until(deadline)
+        for door in self._doors:
+            door.cut()
+
+    def _doorstep(self, stream: trio.SocketStream) -> HttpStream:
+        seconds = self._handshake_timeout
+        if self._tls is None:
+            return HttpStream(stream, handshake_timeout=seconds, posts=self._posts)
+        return TlsHttpStream(stream, self._tls, handshake_timeout=seconds, posts=self._posts)
+
+
+def _tls_context(certificate: Path, key: Path | None) -> ssl.SSLContext:
+    """TLS with these files. Raises `OSError` that says which of them is no good, which Python's own does not."""
+    for setting, path in (("tls_certificate", certificate), ("tls_key", key)):
+        try:
+            _ = path and path.read_bytes()
+        except OSError as error:
+            raise OSError(f"server.{setting}: {path} cannot be read: {error.strerror}") from None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(certificate, key, password="")  # nobody is asked for one
+    except ssl.SSLError as error:
+        matched = error.reason != "KEY_VALUES_MISMATCH"
+        problem = "are no PEM files without a password" if matched else "do not belong together"
+        raise OSError(
+            f"server.tls_certificate {certificate} and server.tls_key {key} {problem}"
+        ) from None
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _counted(app: QuartTrio) -> Callable[..., Awaitable[None]]:
+    """The application, which lets the door know of each request that has been answered."""
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await app(scope, receive, send)
+        finally:
+            if scope["type"] != "lifespan":
+                scope["state"]["doorstep"].answered()
+
+    return answer

@@ -1,0 +1,97 @@
+"""A handed-over connection under TLS: the same outbox, emptied by a task, since TLS cannot be written to without waiting."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import trio
+
+from ..socket import Phase
+
+if TYPE_CHECKING:
+    from ..socket import Connection, Wire
+
+WRITE_BYTES = 65_536  # taken from the outbox at once: four TLS records
+GOODBYE = 1.0  # seconds for what is left to be written when the connection is over
+GONE = (trio.BrokenResourceError, trio.ClosedResourceError, OSError)
+
+
+class TlsLine:
+    """The transport of one connection. What `send` takes is written by the writer before it takes more."""
+
+    def __init__(
+        self, stream: trio.SSLStream[trio.SocketStream], connection: Connection, wire: Wire
+    ) -> None:
+        self._stream = stream
+        self._connection = connection
+        self._wire = wire
+        self._pending = b""
+        self._wake = trio.Event()
+        self._may_read = trio.Event()
+        self._may_read.set()
+        self._scope = trio.CancelScope()
+
+    def send(self, data: bytes | memoryview) -> int:
+        """Take a piece if the writer has nothing to write."""
+        if self._pending:
+            return 0
+        self._pending = bytes(data[:WRITE_BYTES])
+        self._wake.set()
+        return len(self._pending)
+
+    def watch(self, connection: Connection, *, reading: bool, writing: bool) -> None:
+        """Whether to go on reading; the writer always tells when there is room."""
+        if reading:
+            self._may_read.set()
+        elif self._may_read.is_set():
+            self._may_read = trio.Event()
+
+    def refused(self, connection: Connection, retry_after: float) -> None:
+        """The wire knows how much is refused in all."""
+        self._wire.refused(connection, retry_after)
+
+    def closing(self, connection: Connection) -> None:
+        """The wire's timer cuts it if the peer does not answer."""
+        self._wire.expect_close(connection)
+
+    def abandon(self, connection: Connection) -> None:
+        """End the tasks; the stream is closed by the one that accepted it."""
+        self._wire.forget(connection)
+        self._scope.cancel()
+
+    async def run(self) -> None:
+        """Read and write until the connection is over."""
+        with self._scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._write)
+                await self._read()
+        await self._say_goodbye()
+
+    async def _read(self) -> None:
+        while self._connection.phase is not Phase.CLOSED:
+            await self._may_read.wait()
+            try:
+                data = bytes(await self._stream.receive_some(self._wire.bite))
+            except GONE:
+                data = b""
+            self._wire.take(self._connection, self._connection.received, data)
+
+    async def _write(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake = trio.Event()
+            try:
+                await self._stream.send_all(self._pending)
+            except GONE:
+                self._wire.take(self._connection, self._connection.lost)
+                return
+            self._pending = b""
+            self._wire.take(self._connection, self._connection.writable)
+
+    async def _say_goodbye(self) -> None:
+        """The close frame may still be on its way when the peer's has come."""
+        with trio.move_on_after(GOODBYE, shield=True), suppress(*GONE):
+            if self._pending:
+                await self._stream.send_all(self._pending)
+            await self._stream.aclose()

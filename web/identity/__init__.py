@@ -1,0 +1,49 @@
+"""Who somebody is: tokens, sessions, guests, providers and tickets.
+
+`provider` and `fetch` bring an HTTP client along and are not imported here: who configures no provider pays for none.
+"""
+
+from .claims import Claims, display_name, grant_of, may_enter, participant_id
+from .identity import (
+    COOKIE,
+    TICKET_LIFE,
+    Guest,
+    Identity,
+    IdentityBook,
+    bearer,
+    origin_allowed,
+    session_cookie,
+    token_in_url,
+)
+from .provider_fault import Unreachable, Untrusted, error_word
+from .sign_in_state import Transaction, Used, sign_in_cookie, sign_in_cookie_name, unseal
+from .signing import KeyFileError, Session, Signer, read_key
+
+__all__ = [
+    "COOKIE",
+    "TICKET_LIFE",
+    "Claims",
+    "Guest",
+    "Identity",
+    "IdentityBook",
+    "KeyFileError",
+    "Session",
+    "Signer",
+    "Transaction",
+    "Unreachable",
+    "Untrusted",
+    "Used",
+    "bearer",
+    "display_name",
+    "error_word",
+    "grant_of",
+    "may_enter",
+    "origin_allowed",
+    "participant_id",
+    "read_key",
+    "session_cookie",
+    "sign_in_cookie",
+    "sign_in_cookie_name",
+    "token_in_url",
+    "unseal",
+]

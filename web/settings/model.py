@@ -1,0 +1,289 @@
+"""What an operator may set: every key with its default, its unit and its reason.
+
+`configuration.load` fills them from flags, environment and file. Made directly, `Settings(...)` has what is passed to it and
+the defaults, whatever the environment says. A description that names no other meaning of 0 goes by its section's.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import fields
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from salon.actors.limits import Limits
+from salon.actors.messages import Participant, ParticipantType
+
+from ..names import ID_LENGTH, NAME_LENGTH, is_id, normalise_name
+from .group import SettingsGroup, split
+from .provider import ProviderName, ProviderSettings
+
+HOST_NAME = re.compile(r"[\w-]{1,63}(\.[\w-]{1,63})*\.?", re.ASCII)
+
+
+class SettingsError(Exception):
+    """Settings that cannot be used. `problems` has one line each: the key, what was given, what is allowed, where."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+def default_store() -> str:
+    """The store of a fresh install: a SQLite file under the user's data directory."""
+    given = os.environ.get("XDG_DATA_HOME", "")
+    try:
+        data = Path(given) if Path(given).is_absolute() else Path("~/.local/share").expanduser()
+    except RuntimeError:
+        raise SettingsError("store.url: there is no home directory to keep it in; set it") from None
+    return f"sqlite:///{data / 'salon' / 'salon.db'}"
+
+
+def _number(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("a number")
+    return value
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _host(host: str) -> str:
+    if not HOST_NAME.fullmatch(host):
+        try:
+            ip_address(host)
+        except ValueError:
+            raise ValueError("an address or a host name") from None
+    return host
+
+
+def _store_url(url: str) -> str:
+    path = url.removeprefix("sqlite:///")
+    if url != "memory:" and (path in (url, "", ":memory:") or "?" in path):
+        raise ValueError("sqlite:///PATH or memory:")
+    return url
+
+
+def _origin(origin: str) -> str:
+    origin = origin.lower().removesuffix("/")
+    if origin != "*" and not re.fullmatch(r"https?://[^/\s@?#]+", origin):
+        raise ValueError("SCHEME://HOST[:PORT], such as https://chat.example.org, or *")
+    return origin
+
+
+def _public_url(url: str) -> str:
+    if "*" in url or not re.fullmatch(r"https?://[^/\s@?#]+", url.lower().removesuffix("/")):
+        raise ValueError("SCHEME://HOST[:PORT], such as https://chat.example.org")
+    return url.lower().removesuffix("/")
+
+
+def _id(text: str) -> str:
+    if not is_id(text):
+        raise ValueError(f"1 to {ID_LENGTH} characters, all visible")
+    return text
+
+
+def _name(text: str) -> str:
+    if not 0 < len(normalise_name(text) or "") <= NAME_LENGTH:
+        raise ValueError(f"1 to {NAME_LENGTH} characters, some visible")
+    return text
+
+
+def _token(token: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", token.get_secret_value()):
+        raise ValueError("a token of letters, digits and -._~+/, as it can stand in a header")
+    return token
+
+
+Count = Annotated[int, BeforeValidator(_number), Field(ge=0)]
+Amount = Annotated[float, BeforeValidator(_number), Field(ge=0)]
+
+
+class ServerSettings(SettingsGroup):
+    """Where the server listens, and for whom."""
+
+    host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
+    """Address to listen on; 0.0.0.0 or :: for all of the machine's."""
+    port: Annotated[int, BeforeValidator(_number), Field(ge=0, le=65_535)] = 8000
+    """TCP port; 0 picks a free one."""
+    allowed_origins: Annotated[
+        tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(split)
+    ] = ()
+    """Origins, besides the server's own, whose pages may connect: https://chat.example.org; * for all."""
+    offline_page: bool = True
+    """Whether browsers keep the chat page's own files, so that it opens offline too; false also deletes what they have kept."""
+    public_url: Annotated[str, AfterValidator(_public_url)] | None = None
+    """Where browsers reach it: https://chat.example.org; providers send people back there. With https, cookies are Secure."""
+    tls_certificate: Path | None = None
+    """PEM file with the certificate chain, where no proxy ends TLS; goes with tls_key."""
+    tls_key: Path | None = None
+    """PEM file with the certificate's private key."""
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> ServerSettings:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key together, or neither")
+        return self
+
+
+class StoreSettings(SettingsGroup):
+    """Where conversations are kept."""
+
+    url: Annotated[str, AfterValidator(_store_url)] = Field(
+        default_factory=default_store, examples=["sqlite:///~/.local/share/salon/salon.db"]
+    )
+    """sqlite:///PATH, from the root with a fourth slash, or memory: which forgets; by default under XDG_DATA_HOME."""
+
+    @property
+    def path(self) -> Path | None:
+        """The SQLite file; None in memory."""
+        return None if self.url == "memory:" else Path(self.url.removeprefix("sqlite:///"))
+
+
+class StaticIdentity(SettingsGroup):
+    """Who a static token stands for."""
+
+    id: Annotated[str, AfterValidator(_id)]
+    name: Annotated[str, AfterValidator(_name)]
+    admin: bool = False
+    type: ParticipantType = "human"
+
+    @property
+    def participant(self) -> Participant:
+        """As the conversations show them."""
+        return Participant(self.id, normalise_name(self.name) or self.id, self.type)
+
+
+class AuthSettings(SettingsGroup):
+    """Who may come in, and for how long."""
+
+    guests: bool = True
+    """Whether anybody may get an identity of their own without signing in."""
+    static_tokens: dict[Annotated[SecretStr, AfterValidator(_token)], StaticIdentity] = Field({})
+    """Bearer token -> {id, name, admin: false, type: human|agent}; for development, tests and service accounts."""
+    providers: dict[ProviderName, ProviderSettings] = Field({})
+    """Name -> {issuer, client_id, client_secret, label, scopes, admins, domains}: OpenID Connect providers to sign in with."""
+    session_days: Annotated[int, BeforeValidator(_number), Field(ge=1, le=3650)] = 30
+    """Days a session lasts; a guest comes back later with the recovery code."""
+    key_file: Path | None = None
+    """File with the key that signs sessions, mode 0600; by default beside the store, made on the first run."""
+
+    @model_validator(mode="after")
+    def _nobody_twice(self) -> AuthSettings:
+        for provider in self.providers:
+            if any(who.id.startswith(f"{provider}:") for who in self.static_tokens.values()):
+                raise ValueError(
+                    f"ids in static_tokens that do not begin with {provider}:, as the provider's people do"
+                )
+        return self
+
+
+class LimitSettings(SettingsGroup):
+    """What protects the server and each from the others; 0 = off, and with a time in seconds 0 = at once unless it says off."""
+
+    max_participants: Count = 100
+    """Members of one conversation: every message is written to each of them."""
+    queue_size: Count = 1000
+    """Commands waiting in one conversation's mailbox: about a second of a busy one."""
+    queue_share: Count = 250
+    """Of them, at most this many from one participant, so that nobody takes it all."""
+    max_message_size: Count = 10_000
+    """Unicode code points of a message: a long page of text."""
+    max_frame_size: Count = 131_072
+    """Bytes of a WebSocket frame: the longest message, if it is all emoji and escaped as JSON, has 120,034."""
+    max_body_size: Count = 262_144
+    """Bytes of an HTTP body: a message and its metadata fit twice."""
+    json_depth: Count = 32
+    """Levels of nesting in JSON: deeper is no use to anybody, and costs stack."""
+    resume_limit: Count = 1000
+    """Events sent again on a socket; beyond it paging over HTTP is kinder to both sides."""
+    message_rate: Amount = 20
+    """Messages a second, per participant and conversation: faster than anybody types; 0 turns the burst off too."""
+    message_burst: Count = 100
+    """Messages that may come at once after a pause, such as those written while offline."""
+    frame_rate: Amount = 0
+    """Frames of any kind a second on one socket."""
+    conversations_per_hour: Count = 0
+    """Conversations that one person may create in an hour."""
+    guests_per_hour: Count = 0
+    """Guests that may come from one network address in an hour; off, since a whole company may share one."""
+    connections_per_person: Count = 20
+    """Sockets of one person: tabs and devices."""
+    connections_per_address: Count = 0
+    """Sockets from one network address; off, since a whole company may share one."""
+    handshake_timeout: Amount = 10
+    """Seconds a client may take over a request's headers or the TLS handshake; 0 = off."""
+    drain_timeout: Amount = 8
+    """Seconds that SIGTERM gives connections to end; the process is gone 2 later: service managers kill after 10."""
+    restart_time: Amount = 5
+    """Seconds from a drain until the first client is to come back: an old process ends and a new one starts meanwhile."""
+    reconnect_rate: Annotated[float, BeforeValidator(_number), Field(gt=0)] = 500
+    """Clients a second that are told to come back after a drain, each at a time of its own: what one process greets."""
+    presence_grace: Amount = 5
+    """Seconds without a connection before somebody is said to be offline: a reconnect takes less."""
+    presence_interval: Amount = 1
+    """Seconds between two presence frames of a conversation: what changes meanwhile is gathered."""
+    typing_timeout: Amount = 5
+    """Seconds until "is typing" ends by itself."""
+    idle_timeout: Amount = 60
+    """Seconds that a conversation without readers stays in memory."""
+    restarts_per_minute: Count = 5
+    """Crashes of one conversation before it is refused for the rest of the minute."""
+    heartbeat: Amount = 25
+    """Seconds between two pings on a socket: proxies drop what is silent for 30 or 60; 0 = off."""
+
+
+class LoggingSettings(SettingsGroup):
+    """What is told to operators, on stderr."""
+
+    level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = "info"
+    """The least important lines that are written: debug, info, warning or error."""
+    format: Annotated[Literal["console", "json"], BeforeValidator(_lower)] = "console"
+    """console for people, json for machines: one object a line."""
+
+
+class Settings(BaseSettings):
+    """All of them."""
+
+    model_config = SettingsConfigDict(
+        env_nested_delimiter="__",
+        env_prefix="SALON_",
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    server: ServerSettings = Field(default_factory=ServerSettings)
+    store: StoreSettings = Field(default_factory=StoreSettings)
+    auth: AuthSettings = Field(default_factory=AuthSettings)
+    limits: LimitSettings = Field(default_factory=LimitSettings)
+    logging: LoggingSettings = Field(default_factory=LoggingSettings)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what is passed: pydantic's own readers cannot tell which variable or line a value came from."""
+        return (init_settings,)
+
+    @property
+    def key_file(self) -> Path | None:
+        """The file with the signing key; None where neither it nor anything else outlives the process."""
+        if self.auth.key_file or self.store.path is None:
+            return self.auth.key_file
+        return self.store.path.with_name(f"{self.store.path.name}.key")
+
+    def engine_limits(self) -> Limits:
+        """The limits that the engine itself watches over."""
+        return Limits(**{each.name: getattr(self.limits, each.name) for each in fields(Limits)})

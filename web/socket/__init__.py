@@ -1,0 +1,49 @@
+"""Live traffic: the selector loop, one connection, the WebSocket protocol, clients' frames and the events' JSON."""
+
+from .client_frames import (
+    KEY_LENGTH,
+    LAST_SEQUENCE,
+    MessageFrame,
+    PingFrame,
+    ReadFrame,
+    SyncFrame,
+    TypingFrame,
+    metadata_text,
+    problem_of,
+)
+from .codec import (
+    JsonCodec,
+    compact,
+    error_fields,
+    member_fields,
+    message_of,
+    participant_fields,
+    receipt_json,
+    timestamp,
+)
+from .connection import Connection, Phase, retry_reason
+from .wire import Wire
+
+__all__ = [
+    "KEY_LENGTH",
+    "LAST_SEQUENCE",
+    "Connection",
+    "JsonCodec",
+    "MessageFrame",
+    "Phase",
+    "PingFrame",
+    "ReadFrame",
+    "SyncFrame",
+    "TypingFrame",
+    "Wire",
+    "compact",
+    "error_fields",
+    "member_fields",
+    "message_of",
+    "metadata_text",
+    "participant_fields",
+    "problem_of",
+    "receipt_json",
+    "retry_reason",
+    "timestamp",
+]

@@ -1,0 +1,302 @@
+"""The wire: one loop over all WebSocket connections, instead of a task for each.
+
+An own selector (epoll, kqueue) watches every socket; trio watches the selector. Under load one look at it finds many
+sockets readable, so that the conversations' mailboxes fill before their turns run: that is where batches come from.
+"""
+
+from __future__ import annotations
+
+import logging
+import selectors
+import socket
+import time
+from collections import Counter
+from contextlib import AbstractContextManager, nullcontext
+from heapq import heappop, heappush
+from itertools import count
+from typing import TYPE_CHECKING, Any, Protocol
+
+import trio
+
+from .coalescing import MOMENT, CoalescingWait
+from .connection import Connection, Phase
+from .read_throttle import ReadThrottle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+# Seconds in which a peer takes not one byte of what waits for it, before it is closed
+STALL_TIMEOUT = 120.0
+# At once from one socket; more waits for the next round, so that nobody is starved
+READ_BYTES = 16_384
+SIP = 512  # bytes, likewise, where most of what is read is refused: three short messages
+SOCKETS_A_ROUND = 256  # handled between two visits of trio's scheduler
+FEW_SOCKETS = 32  # likewise, where most of what is read is refused
+WAKING = 0.02  # seconds between two looks at who has rested, while anybody rests
+REFUSALS_A_ROUND = 64  # beyond that less is read at once: turns wait for the round's end, and refusing serves nobody
+
+NO_TURNS: AbstractContextManager[None] = nullcontext()
+
+logger = logging.getLogger(__name__)
+
+
+class Transport(Protocol):
+    """How one connection's bytes reach its peer."""
+
+    def send(self, data: bytes | memoryview) -> int:
+        """How many bytes the kernel took, 0 for none now, -1 where the peer has gone. Never waits."""
+
+    def watch(self, connection: Connection, *, reading: bool, writing: bool) -> None:
+        """Choose what to be told of: bytes to read, room to write."""
+
+    def refused(self, connection: Connection, retry_after: float) -> None:
+        """A message was refused for load or rate: where that is too much work, have the connection rest."""
+
+    def closing(self, connection: Connection) -> None:
+        """A close frame has been written: cut the socket at the connection's `close_deadline`."""
+
+    def abandon(self, connection: Connection) -> None:
+        """Close the socket and forget the connection."""
+
+
+class Wire:
+    """Owns the sockets of all connections that have been handed over.
+
+    `heartbeat` is in seconds, 0 for none; `chance` spreads the first beats; `now_ms` is the wall clock, which says
+    when identities expire. `turns` is entered for each round of reading: the turns it brings about run when it is left.
+    """
+
+    def __init__(
+        self,
+        *,
+        heartbeat: float,
+        chance: Callable[[], float],
+        now_ms: Callable[[], int],
+        turns: AbstractContextManager[None] = NO_TURNS,
+    ) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._turns = turns
+        self._patience = CoalescingWait()
+        self._connections: dict[Connection, None] = {}
+        self._closing: dict[Connection, None] = {}
+        self.bite = READ_BYTES  # bytes to be read at once from one socket
+        self._refusals = 0  # of this round
+        self._brake = ReadThrottle()
+        self._resting: list[tuple[float, int, Connection]] = []  # by when each is read again
+        self._rests = count()
+        self._somebody_rests = trio.Event()
+        self._heartbeat = heartbeat
+        self._chance = chance
+        self._now_ms = now_ms
+        self._beats: list[dict[Connection, None]] = [{} for _ in range(max(1, round(heartbeat)))]
+        self._slots: dict[Connection, int] = {}
+        self.addresses: Counter[str] = Counter()  # how many connections each network address has
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    def __iter__(self) -> Iterator[Connection]:
+        return iter(self._connections)
+
+    def adopt(self, connection: Connection, sock: socket.socket) -> None:
+        """Take over a connected socket; from here on its bytes go to the connection."""
+        sock.setblocking(False)
+        connection.bind(_Plain(self, sock))
+        self._selector.register(sock, selectors.EVENT_READ, connection)
+        self.enlist(connection)
+
+    def enlist(self, connection: Connection) -> None:
+        """Give a connection its heartbeat."""
+        slot = int(self._chance() * len(self._beats))
+        self._connections[connection] = None
+        self.addresses[connection.address] += 1
+        self._slots[connection] = slot
+        self._beats[slot][connection] = None
+
+    def forget(self, connection: Connection) -> None:
+        """Lose a connection whose socket is closed."""
+        self._connections.pop(connection, None)
+        self._closing.pop(connection, None)
+        slot = self._slots.pop(connection, None)
+        if slot is not None:
+            del self._beats[slot][connection]
+            self.addresses[connection.address] -= 1
+            if not self.addresses[connection.address]:
+                del self.addresses[connection.address]
+
+    def expect_close(self, connection: Connection) -> None:
+        """Cut the connection's socket at its deadline."""
+        self._closing[connection] = None
+
+    def refused(self, connection: Connection, retry_after: float) -> None:
+        """Have the connection rest where too much is refused in all, and there is no time for it."""
+        self._refusals += 1
+        if not self._patience.overloaded:
+            return
+        now = trio.current_time()
+        pause = self._brake.refused(retry_after, now)
+        if pause and not connection.resting:
+            connection.rest()
+            heappush(self._resting, (now + pause, next(self._rests), connection))
+            self._somebody_rests.set()
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Read, write and beat until cancelled; then every socket is closed."""
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._beat)
+                nursery.start_soon(self._wake)
+                task_status.started()
+                await self._serve()
+        finally:
+            for connection in list(self._connections):
+                connection.lost()
+            self._selector.close()
+
+    async def _serve(self) -> None:
+        ready: list[tuple[Any, int]] = []
+        while True:
+            if not ready:
+                ready = await self._look()
+            sockets = SOCKETS_A_ROUND if self.bite == READ_BYTES else FEW_SOCKETS
+            with self._turns:
+                for key, events in ready[:sockets]:
+                    self._handle(key, events)
+            ready = ready[sockets:]
+            if self._refusals or self.bite < READ_BYTES:
+                self._adapt()
+            if ready:
+                await trio.lowlevel.checkpoint()
+
+    async def _look(self) -> list[tuple[Any, int]]:
+        """What there is to be read and to be written, once there is."""
+        await trio.lowlevel.wait_readable(self._selector)
+        ready = self._selector.select(0)
+        if self._patience.pays(len(ready), trio.current_time(), time.thread_time()):
+            await trio.sleep(MOMENT)
+            before, ready = len(ready), self._selector.select(0)
+            self._patience.learn(len(ready) - before, MOMENT)
+        return ready
+
+    def _adapt(self) -> None:
+        """Read less at once while much of it is refused, and more again when it is not."""
+        if self._refusals > REFUSALS_A_ROUND:
+            self.bite = max(self.bite * REFUSALS_A_ROUND // self._refusals, SIP)
+        elif self._refusals < REFUSALS_A_ROUND // 4:
+            self.bite = min(self.bite * 2, READ_BYTES)
+        self._refusals = 0
+
+    def _handle(self, key: selectors.SelectorKey, events: int) -> None:
+        connection: Connection = key.data
+        try:
+            if events & selectors.EVENT_WRITE:
+                connection.writable()
+            if events & selectors.EVENT_READ and connection.phase is not Phase.CLOSED:
+                connection.received(key.fileobj.recv(self.bite))  # type: ignore[union-attr]
+        except BlockingIOError:
+            pass
+        except OSError:
+            connection.lost()
+        except Exception as error:
+            self._give_up(connection, error)
+
+    def take(self, connection: Connection, step: Callable[..., None], *arguments: Any) -> None:
+        """Have a connection take a step; what it raises is its own end and nobody else's."""
+        try:
+            step(*arguments)
+        except Exception as error:
+            self._give_up(connection, error)
+
+    def _give_up(self, connection: Connection, error: Exception) -> None:
+        logger.error("connection %s failed", connection.connection_id, exc_info=error)
+        connection.lost()
+
+    async def _wake(self) -> None:
+        """Read again from those who have rested."""
+        resting = self._resting
+        while True:
+            await self._somebody_rests.wait()
+            while resting:
+                await trio.sleep(
+                    WAKING
+                )  # not until the first: one who rests less may come after it
+                now = trio.current_time()
+                while resting and resting[0][0] <= now:
+                    connection = heappop(resting)[2]
+                    self.take(connection, connection.go_on)
+            self._somebody_rests = trio.Event()
+
+    async def _beat(self) -> None:
+        slot = 0
+        at = now = trio.current_time()
+        while True:
+            # After a standstill, of a virtual machine say, no beat is made up for: the answers are there, and still unread.
+            at = at + 1 if at + 1 > now else now + 1
+            await trio.sleep_until(at)
+            now = trio.current_time()
+            self._patience.look(now, time.thread_time())
+            for connection in [c for c in self._closing if c.close_deadline <= now]:
+                self.take(connection, connection.lost)
+            for connection in tuple(self._beats[slot]):
+                self.take(connection, self._inspect, connection, now)
+            slot = (slot + 1) % len(self._beats)
+
+    def _inspect(self, connection: Connection, now: float) -> None:
+        if connection.expires_at is not None and connection.expires_at <= self._now_ms():
+            connection.close(4500, "identity expired")
+        elif (
+            connection.stalled_since is not None and now - connection.stalled_since > STALL_TIMEOUT
+        ):
+            connection.close(4003, "lagged too long")
+        elif self._heartbeat:
+            connection.beat(now)
+
+    def watch(self, sock: socket.socket, connection: Connection, before: int, events: int) -> None:
+        """Change what the selector tells of a socket, which may be nothing."""
+        if not before:
+            self._selector.register(sock, events, connection)
+        elif not events:
+            self._selector.unregister(sock)
+        else:
+            self._selector.modify(sock, events, connection)
+
+    def close_socket(self, sock: socket.socket, connection: Connection, watched: int) -> None:
+        """Close a socket of ours."""
+        if watched:
+            self._selector.unregister(sock)
+        sock.close()
+        self.forget(connection)
+
+
+class _Plain:
+    """A socket in the wire's own selector."""
+
+    __slots__ = ("_sock", "_watched", "_wire")
+
+    def __init__(self, wire: Wire, sock: socket.socket) -> None:
+        self._wire = wire
+        self._sock = sock
+        self._watched = selectors.EVENT_READ
+
+    def send(self, data: bytes | memoryview) -> int:
+        try:
+            return self._sock.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            return -1
+
+    def watch(self, connection: Connection, *, reading: bool, writing: bool) -> None:
+        events = reading * selectors.EVENT_READ | writing * selectors.EVENT_WRITE
+        if events != self._watched:
+            self._wire.watch(self._sock, connection, self._watched, events)
+            self._watched = events
+
+    def refused(self, connection: Connection, retry_after: float) -> None:
+        self._wire.refused(connection, retry_after)
+
+    def closing(self, connection: Connection) -> None:
+        self._wire.expect_close(connection)
+
+    def abandon(self, connection: Connection) -> None:
+        self._wire.close_socket(self._sock, connection, self._watched)
