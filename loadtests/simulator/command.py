@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from ..history import HistoryFile
+from ..checker import HistoryFile
 from .campaign import Sum, command, hunt_all, run, shrink
 from .mutant import MUTANTS, mutated
 from .plan import Plan, parse_ranges

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from salon.actors.sources import Sources
     from salon.actors.store import Changes, KeysTaken, Page, Record
 
-    from ..history import Recorder
+    from ..checker import Recorder
     from .agenda import Agenda
 
 Fault = Literal["before", "after", "bug before", "bug after", "kill before", "kill after"]

@@ -14,7 +14,7 @@ from salon.web.client import Client, Closed, Frame, Gap, Receipt, Refused, Socke
 from salon.web.client.wire import Codec
 from salon.web.identity.identity import Identity
 
-from ..recorded import RecordedClient
+from ..checker import RecordedClient
 from .link import Link
 
 if TYPE_CHECKING:

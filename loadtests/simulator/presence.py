@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..history import Received, Record
+    from ..checker import Received, Record
 
 
 class Presence:

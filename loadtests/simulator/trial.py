@@ -16,16 +16,14 @@ from trio.testing import MockClock
 from salon.actors import audience, conversation
 from salon.web.socket import connection
 
-from ..anomaly import Anomaly
-from ..checker import Checker
-from ..history import as_line
+from ..checker import Anomaly, Checker, as_line
 from .disk import Planned
 from .presence import Presence
 from .step import Poison
 from .world import Stuck, World
 
 if TYPE_CHECKING:
-    from ..history import Record
+    from ..checker import Record
     from .plan import Plan
 
 LOGGER = "salon"

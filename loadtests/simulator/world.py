@@ -14,7 +14,7 @@ from salon.actors.messages import Create, Entrant, Participant
 from salon.actors.sources import Sources
 from salon.web.settings.model import AuthSettings, LimitSettings, Settings
 
-from ..history import Recorder
+from ..checker import Recorder
 from .agenda import Agenda
 from .disk import Disk
 from .person import Network, Person, Tab
@@ -25,7 +25,7 @@ from .step import STEPS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..history import Record
+    from ..checker import Record
     from .plan import Plan, Step
 
 BEGINNING = 1_700_000_000_000  # milliseconds: the wall clock when virtual time begins

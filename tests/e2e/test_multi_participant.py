@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 import trio
 
-from salon.loadtests.fault_proxy import Faults, bad_network
+from salon.loadtests.crash.fault_proxy import Faults, bad_network
 from salon.web.client import Client, Closed, Conversation
 from tests.person import PATIENCE, Frame, Person, agent, guest, guests
 from tests.server import ServerProcess

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import trio
 
-from salon.loadtests.frame import bounds, sequence_of
+from salon.loadtests.users.frame import bounds, sequence_of
 
 Spoil = Callable[
     [int, bytes], bytes

@@ -13,7 +13,7 @@ from typing import Any
 import psutil  # type: ignore[import-untyped]
 import pytest
 
-from salon.loadtests.fault_proxy import Faults
+from salon.loadtests.crash.fault_proxy import Faults
 
 TOO_EARLY = '''
 """A server that answers before it has committed: put before all else by Python itself."""

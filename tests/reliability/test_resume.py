@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from salon.loadtests.fault_proxy import Faults, bad_network
+from salon.loadtests.crash.fault_proxy import Faults, bad_network
 from salon.web.client import Client
 from tests.absence import (
     NEW,

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from salon.loadtests.history import Disconnect, Note, Received, Record
+from salon.loadtests.checker.history import Disconnect, Note, Received, Record
 from salon.loadtests.simulator.mutant import MUTANTS
 from salon.loadtests.simulator.plan import Plan
 from salon.loadtests.simulator.trial import Trial

@@ -27,11 +27,11 @@ from salon.actors.messages import (
     Typing,
 )
 from salon.actors.refusals import Code, Refusal
-from salon.loadtests.api import Target
-from salon.loadtests.figures import Tally
-from salon.loadtests.seat import Person, Seat
-from salon.loadtests.transcript import Transcript
-from salon.loadtests.verdict import judge
+from salon.loadtests.users.api import Target
+from salon.loadtests.users.figures import Tally
+from salon.loadtests.users.transcript import Transcript
+from salon.loadtests.users.user import Person, User
+from salon.loadtests.users.verdict import judge
 from salon.web.socket.codec import JsonCodec, error_frame, message_ack
 from salon.web.socket.websocket import ping_frame
 
@@ -101,16 +101,16 @@ class Talk:
     head: int = HEAD
 
     def __post_init__(self) -> None:
-        self.seats = [
-            Seat(TARGET, ROOM, Person("token", True, True), number, self.transcript, self.tally)
+        self.users = [
+            User(TARGET, ROOM, Person("token", True, True), number, self.transcript, self.tally)
             for number in range(self.people)
         ]
-        self.streams: list[list[Item]] = [[] for _ in self.seats]
+        self.streams: list[list[Item]] = [[] for _ in self.users]
 
     def say(self, number: int) -> str:
         """Somebody sends a message; its key. What comes of it is up to the test."""
-        self.seats[number].post(NOW)
-        return f"{number}-{self.seats[number].ledger.sent}"
+        self.users[number].post(NOW)
+        return f"{number}-{self.users[number].ledger.sent}"
 
     def log(self, event: Event, *but: int) -> None:
         """An event goes to all, except to some."""
@@ -131,10 +131,10 @@ class Talk:
 
     def enter(self) -> None:
         """All connections are made."""
-        for seat in self.seats:
+        for user in self.users:
             caught_up = frame(CaughtUp(HEAD))
-            assert seat.take(opening(HEAD, HEAD + 1) + caught_up, NOW)
-            assert seat.live
+            assert user.take(opening(HEAD, HEAD + 1) + caught_up, NOW)
+            assert user.live
 
     def play(self, random: Random) -> None:
         """Hand the streams out in pieces, in any order."""
@@ -143,13 +143,13 @@ class Talk:
         while any(rest):
             number = random.choice([number for number, data in enumerate(rest) if data])
             size = random.choice((1, 7, 60, 400, 3000))
-            self.seats[number].take(rest[number][:size], NOW + 0.01)
+            self.users[number].take(rest[number][:size], NOW + 0.01)
             rest[number] = rest[number][size:]
 
     def verdict(self, head: int | None = None) -> dict[str, int]:
         """How many anomalies of which kind there are."""
         heads = {ROOM: self.head if head is None else head}
-        judge(self.seats, {ROOM: self.transcript}, heads, self.tally)
+        judge(self.users, {ROOM: self.transcript}, heads, self.tally)
         return dict(self.tally.wrong)
 
 

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import trio
 
-from salon.loadtests.anomaly import KINDS
-from salon.loadtests.checker import Report, judge
-from salon.loadtests.history import Header, HistoryError, HistoryFile, Recorder, parse, read
-from salon.loadtests.recorded import RecordedClient
+from salon.loadtests.checker.anomaly import KINDS
+from salon.loadtests.checker.checker import Report, judge
+from salon.loadtests.checker.history import Header, HistoryError, HistoryFile, Recorder, parse, read
+from salon.loadtests.checker.recorded import RecordedClient
 from salon.web.client import Refused, Socket
 from tests.server import ServerProcess
 

@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 import trio
 
-from salon.loadtests.fault_proxy import CALM, FaultProxy, Faults, bad_network, drawn
+from salon.loadtests.crash.fault_proxy import CALM, FaultProxy, Faults, bad_network, drawn
 
 PATIENCE = 15.0
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salon.loadtests.figures import BOUNDS, GROWTH, SMALLEST, Histogram, Sample, Tally
+from salon.loadtests.users.figures import BOUNDS, GROWTH, SMALLEST, Histogram, Sample, Tally
 
 LATENCIES = st.floats(0, 1000)
 

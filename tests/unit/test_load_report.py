@@ -15,13 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from salon.loadtests.bench import _compare
-from salon.loadtests.figures import Sample, Tally
-from salon.loadtests.plot import nice, plot
-from salon.loadtests.report import advices, as_json, figures, page, table
-from salon.loadtests.results import Row, load, save
-from salon.loadtests.run import Result
-from salon.loadtests.scenario import Scenario
+from salon.loadtests.bench.command import _compare
+from salon.loadtests.reports.plot import nice, plot
+from salon.loadtests.reports.report import advices, as_json, figures, page, table
+from salon.loadtests.reports.results import Row, load, save
+from salon.loadtests.scenarios.runner import Result
+from salon.loadtests.scenarios.scenario import Scenario
+from salon.loadtests.users.figures import Sample, Tally
 
 
 def result(**changes: object) -> Result:

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salon.loadtests.company import divide
-from salon.loadtests.scenario import Scenario, load, names
-from salon.loadtests.schedule import Schedule
-from salon.loadtests.seat import Person
-from salon.loadtests.stage import Room, bare_stage
+from salon.loadtests.scenarios.processes import divide
+from salon.loadtests.scenarios.scenario import Scenario, load, names
+from salon.loadtests.scenarios.schedule import Schedule
+from salon.loadtests.scenarios.setup import Room, bare_stage
+from salon.loadtests.users.user import Person
 
 SHIPPED = ["burst", "churn", "day", "fanout", "overload", "rooms", "slow", "storm"]
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from salon.actors.messages import Created, Entrant, Joined, Left, Participant
-from salon.loadtests.figures import NEVER
-from salon.loadtests.frame import (
+from salon.loadtests.users.figures import NEVER
+from salon.loadtests.users.frame import (
     BadFrame,
     bounds,
     client_frame,
@@ -22,8 +22,8 @@ from salon.loadtests.frame import (
     sequence_of,
     server_frame,
 )
-from salon.loadtests.reader import spans
-from salon.loadtests.transcript import Transcript
+from salon.loadtests.users.reader import spans
+from salon.loadtests.users.transcript import Transcript
 from salon.web.socket.websocket import Receiver, Text
 from tests.unit.load_talk import CODEC, HEAD, NOW, ROOM, ack, frame, posted
 

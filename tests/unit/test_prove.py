@@ -11,9 +11,10 @@ import pytest
 import typer
 from typer.main import get_command
 
-from salon.loadtests import proof, prove
-from salon.loadtests.proof import Outcome, Row
-from salon.loadtests.prove import TRIALS, Trial, attempt
+from salon.loadtests.proof import command as prove
+from salon.loadtests.proof import table as proof
+from salon.loadtests.proof.command import TRIALS, Trial, attempt
+from salon.loadtests.proof.table import Outcome, Row
 from salon.web.cli import app
 
 PYTEST = """....

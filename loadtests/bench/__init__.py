@@ -1,0 +1,1 @@
+"""`salon bench`: every figure that the README states, measured again."""

@@ -1,0 +1,193 @@
+"""`salon bench`: every figure that the README states, measured again, with the C floor beside it."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from ..reports import Row, advices, load, save
+from ..scenarios import Result, Ticker, run
+from ..scenarios import scenario as scenarios
+from ..servers import busy, floor, own_server
+from ..users import StageError
+from .cost import costs, memory
+
+RATIO_ALLOWED = 2.0  # times the recorded ratio to the floor: machines are noisy
+TRIES = 3  # of a case that costs more than that: the best counts
+OTHERS = 0.1  # of the machine: more than this taken by others spoils the figures
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One line of the table. `floor` says whether the C program is driven by the same load."""
+
+    name: str
+    scenario: str
+    changes: dict[str, Any]
+    floor: bool = True
+
+
+CASES = [
+    Case(
+        "room of 1,000, 20 messages/s, each alone",
+        "fanout",
+        {"readers": 1000, "senders": 1, "window": 0, "rate": 20.0},
+    ),
+    Case(
+        "room of 100, 10 senders, window 8", "fanout", {"readers": 100, "senders": 10, "window": 8}
+    ),
+    Case(
+        "room of 1,000, 10 senders, window 2",
+        "fanout",
+        {"readers": 1000, "senders": 10, "window": 2},
+    ),
+    Case("500 rooms of 4, all send, window 1", "rooms", {"rooms": 500}),
+    Case(
+        "250 rooms of 4, 1,000 messages/s, each alone",
+        "rooms",
+        {"rooms": 250, "window": 0, "rate": 1000.0},
+    ),
+    Case(
+        "room of 100, all talk, 200 messages/s",
+        "fanout",
+        {"readers": 100, "senders": 100, "window": 0, "rate": 200.0},
+    ),
+    Case("10,000 drop at once and come back", "storm", {"rooms": 2500}, floor=False),
+    Case("20 of 100 never read", "slow", {}, floor=False),
+]
+CHECKED = CASES[:4]
+
+
+def bench(
+    results: Annotated[Path, typer.Option(help="where the table goes; the figures beside it")] = (
+        Path("loadtests/RESULTS.md")
+    ),
+    check: Annotated[
+        bool, typer.Option("--check", help="only compare with the recorded ratios to the floor")
+    ] = False,
+    seconds: Annotated[float, typer.Option(min=1, help="measured time of a case")] = 5.0,
+) -> None:
+    """Measure; with --check exit 1 where a case costs more than twice its recorded ratio to the C floor."""
+    console = Console(highlight=False)
+    began = time.monotonic()
+    try:
+        recorded = load(results) if check else {}
+        if not os.access(results.absolute().parent, os.W_OK):
+            raise StageError(f"{results}: there is no such folder to write to")
+        _warn(console)
+        rows = _measure_all(console, CHECKED if check else CASES, seconds)
+        if check:
+            rows = [
+                _best(console, case, seconds, row, recorded)
+                for case, row in zip(CHECKED, rows, strict=True)
+            ]
+            raise typer.Exit(_compare(console, rows, recorded))
+        with console.status("what single requests cost") as status:
+            singles, held = costs(status.update), memory(status.update)
+        save(results, rows, singles, held)
+    except StageError as error:
+        console.print(f"[red]error:[/red] {error}", soft_wrap=True)
+        raise typer.Exit(2) from None
+    console.print(f"wrote {results} after {time.monotonic() - began:.0f} s")
+    raise typer.Exit(0 if all(each.well for each in rows) else 1)
+
+
+def _warn(console: Console) -> None:
+    others = busy()
+    if others > OTHERS:
+        console.print(
+            f"[yellow]note:[/yellow] other work takes {100 * others:.0f} % of this machine: "
+            "the figures will be worse than they are",
+            soft_wrap=True,
+        )
+
+
+def _measure_all(console: Console, cases: list[Case], seconds: float) -> list[Row]:
+    rows = []
+    for number, case in enumerate(cases, 1):
+        place = f"{number} of {len(cases)}"
+        ours, bare = _measure(console, f"{place}, {case.name}", case, seconds)
+        flags = "".join(
+            f"--{name.replace('_', '-')} {value:g} " for name, value in case.changes.items()
+        )
+        command = f"salon load {case.scenario} {flags}--serve"
+        rows.append(Row.of(case.name, command, ours, bare))
+        _tell(console, place, rows[-1], ours)
+    return rows
+
+
+def _measure(
+    console: Console, title: str, case: Case, seconds: float
+) -> tuple[Result, Result | None]:
+    plan = scenarios.load(case.scenario).changed(**case.changes)
+    if not plan.storm:
+        plan = plan.changed(seconds=seconds)
+
+    def measure(place: Any, title: str, *, bare: bool) -> Result:
+        begin = f"{title}: {sum(plan.sizes):,} people come"
+        with console.status(begin) as status, place as (url, pid):
+            progress = Ticker(status, plan, title)
+            return run(plan, url, pid=pid, processes=1, progress=progress, bare=bare)
+
+    ours = measure(own_server(), title, bare=False)
+    if not case.floor:
+        return ours, None
+    return ours, measure(floor(), f"{title}, the floor", bare=True)
+
+
+def _tell(console: Console, place: str, row: Row, ours: Result) -> None:
+    bare = f" (floor {row.floor_cpu:.2f})" if row.floor_cpu else ""
+    console.print(
+        f"{place}, {row.name}: {row.cpu:.2f} µs a delivery{bare}, {row.deliveries_per_second:,.0f}/s, "
+        f"p50/p99 {row.p50:.1f}/{row.p99:.1f} ms{'' if row.well else ' [red]NOT WELL[/red]'}",
+        soft_wrap=True,
+    )
+    for text in advices(ours) + ours.tally.anomalies[:5]:
+        console.print(f"   {text}", soft_wrap=True, markup=False)
+
+
+def _best(
+    console: Console, case: Case, seconds: float, row: Row, recorded: dict[str, dict[str, Any]]
+) -> Row:
+    """The row, or a better one where it costs too much: it may have been somebody else's work on the machine."""
+    for number in range(2, TRIES + 1):
+        if _verdict(row, recorded) == "ok" or row.name not in recorded:
+            break
+        ours, bare = _measure(console, f"{row.name}, again ({number} of {TRIES})", case, seconds)
+        again = Row.of(case.name, row.command, ours, bare)
+        row = min((row, again), key=lambda each: (not each.well, each.ratio))
+    return row
+
+
+def _compare(console: Console, rows: list[Row], recorded: dict[str, dict[str, Any]]) -> int:
+    """1 where a case costs too much against the floor, has nothing to be compared with, or is not well."""
+    verdicts = [_verdict(row, recorded) for row in rows]
+    for row, verdict in zip(rows, verdicts, strict=True):
+        before = _ratio(recorded.get(row.name))
+        console.print(
+            f"{row.name}: {row.ratio:.2f} times the floor, recorded {before:.2f}: {verdict}"
+        )
+    return int(any(verdict != "ok" for verdict in verdicts))
+
+
+def _verdict(row: Row, recorded: dict[str, dict[str, Any]]) -> str:
+    before = _ratio(recorded.get(row.name))
+    if not row.well:
+        return "NOT WELL"
+    if not before:
+        return "NOT RECORDED"
+    return "TOO MUCH" if row.ratio > RATIO_ALLOWED * before else "ok"
+
+
+def _ratio(then: dict[str, Any] | None) -> float:
+    return then["cpu"] / then["floor_cpu"] if then and then["floor_cpu"] else 0.0
+
+
+if __name__ == "__main__":
+    typer.run(bench)

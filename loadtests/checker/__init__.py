@@ -1,0 +1,26 @@
+"""Judges what users saw of a server: histories, their reader, and every anomaly by name."""
+
+from .anomaly import Anomaly
+from .checker import Checker, Report
+from .command import judge_file
+from .history import HistoryError, HistoryFile, Line, Received, Record, Recorder, as_line
+from .order import Order, span, spans
+from .recorded import RecordedClient
+
+__all__ = [
+    "Anomaly",
+    "Checker",
+    "HistoryError",
+    "HistoryFile",
+    "Line",
+    "Order",
+    "Received",
+    "Record",
+    "RecordedClient",
+    "Recorder",
+    "Report",
+    "as_line",
+    "judge_file",
+    "span",
+    "spans",
+]

@@ -1,0 +1,111 @@
+"""Judges a history: every message that was acknowledged is stored, seen by everybody, once, in one order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .conversation import ObservedConversation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .anomaly import Anomaly
+    from .history import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a history comes to. `unread` are the conversations whose log is not in it, so that nothing is known of losses."""
+
+    anomalies: tuple[Anomaly, ...]
+    records: int
+    conversations: int
+    people: int
+    sent: int
+    acknowledged: int
+    delivered: int
+    unread: tuple[str, ...]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many anomalies there are of each kind."""
+        return dict(Counter(each.kind for each in self.anomalies))
+
+    @property
+    def good(self) -> bool:
+        """Whether everything was looked at and nothing is wrong."""
+        return not self.anomalies and not self.unread
+
+    def as_json(self) -> dict[str, Any]:
+        """For machines."""
+        return {
+            "good": self.good,
+            "records": self.records,
+            "conversations": self.conversations,
+            "people": self.people,
+            "sent": self.sent,
+            "acknowledged": self.acknowledged,
+            "delivered": self.delivered,
+            "counts": self.counts,
+            "unread": list(self.unread),
+            "anomalies": [each.as_json() for each in self.anomalies],
+        }
+
+
+class Checker:
+    """Takes the records of a history in their order; `report` judges what it was given."""
+
+    def __init__(self) -> None:
+        self._talks: dict[str, ObservedConversation] = {}
+        self._records = 0
+
+    def take(self, line: int, record: Record) -> None:
+        """The next record, and the line on which it stands. Raises `LookupError` or `TypeError` for a bad frame."""
+        self._records += 1
+        if record.record == "note":
+            return
+        talk = self._talks.get(record.conversation)
+        if talk is None:
+            talk = self._talks[record.conversation] = ObservedConversation(record.conversation)
+        match record.record:
+            case "received":
+                talk.received(line, record)
+            case "send":
+                talk.send(line, record.person, record.socket, record.key, record.content)
+            case "committed":
+                talk.committed(record.sequence)
+            case "connect":
+                talk.connect(line, record.person, record.socket or "", record.after)
+            case "disconnect":
+                talk.disconnect(line, record.socket or "")
+            case "sync":
+                if record.socket in talk.views:
+                    talk.views[record.socket].ask(record.after)
+            case "log":
+                talk.page(line, record)
+
+    def report(self) -> Report:
+        """The verdict."""
+        talks = self._talks.values()
+        anomalies = [each for talk in talks for each in talk.verdict()]
+        promises = [promise for talk in talks for promise in talk.promises.values()]
+        return Report(
+            tuple(sorted(anomalies, key=lambda each: each.lines[-1:])),
+            self._records,
+            len(talks),
+            len(set[str]().union(*(talk.people for talk in talks))),
+            sum(bool(promise.attempts) for promise in promises),
+            sum(promise.receipt is not None for promise in promises),
+            sum(talk.delivered for talk in talks),
+            tuple(talk.conversation for talk in talks if not talk.log_line),
+        )
+
+
+def judge(records: Iterable[tuple[int, Record]]) -> Report:
+    """A whole history, each record with its line. Raises as `Checker.take`."""
+    checker = Checker()
+    for line, record in records:
+        checker.take(line, record)
+    return checker.report()

@@ -1,0 +1,267 @@
+"""One conversation as its history tells of it: who saw what, what was promised, what the log has in the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from salon.web.client import is_event
+
+from .anomaly import Anomaly
+from .order import span, spans
+from .sent_message import SentMessage
+from .socket_log import SocketLog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .history import Log, Received
+
+Event = dict[str, Any]
+
+
+class ObservedConversation:
+    """Takes the records of one conversation in their order. `problems` is what is wrong so far."""
+
+    def __init__(self, conversation: str) -> None:
+        self.conversation = conversation
+        self.problems: list[Anomaly] = []
+        self.views: dict[str, SocketLog] = {}
+        self.promises: dict[tuple[str, str], SentMessage] = {}
+        self.people: set[str] = set()
+        self.delivered = 0
+        self.log_line = 0  # of its last page; 0: it was not read
+        self._log_begun = 0  # line of its first page
+        self.head = 0
+        self._first = 0  # sequence after which it was read
+        self._log: dict[int, Event] = {}
+        self._seen: dict[int, tuple[int, str, Event]] = {}  # as first seen: line, by whom, what
+        self._known: dict[
+            str, tuple[int, int]
+        ] = {}  # person -> the last they know of, and its line
+        self._committed: int | None = None
+        self._epoch: tuple[int, str] | None = None
+
+    # --- while it lasts -----------------------------------------------------------------------
+
+    def connect(self, line: int, person: str, socket: str, after: int | None) -> None:
+        """A socket is open."""
+        self.people.add(person)
+        names = (self.conversation, person, socket)
+        view = self.views[socket] = SocketLog(names, line, after, self.problems)
+        view.known = self._known.get(person, view.known)
+
+    def disconnect(self, line: int, socket: str) -> None:
+        """It is open no more."""
+        if socket in self.views:
+            self.views[socket].ended = line
+
+    def send(self, line: int, person: str, socket: str | None, key: str, content: str) -> None:
+        """A message leaves."""
+        self.people.add(person)
+        self._promise(person, key).send(line, socket, content)
+
+    def committed(self, sequence: int) -> None:
+        """The store has everything up to there."""
+        self._committed = sequence
+
+    def received(self, line: int, record: Received) -> None:
+        """A frame has come."""
+        frame, person = record.frame, record.person
+        view = self.views.get(record.socket or "")
+        kind = frame.get("type")
+        if kind == "message_ack":
+            self._receipt(line, person, record.socket, frame)
+        elif kind == "error":
+            key = frame.get("client_message_id")
+            if key is not None:
+                self._promise(person, key).refuse(record.socket, str(frame.get("code")))
+        elif view is None:
+            return
+        elif kind == "connected":
+            self._connected(line, view, frame)
+        elif kind == "caught_up":
+            view.caught_up(line, frame["sequence_id"])
+        elif is_event(frame):
+            self._event(line, view, frame)
+
+    def page(self, line: int, page: Log) -> None:
+        """A page of the log, at the end."""
+        if not self.log_line:
+            self._first, self._log_begun = page.after, line
+        self.log_line, self.head = line, max(self.head, page.head)
+        for event in page.events:
+            sequence = event["sequence_id"]
+            if self._log.setdefault(sequence, event) != event:
+                text = f"sequence {sequence} of the log is not what another page has there"
+                self._wrong("disagree", text, line, sequence=sequence)
+
+    def _connected(self, line: int, view: SocketLog, frame: Event) -> None:
+        epoch, head = str(frame.get("epoch")), int(frame["head_sequence_id"])
+        if self._epoch is None:
+            self._epoch = line, epoch
+        elif self._epoch[1] != epoch:
+            text = f"the log was {self._epoch[1]}, now it is {epoch}"
+            self._wrong("epoch", text, self._epoch[0], line, view=view)
+            self._epoch = line, epoch
+        known, known_line = view.known
+        if head < known:
+            text = f"the log ends at {head}, and {known} was in it"
+            self._wrong("non-monotonic", text, known_line, line, view=view, sequence=head)
+        view.connected(line, frame)
+
+    def _event(self, line: int, view: SocketLog, event: Event) -> None:
+        sequence = int(event["sequence_id"])
+        self.delivered += 1
+        view.event(line, sequence)
+        self._know(view.person, sequence, line)
+        first = self._seen.setdefault(sequence, (line, view.person, event))
+        if first[2] != event:
+            text = f"sequence {sequence} is not what {first[1]} was sent"
+            self._wrong("disagree", text, first[0], line, view=view, sequence=sequence)
+        self._check_committed(line, view, sequence)
+        if event.get("type") == "message":
+            message = event["message"]
+            key = message.get("client_message_id")
+            if key is not None:
+                promise = self._promise(str(message["sender_id"]), key)
+                promise.seen_line = promise.seen_line or line
+
+    def _receipt(self, line: int, person: str, socket: str | None, receipt: Event) -> None:
+        sequence = int(receipt["sequence_id"])
+        self._know(person, sequence, line)
+        self._check_committed(line, self.views.get(socket or ""), sequence)
+        key = receipt.get("client_message_id")
+        if key is not None:
+            self.problems += self._promise(person, key).accept(line, socket, receipt)
+
+    def _check_committed(self, line: int, view: SocketLog | None, sequence: int) -> None:
+        if self._committed is not None and sequence > self._committed:
+            text = f"sequence {sequence}, when the store had {self._committed}"
+            self._wrong("uncommitted", text, line, view=view, sequence=sequence)
+
+    def _know(self, person: str, sequence: int, line: int) -> None:
+        if sequence > self._known.get(person, (0, 0))[0]:
+            self._known[person] = sequence, line
+
+    def _promise(self, person: str, key: str) -> SentMessage:
+        name = (person, key)
+        promise = self.promises.get(name)
+        if promise is None:
+            promise = self.promises[name] = SentMessage(self.conversation, person, key)
+        return promise
+
+    # --- in the end ---------------------------------------------------------------------------
+
+    def verdict(self) -> list[Anomaly]:
+        """All that is wrong; without a log only what shows without it."""
+        found = list(self.problems)
+        if not self.log_line:
+            for view in self.views.values():
+                found += view.missing(set())
+            return found
+        nowhere = set(range(self._first + 1, self.head + 1)) - self._log.keys()
+        for first, last in spans(nowhere):
+            text = f"{span(first, last)} of {self.head} is not in the log"
+            found.append(self._anomaly("gap", text, self.log_line, sequence=first))
+        found += self._log_against_itself()
+        found += self._log_against_readers()
+        found += self._log_against_promises()
+        members, left = self._membership()
+        for view in self.views.values():
+            found += view.missing(nowhere)
+            if self._stayed(view) and view.person in members:
+                found += view.unseen(self.log_line, self.head)
+            # Leaving ends the socket: what its person may see who comes back, they see on another one.
+            gone = min((at for at in left.get(view.person, ()) if at > view.head), default=None)
+            if gone is not None and view.order.sequence > gone:
+                text = f"sequence {view.order.sequence}, having left at {gone}"
+                found.append(self._anomaly("outsider", text, view.opened, view=view))
+        return found
+
+    def _log_against_itself(self) -> Iterator[Anomaly]:
+        keys: dict[tuple[str, str], int] = {}
+        latest = ""
+        for sequence, event in sorted(self._log.items()):
+            message = event.get("message", {})
+            at = str(message.get("timestamp") or event.get("timestamp") or "")
+            if at < latest:
+                text = f"sequence {sequence} is of {at}, what comes before it of {latest}"
+                yield self._anomaly("non-monotonic", text, self.log_line, sequence=sequence)
+            latest = max(at, latest)
+            sender, key = message.get("sender_id"), message.get("client_message_id")
+            if key is None:
+                if sender in self.people:
+                    text = f"sequence {sequence} carries no key"
+                    yield self._anomaly("invented", text, self.log_line, sequence=sequence)
+                continue
+            before = keys.setdefault((sender, key), sequence)
+            if before != sequence:
+                text = f"{key} of {sender} is in the log twice, at {before} and {sequence}"
+                yield self._anomaly("duplicate", text, self.log_line, sequence=sequence)
+
+    def _log_against_readers(self) -> Iterator[Anomaly]:
+        told = {each.sequence for each in self.problems if each.kind == "disagree"}
+        for sequence, (line, person, event) in self._seen.items():
+            if sequence <= self._first:
+                continue
+            there = self._log.get(sequence)
+            if there is None:
+                text = f"{person} was sent sequence {sequence}, which the log does not have"
+                yield self._anomaly("uncommitted", text, line, self.log_line, sequence=sequence)
+            elif there != event and sequence not in told:
+                text = f"{person} was sent another sequence {sequence} than the log has"
+                yield self._anomaly("disagree", text, line, self.log_line, sequence=sequence)
+
+    def _log_against_promises(self) -> Iterator[Anomaly]:
+        there: dict[tuple[str, str], Event] = {}
+        for _, event in sorted(self._log.items()):
+            message = event.get("message", {})
+            if "client_message_id" in message:
+                there.setdefault((message["sender_id"], message["client_message_id"]), event)
+        for name in there:
+            if name[0] in self.people:
+                self._promise(*name)
+        open_sockets = {socket for socket, view in self.views.items() if self._stayed(view)}
+        for name, promise in self.promises.items():
+            if name[0] in self.people:
+                yield from promise.verdict(self.log_line, there.get(name), open_sockets)
+
+    def _stayed(self, view: SocketLog) -> bool:
+        """Whether a socket was still open when the log was read."""
+        return not view.ended or view.ended > self._log_begun
+
+    def _membership(self) -> tuple[set[str], dict[str, list[int]]]:
+        """Who is in at the end, and where anybody left."""
+        members: set[str] = set()
+        left: dict[str, list[int]] = {}
+        for sequence, event in sorted(self._log.items()):
+            match event:
+                case {"type": "conversation_created", "participants": participants}:
+                    members = {who["id"] for who in participants}
+                case {"type": "participant_joined", "participant": {"id": who}}:
+                    members.add(who)
+                case {"type": "participant_left", "participant": {"id": who}}:
+                    members.discard(who)
+                    left.setdefault(who, []).append(sequence)
+        return members, left
+
+    def _anomaly(
+        self,
+        kind: str,
+        text: str,
+        *lines: int,
+        sequence: int | None = None,
+        view: SocketLog | None = None,
+    ) -> Anomaly:
+        person, socket = (view.person, view.socket) if view is not None else (None, None)
+        return Anomaly(kind, text, lines, self.conversation, person, socket, sequence)
+
+    def _wrong(
+        self,
+        kind: str,
+        text: str,
+        *lines: int,
+        sequence: int | None = None,
+        view: SocketLog | None = None,
+    ) -> None:
+        self.problems.append(self._anomaly(kind, text, *lines, sequence=sequence, view=view))

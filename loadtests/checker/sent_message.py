@@ -1,0 +1,121 @@
+"""One message under its key: how often it was sent, what was answered, and whether the log agrees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .anomaly import Anomaly
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# After these codes the message may be stored or not, and is to be sent again under the same key
+UNDECIDED = ("INTERNAL_ERROR", "STORE_UNAVAILABLE")
+SAME = ("message_id", "sequence_id", "timestamp", "event_hash")  # in every receipt of a message
+
+
+@dataclass(slots=True)
+class Attempt:
+    """The message was sent. `code` is that of the refusal, empty without one."""
+
+    line: int
+    socket: str | None
+    content: str
+    code: str = ""
+    accepted: bool = False
+
+    @property
+    def refused(self) -> bool:
+        """Whether it is certain that this attempt stored nothing."""
+        return bool(self.code) and self.code not in UNDECIDED
+
+
+@dataclass(slots=True)
+class SentMessage:
+    """What one person was promised of one key."""
+
+    conversation: str
+    person: str
+    key: str
+    attempts: list[Attempt] = field(default_factory=list)
+    receipt: dict[str, Any] | None = None  # the first
+    receipt_line: int = 0
+    seen_line: int = 0  # where somebody was first sent the message; 0: nowhere
+
+    def send(self, line: int, socket: str | None, content: str) -> None:
+        """It leaves."""
+        self.attempts.append(Attempt(line, socket, content))
+
+    def accept(self, line: int, socket: str | None, receipt: dict[str, Any]) -> Iterator[Anomaly]:
+        """A receipt has come."""
+        attempt = self._latest(socket)
+        if attempt is not None:
+            attempt.accepted = True
+        if not self.attempts:
+            yield self._anomaly("receipt", f"for {self.key}, which was not sent", line)
+        if self.receipt is None:
+            self.receipt, self.receipt_line = receipt, line
+            return
+        for name in SAME:
+            if self.receipt.get(name) != receipt.get(name):
+                text = f"{self.key} had {name} {self.receipt.get(name)}, now {receipt.get(name)}"
+                yield self._anomaly("receipt", text, self.receipt_line, line)
+                return
+
+    def refuse(self, socket: str | None, code: str) -> None:
+        """A refusal has come."""
+        attempt = self._latest(socket)
+        if attempt is not None:
+            attempt.code = code
+
+    def verdict(
+        self, line: int, event: dict[str, Any] | None, open_sockets: set[str]
+    ) -> Iterator[Anomaly]:
+        """Compare with the log, read on that line: `event` is the message there, None where it is not."""
+        if event is None:
+            if self.receipt is not None and self.attempts:
+                text = f"{self.key}, of which the receipt says {self.receipt.get('sequence_id')}"
+                yield self._anomaly("lost", text, self.receipt_line, line)
+        else:
+            yield from self._compare(line, event)
+        if self.receipt is None and self.attempts:
+            last = self.attempts[-1]
+            if not last.code and last.socket in open_sockets:
+                text = f"{self.key} has no answer, and its socket is open"
+                yield self._anomaly("unanswered", text, last.line)
+
+    def _compare(self, line: int, event: dict[str, Any]) -> Iterator[Anomaly]:
+        message, sequence = event.get("message", {}), event["sequence_id"]
+        first = min(self.seen_line or line, line)
+        before = [attempt for attempt in self.attempts if attempt.line < first]
+        if not before:
+            text = f"{self.key} is in the log at {sequence} and was not sent before"
+            yield self._anomaly("invented", text, first, sequence=sequence)
+        elif all(attempt.refused for attempt in before):
+            text = f"{self.key} was refused with {before[-1].code} and is in the log at {sequence}"
+            yield self._anomaly("refused", text, before[-1].line, first, sequence=sequence)
+        elif message.get("content") not in {attempt.content for attempt in before}:
+            text = f"{self.key} says something else at {sequence} than was sent"
+            yield self._anomaly("invented", text, before[-1].line, first, sequence=sequence)
+        if self.receipt is None:
+            return
+        there = {**message, "sequence_id": sequence}
+        for name in SAME:
+            if name in there and there[name] != self.receipt.get(name):
+                text = f"{self.key}: {name} {self.receipt.get(name)}, in the log {there[name]}"
+                yield self._anomaly("receipt", text, self.receipt_line, line, sequence=sequence)
+                return
+
+    def _latest(self, socket: str | None) -> Attempt | None:
+        """The attempt that an answer is for: the oldest without one on a socket, over HTTP the newest, since who goes on
+        there has given the ones before it up."""
+        for attempt in self.attempts if socket is not None else reversed(self.attempts):
+            if attempt.socket == socket and not (attempt.code or attempt.accepted):
+                return attempt
+        return None
+
+    def _anomaly(self, kind: str, text: str, *lines: int, sequence: int | None = None) -> Anomaly:
+        if sequence is None and self.receipt is not None:
+            sequence = self.receipt.get("sequence_id")
+        return Anomaly(kind, text, lines, self.conversation, self.person, None, sequence, self.key)

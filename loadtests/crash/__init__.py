@@ -1,0 +1,1 @@
+"""`salon crash`: servers that are killed under load, over a bad network."""

@@ -1,0 +1,162 @@
+"""`salon crash`: a server is killed again and again under load and over a bad network; nothing acknowledged may be lost."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import trio
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from salon.web.client import Closed, Gap, Refused
+
+from ..checker import HistoryError, HistoryFile, Recorder, judge_file
+from ..users import StageError
+from .run import CrashRun, Plan
+from .server import Failed
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+    from ..checker import Report
+    from .run import Toll
+
+SHOWN = 3  # anomalies in words, of each kind; `salon check` has them all
+FIGURES = {
+    "lost": "lost",
+    "duplicated": "duplicate",
+    "gaps": "gap",
+}  # by the kinds of `salon check`
+
+
+def crash(
+    kills: Annotated[int, typer.Option(min=1, help="how often the server is killed")] = 200,
+    rooms: Annotated[int, typer.Option(min=1, max=50, help="conversations")] = 3,
+    people: Annotated[int, typer.Option(min=4, max=50, help="people in each of them")] = 5,
+    faults: Annotated[
+        bool,
+        typer.Option("--faults/--no-faults", help="delays, slices, resets, black holes on the way"),
+    ] = True,
+    seed: Annotated[
+        int | None, typer.Option(help="draw the same faults and moments as a run before")
+    ] = None,
+    history: Annotated[
+        Path | None, typer.Option(help="keep what everybody saw, for `salon check`")
+    ] = None,
+    json_: Annotated[bool, typer.Option("--json", help="print the figures for machines")] = False,
+) -> None:
+    """Kill a server of its own, on SQLite, under load; exit 0 if nothing acknowledged was lost, doubled or out of order, else 1.
+
+    Simulated people talk through a proxy that delays, slices, resets and swallows what they send. The server is killed
+    with SIGKILL at random moments, only after it has answered, and started again on the same file. At the end `salon check`
+    judges what everybody saw, and what each client holds is compared with the log. About a second a kill.
+    """
+    console = Console(stderr=json_, highlight=False)
+    drawn = random.SystemRandom().randrange(2**31) if seed is None else seed
+    plan = Plan(kills, rooms, people, drawn, faults)
+    folder = Path(tempfile.mkdtemp(prefix="salon-crash-"))
+    good = False
+    try:
+        with console.status("the first start") as status:
+            toll = _run(plan, folder, history or folder / "history.jsonl", status)
+            status.update("judging what everybody saw")
+            report = judge_file(history or folder / "history.jsonl")
+        good = _tell(console, plan, toll, report, as_machine=json_)
+    except (StageError, HistoryError, OSError) as error:
+        console.print(Text.assemble(("error: ", "red"), str(error)), soft_wrap=True)
+        raise typer.Exit(2) from None
+    finally:
+        if good or sys.exc_info()[0] is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+    if not good:
+        console.print(f"kept in {folder}; the seed was {drawn}", soft_wrap=True)
+        raise typer.Exit(1)
+
+
+def _run(plan: Plan, folder: Path, history: Path, status: Status) -> Toll:
+    began = time.monotonic()
+
+    def progress(toll: Toll) -> None:
+        spent = time.monotonic() - began
+        status.update(
+            f"killed {toll.kills} of {plan.kills} times, {spent:.0f} s ({spent / toll.kills:.2f} s a kill)"
+        )
+
+    with HistoryFile(history, f"salon crash --kills {plan.kills} --seed {plan.seed}") as file:
+        crash_run = CrashRun(plan, folder, Recorder(file.write), progress)
+        try:
+            trio.run(crash_run.run)
+        except (BaseExceptionGroup, Failed, trio.TooSlowError) as error:
+            cause = _cause(error)
+            if not isinstance(cause, Failed):
+                raise cause from error
+            crash_run.toll.failed = str(cause)
+    return crash_run.toll
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What went wrong first, out of the groups that nurseries make."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    match error:
+        case trio.TooSlowError():
+            return Failed("for a minute nothing went on; the server's log stands beside its store")
+        case Closed() | Gap() | Refused():
+            return Failed(f"a client gave up: {error}")
+    return error
+
+
+def _figures(plan: Plan, toll: Toll, report: Report) -> dict[str, Any]:
+    good = report.good and not toll.failed and not toll.disagreeing and report.acknowledged > 0
+    return {
+        "good": good,
+        "kills": toll.kills,
+        "acknowledged": report.acknowledged,
+        **{name: report.counts.get(kind, 0) for name, kind in FIGURES.items()},
+        "anomalies": len(report.anomalies),
+        "disagreeing": toll.disagreeing,
+        "failed": toll.failed,
+        "kills_while_starting": toll.kills_while_starting,
+        "sent": report.sent,
+        "delivered": report.delivered,
+        "stored": toll.stored,
+        "people": report.people,
+        "reconnects": toll.reconnects,
+        "connections": toll.lines,
+        "resets": toll.cuts,
+        "faults": toll.faults,
+        "seconds": round(toll.seconds, 1),
+        "seed": plan.seed,
+    }
+
+
+def _tell(console: Console, plan: Plan, toll: Toll, report: Report, *, as_machine: bool) -> bool:
+    """Print what came of it; whether it is good."""
+    figures = _figures(plan, toll, report)
+    if as_machine:
+        print(json.dumps(figures))  # noqa: T201  # the command's output
+    shown: Counter[str] = Counter()
+    for each in report.anomalies:
+        shown[each.kind] += 1
+        if shown[each.kind] <= SHOWN:
+            console.print(Text.assemble(("anomaly: ", "red"), str(each)), soft_wrap=True)
+    for who in toll.disagreeing:
+        console.print(Text.assemble(("disagrees with the log: ", "red"), who), soft_wrap=True)
+    if toll.failed:
+        console.print(Text.assemble(("failed: ", "red"), toll.failed), soft_wrap=True)
+    console.print(
+        f"{toll.kills} kills in {toll.seconds:.0f} s, {report.acknowledged:,} messages acknowledged, "
+        f"{report.delivered:,} deliveries, {toll.reconnects:,} reconnects: {figures['lost']} lost, "
+        f"{figures['duplicated']} duplicated, {figures['gaps']} gaps, {len(report.anomalies)} anomalies in all",
+        soft_wrap=True,
+    )
+    return bool(figures["good"])

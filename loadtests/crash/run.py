@@ -1,0 +1,228 @@
+"""A server under load that is killed again and again, over a bad network; and what its users saw of it."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from random import Random
+from typing import TYPE_CHECKING
+
+import trio
+
+from salon.web.client import Client
+
+from ..checker import RecordedClient
+from .fault_proxy import CALM, FaultProxy, drawn
+from .server import KilledServer
+from .user import CrashUser, Fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from ..checker import Recorder
+
+ANSWER = 3.0  # seconds that a client waits for an answer, as long as its socket for a ping
+LIFE = 0.4  # seconds between the first receipts of a server and its death, at most
+IN_VAIN = 0.1  # the share of starts that are killed before they are done
+BIRTH = 0.7  # seconds that such a start has, at most
+PATIENCE = 60.0  # seconds for anything that must happen, on a busy machine
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much is tried. `people` are in each of `rooms`; `faults`: over a bad network."""
+
+    kills: int
+    rooms: int
+    people: int
+    seed: int
+    faults: bool
+
+
+@dataclass(slots=True)
+class Toll:
+    """What it took, and what came of it.
+
+    `disagreeing` are the people whose client does not hold what the log does; `failed` says what ended the run too early.
+    """
+
+    kills: int = 0
+    kills_while_starting: int = 0
+    reconnects: int = 0
+    lines: int = 0
+    cuts: int = 0
+    faults: dict[str, int] = field(default_factory=dict)
+    stored: int = 0
+    disagreeing: list[str] = field(default_factory=list)
+    failed: str = ""
+    seconds: float = 0.0
+
+
+class CrashRun:
+    """One run. `progress` is told after each kill; the history goes to the recorder."""
+
+    def __init__(
+        self, plan: Plan, folder: Path, recorder: Recorder, progress: Callable[[Toll], object]
+    ) -> None:
+        self.toll = Toll()
+        self._plan = plan
+        self._victim = KilledServer(folder)
+        self._recorder = recorder
+        self._progress = progress
+        self._random = Random(plan.seed)
+        self._calm = not plan.faults
+        self._survivors: list[CrashUser] = []
+        self._rooms: list[CrashUser] = []  # for each conversation somebody on a good line
+        self._served = trio.Event()
+
+    async def run(self) -> None:
+        """Go through it. Raises `StageError` where it cannot be tried, `Failed` where something gave up."""
+        began = trio.current_time()
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_heed_sigterm)
+                await self._victim.start()
+                async with self._network() as proxy:
+                    await self._gather(proxy.url)
+                    await self._suffer(proxy)
+                await self._conclude()
+                await self._victim.stop()
+                nursery.cancel_scope.cancel()
+        finally:
+            await self._victim.aclose()
+            self.toll.reconnects = sum(each.reconnects for each in self._survivors)
+            self.toll.seconds = trio.current_time() - began
+
+    @asynccontextmanager
+    async def _network(self) -> AsyncIterator[FaultProxy]:
+        port = int(self._victim.url.rpartition(":")[2])
+        proxy = FaultProxy(port, lambda: CALM if self._calm else drawn(self._random))
+        async with trio.open_nursery() as nursery:
+            await nursery.start(proxy.run)
+            yield proxy
+            nursery.cancel_scope.cancel()
+        self.toll.lines, self.toll.cuts = proxy.lines, proxy.cuts
+        self.toll.faults = dict(proxy.befell)
+
+    # --- people -----------------------------------------------------------------------------------------------------
+
+    async def _gather(self, url: str) -> None:
+        """People on the bad network, and for each conversation its owner on a good line."""
+        for room in range(self._plan.rooms):
+            owner = await self._guest(self._victim.url, f"Owner {room}")
+            people = [
+                await self._guest(url, f"Person {room}-{n}") for n in range(self._plan.people)
+            ]
+            conversation = (await owner.create(f"Room {room}"))["conversation_id"]
+            for each in people[:-1]:  # the last comes and goes
+                await owner.join(conversation, {"user_id": each.person, "name": "Member"})
+            self._rooms.append(self._survivor(owner, conversation))
+            self._survivors += [self._survivor(each, conversation) for each in people]
+
+    async def _guest(self, url: str, name: str) -> RecordedClient:
+        """Somebody who came on a good line and goes on by that URL."""
+        answer = await Client(self._victim.url).guest(name)
+        person = answer["participant"]["id"]
+        return RecordedClient(
+            url, self._recorder, person, token=answer["token"], answer_timeout=ANSWER
+        )
+
+    def _survivor(self, client: RecordedClient, conversation: str) -> CrashUser:
+        random = Random(self._random.random())
+        return CrashUser(client, conversation, random, self._note_served)
+
+    def _note_served(self) -> None:
+        self._served.set()  # the event of now
+
+    # --- the kills --------------------------------------------------------------------------------------------------
+
+    async def _suffer(self, proxy: FaultProxy) -> None:
+        end = trio.Event()
+        async with trio.open_nursery() as nursery:
+            for number, each in enumerate(self._survivors, 1):
+                place = number % self._plan.people
+                # The last of each conversation comes and goes, the one before speaks over HTTP.
+                roles = {0: each.come_and_go, self._plan.people - 1: each.post}
+                nursery.start_soon(roles.get(place, each.live), end)
+            for _ in range(self._plan.kills):
+                await self._kill()
+                self._progress(self.toll)
+            self._calm = True
+            self._recorder.note("no more kills, a good network from now on")
+            proxy.cut()
+            end.set()
+            with trio.fail_after(PATIENCE):
+                await self._settle()
+            nursery.cancel_scope.cancel()
+
+    async def _kill(self) -> None:
+        """Let the server serve, kill it at some moment, and start it again."""
+        self._served = trio.Event()
+        with trio.fail_after(PATIENCE):
+            for each in self._rooms:
+                await each.say_by_http()  # on a good line: this server has served
+            self._served = trio.Event()
+            self._recorder.note("has answered over a good line")
+            await self._served.wait()
+            self._recorder.note("has served")
+        await trio.sleep(self._random.uniform(0, LIFE))
+        await self._victim.kill()
+        self.toll.kills += 1
+        self._recorder.note(f"killed, for the {self.toll.kills}. time")
+        if self._random.random() < IN_VAIN:
+            await self._victim.start_in_vain(self._random.uniform(0, BIRTH))
+            self.toll.kills_while_starting += 1
+            self._recorder.note("killed while it started")
+        await self._victim.start()
+        self._recorder.note("started again")
+
+    async def _settle(self) -> None:
+        """Until everybody has their receipts, and all that is in the log."""
+        for each in self._survivors:
+            await each.spoken.wait()
+        for room in self._rooms:
+            page = await room.client.history(room.conversation, after=0, limit=1)
+            for each in self._members_of(room):
+                await each.wait_heard(page["head_sequence_id"])
+
+    def _members_of(self, room: CrashUser) -> list[CrashUser]:
+        """Those who are in to the end and hear."""
+        there = [each for each in self._survivors if each.conversation == room.conversation]
+        return there[:-2]
+
+    # --- the end ----------------------------------------------------------------------------------------------------
+
+    async def _conclude(self) -> None:
+        """Read the logs, and hold what each client has given out against them."""
+        for room in self._rooms:
+            self.toll.stored += await room.client.record_log(room.conversation)
+            digests = await self._digests(room)
+            for each in self._survivors:
+                if each.conversation == room.conversation:
+                    state = each.state
+                    if state.digest != digests.get(state.head):
+                        self.toll.disagreeing.append(f"{each.client.person} at {state.head}")
+
+    async def _digests(self, room: CrashUser) -> dict[int, str]:
+        """The fingerprint of the log up to each place where somebody stopped."""
+        heads = {each.state.head for each in self._survivors}
+        log = Fingerprint()
+        digests = {0: log.digest}
+        more = True
+        while more:
+            page = await room.client.history(room.conversation, after=log.head, limit=100)
+            for event in page["events"]:
+                log.add(event)
+                if log.head in heads:
+                    digests[log.head] = log.digest
+            more = page["has_more"]
+        return digests
+
+
+async def _heed_sigterm() -> None:
+    """End as by Ctrl-C: else the server would be left running."""
+    with trio.open_signal_receiver(signal.SIGTERM) as signals:
+        async for number in signals:
+            raise SystemExit(128 + number)

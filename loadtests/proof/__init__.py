@@ -1,0 +1,1 @@
+"""`salon prove`: everything that is promised about reliability, tried, and shown as one table."""

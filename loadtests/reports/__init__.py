@@ -1,0 +1,15 @@
+"""What a run saw, for people and for machines: tables, JSON, pages, and the figures kept from bench to bench."""
+
+from .report import advices, as_json, page, table
+from .results import Row, load, machine, save
+
+__all__ = [
+    "Row",
+    "advices",
+    "as_json",
+    "load",
+    "machine",
+    "page",
+    "save",
+    "table",
+]

@@ -1,0 +1,140 @@
+"""The figures of a bench: a page for people, and beside it what the next bench compares itself with."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sqlite3
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..users import StageError
+
+if TYPE_CHECKING:
+    from ..scenarios import Result
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What a case came to. CPU in microseconds, times in milliseconds, memory in KiB."""
+
+    name: str
+    command: str
+    deliveries_per_second: float
+    cpu: float
+    floor_cpu: float
+    p50: float
+    p99: float
+    receipt_p50: float
+    receipt_p99: float
+    connect_cpu: float
+    connection_memory: float
+    back: float  # until the last of those who had dropped was live again
+    well: bool
+
+    @classmethod
+    def of(cls, name: str, command: str, ours: Result, bare: Result | None) -> Row:
+        """A case as a row of the table."""
+        delivery, receipt = ours.tally.delivery, ours.tally.receipt
+        return cls(
+            name,
+            command,
+            round(ours.deliveries_per_second),
+            round(ours.cpu_per_delivery, 3),
+            round(bare.cpu_per_delivery, 3) if bare else 0.0,
+            round(1000 * delivery.quantile(0.5), 1),
+            round(1000 * delivery.quantile(0.99), 1),
+            round(1000 * receipt.quantile(0.5), 1),
+            round(1000 * receipt.quantile(0.99), 1),
+            round(ours.connect_cpu * 1e6),
+            round(ours.connection_memory / 1024, 1),
+            round(1000 * ours.tally.reconnect.quantile(1.0), 1),
+            ours.well,
+        )
+
+    @property
+    def ratio(self) -> float:
+        """How many times the floor's CPU."""
+        return self.cpu / self.floor_cpu if self.floor_cpu else 0.0
+
+
+def load(results: Path) -> dict[str, dict[str, Any]]:
+    """The rows that were recorded, by name. Raises `StageError` where there are none."""
+    recorded = results.with_suffix(".json")
+    try:
+        return {row["name"]: row for row in json.loads(recorded.read_text())["rows"]}
+    except (OSError, ValueError, LookupError, TypeError):
+        raise StageError(
+            f"{recorded} has no figures to compare with: run 'salon bench' first"
+        ) from None
+
+
+def save(results: Path, rows: list[Row], costs: dict[str, float], memory: dict[str, float]) -> None:
+    """Write the page, and the figures beside it: costs in microseconds, memory in KiB."""
+    results.write_text(_page(rows, costs, memory), encoding="utf-8")
+    figures = {"rows": [asdict(row) for row in rows], "costs": costs, "memory": memory}
+    results.with_suffix(".json").write_text(json.dumps(figures, indent=1) + "\n")
+
+
+def _page(rows: list[Row], costs: dict[str, float], memory: dict[str, float]) -> str:
+    well = all(row.well for row in rows)
+    verdict = "Every delivery was checked: nothing lost, repeated or out of order."
+    lines = [
+        "# Figures",
+        "",
+        f"Measured {datetime.now(UTC):%Y-%m-%d %H:%M} UTC by `make bench` on {machine()}, server and load on the same machine, "
+        f"SQLite {sqlite3.sqlite_version} committing with `synchronous=FULL` before every receipt and copy. CPU is the server "
+        "process's own. The floor is a C program that stores nothing and writes one ready-made piece to each socket a turn "
+        f"([floor.c](floor.c)), under the same load. {verdict if well else 'Not every case went well.'}",
+        "",
+        "| case | CPU a delivery | C floor | deliveries/s | delivery p50 / p99 | receipt p50 / p99 | well |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        *map(_line, rows),
+        "",
+        "| what | CPU |",
+        "| --- | --- |",
+        *(f"| {name} | {cost:,.0f} µs |" for name, cost in costs.items()),
+        f"| a connect: handshake, identity, membership, history, live; by the size of the room | {_connect(rows)} µs |",
+        "",
+        "| what | memory |",
+        "| --- | --- |",
+        f"| a connection, joined and live | {max(row.connection_memory for row in rows):.1f} KiB |",
+        *(f"| {name} | {size:.1f} KiB |" for name, size in memory.items()),
+        "",
+        *(
+            f"{row.name}: the last is live again after {row.back / 1000:.1f} s."
+            for row in rows
+            if row.back
+        ),
+        "",
+        "The commands:",
+        "",
+        *(f"- {row.name}: `{row.command}`" for row in rows),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _line(row: Row) -> str:
+    bare = f"{row.floor_cpu:.2f} µs" if row.floor_cpu else "–"
+    return (
+        f"| {row.name} | {row.cpu:.2f} µs | {bare} | {row.deliveries_per_second:,.0f} | "
+        f"{row.p50:.1f} / {row.p99:.1f} ms | {row.receipt_p50:.1f} / {row.receipt_p99:.1f} ms | "
+        f"{'yes' if row.well else 'no'} |"
+    )
+
+
+def _connect(rows: list[Row]) -> str:
+    costs = [row.connect_cpu for row in rows]
+    return f"{min(costs):,.0f}–{max(costs):,.0f}"
+
+
+def machine() -> str:
+    """The machine in words."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    count = sum(line.startswith("processor") for line in lines)
+    model = models[0] if models else platform.processor() or platform.machine()
+    linux, python = platform.release().split("-")[0], platform.python_version()
+    return f"{count} × {model}, Linux {linux}, CPython {python}"

@@ -1,0 +1,180 @@
+"""The processes that play a scenario, and what passes between them and the one that started them."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import resource
+import signal
+import time
+from multiprocessing.connection import wait
+from typing import TYPE_CHECKING, Any
+
+from ..checker import HistoryFile, Recorder
+from ..users import StageError, Tally
+from .worker import ARRIVAL, Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from multiprocessing.connection import Connection
+    from pathlib import Path
+    from types import TracebackType
+
+    from ..users import Digest, Target
+    from .scenario import Scenario
+    from .setup import Room
+
+    Progress = Callable[..., None]
+
+LOOK = 0.02  # seconds between two looks at the clock
+GRACE = 30.0  # seconds more than a process should take, on a busy machine
+
+
+class Workers:
+    """Starts the processes, and ends them at the end of the block. `progress` is called with what they say meanwhile."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        target: Target,
+        rooms: list[Room],
+        processes: int,
+        progress: Progress,
+        history: Path | None = None,
+    ) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._progress = progress
+        self._settle = scenario.settle + GRACE
+        self._lines: list[Connection] = []
+        self._processes = []
+        people, senders = _count(rooms)
+        for part in divide(rooms, processes):
+            here, there = context.Pipe()
+            some, sending = _count(part)
+            shares = sending / max(1, senders), some / people
+            process = context.Process(
+                target=play, args=(scenario, target, part, *shares, there, history), daemon=True
+            )
+            process.start()
+            there.close()  # so that its death is heard
+            self._lines.append(here)
+            self._processes.append(process)
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for process in self._processes:
+            if kind is not None:
+                process.terminate()
+            process.join(GRACE)
+
+    def connected(self) -> int:
+        """Wait until all people are: how many they are. Raises `StageError`."""
+        return sum(said[0] for said in self._expect("connected", ARRIVAL + GRACE))
+
+    def start(self, moment: float) -> None:
+        """Have all begin at the same time."""
+        self._tell(moment)
+
+    def settled(self, seconds: float, look: Callable[[], None]) -> None:
+        """Wait for the end of a run that takes so long, and until nothing is on its way; `look` is called all the time."""
+        self._expect("settled", seconds + self._settle, look)
+
+    def finish(self, heads: Mapping[str, int]) -> tuple[Tally, dict[str, Digest]]:
+        """Have all compare what they saw with the last sequences in the log; the sum, and what they saw of each room."""
+        self._tell(heads)
+        tally = Tally()
+        digests: dict[str, Digest] = {}
+        for part, theirs in self._expect("done", self._settle):
+            tally.merge(part)
+            for room, digest in theirs.items():
+                if digests.setdefault(room, digest) != digest:
+                    tally.anomaly("disagree", f"{room}: two processes saw different histories")
+        return tally, digests
+
+    def _tell(self, what: Any) -> None:
+        for line in self._lines:
+            line.send(what)
+
+    def _expect(
+        self, word: str, timeout: float, look: Callable[[], None] = lambda: None
+    ) -> list[tuple[Any, ...]]:
+        """What follows that word, from each process."""
+        deadline = time.monotonic() + timeout
+        found: dict[Connection, tuple[Any, ...]] = {}
+        while len(found) < len(self._lines):
+            if time.monotonic() > deadline:
+                raise StageError(f"the simulated people did not come to '{word}' in time")
+            look()
+            ready = wait([line for line in self._lines if line not in found], LOOK)
+            for line in [line for line in self._lines if line in ready]:
+                try:
+                    said, *more = line.recv()
+                except EOFError:
+                    raise StageError("a process of simulated people has died") from None
+                if said == "failed":
+                    raise StageError(more[0])
+                if said == word:
+                    found[line] = tuple(more)
+                else:
+                    self._progress(*more)
+        return [found[line] for line in self._lines]
+
+
+def divide(rooms: list[Room], processes: int) -> list[list[Room]]:
+    """Rooms for each process; where they are fewer than processes, each one's people are shared out."""
+    if len(rooms) >= processes:
+        return [rooms[part::processes] for part in range(processes)]
+    return [
+        [room._replace(people=room.people[part::processes]) for room in rooms]
+        for part in range(processes)
+    ]
+
+
+def play(
+    scenario: Scenario,
+    target: Target,
+    rooms: list[Room],
+    senders: float,
+    people: float,
+    line: Connection,
+    history: Path | None = None,
+) -> None:
+    """One process: its people connect, act from the start on, wait until all is quiet, and compare with the log."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started us ends us
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # a socket is a file
+    gc.disable()  # nothing here is circular, and there is a lot of it
+    file = HistoryFile(history, "salon load") if history is not None else None
+    recorder = Recorder(file.write) if file is not None else None
+    try:
+        worker = Worker(scenario, target, rooms, senders, people, recorder)
+        worker.arrive()
+        line.send(("connected", len(worker.users)))
+        worker.run(_hear(line, worker), line)
+        worker.settle({})
+        line.send(("settled",))
+        heads = _hear(line, worker)
+        worker.settle(heads)
+        if file is not None:
+            file.close()  # who started us adds the log
+        line.send(("done", worker.tally, worker.judge(heads)))
+    except StageError as error:
+        line.send(("failed", str(error)))
+
+
+def _hear(line: Connection, worker: Worker) -> Any:
+    while not line.poll():
+        worker.rest()
+    return line.recv()
+
+
+def _count(rooms: list[Room]) -> tuple[int, int]:
+    people = [person for room in rooms for _, person in room.people]
+    return len(people), sum(person.sends for person in people)

@@ -1,0 +1,158 @@
+"""One run: the stage, the processes, the start for all at once, and what came of it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..checker import HistoryFile, Recorder
+from ..servers import Process
+from ..users import Target
+from .processes import Workers
+from .setup import bare_stage, heads_of, logs_of, set_stage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..users import Tally
+    from .processes import Progress
+    from .scenario import Scenario
+    from .setup import Room
+
+CALM = 1.0  # seconds: what the arrivals set off, such as presence, is no part of the measurement
+LEAD = 0.2  # seconds from the word to the start
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a run saw. CPU figures are of the server's process, in seconds; 0 where it is not known."""
+
+    scenario: Scenario
+    url: str
+    people: int
+    tally: Tally
+    stored: int  # messages in the log
+    processes: int = 1
+    server_cpu: float = 0.0
+    server_memory: int = 0
+    connect_cpu: float = 0.0
+    connection_memory: float = 0.0
+    memory_before: int = 0  # bytes of the server when the measured time began
+
+    @property
+    def seconds(self) -> float:
+        """How long was measured."""
+        return self.scenario.seconds
+
+    @property
+    def deliveries_per_second(self) -> float:
+        """Deliveries a second, over the measured time."""
+        return self.tally.deliveries / self.seconds
+
+    @property
+    def cpu_per_delivery(self) -> float:
+        """Microseconds of the server's CPU a delivery."""
+        return self.server_cpu / max(1, self.tally.deliveries) * 1e6
+
+    @property
+    def load_cpu_per_delivery(self) -> float:
+        """Microseconds of our own CPU a delivery."""
+        return self.tally.cpu / max(1, self.tally.deliveries) * 1e6
+
+    @property
+    def load_busy(self) -> float:
+        """The share of a core that the busiest of our processes took: near 1 the load tool is what limits."""
+        return self.tally.busiest / self.seconds
+
+    @property
+    def well(self) -> bool:
+        """Whether nothing was lost, repeated or out of order, and something was delivered."""
+        return not self.tally.wrong and self.tally.deliveries > 0
+
+
+def run(
+    scenario: Scenario,
+    url: str,
+    *,
+    pid: int | None,
+    processes: int,
+    progress: Progress,
+    bare: bool = False,
+    history: Path | None = None,
+) -> Result:
+    """Play a scenario against a server, or with `bare` against the C floor. Raises `StageError`.
+
+    A `history` is written by one process and only with keys; it ends with the log.
+    `progress` is called every half second with what one process saw meanwhile: deliveries, receipts, refusals, p99.
+    """
+    target = Target.of(url)
+    server = Process(pid) if pid else None
+    rooms = bare_stage(scenario) if bare else set_stage(target, scenario)
+    idle = _Use(server)
+    with Workers(scenario, target, rooms, processes, progress, history) as workers:
+        people = workers.connected()
+        time.sleep(CALM)
+        connected = _Use(server)
+        start = time.monotonic() + LEAD
+        workers.start(start)
+        measured_from = start + scenario.warm_up
+        time.sleep(max(0.0, measured_from - time.monotonic()))
+        before, at_end = _Use(server), _At(server, measured_from + scenario.seconds)
+        workers.settled(scenario.seconds, at_end.look)
+        heads = {} if bare else heads_of(target, rooms)
+        tally, digests = workers.finish(heads)
+    if history is not None:
+        _add_logs(history, target, rooms, heads)
+    stored = sum(digest.messages for digest in digests.values())
+    _check_sum(tally, stored)
+    return Result(
+        scenario,
+        url,
+        people,
+        tally,
+        stored,
+        processes,
+        at_end.use().cpu - before.cpu,
+        at_end.use().memory,
+        (connected.cpu - idle.cpu) / max(1, people),
+        (connected.memory - idle.memory) / max(1, people),
+        before.memory,
+    )
+
+
+def _add_logs(history: Path, target: Target, rooms: list[Room], heads: dict[str, int]) -> None:
+    with HistoryFile(history) as file:
+        recorder = Recorder(file.write)
+        for room, events in logs_of(target, rooms, heads):
+            recorder.log(room, events[0]["sequence_id"] - 1 if events else 0, heads[room], events)
+
+
+def _check_sum(tally: Tally, stored: int) -> None:
+    """Accepted is stored: nothing more, nothing less, but for those whose answer was lost with a connection."""
+    if not tally.accepted <= stored <= tally.accepted + tally.unknown:
+        tally.anomaly("sum", f"{tally.accepted} messages were accepted, {stored} are in the log")
+
+
+class _Use:
+    """What the server's process has used so far."""
+
+    def __init__(self, server: Process | None) -> None:
+        self.cpu, self.memory = (server.cpu(), server.memory()) if server else (0.0, 0)
+
+
+class _At:
+    """The same at a moment, or as soon after it as somebody looks."""
+
+    def __init__(self, server: Process | None, moment: float) -> None:
+        self._server, self._moment = server, moment
+        self._use: _Use | None = None
+
+    def look(self) -> None:
+        if self._use is None and time.monotonic() >= self._moment:
+            self._use = _Use(self._server)
+
+    def use(self) -> _Use:
+        if self._use is None:
+            self._use = _Use(self._server)
+        return self._use

@@ -1,0 +1,46 @@
+"""When what is due, whatever the server does: one that stalls is measured by what it should have done meanwhile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..users import NEVER
+
+if TYPE_CHECKING:
+    from .scenario import Scenario
+
+
+class Schedule:
+    """The moments of one process, evenly spaced. `senders` and `people` are its shares of all there are of them."""
+
+    def __init__(self, scenario: Scenario, start: float, *, senders: float, people: float) -> None:
+        self._scenario = scenario
+        self._measured_from = start + scenario.warm_up
+        rates = {
+            "post": 0.0 if scenario.window else scenario.rate * senders,
+            "churn": scenario.churn * people,
+            "leave": scenario.leaving * people,
+            "typing": scenario.typing * people,
+            "read": scenario.reading * people,
+        }
+        self._rates = {kind: rate for kind, rate in rates.items() if rate > 0}
+        self._next = {kind: start + 1 / rate for kind, rate in self._rates.items()}
+        self.next_due = min(self._next.values(), default=NEVER)
+
+    def due(self, now: float) -> list[tuple[str, float]]:
+        """What was due up to now and was not told before: (kind, when), each kind in its order."""
+        found: list[tuple[str, float]] = []
+        if now < self.next_due:
+            return found
+        for kind in self._rates:
+            while (due := self._next[kind]) <= now:
+                found.append((kind, due))
+                self._next[kind] = due + 1 / self._rate(kind, due)
+        self.next_due = min(self._next.values(), default=NEVER)
+        return found
+
+    def _rate(self, kind: str, at: float) -> float:
+        scenario = self._scenario
+        second = at - self._measured_from
+        burst = kind == "post" and scenario.burst_from <= second < scenario.burst_until
+        return self._rates[kind] * (scenario.burst_factor if burst else 1.0)

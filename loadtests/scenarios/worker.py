@@ -1,0 +1,283 @@
+"""One process of simulated people: sends on schedule, measures, and gives its verdict on all that came."""
+
+from __future__ import annotations
+
+import random
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ..users import (
+    INTERVAL,
+    LIMITS,
+    NEVER,
+    Api,
+    Connections,
+    HttpThread,
+    Leaving,
+    Sample,
+    StageError,
+    Tally,
+    Transcript,
+    User,
+    advice,
+    judge,
+    page,
+    server_frame,
+)
+from .schedule import Schedule
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from multiprocessing.connection import Connection
+
+    from ..checker import Recorder
+    from ..users import Digest, Person, Target
+    from .scenario import Scenario
+    from .setup import Room
+
+TOGETHER = 64  # handshakes on their way at once when all arrive
+ARRIVAL = 60.0  # seconds for all to be connected
+QUIET = 5.0  # seconds at the end in which nothing comes: what is missing then is lost
+TICK = 0.05  # seconds between two looks at what is no event of a socket
+TRIES = 8  # to find a sender who is connected
+
+
+class Worker:
+    """Plays its people. `senders` and `people` are its shares of those of the scenario."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        target: Target,
+        rooms: list[Room],
+        senders: float,
+        people: float,
+        recorder: Recorder | None = None,
+    ) -> None:
+        self.scenario = scenario
+        self.tally = Tally()
+        self._target = target
+        self._recorder = recorder
+        self.transcripts = {
+            room.conversation_id: Transcript(room.head, keyed=scenario.keys) for room in rooms
+        }
+        self.users = [
+            self._user(target, room, number, person)
+            for room in rooms
+            for number, person in room.people
+        ]
+        self._shares = {"senders": senders, "people": people}
+        self._senders = [user for user in self.users if user.person.sends]
+        self._http = HttpThread(target)
+        self._connections = Connections(self.tally, self._news)
+        self._leaving = Leaving(self._connections, self._http, self.tally)
+        self._random = random.Random(1)
+        self._sample_ends = NEVER
+        self._over = False
+
+    def _user(self, target: Target, room: Room, number: int, person: Person) -> User:
+        return User(
+            target,
+            room.conversation_id,
+            person,
+            number,
+            self.transcripts[room.conversation_id],
+            self.tally,
+            size=self.scenario.size,
+            keyed=self.scenario.keys,
+            obeys=self.scenario.obey,
+            recorder=self._recorder,
+        )
+
+    def arrive(self) -> None:
+        """Connect all, a few at a time. Raises `StageError`."""
+        waiting = self.users[::-1]
+        deadline = time.monotonic() + ARRIVAL
+        while waiting or not self._connections.quiet:
+            room_for = min(TOGETHER - len(self._connections.entering), len(waiting))
+            self._connections.bring([waiting.pop() for _ in range(room_for)], time.monotonic())
+            self._round(TICK)
+            refused = next((user.no_entry for user in self.users if user.no_entry), "")
+            if refused or time.monotonic() > deadline:
+                raise StageError(refused or f"not all were connected after {ARRIVAL:g} s")
+        size = self.users[0].largest if self.users else None
+        if size and self.scenario.size > size:
+            raise StageError(
+                f"a message may have {size} characters here, not {self.scenario.size}: "
+                "lift limits.max_message_size, or use a smaller --size"
+            )
+
+    def run(self, start: float, line: Connection) -> None:
+        """Send, read and measure until the scenario's time is over."""
+        scenario, tally = self.scenario, self.tally
+        tally.due_from = self._sample_ends = start + scenario.warm_up
+        tally.due_until = tally.due_from + scenario.seconds
+        schedule = Schedule(scenario, start, **self._shares)
+        if scenario.storm:
+            self._connections.at(tally.due_from + scenario.storm, self._storm)
+        while (now := time.monotonic()) < start:
+            self._round(start - now)
+        self._connections.window = scenario.window
+        for user in self._senders if scenario.window else ():
+            self._connections.fill(user, now)
+        cpu = 0.0
+        while (now := time.monotonic()) < tally.due_until:
+            if now >= self._sample_ends:
+                if not tally.measuring:
+                    self._check_warm_up()
+                    cpu, tally.measuring = time.process_time(), True
+                    self._sample_ends += INTERVAL
+                self._sample(now, line)
+            for kind, due in schedule.due(now):
+                self._act(kind, due)
+            moment = min(schedule.next_due, tally.due_until)
+            self._round(moment - now, fine=schedule.next_due < NEVER)
+        tally.cpu = tally.busiest = time.process_time() - cpu
+        tally.measuring, self._connections.window, self._over = False, 0, True
+
+    def settle(self, heads: Mapping[str, int]) -> None:
+        """Wait until everybody, those who did not read too, has all there is, and all up to these sequences."""
+        self._connections.listen()
+        deadline = time.monotonic() + self.scenario.settle
+        bytes_read, quiet_until = -1, 0.0
+        while not self._settled(heads) and (now := time.monotonic()) < deadline:
+            if self.tally.bytes_read != bytes_read or not self._connections.quiet:
+                bytes_read, quiet_until = self.tally.bytes_read, now + QUIET
+            elif now > quiet_until:
+                break
+            self._round(TICK)
+
+    def judge(self, heads: Mapping[str, int]) -> dict[str, Digest]:
+        """Note all that is wrong; for each room what this process saw of it, to be compared with the others."""
+        tokens = {user.room: user.person.token for user in reversed(self.users)}
+        for room, transcript in self.transcripts.items():
+            if transcript.holes and room in heads:
+                self._fill_holes(room, transcript, tokens[room])
+        judge(self.users, self.transcripts, heads, self.tally)
+        return {room: transcript.digest() for room, transcript in self.transcripts.items()}
+
+    def rest(self) -> None:
+        """A short round, for whoever waits."""
+        self._round(TICK)
+
+    def _round(self, timeout: float, *, fine: bool = False) -> None:
+        self._http.finish()
+        self._connections.round(min(timeout, TICK), fine=fine)
+
+    def _news(self, user: User, now: float) -> None:
+        waits, user.retry_in = user.retry_in, []
+        for wait in waits if self._connections.window else ():
+            user.held += 1
+            self._connections.at(now + wait, partial(self._retry, user))
+        again, user.again_in = user.again_in, []
+        for wait, key in again:
+            self._connections.at(now + wait, partial(self._again, user, key))
+        if user.arrived:
+            user.arrived = False
+            user.resend()
+            due, user.waiting = user.waiting, []
+            for moment in due:
+                user.post(moment)
+            self._connections.fill(user, now)
+            if not user.person.reads and not self._over:
+                self._connections.ignore(user)
+
+    def _retry(self, user: User) -> None:
+        user.held -= 1
+        if user.live:
+            self._connections.fill(user, time.monotonic())
+
+    def _again(self, user: User, key: bytes) -> None:
+        user.again(key)
+        self._connections.sent(user)
+
+    def _act(self, kind: str, due: float) -> None:
+        match kind:
+            case "post":
+                self._post(due)
+            case "leave":
+                any(self._leaving.leave(self._anybody()) for _ in range(TRIES))
+            case "churn":
+                user = self._anybody()
+                if user.live and user.person.reads and not user.away:
+                    self._reconnect([user], due)
+            case _:
+                user = self._anybody()
+                if user.live and user.person.reads:
+                    user.send(_signal(kind, user.reader.sequence))
+                    self._connections.sent(user)
+
+    def _anybody(self) -> User:
+        return self.users[self._random.randrange(len(self.users))]
+
+    def _post(self, due: float) -> None:
+        """A message is due: somebody who is connected sends it, or somebody as soon as they are."""
+        user = self._senders[0]
+        for _ in range(TRIES):
+            user = self._senders[self._random.randrange(len(self._senders))]
+            if user.live and not user.away:
+                user.post(due)
+                self._connections.sent(user)
+                return
+        user.waiting.append(due)
+
+    def _reconnect(self, users: list[User], due: float) -> None:
+        for user in users:
+            self._connections.drop(user)
+        self.tally.reconnects += len(users)
+        self._connections.bring(users, due)
+
+    def _storm(self) -> None:
+        self._reconnect([user for user in self.users if not user.away], time.monotonic())
+
+    def _sample(self, now: float, line: Connection) -> None:
+        """Begin the interval that is now; one in which nothing happened is a sample too."""
+        samples = self.tally.samples
+        while now >= self._sample_ends:
+            self._sample_ends += INTERVAL
+            last = samples[-1]
+            slowest = last.delivery.quantile(0.99)
+            line.send(("sample", last.deliveries, last.receipts, last.refusals, slowest))
+            samples.append(Sample(last.at + INTERVAL))
+        for transcript in self.transcripts.values():
+            if transcript.large:
+                users = [user for user in self.users if user.transcript is transcript]
+                transcript.forget(min(user.reader.sequence for user in users))
+
+    def _check_warm_up(self) -> None:
+        """Where people may not send as fast as they are to, what follows would measure the limit and not the server."""
+        if self.tally.refused["RATE_LIMITED"] and not self.scenario.obey:
+            raise StageError(
+                "the server lets nobody send as fast as this scenario does."
+                + advice(LIMITS["RATE_LIMITED"])
+            )
+
+    def _settled(self, heads: Mapping[str, int]) -> bool:
+        if not self._connections.quiet or self._http.under_way or self._leaving.rooms:
+            return False
+        return all(
+            user in self._connections.gone
+            or (
+                user.live
+                and not user.ledger.pending
+                and not user.waiting
+                and user.reader.sequence >= max(user.transcript.last, heads.get(user.room, 0))
+            )
+            for user in self.users
+        )
+
+    def _fill_holes(self, room: str, transcript: Transcript, token: str) -> None:
+        """What nobody was sent, because the server said that it has to be paged back, is looked up in the log."""
+        api = Api(self._target)
+        events = page(api, room, token, min(transcript.holes) - 1, max(transcript.holes))
+        for sequence, text in events:
+            if not transcript.put(sequence, server_frame(text), text):
+                where = f"{room}: sequence {sequence}"
+                self.tally.anomaly("disagree", f"{where} is another over HTTP than on the socket")
+
+
+def _signal(kind: str, sequence: int) -> bytes:
+    if kind == "read":
+        return b'{"type":"read","sequence_id":%d}' % sequence
+    return b'{"type":"typing","is_typing":true}'

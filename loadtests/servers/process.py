@@ -1,0 +1,103 @@
+"""The server's process as the system sees it: CPU time and memory; and servers of our own to try on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..users import StageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CONFIG = Path(__file__).with_name("bench.yaml")
+FLOOR = Path(__file__).with_name("floor.c")
+STOP = 20.0  # seconds for a server to drain
+CPU_CLOCK = 2  # in Linux's number for the clock of a process: what the scheduler has given it
+
+
+class Process:
+    """A process, by its number. Raises `StageError` where there is none that may be looked at."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        try:
+            self.cpu()
+        except OSError:
+            raise StageError(f"there is no process {pid} to look at") from None
+
+    def cpu(self) -> float:
+        """Seconds of CPU time it has used, user and system, all threads, to the nanosecond."""
+        return time.clock_gettime(~self.pid << 3 | CPU_CLOCK)
+
+    def memory(self) -> int:
+        """Bytes of memory it holds."""
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def busy(seconds: float = 1.0) -> float:
+    """The share of this machine's CPU that is in use, looked at for so long."""
+    before = _ticks()
+    time.sleep(seconds)
+    idle, every = (after - then for after, then in zip(_ticks(), before, strict=True))
+    return 1 - idle / max(1, every)
+
+
+def _ticks() -> tuple[int, int]:
+    ticks = [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    return ticks[3] + ticks[4], sum(ticks)
+
+
+@contextmanager
+def own_server(store: str | None = None, **settings: object) -> Iterator[tuple[str, int]]:
+    """A server with `bench.yaml` on a free port, its store in a folder of its own: its URL and process number.
+
+    `settings` stand as in the environment, without the prefix: `LIMITS__IDLE_TIMEOUT=1`.
+    """
+    with tempfile.TemporaryDirectory(prefix="salon-load-") as folder:
+        command = [
+            *(sys.executable, "-m", "salon.web.cli", "serve", "--port", "0"),
+            *("--config", str(CONFIG), "--store", store or f"sqlite:///{folder}/salon.db"),
+        ]
+        environment = {f"SALON_{name}": str(value) for name, value in settings.items()}
+        with _running(command, **environment) as server:
+            yield server
+
+
+@contextmanager
+def floor() -> Iterator[tuple[str, int]]:
+    """The C program that only writes, built with gcc: its URL and process number."""
+    with tempfile.TemporaryDirectory(prefix="salon-floor-") as folder:
+        program = f"{folder}/floor"
+        try:
+            subprocess.run(["gcc", "-O2", "-o", program, str(FLOOR)], check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise StageError(f"the floor is built with gcc: {error}") from None
+        with _running([program]) as server:
+            yield server
+
+
+@contextmanager
+def _running(command: list[str], **environment: str) -> Iterator[tuple[str, int]]:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=os.environ | environment
+    ) as server:
+        try:
+            assert server.stdout is not None
+            line = server.stdout.readline()
+            if "listening on" not in line:
+                raise StageError("the server did not start; what it said stands above")
+            yield line.split()[-1], server.pid
+        finally:
+            server.terminate()
+            try:
+                server.wait(STOP)
+            except subprocess.TimeoutExpired:
+                server.kill()

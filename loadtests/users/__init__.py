@@ -1,0 +1,34 @@
+"""Simulated users: their sockets and HTTP requests, what they send, and the check of everything they are sent."""
+
+from .api import LIMITS, Api, StageError, Target, advice
+from .connections import Connections
+from .figures import INTERVAL, NEVER, Histogram, Sample, Tally
+from .frame import server_frame
+from .http_thread import HttpThread, page
+from .leaving import Leaving
+from .transcript import Digest, Transcript
+from .user import Person, User
+from .verdict import judge
+
+__all__ = [
+    "INTERVAL",
+    "LIMITS",
+    "NEVER",
+    "Api",
+    "Connections",
+    "Digest",
+    "Histogram",
+    "HttpThread",
+    "Leaving",
+    "Person",
+    "Sample",
+    "StageError",
+    "Tally",
+    "Target",
+    "Transcript",
+    "User",
+    "advice",
+    "judge",
+    "page",
+    "server_frame",
+]

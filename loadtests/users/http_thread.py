@@ -1,0 +1,70 @@
+"""HTTP requests of simulated people, made by a thread of its own, so that no socket ever waits for one."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from .api import Api, StageError
+from .frame import compact
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .api import Target
+
+    Work = Callable[[Api], Any]
+    Then = Callable[[Any], None]
+
+PAGE = 100  # events of one answer
+
+
+class HttpThread:
+    """Requests, one after the other. Who asks is called back by `finish`, with the answer or with the `StageError`."""
+
+    def __init__(self, target: Target) -> None:
+        self.under_way = 0
+        self._target = target
+        self._asked: queue.SimpleQueue[tuple[Work, Then]] = queue.SimpleQueue()
+        self._answers: deque[tuple[Then, Any]] = deque()
+        self._thread: threading.Thread | None = None
+
+    def ask(self, work: Work, then: Then) -> None:
+        """Have a request made."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, daemon=True)
+            self._thread.start()
+        self.under_way += 1
+        self._asked.put((work, then))
+
+    def finish(self) -> None:
+        """Call back those whose answers have come."""
+        while self._answers:
+            then, answer = self._answers.popleft()
+            self.under_way -= 1
+            then(answer)
+
+    def _run(self) -> None:
+        api = Api(self._target)
+        while True:
+            work, then = self._asked.get()
+            try:
+                answer = work(api)
+            except StageError as error:
+                answer = error
+            self._answers.append((then, answer))
+
+
+def page(api: Api, room: str, token: str, after: int, until: int) -> list[tuple[int, bytes]]:
+    """The events after one sequence up to another as the log has them, each with its text."""
+    events: list[tuple[int, bytes]] = []
+    while after < until:
+        path = f"/chat/{room}/messages?after={after}&limit={min(PAGE, until - after)}"
+        found = api.call("GET", path, token)["events"]
+        if not found:
+            break
+        events += [(event["sequence_id"], compact(event)) for event in found]
+        after = events[-1][0]
+    return events

@@ -1,0 +1,321 @@
+"""One simulated person: what they send, and the check of everything they are sent, over all their connections."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .api import StageError
+from .frame import (
+    ACK,
+    CLOSE,
+    EVENTS,
+    PING,
+    PONG,
+    TEXT,
+    BadFrame,
+    bounds,
+    client_frame,
+    parse,
+    receipt_of,
+    sequence_of,
+)
+from .ledger import Ledger
+from .reader import Reader
+from .wire import Wire
+
+if TYPE_CHECKING:
+    from ..checker import Line, Recorder
+    from .api import Target
+    from .figures import Tally
+    from .transcript import Transcript
+
+READ_BYTES = 1 << 17
+AGAIN = 0.5  # seconds before a connection is tried again that ended without saying when
+CUT = 1006  # the close code of a connection that ended without one
+FINAL = range(4500, 5000)  # close codes after which a client is not to come back
+FOR_LOAD = ("QUEUE_FULL", "RATE_LIMITED", "TOO_MANY_CONNECTIONS", "DRAINING")
+
+
+class Person(NamedTuple):
+    """Somebody in a room. Who stays never leaves it: a room that all have left is closed."""
+
+    token: str
+    sends: bool
+    reads: bool
+    stays: bool = True
+    id: str = ""  # the participant's, where a history is recorded
+
+
+class User:
+    """A person in a conversation. Times are of `time.monotonic`; what is public is for the worker, who moves them."""
+
+    def __init__(
+        self,
+        target: Target,
+        room: str,
+        person: Person,
+        number: int,
+        transcript: Transcript,
+        tally: Tally,
+        *,
+        size: int = 40,
+        keyed: bool = True,
+        obeys: bool = False,
+        recorder: Recorder | None = None,
+    ) -> None:
+        self.room = room
+        self.person = person
+        self.number = number
+        self.tally = tally
+        self.transcript = transcript
+        self.reader = Reader(transcript, transcript.last)
+        self.ledger = Ledger(number, keyed=keyed)
+        self.wire = Wire(target)
+        self.live = False
+        self.back_in: float | None = AGAIN  # seconds until it may connect again; None: never
+        self.away = False  # has left the conversation, and will join again
+        self.arrived = False  # has become live, and nobody has looked yet
+        self.news = False  # that, or was refused something
+        self.retry_in: list[float] = []  # seconds to wait, of refusals nobody has looked at yet
+        self.again_in: list[tuple[float, bytes]] = []  # the same, and what is to be said again then
+        self.held = 0  # messages of its window that wait for such a time
+        self.waiting: list[float] = []  # when messages were due that could not be sent yet
+        self.largest: int | None = None  # characters of a message, as the server says
+        self.no_entry = ""  # why the last handshake was refused
+        self._keyed = keyed
+        self._obeys = obeys and keyed
+        self._padding = b"x" * size
+        self._connects = 0
+        self._due_back = 0.0  # since when they want to be connected
+        self._buffer = b""
+        self._recorder = recorder
+        self._line: Line | None = None  # what goes over this connection is recorded there
+        self._said: tuple[int | None, str] = None, ""  # the server, in its close frame
+
+    def connect(self, due: float) -> int:
+        """Ask for all after the last event received, on a new socket that was due then; its number. Raises `OSError`."""
+        self.disconnect()
+        self._due_back = due
+        path = f"/chat/ws/{self.room}?last_sequence_id={self.reader.sequence}"
+        if self._recorder is not None:
+            who = self.person.id
+            self._line = self._recorder.connect(self.room, who, self.reader.sequence)
+        return self.wire.connect(path, self.person.token).fileno()
+
+    def disconnect(self) -> None:
+        """Cut the connection without a word, as a lost network does."""
+        self.wire.cut()
+        self.ledger.cut()
+        if self._line is not None:
+            self._line.closed(*self._said)
+            self._line, self._said = None, (None, "")
+        self.live, self._buffer, self.back_in = False, b"", AGAIN
+
+    def anomaly(self, kind: str, text: str) -> None:
+        """Note that something is wrong."""
+        self.tally.anomaly(kind, f"{self.room} person {self.number}: {text}")
+
+    # --- out ----------------------------------------------------------------------------------
+
+    def post(self, due: float) -> None:
+        """Send a message that was due then. Its content begins with that time, for whoever receives it."""
+        self.tally.sent += 1
+        self._message(self.ledger.send(due), due)
+
+    def resend(self) -> None:
+        """On a new connection, send what has no answer once more: the key makes it the same message."""
+        for key, due in list(self.ledger.pending.items()):
+            self._message(key, due)
+
+    def again(self, key: bytes) -> None:
+        """Say a message again that was refused for load; where there is no connection, on the next one."""
+        due = self.ledger.again(key)
+        if self.live:
+            self._message(key, due)
+
+    def _message(self, key: bytes, due: float) -> None:
+        content = b"%016x %b %b" % (int(due * 1e9), key, self._padding[18 + len(key) :])
+        named = b',"client_message_id":"%b"' % key if self._keyed else b""
+        self.send(b'{"type":"message","content":"%b"%b}' % (content, named))
+
+    def send(self, text: bytes) -> None:
+        """Send a text frame."""
+        if self._line is not None:
+            self._line.sent(text)
+        self.wire.write(client_frame(text))
+
+    # --- in -----------------------------------------------------------------------------------
+
+    def readable(self, now: float) -> bool:
+        """Take what has come; False where the connection is over, and `back_in` says when to come back."""
+        assert self.wire.sock is not None
+        try:
+            data = self.wire.sock.recv(READ_BYTES)
+        except BlockingIOError:
+            return True
+        except OSError:
+            data = b""
+        if not data:
+            self.tally.closes[CUT] += 1
+            return False
+        self.tally.bytes_read += len(data)
+        return self.take(data, now)
+
+    def take(self, data: bytes, now: float) -> bool:
+        """Take bytes that have come; False where they end the connection."""
+        if self._buffer:
+            data = self._buffer + data
+        try:
+            at = 0
+            if not self.wire.open:
+                at = self.wire.answered(data)
+            if self.wire.open:
+                at = self._frames(data, at, now)
+        except (BadFrame, LookupError, TypeError, ValueError) as error:
+            self.anomaly("protocol", f"{type(error).__name__}: {error}")
+            return False
+        except StageError as no:
+            self._turned_away(no)
+            return False
+        self._buffer = data[at:] if at >= 0 else b""
+        return at >= 0
+
+    def _frames(self, data: bytes, at: int, now: float) -> int:
+        """Go through frames as far as they are whole: where they end; -1 where one of them is a close."""
+        reader, transcript, size = self.reader, self.transcript, len(data)
+        while at < size:
+            if self._line is None and not data.startswith(ACK, at + 4):
+                count, used, due = transcript.repeated(reader.sequence, data[at:] if at else data)
+                if count:
+                    reader.sequence += count
+                    self._delivered(count, due, now)
+                    at += used
+                    continue
+            found = bounds(data, at)
+            if found is None:
+                break
+            start, end = found
+            if not self._frame(data[at], data[at:end], data[start:end], now):
+                return -1
+            at = end
+        return at
+
+    def _frame(self, first: int, raw: bytes, text: bytes, now: float) -> bool:
+        if self._line is not None and first == TEXT:
+            self._line.received(text)
+        if first == CLOSE:
+            self._closed(text)
+            return False
+        if first == PING:
+            self.wire.write(client_frame(text, PONG))
+        elif first != TEXT:
+            raise BadFrame(f"a frame that begins with {first:#x}")
+        elif text.startswith(ACK):
+            self._receipt(text, now)
+        elif (sequence := sequence_of(text)) is not None:
+            self._event(sequence, raw, text, now)
+        else:
+            self._word(parse(text), raw, text, now)
+        return True
+
+    def _event(self, sequence: int, raw: bytes, text: bytes, now: float) -> None:
+        before = self.reader.sequence
+        self.reader.event(sequence, raw, text)
+        if self.reader.sequence > before:
+            self._delivered(1, self.transcript.due_of(sequence), now)
+
+    def _delivered(self, count: int, due: float, now: float) -> None:
+        """Count events. Those of one read have the latency of the oldest: no figure is better than the truth."""
+        if self.live and self.person.reads:
+            tally = self.tally
+            sample = tally.samples[-1]
+            if tally.measuring:
+                tally.deliveries += count
+                sample.deliveries += count
+            if tally.due_from <= due < tally.due_until:
+                sample.delivery.add(now - due, count)
+
+    def _receipt(self, text: bytes, now: float) -> None:
+        key, sequence = receipt_of(text)
+        due = self.ledger.confirm(key, sequence)
+        tally = self.tally
+        if due is None:
+            self.anomaly("receipt", f"for {key!r}, which is not on its way")
+            return
+        tally.accepted += 1
+        tally.first_retry += self.ledger.refusals(key or b"") == 1
+        if tally.due_from <= due < tally.due_until:
+            sample = tally.samples[-1]
+            sample.receipts += 1
+            sample.receipt.add(now - due)
+
+    def _word(self, frame: dict[str, Any], raw: bytes, text: bytes, now: float) -> None:
+        match frame["type"]:
+            case "connected":
+                self._connected(frame)
+            case "caught_up":
+                self._caught_up(frame["sequence_id"], now)
+            case "error":
+                self._refused(frame)
+            case "lagging":
+                self.tally.lagging += 1
+            case "message_ack":  # here and below: written in another way than salon does
+                self._receipt(text, now)
+            case kind if kind in EVENTS:
+                self._event(frame["sequence_id"], raw, text, now)
+
+    def _connected(self, frame: dict[str, Any]) -> None:
+        self.largest = frame.get("max_message_size")
+        has, head = self.reader.sequence, frame["head_sequence_id"]
+        if head < has:
+            self.anomaly("lost", f"the log ends at {head} and has ended at {has}")
+        if frame["resume"] == "reset":
+            self.tally.resets += 1
+            self.reader.skip(frame["first_sequence_id"] - 1)
+
+    def _caught_up(self, sequence: int, now: float) -> None:
+        if sequence > self.reader.sequence:
+            self.anomaly("lost", f"caught up to {sequence}, with {self.reader.sequence} received")
+        if not self.live:
+            spent = self.tally.reconnect if self._connects else self.tally.connect
+            spent.add(now - self._due_back)
+            self._connects += 1
+            self.live = self.arrived = self.news = True
+
+    def _refused(self, frame: dict[str, Any]) -> None:
+        code, key = str(frame["code"]), frame.get("client_message_id")
+        self.tally.refusal(code)
+        wait = frame.get("retry_after")
+        if code in FOR_LOAD and not wait:
+            self.anomaly("refused", f"{code} does not say when to try again")
+        if self._obeys and wait and key is not None:
+            self._put_off(str(key).encode(), float(wait))
+        elif self.ledger.refuse(None if key is None else str(key).encode(), code):
+            self.retry_in.append(float(wait or AGAIN))
+            self.news = True
+
+    def _put_off(self, key: bytes, wait: float) -> None:
+        times = self.ledger.defer(key)
+        if times:
+            self.tally.put_off += times == 1
+            self.again_in.append((wait, key))
+            self.news = True
+
+    def _turned_away(self, no: StageError) -> None:
+        self.tally.refusal(no.code)
+        self.no_entry = str(no)
+        self.back_in = no.retry_after
+
+    def _closed(self, payload: bytes) -> None:
+        code = int.from_bytes(payload[:2], "big") if len(payload) >= 2 else 1005
+        self.tally.closes[code] += 1
+        reason = payload[2:].decode(errors="replace")
+        self._said = code, reason
+        if code in FINAL:
+            self.back_in = None
+            self.anomaly("closed", f"{code} {reason}")
+        elif reason.startswith("{"):
+            self.back_in = float(json.loads(reason).get("retry_after", AGAIN))
+        else:
+            self.back_in = 0.0
