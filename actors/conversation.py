@@ -38,8 +38,8 @@ from .turn import Turn, known_from
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .directory import Directory
     from .future import Future
+    from .host import Host
     from .mailbox import Letter
     from .messages import MemberView, Posted, Receipt, Resume, Timer
     from .store import Page
@@ -56,21 +56,21 @@ class ConversationActor(TrioActor):
 
     kind: ClassVar[str] = "conversation"
 
-    def __init__(self, directory: Directory, conversation_id: str, *, begun: bool = False) -> None:
-        limits = directory.limits
+    def __init__(self, host: Host, conversation_id: str, *, begun: bool = False) -> None:
+        limits = host.limits
         super().__init__(
-            directory.system, conversation_id, limit=limits.queue_size, share=limits.queue_share
+            host.system, conversation_id, limit=limits.queue_size, share=limits.queue_share
         )
-        self._directory = directory
-        self._store = directory.store
+        self._host = host
+        self._store = host.store
         self.state: State | None = State(conversation_id) if begun else None
-        self.audience = Audience(directory.codec, self._fetch, self._roll_call)
+        self.audience = Audience(host.codec, self._fetch, self._roll_call)
         self.presence = PresenceBoard(
             self.audience.connected,
             grace=limits.presence_grace,
             interval=limits.presence_interval,
         )
-        self._roll = Roster(directory.codec, self.audience.participants, self.presence.online)
+        self._roll = Roster(host.codec, self.audience.participants, self.presence.online)
         self._typing = TypingBoard(limits.typing_timeout)
         self._timers: dict[str, float] = {}
         self.recorder = Recorder()
@@ -93,7 +93,7 @@ class ConversationActor(TrioActor):
         if controls:
             await self._control_all(controls, self.state)
         if not self.state.head and self.actor_inbox.empty():
-            self._directory.forget(self)  # nothing was found and nothing created
+            self._host.forget(self)  # nothing was found and nothing created
 
     async def _load(self) -> State:
         state = await self._store.load(self.key) or State(self.key)
@@ -119,14 +119,14 @@ class ConversationActor(TrioActor):
         delivered_at = trio.current_time()
         times = begun_at, committed_at, delivered_at
         self.recorder.note(turn.answers, refused, times, turn.records)
-        self._directory.meter.turn_seconds.append(delivered_at - commands[0].enqueued_at)
+        self._host.meter.turn_seconds.append(delivered_at - commands[0].enqueued_at)
 
     async def _decide_and_commit(self, commands: list[Letter], state: State) -> Turn:
-        directory = self._directory
+        host = self._host
         known: dict[tuple[str, str], tuple[Posted, Receipt]] = {}
         # Most turns end in the first round; the log may know keys that this turn takes for new: then it is decided again.
         for _ in range(KEY_ROUNDS):
-            turn = Turn(state, commands, known=dict(known), parts=directory)
+            turn = Turn(state, commands, known=dict(known), parts=host)
             changes = turn.changes
             if changes is None:
                 return turn
@@ -135,7 +135,7 @@ class ConversationActor(TrioActor):
                 turn.state.number = outcome.number
                 self.state = turn.state
                 return turn
-            known.update(known_from(outcome, directory.codec, self._store.durability))
+            known.update(known_from(outcome, host.codec, self._store.durability))
         raise RuntimeError("the store named keys as taken that it had not named before")
 
     def _answer(self, turn: Turn) -> dict[Letter, Refusal]:
@@ -152,7 +152,7 @@ class ConversationActor(TrioActor):
                 self._see_off(event.participant.id)
         if turn.records:
             taken = await self.audience.deliver(turn.records)
-            self._directory.meter.delivered(turn.records, taken)
+            self._host.meter.delivered(turn.records, taken)
             for record in turn.records:
                 if record.sender_id is not None and self._typing.forget(record.sender_id):
                     self._tell_typing(Typing(record.sender_id, False))
@@ -169,19 +169,19 @@ class ConversationActor(TrioActor):
     # --- refusing ---------------------------------------------------------------------------------------------------------
 
     def _named(self, refusal: Refusal, letter: Letter) -> Refusal:
-        return self._directory.refusals.name(
+        return self._host.refusals.name(
             refusal, participant_id=letter.message.sender.id, conversation_id=self.key
         )
 
     def _refuse(self, batch: Sequence[Letter], error: StoreError) -> None:
         """Nothing of this batch is done: the store cannot."""
-        self._directory.report(error)
+        self._host.report(error)
         refused: dict[Letter, Refusal] = {}
         for letter in batch:
             message = letter.message
             if message.is_command:
                 key = message.key if isinstance(message, Post) else None
-                refused[letter] = self._named(self._directory.store_refusal(key), letter)
+                refused[letter] = self._named(self._host.store_refusal(key), letter)
                 letter.answer(refused[letter])
                 if letter.reply_to is not None:
                     letter.reply_to.flush()
@@ -248,7 +248,7 @@ class ConversationActor(TrioActor):
         *,
         again: bool = False,
     ) -> None:
-        head, limit = state.head, self._directory.limits.resume_limit
+        head, limit = state.head, self._host.limits.resume_limit
         resume: Resume = "complete"
         after = last_sequence or 0
         if last_sequence is None:
@@ -279,7 +279,7 @@ class ConversationActor(TrioActor):
         try:
             records = page.get().records
         except StoreError as error:
-            self._directory.report(error)
+            self._host.report(error)
             subscriber.close(4002, "the log cannot be read now")
         else:
             self.audience.replayed(subscriber, after, records)
@@ -374,5 +374,5 @@ class ConversationActor(TrioActor):
 
     def on_failure(self, *_: Any) -> None:
         """Let another incarnation take over."""
-        self._directory.crashed(self)
+        self._host.crashed(self)
         self.on_stop()

@@ -8,63 +8,37 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import trio
 
 from .conversation import ConversationActor
 from .messages import Look
+from .meter import Meter
 from .participant import ParticipantActor
 from .rates import Outage
 from .refusals import Code, Refusal, RefusalBook
 from .runtime import ActorDied
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from .limits import Limits
     from .messages import MemberView
     from .rules import State
     from .runtime import Ref, System, TrioActor
     from .sources import Sources
-    from .store import Record, Store, StoreError
+    from .store import Store, StoreError
     from .subscriber import Codec
 
 SWEEP_INTERVAL = 5.0  # seconds between two looks for what is idle
 SWEPT_AT_ONCE = 1000  # actors looked at between two checkpoints: under a millisecond
 RESTART_WINDOW = 60.0  # seconds
-TURNS_TIMED = 1024  # turns whose time is remembered: a second of a busy server
 # An actor may be passivated between finding and asking it, hardly three times in a row
 LOOK_TRIES = 3
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class Meter:
-    """What the process has done since its start."""
-
-    batches: int = 0
-    events: int = 0
-    messages: int = 0
-    deliveries: int = 0
-    activations: int = 0
-    passivations: int = 0
-    restarts: int = 0
-    store_errors: int = 0
-    store_failed_at: float = float("-inf")  # seconds of trio's clock
-    # Of each conversation's turn, from when its oldest command came to when all were answered and told
-    turn_seconds: deque[float] = field(default_factory=partial(deque, maxlen=TURNS_TIMED))
-
-    def delivered(self, records: Sequence[Record], subscribers: int) -> None:
-        """Count a batch of events that so many subscribers took."""
-        first, last = records[0], records[-1]
-        self.batches += 1
-        self.events += len(records)
-        self.messages += last.messages - first.messages + (first.sender_id is not None)
-        self.deliveries += len(records) * subscribers
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
 
@@ -10,7 +10,6 @@ from .rates import Drain
 from .reservations import Reservations
 
 if TYPE_CHECKING:
-    from .runtime import TrioActor
     from .subscriber import Caller
 
 
@@ -30,6 +29,16 @@ class MailboxFull(Exception):
         self.shared = shared
         self.retry_after = retry_after
         self.rate = rate
+
+
+class Owner(Protocol):
+    """The actor whose mailbox it is."""
+
+    def wake(self) -> None:
+        """There is mail."""
+
+    def next_turn_in(self, now: float) -> float:
+        """Seconds until the mailbox is emptied the next time."""
 
 
 class Letter:
@@ -64,7 +73,7 @@ class Mailbox:
 
     __slots__ = ("_actor", "_letters", "_shares", "commands", "drain", "limit", "line", "share")
 
-    def __init__(self, actor: TrioActor, limit: int = 0, share: int = 0) -> None:
+    def __init__(self, actor: Owner, limit: int = 0, share: int = 0) -> None:
         self._actor = actor  # pykka's refs are weak: the mailbox is what keeps the actor alive
         self._letters: list[Letter] = []
         self._shares: dict[str, int] = {}

@@ -15,7 +15,7 @@ from .runtime import ActorDied, TrioActor
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .directory import Directory
+    from .host import Host
     from .mailbox import Letter
     from .subscriber import Caller, Subscriber
 
@@ -29,10 +29,10 @@ class ParticipantActor(TrioActor):
 
     kind: ClassVar[str] = "participant"
 
-    def __init__(self, directory: Directory, participant_id: str) -> None:
-        super().__init__(directory.system, participant_id, limit=WAITING)
-        self._directory = directory
-        self._limits = directory.limits
+    def __init__(self, host: Host, participant_id: str) -> None:
+        super().__init__(host.system, participant_id, limit=WAITING)
+        self._host = host
+        self._limits = host.limits
         self.connections: dict[str, Subscriber | None] = {}  # None: admitted, not attached yet
         self._rates: dict[str, TokenBucket] = {}
         self._creations: TokenBucket | None = None
@@ -58,8 +58,8 @@ class ParticipantActor(TrioActor):
             self._refused.clear()
 
     def _refusal(self, message: Any, now: float) -> Refusal | None:
-        if self._directory.draining is not None:
-            retry_after = self._directory.draining()
+        if self._host.draining is not None:
+            retry_after = self._host.draining()
             return Refusal(
                 Code.DRAINING, retry_after=retry_after, scope="server", key=_key(message)
             )
@@ -97,9 +97,9 @@ class ParticipantActor(TrioActor):
         message = letter.message
         try:
             if isinstance(message, Create):
-                self._directory.begin(message.conversation_id).forward(letter)
+                self._host.begin(message.conversation_id).forward(letter)
             else:
-                self._directory.conversation(message.conversation_id).forward(letter)
+                self._host.conversation(message.conversation_id).forward(letter)
         except MailboxFull as full:
             refusal = Refusal(
                 Code.QUEUE_FULL,
@@ -119,7 +119,7 @@ class ParticipantActor(TrioActor):
             )
 
     def _refuse(self, letter: Letter, refusal: Refusal, **figures: float | str) -> None:
-        named = self._directory.refusals.name(
+        named = self._host.refusals.name(
             refusal,
             participant_id=self.key,
             conversation_id=letter.message.conversation_id,
@@ -155,7 +155,7 @@ class ParticipantActor(TrioActor):
                 retry_after=CONNECTION_RETRY,
                 scope="participant",
             )
-            return self._directory.refusals.name(refusal, participant_id=self.key)
+            return self._host.refusals.name(refusal, participant_id=self.key)
         self.connections[connection_id] = None
         return None
 
@@ -163,11 +163,11 @@ class ParticipantActor(TrioActor):
         """Hand a control on. Attaching must reach a live conversation; detaching from a dead one is done already."""
         try:
             if isinstance(letter.message, Detach):
-                active = self._directory.active(conversation_id)
+                active = self._host.active(conversation_id)
                 if active is not None:
                     active.actor_ref.forward(letter)
             else:
-                self._directory.conversation(conversation_id).forward(letter)
+                self._host.conversation(conversation_id).forward(letter)
         except ActorDied:
             letter.message.subscriber.close(4002, "the conversation is being restarted")
 
@@ -184,11 +184,11 @@ class ParticipantActor(TrioActor):
 
     def on_failure(self, *_: Any) -> None:
         """Send the connections to fresh sockets, which a new incarnation will own."""
-        self._directory.crashed(self)
+        self._host.crashed(self)
         for subscriber in self.connections.values():
             if subscriber is not None:
                 subscriber.close(4002, "the participant was restarted")
-                conversation = self._directory.active(subscriber.conversation_id)
+                conversation = self._host.active(subscriber.conversation_id)
                 if conversation is not None:  # the connection's own word may have been lost here
                     conversation.actor_ref.tell(Detach(subscriber.conversation_id, subscriber))
 

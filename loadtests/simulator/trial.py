@@ -19,7 +19,7 @@ from salon.web.socket import connection
 from ..checker import Anomaly, Checker, as_line
 from .disk import Planned
 from .presence import Presence
-from .step import Poison
+from .step import STEPS, Poison
 from .world import Stuck, World
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Trial:
 
     async def _run(self) -> None:
         _run._r.seed(self.plan.seed)
-        world = World(self.plan, self._take)
+        world = World(self.plan, STEPS, self._take)
         try:
             await world.run()
         except* Stuck as stuck:

@@ -20,13 +20,14 @@ from .disk import Disk
 from .person import Network, Person, Tab
 from .plan import NAMES
 from .server import Process
-from .step import STEPS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from ..checker import Record
     from .plan import Plan, Step
+
+    Steps = Mapping[str, Callable[["World", Step], None]]
 
 BEGINNING = 1_700_000_000_000  # milliseconds: the wall clock when virtual time begins
 DOWN = 3.0  # seconds at most that the server is down
@@ -46,8 +47,9 @@ class Stuck(Exception):
 class World:
     """One run's. `records` is its history; `operations` what people and faults did."""
 
-    def __init__(self, plan: Plan, take: Callable[[Record], object]) -> None:
+    def __init__(self, plan: Plan, steps: Steps, take: Callable[[Record], object]) -> None:
         self.plan = plan
+        self._steps = steps
         self.operations = 0
         self.jump = 0  # milliseconds that the wall clock is off
         self.agenda = Agenda()
@@ -171,7 +173,7 @@ class World:
     def _take(self, step: Step) -> None:
         self.operations += 1
         self.recorder.note(f"step {step.number}: {step.kind}")
-        STEPS[step.kind](self, step)
+        self._steps[step.kind](self, step)
 
     def _take_down(self, record: Record) -> None:
         self._records += 1

@@ -76,8 +76,13 @@ def test_an_import_against_a_contract_is_found(tmp_path: Path) -> None:
         "web/socket/planted.py": "salon.web.http",
         "web/identity/planted.py": "salon.web.socket",
         "web/admin/planted.py": "salon.web.socket.wire",
+        "loadtests/users/planted.py": "salon.loadtests.scenarios",
     }
-    for path, module in planted.items():
+    circle = {
+        "persistence/circle.py": "salon.persistence.circle_too",
+        "persistence/circle_too.py": "salon.persistence.circle",
+    }
+    for path, module in (planted | circle).items():
         (tmp_path / "salon" / path).write_text(f"import {module}\n")
 
     result = lint_imports(tmp_path)
@@ -87,6 +92,7 @@ def test_an_import_against_a_contract_is_found(tmp_path: Path) -> None:
     for path, module in planted.items():
         importer = "salon." + path.removesuffix(".py").replace("/", ".")
         assert f"{importer} -> {module} " in words
+    assert "No cycles are allowed in salon.persistence." in words
 
 
 def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:

@@ -6,7 +6,7 @@ import json
 import math
 from copy import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import trio
 
@@ -29,7 +29,9 @@ from .rules import (
 )
 
 if TYPE_CHECKING:
-    from .client import Client
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+
     from .wire import Socket
 
 SIGNALS = 100  # kept for a caller who looks now and then; the oldest are state of no interest
@@ -58,6 +60,24 @@ class Statistics:
     buffered: int
 
 
+class Account(Protocol):
+    """The client, as far as one of its conversations needs it."""
+
+    random: Callable[[], float]
+    answer_timeout: float
+
+    def new_key(self) -> str:
+        """A new idempotency key."""
+
+    async def history(self, conversation_id: str, *, after: int) -> Frame:
+        """A page of the log."""
+
+    def socket(
+        self, conversation_id: str, last_sequence_id: int | None
+    ) -> AbstractAsyncContextManager[Socket]:
+        """A raw socket into a conversation."""
+
+
 class Conversation:
     """One conversation, live. Made by `Client.conversation`.
 
@@ -73,18 +93,18 @@ class Conversation:
 
     def __init__(
         self,
-        client: Client,
+        account: Account,
         conversation_id: str,
         window: Window,
         outbox: int,
         backoff: tuple[float, float],
     ) -> None:
         self.conversation_id = conversation_id
-        self._client = client
+        self._account = account
         self._window = window
         self._outbox = Outbox(outbox)
         self._connecting, self._retrying, self._paging = (
-            Backoff(client.random, *backoff) for _ in range(3)
+            Backoff(account.random, *backoff) for _ in range(3)
         )
         self._signal_in, self._signal_out = trio.open_memory_channel[Frame](SIGNALS)
         self.signals = self._signal_out.clone()
@@ -134,7 +154,7 @@ class Conversation:
         or not: send it again with the same `key` to be sure.
         """
         self._check()
-        key = key or self._client.new_key()
+        key = key or self._account.new_key()
         frame = {"type": "message", **message_fields(content, key, reply_to, metadata)}
         settled = trio.Event()
         pending = self._outbox.add(key, json.dumps(frame, separators=(",", ":")), settled.set)
@@ -192,7 +212,7 @@ class Conversation:
         window = self._window
         after, epochs = window.contiguous, window.epochs
         try:
-            page = await self._client.history(self.conversation_id, after=after)
+            page = await self._account.history(self.conversation_id, after=after)
         except (Refused, Unreachable) as error:
             verdict = judge(error)
             if not verdict.come_back:
@@ -234,9 +254,9 @@ class Conversation:
     async def _connection(self) -> Refused | Closed | Unreachable | None:
         """One connection, from handshake to end; why it ended, None to come again at once."""
         try:
-            async with self._client.socket(self.conversation_id, self._window.position) as socket:
+            async with self._account.socket(self.conversation_id, self._window.position) as socket:
                 socket.on_owed = self._work.unpark_all
-                socket.idle_timeout = self._client.answer_timeout  # until `connected` says
+                socket.idle_timeout = self._account.answer_timeout  # until `connected` says
                 self._outbox.rewind()
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._write, socket)

@@ -11,7 +11,7 @@ import logging
 from collections import deque
 from contextlib import suppress
 from enum import Enum
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any, Protocol, assert_never
 
 import trio
 
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from salon.actors.directory import Directory
     from salon.actors.messages import Participant
 
-    from .wire import Transport
 
 # Waiting for one reader, besides what its kernel buffer holds: seconds of a busy room
 OUTBOX_BYTES = 262_144
@@ -68,6 +67,25 @@ class Phase(Enum):
     OPEN = "open"
     CLOSING = "closing"  # a close frame is on its way or out; nothing else is sent
     CLOSED = "closed"  # the socket is gone
+
+
+class Transport(Protocol):
+    """How one connection's bytes reach its peer."""
+
+    def send(self, data: bytes | memoryview) -> int:
+        """How many bytes the kernel took, 0 for none now, -1 where the peer has gone. Never waits."""
+
+    def watch(self, connection: Connection, *, reading: bool, writing: bool) -> None:
+        """Choose what to be told of: bytes to read, room to write."""
+
+    def refused(self, connection: Connection, retry_after: float) -> None:
+        """A message was refused for load or rate: where that is too much work, have the connection rest."""
+
+    def closing(self, connection: Connection) -> None:
+        """A close frame has been written: cut the socket at the connection's `close_deadline`."""
+
+    def abandon(self, connection: Connection) -> None:
+        """Close the socket and forget the connection."""
 
 
 class Connection:

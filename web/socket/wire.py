@@ -14,7 +14,7 @@ from collections import Counter
 from contextlib import AbstractContextManager, nullcontext
 from heapq import heappop, heappush
 from itertools import count
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -38,25 +38,6 @@ REFUSALS_A_ROUND = 64  # beyond that less is read at once: turns wait for the ro
 NO_TURNS: AbstractContextManager[None] = nullcontext()
 
 logger = logging.getLogger(__name__)
-
-
-class Transport(Protocol):
-    """How one connection's bytes reach its peer."""
-
-    def send(self, data: bytes | memoryview) -> int:
-        """How many bytes the kernel took, 0 for none now, -1 where the peer has gone. Never waits."""
-
-    def watch(self, connection: Connection, *, reading: bool, writing: bool) -> None:
-        """Choose what to be told of: bytes to read, room to write."""
-
-    def refused(self, connection: Connection, retry_after: float) -> None:
-        """A message was refused for load or rate: where that is too much work, have the connection rest."""
-
-    def closing(self, connection: Connection) -> None:
-        """A close frame has been written: cut the socket at the connection's `close_deadline`."""
-
-    def abandon(self, connection: Connection) -> None:
-        """Close the socket and forget the connection."""
 
 
 class Wire:

@@ -1,0 +1,40 @@
+"""What a process has done since its start, counted where it is done."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .store import Record
+
+TURNS_TIMED = 1024  # turns whose time is kept: a second of a busy server
+
+
+@dataclass(slots=True)
+class Meter:
+    """What the process has done since its start."""
+
+    batches: int = 0
+    events: int = 0
+    messages: int = 0
+    deliveries: int = 0
+    activations: int = 0
+    passivations: int = 0
+    restarts: int = 0
+    store_errors: int = 0
+    store_failed_at: float = float("-inf")  # seconds of trio's clock
+    # Of each conversation's turn, from when its oldest command came to when all were answered and told
+    turn_seconds: deque[float] = field(default_factory=partial(deque, maxlen=TURNS_TIMED))
+
+    def delivered(self, records: Sequence[Record], subscribers: int) -> None:
+        """Count a batch of events that so many subscribers took."""
+        first, last = records[0], records[-1]
+        self.batches += 1
+        self.events += len(records)
+        self.messages += last.messages - first.messages + (first.sender_id is not None)
+        self.deliveries += len(records) * subscribers
