@@ -1,4 +1,4 @@
-"""How ids, people's names and conversations' titles are written, so that what is shown is what is there."""
+"""How ids, people's names and conversations' titles are written, so that what is shown is what is there; and what is blank."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ import unicodedata
 ID_LENGTH, NAME_LENGTH, TITLE_LENGTH = 128, 100, 200  # characters, after normalising
 
 # Letters and symbols without a shape, and a mark that is not seen: names made of them look empty.
-INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+INVISIBLE = frozenset(
+    "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\U0001d159"
+    # Not assigned, and to be ignored where they are shown
+    "\u2065\ufff0\ufff1\ufff2\ufff3\ufff4\ufff5\ufff6\ufff7\ufff8"
+)
+TAGS = range(0xE0000, 0xE1000)  # what is not assigned among these is to be ignored, too
+LOOK = 32  # characters that are looked at one by one
 JOINERS = frozenset("\u200c\u200d")
 SKIN_TONES = frozenset("\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff")
 JOINED = frozenset({"Lo", "So", "Sm"})  # letters of scripts without capitals, and emoji
@@ -22,10 +28,23 @@ def normalise_name(text: str) -> str | None:
         kept = [" " if each.isspace() else each for each in text if _is_kept(each)]
         text = unicodedata.normalize("NFC", "".join(_joined(kept)))
     text = " ".join(text.split())
-    return text if any(unicodedata.category(each)[0] not in "MZ" for each in text) else None
+    return None if is_blank(text) else text
 
 
 normalise_title = normalise_name  # the same rule; only the length differs
+
+
+def is_blank(text: str) -> bool:
+    """Whether the text shows nothing: it has only white space, controls, marks without a base and invisible characters.
+
+    The same for messages, names and titles. Nearly every text is settled by its first character that is no white space.
+    """
+    start = text.lstrip()[:1]
+    if not start or "!" <= start <= "~":
+        return not start
+    if any(map(_is_seen, text[:LOOK])):
+        return False
+    return not any(map(_is_seen, set(text[LOOK:])))  # each once: few characters are invisible
 
 
 def is_id(text: str) -> bool:
@@ -33,10 +52,21 @@ def is_id(text: str) -> bool:
     return 0 < len(text) <= ID_LENGTH and text.isprintable() and " " not in text
 
 
+def _is_seen(character: str) -> bool:
+    return unicodedata.category(character)[0] not in "MZ" and not _is_invisible(character)
+
+
 def _is_kept(character: str) -> bool:
-    if character in JOINERS or character.isspace():
-        return True
-    return unicodedata.category(character) not in {"Cc", "Cf", "Cs"} and character not in INVISIBLE
+    return character in JOINERS or character.isspace() or not _is_invisible(character)
+
+
+def _is_invisible(character: str) -> bool:
+    category = unicodedata.category(character)
+    return (
+        category in {"Cc", "Cf", "Cs"}
+        or character in INVISIBLE
+        or (category == "Cn" and ord(character) in TAGS)
+    )
 
 
 def _joined(characters: list[str]) -> list[str]:

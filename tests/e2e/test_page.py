@@ -334,6 +334,21 @@ def test_a_message_that_is_refused_says_why_and_can_be_sent_again(
     assert ada.stored(room) == ["whole"]
 
 
+def test_what_shows_nothing_is_not_sent(server: ServerProcess, open_page: OpenPage) -> None:
+    ada = Visitor.guest(open_page(server.url), "Ada")
+    room = ada.begin("Lunch")
+    send = ada.page.get_by_role("button", name="Send")
+    for blank in (" ", "\n", "\u200b\ufeff", "\u2800"):
+        ada.field.fill(blank)
+        expect(send).to_be_disabled()
+        ada.field.press("Control+Enter")
+    ada.field.fill("\u200b.")
+    expect(send).to_be_enabled()
+    ada.field.press("Control+Enter")
+    ada.expect_last(2)
+    assert ada.stored(room) == ["\u200b."]
+
+
 def test_a_hidden_page_notifies_whoever_asked_for_it(
     server: ServerProcess, open_page: OpenPage
 ) -> None:

@@ -55,6 +55,19 @@ class TestPosting:
             },
         }
 
+    @pytest.mark.parametrize("text", [" a ", "\n.\n", "\u200b字\u200b", "\t\0👍\ufeff\r\n"])
+    async def test_content_that_shows_anything_is_kept_as_it_is_with_what_does_not_show(
+        self, server: ServerProcess, text: str
+    ) -> None:
+        ada = await guest(server, "Ada")
+        conversation_id = await ada.create()
+        await ada.say(conversation_id, text)
+        async with ada.tab(conversation_id) as tab:
+            await tab.send("message", content=text)
+            await tab.until("message_ack")
+        log = await ada.history(conversation_id)
+        assert [event["message"]["content"] for event in log[1:]] == [text, text]
+
     async def test_an_agent_speaks_as_one(self, server: ServerProcess) -> None:
         bot = agent(server)
         conversation_id = await bot.create()

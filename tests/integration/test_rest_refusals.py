@@ -152,7 +152,6 @@ class TestBodies:
         ("body", "problem"),
         [
             ({}, "content"),
-            ({"content": ""}, "content"),
             ({"content": 7}, "content"),
             ({"content": "a", "client_message_id": ""}, "client_message_id"),
             ({"content": "a", "client_message_id": "x" * 129}, "client_message_id"),
@@ -169,6 +168,20 @@ class TestBodies:
         conversation_id = await ada.create()
         response = await ada.call("POST", f"/chat/{conversation_id}/messages", body)
         assert problem in malformed(response)
+        assert (await ada.see(conversation_id))["message_count"] == 0
+
+    @pytest.mark.parametrize(
+        "content", ["", " ", "\n", " \t\r\n\u2003", "\u200b\ufeff", "\0\x1b", "\u2800"]
+    )
+    async def test_a_message_that_shows_nothing_is_refused_as_blank(
+        self, server: ServerProcess, content: str
+    ) -> None:
+        ada = await guest(server, "Ada")
+        conversation_id = await ada.create()
+        for key in ({}, {"client_message_id": "k"}):
+            body = {"content": content} | key
+            response = await ada.call("POST", f"/chat/{conversation_id}/messages", body)
+            refusal(response, 400, "INVALID_FORMAT", problem="content: is blank", **key)
         assert (await ada.see(conversation_id))["message_count"] == 0
 
     @pytest.mark.parametrize("key", ["x" * 129, ""])

@@ -56,6 +56,8 @@ class TestFaults:
             ("{}", "INVALID_FORMAT"),
             ('{"type":"message"}', "INVALID_FORMAT"),
             ('{"type":"message","content":""}', "INVALID_FORMAT"),
+            ('{"type":"message","content":" \\n\\t"}', "INVALID_FORMAT"),
+            ('{"type":"message","content":"\\u200b\\ufeff"}', "INVALID_FORMAT"),
             ('{"type":"message","content":5}', "INVALID_FORMAT"),
             ('{"type":"message","content":"\\ud800"}', "INVALID_FORMAT"),
             ('{"type":"message","content":"a","metadata":[]}', "INVALID_FORMAT"),
@@ -91,6 +93,18 @@ class TestFaults:
         async with ada.tab(await ada.create()) as tab:
             await tab.send("message", content=5, client_message_id="k1")
             assert (await tab.until("error"))["client_message_id"] == "k1"
+
+    async def test_a_message_that_shows_nothing_is_refused_as_blank_by_its_key(
+        self, server: ServerProcess
+    ) -> None:
+        ada = await guest(server, "Ada")
+        conversation_id = await ada.create()
+        async with ada.tab(conversation_id) as tab:
+            await tab.send("message", content=" \n\u200b", client_message_id="k1")
+            answer = await tab.until("error")
+            assert (answer["code"], answer["problem"]) == ("INVALID_FORMAT", "content: is blank")
+            assert answer["client_message_id"] == "k1"
+        assert len(await ada.history(conversation_id)) == 1
 
     async def test_fields_that_are_not_known_are_passed_over(self, server: ServerProcess) -> None:
         ada = await guest(server, "Ada")

@@ -30,6 +30,17 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
     max_leaves=8,
 )
+BLANK = [
+    "",
+    " ",
+    "\n",
+    " \t\r\n",
+    "\0\x1f",
+    "\u200b\ufeff",
+    "\u2800\u3164",
+    "\u0301",
+    "\u00a0\u2028",
+]
 ANY_KIND = st.sampled_from(["message", "typing", "read", "sync", "ping", "error", "", "Message"])
 
 
@@ -64,8 +75,8 @@ def refused(text: str, code: Code) -> Refusal:
             '{"type":"message","content":"x","client_message_id":null,"reply_to":null,"metadata":null}',
             MessageFrame(content="x"),
         ),
-        ('{"type":"message","content":" "}', MessageFrame(content=" ")),
-        (r'{"type":"message","content":"\u0000\u001f"}', MessageFrame(content="\0\x1f")),
+        ('{"type":"message","content":" a \\n"}', MessageFrame(content=" a \n")),
+        (r'{"type":"message","content":"\u0000.\u200b"}', MessageFrame(content="\0.\u200b")),
         (r'{"type":"message","content":"\ud83d\ude00"}', MessageFrame(content="\U0001f600")),
         ('{"type":"message","content":"😀\u2028"}', MessageFrame(content="😀\u2028")),
         ('{"type":"typing","is_typing":true}', TypingFrame(is_typing=True)),
@@ -138,7 +149,7 @@ def test_an_unknown_type_is_refused_with_those_that_are_known(kind: object) -> N
         (message(content=None), "content: Input should be a valid string"),
         (message(content=5), "content: Input should be a valid string"),
         (message(content=["x"]), "content: Input should be a valid string"),
-        (message(content=""), "content: String should have at least 1 character"),
+        *((message(content=blank), "content: is blank") for blank in BLANK),
         (message(client_message_id=""), "client_message_id: String should have at least 1 char"),
         (message(client_message_id="k" * 129), "client_message_id: String should have at most 128"),
         (message(client_message_id=5), "client_message_id: Input should be a valid string"),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from salon.web.names import is_id, normalise_name, normalise_title
+from salon.web.names import is_blank, is_id, normalise_name, normalise_title
 
 # Where rules of this kind break: joiners, marks, fillers, controls, letters that compose in more than one way.
 TROUBLE = st.text(
@@ -42,12 +42,56 @@ def test_a_name_is_one_line_of_what_can_be_seen(text: str, name: str) -> None:
     assert normalise_name(text) == name
 
 
+BLANK = [
+    "",
+    " ",
+    "\n",
+    " \n\t\r\x0b\x0c\x1c\x85",
+    "\u00a0\u1680\u2003\u2028\u2029\u202f\u3000",
+    "\x00\x07\x1b\x7f\x9f",
+    "\u00ad\u061c\u180e\u200b\u200e\u202e\u2060\u2064\u2066\ufeff",
+    "\u200d\u200c",
+    "\u3164\uffa0",
+    "\u2800\u115f\u1160\u17b4\u034f",
+    "\ufe0f",
+    "\U000e0100",
+    "\u0301 \u0301",
+    "\ud800",
+    "\u2065\ufff0\U000e0000\U000e0041\U000e0fff",
+    "\U0001d159\U0001bca0",
+    " " * 10_000 + "\u200b" * 10_000,
+]
+
+
+@pytest.mark.parametrize("text", BLANK, ids=lambda text: ascii(text[:12]))
+def test_what_nobody_can_see_is_no_name_no_title_and_no_message(text: str) -> None:
+    assert is_blank(text)
+    assert normalise_name(text) is None
+
+
 @pytest.mark.parametrize(
     "text",
-    ["", " \n\t", "\u200b", "\u200d\u200c", "\u3164", "\u2800\u115f", "\ufe0f", "\u0301 \u0301"],
+    [
+        *("a", "0", "!", "~", ".", "é", "字", "؟", "👍", "©", "\ue000", "\U0003fffd", "\ufffd"),
+        *(
+            "  a",
+            "\n\n.\n",
+            "\u200b\u200b字",
+            "\u200b" * 100 + "字",
+            "\n" * 10_000 + "é",
+            "e\u0301",
+        ),
+    ],
+    ids=lambda text: ascii(text[:12]),
 )
-def test_what_nobody_can_see_is_no_name(text: str) -> None:
-    assert normalise_name(text) is None
+def test_what_has_anything_visible_is_not_blank(text: str) -> None:
+    assert not is_blank(text)
+    assert normalise_name(text) is not None
+
+
+@given(st.text() | TROUBLE)
+def test_a_text_is_blank_where_nothing_of_it_is_a_name(text: str) -> None:
+    assert is_blank(text) == (normalise_name(text) is None)
 
 
 def test_an_emoji_newer_than_python_is_a_name() -> None:

@@ -16,8 +16,9 @@ from quart_schema import (
 from salon.actors.messages import MarkRead, Post, Receipt
 from salon.actors.refusals import Code
 
-from ..http import COMMAND, POST, PostHeaders, answer, body, query, raw, refusals
-from ..socket import KEY_LENGTH, receipt_json
+from ..http import COMMAND, POST, PostHeaders, Refused, answer, body, query, raw, refusals
+from ..names import is_blank
+from ..socket import KEY_LENGTH, blank_content, receipt_json
 from . import schemas
 from .view import seen, unread_of
 
@@ -62,7 +63,7 @@ def command_of(
     wanted: schemas.PostBody,
     key_in_header: str | None,
 ) -> Post:
-    """What a request to say something comes to. Raises the refusal where key or metadata are not right."""
+    """What a request to say something comes to. Raises the refusal where content, key or metadata are not right."""
     key = wanted.client_message_id
     if key_in_header is not None:
         if key is not None and key != key_in_header:
@@ -70,6 +71,8 @@ def command_of(
         if not 0 < len(key_in_header) <= KEY_LENGTH:
             raise parts.malformed(f"Idempotency-Key has to have 1 to {KEY_LENGTH} characters")
         key = key_in_header
+    if is_blank(wanted.content):
+        raise Refused(blank_content(key))
     metadata = parts.metadata(wanted.metadata)
     return Post(conversation_id, sender, wanted.content, key, wanted.reply_to, metadata)
 

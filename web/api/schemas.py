@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
 
 from ..names import NAME_LENGTH, TITLE_LENGTH, normalise_name
-from ..socket import KEY_LENGTH, LAST_SEQUENCE
+from ..socket import KEY_LENGTH, LAST_SEQUENCE, Content
 
 # Participants that may be named when a conversation is created, the caller among them
 AT_CREATION = 10
@@ -86,7 +86,7 @@ class JoinBody(Body):
 class PostBody(Body):
     """A message. The header `Idempotency-Key` means the same as `client_message_id`."""
 
-    content: str = Field(min_length=1)
+    content: Content
     client_message_id: str | None = Field(default=None, min_length=1, max_length=KEY_LENGTH)
     reply_to: str | None = Field(default=None, min_length=1, max_length=KEY_LENGTH)
     metadata: dict[str, Any] | None = None

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from salon.actors.refusals import Code, Refusal
 
+from ..names import is_blank
 from .codec import compact
 
 if TYPE_CHECKING:
@@ -19,6 +20,15 @@ KEY_LENGTH = 128  # characters of a client_message_id: a UUID has 36
 METADATA_LENGTH = 4096
 JSON_DEPTH = 32  # levels of nesting in anything a client sends
 LAST_SEQUENCE = 2**53 - 1  # what every client can count to
+
+# What is said. That it shows something is checked apart from the shape: pydantic would call Python for every message.
+Content = Annotated[
+    str,
+    Field(
+        description="Refused where it is blank: white space, controls and invisible characters alone.",
+        json_schema_extra={"minLength": 1},
+    ),
+]
 
 
 class Frame(BaseModel):
@@ -31,7 +41,7 @@ class MessageFrame(Frame):
     """Say something. Answered with `message_ack`, or with `error` naming the same client_message_id."""
 
     type: Literal["message"] = "message"
-    content: str = Field(min_length=1)
+    content: Content
     client_message_id: str | None = Field(default=None, min_length=1, max_length=KEY_LENGTH)
     reply_to: str | None = Field(default=None, min_length=1, max_length=KEY_LENGTH)
     metadata: dict[str, Any] | None = None
@@ -78,9 +88,17 @@ def parse(
 ) -> MessageFrame | TypingFrame | ReadFrame | SyncFrame | PingFrame | Refusal:
     """The frame that the text is, or why it is none."""
     try:
-        return FRAMES.validate_json(text)
+        frame = FRAMES.validate_json(text)
     except ValidationError as error:
         return _refusal(text, error.errors(include_url=False, include_input=False))
+    if type(frame) is MessageFrame and is_blank(frame.content):
+        return blank_content(frame.client_message_id)
+    return frame
+
+
+def blank_content(key: str | None) -> Refusal:
+    """The refusal of a message that shows nothing, over HTTP as in a frame."""
+    return Refusal(Code.INVALID_FORMAT, {"problem": "content: is blank"}, key=key)
 
 
 def metadata_text(metadata: dict[str, Any] | None) -> str | None:

@@ -1,6 +1,7 @@
 /** Where one writes: a draft that is kept, Enter to send, an honest count where a message grows too long. */
 
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { isBlank } from "../shared/blank.ts";
 import { Icon } from "./icon.tsx";
 import type { Room } from "./room.ts";
 import { toast } from "./toast.ts";
@@ -25,7 +26,7 @@ export function Composer({ room }: { room: Room }) {
     room.kept.draft = next;
   };
   const send = (): void => {
-    if (!text.trim() || tooMany > 0) return;
+    if (isBlank(text) || tooMany > 0) return;
     try {
       room.send(text);
     } catch (error) {
@@ -91,8 +92,8 @@ export function Composer({ room }: { room: Room }) {
           enterkeyhint="send"
           onInput={(event) => {
             write(event.currentTarget.value);
-            if (event.currentTarget.value.trim()) typing.go();
-            else typing.stop();
+            if (isBlank(event.currentTarget.value)) typing.stop();
+            else typing.go();
           }}
           onBlur={typing.stop}
           onKeyDown={(event) => {
@@ -102,7 +103,7 @@ export function Composer({ room }: { room: Room }) {
             send();
           }}
         />
-        <button type="submit" class="send" aria-label="Send" disabled={!text.trim() || tooMany > 0}>
+        <button type="submit" class="send" aria-label="Send" disabled={isBlank(text) || tooMany > 0}>
           <Icon name="send" />
         </button>
       </div>
