@@ -48,6 +48,13 @@ def load(
     window: Annotated[
         int | None, typer.Option(help="messages of a sender on their way; 0: by rate")
     ] = None,
+    window_counts: Annotated[
+        str | None,
+        typer.Option(
+            metavar="receipts|deliveries",
+            help="a message is on its way until its receipt has come, or until every reader has it",
+        ),
+    ] = None,
     rate: Annotated[
         float | None, typer.Option(help="messages a second in all, on schedule")
     ] = None,
@@ -77,6 +84,7 @@ def load(
         "readers": readers,
         "senders": senders,
         "window": 0 if rate and window is None else window,
+        "window_counts": window_counts,
         "rate": rate,
         "size": size,
         "seconds": seconds,

@@ -16,6 +16,11 @@ class Order:
         self.sequence = sequence
         self.missing: set[int] = set()
 
+    @property
+    def complete(self) -> int:
+        """The last number up to which all have come."""
+        return min(self.missing) - 1 if self.missing else self.sequence
+
     def step(self, sequence: int) -> Step:
         """Take a number; what it is to what came before it."""
         next_one = self.sequence + 1

@@ -26,6 +26,7 @@ def figures(result: Result) -> list[tuple[str, str]]:
     """The figures in words, most important first."""
     tally = result.tally
     return [
+        ("sent", result.scenario.pace),
         ("deliveries", f"{tally.deliveries:,} ({result.deliveries_per_second:,.0f}/s)"),
         ("receipts", f"{tally.receipts:,} ({tally.receipts / result.seconds:,.0f}/s)"),
         *_of_the_server(result),
@@ -130,6 +131,9 @@ def as_json(result: Result) -> dict[str, Any]:
         "processes": result.processes,
         "people": result.people,
         "seconds": result.seconds,
+        "window": result.scenario.window,
+        "window_counts": result.scenario.window_counts if result.scenario.window else None,
+        "rate": 0.0 if result.scenario.window else result.scenario.rate,
         "deliveries": tally.deliveries,
         "deliveries_per_second": round(result.deliveries_per_second, 1),
         "receipts": tally.receipts,

@@ -33,6 +33,7 @@ class Row:
     connection_memory: float
     back: float  # until the last of those who had dropped was live again
     well: bool
+    sent: str = ""  # what decided when a message was sent
 
     @classmethod
     def of(cls, name: str, command: str, ours: Result, bare: Result | None) -> Row:
@@ -52,6 +53,7 @@ class Row:
             round(ours.connection_memory / 1024, 1),
             round(1000 * ours.tally.reconnect.quantile(1.0), 1),
             ours.well,
+            ours.scenario.pace,
         )
 
     @property
@@ -87,7 +89,9 @@ def _page(rows: list[Row], costs: dict[str, float], memory: dict[str, float]) ->
         f"Measured {datetime.now(UTC):%Y-%m-%d %H:%M} UTC by `make bench` on {machine()}, server and load on the same machine, "
         f"SQLite {sqlite3.sqlite_version} committing with `synchronous=FULL` before every receipt and copy. CPU is the server "
         "process's own. The floor is a C program that stores nothing and writes one ready-made piece to each socket a turn "
-        f"([floor.c](floor.c)), under the same load. {verdict if well else 'Not every case went well.'}",
+        f"([floor.c](servers/floor.c)), under the same load. {verdict if well else 'Not every case went well.'}",
+        "",
+        "What decided when a message was sent stands beside each case's command below.",
         "",
         "| case | CPU a delivery | C floor | deliveries/s | delivery p50 / p99 | receipt p50 / p99 | well |",
         "| --- | --- | --- | --- | --- | --- | --- |",
@@ -111,7 +115,7 @@ def _page(rows: list[Row], costs: dict[str, float], memory: dict[str, float]) ->
         "",
         "The commands:",
         "",
-        *(f"- {row.name}: `{row.command}`" for row in rows),
+        *(f"- {row.name}: `{row.command}`; {row.sent}" for row in rows),
     ]
     return "\n".join(lines) + "\n"
 

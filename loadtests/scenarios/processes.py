@@ -11,7 +11,7 @@ from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
 from ..checker import HistoryFile, Recorder
-from ..users import StageError, Tally
+from ..users import StageError, Tally, shares
 from .worker import ARRIVAL, Worker
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from ..users import Digest, Target
+    from ..users import Digest, Share, Target
     from .scenario import Scenario
     from .setup import Room
 
@@ -48,17 +48,26 @@ class Workers:
         self._lines: list[Connection] = []
         self._processes = []
         people, senders = _count(rooms)
-        for part in divide(rooms, processes):
+        parts = divide(rooms, processes)
+        boards: list[Share | None] = [None] * processes
+        if scenario.everywhere:
+            boards = [*shares(context, [[room.conversation_id for room in part] for part in parts])]
+        for part, share in zip(parts, boards, strict=True):
             here, there = context.Pipe()
             some, sending = _count(part)
-            shares = sending / max(1, senders), some / people
+            portions = sending / max(1, senders), some / people
             process = context.Process(
-                target=play, args=(scenario, target, part, *shares, there, history), daemon=True
+                target=play,
+                args=(scenario, target, part, *portions, there, history, share),
+                daemon=True,
             )
             process.start()
             there.close()  # so that its death is heard
             self._lines.append(here)
             self._processes.append(process)
+        for share in boards:
+            if share is not None:
+                share.close()  # each process has its own by now
 
     def __enter__(self) -> Workers:
         return self
@@ -145,6 +154,7 @@ def play(
     people: float,
     line: Connection,
     history: Path | None = None,
+    share: Share | None = None,
 ) -> None:
     """One process: its people connect, act from the start on, wait until all is quiet, and compare with the log."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started us ends us
@@ -154,7 +164,7 @@ def play(
     file = HistoryFile(history, "salon load") if history is not None else None
     recorder = Recorder(file.write) if file is not None else None
     try:
-        worker = Worker(scenario, target, rooms, senders, people, recorder)
+        worker = Worker(scenario, target, rooms, senders, people, recorder, share)
         worker.arrive()
         line.send(("connected", len(worker.users)))
         worker.run(_hear(line, worker), line)

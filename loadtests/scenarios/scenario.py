@@ -13,6 +13,10 @@ SETTLE = 60.0  # seconds at the end in all
 OBEDIENCE = (
     150.0  # seconds beside that: more than the longest time that a server tells who is too fast
 )
+COUNTED = {
+    "receipts": "receipt",
+    "deliveries": "delivered to all",
+}  # what frees a place in a window
 SMALLEST = 40  # characters of a message: when it was due, its key, and something to say
 
 
@@ -20,8 +24,9 @@ SMALLEST = 40  # characters of a message: when it was due, its key, and somethin
 class Scenario:
     """The parameters; each can be set on the command line too. Raises `ValueError` for what cannot be played.
 
-    With a `window` each sender has that many messages on their way; with a `rate` all senders together send so many a
-    second, on schedule, whatever the server does.
+    With a `window` each sender has that many messages on their way: until their receipts have come, or with `window_counts`
+    set to deliveries until everybody who reads in the room, in whatever process, has them and all before them. With a
+    `rate` all senders together send so many a second, on schedule, whatever the server does.
     """
 
     name: str
@@ -30,6 +35,7 @@ class Scenario:
     readers: int = 4  # people in a room
     senders: int = 4  # of them, how many send
     window: int = 1  # 0: by rate
+    window_counts: str = "receipts"  # or deliveries
     rate: float = 0.0  # messages a second in all
     size: int = 100  # characters of a message
     seconds: float = 5.0  # measured
@@ -55,6 +61,18 @@ class Scenario:
     def settle(self) -> float:
         """Seconds at the end in which everything has to arrive; those who obey come back as late as they were told."""
         return SETTLE + OBEDIENCE * self.obey
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether who sends waits until everybody has what they sent."""
+        return self.window > 0 and self.window_counts == "deliveries"
+
+    @property
+    def pace(self) -> str:
+        """In words, what decides when a message is sent."""
+        if not self.window:
+            return f"{self.rate:,g} messages/s, on schedule"
+        return f"window {self.window}, until {COUNTED[self.window_counts]}"
 
     @property
     def sizes(self) -> list[int]:
@@ -84,6 +102,8 @@ class Scenario:
         ]
         if not self.window and not self.rate:
             problems.append("it needs a window or a rate")
+        if self.window_counts not in COUNTED:
+            problems.append(f"window_counts has to be one of: {', '.join(COUNTED)}")
         if self.never_read >= self.readers and not self.mix:
             problems.append("somebody has to read")
         if self.mix and not (

@@ -13,6 +13,7 @@ from ..users import (
     NEVER,
     Api,
     Connections,
+    Everywhere,
     HttpThread,
     Leaving,
     Sample,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
     from ..checker import Recorder
-    from ..users import Digest, Person, Target
+    from ..users import Digest, Person, Share, Target
     from .scenario import Scenario
     from .setup import Room
 
@@ -54,6 +55,7 @@ class Worker:
         senders: float,
         people: float,
         recorder: Recorder | None = None,
+        share: Share | None = None,
     ) -> None:
         self.scenario = scenario
         self.tally = Tally()
@@ -69,9 +71,14 @@ class Worker:
         ]
         self._shares = {"senders": senders, "people": people}
         self._senders = [user for user in self.users if user.person.sends]
+        self._senders_of: dict[str, list[User]] = {room: [] for room in self.transcripts}
+        for user in self._senders:
+            self._senders_of[user.room].append(user)
         self._http = HttpThread(target)
         self._connections = Connections(self.tally, self._news)
         self._leaving = Leaving(self._connections, self._http, self.tally)
+        if share is not None:
+            self._follow(share)
         self._random = random.Random(1)
         self._sample_ends = NEVER
         self._over = False
@@ -87,8 +94,15 @@ class Worker:
             size=self.scenario.size,
             keyed=self.scenario.keys,
             obeys=self.scenario.obey,
+            everywhere=self.scenario.everywhere,
             recorder=self._recorder,
         )
+
+    def _follow(self, share: Share) -> None:
+        """Send on when everybody has what was sent."""
+        self._connections.everywhere = Everywhere(share, self.users, self._delivered)
+        if share.bell is not None:
+            self._connections.watch(share.bell.fileno(), self._connections.everywhere.heard)
 
     def arrive(self) -> None:
         """Connect all, a few at a time. Raises `StageError`."""
@@ -182,6 +196,13 @@ class Worker:
             self._connections.fill(user, now)
             if not user.person.reads and not self._over:
                 self._connections.ignore(user)
+
+    def _delivered(self, room: str, upto: int) -> None:
+        keys = self.transcripts[room].keys
+        for user in self._senders_of[room]:
+            user.ledger.delivered(keys, upto)
+            if user.live:
+                self._connections.fill(user, time.monotonic())
 
     def _retry(self, user: User) -> None:
         user.held -= 1

@@ -2,6 +2,7 @@
 
 from .api import LIMITS, Api, StageError, Target, advice
 from .connections import Connections
+from .everywhere import Everywhere, Share, shares
 from .figures import INTERVAL, NEVER, Histogram, Sample, Tally
 from .frame import server_frame
 from .http_thread import HttpThread, page
@@ -17,11 +18,13 @@ __all__ = [
     "Api",
     "Connections",
     "Digest",
+    "Everywhere",
     "Histogram",
     "HttpThread",
     "Leaving",
     "Person",
     "Sample",
+    "Share",
     "StageError",
     "Tally",
     "Target",
@@ -31,4 +34,5 @@ __all__ = [
     "judge",
     "page",
     "server_frame",
+    "shares",
 ]

@@ -13,6 +13,7 @@ from .figures import NEVER
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from .everywhere import Everywhere
     from .figures import Tally
     from .user import User
 
@@ -29,10 +30,12 @@ class Connections:
         self.gone: set[User] = set()  # may not come back
         self.deaf: set[User] = set()  # do not read
         self.window = 0  # messages that each sender has on their way, as long as it is set
+        self.everywhere: Everywhere | None = None  # follows who reads, where the window needs it
         self._tally = tally
         self._on_news = on_news
         self._poll = select.epoll()
         self._by_fd: dict[int, User] = {}
+        self._bells: dict[int, Callable[[], None]] = {}
         self._coming: deque[tuple[User, float]] = deque()  # to be connected, and since when
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._timers_set = 0
@@ -53,6 +56,11 @@ class Connections:
         """Have something done at that time."""
         self._timers_set += 1
         heapq.heappush(self._timers, (moment, self._timers_set, call))
+
+    def watch(self, fd: int, call: Callable[[], None]) -> None:
+        """Have something done when there is something to read there, which it has to read."""
+        self._poll.register(fd, select.EPOLLIN)
+        self._bells[fd] = call
 
     def ignore(self, user: User) -> None:
         """Read nothing more that is sent to a person."""
@@ -90,6 +98,8 @@ class Connections:
             user = self._by_fd.get(fd)
             if user is not None:
                 self._serve(user, what)
+            elif fd in self._bells:
+                self._bells[fd]()
 
     def _ready(self, timeout: float, *, fine: bool) -> list[tuple[int, int]]:
         if not fine or timeout > FINE:
@@ -115,10 +125,12 @@ class Connections:
                 self._on_news(user, now)
             elif self.window and user.person.sends:
                 self.fill(user, now)
+            if self.everywhere is not None:
+                self.everywhere.look(user, there=not user.away and user not in self.gone)
 
     def fill(self, user: User, now: float) -> None:
         """Send as many messages as the window has room for."""
-        for _ in range(self.window - len(user.ledger.pending) - user.held):
+        for _ in range(self.window - user.ledger.on_their_way - user.held):
             user.post(now)
         if user.wire.unsent:
             self.sent(user)

@@ -12,10 +12,11 @@ class Ledger:
     """The messages of the person `number`, by key.
 
     Without `keyed` the messages carry no key. Then an answer is taken for that of the oldest one on its way, which is good
-    enough for a latency; what is compared in the end are the sequences of the receipts.
+    enough for a latency; what is compared in the end are the sequences of the receipts. With `everywhere` a message is on its
+    way until everybody has it, otherwise until it is answered.
     """
 
-    def __init__(self, number: int, *, keyed: bool = True) -> None:
+    def __init__(self, number: int, *, keyed: bool = True, everywhere: bool = False) -> None:
         self.pending: dict[bytes, float] = {}  # on their way: key -> when it was due
         self.confirmed: dict[bytes, int] = {}  # key -> sequence of the receipt
         self.refused: dict[bytes, str] = {}  # key -> code
@@ -27,13 +28,28 @@ class Ledger:
         self.sent = 0
         self._prefix = b"%d-" % number
         self._keyed = keyed
+        self._everywhere = everywhere
+        self._undelivered: set[bytes] = set()  # with `everywhere`: accepted or not answered yet
+
+    @property
+    def on_their_way(self) -> int:
+        """How many messages a window has to count."""
+        return len(self._undelivered if self._everywhere else self.pending)
 
     def send(self, due: float) -> bytes:
         """The key of a new message."""
         self.sent += 1
         key = b"%b%d" % (self._prefix, self.sent)
         self.pending[key] = due
+        if self._everywhere:
+            self._undelivered.add(key)
         return key
+
+    def delivered(self, sequences: Mapping[bytes, int], upto: int) -> None:
+        """Everybody has the log up to a sequence, and it has these messages: key -> sequence."""
+        self._undelivered = {
+            key for key in self._undelivered if key not in sequences or sequences[key] > upto
+        }
 
     def confirm(self, key: bytes | None, sequence: int) -> float | None:
         """Take a receipt: when its message was due; None where no such message is on its way."""
@@ -48,6 +64,7 @@ class Ledger:
         key = self._meant(key)
         if self.pending.pop(key, None) is None:
             return False
+        self._undelivered.discard(key)
         self.refused[key] = code
         return True
 
@@ -56,6 +73,7 @@ class Ledger:
         due = self.pending.pop(key, None)
         if due is None:
             return 0
+        self._undelivered.discard(key)
         self.put_off[key] = due
         self._refusals[key] = self._refusals.get(key, 0) + 1
         return self._refusals[key]
@@ -63,6 +81,8 @@ class Ledger:
     def again(self, key: bytes) -> float:
         """Say a message again that was put off: when it was due."""
         due = self.pending[key] = self.put_off.pop(key)
+        if self._everywhere:
+            self._undelivered.add(key)
         return due
 
     def refusals(self, key: bytes) -> int:
@@ -73,6 +93,7 @@ class Ledger:
         """The connection is gone. With keys what is on its way is sent again; without, what became of it is not known."""
         if not self._keyed:
             self.unknown += len(self.pending)
+            self._undelivered.difference_update(self.pending)
             self.pending.clear()
 
     def verdict(self, mine: Mapping[bytes, int]) -> list[tuple[str, str]]:

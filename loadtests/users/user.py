@@ -62,6 +62,7 @@ class User:
         size: int = 40,
         keyed: bool = True,
         obeys: bool = False,
+        everywhere: bool = False,
         recorder: Recorder | None = None,
     ) -> None:
         self.room = room
@@ -70,7 +71,7 @@ class User:
         self.tally = tally
         self.transcript = transcript
         self.reader = Reader(transcript, transcript.last)
-        self.ledger = Ledger(number, keyed=keyed)
+        self.ledger = Ledger(number, keyed=keyed, everywhere=everywhere)
         self.wire = Wire(target)
         self.live = False
         self.back_in: float | None = AGAIN  # seconds until it may connect again; None: never

@@ -94,6 +94,14 @@ class TestAServerByUrl:
         assert figures["processes"] == 2
         assert figures["server_cpu_seconds"] > 0
 
+    @pytest.mark.parametrize("name", ["fanout", "churn", "slow"])
+    def test_is_driven_by_windows_that_count_deliveries_to_all_in_both_processes(
+        self, forgetful: ServerProcess, name: str
+    ) -> None:
+        options = ["--processes", 2, "--window-counts", "deliveries"]
+        figures = played(name, "--url", forgetful.url, "--window", 2, *options)
+        assert figures["window_counts"] == "deliveries"
+
     def test_is_driven_without_keys(self, forgetful: ServerProcess) -> None:
         played("rooms", "--url", forgetful.url, "--no-keys")
 

@@ -52,6 +52,7 @@ class TestFiles:
             ("size: 39", "size has to be at least 40"),
             ("churn: -1", "churn has to be at least 0"),
             ("window: 0", "a window or a rate"),
+            ("window_counts: sent", "window_counts has to be one of: receipts, deliveries"),
             ("never_read: 4", "somebody has to read"),
             ("mix: [[0.5, 2]]", "shares make 1"),
         ],
