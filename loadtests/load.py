@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from .reports import advices, as_json, page, table
-from .scenarios import Result, Ticker, run
+from .scenarios import RAW, WIRES, Result, Ticker, run
 from .scenarios import scenario as scenarios
 from .servers import floor as bare_floor
 from .servers import own_server
@@ -42,6 +42,14 @@ def load(
     processes: Annotated[
         int, typer.Option(min=1, max=64, help="processes of simulated people")
     ] = 1,
+    wire: Annotated[
+        str,
+        typer.Option(
+            metavar="|".join(WIRES),
+            help="whose code reads and writes the frames: ours, or one that is not; "
+            "with commas between them, each process's",
+        ),
+    ] = RAW,
     rooms: Annotated[int | None, typer.Option()] = None,
     readers: Annotated[int | None, typer.Option(help="people in a room")] = None,
     senders: Annotated[int | None, typer.Option(help="of them, how many send")] = None,
@@ -93,6 +101,7 @@ def load(
     }
     try:
         _check_here(report, history)
+        wires = _wires(wire)
         given = {flag: value for flag, value in flags.items() if value is not None}
         plan = scenarios.load(name).changed(**(_parameters(set_ or []) | given))
         if history is not None:
@@ -103,12 +112,31 @@ def load(
         elif serve:
             target = own_server(store)
         with target as (address, pid):
-            result = _watched(console, plan, address, pid, processes, bare=floor, history=history)
+            begin = f"{plan.name}: {sum(plan.sizes):,} people come to {address}"
+            with console.status(begin) as status:
+                result = run(
+                    plan,
+                    address,
+                    pid=pid,
+                    processes=processes,
+                    progress=Ticker(status, plan, plan.name),
+                    bare=floor,
+                    history=history,
+                    wires=wires,
+                )
     except (StageError, ValueError) as error:
         console.print(Text.assemble(("error: ", "red"), str(error)), soft_wrap=True)
         raise typer.Exit(2) from None
     _tell(console, result, report, as_machine=json_)
     raise typer.Exit(0 if result.well else 1)
+
+
+def _wires(given: str) -> tuple[str, ...]:
+    wires = tuple(given.split(","))
+    unknown = [each for each in wires if each not in WIRES]
+    if unknown:
+        raise ValueError(f"--wire {given}: it has to be {' or '.join(WIRES)}, not {unknown[0]!r}")
+    return wires
 
 
 def _parameters(given: list[str]) -> dict[str, Any]:
@@ -138,30 +166,6 @@ def _check_recordable(plan: scenarios.Scenario, processes: int, *, bare: bool) -
     if processes > 1 or not plan.keys or bare:
         raise StageError(
             "a history needs one process, keys and a server: leave out --processes, --no-keys and --floor"
-        )
-
-
-def _watched(
-    console: Console,
-    plan: scenarios.Scenario,
-    url: str,
-    pid: int | None,
-    processes: int,
-    *,
-    bare: bool,
-    history: Path | None,
-) -> Result:
-    begin = f"{plan.name}: {sum(plan.sizes):,} people come to {url}"
-    with console.status(begin) as status:
-        progress = Ticker(status, plan, plan.name)
-        return run(
-            plan,
-            url,
-            pid=pid,
-            processes=processes,
-            progress=progress,
-            bare=bare,
-            history=history,
         )
 
 

@@ -129,6 +129,7 @@ def as_json(result: Result) -> dict[str, Any]:
         "scenario": result.scenario.name,
         "url": result.url,
         "processes": result.processes,
+        "wires": result.wires,
         "people": result.people,
         "seconds": result.seconds,
         "window": result.scenario.window,

@@ -3,8 +3,11 @@
 from .progress import Ticker
 from .runner import Result, run
 from .scenario import Scenario
+from .worker import RAW, WIRES
 
 __all__ = [
+    "RAW",
+    "WIRES",
     "Result",
     "Scenario",
     "Ticker",

@@ -7,15 +7,16 @@ import multiprocessing
 import resource
 import signal
 import time
+from itertools import cycle
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
 from ..checker import HistoryFile, Recorder
 from ..users import StageError, Tally, shares
-from .worker import ARRIVAL, Worker
+from .worker import ARRIVAL, RAW, Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from multiprocessing.connection import Connection
     from pathlib import Path
     from types import TracebackType
@@ -41,6 +42,7 @@ class Workers:
         processes: int,
         progress: Progress,
         history: Path | None = None,
+        wires: Sequence[str] = (RAW,),
     ) -> None:
         context = multiprocessing.get_context("spawn")
         self._progress = progress
@@ -52,13 +54,13 @@ class Workers:
         boards: list[Share | None] = [None] * processes
         if scenario.everywhere:
             boards = [*shares(context, [[room.conversation_id for room in part] for part in parts])]
-        for part, share in zip(parts, boards, strict=True):
+        for part, share, wire in zip(parts, boards, cycle(wires), strict=False):
             here, there = context.Pipe()
             some, sending = _count(part)
             portions = sending / max(1, senders), some / people
             process = context.Process(
                 target=play,
-                args=(scenario, target, part, *portions, there, history, share),
+                args=(scenario, target, part, *portions, there, history, share, wire),
                 daemon=True,
             )
             process.start()
@@ -155,16 +157,18 @@ def play(
     line: Connection,
     history: Path | None = None,
     share: Share | None = None,
+    wire: str = RAW,
 ) -> None:
     """One process: its people connect, act from the start on, wait until all is quiet, and compare with the log."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started us ends us
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # a socket is a file
-    gc.disable()  # nothing here is circular, and there is a lot of it
+    if wire == RAW:
+        gc.disable()  # nothing here is circular, and there is a lot of it
     file = HistoryFile(history, "salon load") if history is not None else None
     recorder = Recorder(file.write) if file is not None else None
     try:
-        worker = Worker(scenario, target, rooms, senders, people, recorder, share)
+        worker = Worker(scenario, target, rooms, senders, people, recorder, share, wire)
         worker.arrive()
         line.send(("connected", len(worker.users)))
         worker.run(_hear(line, worker), line)

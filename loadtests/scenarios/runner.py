@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from itertools import cycle, islice
 from typing import TYPE_CHECKING
 
 from ..checker import HistoryFile, Recorder
@@ -11,8 +12,10 @@ from ..servers import Process
 from ..users import Target
 from .processes import Workers
 from .setup import bare_stage, heads_of, logs_of, set_stage
+from .worker import RAW
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from ..users import Tally
@@ -39,6 +42,7 @@ class Result:
     connect_cpu: float = 0.0
     connection_memory: float = 0.0
     memory_before: int = 0  # bytes of the server when the measured time began
+    wires: tuple[str, ...] = (RAW,)  # of each process
 
     @property
     def seconds(self) -> float:
@@ -80,9 +84,11 @@ def run(
     progress: Progress,
     bare: bool = False,
     history: Path | None = None,
+    wires: Sequence[str] = (RAW,),
 ) -> Result:
     """Play a scenario against a server, or with `bare` against the C floor. Raises `StageError`.
 
+    `wires` say whose code reads and writes the frames of each process, again from the first where there are fewer.
     A `history` is written by one process and only with keys; it ends with the log.
     `progress` is called every half second with what one process saw meanwhile: deliveries, receipts, refusals, p99.
     """
@@ -90,7 +96,7 @@ def run(
     server = Process(pid) if pid else None
     rooms = bare_stage(scenario) if bare else set_stage(target, scenario)
     idle = _Use(server)
-    with Workers(scenario, target, rooms, processes, progress, history) as workers:
+    with Workers(scenario, target, rooms, processes, progress, history, wires) as workers:
         people = workers.connected()
         time.sleep(CALM)
         connected = _Use(server)
@@ -118,6 +124,7 @@ def run(
         (connected.cpu - idle.cpu) / max(1, people),
         (connected.memory - idle.memory) / max(1, people),
         before.memory,
+        tuple(islice(cycle(wires), processes)),
     )
 
 

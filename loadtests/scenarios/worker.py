@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..users import (
     INTERVAL,
@@ -16,11 +16,16 @@ from ..users import (
     Everywhere,
     HttpThread,
     Leaving,
+    RawUser,
     Sample,
     StageError,
     Tally,
     Transcript,
+    TrioThread,
+    TrioUser,
+    TrioWire,
     User,
+    Wire,
     advice,
     judge,
     page,
@@ -37,6 +42,10 @@ if TYPE_CHECKING:
     from .scenario import Scenario
     from .setup import Room
 
+RAW, TRIO = WIRES = (
+    "raw",
+    "trio-websocket",
+)  # whose code reads and writes the frames: ours, or not ours
 TOGETHER = 64  # handshakes on their way at once when all arrive
 ARRIVAL = 60.0  # seconds for all to be connected
 QUIET = 5.0  # seconds at the end in which nothing comes: what is missing then is lost
@@ -56,10 +65,12 @@ class Worker:
         people: float,
         recorder: Recorder | None = None,
         share: Share | None = None,
+        wire: str = RAW,
     ) -> None:
         self.scenario = scenario
         self.tally = Tally()
         self._target = target
+        self._loop = TrioThread() if wire == TRIO else None
         self._recorder = recorder
         self.transcripts = {
             room.conversation_id: Transcript(room.head, keyed=scenario.keys) for room in rooms
@@ -84,19 +95,18 @@ class Worker:
         self._over = False
 
     def _user(self, target: Target, room: Room, number: int, person: Person) -> User:
-        return User(
-            target,
-            room.conversation_id,
-            person,
-            number,
-            self.transcripts[room.conversation_id],
-            self.tally,
-            size=self.scenario.size,
-            keyed=self.scenario.keys,
-            obeys=self.scenario.obey,
-            everywhere=self.scenario.everywhere,
-            recorder=self._recorder,
-        )
+        transcript = self.transcripts[room.conversation_id]
+        about = room.conversation_id, person, number, transcript, self.tally
+        options: dict[str, Any] = {
+            "size": self.scenario.size,
+            "keyed": self.scenario.keys,
+            "obeys": self.scenario.obey,
+            "everywhere": self.scenario.everywhere,
+            "recorder": self._recorder,
+        }
+        if self._loop is None:
+            return RawUser(Wire(target), *about, **options)
+        return TrioUser(TrioWire(target, self._loop), *about, **options)
 
     def _follow(self, share: Share) -> None:
         """Send on when everybody has what was sent."""

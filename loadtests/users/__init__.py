@@ -7,9 +7,12 @@ from .figures import INTERVAL, NEVER, Histogram, Sample, Tally
 from .frame import server_frame
 from .http_thread import HttpThread, page
 from .leaving import Leaving
+from .raw_user import RawUser
 from .transcript import Digest, Transcript
+from .trio_wire import TrioThread, TrioUser, TrioWire
 from .user import Person, User
 from .verdict import judge
+from .wire import Wire
 
 __all__ = [
     "INTERVAL",
@@ -23,13 +26,18 @@ __all__ = [
     "HttpThread",
     "Leaving",
     "Person",
+    "RawUser",
     "Sample",
     "Share",
     "StageError",
     "Tally",
     "Target",
     "Transcript",
+    "TrioThread",
+    "TrioUser",
+    "TrioWire",
     "User",
+    "Wire",
     "advice",
     "judge",
     "page",

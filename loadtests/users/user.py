@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .api import StageError
 from .frame import (
     ACK,
-    CLOSE,
     EVENTS,
-    PING,
-    PONG,
-    TEXT,
-    BadFrame,
-    bounds,
-    client_frame,
     parse,
     receipt_of,
     sequence_of,
 )
 from .ledger import Ledger
 from .reader import Reader
-from .wire import Wire
 
 if TYPE_CHECKING:
     from ..checker import Line, Recorder
-    from .api import Target
     from .figures import Tally
     from .transcript import Transcript
+    from .wire import UserWire
 
-READ_BYTES = 1 << 17
 AGAIN = 0.5  # seconds before a connection is tried again that ended without saying when
 CUT = 1006  # the close code of a connection that ended without one
 FINAL = range(4500, 5000)  # close codes after which a client is not to come back
@@ -47,12 +39,12 @@ class Person(NamedTuple):
     id: str = ""  # the participant's, where a history is recorded
 
 
-class User:
+class User(ABC):
     """A person in a conversation. Times are of `time.monotonic`; what is public is for the worker, who moves them."""
 
     def __init__(
         self,
-        target: Target,
+        wire: UserWire,
         room: str,
         person: Person,
         number: int,
@@ -72,7 +64,7 @@ class User:
         self.transcript = transcript
         self.reader = Reader(transcript, transcript.last)
         self.ledger = Ledger(number, keyed=keyed, everywhere=everywhere)
-        self.wire = Wire(target)
+        self.wire = wire
         self.live = False
         self.back_in: float | None = AGAIN  # seconds until it may connect again; None: never
         self.away = False  # has left the conversation, and will join again
@@ -89,7 +81,6 @@ class User:
         self._padding = b"x" * size
         self._connects = 0
         self._due_back = 0.0  # since when they want to be connected
-        self._buffer = b""
         self._recorder = recorder
         self._line: Line | None = None  # what goes over this connection is recorded there
         self._said: tuple[int | None, str] = None, ""  # the server, in its close frame
@@ -111,7 +102,7 @@ class User:
         if self._line is not None:
             self._line.closed(*self._said)
             self._line, self._said = None, (None, "")
-        self.live, self._buffer, self.back_in = False, b"", AGAIN
+        self.live, self.back_in = False, AGAIN
 
     def anomaly(self, kind: str, text: str) -> None:
         """Note that something is wrong."""
@@ -144,81 +135,24 @@ class User:
         """Send a text frame."""
         if self._line is not None:
             self._line.sent(text)
-        self.wire.write(client_frame(text))
+        self.wire.send(text)
 
     # --- in -----------------------------------------------------------------------------------
 
+    @abstractmethod
     def readable(self, now: float) -> bool:
         """Take what has come; False where the connection is over, and `back_in` says when to come back."""
-        assert self.wire.sock is not None
-        try:
-            data = self.wire.sock.recv(READ_BYTES)
-        except BlockingIOError:
-            return True
-        except OSError:
-            data = b""
-        if not data:
-            self.tally.closes[CUT] += 1
-            return False
-        self.tally.bytes_read += len(data)
-        return self.take(data, now)
 
-    def take(self, data: bytes, now: float) -> bool:
-        """Take bytes that have come; False where they end the connection."""
-        if self._buffer:
-            data = self._buffer + data
-        try:
-            at = 0
-            if not self.wire.open:
-                at = self.wire.answered(data)
-            if self.wire.open:
-                at = self._frames(data, at, now)
-        except (BadFrame, LookupError, TypeError, ValueError) as error:
-            self.anomaly("protocol", f"{type(error).__name__}: {error}")
-            return False
-        except StageError as no:
-            self._turned_away(no)
-            return False
-        self._buffer = data[at:] if at >= 0 else b""
-        return at >= 0
-
-    def _frames(self, data: bytes, at: int, now: float) -> int:
-        """Go through frames as far as they are whole: where they end; -1 where one of them is a close."""
-        reader, transcript, size = self.reader, self.transcript, len(data)
-        while at < size:
-            if self._line is None and not data.startswith(ACK, at + 4):
-                count, used, due = transcript.repeated(reader.sequence, data[at:] if at else data)
-                if count:
-                    reader.sequence += count
-                    self._delivered(count, due, now)
-                    at += used
-                    continue
-            found = bounds(data, at)
-            if found is None:
-                break
-            start, end = found
-            if not self._frame(data[at], data[at:end], data[start:end], now):
-                return -1
-            at = end
-        return at
-
-    def _frame(self, first: int, raw: bytes, text: bytes, now: float) -> bool:
-        if self._line is not None and first == TEXT:
+    def text(self, text: bytes, raw: bytes, now: float) -> None:
+        """Take a message. `raw` is its frame; what all readers of a conversation were sent of that is compared."""
+        if self._line is not None:
             self._line.received(text)
-        if first == CLOSE:
-            self._closed(text)
-            return False
-        if first == PING:
-            self.wire.write(client_frame(text, PONG))
-        elif first != TEXT:
-            raise BadFrame(f"a frame that begins with {first:#x}")
-        elif text.startswith(ACK):
+        if text.startswith(ACK):
             self._receipt(text, now)
         elif (sequence := sequence_of(text)) is not None:
             self._event(sequence, raw, text, now)
         else:
             self._word(parse(text), raw, text, now)
-        return True
 
     def _event(self, sequence: int, raw: bytes, text: bytes, now: float) -> None:
         before = self.reader.sequence
@@ -303,15 +237,15 @@ class User:
             self.again_in.append((wait, key))
             self.news = True
 
-    def _turned_away(self, no: StageError) -> None:
+    def turned_away(self, no: StageError) -> None:
+        """Note that the handshake was refused."""
         self.tally.refusal(no.code)
         self.no_entry = str(no)
         self.back_in = no.retry_after
 
-    def _closed(self, payload: bytes) -> None:
-        code = int.from_bytes(payload[:2], "big") if len(payload) >= 2 else 1005
+    def closed(self, code: int, reason: str) -> None:
+        """Note that the server has ended the connection, and whether to come back."""
         self.tally.closes[code] += 1
-        reason = payload[2:].decode(errors="replace")
         self._said = code, reason
         if code in FINAL:
             self.back_in = None

@@ -6,14 +6,34 @@ import base64
 import errno
 import os
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from .api import StageError, refusal
+from .frame import client_frame
 
 if TYPE_CHECKING:
     from .api import Target
 
 END = b"\r\n\r\n"
+
+
+class UserWire(Protocol):
+    """One connection after the other of one person, whoever reads and writes its frames."""
+
+    sock: socket.socket | None  # readable when something has come
+    unsent: bytes  # waits for the kernel to have room
+
+    def connect(self, path: str, token: str) -> socket.socket:
+        """Begin a connection in place of the one there was. Raises `OSError`."""
+
+    def cut(self) -> None:
+        """End it without a word, as a lost network does."""
+
+    def send(self, text: bytes) -> None:
+        """Send a text frame."""
+
+    def flush(self) -> None:
+        """Send what waits."""
 
 
 class Wire:
@@ -66,6 +86,10 @@ class Wire:
             raise _refused(head, body)
         self.open = True
         return start
+
+    def send(self, text: bytes) -> None:
+        """Send a text frame."""
+        self.write(client_frame(text))
 
     def write(self, data: bytes) -> None:
         """Send bytes, or have them wait for `flush`."""

@@ -102,6 +102,14 @@ class TestAServerByUrl:
         figures = played(name, "--url", forgetful.url, "--window", 2, *options)
         assert figures["window_counts"] == "deliveries"
 
+    @pytest.mark.parametrize("name", ["fanout", "churn", "storm", "slow"])
+    def test_is_driven_over_trio_websocket_and_all_see_the_same(
+        self, forgetful: ServerProcess, name: str
+    ) -> None:
+        options = ["--processes", 2, "--wire", "raw,trio-websocket"]
+        figures = played(name, "--url", forgetful.url, *options)
+        assert figures["wires"] == ["raw", "trio-websocket"]
+
     def test_is_driven_without_keys(self, forgetful: ServerProcess) -> None:
         played("rooms", "--url", forgetful.url, "--no-keys")
 
@@ -118,7 +126,6 @@ class TestAServerByUrl:
     @pytest.mark.parametrize(
         ("spoil", "kinds"),
         [
-            (lambda sequence, frame: b"" if sequence == 30 else frame, {"lost"}),
             (lambda sequence, frame: frame * 2 if sequence == 30 else frame, {"duplicate"}),
             (lambda sequence, frame: frame.replace(b"xxx}", b"xxy}", 1), set()),
             (
@@ -126,7 +133,7 @@ class TestAServerByUrl:
                 {"disagree"},
             ),
         ],
-        ids=["lost", "duplicate", "nothing", "disagree"],
+        ids=["duplicate", "nothing", "disagree"],
     )
     async def test_that_is_wrong_is_found_out(
         self, forgetful: ServerProcess, spoil: Spoil, kinds: set[str]
@@ -138,6 +145,16 @@ class TestAServerByUrl:
         assert set(figures["wrong"]) == kinds, figures["anomalies"]
         assert result.returncode == (1 if kinds else 0)
         assert ("anomaly:" in result.stderr) == bool(kinds)
+
+
+    @pytest.mark.parametrize("wire", ["raw", "trio-websocket"])
+    async def test_that_loses_something_is_found_out_whosever_code_reads(
+        self, forgetful: ServerProcess, wire: str
+    ) -> None:
+        options = ("fanout", *SMALL, "--readers", 4, "--json", "--wire", wire)
+        async with spoiled(forgetful.url, lambda at, frame: frame * (at != 30)) as url:
+            result = await trio.to_thread.run_sync(partial(load, *options, "--url", url))
+        assert set(json.loads(result.stdout)["wrong"]) == {"lost"}
 
 
 class TestAnOverload:
@@ -167,6 +184,10 @@ class TestWhatCannotBePlayed:
         assert "rooms has to be at least 1" in self.fails("rooms", "--rooms", 0)
         assert "unknown: roms" in self.fails("rooms", "--set", "roms=3")
         assert "name=value is wanted" in self.fails("rooms", "--set", "rooms")
+
+    def test_a_wire_that_there_is_not(self) -> None:
+        said = self.fails("rooms", "--wire", "raw,smoke")
+        assert "--wire raw,smoke: it has to be raw or trio-websocket, not 'smoke'" in said
 
     def test_a_url_where_nobody_is(self) -> None:
         said = self.fails("rooms", "--url", "http://127.0.0.1:9")

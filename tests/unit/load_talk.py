@@ -29,9 +29,11 @@ from salon.actors.messages import (
 from salon.actors.refusals import Code, Refusal
 from salon.loadtests.users.api import Target
 from salon.loadtests.users.figures import Tally
+from salon.loadtests.users.raw_user import RawUser
 from salon.loadtests.users.transcript import Transcript
-from salon.loadtests.users.user import Person, User
+from salon.loadtests.users.user import Person
 from salon.loadtests.users.verdict import judge
+from salon.loadtests.users.wire import Wire
 from salon.web.socket.codec import JsonCodec, error_frame, message_ack
 from salon.web.socket.websocket import ping_frame
 
@@ -102,7 +104,9 @@ class Talk:
 
     def __post_init__(self) -> None:
         self.users = [
-            User(TARGET, ROOM, Person("token", True, True), number, self.transcript, self.tally)
+            RawUser(
+                Wire(TARGET), ROOM, Person("token", True, True), number, self.transcript, self.tally
+            )
             for number in range(self.people)
         ]
         self.streams: list[list[Item]] = [[] for _ in self.users]

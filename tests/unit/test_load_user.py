@@ -14,8 +14,10 @@ from salon.actors.messages import CaughtUp, Posted
 from salon.actors.refusals import Code
 from salon.loadtests.users.figures import Tally
 from salon.loadtests.users.ledger import Ledger
+from salon.loadtests.users.raw_user import RawUser
 from salon.loadtests.users.transcript import Transcript
 from salon.loadtests.users.user import Person, User
+from salon.loadtests.users.wire import Wire
 from salon.web.socket.websocket import close_frame
 from tests.unit.load_talk import (
     CODEC,
@@ -314,7 +316,7 @@ class TestAConnection:
     def user(self, **options: bool) -> User:
         tally = Tally(measuring=True, due_from=0.0)
         person = Person("token", True, True)
-        return User(TARGET, ROOM, person, 0, Transcript(HEAD), tally, **options)
+        return RawUser(Wire(TARGET), ROOM, person, 0, Transcript(HEAD), tally, **options)
 
     def test_is_live_once_it_has_caught_up(self) -> None:
         user = self.user()
@@ -453,7 +455,9 @@ class TestWhatWasSent:
     @pytest.mark.parametrize("size", [40, 100, 5000, 70_000])
     def test_has_the_size_that_is_asked_for(self, size: int) -> None:
         tally = Tally()
-        user = User(TARGET, ROOM, Person("t", True, True), 12345, Transcript(0), tally, size=size)
+        user = RawUser(
+            Wire(TARGET), ROOM, Person("t", True, True), 12345, Transcript(0), tally, size=size
+        )
         user.wire.unsent = b"-"
         user.post(NOW)
         sent = user.wire.unsent[1:]
