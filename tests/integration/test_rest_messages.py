@@ -143,6 +143,23 @@ class TestTheSameKeyAgain:
         assert (again.status_code, again.json()) == (200, first.json())
         assert (await ada.see(conversation_id))["message_count"] == 61
 
+    async def test_message_id_means_the_same_as_nlweb_has_it(self, server: ServerProcess) -> None:
+        ada = await guest(server, "Ada")
+        conversation_id = await ada.create()
+        post = partial(ada.call, "POST", f"/chat/{conversation_id}/messages")
+        first = await post({"content": "once", "message_id": "k1"})
+        assert (first.status_code, first.json()) == (201, receipt(conversation_id, 2, "k1"))
+        async with ada.tab(conversation_id) as tab:
+            await tab.send("message", content="once", message_id="k1")
+            ack = await tab.until("message_ack")
+        assert (ack["sequence_id"], ack["client_message_id"]) == (2, "k1")
+        for again in (
+            await post({"content": "once", "client_message_id": "k1"}),
+            await post({"content": "once", "message_id": "k1"}, headers={KEY: "k1"}),
+        ):
+            assert (again.status_code, again.json()) == (200, first.json())
+        assert (await ada.see(conversation_id))["message_count"] == 1
+
     async def test_the_header_means_the_same_as_the_field(self, server: ServerProcess) -> None:
         ada = await guest(server, "Ada")
         conversation_id = await ada.create()

@@ -202,6 +202,18 @@ class TestBodies:
         response = await ada.call("POST", path, body, headers={"Idempotency-Key": "k2"})
         assert "different keys" in malformed(response)
 
+    async def test_so_are_the_two_names_of_a_key_where_they_differ(
+        self, server: ServerProcess
+    ) -> None:
+        ada = await guest(server, "Ada")
+        path = f"/chat/{await ada.create()}/messages"
+        body = {"content": "a", "client_message_id": "k1", "message_id": "k2"}
+        assert "different keys" in malformed(await ada.call("POST", path, body))
+        response = await ada.call(
+            "POST", path, {"content": "a", "message_id": "k1"}, headers={"Idempotency-Key": "k2"}
+        )
+        assert "different keys" in malformed(response)
+
     @pytest.mark.parametrize("other", ["", "-1", "-2", "-99", "x-2", "é"])
     async def test_an_answer_has_to_name_an_event_of_the_same_conversation(
         self, server: ServerProcess, other: str

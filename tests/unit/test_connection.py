@@ -255,6 +255,46 @@ async def test_the_twentieth_fault_in_ten_seconds_closes(
     assert not pipe.of("pong")
 
 
+async def test_the_words_of_nlweb_are_no_faults_whatever_becomes_of_them(
+    engine: Engine, talk: str
+) -> None:
+    pipe = Pipe()
+    connection = await attached(engine, pipe, talk)
+    for _ in range(FAULTS + 5):
+        connection.received(frame(type="typing", isTyping=True))
+        connection.received(frame(type="join", conversation_id=talk))
+        connection.received(frame(type="join", conversation_id="elsewhere"))
+        connection.received(frame(type="leave", conversation_id=talk))
+        both = {"client_message_id": "k1", "message_id": "k2"}
+        connection.received(frame(type="message", content="x", **both))
+    await engine.settle()
+    problems = [
+        f"this socket is to the conversation {talk} alone",
+        f"one leaves with DELETE /chat/{talk}/leave",
+        "client_message_id and message_id name different keys",
+    ]
+    assert [each["problem"] for each in pipe.of("error")] == problems * (FAULTS + 5)
+    assert [each.get("client_message_id") for each in pipe.of("error")[:3]] == [None, None, "k1"]
+    assert not pipe.closes
+    assert len(pipe.of("message")) == 0
+
+
+async def test_a_message_sent_again_by_nlwebs_name_for_its_key_is_the_same_message(
+    engine: Engine, talk: str
+) -> None:
+    pipe = Pipe()
+    connection = await attached(engine, pipe, talk)
+    for name in ("message_id", "message_id", "client_message_id"):
+        connection.received(frame(type="message", content="x", **{name: "k1"}))
+        await engine.settle()
+    connection.received(frame(type="message", content="x", client_message_id="k1", message_id="k1"))
+    await engine.settle()
+    receipts = pipe.of("message_ack")
+    assert [each["client_message_id"] for each in receipts] == ["k1"] * 4
+    assert len({each["sequence_id"] for each in receipts}) == 1
+    assert len(pipe.of("message")) == 1
+
+
 async def test_faults_that_come_slower_do_not_close(
     engine: Engine, talk: str, autojump_clock: MockClock
 ) -> None:

@@ -16,12 +16,15 @@ from salon.web.socket.client_frames import (
     LAST_SEQUENCE,
     METADATA_LENGTH,
     Frame,
+    JoinFrame,
+    LeaveFrame,
     MessageFrame,
     PingFrame,
     ReadFrame,
     SyncFrame,
     TypingFrame,
     metadata_text,
+    one_key,
     parse,
 )
 
@@ -41,7 +44,9 @@ BLANK = [
     "\u0301",
     "\u00a0\u2028",
 ]
-ANY_KIND = st.sampled_from(["message", "typing", "read", "sync", "ping", "error", "", "Message"])
+ANY_KIND = st.sampled_from(
+    ["message", "typing", "read", "sync", "ping", "join", "leave", "error", "", "Message"]
+)
 
 
 def nested(levels: int) -> str:
@@ -92,6 +97,49 @@ def test_right_frames_are_understood(text: str, frame: Frame) -> None:
     assert parse(text) == frame
 
 
+@pytest.mark.parametrize(
+    ("text", "frame"),
+    [
+        (
+            '{"type":"message","content":"x","message_id":"k","sites":["a.example"],"mode":"list"}',
+            MessageFrame(content="x", message_id="k"),
+        ),
+        (
+            '{"type":"message","content":{"query":" x ","site":"all","mode":"list"},"participant":{}}',
+            MessageFrame(content=" x "),
+        ),
+        (
+            '{"type":"message","content":{"query":"\\u00e9"},"message_id":"k","metadata":{"a":1}}',
+            MessageFrame(content="é", message_id="k", metadata={"a": 1}),
+        ),
+        ('{"type":"message","content":"x","message_id":null}', MessageFrame(content="x")),
+        ('{"type":"typing","isTyping":true}', TypingFrame(is_typing=True)),
+        ('{"type":"typing","isTyping":false}', TypingFrame(is_typing=False)),
+        ('{"type":"typing","is_typing":false,"isTyping":true}', TypingFrame(is_typing=False)),
+        ('{"type":"join"}', JoinFrame()),
+        ('{"type":"join","conversation_id":"c","participant":{}}', JoinFrame(conversation_id="c")),
+        ('{"type":"leave","conversation_id":"c"}', LeaveFrame()),
+    ],
+)
+def test_the_words_of_nlweb_are_understood(text: str, frame: Frame) -> None:
+    assert parse(text) == frame
+
+
+@pytest.mark.parametrize(
+    ("key", "message_id", "one"),
+    [(None, None, None), ("k", None, "k"), (None, "k", "k"), ("k", "k", "k")],
+)
+def test_a_key_may_have_either_name(
+    key: str | None, message_id: str | None, one: str | None
+) -> None:
+    assert one_key(key, message_id) == one
+
+
+def test_two_names_for_two_keys_are_no_key() -> None:
+    with pytest.raises(ValueError, match="client_message_id and message_id name different keys"):
+        one_key("k1", "k2")
+
+
 @pytest.mark.parametrize("kind", ["message", "typing", "read", "sync", "ping"])
 def test_fields_that_are_not_known_are_passed_over(kind: str) -> None:
     needed = {"content": "x", "is_typing": True, "sequence_id": 1, "last_sequence_id": 1}
@@ -136,7 +184,9 @@ def test_what_is_no_object_with_a_type_has_the_wrong_shape(text: str) -> None:
     assert refusal.facts in ({"problem": "it is no JSON object"}, {"problem": "it has no type"})
 
 
-@pytest.mark.parametrize("kind", ["", "Message", "message ", "join", "error", "pong", 5, None, []])
+@pytest.mark.parametrize(
+    "kind", ["", "Message", "message ", "joined", "error", "pong", 5, None, []]
+)
 def test_an_unknown_type_is_refused_with_those_that_are_known(kind: object) -> None:
     refusal = refused(json.dumps({"type": kind, "content": "x"}), Code.UNKNOWN_TYPE)
     assert refusal.facts == {"known": "message, typing, read, sync, ping"}
@@ -153,6 +203,15 @@ def test_an_unknown_type_is_refused_with_those_that_are_known(kind: object) -> N
         (message(client_message_id=""), "client_message_id: String should have at least 1 char"),
         (message(client_message_id="k" * 129), "client_message_id: String should have at most 128"),
         (message(client_message_id=5), "client_message_id: Input should be a valid string"),
+        (message(message_id=""), "message_id: String should have at least 1 character"),
+        (message(message_id="k" * 129), "message_id: String should have at most 128"),
+        (message(message_id=5), "message_id: Input should be a valid string"),
+        (message(content={}), "content: Input should be a valid string"),
+        (message(content={"query": 5}), "content: Input should be a valid string"),
+        (message(content={"query": " \n"}), "content: is blank"),
+        (message(content={"query": "x"}, reply_to=""), "content: Input should be a valid string"),
+        ('{"type":"typing","isTyping":"true"}', "isTyping: Input should be a valid boolean"),
+        ('{"type":"join","conversation_id":5}', "conversation_id: Input should be a valid string"),
         (message(reply_to=""), "reply_to: String should have at least 1 character"),
         (message(reply_to="m" * 129), "reply_to: String should have at most 128 characters"),
         (message(metadata=[]), "metadata: Input should be an object"),
@@ -178,6 +237,8 @@ def test_a_wrong_shape_is_refused_by_the_name_of_the_field(text: str, problem: s
 
 
 def test_a_refused_message_is_named_by_its_own_key() -> None:
+    assert refused(message(content="", message_id="k1"), Code.INVALID_FORMAT).key == "k1"
+    assert refused(message(content=5, message_id="k1"), Code.INVALID_FORMAT).key == "k1"
     assert refused(message(content="", client_message_id="k1"), Code.INVALID_FORMAT).key == "k1"
     assert (
         refused(message(content="\ud800", client_message_id="k1"), Code.INVALID_FORMAT).key == "k1"
@@ -223,9 +284,12 @@ def test_no_text_can_do_anything_but_be_understood_or_refused(text: str) -> None
             [
                 "content",
                 "client_message_id",
+                "message_id",
                 "reply_to",
                 "metadata",
                 "is_typing",
+                "isTyping",
+                "conversation_id",
                 "sequence_id",
                 "last_sequence_id",
             ]
@@ -236,7 +300,8 @@ def test_no_text_can_do_anything_but_be_understood_or_refused(text: str) -> None
 def test_no_object_can_either(kind: str, fields: dict[str, Any]) -> None:
     frame = parse(json.dumps({"type": kind, **fields}))
     if isinstance(frame, MessageFrame):
-        assert frame.content == fields["content"]
+        content = fields["content"]
+        assert frame.content == (content["query"] if isinstance(content, dict) else content)
         assert frame.client_message_id is None or 0 < len(frame.client_message_id) <= KEY_LENGTH
     else:
         assert isinstance(frame, Frame | Refusal)

@@ -327,7 +327,7 @@ def test_a_message_of_an_operation_is_one_of_its_channel() -> None:
 
 def test_every_frame_is_in_the_document() -> None:
     frames = FrameContract(asyncapi())
-    assert frames.client_types == {"message", "typing", "read", "sync", "ping"}
+    assert frames.client_types == {"message", "typing", "read", "sync", "ping", "join"}
     assert len(frames.server_types) == len(SERVER_FRAMES) == 14
 
 

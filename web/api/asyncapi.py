@@ -10,7 +10,15 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from salon.actors.refusals import TABLE, Code
 
 from ..http import SECURITY_SCHEMES
-from ..socket import LAST_SEQUENCE, MessageFrame, PingFrame, ReadFrame, SyncFrame, TypingFrame
+from ..socket import (
+    LAST_SEQUENCE,
+    JoinFrame,
+    MessageFrame,
+    PingFrame,
+    ReadFrame,
+    SyncFrame,
+    TypingFrame,
+)
 from .server_frames import CLOSINGS, SERVER_FRAMES
 
 if TYPE_CHECKING:
@@ -25,6 +33,7 @@ CLIENT_FRAMES: tuple[type[BaseModel], ...] = (
     ReadFrame,
     SyncFrame,
     PingFrame,
+    JoinFrame,
 )
 ANSWERS = {  # what follows a client's frame, besides `error`
     "message": ("message_ack",),

@@ -18,7 +18,7 @@ from salon.actors.refusals import Code
 
 from ..http import COMMAND, POST, PostHeaders, Refused, answer, body, query, raw, refusals
 from ..names import is_blank
-from ..socket import KEY_LENGTH, blank_content, receipt_json
+from ..socket import KEY_LENGTH, blank_content, one_key, receipt_json
 from . import schemas
 from .view import seen, unread_of
 
@@ -64,7 +64,10 @@ def command_of(
     key_in_header: str | None,
 ) -> Post:
     """What a request to say something comes to. Raises the refusal where content, key or metadata are not right."""
-    key = wanted.client_message_id
+    try:
+        key = one_key(wanted.client_message_id, wanted.message_id)
+    except ValueError as problem:
+        raise parts.malformed(str(problem)) from None
     if key_in_header is not None:
         if key is not None and key != key_in_header:
             raise parts.malformed("Idempotency-Key and client_message_id name different keys")

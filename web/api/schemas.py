@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
 
 from ..names import NAME_LENGTH, TITLE_LENGTH, normalise_name
-from ..socket import KEY_LENGTH, LAST_SEQUENCE, Content
+from ..socket import KEY_LENGTH, LAST_SEQUENCE, Content, MessageId
 
 # Participants that may be named when a conversation is created, the caller among them
 AT_CREATION = 10
@@ -88,6 +88,7 @@ class PostBody(Body):
 
     content: Content
     client_message_id: str | None = Field(default=None, min_length=1, max_length=KEY_LENGTH)
+    message_id: MessageId = None
     reply_to: str | None = Field(default=None, min_length=1, max_length=KEY_LENGTH)
     metadata: dict[str, Any] | None = None
 

@@ -1,11 +1,14 @@
-"""What a client may send over a WebSocket: each frame parsed and checked once, straight from its text."""
+"""What a client may send over a WebSocket: each frame parsed and checked once, straight from its text.
+
+Some words are those of NLWeb's chat, whose clients connect here too: docs/nlweb.md has them all.
+"""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from salon.actors.refusals import Code, Refusal
 
@@ -29,6 +32,16 @@ Content = Annotated[
         json_schema_extra={"minLength": 1},
     ),
 ]
+# The key's other name; both may be given if they are the same.
+MessageId = Annotated[
+    str | None,
+    Field(
+        min_length=1,
+        max_length=KEY_LENGTH,
+        description="NLWeb's name for `client_message_id`.",
+        json_schema_extra={"deprecated": True},
+    ),
+]
 
 
 class Frame(BaseModel):
@@ -43,6 +56,7 @@ class MessageFrame(Frame):
     type: Literal["message"] = "message"
     content: Content
     client_message_id: str | None = Field(default=None, min_length=1, max_length=KEY_LENGTH)
+    message_id: MessageId = None
     reply_to: str | None = Field(default=None, min_length=1, max_length=KEY_LENGTH)
     metadata: dict[str, Any] | None = None
 
@@ -51,7 +65,10 @@ class TypingFrame(Frame):
     """Show or stop showing that one is typing; ends by itself after five seconds."""
 
     type: Literal["typing"] = "typing"
-    is_typing: bool
+    is_typing: bool = Field(
+        validation_alias=AliasChoices("is_typing", "isTyping"),
+        description="NLWeb's `isTyping` is understood, too.",
+    )
 
 
 class ReadFrame(Frame):
@@ -74,31 +91,55 @@ class PingFrame(Frame):
     type: Literal["ping"] = "ping"
 
 
-ClientFrame = Annotated[
-    MessageFrame | TypingFrame | ReadFrame | SyncFrame | PingFrame, Field(discriminator="type")
-]
-FRAMES: TypeAdapter[MessageFrame | TypingFrame | ReadFrame | SyncFrame | PingFrame] = TypeAdapter(
-    ClientFrame
-)
+class JoinFrame(Frame):
+    """NLWeb's word for wanting to hear a conversation: a socket does from its handshake on, so nothing follows.
+
+    Refused where it names another conversation.
+    """
+
+    type: Literal["join"] = "join"
+    conversation_id: str | None = None
+
+
+class LeaveFrame(Frame):
+    """NLWeb's word for going; always refused, since here one leaves for good, with `DELETE /chat/ID/leave`."""
+
+    type: Literal["leave"] = "leave"
+
+
+AnyFrame = MessageFrame | TypingFrame | ReadFrame | SyncFrame | PingFrame | JoinFrame | LeaveFrame
+ClientFrame = Annotated[AnyFrame, Field(discriminator="type")]
+FRAMES: TypeAdapter[AnyFrame] = TypeAdapter(ClientFrame)
 KNOWN_TYPES = "message, typing, read, sync, ping"
+NO_TEXT = (
+    "string_type",
+    ("message", "content"),
+)  # what pydantic says where content is all that is wrong
 
 
-def parse(
-    text: str,
-) -> MessageFrame | TypingFrame | ReadFrame | SyncFrame | PingFrame | Refusal:
+def parse(text: str) -> AnyFrame | Refusal:
     """The frame that the text is, or why it is none."""
     try:
         frame = FRAMES.validate_json(text)
     except ValidationError as error:
-        return _refusal(text, error.errors(include_url=False, include_input=False))
+        details = error.errors(include_url=False, include_input=False)
+        said = _with_query(text, details)
+        return _refusal(text, details) if said is None else parse(said)
     if type(frame) is MessageFrame and is_blank(frame.content):
-        return blank_content(frame.client_message_id)
+        return blank_content(frame.client_message_id or frame.message_id)
     return frame
 
 
 def blank_content(key: str | None) -> Refusal:
     """The refusal of a message that shows nothing, over HTTP as in a frame."""
     return Refusal(Code.INVALID_FORMAT, {"problem": "content: is blank"}, key=key)
+
+
+def one_key(key: str | None, message_id: str | None) -> str | None:
+    """The key of a message by either of its names. Raises `ValueError` where they name different keys."""
+    if None not in (key, message_id) and key != message_id:
+        raise ValueError("client_message_id and message_id name different keys")
+    return key or message_id
 
 
 def metadata_text(metadata: dict[str, Any] | None) -> str | None:
@@ -145,6 +186,20 @@ def _refusal(text: str, details: list[ErrorDetails]) -> Refusal:
     return Refusal(Code.INVALID_FORMAT, {"problem": problem_of(details)}, key=_key_in(text))
 
 
+def _with_query(text: str, details: list[ErrorDetails]) -> str | None:
+    """The message with its text as NLWeb's page sends it, `{"query": TEXT}`, said as it is said here; None for any other."""
+    if [(each["type"], each["loc"]) for each in details] != [NO_TEXT]:
+        return None
+    try:
+        fields = json.loads(text)
+        content = fields["content"]
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(content, dict) or not isinstance(content.get("query"), str):
+        return None
+    return json.dumps(fields | {"content": content["query"]})
+
+
 def _holds_lone_surrogate(text: str) -> bool:
     """Whether the text would be JSON but for a lone surrogate, which Python's own parser lets through."""
     try:
@@ -159,7 +214,8 @@ def _holds_lone_surrogate(text: str) -> bool:
 def _key_in(text: str) -> str | None:
     """The client's key in a frame of the wrong shape, so that it learns which message was refused."""
     try:
-        key = json.loads(text).get("client_message_id")
+        fields = json.loads(text)
+        key = fields.get("client_message_id") or fields.get("message_id")
         key.encode()  # half of a surrogate pair could not be said again
     except (ValueError, RecursionError, AttributeError):
         return None

@@ -22,12 +22,15 @@ from salon.actors.refusals import Code, Refusal, milliseconds_up, too_fast
 from salon.actors.runtime import ActorDied
 
 from .client_frames import (
+    JoinFrame,
+    LeaveFrame,
     MessageFrame,
     PingFrame,
     ReadFrame,
     SyncFrame,
     TypingFrame,
     metadata_text,
+    one_key,
     parse,
 )
 from .codec import error_frame, message_ack
@@ -207,27 +210,45 @@ class Connection:
             self._tell(Sync(self.conversation_id, self, frame.last_sequence_id))
         elif kind is PingFrame:
             self.push(PONG)
+        elif kind is JoinFrame or kind is LeaveFrame:
+            self._original(frame)
         else:
             self._fault(frame)
 
     def _binary(self, payload: bytes) -> None:
         self.close(1003, "only text frames are understood")
 
+    def _original(self, frame: JoinFrame | LeaveFrame) -> None:
+        """What NLWeb's clients send besides; no fault, whatever becomes of it."""
+        if isinstance(frame, LeaveFrame):
+            self._refuse_plainly(f"one leaves with DELETE /chat/{self.conversation_id}/leave")
+        elif frame.conversation_id not in (None, self.conversation_id):
+            self._refuse_plainly(f"this socket is to the conversation {self.conversation_id} alone")
+
+    def _refuse_plainly(self, problem: str, key: str | None = None) -> None:
+        self._refuse(Refusal(Code.INVALID_FORMAT, {"problem": problem}, key=key))
+
     def _message(self, frame: MessageFrame) -> None:
-        metadata = None
+        key, metadata = frame.client_message_id, None
+        if frame.message_id is not None:
+            try:
+                key = one_key(key, frame.message_id)
+            except ValueError as error:
+                self._refuse_plainly(str(error), key)
+                return
         if frame.metadata is not None:
             try:
                 metadata = metadata_text(frame.metadata)
             except ValueError as error:
                 facts = {"problem": str(error)}
-                self._fault(Refusal(Code.INVALID_FORMAT, facts, key=frame.client_message_id))
+                self._fault(Refusal(Code.INVALID_FORMAT, facts, key=key))
                 return
         self._tell(
             Post(
                 self.conversation_id,
                 self.participant,
                 frame.content,
-                frame.client_message_id,
+                key,
                 frame.reply_to,
                 metadata,
             )
