@@ -44,7 +44,7 @@ class Audience:
     """The subscribers of one conversation, and the events that all live ones have been given last.
 
     `fetch` is called with a subscriber and a sequence where the log has to be read; its page comes back by `replayed`.
-    `roll` gives the list of members as it is now, encoded, for those who have missed changes of it.
+    `roster` gives the list of members as it is now, encoded, for those who have missed changes of it.
     """
 
     __slots__ = (
@@ -53,7 +53,7 @@ class Audience:
         "_fetch",
         "_recent",
         "_recent_bytes",
-        "_roll",
+        "_roster",
         "behind",
         "head",
         "live",
@@ -63,14 +63,14 @@ class Audience:
         self,
         codec: Codec,
         fetch: Callable[[Subscriber, int], None],
-        roll: Callable[[], bytes],
+        roster: Callable[[], bytes],
     ) -> None:
         self.live: dict[Subscriber, None] = {}
         self.behind: dict[Subscriber, Position] = {}
         self.head = 0  # the last sequence delivered to live subscribers
         self._codec = codec
         self._fetch = fetch
-        self._roll = roll
+        self._roster = roster
         self._connections: dict[str, dict[Subscriber, None]] = {}
         self._recent: list[Record] = []
         self._recent_bytes = 0
@@ -199,7 +199,7 @@ class Audience:
             del self.behind[subscriber]
             self.live[subscriber] = None
             caught_up = CaughtUp(position.sequence)
-            signals = (self._roll(), caught_up) if position.stale else (caught_up,)
+            signals = (self._roster(), caught_up) if position.stale else (caught_up,)
             subscriber.push(self.encode(*signals))
 
     def replayed(self, subscriber: Subscriber, after: int, records: Sequence[Record]) -> None:
@@ -213,7 +213,7 @@ class Audience:
 
     def release(self) -> None:
         """Let go of the conversation, which has stopped, so that its memory is free without the garbage collector."""
-        del self._fetch, self._roll
+        del self._fetch, self._roster
 
     def fall_back(self, sequence: int) -> None:
         """Live subscribers have been given nothing after `sequence`: all of them have to catch up."""

@@ -64,13 +64,13 @@ class ConversationActor(TrioActor):
         self._host = host
         self._store = host.store
         self.state: State | None = State(conversation_id) if begun else None
-        self.audience = Audience(host.codec, self._fetch, self._roll_call)
+        self.audience = Audience(host.codec, self._fetch, self._roster_body)
         self.presence = PresenceBoard(
             self.audience.connected,
             grace=limits.presence_grace,
             interval=limits.presence_interval,
         )
-        self._roll = Roster(host.codec, self.audience.participants, self.presence.online)
+        self._roster = Roster(host.codec, self.audience.participants, self.presence.online)
         self._typing = TypingBoard(limits.typing_timeout)
         self._timers: dict[str, float] = {}
         self.recorder = Recorder()
@@ -260,7 +260,7 @@ class ConversationActor(TrioActor):
         self.audience.place(subscriber, after)
         if not again:
             connected = self._connected(state, subscriber, after + 1, resume)
-            subscriber.push(self.audience.encode(connected, self._roll.body(state)))
+            subscriber.push(self.audience.encode(connected, self._roster.body(state)))
         elif resume == "reset":
             connected = self._connected(state, subscriber, after + 1, resume)
             subscriber.push(self.audience.encode(connected))
@@ -346,13 +346,13 @@ class ConversationActor(TrioActor):
             resume,
         )
 
-    def _roll_call(self) -> bytes:
+    def _roster_body(self) -> bytes:
         assert self.state is not None, "only a loaded conversation has an audience that catches up"
-        return self._roll.body(self.state)
+        return self._roster.body(self.state)
 
     def view(self, state: State) -> tuple[MemberView, ...]:
         """Who is in, in the order of joining, as others see them."""
-        return self._roll.views(state.members.values())
+        return self._roster.views(state.members.values())
 
     # --- the end ----------------------------------------------------------------------------------------------------------
 

@@ -68,10 +68,19 @@ class Letter:
 class Mailbox:
     """An actor's inbox. Commands, which have a sender, are bounded in all and per sender; controls always find room.
 
-    `line` are those who were refused: while there are any, newcomers leave them the places that they were promised.
+    `reservations` holds places for senders that were refused. Newcomers leave these places free.
     """
 
-    __slots__ = ("_actor", "_letters", "_shares", "commands", "drain", "limit", "line", "share")
+    __slots__ = (
+        "_actor",
+        "_letters",
+        "_shares",
+        "commands",
+        "drain",
+        "limit",
+        "reservations",
+        "share",
+    )
 
     def __init__(self, actor: Owner, limit: int = 0, share: int = 0) -> None:
         self._actor = actor  # pykka's refs are weak: the mailbox is what keeps the actor alive
@@ -81,7 +90,7 @@ class Mailbox:
         self.drain = Drain()
         self.limit = limit
         # Made for the first who is refused: few mailboxes are ever full.
-        self.line: Reservations | None = None
+        self.reservations: Reservations | None = None
         self.share = share
 
     def __len__(self) -> int:
@@ -92,7 +101,7 @@ class Mailbox:
         if letter.message.is_command:
             sender = letter.message.sender
             if self.limit and not self._admits(letter.message):
-                kept = self.line.kept if self.line else 0
+                kept = self.reservations.kept if self.reservations else 0
                 waiting = max(self.commands, min(self.commands + kept, self.limit))
                 raise self._full(letter.message, waiting, self.limit, shared=False)
             taken = self._shares.get(sender.id, 0)
@@ -104,22 +113,22 @@ class Mailbox:
         self._actor.wake()
 
     def _admits(self, command: Any) -> bool:
-        if not self.line:
+        if not self.reservations:
             return self.commands < self.limit
         now = trio.current_time()
         # Who comes while a turn takes longer than usual finds their place, too.
         ahead = self._actor.next_turn_in(now) + self.drain.swing
-        return self.line.admits(command.sender.id, _key(command), self.commands, now, ahead)
+        return self.reservations.admits(command.sender.id, _key(command), self.commands, now, ahead)
 
     def _full(self, command: Any, waiting: int, limit: int, *, shared: bool) -> MailboxFull:
-        if self.line is None:
-            self.line = Reservations(self.limit, self.share)
+        if self.reservations is None:
+            self.reservations = Reservations(self.limit, self.share)
         sender_id, rate, now = command.sender.id, self.drain.rate, trio.current_time()
-        if shared and not self.line:
-            retry_after = self.line.share_after(sender_id, self.commands, rate, now)
+        if shared and not self.reservations:
+            retry_after = self.reservations.share_after(sender_id, self.commands, rate, now)
         else:
             promised = self.drain.promised(self.limit)
-            retry_after = self.line.retry_after(
+            retry_after = self.reservations.retry_after(
                 sender_id, _key(command), self.commands, promised, now
             )
         return MailboxFull(waiting, limit, shared=shared, retry_after=retry_after, rate=rate)

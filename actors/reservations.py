@@ -1,4 +1,4 @@
-"""The line before a full mailbox: who was turned away is told when to come back, and finds the place kept that was promised."""
+"""Reserved places in a full mailbox. A sender that is refused is told when to come back, and its place is free then."""
 
 from __future__ import annotations
 

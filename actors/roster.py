@@ -1,4 +1,4 @@
-"""The roll: who is in a conversation, as newcomers are shown it."""
+"""The roster: who is in a conversation, as newcomers are shown it."""
 
 from __future__ import annotations
 

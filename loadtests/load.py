@@ -19,7 +19,7 @@ from .scenarios import RAW, WIRES, Result, Ticker, run
 from .scenarios import scenario as scenarios
 from .servers import floor as bare_floor
 from .servers import own_server
-from .users import StageError
+from .users import RunError
 
 NAMES = ", ".join(scenarios.names())
 
@@ -124,7 +124,7 @@ def load(
                     history=history,
                     wires=wires,
                 )
-    except (StageError, ValueError) as error:
+    except (RunError, ValueError) as error:
         console.print(Text.assemble(("error: ", "red"), str(error)), soft_wrap=True)
         raise typer.Exit(2) from None
     _tell(console, result, report, as_machine=json_)
@@ -156,15 +156,15 @@ def _parameters(given: list[str]) -> dict[str, Any]:
 def _check_here(*files: Path | None) -> None:
     """What is better found out before a run than after it."""
     if not hasattr(select, "epoll"):
-        raise StageError("the simulated people need Linux: they wait with epoll")
+        raise RunError("the simulated people need Linux: they wait with epoll")
     for file in files:
         if file is not None and not os.access(file.absolute().parent, os.W_OK):
-            raise StageError(f"{file}: there is no such folder to write to")
+            raise RunError(f"{file}: there is no such folder to write to")
 
 
 def _check_recordable(plan: scenarios.Scenario, processes: int, *, bare: bool) -> None:
     if processes > 1 or not plan.keys or bare:
-        raise StageError(
+        raise RunError(
             "a history needs one process, keys and a server: leave out --processes, --no-keys and --floor"
         )
 

@@ -15,7 +15,7 @@ from ..reports import Row, advices, load, save
 from ..scenarios import Result, Ticker, run
 from ..scenarios import scenario as scenarios
 from ..servers import busy, floor, own_server
-from ..users import StageError
+from ..users import RunError
 from .cost import costs, memory
 
 RATIO_ALLOWED = 2.0  # times the recorded ratio to the floor: machines are noisy
@@ -93,7 +93,7 @@ def bench(
     try:
         recorded = load(results) if check else {}
         if not os.access(results.absolute().parent, os.W_OK):
-            raise StageError(f"{results}: there is no such folder to write to")
+            raise RunError(f"{results}: there is no such folder to write to")
         _warn(console)
         rows = _measure_all(console, CHECKED if check else CASES, seconds)
         if check:
@@ -105,7 +105,7 @@ def bench(
         with console.status("what single requests cost") as status:
             singles, held = costs(status.update), memory(status.update)
         save(results, rows, singles, held)
-    except StageError as error:
+    except RunError as error:
         console.print(f"[red]error:[/red] {error}", soft_wrap=True)
         raise typer.Exit(2) from None
     console.print(f"wrote {results} after {time.monotonic() - began:.0f} s")

@@ -10,7 +10,7 @@ import trio
 from salon.web.client import Client, Conversation
 
 from ..servers import Process, own_server
-from ..users import Api, StageError, Target
+from ..users import Api, RunError, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +51,7 @@ def _in_a_conversation(messages: int) -> dict[str, float]:
         try:
             trio.run(_fill, url, room, token, messages)
         except trio.TooSlowError:
-            raise StageError(f"{messages:,} messages took more than {PATIENCE:g} s") from None
+            raise RunError(f"{messages:,} messages took more than {PATIENCE:g} s") from None
         server, half = Process(pid), messages // 2
 
         def send(number: int) -> None:
@@ -99,7 +99,7 @@ def _wait_passivated(api: Api) -> None:
     deadline = time.monotonic() + PATIENCE
     while api.call("GET", "/health/chat")["conversations"]:
         if time.monotonic() > deadline:
-            raise StageError(f"conversations were not passivated within {PATIENCE:g} s")
+            raise RunError(f"conversations were not passivated within {PATIENCE:g} s")
         time.sleep(0.5)
 
 

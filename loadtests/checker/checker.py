@@ -58,7 +58,7 @@ class Checker:
     """Takes the records of a history in their order; `report` judges what it was given."""
 
     def __init__(self) -> None:
-        self._talks: dict[str, ObservedConversation] = {}
+        self._conversations: dict[str, ObservedConversation] = {}
         self._records = 0
 
     def take(self, line: int, record: Record) -> None:
@@ -66,40 +66,50 @@ class Checker:
         self._records += 1
         if record.record == "note":
             return
-        talk = self._talks.get(record.conversation)
-        if talk is None:
-            talk = self._talks[record.conversation] = ObservedConversation(record.conversation)
+        conversation = self._conversations.get(record.conversation)
+        if conversation is None:
+            conversation = self._conversations[record.conversation] = ObservedConversation(
+                record.conversation
+            )
         match record.record:
             case "received":
-                talk.received(line, record)
+                conversation.received(line, record)
             case "send":
-                talk.send(line, record.person, record.socket, record.key, record.content)
+                conversation.send(line, record.person, record.socket, record.key, record.content)
             case "committed":
-                talk.committed(record.sequence)
+                conversation.committed(record.sequence)
             case "connect":
-                talk.connect(line, record.person, record.socket or "", record.after)
+                conversation.connect(line, record.person, record.socket or "", record.after)
             case "disconnect":
-                talk.disconnect(line, record.socket or "")
+                conversation.disconnect(line, record.socket or "")
             case "sync":
-                if record.socket in talk.views:
-                    talk.views[record.socket].ask(record.after)
+                if record.socket in conversation.views:
+                    conversation.views[record.socket].ask(record.after)
             case "log":
-                talk.page(line, record)
+                conversation.page(line, record)
 
     def report(self) -> Report:
         """The verdict."""
-        talks = self._talks.values()
-        anomalies = [each for talk in talks for each in talk.verdict()]
-        promises = [promise for talk in talks for promise in talk.promises.values()]
+        conversations = self._conversations.values()
+        anomalies = [each for conversation in conversations for each in conversation.verdict()]
+        sent_messages = [
+            sent_message
+            for conversation in conversations
+            for sent_message in conversation.sent_messages.values()
+        ]
         return Report(
             tuple(sorted(anomalies, key=lambda each: each.lines[-1:])),
             self._records,
-            len(talks),
-            len(set[str]().union(*(talk.people for talk in talks))),
-            sum(bool(promise.attempts) for promise in promises),
-            sum(promise.receipt is not None for promise in promises),
-            sum(talk.delivered for talk in talks),
-            tuple(talk.conversation for talk in talks if not talk.log_line),
+            len(conversations),
+            len(set[str]().union(*(conversation.people for conversation in conversations))),
+            sum(bool(each.attempts) for each in sent_messages),
+            sum(each.receipt is not None for each in sent_messages),
+            sum(conversation.delivered for conversation in conversations),
+            tuple(
+                conversation.conversation
+                for conversation in conversations
+                if not conversation.log_line
+            ),
         )
 
 

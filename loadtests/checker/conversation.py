@@ -26,7 +26,7 @@ class ObservedConversation:
         self.conversation = conversation
         self.problems: list[Anomaly] = []
         self.views: dict[str, SocketLog] = {}
-        self.promises: dict[tuple[str, str], SentMessage] = {}
+        self.sent_messages: dict[tuple[str, str], SentMessage] = {}
         self.people: set[str] = set()
         self.delivered = 0
         self.log_line = 0  # of its last page; 0: it was not read
@@ -58,7 +58,7 @@ class ObservedConversation:
     def send(self, line: int, person: str, socket: str | None, key: str, content: str) -> None:
         """A message leaves."""
         self.people.add(person)
-        self._promise(person, key).send(line, socket, content)
+        self._sent_message(person, key).send(line, socket, content)
 
     def committed(self, sequence: int) -> None:
         """The store has everything up to there."""
@@ -74,7 +74,7 @@ class ObservedConversation:
         elif kind == "error":
             key = frame.get("client_message_id")
             if key is not None:
-                self._promise(person, key).refuse(record.socket, str(frame.get("code")))
+                self._sent_message(person, key).refuse(record.socket, str(frame.get("code")))
         elif view is None:
             return
         elif kind == "connected":
@@ -123,8 +123,8 @@ class ObservedConversation:
             message = event["message"]
             key = message.get("client_message_id")
             if key is not None:
-                promise = self._promise(str(message["sender_id"]), key)
-                promise.seen_line = promise.seen_line or line
+                sent_message = self._sent_message(str(message["sender_id"]), key)
+                sent_message.seen_line = sent_message.seen_line or line
 
     def _receipt(self, line: int, person: str, socket: str | None, receipt: Event) -> None:
         sequence = int(receipt["sequence_id"])
@@ -132,7 +132,7 @@ class ObservedConversation:
         self._check_committed(line, self.views.get(socket or ""), sequence)
         key = receipt.get("client_message_id")
         if key is not None:
-            self.problems += self._promise(person, key).accept(line, socket, receipt)
+            self.problems += self._sent_message(person, key).accept(line, socket, receipt)
 
     def _check_committed(self, line: int, view: SocketLog | None, sequence: int) -> None:
         if self._committed is not None and sequence > self._committed:
@@ -143,12 +143,12 @@ class ObservedConversation:
         if sequence > self._known.get(person, (0, 0))[0]:
             self._known[person] = sequence, line
 
-    def _promise(self, person: str, key: str) -> SentMessage:
+    def _sent_message(self, person: str, key: str) -> SentMessage:
         name = (person, key)
-        promise = self.promises.get(name)
-        if promise is None:
-            promise = self.promises[name] = SentMessage(self.conversation, person, key)
-        return promise
+        sent_message = self.sent_messages.get(name)
+        if sent_message is None:
+            sent_message = self.sent_messages[name] = SentMessage(self.conversation, person, key)
+        return sent_message
 
     # --- in the end ---------------------------------------------------------------------------
 
@@ -220,11 +220,11 @@ class ObservedConversation:
                 there.setdefault((message["sender_id"], message["client_message_id"]), event)
         for name in there:
             if name[0] in self.people:
-                self._promise(*name)
+                self._sent_message(*name)
         open_sockets = {socket for socket, view in self.views.items() if self._stayed(view)}
-        for name, promise in self.promises.items():
+        for name, sent_message in self.sent_messages.items():
             if name[0] in self.people:
-                yield from promise.verdict(self.log_line, there.get(name), open_sockets)
+                yield from sent_message.verdict(self.log_line, there.get(name), open_sockets)
 
     def _stayed(self, view: SocketLog) -> bool:
         """Whether a socket was still open when the log was read."""

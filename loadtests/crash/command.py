@@ -20,7 +20,7 @@ from rich.text import Text
 from salon.web.client import Closed, Gap, Refused
 
 from ..checker import HistoryError, HistoryFile, Recorder, judge_file
-from ..users import StageError
+from ..users import RunError
 from .run import CrashRun, Plan
 from .server import Failed
 
@@ -71,7 +71,7 @@ def crash(
             status.update("judging what everybody saw")
             report = judge_file(history or folder / "history.jsonl")
         good = _tell(console, plan, toll, report, as_machine=json_)
-    except (StageError, HistoryError, OSError) as error:
+    except (RunError, HistoryError, OSError) as error:
         console.print(Text.assemble(("error: ", "red"), str(error)), soft_wrap=True)
         raise typer.Exit(2) from None
     finally:

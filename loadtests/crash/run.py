@@ -78,7 +78,7 @@ class CrashRun:
         self._served = trio.Event()
 
     async def run(self) -> None:
-        """Go through it. Raises `StageError` where it cannot be tried, `Failed` where something gave up."""
+        """Go through it. Raises `RunError` where it cannot be tried, `Failed` where something gave up."""
         began = trio.current_time()
         try:
             async with trio.open_nursery() as nursery:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import trio
 
-from ..users import StageError
+from ..users import RunError
 
 CONFIG = Path(__file__).with_name("crash.yaml")
 READY = 60.0  # seconds for a start, on a machine with other things to do
@@ -35,7 +35,7 @@ class KilledServer:
         return self._log.read_text(encoding="utf-8") if self._log.exists() else ""
 
     async def start(self) -> None:
-        """Start it and wait until it accepts connections. Raises `StageError` where it does not."""
+        """Start it and wait until it accepts connections. Raises `RunError` where it does not."""
         process = await self._begin()
         assert process.stdout is not None
         said = b""
@@ -44,7 +44,7 @@ class KilledServer:
                 said += more
         if b"listening on" not in said:
             await self.kill()
-            raise StageError(f"the server did not start:\n{self.last_words}")
+            raise RunError(f"the server did not start:\n{self.last_words}")
         self.url = said.decode().split()[-1]
 
     async def start_in_vain(self, seconds: float) -> None:

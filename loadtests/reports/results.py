@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..users import StageError
+from ..users import RunError
 
 if TYPE_CHECKING:
     from ..scenarios import Result
@@ -63,12 +63,12 @@ class Row:
 
 
 def load(results: Path) -> dict[str, dict[str, Any]]:
-    """The rows that were recorded, by name. Raises `StageError` where there are none."""
+    """The rows that were recorded, by name. Raises `RunError` where there are none."""
     recorded = results.with_suffix(".json")
     try:
         return {row["name"]: row for row in json.loads(recorded.read_text())["rows"]}
     except (OSError, ValueError, LookupError, TypeError):
-        raise StageError(
+        raise RunError(
             f"{recorded} has no figures to compare with: run 'salon bench' first"
         ) from None
 

@@ -12,7 +12,7 @@ from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
 from ..checker import HistoryFile, Recorder
-from ..users import StageError, Tally, shares
+from ..users import RunError, Tally, shares
 from .worker import ARRIVAL, RAW, Worker
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Workers:
             process.join(GRACE)
 
     def connected(self) -> int:
-        """Wait until all people are: how many they are. Raises `StageError`."""
+        """Wait until all people are: how many they are. Raises `RunError`."""
         return sum(said[0] for said in self._expect("connected", ARRIVAL + GRACE))
 
     def start(self, moment: float) -> None:
@@ -121,16 +121,16 @@ class Workers:
         found: dict[Connection, tuple[Any, ...]] = {}
         while len(found) < len(self._lines):
             if time.monotonic() > deadline:
-                raise StageError(f"the simulated people did not come to '{word}' in time")
+                raise RunError(f"the simulated people did not come to '{word}' in time")
             look()
             ready = wait([line for line in self._lines if line not in found], LOOK)
             for line in [line for line in self._lines if line in ready]:
                 try:
                     said, *more = line.recv()
                 except EOFError:
-                    raise StageError("a process of simulated people has died") from None
+                    raise RunError("a process of simulated people has died") from None
                 if said == "failed":
-                    raise StageError(more[0])
+                    raise RunError(more[0])
                 if said == word:
                     found[line] = tuple(more)
                 else:
@@ -179,7 +179,7 @@ def play(
         if file is not None:
             file.close()  # who started us adds the log
         line.send(("done", worker.tally, worker.judge(heads)))
-    except StageError as error:
+    except RunError as error:
         line.send(("failed", str(error)))
 
 

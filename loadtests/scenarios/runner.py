@@ -11,7 +11,7 @@ from ..checker import HistoryFile, Recorder
 from ..servers import Process
 from ..users import Target
 from .processes import Workers
-from .setup import bare_stage, heads_of, logs_of, set_stage
+from .setup import bare_rooms, heads_of, logs_of, set_up_rooms
 from .worker import RAW
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def run(
     history: Path | None = None,
     wires: Sequence[str] = (RAW,),
 ) -> Result:
-    """Play a scenario against a server, or with `bare` against the C floor. Raises `StageError`.
+    """Play a scenario against a server, or with `bare` against the C floor. Raises `RunError`.
 
     `wires` say whose code reads and writes the frames of each process, again from the first where there are fewer.
     A `history` is written by one process and only with keys; it ends with the log.
@@ -94,7 +94,7 @@ def run(
     """
     target = Target.of(url)
     server = Process(pid) if pid else None
-    rooms = bare_stage(scenario) if bare else set_stage(target, scenario)
+    rooms = bare_rooms(scenario) if bare else set_up_rooms(target, scenario)
     idle = _Use(server)
     with Workers(scenario, target, rooms, processes, progress, history, wires) as workers:
         people = workers.connected()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..users import Api, Person, StageError, Target
+from ..users import Api, Person, RunError, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -24,8 +24,8 @@ class Room(NamedTuple):
     people: tuple[tuple[int, Person], ...]
 
 
-def set_stage(target: Target, scenario: Scenario) -> list[Room]:
-    """Make the rooms and their people. Raises `StageError`."""
+def set_up_rooms(target: Target, scenario: Scenario) -> list[Room]:
+    """Make the rooms and their people. Raises `RunError`."""
     _check_limits(Api(target), scenario)
     sizes = scenario.sizes
     first = [sum(sizes[:index]) for index in range(len(sizes))]
@@ -85,7 +85,7 @@ def _check_limits(api: Api, scenario: Scenario) -> None:
     limit = health["queue_depths"]["limit"]
     waiting = scenario.window * min(scenario.senders, max(scenario.sizes))
     if limit and waiting > limit:
-        raise StageError(
+        raise RunError(
             f"{waiting} messages would wait in one conversation, whose mailbox takes {limit}: "
             "lift limits.queue_size and limits.queue_share, or use a smaller --window"
         )
@@ -126,7 +126,7 @@ def _people(scenario: Scenario, tokens: list[str]) -> list[Person]:
     ]
 
 
-def bare_stage(scenario: Scenario) -> list[Room]:
+def bare_rooms(scenario: Scenario) -> list[Room]:
     """Rooms for the C program, which knows nobody and needs no preparation."""
     rooms, first = [], 0
     for number, size in enumerate(scenario.sizes, 1):

@@ -17,8 +17,8 @@ from ..users import (
     HttpThread,
     Leaving,
     RawUser,
+    RunError,
     Sample,
-    StageError,
     Tally,
     Transcript,
     TrioThread,
@@ -115,7 +115,7 @@ class Worker:
             self._connections.watch(share.bell.fileno(), self._connections.everywhere.heard)
 
     def arrive(self) -> None:
-        """Connect all, a few at a time. Raises `StageError`."""
+        """Connect all, a few at a time. Raises `RunError`."""
         waiting = self.users[::-1]
         deadline = time.monotonic() + ARRIVAL
         while waiting or not self._connections.quiet:
@@ -124,10 +124,10 @@ class Worker:
             self._round(TICK)
             refused = next((user.no_entry for user in self.users if user.no_entry), "")
             if refused or time.monotonic() > deadline:
-                raise StageError(refused or f"not all were connected after {ARRIVAL:g} s")
+                raise RunError(refused or f"not all were connected after {ARRIVAL:g} s")
         size = self.users[0].largest if self.users else None
         if size and self.scenario.size > size:
-            raise StageError(
+            raise RunError(
                 f"a message may have {size} characters here, not {self.scenario.size}: "
                 "lift limits.max_message_size, or use a smaller --size"
             )
@@ -279,7 +279,7 @@ class Worker:
     def _check_warm_up(self) -> None:
         """Where people may not send as fast as they are to, what follows would measure the limit and not the server."""
         if self.tally.refused["RATE_LIMITED"] and not self.scenario.obey:
-            raise StageError(
+            raise RunError(
                 "the server lets nobody send as fast as this scenario does."
                 + advice(LIMITS["RATE_LIMITED"])
             )

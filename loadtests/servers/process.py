@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..users import StageError
+from ..users import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,14 +23,14 @@ CPU_CLOCK = 2  # in Linux's number for the clock of a process: what the schedule
 
 
 class Process:
-    """A process, by its number. Raises `StageError` where there is none that may be looked at."""
+    """A process, by its number. Raises `RunError` where there is none that may be looked at."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
         try:
             self.cpu()
         except OSError:
-            raise StageError(f"there is no process {pid} to look at") from None
+            raise RunError(f"there is no process {pid} to look at") from None
 
     def cpu(self) -> float:
         """Seconds of CPU time it has used, user and system, all threads, to the nanosecond."""
@@ -79,7 +79,7 @@ def floor() -> Iterator[tuple[str, int]]:
         try:
             subprocess.run(["gcc", "-O2", "-o", program, str(FLOOR)], check=True)
         except (OSError, subprocess.CalledProcessError) as error:
-            raise StageError(f"the floor is built with gcc: {error}") from None
+            raise RunError(f"the floor is built with gcc: {error}") from None
         with _running([program]) as server:
             yield server
 
@@ -93,7 +93,7 @@ def _running(command: list[str], **environment: str) -> Iterator[tuple[str, int]
             assert server.stdout is not None
             line = server.stdout.readline()
             if "listening on" not in line:
-                raise StageError("the server did not start; what it said stands above")
+                raise RunError("the server did not start; what it said stands above")
             yield line.split()[-1], server.pid
         finally:
             server.terminate()

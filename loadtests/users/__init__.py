@@ -1,6 +1,6 @@
 """Simulated users: their sockets and HTTP requests, what they send, and the check of everything they are sent."""
 
-from .api import LIMITS, Api, StageError, Target, advice
+from .api import LIMITS, Api, RunError, Target, advice
 from .connections import Connections
 from .everywhere import Everywhere, Share, shares
 from .figures import INTERVAL, NEVER, Histogram, Sample, Tally
@@ -27,9 +27,9 @@ __all__ = [
     "Leaving",
     "Person",
     "RawUser",
+    "RunError",
     "Sample",
     "Share",
-    "StageError",
     "Tally",
     "Target",
     "Transcript",

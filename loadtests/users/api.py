@@ -18,7 +18,7 @@ LIMITS = {
 }
 
 
-class StageError(Exception):
+class RunError(Exception):
     """A run cannot begin or go on; the text says what to change. `retry_after` is set where it is enough to wait."""
 
     def __init__(self, text: str, code: str = "", retry_after: float | None = None) -> None:
@@ -37,16 +37,16 @@ class Target(NamedTuple):
 
     @classmethod
     def of(cls, url: str) -> Target:
-        """The target that a URL names. Raises `StageError`."""
+        """The target that a URL names. Raises `RunError`."""
         parts = urlsplit(url)
         if parts.scheme != "http" or not parts.hostname:
-            raise StageError(
+            raise RunError(
                 f"{url}: only http://HOST:PORT can be driven; behind a TLS proxy, name what is behind it"
             )
         try:
             found = socket.getaddrinfo(parts.hostname, parts.port or 80, type=socket.SOCK_STREAM)
         except (OSError, ValueError) as error:
-            raise StageError(f"{url}: {error}") from None
+            raise RunError(f"{url}: {error}") from None
         family, _, _, _, address = found[0]
         host, port = str(address[0]), int(address[1])
         return cls(family, (host, port), parts.netloc, parts.path.rstrip("/"))
@@ -60,7 +60,7 @@ class Api:
         self._connection = http.client.HTTPConnection(*target.address, timeout=30)
 
     def call(self, method: str, path: str, token: str | None = None, body: Any = None) -> Any:
-        """The answer's body. Raises `StageError` where it is a refusal."""
+        """The answer's body. Raises `RunError` where it is a refusal."""
         return json.loads(self.send(method, path, token, body) or b"{}")
 
     def send(self, method: str, path: str, token: str | None = None, body: Any = None) -> bytes:
@@ -76,25 +76,25 @@ class Api:
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
             where = f"http://{self._target.host}"
-            raise StageError(f"{where} does not answer {method} {path}: {error}") from None
+            raise RunError(f"{where} does not answer {method} {path}: {error}") from None
         if response.status >= 400:
             raise refusal(f"{method} {path}", response.status, answer)
         return answer
 
 
-def refusal(what: str, status: int, body: bytes) -> StageError:
+def refusal(what: str, status: int, body: bytes) -> RunError:
     """A refusal in words: its code, its text, and which limit to lift."""
     try:
         answer = json.loads(body)
         code, text = str(answer["code"]), str(answer["error"])
     except (ValueError, LookupError, TypeError):
-        return StageError(f"{what}: {status} {http.client.responses.get(status, '')}", str(status))
+        return RunError(f"{what}: {status} {http.client.responses.get(status, '')}", str(status))
     limit = LIMITS.get(code)
     if (what, code) == ("POST /chat/create", "RATE_LIMITED"):
         limit = "limits.conversations_per_hour"
     wait = answer.get("retry_after")
     seconds = None if wait is None else float(wait)
-    return StageError(f"{what}: {code}: {text}{advice(limit)}", code, seconds)
+    return RunError(f"{what}: {code}: {text}{advice(limit)}", code, seconds)
 
 
 def advice(limit: str | None) -> str:

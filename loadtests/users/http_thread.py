@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from .api import Api, StageError
+from .api import Api, RunError
 from .frame import compact
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ PAGE = 100  # events of one answer
 
 
 class HttpThread:
-    """Requests, one after the other. Who asks is called back by `finish`, with the answer or with the `StageError`."""
+    """Requests, one after the other. Who asks is called back by `finish`, with the answer or with the `RunError`."""
 
     def __init__(self, target: Target) -> None:
         self.under_way = 0
@@ -52,7 +52,7 @@ class HttpThread:
             work, then = self._asked.get()
             try:
                 answer = work(api)
-            except StageError as error:
+            except RunError as error:
                 answer = error
             self._answers.append((then, answer))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from .api import StageError
+from .api import RunError
 
 if TYPE_CHECKING:
     from .connections import Connections
@@ -46,7 +46,7 @@ class Leaving:
             )
 
     def _left(self, user: User, answer: Any) -> None:
-        if isinstance(answer, StageError):
+        if isinstance(answer, RunError):
             self._failed(user, answer)
             self._back(user)
         else:
@@ -60,7 +60,7 @@ class Leaving:
         )
 
     def _joined(self, user: User, answer: Any) -> None:
-        if not isinstance(answer, StageError):
+        if not isinstance(answer, RunError):
             self._tally.rejoins += 1
             self._back(user)
         elif answer.retry_after is not None:
@@ -77,7 +77,7 @@ class Leaving:
         self._connections.drop(user)
         self._connections.bring([user], time.monotonic())
 
-    def _failed(self, user: User, error: StageError) -> None:
+    def _failed(self, user: User, error: RunError) -> None:
         self._tally.refusal(error.code)
         if error.retry_after is None:
             user.anomaly("membership", str(error))

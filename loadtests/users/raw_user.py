@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .api import StageError
+from .api import RunError
 from .frame import ACK, CLOSE, PING, PONG, TEXT, BadFrame, bounds, client_frame
 from .user import CUT, User
 
@@ -56,7 +56,7 @@ class RawUser(User):
         except (BadFrame, LookupError, TypeError, ValueError) as error:
             self.anomaly("protocol", f"{type(error).__name__}: {error}")
             return False
-        except StageError as no:
+        except RunError as no:
             self.turned_away(no)
             return False
         self._buffer = data[at:] if at >= 0 else b""

@@ -20,7 +20,7 @@ from trio_websocket import (
     wrap_client_stream,
 )
 
-from .api import StageError, refusal
+from .api import RunError, refusal
 from .frame import BadFrame, server_frame
 from .user import CUT, User
 
@@ -41,7 +41,7 @@ class Ended(NamedTuple):
     reason: str
 
 
-Item = str | bytes | Ended | StageError
+Item = str | bytes | Ended | RunError
 
 
 class Loop(Protocol):
@@ -149,7 +149,7 @@ class Connected:
             why = closed.reason
             return Ended(CUT, "") if why is None else Ended(why.code, why.reason or "")
         except HandshakeError as error:
-            return StageError(f"the handshake was no good: {error!r}")
+            return RunError(f"the handshake was no good: {error!r}")
 
     async def _write(self, websocket: WebSocketConnection) -> None:
         try:
@@ -223,7 +223,7 @@ class TrioUser(User):
                 return self._text(text, now)
             case Ended(code, reason):
                 self.closed(code, reason)
-            case StageError():
+            case RunError():
                 self.turned_away(item)
             case _:
                 self.anomaly("protocol", "a binary message")
@@ -239,7 +239,7 @@ class TrioUser(User):
         return True
 
 
-def _refused(no: ConnectionRejected) -> StageError:
+def _refused(no: ConnectionRejected) -> RunError:
     error = refusal("GET /chat/ws/", no.status_code, no.body or b"")
     if error.retry_after is None:
         for name, value in no.headers or ():

@@ -6,7 +6,7 @@ import json
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .api import StageError
+from .api import RunError
 from .frame import (
     ACK,
     EVENTS,
@@ -237,7 +237,7 @@ class User(ABC):
             self.again_in.append((wait, key))
             self.news = True
 
-    def turned_away(self, no: StageError) -> None:
+    def turned_away(self, no: RunError) -> None:
         """Note that the handshake was refused."""
         self.tally.refusal(no.code)
         self.no_entry = str(no)

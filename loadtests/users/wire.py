@@ -8,7 +8,7 @@ import os
 import socket
 from typing import TYPE_CHECKING, Protocol
 
-from .api import StageError, refusal
+from .api import RunError, refusal
 from .frame import client_frame
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Wire:
         self.sock, self.open, self.unsent = None, False, b""
 
     def answered(self, data: bytes) -> int:
-        """Where frames begin in what has come; 0 while the answer is not there whole. Raises `StageError` if it is no."""
+        """Where frames begin in what has come; 0 while the answer is not there whole. Raises `RunError` if it is no."""
         end = data.find(END)
         if end < 0:
             return 0
@@ -111,7 +111,7 @@ class Wire:
         self.write(rest)
 
 
-def _refused(head: bytes, body: bytes) -> StageError:
+def _refused(head: bytes, body: bytes) -> RunError:
     status = head.split(b" ", 2)[1]
     error = refusal("GET /chat/ws/", int(status) if status.isdigit() else 0, body)
     if error.retry_after is None and (wait := _header(head, b"retry-after")):

@@ -146,7 +146,6 @@ class TestAServerByUrl:
         assert result.returncode == (1 if kinds else 0)
         assert ("anomaly:" in result.stderr) == bool(kinds)
 
-
     @pytest.mark.parametrize("wire", ["raw", "trio-websocket"])
     async def test_that_loses_something_is_found_out_whosever_code_reads(
         self, forgetful: ServerProcess, wire: str

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from salon.loadtests.scenarios.processes import divide
 from salon.loadtests.scenarios.scenario import Scenario, load, names
 from salon.loadtests.scenarios.schedule import Schedule
-from salon.loadtests.scenarios.setup import Room, bare_stage
+from salon.loadtests.scenarios.setup import Room, bare_rooms
 from salon.loadtests.users.user import Person
 
 SHIPPED = ["burst", "churn", "day", "fanout", "overload", "rooms", "slow", "storm"]
@@ -93,18 +93,18 @@ class TestSizes:
 
 class TestPeople:
     def test_some_send_and_others_never_read(self) -> None:
-        (room,) = bare_stage(Scenario("x", readers=5, senders=2, never_read=1))
+        (room,) = bare_rooms(Scenario("x", readers=5, senders=2, never_read=1))
         assert [person.sends for _, person in room.people] == [True, True, False, False, False]
 
     def test_of_a_small_room_with_many_who_never_read_somebody_does(self) -> None:
-        (room,) = bare_stage(Scenario("x", mix=((1.0, 2),), senders=2, never_read=20))
+        (room,) = bare_rooms(Scenario("x", mix=((1.0, 2),), senders=2, never_read=20))
         assert [person.sends for _, person in room.people] == [True, False]
 
     @given(st.integers(1, 9), st.integers(1, 7), st.integers(1, 6))
     def test_are_divided_among_processes_each_once(
         self, rooms: int, readers: int, processes: int
     ) -> None:
-        stage = bare_stage(Scenario("x", rooms=rooms, readers=readers))
+        stage = bare_rooms(Scenario("x", rooms=rooms, readers=readers))
         parts = divide(stage, processes)
         assert len(parts) == processes
         numbers = [number for part in parts for room in part for number, _ in room.people]

@@ -1,4 +1,4 @@
-"""The roll shows newcomers who is in, and is made anew only where that has changed."""
+"""The roster shows newcomers who is in, and is made anew only where that has changed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.unit.engine import PickleCodec
 
 
 class CountingCodec(PickleCodec):
-    """Counts how often a roll is made, and keeps the last."""
+    """Counts how often a roster is made, and keeps the last."""
 
     def __init__(self) -> None:
         self.made = 0
@@ -39,7 +39,7 @@ class Room:
     def __post_init__(self) -> None:
         members = {id: Member(Participant(id, "P"), "member", 0) for id in self.ids(self.size)}
         self.state = State("talk", head=1, members=members)
-        self.roll = Roster(self.codec, lambda: iter(self.connected), self.online)
+        self.roster = Roster(self.codec, lambda: iter(self.connected), self.online)
 
     @staticmethod
     def ids(count: int) -> list[str]:
@@ -49,7 +49,7 @@ class Room:
         return participant_id in self.connected or participant_id in self.leaving
 
     def shown(self) -> list[tuple[str, bool]]:
-        self.roll.body(self.state)
+        self.roster.body(self.state)
         assert self.codec.last is not None
         assert self.codec.last.participant_count == self.size
         return [(view.participant.id, view.is_online) for view in self.codec.last.members]
@@ -62,9 +62,9 @@ def test_a_small_conversation_is_shown_whole_in_the_order_of_joining() -> None:
 
 def test_as_long_as_nothing_changes_the_same_bytes_serve_everybody() -> None:
     room = Room(3)
-    assert room.roll.body(room.state) is room.roll.body(room.state)
+    assert room.roster.body(room.state) is room.roster.body(room.state)
     room.state = replace(room.state, head=2, messages=1)
-    room.roll.body(room.state)
+    room.roster.body(room.state)
     assert room.codec.made == 1
 
 
