@@ -26,10 +26,30 @@ class TestCreate:
         assert body == {
             "conversation_id": ID,
             "title": "Lunch",
+            "mode": "list",
             "created_at": TIMESTAMP,
             "participants": [ada.shown(), bob.shown()],
             "websocket_url": f"/chat/ws/{body['conversation_id']}",
         }
+
+    @pytest.mark.parametrize("word", ["single", "multi"])
+    async def test_nlwebs_words_for_one_or_several_people_are_no_mode(
+        self, server: ServerProcess, word: str
+    ) -> None:
+        ada, bob = await guests(server, "Ada", "Bob")
+        body = {"title": "Team", "mode": word, "participants": [bob.entry()]}
+        created = await ada.ask("POST", "/chat/create", body)
+        conversation_id = created["conversation_id"]
+        assert created["mode"] == "list"
+        assert (await bob.see(conversation_id))["mode"] == "list"
+        assert (await bob.history(conversation_id))[0]["mode"] == "list"
+
+    @pytest.mark.parametrize("mode", ["list", "summarize", "generate"])
+    async def test_a_mode_is_kept_and_answered(self, server: ServerProcess, mode: str) -> None:
+        ada = await guest(server, "Ada")
+        created = await ada.ask("POST", "/chat/create", {"title": "Team", "mode": mode})
+        assert created["mode"] == mode
+        assert (await ada.see(created["conversation_id"]))["mode"] == mode
 
     async def test_those_who_are_named_are_members_at_once_and_no_joining_is_recorded(
         self, server: ServerProcess

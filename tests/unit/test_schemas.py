@@ -117,7 +117,10 @@ def test_a_conversation_needs_a_title_and_nothing_else() -> None:
             {"title": "x", "participants": [{"user_id": f"u{n}"} for n in range(AT_CREATION + 1)]},
             "participants: List should have at most 10 items",
         ),
-        ({"title": "x", "mode": "chat"}, "mode: Input should be 'list', 'summarize' or 'generate'"),
+        (
+            {"title": "x", "mode": "chat"},
+            "mode: Input should be 'list', 'summarize', 'generate', 'single' or 'multi'",
+        ),
         ({"title": "x", "join": "closed"}, "join: Input should be 'open' or 'invite'"),
         ({"title": "x", "sites": "example.org"}, "sites: Input should be a valid array"),
         ({"title": "x", "sites": [""]}, "sites.0: String should have at least 1 character"),

@@ -17,7 +17,7 @@ from . import schemas
 from .view import conversation_json, seen
 
 if TYPE_CHECKING:
-    from salon.actors.messages import Created
+    from salon.actors.messages import Created, Mode
     from salon.actors.store import Summary
 
     from ..http import Parts
@@ -59,7 +59,7 @@ def _add_create(routes: Blueprint, parts: Parts) -> None:
                 identity.participant,
                 wanted.title,
                 entrants,
-                wanted.mode,
+                _mode(wanted),
                 tuple(wanted.sites),
                 wanted.enable_ai,
                 wanted.join,
@@ -155,10 +155,20 @@ def _entrant(who: schemas.ParticipantBody) -> Entrant:
     return Entrant(Participant(who.user_id, who.name or who.user_id, who.type), who.role)
 
 
+def _mode(wanted: schemas.CreateBody) -> Mode:
+    """The mode asked for; NLWeb's words for one person or several are none, since anybody may come in later."""
+    match wanted.mode:
+        case "single" | "multi":
+            return "list"
+        case mode:
+            return mode
+
+
 def _created(event: Created) -> dict[str, Any]:
     return {
         "conversation_id": event.conversation_id,
         "title": event.title,
+        "mode": event.mode,
         "created_at": timestamp(event.at),
         "participants": [participant_fields(entrant.participant) for entrant in event.entrants],
         "websocket_url": f"/chat/ws/{event.conversation_id}",

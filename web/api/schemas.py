@@ -66,7 +66,10 @@ class CreateBody(Body):
 
     title: Title
     participants: list[ParticipantBody] = Field(default=[], max_length=AT_CREATION)
-    mode: Literal["list", "summarize", "generate"] = "list"
+    mode: Literal["list", "summarize", "generate", "single", "multi"] = Field(
+        default="list",
+        description="`single` and `multi` are what NLWeb's clients send here: the conversation's mode is `list` then.",
+    )
     sites: list[Annotated[str, Field(min_length=1, max_length=253)]] = Field(
         default=[], max_length=100
     )
@@ -182,6 +185,7 @@ class Created(BaseModel):
 
     conversation_id: str
     title: str
+    mode: Literal["list", "summarize", "generate"]
     created_at: str
     participants: list[ParticipantView]
     websocket_url: str

@@ -155,6 +155,7 @@ export interface NewConversation {
 export interface Created {
   conversation_id: string;
   title: string;
+  mode: "list" | "summarize" | "generate";
   created_at: string;
   participants: Person[];
   websocket_url: string;
