@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .future import Breath
-from .messages import CaughtUp, Lagging, Presence
+from .signals import CaughtUp, Lagging, Presence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from .messages import Signal
+    from .signals import Signal
     from .store import Record
     from .subscriber import Codec, Subscriber
 

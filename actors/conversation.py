@@ -11,37 +11,27 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import trio
 
 from .audience import BREATH, BREATH_EVERY, RECENT_EVENTS, Audience
-from .messages import (
-    Attach,
-    Connected,
-    Detach,
-    Drained,
-    Left,
-    Look,
-    Post,
-    ReadMarked,
-    ReadMoved,
-    Replay,
-    Sync,
-    Tick,
-    Typing,
-)
+from .events import Left
+from .messages import Attach, Detach, Drained, Look, Post, ReadMarked, Replay, Sync, Tick
+from .model import State
 from .presence import PresenceBoard, TypingBoard
 from .recorder import Recorder
 from .refusals import Refusal
 from .roster import Roster
-from .rules import State
 from .runtime import TrioActor
+from .signals import Connected, ReadMoved, Typing
 from .store import Appended, StoreError
 from .turn import Turn, known_from
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from .events import Posted
     from .future import Future
     from .host import Host
     from .mailbox import Letter
-    from .messages import MemberView, Posted, Receipt, Resume, Timer
+    from .messages import Receipt, Timer
+    from .signals import MemberView, Resume
     from .store import Page
     from .subscriber import Subscriber
 
@@ -147,7 +137,7 @@ class ConversationActor(TrioActor):
         return refused
 
     async def _deliver(self, turn: Turn) -> None:
-        for event in turn.membership:
+        for event in turn.state_events:
             if isinstance(event, Left):
                 self._see_off(event.participant.id)
         if turn.records:

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from .limits import Limits
-    from .messages import MemberView
-    from .rules import State
+    from .model import State
     from .runtime import Ref, System, TrioActor
+    from .signals import MemberView
     from .sources import Sources
     from .store import Store, StoreError
     from .subscriber import Codec

@@ -1,43 +1,22 @@
-"""Every command an actor takes, every event it emits and every signal it passes on.
+"""Every command that an actor takes, every control of the engine, and what a command is answered with.
 
-Commands are imperative, events past participle; an event has a place in its conversation's sequence, a signal has none.
-Times are whole milliseconds since the Unix epoch, UTC. `metadata` is JSON text, checked at the edge and carried unopened.
+Times are whole milliseconds since the Unix epoch, UTC. `metadata` is JSON text. It is checked at the edge and carried unopened.
 
 The types that travel once per message are named tuples: as frozen as the dataclasses here, and three times cheaper to make.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from .future import Future
+    from .model import Durability, Entrant, JoinPolicy, Mode, Participant
     from .store import Page
     from .subscriber import Subscriber
 
-ParticipantType = Literal["human", "agent"]
-Role = Literal["owner", "member", "observer"]
-JoinPolicy = Literal["open", "invite"]
-Mode = Literal["list", "summarize", "generate"]
-Durability = Literal["committed", "memory"]
-Resume = Literal["fresh", "complete", "reset"]
 Timer = Literal["presence", "typing", "reload"]
-
-
-class Participant(NamedTuple):
-    """A person or an agent, as the conversation shows them."""
-
-    id: str
-    name: str
-    type: ParticipantType = "human"
-
-
-class Entrant(NamedTuple):
-    """A participant on the way in, with the role they are to have."""
-
-    participant: Participant
-    role: Role = "member"
 
 
 # --- commands: what a client asks; each counts against the mailbox, `sender` says whose share it takes -------------------
@@ -121,7 +100,19 @@ class SetTyping:
     is_typing: bool
 
 
-Command = Create | Join | Leave | Post | MarkRead | SetTyping
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Change the conversation's title or metadata. None leaves a field as it is; the metadata `null` removes it."""
+
+    is_command: ClassVar[bool] = True
+
+    conversation_id: str
+    sender: Participant
+    title: str | None = None
+    metadata: str | None = None
+
+
+Command = Create | Join | Leave | Post | MarkRead | SetTyping | Update
 
 
 # --- controls: what the engine tells itself; few by construction, so no mailbox refuses them ----------------------------
@@ -220,72 +211,6 @@ class Revoke:
 Control = Admit | Attach | Sync | Detach | Drained | Replay | Look | Tick | Revoke
 
 
-# --- events: the conversation's history ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Created:
-    """The conversation exists; always sequence 1."""
-
-    conversation_id: str
-    sequence: int
-    at: int
-    title: str
-    entrants: tuple[Entrant, ...]  # the owner first
-    mode: Mode
-    sites: tuple[str, ...] = ()
-    enable_ai: bool = False
-    join: JoinPolicy = "open"
-    members_invite: bool = True
-    share_reads: bool = False
-    metadata: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """A participant became a member."""
-
-    conversation_id: str
-    sequence: int
-    at: int
-    participant: Participant
-    participant_count: int
-    role: Role = "member"
-    invited_by: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """A member is one no more; with nobody left the conversation is archived."""
-
-    conversation_id: str
-    sequence: int
-    at: int
-    participant: Participant
-    participant_count: int
-
-
-class Posted(NamedTuple):
-    """A message."""
-
-    conversation_id: str
-    sequence: int
-    at: int
-    sender: Participant
-    content: str
-    key: str | None = None
-    reply_to: str | None = None
-    metadata: str | None = None
-
-    @property
-    def message_id(self) -> str:
-        """The message's name: unique without drawing another identifier, since the conversation's is and the sequence is."""
-        return f"{self.conversation_id}-{self.sequence}"
-
-
-Event = Created | Joined | Left | Posted
-
-
 # --- outcomes: what a command is answered with, besides the event itself and a Refusal -----------------------------------
 
 
@@ -303,83 +228,12 @@ class Receipt(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Unchanged:
+    """The conversation is already as the command wants it."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReadMarked:
     """Where the sender's read position stands now."""
 
     sequence: int
-
-
-# --- signals: passed on to those connected, never sequenced, never replayed ----------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Connected:
-    """The first thing a subscriber hears."""
-
-    conversation_id: str
-    participant_id: str
-    connection_id: str
-    several: bool
-    head: int
-    first_sequence: int
-    epoch: str
-    resume: Resume
-
-
-@dataclass(frozen=True, slots=True)
-class MemberView:
-    """One member as shown to the others."""
-
-    participant: Participant
-    role: Role
-    joined_at: int
-    is_online: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ParticipantList:
-    """Who is in the conversation; `members` may be fewer than `participant_count`."""
-
-    conversation_id: str
-    members: tuple[MemberView, ...]
-    participant_count: int
-
-
-@dataclass(frozen=True, slots=True)
-class CaughtUp:
-    """Everything up to `sequence` has been sent; what follows is live."""
-
-    sequence: int
-
-
-@dataclass(frozen=True, slots=True)
-class Presence:
-    """Who came online or went offline since the last such signal."""
-
-    changes: tuple[tuple[str, bool], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Typing:
-    """Somebody types, or has stopped."""
-
-    participant_id: str
-    is_typing: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ReadMoved:
-    """A participant has read up to `sequence`."""
-
-    participant_id: str
-    sequence: int
-
-
-@dataclass(frozen=True, slots=True)
-class Lagging:
-    """Live push has stopped; the log is being replayed at the reader's own pace."""
-
-    sequence: int = field(default=0)
-
-
-Signal = Connected | ParticipantList | CaughtUp | Presence | Typing | ReadMoved | Lagging

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import trio
 
 from .mailbox import MailboxFull
-from .messages import Admit, Attach, Create, Detach, Post, Revoke, Sync
+from .messages import Admit, Attach, Create, Detach, Post, Revoke, Sync, Update
 from .rates import TokenBucket
 from .refusals import Code, Refusal, too_fast
 from .runtime import ActorDied, TrioActor
@@ -64,7 +64,7 @@ class ParticipantActor(TrioActor):
                 Code.DRAINING, retry_after=retry_after, scope="server", key=_key(message)
             )
         match message:
-            case Post() | Sync():
+            case Post() | Sync() | Update():
                 limit, unit = self._limits.message_rate, "messages a second"
                 bucket = self._rate(message.conversation_id, now) if limit else None
                 wait = bucket.take(now, _key(message)) if bucket else 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .messages import Presence, Typing
+from .signals import Presence, Typing
 
 if TYPE_CHECKING:
     from collections.abc import Callable

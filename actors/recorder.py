@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from .messages import Created, Joined, Left, Receipt
+from .events import Event
+from .messages import Receipt
 from .refusals import Refusal
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _envelope(
         return Envelope(trace, command, sender_id, at, verdict, answer.sequence, None)
     if isinstance(answer, Refusal):
         return Envelope(trace, command, sender_id, at, "refused", 0, refused.get(letter, answer))
-    sequence = answer.sequence if isinstance(answer, Created | Joined | Left) else 0
+    sequence = answer.sequence if isinstance(answer, Event) else 0
     return Envelope(
         trace, command, sender_id, at, "stored" if sequence else "noted", sequence, None
     )

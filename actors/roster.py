@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from .messages import MemberView, ParticipantList
+from .signals import MemberView, ParticipantList
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from .rules import Member, State
+    from .model import Member, State
     from .subscriber import Codec
 
 LISTED_MEMBERS = 100  # members in `participant_list`

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .events import StateEvent
     from .future import Future
-    from .messages import Created, Durability, Joined, Left
-    from .rules import State
+    from .model import Durability, State
 
 
 class StoreError(Exception):
@@ -40,14 +40,14 @@ class Record(NamedTuple):
 class Changes:
     """What one turn adds to one conversation, all or nothing: its records without a gap, ascending, and read positions.
 
-    `number` is 0 where the first record creates the conversation. `membership` repeats those of the events that
-    change who is in it, in order, so that the store can answer who is a member.
+    `number` is 0 where the first record creates the conversation. `state_events` repeats the events that are no messages,
+    in order: the store's answers about the conversation follow them.
     """
 
     conversation_id: str
     number: int
     records: tuple[Record, ...]
-    membership: tuple[Created | Joined | Left, ...] = ()
+    state_events: tuple[StateEvent, ...] = ()
     reads: Mapping[str, int] | None = None
 
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .messages import Event, Participant, Signal
+    from .events import Event
+    from .model import Participant
+    from .signals import Signal
     from .store import Record
 
 

@@ -6,16 +6,19 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Protocol
 
 from . import rules
-from .messages import Created, Joined, Left, MarkRead, Post, Posted, ReadMarked, Receipt, Typing
+from .events import Left, Posted
+from .messages import MarkRead, Post, ReadMarked, Receipt, Unchanged
 from .refusals import Code, Refusal
+from .signals import Typing
 from .store import Changes, Record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from .events import Event, StateEvent
     from .limits import Limits
     from .mailbox import Letter
-    from .messages import Durability
+    from .model import Durability, State
     from .sources import Sources
     from .store import KeysTaken, Store
     from .subscriber import Codec
@@ -59,7 +62,7 @@ class Turn:
 
     def __init__(
         self,
-        state: rules.State,
+        state: State,
         letters: Sequence[Letter],
         *,
         known: dict[tuple[str, str], tuple[Posted, Receipt]],
@@ -67,7 +70,7 @@ class Turn:
     ) -> None:
         self.state = state.draft()
         self.records: list[Record] = []
-        self.membership: list[Created | Joined | Left] = []
+        self.state_events: list[StateEvent] = []
         self.reads: dict[str, int] = {}
         self.typing: dict[str, Typing] = {}  # the last word of each
         self.marks: dict[str, tuple[Letter, ReadMarked]] = {}
@@ -91,7 +94,7 @@ class Turn:
             self.state.id,
             self.state.number,
             tuple(self.records),
-            tuple(self.membership),
+            tuple(self.state_events),
             self.reads or None,
         )
 
@@ -101,15 +104,17 @@ class Turn:
         match decision:
             case Posted():
                 return self._post(command, decision)
-            case Created() | Joined() | Left():
-                self.membership.append(decision)
-                self._record(decision)
-                if isinstance(decision, Left):
-                    self._forget(decision.participant.id)
             case ReadMarked():
                 self._mark_read(letter, command, decision)
             case Typing():
                 self.typing[decision.participant_id] = decision
+            case Refusal() | Unchanged():
+                pass
+            case event:
+                self.state_events.append(event)
+                self._record(event)
+                if isinstance(event, Left):
+                    self._forget(event.participant.id)
         return decision
 
     def _forget(self, participant_id: str) -> None:
@@ -140,7 +145,7 @@ class Turn:
             return receipt._replace(duplicate=True)
         return Refusal(Code.KEY_REUSED, key=event.key)
 
-    def _record(self, event: Created | Joined | Left | Posted) -> Record:
+    def _record(self, event: Event) -> Record:
         rules.apply(self.state, event)
         start = SALT * len(self.records)
         sender_id, key = (event.sender.id, event.key) if isinstance(event, Posted) else (None, None)

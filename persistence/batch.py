@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from salon.actors.messages import Created, Left
+from salon.actors.events import REMOVED, Created, Joined, Left, Updated
 
 from .keys import place_of
 from .rows import Rows
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterator
 
-    from salon.actors.messages import Joined
     from salon.actors.store import Changes
 
 # OR ROLLBACK: without it SQLite would keep a copy of every page that the statement changes, to undo the statement alone.
@@ -56,6 +55,10 @@ _INHERIT = (
     "AND participant = (SELECT participant FROM members WHERE conversation = ?1 "
     "ORDER BY role <> 'member', place LIMIT 1)"
 )
+_UPDATE = (
+    "UPDATE conversations SET title = coalesce(?1, title), "
+    "metadata = CASE WHEN ?2 IS NULL THEN metadata ELSE ?3 END WHERE number = ?4"
+)
 _END = "UPDATE conversations SET ended_at = ? WHERE number = ?"
 
 
@@ -73,7 +76,9 @@ class Batch:
         self._events: list[Any] = []
         self._conversations: list[Any] = []
         self._members: list[Any] = []
-        self._ordered: list[tuple[int, Joined | Left]] = []  # where somebody leaves, order matters
+        self._ordered: list[
+            tuple[int, Joined | Left | Updated]
+        ] = []  # where somebody leaves, order matters
         self._reads: list[Any] = []
 
     def add(self, changes: Changes) -> int:
@@ -86,7 +91,7 @@ class Batch:
             number = self.next_number
             self.next_number += 1
         self._add_records(number, changes)
-        self._add_membership(number, changes)
+        self._add_state_events(number, changes)
         for participant_id, sequence in (changes.reads or {}).items():
             self._reads += (number, participant_id, sequence)
         return number
@@ -131,17 +136,16 @@ class Batch:
                 hashed,
             )
 
-    def _add_membership(self, number: int, changes: Changes) -> None:
-        ordered = any(isinstance(event, Left) for event in changes.membership)
-        for event in changes.membership:
+    def _add_state_events(self, number: int, changes: Changes) -> None:
+        ordered = any(isinstance(event, Left) for event in changes.state_events)
+        for event in changes.state_events:
             if isinstance(event, Created):
                 self._conversations += _conversation_row(number, event)
                 self._members += _founder_rows(number, event)
-            elif ordered:
-                self._ordered.append((number, event))
-            else:
-                assert not isinstance(event, Left)
+            elif isinstance(event, Joined) and not ordered:
                 self._members += _member_row(number, event)
+            else:
+                self._ordered.append((number, event))
 
     def _steps(self, *, checked: bool) -> Iterator[tuple[Rows, list[Any]]]:
         if self._conversations:
@@ -154,8 +158,11 @@ class Batch:
             yield _READS, self._reads
 
 
-def _apply(connection: sqlite3.Connection, number: int, event: Joined | Left) -> None:
-    if isinstance(event, Left):
+def _apply(connection: sqlite3.Connection, number: int, event: Joined | Left | Updated) -> None:
+    if isinstance(event, Updated):
+        metadata = None if event.metadata == REMOVED else event.metadata
+        connection.execute(_UPDATE, (event.title, event.metadata, metadata, number))
+    elif isinstance(event, Left):
         connection.execute(_LEAVE, (number, event.participant.id))
         if event.participant_count:
             connection.execute(_INHERIT, (number,))

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING
 
+from salon.actors.events import Created, Joined, Left
 from salon.actors.future import Future
-from salon.actors.messages import Created, Joined, Left
-from salon.actors.rules import State, apply
+from salon.actors.model import State
+from salon.actors.rules import apply
 from salon.actors.store import (
     Appended,
     KeysTaken,
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from salon.actors.messages import Durability
+    from salon.actors.events import StateEvent
+    from salon.actors.model import Durability
     from salon.actors.sources import Sources
     from salon.actors.store import Changes, Record
 
@@ -165,7 +167,7 @@ class MemoryStore:
         if not changes.number:
             self._conversations.append(conversation)
             self._numbers[state.id] = state.number
-        for event in changes.membership:
+        for event in changes.state_events:
             apply(state, event)
             self._note_membership(state.number, event)
         for participant_id, sequence in (changes.reads or {}).items():
@@ -185,7 +187,7 @@ class MemoryStore:
         self._commits += 1
         self._records += len(changes.records)
 
-    def _note_membership(self, number: int, event: Created | Joined | Left) -> None:
+    def _note_membership(self, number: int, event: StateEvent) -> None:
         match event:
             case Created():
                 for entrant in event.entrants:

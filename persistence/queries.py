@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from salon.actors.messages import Participant
-from salon.actors.rules import Member, State
+from salon.actors.model import Member, Participant, State
 from salon.actors.store import Listing, Page, Record, Summary
 
 from .transaction import transaction

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from salon.actors.future import Future
-    from salon.actors.messages import Durability
-    from salon.actors.rules import State
+    from salon.actors.model import Durability, State
     from salon.actors.sources import Sources
     from salon.actors.store import Appended, Changes, KeysTaken, Listing, Page, StoreStatistics
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import httpx2
 import trio
 
-from salon.actors.messages import Event, Participant, Posted
+from salon.actors.events import Event, Posted
+from salon.actors.model import Participant
 from salon.actors.store import Appended, Changes, Record
 from salon.persistence.sql import SqlStore
 from salon.web.client import Client, Conversation

@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 import trio
 
-from salon.actors.messages import Create, Participant, Post
+from salon.actors.messages import Create, Post
+from salon.actors.model import Participant
 from salon.web import app, cli
 from salon.web.http.request import Parts
 

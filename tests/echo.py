@@ -12,7 +12,7 @@ from functools import partial
 import trio
 from wsproto.utilities import generate_accept_token
 
-from salon.actors.messages import Participant
+from salon.actors.model import Participant
 from salon.web.api.handshake_lane import ANSWER, read_fields
 from salon.web.http.stream import HttpStream
 from salon.web.socket.connection import Connection

@@ -14,6 +14,7 @@ import trio
 from trio_websocket import CloseReason, ConnectionClosed, WebSocketConnection, wrap_client_stream
 from wsproto.utilities import LocalProtocolError
 
+from salon.actors.events import KINDS
 from salon.web.client import Client
 from tests.server import ServerProcess, api
 
@@ -27,7 +28,7 @@ UPGRADE = {  # a handshake by hand: where it is refused, the answer is an ordina
     "Sec-WebSocket-Version": "13",
     "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
 }
-EVENTS = {"conversation_created", "message", "participant_joined", "participant_left"}
+EVENTS = KINDS.keys()
 
 
 @dataclass(frozen=True, slots=True)

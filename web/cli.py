@@ -135,7 +135,7 @@ def token(
 ) -> None:
     """Print a token for somebody, signed with the server's key."""
     settings, _ = _load_settings(config, {"store.url": store})
-    from salon.actors.messages import Participant
+    from salon.actors.model import Participant
 
     from .identity import Session, Signer, read_key
     from .names import ID_LENGTH, NAME_LENGTH, is_id, normalise_name

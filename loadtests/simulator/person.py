@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from salon.actors.messages import Participant, Post
+from salon.actors.messages import Post
+from salon.actors.model import Participant
 from salon.web.api.handshake import Asked
 from salon.web.client import Client, Closed, Frame, Gap, Receipt, Refused, Socket, Unreachable
 from salon.web.client.wire import Codec
@@ -87,6 +88,11 @@ class UnrealClient(Client):
     async def join(self, conversation_id: str, participant: Any = None) -> Frame:
         """Come in."""
         await self._answer(lambda p: p.join(self.identity, conversation_id))
+        return {}
+
+    async def update(self, conversation_id: str, **changes: Any) -> Frame:
+        """Change the title."""
+        await self._answer(lambda p: p.update(self.identity, conversation_id, changes["title"]))
         return {}
 
     async def leave(self, conversation_id: str) -> Frame:

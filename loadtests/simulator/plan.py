@@ -25,6 +25,7 @@ DEEDS = {
     "read": 3,
     "leave": 3,
     "join": 4,
+    "rename": 3,
     "open a tab": 4,
     "visit": 4,
 }

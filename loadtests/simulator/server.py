@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from salon.actors.directory import Directory
-from salon.actors.messages import Entrant, Join, Leave, Post
+from salon.actors.messages import Join, Leave, Post, Update
+from salon.actors.model import Entrant
 from salon.actors.refusals import Code, Refusal
 from salon.actors.runtime import ActorDied, System
 from salon.actors.store import StoreError
@@ -160,6 +161,10 @@ class Process:
     def leave(self, identity: Identity, conversation_id: str) -> Reply:
         """`DELETE /chat/{id}/leave`."""
         return self._command(identity, Leave(conversation_id, identity.participant))
+
+    def update(self, identity: Identity, conversation_id: str, title: str) -> Reply:
+        """`PATCH /chat/{id}`."""
+        return self._command(identity, Update(conversation_id, identity.participant, title))
 
     def page(self, identity: Identity, conversation_id: str, after: int) -> Reply:
         """`GET /chat/{id}/messages`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +94,13 @@ def _leave(world: World, step: Step) -> None:
 def _join(world: World, step: Step) -> None:
     person = world.people[step.who % len(world.people)]
     world.start(_try, person.join, world.talks[step.talk % len(world.talks)])
+
+
+def _rename(world: World, step: Step) -> None:
+    person = world.people[step.who % len(world.people)]
+    title = f"Title {step.number}"
+    rename = partial(person.update, title=title)
+    world.start(_try, rename, world.talks[step.talk % len(world.talks)])
 
 
 async def _try(work: Callable[..., Awaitable[object]], *arguments: object) -> None:
@@ -244,6 +252,7 @@ STEPS: dict[str, Callable[[World, Step], None]] = {
     "read": _read,
     "leave": _leave,
     "join": _join,
+    "rename": _rename,
     "open a tab": _open_tab,
     "visit": _visit,
     "drop": _drop,

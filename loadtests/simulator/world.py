@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from random import Random
@@ -10,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from salon.actors.messages import Create, Entrant, Participant
+from salon.actors.messages import Create
+from salon.actors.model import Entrant, Participant, State
+from salon.actors.rules import apply
 from salon.actors.sources import Sources
 from salon.web.settings.model import AuthSettings, LimitSettings, Settings
+from salon.web.socket.event_json import decode_event
 
 from ..checker import Recorder
 from .agenda import Agenda
@@ -275,7 +279,20 @@ class World:
             f"{tab.person.person} has not the events of {tab.conversation_id} that the log has"
             for tab in self.tabs
             if tab.events != logs[tab.conversation_id]
+        ] + [
+            f"{talk} has in memory or in the store another state than its log"
+            for talk, events in logs.items()
+            if not self._is_state_of(talk, events)
         ]
+
+    def _is_state_of(self, talk: str, events: list[dict[str, Any]]) -> bool:
+        """Whether the conversation is what its events lead to, whether it is active or loaded now."""
+        folded = State(talk)
+        for event in events:
+            apply(folded, decode_event(event))
+        actor = self.process.directory.active(talk) if self.process is not None else None
+        found = [self.disk.load(talk).get(), *([actor.state] if actor is not None else [])]
+        return all(state is None or replace(state, number=0, reads={}) == folded for state in found)
 
 
 def _token(name: str) -> str:

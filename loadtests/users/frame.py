@@ -10,7 +10,13 @@ from typing import Any
 
 TEXT, CLOSE, PING, PONG = 0x81, 0x88, 0x89, 0x8A  # the first byte of a frame that is whole
 ACK = b'{"type":"message_ack",'
-EVENTS = ("message", "conversation_created", "participant_joined", "participant_left")
+EVENTS = (
+    "message",
+    "conversation_created",
+    "conversation_updated",
+    "participant_joined",
+    "participant_left",
+)
 SEQUENCE = b'"sequence_id":'
 KEY = b'"client_message_id":"'
 CONTENT = b'"content":"'

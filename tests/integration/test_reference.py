@@ -212,6 +212,8 @@ async def test_frames_are_as_described(server: ServerProcess) -> None:
         await see.receive(ada, "read", participant_id="test_user_2")
         await see.say(ada, type="ping")
         await see.receive(ada, "pong")
+        await see.call("PATCH", chat, ADA, {"title": "Supper", "metadata": None})
+        await see.receive(bob, "conversation_updated", title="Supper")
         await see.call("POST", f"{chat}/join", "test_token_3")
         await see.call("DELETE", f"{chat}/leave", "test_token_3")
         await see.receive(ada, "participant_left")

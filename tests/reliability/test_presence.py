@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from salon.actors.limits import Limits
-from salon.actors.messages import ParticipantList, Presence
+from salon.actors.signals import ParticipantList, Presence
 from tests.person import PATIENCE, Person, Tab, guest, guests
 from tests.raw import open_socket
 from tests.server import ServerProcess

@@ -21,31 +21,25 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from salon.actors.conversation import ConversationActor
 from salon.actors.directory import Directory
+from salon.actors.events import Created, Event, Joined, Left, Posted
 from salon.actors.future import Future
 from salon.actors.limits import Limits
 from salon.actors.messages import (
     Attach,
-    CaughtUp,
     Command,
     Create,
-    Created,
     Detach,
     Drained,
-    Entrant,
-    Event,
     Join,
-    Joined,
     Leave,
-    Left,
-    Participant,
     Post,
-    Posted,
     Receipt,
-    Signal,
 )
+from salon.actors.model import Entrant, Participant
 from salon.actors.participant import ParticipantActor
 from salon.actors.refusals import Code, Refusal
 from salon.actors.runtime import System
+from salon.actors.signals import CaughtUp, Signal
 from salon.actors.sources import Sources
 from salon.actors.store import Appended, Changes, KeysTaken, Page, Record, StoreError
 from salon.persistence.memory import MemoryStore

@@ -6,24 +6,11 @@ import secrets
 from itertools import count
 from random import random
 
+from salon.actors.events import Event, Left, Posted, StateEvent
 from salon.actors.limits import Limits
-from salon.actors.messages import (
-    Command,
-    Create,
-    Created,
-    Entrant,
-    Event,
-    Join,
-    Joined,
-    Leave,
-    Left,
-    MarkRead,
-    Participant,
-    Post,
-    Posted,
-    ReadMarked,
-)
-from salon.actors.rules import State, apply, apply_read, decide
+from salon.actors.messages import Command, Create, Join, Leave, MarkRead, Post, ReadMarked
+from salon.actors.model import Entrant, Participant, State
+from salon.actors.rules import apply, apply_read, decide
 from salon.actors.sources import Sources
 from salon.actors.store import Changes, Record
 
@@ -85,7 +72,7 @@ class History:
         """The changes of one turn; commands that the rules refuse change nothing. They are taken as stored."""
         number, at = self.state.number, next(_ticks)
         records: list[Record] = []
-        membership: list[Created | Joined | Left] = []
+        state_events: list[StateEvent] = []
         reads: dict[str, int] = {}
         for command in commands:
             decision = decide(self.state, command, at, LIMITS)
@@ -93,7 +80,7 @@ class History:
                 apply(self.state, decision)
                 records.append(self._record(decision))
                 if not isinstance(decision, Posted):
-                    membership.append(decision)
+                    state_events.append(decision)
                 if isinstance(decision, Left):
                     reads.pop(decision.participant.id, None)
             elif isinstance(decision, ReadMarked) and decision.sequence > self.state.reads.get(
@@ -102,7 +89,7 @@ class History:
                 apply_read(self.state, command.sender.id, decision)
                 reads[command.sender.id] = decision.sequence
         self.records += records
-        return Changes(self.id, number, tuple(records), tuple(membership), reads or None)
+        return Changes(self.id, number, tuple(records), tuple(state_events), reads or None)
 
     def _record(self, event: Event) -> Record:
         sender, key = (event.sender.id, event.key) if isinstance(event, Posted) else (None, None)

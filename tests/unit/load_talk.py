@@ -11,22 +11,19 @@ from random import Random
 
 from hypothesis import strategies as st
 
-from salon.actors.messages import (
+from salon.actors.events import Event, Joined, Left, Posted
+from salon.actors.messages import Receipt
+from salon.actors.model import Participant
+from salon.actors.refusals import Code, Refusal
+from salon.actors.signals import (
     CaughtUp,
     Connected,
-    Event,
-    Joined,
-    Left,
-    Participant,
     ParticipantList,
-    Posted,
     Presence,
-    Receipt,
     Resume,
     Signal,
     Typing,
 )
-from salon.actors.refusals import Code, Refusal
 from salon.loadtests.users.api import Target
 from salon.loadtests.users.figures import Tally
 from salon.loadtests.users.raw_user import RawUser

@@ -18,15 +18,9 @@ from salon.actors.audience import (
     RECENT_EVENTS,
     Audience,
 )
-from salon.actors.messages import (
-    CaughtUp,
-    Lagging,
-    Participant,
-    ParticipantList,
-    Posted,
-    Presence,
-    Typing,
-)
+from salon.actors.events import Posted
+from salon.actors.model import Participant
+from salon.actors.signals import CaughtUp, Lagging, ParticipantList, Presence, Typing
 from salon.actors.store import Record
 from salon.actors.subscriber import Subscriber
 from tests.unit.engine import ADA, BEN, CLEO, Engine, PickleCodec, Reader

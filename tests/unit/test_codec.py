@@ -11,38 +11,31 @@ from hypothesis import strategies as st
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import TextMessage
 
-from salon.actors.messages import (
+from salon.actors.events import Created, Event, Joined, Left, Posted, Updated
+from salon.actors.messages import Receipt
+from salon.actors.model import Entrant, Participant
+from salon.actors.refusals import TABLE, Code, Refusal
+from salon.actors.signals import (
     CaughtUp,
     Connected,
-    Created,
-    Entrant,
-    Event,
-    Joined,
     Lagging,
-    Left,
     MemberView,
-    Participant,
     ParticipantList,
-    Posted,
     Presence,
     ReadMoved,
-    Receipt,
     Signal,
     Typing,
 )
-from salon.actors.refusals import TABLE, Code, Refusal
 from salon.actors.store import Record
 from salon.web.socket.codec import (
     JsonCodec,
-    compact,
     error_fields,
     error_frame,
     message_ack,
     message_of,
-    milliseconds,
     receipt_json,
-    timestamp,
 )
+from salon.web.socket.event_json import compact, milliseconds, timestamp
 
 YEAR_9999 = 253_402_300_799_999
 CODEC = JsonCodec(heartbeat=25, max_message_size=10_000)
@@ -73,6 +66,7 @@ events: st.SearchStrategy[Event] = st.one_of(
     st.builds(Posted, texts, numbers, times, people, texts, some, some, metadata),
     st.builds(Joined, texts, numbers, times, people, numbers, roles, some),
     st.builds(Left, texts, numbers, times, people, numbers),
+    st.builds(Updated, texts, numbers, times, texts, some, metadata | st.just("null")),
     st.builds(
         Created,
         texts,

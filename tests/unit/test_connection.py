@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from salon.actors.limits import Limits
-from salon.actors.messages import Attach, Participant, Receipt
+from salon.actors.messages import Attach, Receipt
+from salon.actors.model import Participant
 from salon.actors.refusals import Code, Refusal
 from salon.web.socket import connection as connection_module
 from salon.web.socket.codec import JsonCodec, error_frame, message_ack

@@ -10,38 +10,36 @@ from trio.testing import MockClock
 
 from salon.actors.audience import BREATH_EVERY, RECENT_EVENTS
 from salon.actors.conversation import RELOAD_AFTER, REPLAY_EVENTS
+from salon.actors.events import Created, Joined, Left, Posted
 from salon.actors.future import Future
 from salon.actors.limits import Limits
 from salon.actors.messages import (
     Admit,
     Attach,
-    CaughtUp,
-    Connected,
-    Created,
     Detach,
-    Entrant,
     Join,
-    Joined,
-    Lagging,
     Leave,
-    Left,
     MarkRead,
-    Participant,
-    ParticipantList,
     Post,
-    Posted,
-    Presence,
     ReadMarked,
-    ReadMoved,
     Receipt,
     SetTyping,
     Sync,
-    Typing,
 )
+from salon.actors.model import Entrant, Participant
 from salon.actors.recorder import ENVELOPES, TURNS, Recorder
 from salon.actors.refusals import Code, Refusal
 from salon.actors.roster import LISTED_MEMBERS
 from salon.actors.runtime import ActorDied
+from salon.actors.signals import (
+    CaughtUp,
+    Connected,
+    Lagging,
+    ParticipantList,
+    Presence,
+    ReadMoved,
+    Typing,
+)
 from salon.actors.store import StoreError
 from tests.unit.engine import ADA, BEN, CLEO, DAN, Engine, Reader, accepted, open_engine, refused
 

@@ -11,9 +11,10 @@ import trio
 from trio.testing import MockClock
 
 from salon.actors.directory import SWEEP_INTERVAL, Snapshot
+from salon.actors.events import Posted
 from salon.actors.future import Future
 from salon.actors.limits import Limits
-from salon.actors.messages import Admit, Attach, Create, Look, Posted
+from salon.actors.messages import Admit, Attach, Create, Look
 from salon.actors.refusals import Code, Refusal
 from salon.actors.runtime import ActorDied
 from salon.actors.store import StoreError

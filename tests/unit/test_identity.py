@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from salon.actors.future import Future
-from salon.actors.messages import Participant
+from salon.actors.model import Participant
 from salon.actors.sources import Sources
 from salon.actors.store import StoreError
 from salon.web.identity import identity as module

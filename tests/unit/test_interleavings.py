@@ -13,26 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from salon.actors import audience, conversation
+from salon.actors.events import Created, Event, Joined, Left, Posted
 from salon.actors.limits import Limits
-from salon.actors.messages import (
-    Admit,
-    Attach,
-    CaughtUp,
-    Created,
-    Event,
-    Joined,
-    Left,
-    Look,
-    MarkRead,
-    Participant,
-    Post,
-    Posted,
-    Receipt,
-    SetTyping,
-    Sync,
-)
+from salon.actors.messages import Admit, Attach, Look, MarkRead, Post, Receipt, SetTyping, Sync
+from salon.actors.model import Participant
 from salon.actors.refusals import Code, Refusal
 from salon.actors.runtime import ActorDied
+from salon.actors.signals import CaughtUp
 from salon.actors.store import StoreError
 from tests.unit.engine import (
     ADA,

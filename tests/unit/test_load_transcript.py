@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from salon.actors.messages import Created, Entrant, Joined, Left, Participant
+from salon.actors.events import Created, Joined, Left
+from salon.actors.model import Entrant, Participant
 from salon.loadtests.users.figures import NEVER
 from salon.loadtests.users.frame import (
     BadFrame,

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from salon.actors.messages import CaughtUp, Posted
+from salon.actors.events import Posted
 from salon.actors.refusals import Code
+from salon.actors.signals import CaughtUp
 from salon.loadtests.users.figures import Tally
 from salon.loadtests.users.ledger import Ledger
 from salon.loadtests.users.raw_user import RawUser

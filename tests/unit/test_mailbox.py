@@ -13,7 +13,8 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from salon.actors.future import Future
 from salon.actors.mailbox import Letter, MailboxFull
-from salon.actors.messages import Detach, Participant
+from salon.actors.messages import Detach
+from salon.actors.model import Participant
 from salon.actors.rates import PROMISED
 from salon.actors.runtime import Ref, System, TrioActor
 from tests.unit.engine import ADA, BEN, CLEO

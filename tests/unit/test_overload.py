@@ -11,9 +11,11 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from salon.actors.events import Posted
 from salon.actors.future import Future
 from salon.actors.limits import Limits
-from salon.actors.messages import Participant, Posted, Receipt
+from salon.actors.messages import Receipt
+from salon.actors.model import Participant
 from salon.actors.refusals import Code
 from salon.actors.store import Appended, Changes, KeysTaken
 from tests.unit.engine import ADA, Engine, copy, open_engine, refused, run_seeded

@@ -6,30 +6,29 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from salon.actors.events import Created, Posted
 from salon.actors.future import Future
 from salon.actors.limits import Limits
 from salon.actors.mailbox import MailboxFull
 from salon.actors.messages import (
     Admit,
     Attach,
-    Connected,
     Create,
-    Created,
     Detach,
     Look,
     MarkRead,
-    Participant,
     Post,
-    Posted,
     ReadMarked,
     Receipt,
     Revoke,
     SetTyping,
     Sync,
 )
+from salon.actors.model import Participant
 from salon.actors.participant import BUCKETS_KEPT, WAITING
 from salon.actors.refusals import Code, Refusal
 from salon.actors.runtime import ActorDied
+from salon.actors.signals import Connected
 from tests.unit.engine import ADA, BEN, CLEO, Engine, Reader, accepted, open_engine, refused
 
 LIMITS = Limits(message_rate=2, message_burst=5)

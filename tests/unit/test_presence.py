@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salon.actors.messages import Typing
 from salon.actors.presence import TYPING_REPEAT, PresenceBoard, TypingBoard
+from salon.actors.signals import Typing
 
 GRACE, INTERVAL, TIMEOUT = 5.0, 1.0, 5.0
 EIGHTHS = st.integers(0, 32).map(lambda n: n / 8)  # of a second: exact in floating point

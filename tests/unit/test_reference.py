@@ -15,27 +15,22 @@ import pytest
 from quart_trio import QuartTrio
 
 from salon.actors.directory import Directory
-from salon.actors.messages import (
+from salon.actors.events import Created, Event, Joined, Left, Posted, Updated
+from salon.actors.messages import Receipt
+from salon.actors.model import Entrant, Participant
+from salon.actors.refusals import TABLE, Code, Refusal
+from salon.actors.runtime import System
+from salon.actors.signals import (
     CaughtUp,
     Connected,
-    Created,
-    Entrant,
-    Event,
-    Joined,
     Lagging,
-    Left,
     MemberView,
-    Participant,
     ParticipantList,
-    Posted,
     Presence,
     ReadMoved,
-    Receipt,
     Signal,
     Typing,
 )
-from salon.actors.refusals import TABLE, Code, Refusal
-from salon.actors.runtime import System
 from salon.actors.sources import Sources
 from salon.web.api.asyncapi import asyncapi
 from salon.web.api.json_schema import example
@@ -67,6 +62,7 @@ PROMISED = {
     ("post", "/chat/create"): {201, 400, 401, 429},
     ("get", "/chat/my-conversations"): {200, 400, 401},
     ("get", "/chat/conversations/{conversation_id}"): {200, 401, 404},
+    ("patch", "/chat/{conversation_id}"): {200, 400, 401, 403, 404, 429},
     ("post", "/chat/{conversation_id}/join"): {200, 400, 401, 403, 404, 409, 429},
     ("delete", "/chat/{conversation_id}/leave"): {200, 401, 404},
     ("post", "/chat/{conversation_id}/messages"): {
@@ -328,7 +324,7 @@ def test_a_message_of_an_operation_is_one_of_its_channel() -> None:
 def test_every_frame_is_in_the_document() -> None:
     frames = FrameContract(asyncapi())
     assert frames.client_types == {"message", "typing", "read", "sync", "ping", "join"}
-    assert len(frames.server_types) == len(SERVER_FRAMES) == 14
+    assert len(frames.server_types) == len(SERVER_FRAMES) == 15
 
 
 ENTRANTS = (Entrant(ADA, "owner"), Entrant(BOT, "observer"))
@@ -340,6 +336,9 @@ SPOKEN: list[Event | Signal] = [
     Joined("c", 4, 7, BOT, 2),
     Joined("c", 5, 7, BOT, 2, "observer", "ada"),
     Left("c", 6, 8, BOT, 1),
+    Updated("c", 7, 9, "ada", "Supper"),
+    Updated("c", 8, 9, "ada", None, '{"a":1}'),
+    Updated("c", 9, 9, "ada", "Supper", "null"),
     Connected("c", "ada", "x", False, 0, 1, "e", "fresh"),
     Connected("c", "ada", "x", True, 9, 3, "e", "reset"),
     ParticipantList("c", (MemberView(ADA, "owner", 5, True),), 1),

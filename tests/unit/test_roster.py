@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salon.actors.messages import Event, Participant, ParticipantList, Signal
+from salon.actors.events import Event
+from salon.actors.model import Member, Participant, State
 from salon.actors.roster import LISTED_MEMBERS, Roster
-from salon.actors.rules import Member, State
+from salon.actors.signals import ParticipantList, Signal
 from tests.unit.engine import PickleCodec
 
 

@@ -10,27 +10,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from salon.actors.events import Created, Joined, Left, Posted
 from salon.actors.limits import Limits
 from salon.actors.messages import (
     Command,
     Create,
-    Created,
-    Entrant,
     Join,
-    Joined,
     Leave,
-    Left,
     MarkRead,
-    Participant,
     Post,
-    Posted,
     ReadMarked,
-    Role,
     SetTyping,
-    Typing,
 )
+from salon.actors.model import Entrant, Member, Participant, Role, State
 from salon.actors.refusals import Code, Refusal
-from salon.actors.rules import Member, State, apply, apply_read, decide
+from salon.actors.rules import apply, apply_read, decide
+from salon.actors.signals import Typing
 from tests.unit.engine import ADA, BEN, CLEO, DAN
 
 LIMITS = Limits(max_participants=4, max_message_size=10)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from salon.actors.limits import Limits
-from salon.actors.messages import Participant
+from salon.actors.model import Participant
 from salon.web.settings.loading import SECTIONS, load, rows
 from salon.web.settings.model import AuthSettings, Settings, SettingsError, StoreSettings
 from salon.web.settings.text import render

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salon.actors.messages import Participant
+from salon.actors.model import Participant
 from salon.actors.sources import Sources
 from salon.web.identity.signing import DAY, KeyFileError, Session, Signer, read_key
 

@@ -12,8 +12,8 @@ import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from salon.actors.messages import Command, Create, Entrant, Join, Leave, MarkRead, Participant, Post
-from salon.actors.rules import State
+from salon.actors.messages import Command, Create, Join, Leave, MarkRead, Post
+from salon.actors.model import Entrant, Participant, State
 from salon.actors.store import Appended, Changes, KeysTaken, Page, Record, Store, StoreError
 from salon.persistence import MemoryStore, resolve
 from salon.persistence.sql import SqlStore

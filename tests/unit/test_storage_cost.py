@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from salon.actors.messages import Participant
+from salon.actors.model import Participant
 from salon.actors.store import Appended, Changes, Record
 from salon.persistence import queries
 from salon.persistence.file import File

@@ -20,7 +20,7 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from salon.actors.messages import Participant
+from salon.actors.model import Participant
 from salon.actors.store import Appended, Changes, KeysTaken, Record, StoreError
 from salon.persistence import file, keys, queries
 from salon.persistence.file import File

@@ -8,27 +8,23 @@ from typing import Any
 
 import pytest
 
+from salon.actors.events import Joined, Left, Posted
 from salon.actors.limits import Limits
 from salon.actors.mailbox import Letter
 from salon.actors.messages import (
     Command,
     Create,
-    Entrant,
     Join,
-    Joined,
     Leave,
-    Left,
     MarkRead,
-    Participant,
     Post,
-    Posted,
     ReadMarked,
     Receipt,
     SetTyping,
-    Typing,
 )
+from salon.actors.model import Entrant, Participant, State
 from salon.actors.refusals import Code, Refusal
-from salon.actors.rules import State
+from salon.actors.signals import Typing
 from salon.actors.sources import Sources
 from salon.actors.store import KeysTaken, Store
 from salon.actors.subscriber import Codec
@@ -84,7 +80,7 @@ def test_each_command_is_decided_on_what_those_before_it_leave(parts: Parts, sta
     assert isinstance(left, Left)
     assert isinstance(refusal, Refusal)
     assert [record.sequence for record in turn.records] == [2, 3, 4]
-    assert turn.membership == [joined, left]
+    assert turn.state_events == [joined, left]
     assert state == before, "the published state is not touched"
     assert turn.state.head == 4
 
@@ -104,7 +100,7 @@ def test_the_changes_say_all_that_the_store_needs(parts: Parts, state: State) ->
     assert (said.sequence, said.at, said.messages) == (2, EPOCH, 1)
     assert (said.sender_id, said.key) == ("ada", "k")
     assert (left.sequence, left.messages, left.sender_id, left.key) == (3, 1, None, None)
-    assert [type(event) for event in changes.membership] == [Left]
+    assert [type(event) for event in changes.state_events] == [Left]
     assert changes.reads == {"ada": 2}
 
 

@@ -8,7 +8,7 @@ from itertools import islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from salon.actors.messages import MemberView
+from salon.actors.signals import MemberView
 
 from ..socket import Connection, member_fields, participant_fields, timestamp
 from .inspection import CONNECTIONS, Clock, Sight, actor_state, quantiles
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from salon.actors.conversation import ConversationActor
     from salon.actors.directory import Directory
+    from salon.actors.model import State
     from salon.actors.recorder import Envelope, Trace
     from salon.actors.refusals import Entry
-    from salon.actors.rules import State
     from salon.actors.runtime import TrioActor
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from salon.actors.directory import Directory
-    from salon.actors.rules import State
+    from salon.actors.model import State
     from salon.actors.runtime import TrioActor
     from salon.actors.sources import Sources
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from quart import Blueprint, Response
 from quart_schema import document_querystring, document_request, document_response, tag
 
-from salon.actors.messages import Create, Entrant, Join, Leave, Participant
+from salon.actors.events import REMOVED
+from salon.actors.messages import Create, Join, Leave, Update
+from salon.actors.model import Entrant, Participant
 from salon.actors.refusals import Code
 
 from ..http import COMMAND, answer, body, query, raw, refusals
@@ -17,7 +19,8 @@ from . import schemas
 from .view import conversation_json, seen
 
 if TYPE_CHECKING:
-    from salon.actors.messages import Created, Mode
+    from salon.actors.events import Created
+    from salon.actors.model import Mode
     from salon.actors.store import Summary
 
     from ..http import Parts
@@ -31,6 +34,7 @@ def chat_routes(parts: Parts) -> Blueprint:
     _add_create(routes, parts)
     _add_list(routes, parts)
     _add_view(routes, parts)
+    _add_update(routes, parts)
     _add_join(routes, parts)
     _add_leave(routes, parts)
     return routes
@@ -103,6 +107,26 @@ def _add_view(routes: Blueprint, parts: Parts) -> None:
     async def conversation(conversation_id: str) -> Response:
         """The conversation as it is now, with its last messages."""
         identity = parts.caller()
+        snapshot = await seen(parts, identity, conversation_id)
+        return raw(await conversation_json(parts, snapshot, identity))
+
+
+def _add_update(routes: Blueprint, parts: Parts) -> None:
+    @routes.patch("/<conversation_id>")
+    @tag(["conversations"])
+    @document_request(schemas.UpdateBody)
+    @document_response(schemas.Conversation)
+    @refusals(*COMMAND, Code.RATE_LIMITED, Code.FORBIDDEN, Code.NOT_FOUND)
+    async def update(conversation_id: str) -> Response:
+        """Change the title or the metadata, as the owner. Everybody in it is told by `conversation_updated`."""
+        identity = parts.caller()
+        wanted = await body(schemas.UpdateBody, depth=parts.settings.limits.json_depth)
+        metadata = None
+        if "metadata" in wanted.model_fields_set:
+            metadata = parts.metadata(wanted.metadata) or REMOVED
+        await parts.ask(
+            identity, Update(conversation_id, identity.participant, wanted.title, metadata)
+        )
         snapshot = await seen(parts, identity, conversation_id)
         return raw(await conversation_json(parts, snapshot, identity))
 

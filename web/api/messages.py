@@ -23,8 +23,7 @@ from . import schemas
 from .view import seen, unread_of
 
 if TYPE_CHECKING:
-    from salon.actors.messages import Participant
-    from salon.actors.rules import State
+    from salon.actors.model import Participant, State
 
     from ..http import Parts
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
 from ..names import NAME_LENGTH, TITLE_LENGTH, normalise_name
 from ..socket import KEY_LENGTH, LAST_SEQUENCE, Content, MessageId
@@ -78,6 +78,23 @@ class CreateBody(Body):
     members_invite: bool = True
     share_reads: bool = False
     metadata: dict[str, Any] | None = None
+
+
+class UpdateBody(Body):
+    """What is to change; what is left out stays as it is."""
+
+    title: Title | None = None
+    metadata: dict[str, Any] | None = Field(
+        default=None, description="Takes the place of all of it; null removes it."
+    )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("says nothing to change: title or metadata is wanted")
+        if "title" in self.model_fields_set and self.title is None:
+            raise ValueError("title cannot be removed")
+        return self
 
 
 class JoinBody(Body):

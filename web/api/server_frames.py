@@ -6,12 +6,17 @@ A field that may be None is left out then, unless its description says that it i
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, create_model
+
+from salon.actors.events import KINDS, Created, Form
 
 from ..http import Problem
 from .schemas import MemberModel, Message, ParticipantView, ReceiptModel
+
+if TYPE_CHECKING:
+    from salon.actors.events import Event
 
 Sequence = int
 
@@ -61,64 +66,6 @@ class ParticipantListSignal(ServerFrame):
     conversation_id: str
     participants: list[MemberModel] = Field(max_length=100)
     participant_count: int
-
-
-class CreatedEvent(ServerFrame):
-    """The conversation began. Those named here get no `participant_joined`."""
-
-    sequenced: ClassVar[bool] = True
-
-    type: Literal["conversation_created"]
-    sequence_id: Literal[1]
-    conversation_id: str
-    title: str
-    mode: Literal["list", "summarize", "generate"]
-    participants: list[EntrantView] = Field(min_length=1)
-    sites: list[str]
-    enable_ai: bool
-    join: Literal["open", "invite"]
-    members_invite: bool
-    share_reads: bool
-    timestamp: str
-    metadata: dict[str, Any] | None = None
-
-
-class MessageEvent(ServerFrame):
-    """A message, to every member, the sender too."""
-
-    sequenced: ClassVar[bool] = True
-
-    type: Literal["message"]
-    sequence_id: int = Field(ge=2)
-    message: Message
-
-
-class JoinedEvent(ServerFrame):
-    """Somebody became a member, by themselves or invited."""
-
-    sequenced: ClassVar[bool] = True
-
-    type: Literal["participant_joined"]
-    sequence_id: int = Field(ge=2)
-    conversation_id: str
-    participant: ParticipantView
-    role: Literal["owner", "member", "observer"]
-    invited_by: str | None = None
-    participant_count: int
-    timestamp: str
-
-
-class LeftEvent(ServerFrame):
-    """Somebody is no member any more."""
-
-    sequenced: ClassVar[bool] = True
-
-    type: Literal["participant_left"]
-    sequence_id: int = Field(ge=2)
-    conversation_id: str
-    participant: ParticipantView
-    participant_count: int
-    timestamp: str
 
 
 class AckAnswer(ServerFrame, ReceiptModel):
@@ -176,13 +123,60 @@ class LaggingSignal(ServerFrame):
     sequence_id: int
 
 
+ANNOTATIONS: dict[Form, Any] = {
+    Form.COUNT: int,
+    Form.ENTRANTS: Annotated[list[EntrantView], Field(min_length=1)],
+    Form.FLAG: bool,
+    Form.ID: str,
+    Form.JOIN_POLICY: Literal["open", "invite"],
+    Form.MESSAGE: Message,
+    Form.METADATA: dict[str, Any],
+    Form.MODE: Literal["list", "summarize", "generate"],
+    Form.PARTICIPANT: ParticipantView,
+    Form.ROLE: Literal["owner", "member", "observer"],
+    Form.SEQUENCE: Annotated[int, Field(ge=2)],
+    Form.TEXT: str,
+    Form.TEXTS: list[str],
+    Form.TIME: str,
+}
+
+
+def event_model(kind: type[Event]) -> type[ServerFrame]:
+    """The shape of an event's frame, by the declaration of its kind."""
+    fields: dict[str, Any] = {"type": (Literal[kind.kind], ...)}
+    for field in kind.frame:
+        annotation = ANNOTATIONS[field.form]
+        if kind is Created and field.form is Form.SEQUENCE:
+            annotation = Literal[1]
+        options: dict[str, Any] = {}
+        if field.description:
+            options["description"] = field.description
+        if field.nullable:
+            options["json_schema_extra"] = _or_null
+        if field.optional:
+            fields[field.name] = (annotation | None, Field(default=None, **options))
+        else:
+            fields[field.name] = (annotation, Field(**options))
+    name = f"{kind.__name__}Event"
+    model = create_model(name, __base__=ServerFrame, __doc__=kind.__doc__, **fields)
+    model.sequenced = True
+    return model
+
+
+def _or_null(schema: dict[str, Any]) -> None:
+    about: dict[str, Any] = {
+        name: schema.pop(name) for name in ("title", "description") if name in schema
+    }
+    inner = dict(schema)
+    schema.clear()
+    schema.update(about, anyOf=[inner, {"type": "null"}])
+
+
+EVENT_FRAMES = {kind: event_model(each) for kind, each in KINDS.items()}
 SERVER_FRAMES: tuple[type[ServerFrame], ...] = (
     ConnectedSignal,
     ParticipantListSignal,
-    CreatedEvent,
-    MessageEvent,
-    JoinedEvent,
-    LeftEvent,
+    *EVENT_FRAMES.values(),
     AckAnswer,
     CaughtUpSignal,
     PresenceSignal,

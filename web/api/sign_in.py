@@ -14,7 +14,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 from quart import Blueprint, Response, request
 from quart_schema import document_querystring, document_response, security_scheme, tag
 
-from salon.actors.messages import Participant
+from salon.actors.model import Participant
 from salon.actors.refusals import Code, Refusal
 
 from ..http import Elsewhere, Redirect, query, refusals

@@ -142,6 +142,10 @@ class Client:
         """The conversation with its members and its last 100 messages."""
         return await self.request("GET", f"/chat/conversations/{_quoted(conversation_id)}")
 
+    async def update(self, conversation_id: str, **changes: Any) -> Frame:
+        """Change `title` or `metadata` as the owner; `metadata=None` removes it. The whole conversation."""
+        return await self.request("PATCH", f"/chat/{_quoted(conversation_id)}", changes)
+
     async def join(
         self, conversation_id: str, participant: Mapping[str, str] | None = None
     ) -> Frame:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypedDict
 
-from salon.actors.messages import Participant
+from salon.actors.model import Participant
 
 from ..names import NAME_LENGTH, TITLE_LENGTH, normalise_name, normalise_title
 from .claims import grants

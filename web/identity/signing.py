@@ -14,7 +14,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
-from salon.actors.messages import Participant
+from salon.actors.model import Participant
 
 if TYPE_CHECKING:
     from collections.abc import Callable

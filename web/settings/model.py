@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_va
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from salon.actors.limits import Limits
-from salon.actors.messages import Participant, ParticipantType
+from salon.actors.model import Participant, ParticipantType
 
 from ..names import ID_LENGTH, NAME_LENGTH, is_id, normalise_name
 from .group import SettingsGroup, split

@@ -18,15 +18,13 @@ from .client_frames import (
 )
 from .codec import (
     JsonCodec,
-    compact,
     error_fields,
     member_fields,
     message_of,
-    participant_fields,
     receipt_json,
-    timestamp,
 )
 from .connection import Connection, Phase, retry_reason
+from .event_json import compact, participant_fields, timestamp
 from .wire import Wire
 
 __all__ = [

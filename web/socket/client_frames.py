@@ -13,7 +13,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, TypeAdapter, Va
 from salon.actors.refusals import Code, Refusal
 
 from ..names import is_blank
-from .codec import compact
+from .event_json import compact
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails

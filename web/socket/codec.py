@@ -1,62 +1,40 @@
 """Events and signals as JSON text, and whole WebSocket frames of them: made once, written to every socket as they are.
 
-The text is put together by hand, since this is done for every message: a template and `encode_basestring` take 2 µs
-where `json.dumps` of a dict takes 6. What is written here is read back by `decode`, and described by `web/api/schemas.py`.
+A message is written by a template, since this is done for every message: the template and `encode_basestring` take 2 µs
+where `json.dumps` of a dict takes 6. A test holds the template to the declaration, by which all other events are written.
 """
 
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from functools import lru_cache
 from json.encoder import encode_basestring as quote
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any
 
-from salon.actors.messages import (
+from salon.actors.events import Event, Posted
+from salon.actors.refusals import milliseconds_up
+from salon.actors.signals import (
     CaughtUp,
     Connected,
-    Created,
-    Entrant,
-    Event,
-    Joined,
     Lagging,
-    Left,
-    Participant,
     ParticipantList,
-    Posted,
     Presence,
     ReadMoved,
-    Signal,
     Typing,
 )
-from salon.actors.refusals import milliseconds_up
 
+from .event_json import compact, decode_event, event_fields, timestamp
 from .websocket import text_header
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from salon.actors.messages import MemberView, Receipt
+    from salon.actors.messages import Receipt
     from salon.actors.refusals import Refusal
+    from salon.actors.signals import MemberView, Signal
     from salon.actors.store import Record
 
 INPUT_TIMEOUT = {False: 100, True: 2000}  # ms a client waits for more input: one person, several
-
-
-@lru_cache(maxsize=64)  # an event and its receipt, and all of a turn, have the same
-def timestamp(at: int) -> str:
-    """Milliseconds since the epoch as ISO 8601 in UTC, such as 2026-01-31T12:00:00.000Z."""
-    return f"{_second(at // 1000)}.{at % 1000:03d}Z"
-
-
-@lru_cache(maxsize=1024)
-def _second(at: int) -> str:
-    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%S}"
-
-
-def milliseconds(text: str) -> int:
-    """What `timestamp` was given."""
-    return int(datetime.fromisoformat(text[:19] + "+00:00").timestamp()) * 1000 + int(text[20:23])
 
 
 class JsonCodec:
@@ -68,21 +46,13 @@ class JsonCodec:
 
     def encode(self, message: Event | Signal) -> bytes:
         """One event or signal as JSON text."""
-        match message:
-            case Posted():
-                return _posted(message).encode()
-            case Typing() | Presence() | ReadMoved() | CaughtUp() | Lagging():
-                return _signal(message).encode()
-            case Connected():
-                return self._connected(message).encode()
-            case ParticipantList():
-                return _participant_list(message).encode()
-            case Joined() | Left():
-                return _membership(message).encode()
-            case Created():
-                return _created(message).encode()
-            case _:
-                assert_never(message)
+        if isinstance(message, Posted):
+            return _posted(message).encode()
+        if isinstance(message, Connected):
+            return self._connected(message).encode()
+        if isinstance(message, Event):
+            return compact(event_fields(message)).encode()
+        return _SIGNALS[type(message)](message).encode()
 
     def payload(self, bodies: Sequence[bytes]) -> bytes:
         """A WebSocket text frame for each body, in one piece."""
@@ -165,11 +135,6 @@ def member_fields(member: MemberView) -> dict[str, Any]:
     }
 
 
-def participant_fields(participant: Participant) -> dict[str, Any]:
-    """A participant as events show them."""
-    return {"id": participant.id, "name": participant.name, "type": participant.type}
-
-
 def _posted(event: Posted) -> str:
     sender = event.sender
     optional = ""
@@ -197,45 +162,6 @@ def _receipt_fields(receipt: Receipt) -> str:
     )
 
 
-def _membership(event: Joined | Left) -> str:
-    fields: dict[str, Any] = {
-        "type": "participant_joined" if isinstance(event, Joined) else "participant_left",
-        "sequence_id": event.sequence,
-        "conversation_id": event.conversation_id,
-        "participant": participant_fields(event.participant),
-    }
-    if isinstance(event, Joined):
-        fields["role"] = event.role
-        if event.invited_by is not None:
-            fields["invited_by"] = event.invited_by
-    fields["participant_count"] = event.participant_count
-    fields["timestamp"] = timestamp(event.at)
-    return _dump(**fields)
-
-
-def _created(event: Created) -> str:
-    fields = {
-        "type": "conversation_created",
-        "sequence_id": event.sequence,
-        "conversation_id": event.conversation_id,
-        "title": event.title,
-        "mode": event.mode,
-        "participants": [
-            {**participant_fields(entrant.participant), "role": entrant.role}
-            for entrant in event.entrants
-        ],
-        "sites": list(event.sites),
-        "enable_ai": event.enable_ai,
-        "join": event.join,
-        "members_invite": event.members_invite,
-        "share_reads": event.share_reads,
-        "timestamp": timestamp(event.at),
-    }
-    if event.metadata is not None:
-        fields["metadata"] = json.loads(event.metadata)
-    return _dump(**fields)
-
-
 def _participant_list(signal: ParticipantList) -> str:
     members = ",".join([_member(member) for member in signal.members])
     return (
@@ -249,78 +175,30 @@ def _member(member: MemberView) -> str:
     return compact(member_fields(member))
 
 
-def _signal(signal: Typing | Presence | ReadMoved | CaughtUp | Lagging) -> str:
-    match signal:
-        case Typing(participant_id, is_typing):
-            return _dump(type="typing", participant_id=participant_id, is_typing=is_typing)
-        case ReadMoved(participant_id, sequence):
-            return _dump(type="read", participant_id=participant_id, sequence_id=sequence)
-        case CaughtUp(sequence):
-            return f'{{"type":"caught_up","sequence_id":{sequence}}}'
-        case Lagging(sequence):
-            return f'{{"type":"lagging","sequence_id":{sequence}}}'
-        case Presence(changes):
-            words = [
-                {"participant_id": id, "status": "online" if online else "offline"}
-                for id, online in changes
-            ]
-            return _dump(type="presence", changes=words)
+def _presence(signal: Presence) -> str:
+    words = [
+        {"participant_id": id, "status": "online" if online else "offline"}
+        for id, online in signal.changes
+    ]
+    return _dump(type="presence", changes=words)
 
 
-def decode_event(frame: dict[str, Any]) -> Event:
-    """The event that a sequenced frame tells of."""
-    kind, sequence = frame["type"], frame["sequence_id"]
-    if kind == "message":
-        message = frame["message"]
-        sender = Participant(message["sender_id"], message["sender_name"], message["sender_type"])
-        metadata = message.get("metadata")
-        return Posted(
-            message["conversation_id"],
-            sequence,
-            milliseconds(message["timestamp"]),
-            sender,
-            message["content"],
-            message.get("client_message_id"),
-            message.get("reply_to"),
-            None if metadata is None else compact(metadata),
-        )
-    conversation_id, at = frame["conversation_id"], milliseconds(frame["timestamp"])
-    if kind == "conversation_created":
-        return _decode_created(frame, conversation_id, at)
-    who = Participant(**frame["participant"])
-    count = frame["participant_count"]
-    if kind == "participant_joined":
-        role, invited_by = frame["role"], frame.get("invited_by")
-        return Joined(conversation_id, sequence, at, who, count, role, invited_by)
-    assert kind == "participant_left", f"no event is called {kind}"
-    return Left(conversation_id, sequence, at, who, count)
+def _typing(signal: Typing) -> str:
+    return _dump(type="typing", participant_id=signal.participant_id, is_typing=signal.is_typing)
 
 
-def _decode_created(frame: dict[str, Any], conversation_id: str, at: int) -> Created:
-    entrants = tuple(
-        Entrant(Participant(who["id"], who["name"], who["type"]), who["role"])
-        for who in frame["participants"]
-    )
-    metadata = frame.get("metadata")
-    return Created(
-        conversation_id,
-        frame["sequence_id"],
-        at,
-        frame["title"],
-        entrants,
-        frame["mode"],
-        tuple(frame["sites"]),
-        frame["enable_ai"],
-        frame["join"],
-        frame["members_invite"],
-        frame["share_reads"],
-        None if metadata is None else compact(metadata),
-    )
+def _read_moved(signal: ReadMoved) -> str:
+    return _dump(type="read", participant_id=signal.participant_id, sequence_id=signal.sequence)
 
 
-def compact(value: Any) -> str:
-    """A JSON value as text without white space. Raises `ValueError` for what JSON has no word for, such as NaN."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+_SIGNALS: dict[type[Any], Callable[[Any], str]] = {
+    CaughtUp: lambda signal: f'{{"type":"caught_up","sequence_id":{signal.sequence}}}',
+    Lagging: lambda signal: f'{{"type":"lagging","sequence_id":{signal.sequence}}}',
+    ParticipantList: _participant_list,
+    Presence: _presence,
+    ReadMoved: _read_moved,
+    Typing: _typing,
+}
 
 
 def _dump(**fields: Any) -> str:

@@ -49,7 +49,7 @@ from .websocket import (
 
 if TYPE_CHECKING:
     from salon.actors.directory import Directory
-    from salon.actors.messages import Participant
+    from salon.actors.model import Participant
 
 
 # Waiting for one reader, besides what its kernel buffer holds: seconds of a busy room

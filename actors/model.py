@@ -1,0 +1,75 @@
+"""The nouns of a conversation: participants, members, and the state that its events lead to.
+
+Times are whole milliseconds since the Unix epoch, UTC. `metadata` is JSON text. It is checked at the edge and carried unopened.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
+from typing import Literal, NamedTuple
+
+ParticipantType = Literal["human", "agent"]
+Role = Literal["owner", "member", "observer"]
+JoinPolicy = Literal["open", "invite"]
+Mode = Literal["list", "summarize", "generate"]
+Durability = Literal["committed", "memory"]
+
+
+class Participant(NamedTuple):
+    """A person or an agent, as the conversation shows them."""
+
+    id: str
+    name: str
+    type: ParticipantType = "human"
+
+
+class Entrant(NamedTuple):
+    """A participant on the way in, with the role they are to have."""
+
+    participant: Participant
+    role: Role = "member"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Somebody who is in the conversation."""
+
+    participant: Participant
+    role: Role
+    joined_at: int
+    invited_by: str | None = None
+
+
+@dataclass(slots=True)
+class State:
+    """A conversation as its events left it.
+
+    A published state is never changed: a turn works on a copy, which takes the place of the old state once it is committed.
+    `number` is the store's own short name for the conversation, 0 before the first commit.
+    """
+
+    id: str
+    number: int = 0
+    title: str = ""
+    mode: Mode = "list"
+    sites: tuple[str, ...] = ()
+    enable_ai: bool = False
+    join: JoinPolicy = "open"
+    members_invite: bool = True
+    share_reads: bool = False
+    metadata: str | None = None
+    created_at: int = 0
+    updated_at: int = 0
+    ended_at: int | None = None
+    head: int = 0
+    messages: int = 0
+    members: dict[str, Member] = field(default_factory=dict)  # in the order of joining
+    reads: dict[str, int] = field(default_factory=dict)  # participant id -> sequence
+
+    def draft(self) -> State:
+        """A copy to decide on; what the copy shares with its original is replaced, never changed in place."""
+        return State(*_FIELDS(self))
+
+
+_FIELDS = attrgetter(*(each.name for each in fields(State)))  # copy.copy takes five times as long

@@ -1,0 +1,84 @@
+"""Every signal: passed on to the connected, never sequenced, never replayed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from .model import Participant, Role
+
+Resume = Literal["fresh", "complete", "reset"]
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The first thing a subscriber hears."""
+
+    conversation_id: str
+    participant_id: str
+    connection_id: str
+    several: bool
+    head: int
+    first_sequence: int
+    epoch: str
+    resume: Resume
+
+
+@dataclass(frozen=True, slots=True)
+class MemberView:
+    """One member as shown to the others."""
+
+    participant: Participant
+    role: Role
+    joined_at: int
+    is_online: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantList:
+    """Who is in the conversation; `members` may be fewer than `participant_count`."""
+
+    conversation_id: str
+    members: tuple[MemberView, ...]
+    participant_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class CaughtUp:
+    """Everything up to `sequence` has been sent; what follows is live."""
+
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """Who came online or went offline since the last such signal."""
+
+    changes: tuple[tuple[str, bool], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Typing:
+    """Somebody types, or has stopped."""
+
+    participant_id: str
+    is_typing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReadMoved:
+    """A participant has read up to `sequence`."""
+
+    participant_id: str
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lagging:
+    """Live push has stopped; the log is being replayed at the reader's own pace."""
+
+    sequence: int = field(default=0)
+
+
+Signal = Connected | ParticipantList | CaughtUp | Presence | Typing | ReadMoved | Lagging

@@ -1,0 +1,139 @@
+"""Events as JSON objects and back, by their declarations in `salon.actors.events`.
+
+Each form of a field has one writer and one reader here. `READ[form](WRITE[form](value))` is the value.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from salon.actors.events import KINDS, REMOVED, Form, Posted
+from salon.actors.model import Entrant, Participant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from salon.actors.events import Event
+
+
+@lru_cache(maxsize=64)  # an event and its receipt, and all of a turn, have the same
+def timestamp(at: int) -> str:
+    """Milliseconds since the epoch as ISO 8601 in UTC, such as 2026-01-31T12:00:00.000Z."""
+    return f"{_second(at // 1000)}.{at % 1000:03d}Z"
+
+
+@lru_cache(maxsize=1024)
+def _second(at: int) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%S}"
+
+
+def milliseconds(text: str) -> int:
+    """What `timestamp` was given."""
+    return int(datetime.fromisoformat(text[:19] + "+00:00").timestamp()) * 1000 + int(text[20:23])
+
+
+def compact(value: Any) -> str:
+    """A JSON value as text without white space. Raises `ValueError` for what JSON has no word for, such as NaN."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def participant_fields(participant: Participant) -> dict[str, Any]:
+    """A participant as events show them."""
+    return {"id": participant.id, "name": participant.name, "type": participant.type}
+
+
+def event_fields(event: Event) -> dict[str, Any]:
+    """The event's frame as an object, its fields in the order in which they are declared."""
+    fields: dict[str, Any] = {"type": event.kind}
+    for field in event.frame:
+        value = event if field.form is Form.MESSAGE else getattr(event, field.source)
+        if value is not None or not field.optional:
+            fields[field.name] = WRITE[field.form](value)
+    return fields
+
+
+def decode_event(frame: dict[str, Any]) -> Event:
+    """The event that a sequenced frame tells of. Raises `KeyError` for a kind that there is not."""
+    kind = KINDS[frame["type"]]
+    if kind is Posted:
+        return _read_message(frame["message"])
+    values = {
+        field.source: READ[field.form](frame[field.name])
+        for field in kind.frame
+        if field.name in frame
+    }
+    return kind(**values)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _write_entrants(entrants: tuple[Entrant, ...]) -> list[dict[str, Any]]:
+    return [{**participant_fields(each.participant), "role": each.role} for each in entrants]
+
+
+def _read_entrants(entrants: list[dict[str, Any]]) -> tuple[Entrant, ...]:
+    return tuple(
+        Entrant(Participant(each["id"], each["name"], each["type"]), each["role"])
+        for each in entrants
+    )
+
+
+def _write_message(event: Posted) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "message_id": event.message_id,
+        "conversation_id": event.conversation_id,
+        "sequence_id": event.sequence,
+        "sender_id": event.sender.id,
+        "sender_name": event.sender.name,
+        "sender_type": event.sender.type,
+        "content": event.content,
+        "message_type": "text",
+        "timestamp": timestamp(event.at),
+        "client_message_id": event.key,
+        "reply_to": event.reply_to,
+        "metadata": None if event.metadata is None else json.loads(event.metadata),
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _read_message(message: dict[str, Any]) -> Posted:
+    metadata = message.get("metadata")
+    return Posted(
+        message["conversation_id"],
+        message["sequence_id"],
+        milliseconds(message["timestamp"]),
+        Participant(message["sender_id"], message["sender_name"], message["sender_type"]),
+        message["content"],
+        message.get("client_message_id"),
+        message.get("reply_to"),
+        None if metadata is None else compact(metadata),
+    )
+
+
+def _read_metadata(value: dict[str, Any] | None) -> str:
+    return REMOVED if value is None else compact(value)
+
+
+WRITE: dict[Form, Callable[[Any], Any]] = {
+    **dict.fromkeys(Form, _same),
+    Form.ENTRANTS: _write_entrants,
+    Form.MESSAGE: _write_message,
+    Form.METADATA: json.loads,
+    Form.PARTICIPANT: participant_fields,
+    Form.TEXTS: list,
+    Form.TIME: timestamp,
+}
+READ: dict[Form, Callable[[Any], Any]] = {
+    **dict.fromkeys(Form, _same),
+    Form.ENTRANTS: _read_entrants,
+    Form.MESSAGE: _read_message,
+    Form.METADATA: _read_metadata,
+    Form.PARTICIPANT: lambda fields: Participant(**fields),
+    Form.TEXTS: tuple,
+    Form.TIME: milliseconds,
+}
