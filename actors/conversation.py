@@ -351,6 +351,10 @@ class ConversationActor(TrioActor):
         """Whether nobody listens and nothing waits, so that it could be passivated."""
         return self.idle and not self.audience
 
+    def owes(self, subscriber: Subscriber) -> bool:
+        """Whether committed events are still to be given to a subscriber, or may be: where the log has yet to be asked."""
+        return not self.idle or self.state is None or subscriber in self.audience.behind
+
     def on_stop(self) -> None:
         """Send the audience to fresh sockets: the next incarnation rebuilds the state from the log."""
         for subscriber in tuple(self.audience):

@@ -108,16 +108,22 @@ def old_socket_takes_the_new_one_along() -> Change:
     return Audience, "remove", change
 
 
+def sent_away_before_it_has_everything() -> Change:
+    """A drain closes readers that are still being replayed to."""
+    return ConversationActor, "owes", lambda real: lambda self, subscriber: False
+
+
 def back_and_still_offline() -> Change:
     """Who was said to be gone and comes back is not said to be here again."""
+    known: dict[PresenceBoard, set[str]] = {}
 
     def change(real: Any) -> Any:
         def touch(self: PresenceBoard, participant_id: str, now: float) -> None:
-            known = self.__dict__.setdefault("known", set())
-            gone = participant_id in known and participant_id not in self._announced
+            seen = known.setdefault(self, set())
+            gone = participant_id in seen and participant_id not in self._announced
             if not (gone and self._connected(participant_id)):
                 real(self, participant_id, now)
-            known.add(participant_id)
+            seen.add(participant_id)
 
         return touch
 

@@ -23,7 +23,7 @@ Change = tuple[Any, str, Callable[[Any], Any]]
 def deliver_before_commit() -> Change:
     def change(real: Any) -> Any:
         async def decide(self: Any, commands: Any, state: Any) -> Turn:
-            turn = Turn(state, commands, known={}, parts=self._directory)
+            turn = Turn(state, commands, known={}, parts=self._host)
             if turn.records:
                 await self.audience.deliver(tuple(turn.records))
             found = await _commit(self, turn, lambda: real(self, commands, state))
@@ -39,7 +39,7 @@ def deliver_before_commit() -> Change:
 def receipt_before_commit() -> Change:
     def change(real: Any) -> Any:
         async def decide(self: Any, commands: Any, state: Any) -> Turn:
-            turn = Turn(state, commands, known={}, parts=self._directory)
+            turn = Turn(state, commands, known={}, parts=self._host)
             self._answer(turn)
             for letter, _ in turn.answers:
                 if letter.reply_to is not None:
@@ -87,7 +87,7 @@ def ignore_a_failed_commit() -> Change:
             try:
                 found: Turn = await real(self, commands, state)
             except StoreError:
-                found = Turn(state, commands, known={}, parts=self._directory)
+                found = Turn(state, commands, known={}, parts=self._host)
                 self.state = found.state
             return found
 

@@ -139,9 +139,13 @@ def command(outcome: Outcome, mutant: str | None = None) -> str:
 
 
 def hunt(mutant: str, seeds: int) -> Outcome | None:
-    """The first of so many seeds that catches a mutant."""
+    """The first of so many seeds that catches a mutant; none where an error of the mutant's own is what is noticed."""
     for seed in range(1, seeds + 1):
         outcome = play(seed, mutant)
+        if any(each.kind == "fault" for each in outcome.anomalies):
+            return (
+                None  # what it is made of has changed: it crashes an actor instead of being wrong
+            )
         if outcome.anomalies:
             return outcome
     return None

@@ -66,6 +66,11 @@ class Link(trio.abc.Stream):
         self._ended = True
         self._news.unpark_all()
 
+    @property
+    def under_way(self) -> int:
+        """Bytes that the client's system does not have yet."""
+        return sum(len(piece) for piece, _ in self._under_way["out"])
+
     # --- the way --------------------------------------------------------------------------------
 
     def carry(self, way: str, data: bytes, arrive: Callable[[bytes], object]) -> None:
@@ -173,6 +178,10 @@ class ServerEnd:
             link.unread += len(taken)
             link.carry("out", taken, link.arrived)
         return len(taken)
+
+    def unconfirmed(self) -> int:
+        """Bytes that have not arrived."""
+        return self._link.under_way
 
     def watch(self, connection: Connection, *, reading: bool, writing: bool) -> None:
         """Choose what to be told of."""

@@ -22,6 +22,7 @@ from salon.web.socket.codec import JsonCodec, error_fields, receipt_json
 from salon.web.socket.wire import Wire
 
 from .disk import DiskPort
+from .farewell import LATE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from salon.web.identity.identity import Identity
     from salon.web.settings.model import Settings
 
+    from ..checker import Recorder
     from .agenda import Agenda
     from .disk import Disk
     from .link import Link, ServerEnd
@@ -65,10 +67,16 @@ class Process:
     """One life of the server on a disk, from its start until it is killed."""
 
     def __init__(
-        self, settings: Settings, disk: Disk, sources: Sources, agenda: Agenda, chance: Random
+        self,
+        settings: Settings,
+        disk: Disk,
+        sources: Sources,
+        agenda: Agenda,
+        chance: Random,
+        recorder: Recorder,
     ) -> None:
         self.store = DiskPort(disk, agenda, chance, self.kill)
-        self._agenda, self._chance = agenda, chance
+        self._agenda, self._chance, self._recorder = agenda, chance, recorder
         self._round: dict[ServerEnd, None] = {}
         self._scope = trio.CancelScope()
         limits = settings.limits
@@ -113,7 +121,10 @@ class Process:
             self._nursery.start_soon(self._drain)
 
     async def _drain(self) -> None:
+        deadline = trio.current_time() + self.parts.settings.limits.drain_timeout
         await drain(self.parts)
+        if trio.current_time() >= deadline:
+            self._recorder.note(LATE)
         self.kill()
 
     def _ready(self, end: ServerEnd) -> None:

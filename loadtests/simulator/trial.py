@@ -18,6 +18,7 @@ from salon.web.socket import connection
 
 from ..checker import Anomaly, Checker, as_line
 from .disk import Planned
+from .farewell import Farewell
 from .presence import Presence
 from .step import STEPS, Poison
 from .world import Stuck, World
@@ -48,7 +49,7 @@ class Trial:
         self.plan = plan
         self.kept: list[Record] = []
         self._keep = keep
-        self._checker, self._presence = Checker(), Presence()
+        self._checker, self._presence, self._farewell = Checker(), Presence(), Farewell()
         self._digest = sha256()
         self._line = 1  # the header's
         self._seconds = 0.0
@@ -82,6 +83,8 @@ class Trial:
                 self._wrong("state", text)
             for text in self._presence.wrong([each.person for each in world.people]):
                 self._wrong("presence", text)
+        for text in self._farewell.wrong:
+            self._wrong("drain", text)
         self._seconds, self._operations = trio.current_time(), world.operations
 
     def _take(self, record: Record) -> None:
@@ -89,6 +92,7 @@ class Trial:
         self._digest.update(as_line(record).encode())
         self._checker.take(self._line, record)
         self._presence.take(record)
+        self._farewell.take(record)
         if self._keep:
             self.kept.append(record)
 

@@ -21,6 +21,7 @@ from salon.web.socket.event_json import decode_event
 from ..checker import Recorder
 from .agenda import Agenda
 from .disk import Disk
+from .farewell import ENDED
 from .person import Network, Person, Tab
 from .plan import NAMES
 from .server import Process
@@ -135,14 +136,16 @@ class World:
         started = False
         while True:
             async with trio.open_nursery() as nursery:
-                process = Process(self.settings, self.disk, self.sources, self.agenda, self.chance)
+                process = Process(
+                    self.settings, self.disk, self.sources, self.agenda, self.chance, self.recorder
+                )
                 await nursery.start(process.run)
                 self.network.process = process
                 if not started:
                     task_status.started()
                 started = True
             self.network.process = None
-            self.recorder.note("the server was killed or has ended")
+            self.recorder.note(ENDED)
             await trio.sleep(DOWN * self.chance.random())
 
     async def _create_talks(self) -> None:

@@ -22,7 +22,8 @@ from tests.traffic import Speaker, check_promises, deaf
 SOCKETS = int(os.environ.get("SALON_TEST_SOCKETS", "600"))
 AT_ONCE = 50  # handshakes on their way
 RATE = SOCKETS // 6  # clients a second that the new server is to greet
-RESTART = 8.0  # seconds: what the clients are told that it takes; a busy machine is slow to start a server
+DRAIN = 4.0  # seconds that a drain may take: those who never read make it take all of them
+RESTART = 12.0  # seconds: what the clients are told that it takes; a busy machine is slow to start a server
 STUCK = 20
 
 
@@ -94,7 +95,7 @@ async def test_all_sockets_are_sent_away_and_come_back_one_after_the_other(
     server = start_server(
         LIMITS__RECONNECT_RATE=str(RATE),
         LIMITS__RESTART_TIME=str(RESTART),
-        LIMITS__DRAIN_TIMEOUT="8",
+        LIMITS__DRAIN_TIMEOUT=str(DRAIN),
         LIMITS__HEARTBEAT="0",
     )
     people = await guests(server, *(f"Person {number}" for number in range(20)))

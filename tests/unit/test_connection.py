@@ -58,6 +58,9 @@ class Pipe:
         self.room -= size
         return size
 
+    def unconfirmed(self) -> int:
+        return 0
+
     def watch(self, connection: Connection, *, reading: bool, writing: bool) -> None:
         assert not self.abandoned, "a socket that is closed cannot be watched"
         self.reading, self.writing = reading, writing

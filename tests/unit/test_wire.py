@@ -116,6 +116,35 @@ async def test_what_a_peer_sends_is_heard_and_answered(
     assert (await line.until("message"))["message"]["content"] == "hello"
 
 
+async def test_what_the_kernel_holds_is_on_its_way_until_the_peers_has_it(
+    engine: Engine, wire: Wire, opened: Sides
+) -> None:
+    connection, line, _ = opened(wire, pair=tcp_pair())
+    body = b'"' + b"x" * 1000 + b'"'
+    frames = 0
+    while not connection.outbox_bytes:
+        connection.push(text_header(len(body)) + body)
+        frames += 1
+    assert connection.on_its_way
+    while connection.outbox_bytes:
+        await line.frame()
+        frames -= 1
+    while connection.on_its_way:
+        await line.frame()
+        frames -= 1
+    assert frames > 0, "the peer's own kernel holds the rest: it needs this server no more"
+    for _ in range(frames):
+        assert await line.frame() == (TEXT, body)
+
+
+def tcp_pair() -> tuple[socket.socket, socket.socket]:
+    """Two ends of one connection over the network's own stack."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        theirs = socket.create_connection(server.getsockname())
+        ours, _ = server.accept()
+    return ours, theirs
+
+
 async def test_a_peer_that_reads_little_by_little_gets_all_of_it(
     engine: Engine, wire: Wire, opened: Sides
 ) -> None:

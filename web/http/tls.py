@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from ..socket import Phase
+from ..socket import Phase, unconfirmed
 
 if TYPE_CHECKING:
     from ..socket import Connection, Wire
@@ -39,6 +39,10 @@ class TlsLine:
         self._pending = bytes(data[:WRITE_BYTES])
         self._wake.set()
         return len(self._pending)
+
+    def unconfirmed(self) -> int:
+        """What the writer has not written, and what the kernel has not been able to send."""
+        return len(self._pending) + unconfirmed(self._stream.transport_stream.socket)
 
     def watch(self, connection: Connection, *, reading: bool, writing: bool) -> None:
         """Whether to go on reading; the writer always tells when there is room."""

@@ -25,7 +25,7 @@ from .codec import (
 )
 from .connection import Connection, Phase, retry_reason
 from .event_json import compact, participant_fields, timestamp
-from .wire import Wire
+from .wire import Wire, unconfirmed
 
 __all__ = [
     "KEY_LENGTH",
@@ -54,4 +54,5 @@ __all__ = [
     "receipt_json",
     "retry_reason",
     "timestamp",
+    "unconfirmed",
 ]

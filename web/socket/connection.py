@@ -78,6 +78,9 @@ class Transport(Protocol):
     def send(self, data: bytes | memoryview) -> int:
         """How many bytes the kernel took, 0 for none now, -1 where the peer has gone. Never waits."""
 
+    def unconfirmed(self) -> int:
+        """How many bytes of those that `send` took the peer's system has not confirmed yet, where that is known."""
+
     def watch(self, connection: Connection, *, reading: bool, writing: bool) -> None:
         """Choose what to be told of: bytes to read, room to write."""
 
@@ -164,6 +167,12 @@ class Connection:
     def outbox_bytes(self) -> int:
         """Bytes that wait here because the kernel has not taken them yet."""
         return self._outbox_bytes
+
+    @property
+    def on_its_way(self) -> bool:
+        """Whether something that was written has not reached the peer's system yet: a socket that is cut may lose it."""
+        transport = self._transport
+        return bool(self._outbox) or (transport is not None and transport.unconfirmed() > 0)
 
     # --- in ---------------------------------------------------------------------------------------------------------------
 

@@ -6,9 +6,12 @@ sockets readable, so that the conversations' mailboxes fill before their turns r
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import selectors
 import socket
+import sys
+import termios
 import time
 from collections import Counter
 from contextlib import AbstractContextManager, nullcontext
@@ -249,6 +252,14 @@ class Wire:
         self.forget(connection)
 
 
+def unconfirmed(sock: socket.socket | trio.socket.SocketType) -> int:
+    """Bytes in the kernel's own buffer that the peer's has not confirmed; 0 where the system does not say."""
+    try:
+        return int.from_bytes(fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+    except OSError:
+        return 0
+
+
 class _Plain:
     """A socket in the wire's own selector."""
 
@@ -266,6 +277,9 @@ class _Plain:
             return 0
         except OSError:
             return -1
+
+    def unconfirmed(self) -> int:
+        return unconfirmed(self._sock)
 
     def watch(self, connection: Connection, *, reading: bool, writing: bool) -> None:
         events = reading * selectors.EVENT_READ | writing * selectors.EVENT_WRITE

@@ -1,0 +1,54 @@
+"""Whether a server that ends in order has sent each socket everything first: a close with 4000 comes after the last event."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..checker import Record
+
+ENDED = "the server was killed or has ended"
+LATE = "the drain has taken all of its time"
+AWAY = 4000  # the close code of a drain
+
+
+class Farewell:
+    """Takes the records of a run. `wrong` says which sockets were closed by a drain before they had every event.
+
+    A socket that was opened during the drain is sent nothing, and one that is closed because the drain's time is over
+    may lack something.
+    """
+
+    def __init__(self) -> None:
+        self.wrong: list[str] = []
+        self._heads: dict[str, int] = {}  # conversation -> what is committed
+        self._last: dict[str, int] = {}  # socket -> the last event that it was sent
+        self._open: dict[str, str] = {}  # socket -> its conversation
+        self._due: dict[str, int] = {}  # socket of a server that is gone -> what was committed then
+
+    def take(self, record: Record) -> None:
+        """The next record."""
+        if record.record == "committed":
+            self._heads[record.conversation] = record.sequence
+        elif record.record == "note" and record.text in (ENDED, LATE):
+            for socket, conversation in self._open.items():
+                due = self._heads.get(conversation, 0) if record.text == ENDED else 0
+                self._due.setdefault(socket, due)
+        elif record.record == "connect":
+            self._open[record.socket or ""] = record.conversation
+        elif record.record == "received" and record.socket is not None:
+            sequence = (
+                0 if record.frame["type"] == "message_ack" else record.frame.get("sequence_id", 0)
+            )
+            self._last[record.socket] = max(self._last.get(record.socket, 0), sequence)
+        elif record.record == "disconnect":
+            self._end(record.socket or "", record.person, record.code)
+
+    def _end(self, socket: str, person: str, code: int | None) -> None:
+        conversation = self._open.pop(socket)
+        due = self._due.pop(socket, self._heads.get(conversation, 0))
+        last = self._last.pop(socket, None)
+        if code == AWAY and last is not None and last < due:
+            self.wrong.append(
+                f"{person} in {conversation}, socket {socket}, was sent away with {last} of {due} events"
+            )
