@@ -14,6 +14,7 @@ import pytest
 import trio
 from hypothesis import settings
 
+from tests import parsing
 from tests.server import ServerProcess
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ settings.register_profile(
     "salon", deadline=None
 )  # how long an example takes is the machine's affair
 settings.load_profile("salon")
+parsing.mend()
 
 GRACE = 5.0  # seconds for a cancelled test to end, before pytest-timeout raises after all
 FIGURE = "figure"

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from tests import parsing
 from tests.person import Person, guests
 from tests.server import ServerProcess, api
 
@@ -33,7 +34,7 @@ def schemathesis(
     lines = [f'"path.{name}" = "{value}"' for name, value in (ids or {}).items()]
     config.write_text("\n".join(["[parameters]", *lines, ""]))
     command = [
-        *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(config)),
+        *(sys.executable, "-P", parsing.__file__, "schemathesis.cli", "--config-file", str(config)),
         *("run", f"{url}/openapi.json", "--checks", CHECKS, "--max-examples", str(EXAMPLES)),
         *("--header", f"Authorization: Bearer {token}", "--seed", "1", "--request-timeout", "20"),
         *("--generation-database", "none", "--no-color", *options),
