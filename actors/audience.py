@@ -97,6 +97,12 @@ class Audience:
         """The ids of all who have a connection, those who came first first."""
         return iter(self._connections)
 
+    def at_hand(self, sequence: int) -> Record | None:
+        """The event of this sequence, where it is one of the newest."""
+        recent = self._recent
+        place = sequence - recent[0].sequence if recent else -1
+        return recent[place] if 0 <= place < len(recent) else None
+
     def recall(self, records: Sequence[Record]) -> None:
         """Have the log's newest events at hand, instead of what was remembered and may have a gap."""
         self._recent.clear()

@@ -17,6 +17,7 @@ from .model import State
 from .presence import PresenceBoard, TypingBoard
 from .recorder import Recorder
 from .refusals import Refusal
+from .replies import Replies, replied_to
 from .roster import Roster
 from .runtime import TrioActor
 from .signals import Connected, ReadMoved, Typing
@@ -55,6 +56,7 @@ class ConversationActor(TrioActor):
         self._store = host.store
         self.state: State | None = State(conversation_id) if begun else None
         self.audience = Audience(host.codec, self._fetch, self._roster_body)
+        self._replies = Replies(self._store, self.audience.at_hand)
         self.presence = PresenceBoard(
             self.audience.connected,
             grace=limits.presence_grace,
@@ -113,10 +115,13 @@ class ConversationActor(TrioActor):
 
     async def _decide_and_commit(self, commands: list[Letter], state: State) -> Turn:
         host = self._host
+        replied = replied_to(commands, state)
+        if replied:
+            replied = await self._replies.messages_among(replied, state.number)
         known: dict[tuple[str, str], tuple[Posted, Receipt]] = {}
         # Most turns end in the first round; the log may know keys that this turn takes for new: then it is decided again.
         for _ in range(KEY_ROUNDS):
-            turn = Turn(state, commands, known=dict(known), parts=host)
+            turn = Turn(state, commands, known=dict(known), parts=host, replied_to=replied)
             changes = turn.changes
             if changes is None:
                 return turn

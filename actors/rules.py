@@ -5,6 +5,7 @@ No clock, no store, no socket: everything here can be tried without an event loo
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from .events import REMOVED, Created, Joined, Left, Posted, Updated
@@ -33,12 +34,30 @@ if TYPE_CHECKING:
 
     Decision = Event | ReadMarked | Typing | Unchanged | Refusal
 
+SEQUENCE = re.compile("[1-9][0-9]{0,14}")  # as a message's name has it
 
-def decide(state: State, command: Command, at: int, limits: Limits) -> Decision:
-    """What the command comes to at time `at`. Nothing is changed; an event still has to be applied."""
+
+def _no_message(sequence: int) -> bool:
+    return False
+
+
+def decide(
+    state: State,
+    command: Command,
+    at: int,
+    limits: Limits,
+    is_message: Callable[[int], bool] = _no_message,
+) -> Decision:
+    """What the command comes to at time `at`. Nothing is changed; an event still has to be applied.
+
+    `is_message` says whether the event of a sequence is a message: a state does not remember what each of its events was.
+    """
     if not state.head and not isinstance(command, Create):
         return Refusal(Code.NOT_FOUND, key=command.key if isinstance(command, Post) else None)
-    return DECIDE[type(command)](state, command, at, limits)
+    decision = DECIDE[type(command)](state, command, at, limits)
+    if type(decision) is Posted and decision.reply_to is not None:
+        return _reply(decision, decision.reply_to, is_message)
+    return decision
 
 
 def apply(state: State, event: Event) -> None:
@@ -62,9 +81,6 @@ def _post(state: State, post: Post, at: int, limits: Limits) -> Posted | Refusal
     if limits.max_message_size and len(post.content) > limits.max_message_size:
         facts = {"actual_size": len(post.content), "max_size": limits.max_message_size}
         return Refusal(Code.MESSAGE_TOO_LARGE, facts, key=post.key)
-    if post.reply_to is not None and not _names_event(state, post.reply_to):
-        facts_reply = {"problem": "reply_to names no message of this conversation"}
-        return Refusal(Code.INVALID_FORMAT, facts_reply, key=post.key)
     return Posted(
         state.id,
         state.head + 1,
@@ -77,15 +93,18 @@ def _post(state: State, post: Post, at: int, limits: Limits) -> Posted | Refusal
     )
 
 
-def _names_event(state: State, message_id: str) -> bool:
-    conversation_id, _, sequence = message_id.rpartition("-")
-    return (
-        conversation_id == state.id
-        and sequence.isascii()
-        and sequence.isdecimal()
-        and len(sequence) < 16
-        and 1 < int(sequence) <= state.head
-    )
+def _reply(posted: Posted, to: str, is_message: Callable[[int], bool]) -> Posted | Refusal:
+    sequence = named_sequence(posted.conversation_id, to)
+    if sequence is None or not is_message(sequence):
+        facts = {"problem": "reply_to names no message of this conversation"}
+        return Refusal(Code.INVALID_FORMAT, facts, key=posted.key)
+    return posted
+
+
+def named_sequence(conversation_id: str, message_id: str) -> int | None:
+    """The sequence of the message that would have this name; None where it is no name of this conversation's."""
+    prefix, _, sequence = message_id.rpartition("-")
+    return int(sequence) if prefix == conversation_id and SEQUENCE.fullmatch(sequence) else None
 
 
 def _set_typing(state: State, command: SetTyping, at: int, limits: Limits) -> Typing | Refusal:

@@ -1,4 +1,4 @@
-"""What the engine needs from persistence: append, load, read and two questions.
+"""What the engine needs from persistence: append, load, read and three questions.
 
 Every call returns a `Future` at once. It fails with `StoreError` where the store cannot do it now. After a failed `append` the
 caller loads again before it goes on: nearly always nothing was stored, but a disk can fail after it has written.
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from .events import StateEvent
     from .future import Future
@@ -128,6 +128,9 @@ class Store(Protocol):
 
     def messages_after(self, number: int, sequence: int) -> Future[int]:
         """How many messages follow a sequence: what a reader at that position has not read."""
+
+    def messages_among(self, number: int, sequences: Sequence[int]) -> Future[frozenset[int]]:
+        """Those of the sequences whose events are messages."""
 
     def listing(self, participant_id: str, *, limit: int, offset: int) -> Future[Listing]:
         """The conversations somebody is a member of."""

@@ -13,7 +13,7 @@ from .signals import Typing
 from .store import Changes, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Sequence, Set
 
     from .events import Event, StateEvent
     from .limits import Limits
@@ -58,6 +58,7 @@ class Turn:
     """Decides a batch of commands, one after the other, each on the state that those before it leave.
 
     `known` are messages whose keys the log has already, by (sender id, key): a command that repeats one gets its receipt.
+    `replied_to` are messages of the log by their sequences: those that commands of the turn may name as what they reply to.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Turn:
         *,
         known: dict[tuple[str, str], tuple[Posted, Receipt]],
         parts: Parts,
+        replied_to: Set[int] = frozenset(),
     ) -> None:
         self.state = state.draft()
         self.records: list[Record] = []
@@ -79,6 +81,8 @@ class Turn:
         self._codec = parts.codec
         self._durability = parts.store.durability
         self._known = known
+        self._replied_to = replied_to
+        self._first = state.head + 1  # the sequence of the turn's first record
         # A conversation's time never goes back, whatever the clock does.
         self._at = max(parts.sources.now(), state.updated_at)
         self._salts = parts.sources.entropy(SALT * len(letters))
@@ -100,7 +104,7 @@ class Turn:
 
     def _decide(self, letter: Letter) -> Any:
         command = letter.message
-        decision = rules.decide(self.state, command, self._at, self._limits)
+        decision = rules.decide(self.state, command, self._at, self._limits, self._is_message)
         match decision:
             case Posted():
                 return self._post(command, decision)
@@ -116,6 +120,12 @@ class Turn:
                 if isinstance(event, Left):
                     self._forget(event.participant.id)
         return decision
+
+    def _is_message(self, sequence: int) -> bool:
+        place = sequence - self._first
+        if place < 0:
+            return sequence in self._replied_to
+        return place < len(self.records) and self.records[place].sender_id is not None
 
     def _forget(self, participant_id: str) -> None:
         """What somebody did who has left after it."""

@@ -22,7 +22,7 @@ from salon.actors.store import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
     from salon.actors.events import StateEvent
@@ -88,6 +88,12 @@ class MemoryStore:
     def messages_after(self, number: int, sequence: int) -> Future[int]:
         """How many messages follow a sequence."""
         return Future.of(_messages_after(self._log(number), sequence))
+
+    def messages_among(self, number: int, sequences: Sequence[int]) -> Future[frozenset[int]]:
+        """Those of the sequences whose events are messages."""
+        records = self._log(number)
+        there = (records[n - 1] for n in sequences if 0 < n <= len(records))
+        return Future.of(frozenset(each.sequence for each in there if each.sender_id is not None))
 
     def listing(self, participant_id: str, *, limit: int, offset: int) -> Future[Listing]:
         """The conversations somebody is a member of."""

@@ -16,6 +16,7 @@ from .transaction import transaction
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Sequence
 
 _HEAD = (
     "SELECT c.number, c.title, c.mode, c.sites, c.enable_ai, c.join_policy, c.members_invite, "
@@ -45,6 +46,10 @@ _READ_SO_FAR = (
 _MESSAGES_AFTER = (
     f"SELECT e.messages - {_READ_SO_FAR.format(conversation='?1', sequence='?2')} FROM events e "
     "WHERE e.conversation = ?1 ORDER BY e.sequence DESC LIMIT 1"
+)
+
+_IS_MESSAGE = (
+    "SELECT 1 FROM events WHERE conversation = ? AND sequence = ? AND sender_id IS NOT NULL"
 )
 
 # The order of arrival is the order of activity. The newest message is the first event that counts as many messages as the
@@ -119,6 +124,15 @@ def messages_after(connection: sqlite3.Connection, number: int, sequence: int) -
     """How many messages follow a sequence."""
     row = connection.execute(_MESSAGES_AFTER, (number, sequence)).fetchone()
     return row[0] if row else 0
+
+
+def messages_among(
+    connection: sqlite3.Connection, number: int, sequences: Sequence[int]
+) -> frozenset[int]:
+    """Those of the sequences whose events are messages."""
+    return frozenset(
+        each for each in sequences if connection.execute(_IS_MESSAGE, (number, each)).fetchone()
+    )
 
 
 def listing(

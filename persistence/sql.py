@@ -20,7 +20,7 @@ from .writer import Writer
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
     from salon.actors.future import Future
@@ -82,6 +82,10 @@ class SqlStore:
     def messages_after(self, number: int, sequence: int) -> Future[int]:
         """How many messages follow a sequence."""
         return self._readers.ask(queries.messages_after, number, sequence)
+
+    def messages_among(self, number: int, sequences: Sequence[int]) -> Future[frozenset[int]]:
+        """Those of the sequences whose events are messages."""
+        return self._readers.ask(queries.messages_among, number, sequences)
 
     def listing(self, participant_id: str, *, limit: int, offset: int) -> Future[Listing]:
         """The conversations somebody is a member of."""

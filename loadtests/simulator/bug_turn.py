@@ -10,6 +10,7 @@ from salon.actors.conversation import ConversationActor
 from salon.actors.mailbox import Mailbox, MailboxFull
 from salon.actors.participant import ParticipantActor
 from salon.actors.refusals import Code, Refusal
+from salon.actors.replies import Replies, replied_to
 from salon.actors.runtime import TrioActor
 from salon.actors.store import Appended, StoreError
 from salon.actors.turn import Turn
@@ -23,7 +24,7 @@ Change = tuple[Any, str, Callable[[Any], Any]]
 def deliver_before_commit() -> Change:
     def change(real: Any) -> Any:
         async def decide(self: Any, commands: Any, state: Any) -> Turn:
-            turn = Turn(state, commands, known={}, parts=self._host)
+            turn = await _decided(self, commands, state)
             if turn.records:
                 await self.audience.deliver(tuple(turn.records))
             found = await _commit(self, turn, lambda: real(self, commands, state))
@@ -39,7 +40,7 @@ def deliver_before_commit() -> Change:
 def receipt_before_commit() -> Change:
     def change(real: Any) -> Any:
         async def decide(self: Any, commands: Any, state: Any) -> Turn:
-            turn = Turn(state, commands, known={}, parts=self._host)
+            turn = await _decided(self, commands, state)
             self._answer(turn)
             for letter, _ in turn.answers:
                 if letter.reply_to is not None:
@@ -49,6 +50,13 @@ def receipt_before_commit() -> Change:
         return decide
 
     return ConversationActor, "_decide_and_commit", change
+
+
+async def _decided(actor: Any, commands: Any, state: Any) -> Turn:
+    """The turn as the real engine decides it at first."""
+    named = replied_to(commands, state)
+    messages = await actor._replies.messages_among(named, state.number)
+    return Turn(state, commands, known={}, parts=actor._host, replied_to=messages)
 
 
 async def _commit(actor: Any, turn: Turn, otherwise: Callable[[], Any]) -> Turn:
@@ -87,7 +95,7 @@ def ignore_a_failed_commit() -> Change:
             try:
                 found: Turn = await real(self, commands, state)
             except StoreError:
-                found = Turn(state, commands, known={}, parts=self._host)
+                found = await _decided(self, commands, state)
                 self.state = found.state
             return found
 
@@ -100,10 +108,10 @@ def clock_goes_back() -> Change:
     """An event is stamped with the wall clock, whatever the events before it have."""
 
     def change(real: Any) -> Any:
-        def init(self: Any, state: Any, letters: Any, *, known: Any, parts: Any) -> None:
+        def init(self: Any, state: Any, letters: Any, **more: Any) -> None:
             at, state = state.updated_at, state.draft()
             state.updated_at = 0
-            real(self, state, letters, known=known, parts=parts)
+            real(self, state, letters, **more)
             self.state.updated_at = self.state.updated_at or at
 
         return init
@@ -196,3 +204,24 @@ def refused_with_the_wrong_key() -> Change:
         return refuse
 
     return ParticipantActor, "_refuse", change
+
+
+def reply_to_anything() -> Change:
+    """A reply may name any event that is there, whatever it was."""
+
+    def change(real: Any) -> Any:
+        return lambda self, sequence: sequence <= self.state.head
+
+    return Turn, "_is_message", change
+
+
+def old_messages_forgotten() -> Change:
+    """Only what is at hand may be replied to."""
+
+    def change(real: Any) -> Any:
+        async def messages_among(self: Any, named: Any, number: int) -> Any:
+            return {each for each in named if self._at_hand(each) is not None}
+
+        return messages_among
+
+    return Replies, "messages_among", change

@@ -12,7 +12,7 @@ from salon.actors.store import Appended, StoreError
 from salon.persistence.memory import MemoryStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from random import Random
 
     from salon.actors.sources import Sources
@@ -83,6 +83,11 @@ class DiskPort:
     def messages_after(self, number: int, sequence: int) -> Future[int]:
         """As the disk has it."""
         return self.disk.messages_after(number, sequence)
+
+    def messages_among(self, number: int, sequences: Sequence[int]) -> Future[frozenset[int]]:
+        """Which of these events are messages."""
+        fault = self.reads.popleft() if self.reads else None
+        return self._do(lambda: self.disk.messages_among(number, sequences), fault, 0.25)
 
     def listing(self, participant_id: str, *, limit: int, offset: int) -> Future[Any]:
         """As the disk has it."""

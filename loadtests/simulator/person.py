@@ -169,6 +169,8 @@ class Tab:
         self.conversation: Conversation | None = None
         self.unsettled: dict[str, str] = {}  # key -> content, without a receipt
         self.acknowledged: dict[str, str] = {}
+        self.replies: dict[str, int] = {}  # key -> sequence of what it replies to
+        self.refused_replies: set[int] = set()  # sequences that are said to be no messages
         self._window, self._outbox = window, outbox
         self._nursery: trio.Nursery | None = None
 
@@ -223,19 +225,23 @@ class Tab:
 
     async def _send(self, conversation: Conversation, key: str, content: str) -> None:
         with suppress(Closed, Refused, Unreachable):
-            await conversation.send(content, key)
+            await conversation.send(content, key, self._reply_to(key))
             self.acknowledged[key] = self.unsettled.pop(key, content)
 
-    async def post(self, key: str, content: str) -> None:
-        """Say it over HTTP, until there is a receipt, or a refusal that is final."""
+    async def post(self, key: str, content: str, reply_to: int | None = None) -> None:
+        """Say it over HTTP, until there is a receipt, or a refusal that is final. `reply_to` is an event's sequence."""
         self.unsettled[key] = content
+        if reply_to is not None:
+            self.replies[key] = reply_to
         while True:
             try:
-                await self.person.post(self.conversation_id, content, key)
+                await self.person.post(self.conversation_id, content, key, self._reply_to(key))
             except Unreachable:
                 await trio.sleep(AGAIN * self.person.random())
             except Refused as refused:
                 if not refused.temporary:
+                    if refused.code == "INVALID_FORMAT" and reply_to is not None:
+                        self.refused_replies.add(reply_to)
                     break
                 await trio.sleep(refused.retry_after or AGAIN)
             else:
@@ -246,4 +252,8 @@ class Tab:
     async def repeat(self, key: str, content: str) -> None:
         """Say over HTTP once more what has a receipt already, or say something else under its key."""
         with suppress(Refused, Unreachable):
-            await self.person.post(self.conversation_id, content, key)
+            await self.person.post(self.conversation_id, content, key, self._reply_to(key))
+
+    def _reply_to(self, key: str) -> str | None:
+        sequence = self.replies.get(key)
+        return None if sequence is None else f"{self.conversation_id}-{sequence}"

@@ -56,7 +56,10 @@ def _burst(world: World, step: Step) -> None:
 def _post(world: World, step: Step) -> None:
     tab = world.tab(step)
     key = world.key(tab)
-    world.start(tab.post, key, f"posted under {key}")
+    # Most are replies to any event that has been seen, of which not all are messages.
+    place = int(step.more * 1.5 * len(tab.events))
+    reply_to = place + 1 if place < len(tab.events) else None
+    world.start(tab.post, key, f"posted under {key}", reply_to)
 
 
 def _repeat(world: World, step: Step) -> None:

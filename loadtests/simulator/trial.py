@@ -81,6 +81,8 @@ class Trial:
         else:
             for text in world.differing():
                 self._wrong("state", text)
+            for text in world.wrong_replies():
+                self._wrong("reply", text)
             for text in self._presence.wrong([each.person for each in world.people]):
                 self._wrong("presence", text)
         for text in self._farewell.wrong:

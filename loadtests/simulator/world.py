@@ -297,6 +297,20 @@ class World:
         found = [self.disk.load(talk).get(), *([actor.state] if actor is not None else [])]
         return all(state is None or replace(state, number=0, reads={}) == folded for state in found)
 
+    def wrong_replies(self) -> list[str]:
+        """What was taken as a reply and names no message, and what was refused as one and does."""
+        wrong = []
+        for talk in self.talks:
+            log = self.log(talk)
+            said = [each["message"] for each in log if each["type"] == "message"]
+            messages = {each["message_id"] for each in said}
+            named = {each["reply_to"] for each in said if "reply_to" in each}
+            wrong += [f"{name} is replied to" for name in sorted(named - messages)]
+            refused = [tab.refused_replies for tab in self.tabs if tab.conversation_id == talk]
+            names = {f"{talk}-{sequence}" for sequence in set().union(*refused)}
+            wrong += [f"{name} is refused as a reply" for name in sorted(names & messages)]
+        return wrong
+
 
 def _token(name: str) -> str:
     return f"token-of-{name}"

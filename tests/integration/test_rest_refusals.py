@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.person import guest
+from tests.person import guest, guests
 from tests.raw import open_line, request
 from tests.server import ServerProcess, api
 from tests.shape import refusal
@@ -214,8 +214,26 @@ class TestBodies:
         )
         assert "different keys" in malformed(response)
 
+    async def test_a_reply_to_who_came_and_who_went_is_refused(self, server: ServerProcess) -> None:
+        ada, bob = await guests(server, "Ada", "Bob")
+        conversation_id = await ada.create()
+        await bob.call("POST", f"/chat/{conversation_id}/join")
+        said = await bob.say(conversation_id, "hello")
+        await bob.call("DELETE", f"/chat/{conversation_id}/leave")
+        kinds = [event["type"] for event in await ada.history(conversation_id)]
+        assert kinds[1:] == ["participant_joined", "message", "participant_left"]
+        for sequence, kind in enumerate(kinds, 1):
+            body = {"content": "a", "reply_to": f"{conversation_id}-{sequence}"}
+            response = await ada.call("POST", f"/chat/{conversation_id}/messages", body)
+            if kind == "message":
+                assert response.status_code == 201
+                assert body["reply_to"] == said["message_id"]
+            else:
+                problem = "reply_to names no message of this conversation"
+                refusal(response, 400, "INVALID_FORMAT", problem=problem)
+
     @pytest.mark.parametrize("other", ["", "-1", "-2", "-99", "x-2", "é"])
-    async def test_an_answer_has_to_name_an_event_of_the_same_conversation(
+    async def test_a_reply_has_to_name_a_message_of_the_same_conversation(
         self, server: ServerProcess, other: str
     ) -> None:
         ada = await guest(server, "Ada")

@@ -49,7 +49,7 @@ ALL = 1_000_000  # events: more than any test writes
 
 ADA, BEN, CLEO, DAN = (Participant(name.lower(), name) for name in ("Ada", "Ben", "Cleo", "Dan"))
 
-Call = Literal["append", "load", "read"]
+Call = Literal["append", "load", "read", "messages_among"]
 
 
 def seeded_sources(seed: int = 0, now: Callable[[], int] | None = None) -> Sources:
@@ -127,6 +127,11 @@ class TryingStore(MemoryStore):
 
     def read(self, number: int, **bounds: Any) -> Future[Page]:
         return self._call("read", lambda: super(TryingStore, self).read(number, **bounds))
+
+    def messages_among(self, number: int, sequences: Sequence[int]) -> Future[frozenset[int]]:
+        return self._call(
+            "messages_among", lambda: super(TryingStore, self).messages_among(number, sequences)
+        )
 
     def _call(self, name: Call, work: Callable[[], Future[Any]]) -> Future[Any]:
         self.calls.append(name)
@@ -274,9 +279,14 @@ class Engine:
         return conversation_id
 
     async def post(
-        self, conversation_id: str, sender: Participant, content: str, key: str | None = None
+        self,
+        conversation_id: str,
+        sender: Participant,
+        content: str,
+        key: str | None = None,
+        reply_to: str | None = None,
     ) -> Any:
-        return await self.do(Post(conversation_id, sender, content, key))
+        return await self.do(Post(conversation_id, sender, content, key, reply_to))
 
     async def join(self, conversation_id: str, who: Participant) -> Any:
         return await self.do(Join(conversation_id, who, Entrant(who)))

@@ -186,9 +186,9 @@ def test_limits_of_zero_are_off() -> None:
 
 
 @pytest.mark.parametrize("message_id", ["talk-2", "talk-3"])
-def test_a_reply_names_an_event_of_its_own_conversation(message_id: str) -> None:
+def test_a_reply_names_a_message_of_its_own_conversation(message_id: str) -> None:
     state = fold(begun(), post(ADA), post(ADA))
-    event = decide(state, post(ADA, reply_to=message_id), AT, LIMITS)
+    event = decide(state, post(ADA, reply_to=message_id), AT, LIMITS, {2, 3}.__contains__)
     assert isinstance(event, Posted)
     assert event.reply_to == message_id
 
@@ -204,6 +204,11 @@ def test_a_reply_names_an_event_of_its_own_conversation(message_id: str) -> None
         "talk-4",
         "talk--2",
         "talk-2 ",
+        "talk-02",
+        "talk-+2",
+        "talk-2\n",
+        "2",
+        "talk2",
         "talk-²",
         "talk-٢",
         "other-2",
@@ -212,8 +217,17 @@ def test_a_reply_names_an_event_of_its_own_conversation(message_id: str) -> None
 )
 def test_a_reply_to_something_else_is_refused(message_id: str) -> None:
     state = fold(begun(), post(ADA), post(ADA))
-    refusal = refusal_of(state, post(ADA, reply_to=message_id, key="k"))
+    reply = post(ADA, reply_to=message_id, key="k")
+    refusal = decide(state, reply, AT, LIMITS, {2, 3}.__contains__)
+    assert isinstance(refusal, Refusal)
     assert (refusal.code, refusal.key) == (Code.INVALID_FORMAT, "k")
+
+
+def test_a_reply_to_an_event_that_is_no_message_is_refused() -> None:
+    state = fold(begun(), post(ADA), join(BEN))
+    refusal = decide(state, post(ADA, reply_to="talk-3"), AT, LIMITS, {2}.__contains__)
+    assert isinstance(refusal, Refusal)
+    assert refusal.facts == {"problem": "reply_to names no message of this conversation"}
 
 
 # --- coming in ------------------------------------------------------------------------------------------------------------

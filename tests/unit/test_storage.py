@@ -338,6 +338,22 @@ async def test_unread_are_the_messages_after_a_position(store: Store) -> None:
         assert await store.messages_after(history.state.number, position).wait() == unread
 
 
+async def test_events_are_told_apart_from_messages_by_what_they_are(store: Store) -> None:
+    history = await begin(store)  # 1
+    other = await begin(store)
+    await put(store, history, history.say(None, "k"))  # 2, 3
+    await put(store, history, history.join(BEN))  # 4
+    await put(store, history, history.say(None, sender=BEN))  # 5
+    await put(store, history, history.leave(BEN))  # 6
+    number = history.state.number
+    sequences = (0, 1, 2, 3, 4, 5, 6, 7, 2**53 - 1)
+    assert await store.messages_among(number, sequences).wait() == {2, 3, 5}
+    assert await store.messages_among(number, (4, 5, 5)).wait() == {5}
+    assert await store.messages_among(number, ()).wait() == frozenset()
+    assert await store.messages_among(other.state.number, sequences).wait() == frozenset()
+    assert await store.messages_among(99, sequences).wait() == frozenset()
+
+
 async def test_a_listing_begins_with_the_newest_activity(store: Store) -> None:
     first, second, third = [await begin(store, BEN) for _ in range(3)]
     await begin(store, owner=CLEO)

@@ -51,7 +51,10 @@ def parts() -> Parts:
 
 def decide(parts: Parts, state: State, *commands: Command, **known: Any) -> Turn:
     return Turn(
-        state, [Letter(c, None, 0) for c in commands], known=known.get("known", {}), parts=parts
+        state,
+        [Letter(c, None, 0) for c in commands],
+        **{"known": {}, **known},
+        parts=parts,
     )
 
 
@@ -178,6 +181,28 @@ def test_a_key_that_the_log_knows_gets_the_receipt_of_then(parts: Parts, state: 
     assert again == outcomes(first)[0]._replace(duplicate=True)
     assert receipt.sequence == 3
     assert [record.sequence for record in turn.records] == [3]
+
+
+# --- replies --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("named", "right"),
+    [(1, False), (2, True), (3, False), (4, True), (5, False), (6, True), (8, False), (9, False)],
+)
+def test_a_reply_names_a_message_of_the_log_or_of_its_own_turn(
+    parts: Parts, state: State, named: int, right: bool
+) -> None:
+    join, leave = Join("talk", CLEO, Entrant(CLEO)), Leave("talk", CLEO)
+    stored = decide(parts, state, post(ADA), join).state  # 2, 3
+    reply = post(ADA, reply_to=f"talk-{named}")
+    # 4, 5, 6; what would be 8 or 9 is not there
+    turn = decide(parts, stored, post(ADA), leave, post(BEN), reply, replied_to=frozenset({2}))
+    outcome = outcomes(turn)[-1]
+    if right:
+        assert outcome.sequence == 7
+    else:
+        assert (outcome.code, len(turn.records)) == (Code.INVALID_FORMAT, 3)
 
 
 # --- reading and typing ---------------------------------------------------------------------------------------------------

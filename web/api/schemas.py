@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
 from ..names import NAME_LENGTH, TITLE_LENGTH, normalise_name
-from ..socket import KEY_LENGTH, LAST_SEQUENCE, Content, MessageId
+from ..socket import KEY_LENGTH, LAST_SEQUENCE, Content, MessageId, ReplyTo
 
 # Participants that may be named when a conversation is created, the caller among them
 AT_CREATION = 10
@@ -109,7 +109,7 @@ class PostBody(Body):
     content: Content
     client_message_id: str | None = Field(default=None, min_length=1, max_length=KEY_LENGTH)
     message_id: MessageId = None
-    reply_to: str | None = Field(default=None, min_length=1, max_length=KEY_LENGTH)
+    reply_to: ReplyTo = None
     metadata: dict[str, Any] | None = None
 
 

@@ -42,6 +42,14 @@ MessageId = Annotated[
         json_schema_extra={"deprecated": True},
     ),
 ]
+ReplyTo = Annotated[
+    str | None,
+    Field(
+        min_length=1,
+        max_length=KEY_LENGTH,
+        description="The `message_id` of a message of this conversation; other events cannot be replied to.",
+    ),
+]
 
 
 class Frame(BaseModel):
@@ -57,7 +65,7 @@ class MessageFrame(Frame):
     content: Content
     client_message_id: str | None = Field(default=None, min_length=1, max_length=KEY_LENGTH)
     message_id: MessageId = None
-    reply_to: str | None = Field(default=None, min_length=1, max_length=KEY_LENGTH)
+    reply_to: ReplyTo = None
     metadata: dict[str, Any] | None = None
 
 
