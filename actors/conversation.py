@@ -12,7 +12,7 @@ import trio
 
 from .audience import BREATH, BREATH_EVERY, RECENT_EVENTS, Audience
 from .events import Left
-from .messages import Attach, Detach, Drained, Look, Post, ReadMarked, Replay, Sync, Tick
+from .messages import Attach, Detach, Drained, Look, Post, ReadMarked, Rename, Replay, Sync, Tick
 from .model import State
 from .presence import PresenceBoard, TypingBoard
 from .recorder import Recorder
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .host import Host
     from .mailbox import Letter
     from .messages import Receipt, Timer
+    from .model import Participant
     from .signals import MemberView, Resume
     from .store import Page
     from .subscriber import Subscriber
@@ -75,8 +76,9 @@ class ConversationActor(TrioActor):
         try:
             if self.state is None:
                 self.state = await self._load()
-            if commands:
-                await self._take(commands, self.state)
+            people = self._people(batch, self.state)
+            if commands or people or self.state.renamed:
+                await self._take(commands, self.state, people)
         except StoreError as error:
             self.state = None  # what the log holds now is found out at the next turn
             self._refuse(batch, error)
@@ -102,18 +104,43 @@ class ConversationActor(TrioActor):
                 self.audience.fall_back(delivered)
         return state
 
-    async def _take(self, commands: list[Letter], state: State) -> None:
+    @staticmethod
+    def _people(batch: Sequence[Letter], state: State) -> list[tuple[Participant, bool]]:
+        """Who comes themselves for the first time, and who has another name, which the second of the pair says."""
+        people = []
+        for letter in batch:
+            message = letter.message
+            if isinstance(message, Attach):
+                member = state.members.get(message.subscriber.participant.id)
+                if member is not None and not member.introduced:
+                    people.append((message.subscriber.participant, False))
+            elif isinstance(message, Rename):
+                people.append((message.participant, True))
+        return people
+
+    async def _take(
+        self,
+        commands: list[Letter],
+        state: State,
+        people: Sequence[tuple[Participant, bool]],
+    ) -> None:
         begun_at = trio.current_time()
-        turn = await self._decide_and_commit(commands, state)
+        turn = await self._decide_and_commit(commands, state, people)
         committed_at = trio.current_time()
         refused = self._answer(turn)
         await self._deliver(turn)
         delivered_at = trio.current_time()
         times = begun_at, committed_at, delivered_at
-        self.recorder.note(turn.answers, refused, times, turn.records)
-        self._host.meter.turn_seconds.append(delivered_at - commands[0].enqueued_at)
+        if commands:
+            self.recorder.note(turn.answers, refused, times, turn.records)
+            self._host.meter.turn_seconds.append(delivered_at - commands[0].enqueued_at)
 
-    async def _decide_and_commit(self, commands: list[Letter], state: State) -> Turn:
+    async def _decide_and_commit(
+        self,
+        commands: list[Letter],
+        state: State,
+        people: Sequence[tuple[Participant, bool]],
+    ) -> Turn:
         host = self._host
         replied = replied_to(commands, state)
         if replied:
@@ -121,7 +148,14 @@ class ConversationActor(TrioActor):
         known: dict[tuple[str, str], tuple[Posted, Receipt]] = {}
         # Most turns end in the first round; the log may know keys that this turn takes for new: then it is decided again.
         for _ in range(KEY_ROUNDS):
-            turn = Turn(state, commands, known=dict(known), parts=host, replied_to=replied)
+            turn = Turn(
+                state,
+                commands,
+                known=dict(known),
+                parts=host,
+                replied_to=replied,
+                people=people,
+            )
             changes = turn.changes
             if changes is None:
                 return turn
@@ -216,6 +250,8 @@ class ConversationActor(TrioActor):
                 self.audience.catch_up(subscriber)
             case Replay(subscriber, after, page):
                 self._replay(subscriber, after, page)
+            case Rename():
+                pass  # the turn has made an event of it
             case Look():
                 letter.answer(state if state.head else None)
             case Tick(what, at):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from .conversation import ConversationActor
-from .messages import Look
+from .messages import Look, Rename
 from .meter import Meter
 from .participant import ParticipantActor
 from .rates import Outage
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from .limits import Limits
-    from .model import State
+    from .model import Participant, State
     from .runtime import Ref, System, TrioActor
     from .signals import MemberView
     from .sources import Sources
@@ -112,6 +112,15 @@ class Directory:
             if actor is not None and actor.state is not None and actor.state.head:
                 return Snapshot(actor.state, actor.view(actor.state))
         raise ActorDied(f"conversation:{conversation_id} does not stay alive")
+
+    async def rename(self, participant: Participant) -> None:
+        """Have the active conversations that somebody is in call them that. The others find out when they become active."""
+        for number, actor in enumerate(list(self.conversations.values())):
+            concerned = actor.state is None or participant.id in actor.state.members
+            if concerned and actor.actor_ref.is_alive():
+                actor.actor_ref.tell(Rename(participant))
+            if not number % SWEPT_AT_ONCE:
+                await trio.lowlevel.checkpoint()
 
     def forget(self, actor: TrioActor) -> None:
         """Stop an actor and lose it; who needs it again gets a new one."""

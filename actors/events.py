@@ -111,6 +111,7 @@ class Created:
                 entrant.role,
                 self.at,
                 None if entrant.participant.id == owner else owner,
+                introduced=entrant.participant.id == owner,
             )
             for entrant in self.entrants
         }
@@ -169,7 +170,8 @@ class Joined:
 
     def apply(self, state: State) -> None:
         """Take the member in."""
-        member = Member(self.participant, self.role, self.at, self.invited_by)
+        introduced = self.invited_by is None
+        member = Member(self.participant, self.role, self.at, self.invited_by, introduced)
         state.members = {**state.members, self.participant.id: member}
 
 
@@ -210,6 +212,32 @@ class Left:
 
 
 @dataclass(frozen=True, slots=True)
+class Introduced:
+    """A member is called something else from here on: by their own name, where others had named them, or by a new one."""
+
+    kind: ClassVar[str] = "participant_updated"
+    frame: ClassVar[tuple[Field, ...]] = (
+        SEQUENCE_ID,
+        CONVERSATION_ID,
+        Field("participant", Form.PARTICIPANT),
+        TIMESTAMP,
+    )
+
+    conversation_id: str
+    sequence: int
+    at: int
+    participant: Participant
+
+    def apply(self, state: State) -> None:
+        """Call the member that."""
+        id = self.participant.id
+        member = replace(state.members[id], participant=self.participant, introduced=True)
+        state.members = {**state.members, id: member}
+        if id in state.renamed:
+            state.renamed = {other: name for other, name in state.renamed.items() if other != id}
+
+
+@dataclass(frozen=True, slots=True)
 class Updated:
     """The owner changed the title or the metadata; what did not change is left out."""
 
@@ -240,10 +268,9 @@ class Updated:
 
 REMOVED = "null"  # the metadata of an update that removes it
 
-Event = Created | Posted | Joined | Left | Updated
-StateEvent = (
-    Created | Joined | Left | Updated
-)  # every kind but a message: what a store's tables follow
+Event = Created | Posted | Joined | Left | Introduced | Updated
+# Every kind but a message: what a store's tables follow.
+StateEvent = Created | Joined | Left | Introduced | Updated
 KINDS: dict[str, type[Event]] = {
-    each.kind: each for each in (Created, Posted, Joined, Left, Updated)
+    each.kind: each for each in (Created, Posted, Joined, Left, Introduced, Updated)
 }

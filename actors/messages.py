@@ -183,6 +183,15 @@ class Replay:
 
 
 @dataclass(frozen=True, slots=True)
+class Rename:
+    """A participant has another name from now on."""
+
+    is_command: ClassVar[bool] = False
+
+    participant: Participant
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
     """Activate the conversation; answered with its state, or None where there is none."""
 
@@ -208,7 +217,7 @@ class Revoke:
     token_id: str
 
 
-Control = Admit | Attach | Sync | Detach | Drained | Replay | Look | Tick | Revoke
+Control = Admit | Attach | Sync | Detach | Drained | Replay | Look | Rename | Tick | Revoke
 
 
 # --- outcomes: what a command is answered with, besides the event itself and a Refusal -----------------------------------

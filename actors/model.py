@@ -39,6 +39,9 @@ class Member:
     role: Role
     joined_at: int
     invited_by: str | None = None
+    introduced: bool = (
+        True  # False: name and type are what others have said of them, until they come themselves
+    )
 
 
 @dataclass(slots=True)
@@ -66,6 +69,8 @@ class State:
     messages: int = 0
     members: dict[str, Member] = field(default_factory=dict)  # in the order of joining
     reads: dict[str, int] = field(default_factory=dict)  # participant id -> sequence
+    # Members who have another name by now, as the store knows: participant id -> name. The next turn makes events of them.
+    renamed: dict[str, str] = field(default_factory=dict)
 
     def draft(self) -> State:
         """A copy to decide on; what the copy shares with its original is replaced, never changed in place."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from .events import REMOVED, Created, Joined, Left, Posted, Updated
+from .events import REMOVED, Created, Introduced, Joined, Left, Posted, Updated
 from .messages import (
     Create,
     Join,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .events import Event
     from .limits import Limits
     from .messages import Command
-    from .model import State
+    from .model import Participant, State
 
     Decision = Event | ReadMarked | Typing | Unchanged | Refusal
 
@@ -58,6 +58,19 @@ def decide(
     if type(decision) is Posted and decision.reply_to is not None:
         return _reply(decision, decision.reply_to, is_message)
     return decision
+
+
+def introduce(
+    state: State, participant: Participant, at: int, *, renamed: bool = False
+) -> Introduced | None:
+    """The event that a member is not who they are shown as; None for everybody else.
+
+    A name that others gave ends when its bearer comes. `renamed` is true where they have chosen another name since.
+    """
+    member = state.members.get(participant.id)
+    if member is None or member.participant == participant or (member.introduced and not renamed):
+        return None
+    return Introduced(state.id, state.head + 1, at, participant)
 
 
 def apply(state: State, event: Event) -> None:

@@ -13,12 +13,12 @@ from .signals import Typing
 from .store import Changes, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence, Set
+    from collections.abc import Iterable, Sequence, Set
 
     from .events import Event, StateEvent
     from .limits import Limits
     from .mailbox import Letter
-    from .model import Durability, State
+    from .model import Durability, Participant, State
     from .sources import Sources
     from .store import KeysTaken, Store
     from .subscriber import Codec
@@ -57,6 +57,7 @@ def receipt_for(event: Posted, record: Record, durability: Durability) -> Receip
 class Turn:
     """Decides a batch of commands, one after the other, each on the state that those before it leave.
 
+    `people` have come themselves, besides the senders, or have another name from now on: then the second of the pair is true.
     `known` are messages whose keys the log has already, by (sender id, key): a command that repeats one gets its receipt.
     `replied_to` are messages of the log by their sequences: those that commands of the turn may name as what they reply to.
     """
@@ -69,6 +70,7 @@ class Turn:
         known: dict[tuple[str, str], tuple[Posted, Receipt]],
         parts: Parts,
         replied_to: Set[int] = frozenset(),
+        people: Iterable[tuple[Participant, bool]] = (),
     ) -> None:
         self.state = state.draft()
         self.records: list[Record] = []
@@ -85,8 +87,15 @@ class Turn:
         self._first = state.head + 1  # the sequence of the turn's first record
         # A conversation's time never goes back, whatever the clock does.
         self._at = max(parts.sources.now(), state.updated_at)
-        self._salts = parts.sources.entropy(SALT * len(letters))
+        self._entropy = parts.sources.entropy
+        self._salts = self._entropy(SALT * len(letters))
+        for participant_id, name in state.renamed.items():
+            who = state.members[participant_id].participant._replace(name=name)
+            self._introduce(who, renamed=True)
+        for who, renamed in people:
+            self._introduce(who, renamed=renamed)
         for letter in letters:
+            self._introduce(letter.message.sender)
             self.answers.append((letter, self._decide(letter)))
 
     @property
@@ -101,6 +110,13 @@ class Turn:
             tuple(self.state_events),
             self.reads or None,
         )
+
+    def _introduce(self, who: Participant, *, renamed: bool = False) -> None:
+        event = rules.introduce(self.state, who, self._at, renamed=renamed)
+        if event is not None:
+            self._salts += self._entropy(SALT)
+            self.state_events.append(event)
+            self._record(event)
 
     def _decide(self, letter: Letter) -> Any:
         command = letter.message

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from salon.actors.events import REMOVED, Created, Joined, Left, Updated
+from salon.actors.events import REMOVED, Created, Introduced, Joined, Left, Updated
 
 from .keys import place_of
 from .rows import Rows
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterator
 
+    from salon.actors.events import StateEvent
     from salon.actors.store import Changes
 
 # OR ROLLBACK: without it SQLite would keep a copy of every page that the statement changes, to undo the statement alone.
@@ -55,6 +56,7 @@ _INHERIT = (
     "AND participant = (SELECT participant FROM members WHERE conversation = ?1 "
     "ORDER BY role <> 'member', place LIMIT 1)"
 )
+_INTRODUCE = "UPDATE members SET name = ?, type = ?, introduced = 1 WHERE conversation = ? AND participant = ?"
 _UPDATE = (
     "UPDATE conversations SET title = coalesce(?1, title), "
     "metadata = CASE WHEN ?2 IS NULL THEN metadata ELSE ?3 END WHERE number = ?4"
@@ -76,9 +78,7 @@ class Batch:
         self._events: list[Any] = []
         self._conversations: list[Any] = []
         self._members: list[Any] = []
-        self._ordered: list[
-            tuple[int, Joined | Left | Updated]
-        ] = []  # where somebody leaves, order matters
+        self._ordered: list[tuple[int, StateEvent]] = []  # where somebody leaves, order matters
         self._reads: list[Any] = []
 
     def add(self, changes: Changes) -> int:
@@ -158,18 +158,23 @@ class Batch:
             yield _READS, self._reads
 
 
-def _apply(connection: sqlite3.Connection, number: int, event: Joined | Left | Updated) -> None:
-    if isinstance(event, Updated):
-        metadata = None if event.metadata == REMOVED else event.metadata
-        connection.execute(_UPDATE, (event.title, event.metadata, metadata, number))
-    elif isinstance(event, Left):
-        connection.execute(_LEAVE, (number, event.participant.id))
-        if event.participant_count:
-            connection.execute(_INHERIT, (number,))
-        else:
+def _apply(connection: sqlite3.Connection, number: int, event: StateEvent) -> None:
+    match event:
+        case Joined():
+            _MEMBERS.execute(connection, _member_row(number, event))
+        case Left(participant=who, participant_count=0):
+            connection.execute(_LEAVE, (number, who.id))
             connection.execute(_END, (event.at, number))
-    else:
-        _MEMBERS.execute(connection, _member_row(number, event))
+        case Left(participant=who):
+            connection.execute(_LEAVE, (number, who.id))
+            connection.execute(_INHERIT, (number,))
+        case Introduced(participant=who):
+            connection.execute(_INTRODUCE, (who.name, who.type, number, who.id))
+        case Updated(title=title, metadata=metadata):
+            kept = None if metadata == REMOVED else metadata
+            connection.execute(_UPDATE, (title, metadata, kept, number))
+        case Created():
+            raise TypeError("a conversation is created by its own row")
 
 
 def _conversation_row(number: int, event: Created) -> list[Any]:

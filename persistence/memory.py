@@ -54,6 +54,7 @@ class MemoryStore:
         self._arrivals = count(1)
         self._guests: dict[str, tuple[str, bytes]] = {}
         self._revoked: dict[str, int] = {}
+        self._names: dict[str, tuple[str, bool, int]] = {}  # who -> name, whether chosen, when
         self._commits = self._records = 0
 
     def append(self, changes: Changes) -> Future[Appended | KeysTaken]:
@@ -72,7 +73,15 @@ class MemoryStore:
     def load(self, conversation_id: str) -> Future[State | None]:
         """The conversation as its events left it, or None."""
         number = self._numbers.get(conversation_id)
-        return Future.of(None if number is None else self._conversations[number - 1].state.draft())
+        if number is None:
+            return Future.of(None)
+        state = self._conversations[number - 1].state.draft()
+        state.renamed = {
+            id: self._names[id][0]
+            for id, member in state.members.items()
+            if id in self._names and self._names[id][0] != member.participant.name
+        }
+        return Future.of(state)
 
     def read(
         self, number: int, *, after: int = 0, before: int | None = None, limit: int = 100
@@ -131,6 +140,23 @@ class MemoryStore:
         return Future.of(
             tuple(sorted(self._revoked, key=lambda token: (self._revoked[token], token)))
         )
+
+    def rename(self, participant_id: str, name: str, at: int, *, chosen: bool) -> Future[None]:
+        """Remember what somebody is called from now on."""
+        self._names[participant_id] = (name, chosen, at)
+        if participant_id in self._guests:
+            self._guests[participant_id] = (name, self._guests[participant_id][1])
+        return Future.of(None)
+
+    def name_of(self, participant_id: str) -> Future[tuple[str, bool] | None]:
+        """What somebody is called by what `rename` was told last, and whether they chose it."""
+        found = self._names.get(participant_id)
+        return Future.of(found and found[:2])
+
+    def names_since(self, at: int) -> Future[tuple[tuple[str, str], ...]]:
+        """Ids and names of those who were renamed from then on, the earliest first."""
+        found = [(when, id, name) for id, (name, _, when) in self._names.items() if when >= at]
+        return Future.of(tuple((id, name) for _, id, name in sorted(found)))
 
     def statistics(self) -> StoreStatistics:
         """Figures for operators; never waits."""

@@ -25,8 +25,9 @@ _HEAD = (
     "WHERE c.id = ? ORDER BY e.sequence DESC LIMIT 1"
 )
 _MEMBERS = (
-    "SELECT participant, name, type, role, joined_at, invited_by, read_sequence "
-    "FROM members WHERE conversation = ? ORDER BY place"
+    "SELECT m.participant, m.name, m.type, m.role, m.joined_at, m.invited_by, m.introduced, m.read_sequence, n.name "
+    "FROM members m LEFT JOIN names n ON n.participant = m.participant "
+    "WHERE m.conversation = ? ORDER BY m.place"
 )
 
 RECORD = "e.sequence, e.at, e.body, e.salt, e.messages, e.sender_id, e.key"
@@ -99,8 +100,16 @@ def load(connection: sqlite3.Connection, conversation_id: str) -> State | None:
     state.members_invite, state.share_reads = bool(head[6]), bool(head[7])
     state.metadata, state.created_at, state.ended_at = head[8:11]
     state.updated_at, state.head, state.messages = head[11:]
-    for id_, name, type_, role, joined_at, invited_by, read in rows:
-        state.members[id_] = Member(Participant(id_, name, type_), role, joined_at, invited_by)
+    for id_, name, type_, role, joined_at, invited_by, introduced, read, renamed in rows:
+        state.members[id_] = Member(
+            Participant(id_, name, type_),
+            role,
+            joined_at,
+            invited_by,
+            bool(introduced) or not invited_by,
+        )
+        if renamed is not None and renamed != name:
+            state.renamed[id_] = renamed
         if read:
             state.reads[id_] = read
     return state
@@ -155,3 +164,16 @@ def find_guest(connection: sqlite3.Connection, recovery_hash: bytes) -> tuple[st
     sought = "SELECT id, name FROM guests WHERE recovery_hash = ?"
     row: tuple[str, str] | None = connection.execute(sought, (recovery_hash,)).fetchone()
     return row
+
+
+def name_of(connection: sqlite3.Connection, participant_id: str) -> tuple[str, bool] | None:
+    """What somebody is called, and whether they chose it."""
+    sought = "SELECT name, chosen FROM names WHERE participant = ?"
+    row = connection.execute(sought, (participant_id,)).fetchone()
+    return None if row is None else (row[0], bool(row[1]))
+
+
+def names_since(connection: sqlite3.Connection, at: int) -> tuple[tuple[str, str], ...]:
+    """Ids and names of those who were renamed from then on."""
+    sought = "SELECT participant, name FROM names WHERE at >= ? ORDER BY at, participant"
+    return tuple(connection.execute(sought, (at,)).fetchall())

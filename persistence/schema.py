@@ -69,7 +69,7 @@ conversations = Table(
     UniqueConstraint("id"),
 )
 
-# Who is in now. `place` ascends in the order of joining.
+# Who is in now. `place` ascends in the order of joining. `introduced` is 1 where somebody who was invited has come themselves.
 members = Table(
     "members",
     metadata,
@@ -82,6 +82,7 @@ members = Table(
     Column("invited_by", Text),
     Column("place", Integer, nullable=False),
     Column("read_sequence", Integer, nullable=False, server_default=text("0")),
+    Column("introduced", Integer, nullable=False, server_default=text("0")),
     PrimaryKeyConstraint("conversation", "participant"),
     Index("members_by_participant", "participant"),
     sqlite_with_rowid=False,
@@ -104,6 +105,18 @@ guests = Table(
     Column("recovery_hash", LargeBinary, nullable=False),
     Column("created_at", Integer, nullable=False),
     UniqueConstraint("recovery_hash"),
+    sqlite_with_rowid=False,
+)
+
+# What people are called, where it is not what their tokens have always said. `chosen` is 1 where they have said it themselves.
+names = Table(
+    "names",
+    metadata,
+    Column("participant", Text, primary_key=True, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("chosen", Integer, nullable=False),
+    Column("at", Integer, nullable=False),
+    Index("names_by_time", "at"),
     sqlite_with_rowid=False,
 )
 

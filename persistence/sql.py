@@ -109,6 +109,18 @@ class SqlStore:
         """The void tokens that have not expired; the others are forgotten. `now` has the unit of `expires_at`."""
         return self._writer.do(partial(_revoked_tokens, now))
 
+    def rename(self, participant_id: str, name: str, at: int, *, chosen: bool) -> Future[None]:
+        """Remember what somebody is called from now on."""
+        return self._writer.do(partial(_rename, (participant_id, name, chosen, at)))
+
+    def name_of(self, participant_id: str) -> Future[tuple[str, bool] | None]:
+        """What somebody is called by what `rename` was told last, and whether they chose it."""
+        return self._readers.ask(queries.name_of, participant_id)
+
+    def names_since(self, at: int) -> Future[tuple[tuple[str, str], ...]]:
+        """Ids and names of those who were renamed from then on, the earliest first."""
+        return self._readers.ask(queries.names_since, at)
+
     def backup(self, path: str | Path) -> Future[None]:
         """Copy the store as it is now to a new file, while it is used."""
         return self._readers.ask(_snapshot, self._file, Path(path))
@@ -135,6 +147,14 @@ def path_of(url: str) -> Path:
 def _add_guest(row: tuple[str, str, bytes, int], connection: sqlite3.Connection) -> None:
     insert = "INSERT INTO guests (id, name, recovery_hash, created_at) VALUES (?, ?, ?, ?)"
     connection.execute(insert, row)
+
+
+def _rename(row: tuple[str, str, bool, int], connection: sqlite3.Connection) -> None:
+    connection.execute(
+        "INSERT OR REPLACE INTO names (participant, name, chosen, at) VALUES (?, ?, ?, ?)", row
+    )
+    participant_id, name, *_ = row
+    connection.execute("UPDATE guests SET name = ? WHERE id = ?", (name, participant_id))
 
 
 def _revoke_token(row: tuple[str, int], connection: sqlite3.Connection) -> None:

@@ -79,25 +79,33 @@ class UnrealClient(Client):
             link.cut()
             self.links.remove(link)
 
+    def _me(self, process: Process) -> Identity:
+        """Who the server takes them for: their name may have changed."""
+        return process.parts.identities.verify(self.token or "") or self.identity
+
     async def history(self, conversation_id: str, **bounds: Any) -> Frame:
         """A page of the log."""
         after = bounds["after"]
-        page = await self._answer(lambda p: p.page(self.identity, conversation_id, after))
+        page = await self._answer(lambda p: p.page(self._me(p), conversation_id, after))
         return dict(page)
 
     async def join(self, conversation_id: str, participant: Any = None) -> Frame:
         """Come in."""
-        await self._answer(lambda p: p.join(self.identity, conversation_id))
+        await self._answer(lambda p: p.join(self._me(p), conversation_id))
         return {}
 
     async def update(self, conversation_id: str, **changes: Any) -> Frame:
         """Change the title."""
-        await self._answer(lambda p: p.update(self.identity, conversation_id, changes["title"]))
+        await self._answer(lambda p: p.update(self._me(p), conversation_id, changes["title"]))
         return {}
+
+    async def call_oneself(self, name: str) -> None:
+        """Have another name."""
+        await self._answer(lambda p: p.call(self._me(p), name))
 
     async def leave(self, conversation_id: str) -> Frame:
         """Go."""
-        await self._answer(lambda p: p.leave(self.identity, conversation_id))
+        await self._answer(lambda p: p.leave(self._me(p), conversation_id))
         return {}
 
     async def post(
@@ -110,7 +118,7 @@ class UnrealClient(Client):
     ) -> Receipt:
         """Send over HTTP, once."""
         post = Post(conversation_id, self.identity.participant, content, key, reply_to)
-        return Receipt.of(await self._answer(lambda p: p.post(self.identity, post)))
+        return Receipt.of(await self._answer(lambda p: p.post(self._me(p), post)))
 
     async def _answer(self, ask: Callable[[Process], Reply]) -> Any:
         chance, lost = self.network.chance, self.answers_lost

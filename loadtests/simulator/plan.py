@@ -26,6 +26,7 @@ DEEDS = {
     "leave": 3,
     "join": 4,
     "rename": 3,
+    "change one's name": 3,
     "open a tab": 4,
     "visit": 4,
 }

@@ -102,6 +102,7 @@ class Process:
         """Live until killed."""
         with self._scope:
             async with trio.open_nursery() as nursery:
+                await self.parts.identities.load()
                 await nursery.start(self.directory.system.run)
                 await nursery.start(self.wire.run)
                 nursery.start_soon(self.directory.sweep)
@@ -176,6 +177,15 @@ class Process:
     def update(self, identity: Identity, conversation_id: str, title: str) -> Reply:
         """`PATCH /chat/{id}`."""
         return self._command(identity, Update(conversation_id, identity.participant, title))
+
+    def call(self, identity: Identity, name: str) -> Reply:
+        """`PATCH /auth/me`."""
+
+        async def work() -> None:
+            who = await self.parts.identities.rename(identity.participant, name)
+            await self.directory.rename(who)
+
+        return self._serve(work)
 
     def page(self, identity: Identity, conversation_id: str, after: int) -> Reply:
         """`GET /chat/{id}/messages`."""

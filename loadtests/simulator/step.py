@@ -106,6 +106,11 @@ def _rename(world: World, step: Step) -> None:
     world.start(_try, rename, world.talks[step.talk % len(world.talks)])
 
 
+def _change_name(world: World, step: Step) -> None:
+    person = world.people[step.who % len(world.people)]
+    world.start(_try, person.call_oneself, f"{person.person} the {step.number}th")
+
+
 async def _try(work: Callable[..., Awaitable[object]], *arguments: object) -> None:
     with suppress(Refused, Unreachable):
         await work(*arguments)
@@ -256,6 +261,7 @@ STEPS: dict[str, Callable[[World, Step], None]] = {
     "leave": _leave,
     "join": _join,
     "rename": _rename,
+    "change one's name": _change_name,
     "open a tab": _open_tab,
     "visit": _visit,
     "drop": _drop,

@@ -153,7 +153,8 @@ class World:
         first, *others = (person.identity.participant for person in self.people)
         for number in range(self.plan.setting.talks):
             talk = f"talk-{number}"
-            entrants = tuple(map(Entrant, others))
+            # They are called something else until they come.
+            entrants = tuple(Entrant(each._replace(name="Somebody")) for each in others)
             ref = self.process.directory.participant(first.id)
             await ref.ask(Create(talk, first, "Talk", entrants))
             self.talks.append(talk)
@@ -293,6 +294,12 @@ class World:
         folded = State(talk)
         for event in events:
             apply(folded, decode_event(event))
+        names = {id: self.disk.name_of(id).get() for id in folded.members}
+        if any(
+            name is not None and name[0] != folded.members[id].participant.name
+            for id, name in names.items()
+        ):
+            return False
         actor = self.process.directory.active(talk) if self.process is not None else None
         found = [self.disk.load(talk).get(), *([actor.state] if actor is not None else [])]
         return all(state is None or replace(state, number=0, reads={}) == folded for state in found)

@@ -16,6 +16,7 @@ EVENTS = (
     "conversation_updated",
     "participant_joined",
     "participant_left",
+    "participant_updated",
 )
 SEQUENCE = b'"sequence_id":'
 KEY = b'"client_message_id":"'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.person import Frame, Person, admin, agent, guest, guests
+from tests.person import Frame, Person, admin, guest, guests
 from tests.server import ServerProcess, api
 from tests.shape import GUEST_ID, HASH, ID, RECOVERY_CODE, TIMESTAMP, Like, receipt
 
@@ -104,12 +104,6 @@ class TestCreate:
         ]
         assert created["participants"][0] == ada.shown()
         assert created["participants"][1]["name"] == "user0"  # nobody said what they are called
-
-    async def test_agents_are_shown_as_such(self, server: ServerProcess) -> None:
-        ada, bot = await guest(server, "Ada"), agent(server)
-        body = {"title": "Help", "participants": [bot.entry(type="agent")]}
-        created = await ada.ask("POST", "/chat/create", body)
-        assert created["participants"][1] == bot.shown("agent")
 
     @pytest.mark.parametrize(
         ("written", "kept"),

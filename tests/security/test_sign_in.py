@@ -96,10 +96,10 @@ async def test_the_same_person_is_the_same_for_ever_under_whatever_name(
     async with Browser(salon) as browser:
         await browser.sign_in("house", "cleo")
         assert await browser.me() == {"id": "house:cleo", "name": "Cleopatra", "admin": False}
-        # Where she is a member she stays one, under the name with which she came in: it is part of the log.
+        # Where she is a member she stays one, and the log says from where on she is called something else.
         seen = (await browser.step(f"/chat/conversations/{conversation_id}")).json()
         [member] = seen["participants"]
-        assert (member["participantId"], member["displayName"]) == ("house:cleo", "cleo")
+        assert (member["participantId"], member["displayName"]) == ("house:cleo", "Cleopatra")
         created = await browser.step("/chat/create", "POST", json={"title": "Dinner"})
         assert created.json()["participants"][0]["name"] == "Cleopatra"
 

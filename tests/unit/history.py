@@ -10,7 +10,7 @@ from salon.actors.events import Event, Left, Posted, StateEvent
 from salon.actors.limits import Limits
 from salon.actors.messages import Command, Create, Join, Leave, MarkRead, Post, ReadMarked
 from salon.actors.model import Entrant, Participant, State
-from salon.actors.rules import apply, apply_read, decide
+from salon.actors.rules import apply, apply_read, decide, introduce
 from salon.actors.sources import Sources
 from salon.actors.store import Changes, Record
 
@@ -67,6 +67,16 @@ class History:
     def leave(self, *who: Participant) -> Changes:
         """A turn in which they leave."""
         return self.turn(*(Leave(self.id, each) for each in who))
+
+    def introduce(self, who: Participant) -> Changes:
+        """A turn in which a member is called that."""
+        at = next(_ticks)
+        event = introduce(self.state, who, at, renamed=True)
+        assert event is not None
+        apply(self.state, event)
+        record = self._record(event)
+        self.records.append(record)
+        return Changes(self.id, self.state.number, (record,), (event,))
 
     def turn(self, *commands: Command) -> Changes:
         """The changes of one turn; commands that the rules refuse change nothing. They are taken as stored."""

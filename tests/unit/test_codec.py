@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import TextMessage
 
-from salon.actors.events import Created, Event, Joined, Left, Posted, Updated
+from salon.actors.events import Created, Event, Introduced, Joined, Left, Posted, Updated
 from salon.actors.messages import Receipt
 from salon.actors.model import Entrant, Participant
 from salon.actors.refusals import TABLE, Code, Refusal
@@ -66,6 +66,7 @@ events: st.SearchStrategy[Event] = st.one_of(
     st.builds(Posted, texts, numbers, times, people, texts, some, some, metadata),
     st.builds(Joined, texts, numbers, times, people, numbers, roles, some),
     st.builds(Left, texts, numbers, times, people, numbers),
+    st.builds(Introduced, texts, numbers, times, people),
     st.builds(Updated, texts, numbers, times, texts, some, metadata | st.just("null")),
     st.builds(
         Created,

@@ -70,6 +70,7 @@ class Accounts:
     def __init__(self) -> None:
         self.guests: dict[bytes, tuple[str, str]] = {}
         self.revoked: dict[str, int] = {}
+        self.names: dict[str, tuple[str, bool, int]] = {}
         self.broken = False
 
     def add_guest(
@@ -80,6 +81,19 @@ class Accounts:
 
     def find_guest(self, recovery_hash: bytes) -> Future[tuple[str, str] | None]:
         return self._done(self.guests.get(recovery_hash))
+
+    def rename(self, participant_id: str, name: str, at: int, *, chosen: bool) -> Future[None]:
+        self.names[participant_id] = (name, chosen, at)
+        return self._done(None)
+
+    def name_of(self, participant_id: str) -> Future[tuple[str, bool] | None]:
+        found = self.names.get(participant_id)
+        return self._done(found and found[:2])
+
+    def names_since(self, at: int) -> Future[tuple[tuple[str, str], ...]]:
+        return self._done(
+            tuple((id, name) for id, (name, _, when) in self.names.items() if when >= at)
+        )
 
     def revoke_token(self, token_id: str, expires_at: int) -> Future[None]:
         self.revoked[token_id] = expires_at
@@ -439,3 +453,45 @@ async def test_two_at_once_get_two_guests(book: IdentityBook) -> None:
         nursery.start_soon(enter)
         nursery.start_soon(enter)
     assert len(names) == 2
+
+
+class TestAName:
+    """What somebody is called, who may have several sessions."""
+
+    async def test_that_was_chosen_is_the_same_in_all_sessions(
+        self, book: IdentityBook, accounts: Accounts, world: World
+    ) -> None:
+        first, _ = book.issue(Participant("ada", "Ada"))
+        second, _ = book.issue(Participant("ada", "Ada"))
+        await book.rename(Participant("ada", "Ada"), "Countess")
+        assert [named(book, token) for token in (first, second)] == ["Countess", "Countess"]
+        again = book_of(world, accounts)
+        await again.load()
+        assert named(again, first) == "Countess"
+
+    async def test_that_a_provider_says_is_true_for_older_sessions_too(
+        self, book: IdentityBook
+    ) -> None:
+        who = await book.known(Participant("p::1", "Ada"))
+        old, _ = book.issue(who)
+        assert (await book.known(Participant("p::1", "Ada Lovelace"))).name == "Ada Lovelace"
+        assert named(book, old) == "Ada Lovelace"
+
+    async def test_that_was_chosen_outlives_what_a_provider_says(self, book: IdentityBook) -> None:
+        await book.rename(await book.known(Participant("p::1", "Ada")), "Countess")
+        assert (await book.known(Participant("p::1", "Ada Lovelace"))).name == "Countess"
+
+    async def test_that_cannot_be_stored_is_not_changed(
+        self, book: IdentityBook, accounts: Accounts
+    ) -> None:
+        token, _ = book.issue(Participant("ada", "Ada"))
+        accounts.broken = True
+        with pytest.raises(StoreError):
+            await book.rename(Participant("ada", "Ada"), "Countess")
+        assert named(book, token) == "Ada"
+
+
+def named(book: IdentityBook, token: str) -> str:
+    identity = book.verify(token)
+    assert identity is not None
+    return identity.participant.name

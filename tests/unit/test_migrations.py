@@ -24,7 +24,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "9999"
-down_revision = "0001"
+down_revision = "{newest}"
 
 def upgrade():
     op.create_table("added", sa.Column("id", sa.Integer, primary_key=True))
@@ -43,7 +43,7 @@ def newer(tmp_path: Path) -> Path:
     """The scripts of a later version."""
     scripts = tmp_path / "100% newer"
     shutil.copytree(migration.SCRIPTS, scripts, ignore=shutil.ignore_patterns("__pycache__"))
-    (scripts / "versions" / "9999_another.py").write_text(NEXT.format(end=""))
+    (scripts / "versions" / "9999_another.py").write_text(NEXT.format(newest=NEWEST, end=""))
     return scripts
 
 
@@ -100,7 +100,7 @@ def test_an_upgrade_that_fails_changes_nothing(
     path: Path, newer: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     history = filled(path)
-    failing = NEXT.format(end='op.execute("INSERT INTO nowhere VALUES (1)")')
+    failing = NEXT.format(newest=NEWEST, end='op.execute("INSERT INTO nowhere VALUES (1)")')
     (newer / "versions" / "9999_another.py").write_text(failing)
     with monkeypatch.context() as patch:
         take(patch, newer)

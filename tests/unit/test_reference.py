@@ -15,7 +15,7 @@ import pytest
 from quart_trio import QuartTrio
 
 from salon.actors.directory import Directory
-from salon.actors.events import Created, Event, Joined, Left, Posted, Updated
+from salon.actors.events import Created, Event, Introduced, Joined, Left, Posted, Updated
 from salon.actors.messages import Receipt
 from salon.actors.model import Entrant, Participant
 from salon.actors.refusals import TABLE, Code, Refusal
@@ -76,6 +76,7 @@ PROMISED = {
     ("post", "/auth/guest"): {201, 400, 403},
     ("post", "/auth/recover"): {200, 401},
     ("get", "/auth/me"): {200, 401},
+    ("patch", "/auth/me"): {200, 400, 401, 429, 503},
     ("post", "/auth/session"): {200, 401, 403},
     ("post", "/auth/ticket"): {200, 401},
     ("post", "/auth/logout"): {204, 401},
@@ -324,7 +325,7 @@ def test_a_message_of_an_operation_is_one_of_its_channel() -> None:
 def test_every_frame_is_in_the_document() -> None:
     frames = FrameContract(asyncapi())
     assert frames.client_types == {"message", "typing", "read", "sync", "ping", "join"}
-    assert len(frames.server_types) == len(SERVER_FRAMES) == 15
+    assert len(frames.server_types) == len(SERVER_FRAMES) == 16
 
 
 ENTRANTS = (Entrant(ADA, "owner"), Entrant(BOT, "observer"))
@@ -336,6 +337,7 @@ SPOKEN: list[Event | Signal] = [
     Joined("c", 4, 7, BOT, 2),
     Joined("c", 5, 7, BOT, 2, "observer", "ada"),
     Left("c", 6, 8, BOT, 1),
+    Introduced("c", 7, 9, ADA),
     Updated("c", 7, 9, "ada", "Supper"),
     Updated("c", 8, 9, "ada", None, '{"a":1}'),
     Updated("c", 9, 9, "ada", "Supper", "null"),

@@ -104,8 +104,8 @@ def test_a_conversation_begins_with_its_creator_as_owner_and_first_member() -> N
         head=1,
         members={
             "ada": Member(ADA, "owner", AT),
-            "ben": Member(BEN, "member", AT, "ada"),
-            "cleo": Member(CLEO, "observer", AT, "ada"),
+            "ben": Member(BEN, "member", AT, "ada", introduced=False),
+            "cleo": Member(CLEO, "observer", AT, "ada", introduced=False),
         },
     )
 

@@ -481,6 +481,38 @@ async def test_a_guest_is_found_by_the_hash_of_the_code(store: AnyStore) -> None
     assert await store.find_guest(b"hash 3").wait() is None
 
 
+async def test_the_newest_name_of_somebody_is_known_and_whether_they_chose_it(
+    store: AnyStore,
+) -> None:
+    await store.add_guest("g1", "Ada", b"hash 1", 5).wait()
+    assert await store.name_of("g1").wait() is None
+    await store.rename("g1", "Countess", 10, chosen=False).wait()
+    await store.rename("g1", "Lovelace", 20, chosen=True).wait()
+    await store.rename("somebody", "Ben", 15, chosen=False).wait()
+    assert await store.name_of("g1").wait() == ("Lovelace", True)
+    assert await store.name_of("somebody").wait() == ("Ben", False)
+    assert await store.find_guest(b"hash 1").wait() == ("g1", "Lovelace")
+    assert await store.names_since(15).wait() == (("somebody", "Ben"), ("g1", "Lovelace"))
+    assert await store.names_since(16).wait() == (("g1", "Lovelace"),)
+
+
+async def test_a_conversation_knows_which_of_its_members_have_another_name_by_now(
+    store: AnyStore,
+) -> None:
+    history = await begin(store)
+    member = next(iter(history.state.members.values())).participant
+    await store.rename(member.id, "Renamed", 10, chosen=True).wait()
+    state = await store.load(history.id).wait()
+    assert state is not None
+    assert state.renamed == {member.id: "Renamed"}
+    await store.append(history.introduce(member._replace(name="Renamed"))).wait()
+    state = await store.load(history.id).wait()
+    assert state is not None
+    assert state.renamed == {}
+    assert state.members[member.id].participant.name == "Renamed"
+    assert state.members[member.id].introduced
+
+
 @pytest.mark.parametrize("guest", [("g1", b"hash 2"), ("g2", b"hash 1")])
 async def test_a_guest_and_a_hash_are_unique(store: AnyStore, guest: tuple[str, bytes]) -> None:
     await store.add_guest("g1", "Ada", b"hash 1", 5).wait()

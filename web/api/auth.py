@@ -20,10 +20,15 @@ from ..socket import participant_fields
 from . import schemas
 
 if TYPE_CHECKING:
+    from salon.actors.refusals import Scope
+
     from ..http import Parts
     from ..identity import Guest
 
-ADDRESSES_KEPT = 10_000  # 2 MB; one that is dropped begins anew
+KEPT = 10_000  # of an allowance: 2 MB; one that is dropped begins anew
+RENAMINGS_PER_HOUR = (
+    20  # each becomes an event in all conversations of somebody; who mends a slip needs two
+)
 
 
 def auth_routes(parts: Parts) -> Blueprint:
@@ -36,7 +41,7 @@ def auth_routes(parts: Parts) -> Blueprint:
 
 def _add_guests(routes: Blueprint, parts: Parts) -> None:
     limits = parts.settings.limits
-    arrivals = Arrivals(limits.guests_per_hour)
+    arrivals = Allowance(limits.guests_per_hour, "guests an hour", "server")
 
     @routes.get("/ways")
     @tag(["identity"])
@@ -89,6 +94,8 @@ def _add_guests(routes: Blueprint, parts: Parts) -> None:
 
 
 def _add_sessions(routes: Blueprint, parts: Parts) -> None:
+    renamings = Allowance(RENAMINGS_PER_HOUR, "changes of name an hour", "participant")
+
     @routes.get("/me")
     @tag(["identity"])
     @document_response(schemas.Me)
@@ -96,6 +103,23 @@ def _add_sessions(routes: Blueprint, parts: Parts) -> None:
         """Who the caller is."""
         identity = parts.caller()
         who = identity.participant
+        return answer({"id": who.id, "name": who.name, "admin": identity.admin})
+
+    @routes.patch("/me")
+    @tag(["identity"])
+    @document_request(schemas.RenameBody)
+    @document_response(schemas.Me)
+    @refusals(Code.ORIGIN_NOT_ALLOWED, Code.RATE_LIMITED, Code.STORE_UNAVAILABLE)
+    async def rename() -> Response:
+        """Be called something else, on all devices and in all conversations; each of them tells its members."""
+        parts.check_origin()
+        identity = parts.caller()
+        wanted = await body(schemas.RenameBody, depth=parts.settings.limits.json_depth)
+        who = identity.participant
+        if wanted.name != who.name:
+            renamings.check(who.id)
+            who = await parts.identities.rename(who, wanted.name)
+            await parts.directory.rename(who)
         return answer({"id": who.id, "name": who.name, "admin": identity.admin})
 
     @routes.post("/session")
@@ -160,24 +184,25 @@ def keep(parts: Parts, response: Response, token: str) -> None:
     response.set_cookie(**session_cookie(token, days=days, secure=secure))
 
 
-class Arrivals:
-    """How many guests each network address has sent of late. `hourly` is how many it may; 0 turns this off."""
+class Allowance:
+    """How often each of many did something of late. `hourly` is how often they may; 0 turns this off.
 
-    def __init__(self, hourly: int) -> None:
-        self._hourly = hourly
+    `unit` and `scope` are for the refusal.
+    """
+
+    def __init__(self, hourly: int, unit: str, scope: Scope) -> None:
+        self._hourly, self._unit, self._scope = hourly, unit, scope
         self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
 
-    def check(self, address: str) -> None:
-        """Count one more. Raises the refusal where it is one too many."""
+    def check(self, who: str) -> None:
+        """Count once more. Raises the refusal where it is once too often."""
         if not self._hourly:
             return
         now = trio.current_time()
-        bucket = self._buckets.setdefault(
-            address, TokenBucket(self._hourly / 3600, self._hourly, now)
-        )
-        self._buckets.move_to_end(address)
-        if len(self._buckets) > ADDRESSES_KEPT:
+        bucket = self._buckets.setdefault(who, TokenBucket(self._hourly / 3600, self._hourly, now))
+        self._buckets.move_to_end(who)
+        if len(self._buckets) > KEPT:
             self._buckets.popitem(last=False)
         wait = bucket.take(now)
         if wait:
-            raise Refused(too_fast(self._hourly, "guests an hour", wait, "server"))
+            raise Refused(too_fast(self._hourly, self._unit, wait, self._scope))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from salon.actors.store import Summary
 
     from ..http import Parts
+    from ..identity import Identity
 
 PREVIEW = 100  # characters of the last message in a list
 
@@ -50,7 +51,7 @@ def _add_create(routes: Blueprint, parts: Parts) -> None:
         """Begin a conversation."""
         identity = parts.caller()
         wanted = await body(schemas.CreateBody, depth=parts.settings.limits.json_depth)
-        entrants = tuple(_entrant(who) for who in wanted.participants)
+        entrants = tuple(_entrant(who, identity) for who in wanted.participants)
         named = {entrant.participant.id for entrant in entrants} | {identity.participant.id}
         if len(named) > schemas.AT_CREATION:
             raise parts.malformed(
@@ -147,7 +148,7 @@ def _add_join(routes: Blueprint, parts: Parts) -> None:
         ).participant
         entrant = Entrant(identity.participant)
         if wanted is not None and wanted.user_id != identity.participant.id:
-            entrant = _entrant(wanted)
+            entrant = _entrant(wanted, identity)
         await parts.ask(identity, Join(conversation_id, identity.participant, entrant))
         snapshot = await parts.directory.look(conversation_id)
         if snapshot is None:
@@ -175,8 +176,10 @@ def _add_leave(routes: Blueprint, parts: Parts) -> None:
         )
 
 
-def _entrant(who: schemas.ParticipantBody) -> Entrant:
-    return Entrant(Participant(who.user_id, who.name or who.user_id, who.type), who.role)
+def _entrant(who: schemas.ParticipantBody, inviter: Identity) -> Entrant:
+    """Somebody as the inviter calls them, until they come themselves. Whether they are an agent is not for others to say."""
+    kind = who.type if inviter.admin else "human"
+    return Entrant(Participant(who.user_id, who.name or who.user_id, kind), who.role)
 
 
 def _mode(wanted: schemas.CreateBody) -> Mode:

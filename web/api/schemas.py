@@ -53,11 +53,14 @@ class Body(BaseModel):
 
 
 class ParticipantBody(Body):
-    """Somebody to bring in. Without a name they are shown by their id."""
+    """Somebody to bring in. The name, or without one the id, is shown until they come themselves; then their own is."""
 
     user_id: Id = Field(validation_alias=AliasChoices("user_id", "participantId"))
     name: Name | None = Field(default=None, validation_alias=AliasChoices("name", "displayName"))
-    type: Literal["human", "agent"] = "human"
+    type: Literal["human", "agent"] = Field(
+        default="human",
+        description="Taken from admins only: what somebody is, their own token says.",
+    )
     role: Literal["member", "observer"] = "member"
 
 
@@ -153,6 +156,12 @@ class GuestBody(Body):
     """A guest's name; without one they get one."""
 
     name: Name | None = None
+
+
+class RenameBody(Body):
+    """What somebody wants to be called."""
+
+    name: Name
 
 
 class RecoverBody(Body):

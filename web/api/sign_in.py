@@ -139,7 +139,7 @@ class Desk:
             return self._fail(name, "/", Failed("lost", "no such sign-in waits in this browser"))
         try:
             claims = await self._claims(name, begun)
-            response = self._welcome(name, claims, begun.return_to)
+            response = await self._welcome(name, claims, begun.return_to)
         except Failed as failed:
             response = self._fail(name, begun.return_to, failed)
         self._set_cookie(response, "")
@@ -168,11 +168,12 @@ class Desk:
             raise Failed("failed", "the provider sent no code")
         return await self._ask(provider.redeem(code, begun, self._redirect_uri(name)))
 
-    def _welcome(self, name: str, claims: Claims, return_to: str) -> Response:
+    async def _welcome(self, name: str, claims: Claims, return_to: str) -> Response:
         settings = self._parts.settings.auth.providers[name]
         if not may_enter(settings, claims):
             raise Failed("refused", "no verified e-mail address in the domains that are set")
         who = Participant(participant_id(name, claims["sub"]), display_name(name, settings, claims))
+        who = await self._parts.identities.known(who)
         grant = grant_of(name, settings, claims)
         token, identity = self._parts.identities.issue(who, provider=name, grant=grant)
         told = {"provider": name, "participant": who.id, "admin": identity.admin}

@@ -127,6 +127,10 @@ class Client:
         """A ticket for `?ticket=` of one handshake, good for 30 seconds."""
         return str((await self.request("POST", "/auth/ticket"))["ticket"])
 
+    async def rename(self, name: str) -> Frame:
+        """Be called that from now on, on all devices and in all conversations."""
+        return await self.request("PATCH", "/auth/me", {"name": name})
+
     async def create(
         self, title: str, participants: Sequence[Mapping[str, str]] = (), **options: Any
     ) -> Frame:

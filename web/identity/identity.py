@@ -15,7 +15,7 @@ from salon.actors.model import Participant
 
 from ..names import NAME_LENGTH, TITLE_LENGTH, normalise_name, normalise_title
 from .claims import grants
-from .signing import Session, Signer
+from .signing import DAY, Session, Signer
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -93,6 +93,15 @@ class Accounts(Protocol):
     def find_guest(self, recovery_hash: bytes) -> Future[tuple[str, str] | None]:
         """The id and name of the guest with this code, or None."""
 
+    def rename(self, participant_id: str, name: str, at: int, *, chosen: bool) -> Future[None]:
+        """Remember what somebody is called from now on; `chosen` where they have said so themselves."""
+
+    def name_of(self, participant_id: str) -> Future[tuple[str, bool] | None]:
+        """What somebody is called by what `rename` was told last, and whether they chose it."""
+
+    def names_since(self, at: int) -> Future[tuple[tuple[str, str], ...]]:
+        """Ids and names of those who were renamed from then on, the earliest first."""
+
     def revoke_token(self, token_id: str, expires_at: int) -> Future[None]:
         """Remember until then that this session has ended."""
 
@@ -117,11 +126,19 @@ class IdentityBook:
         }
         self._verified: OrderedDict[bytes, Identity] = OrderedDict()
         self._revoked: set[str] = set()  # as many as log out within the life of a session
+        # Names that are newer than what some session says; those of people with a static token, which never ends, for good.
+        self._names: dict[str, str] = {}
         self._tickets: OrderedDict[bytes, tuple[Identity, int]] = OrderedDict()
 
     async def load(self) -> None:
-        """Learn which sessions were ended early."""
-        self._revoked.update(await self._accounts.revoked_tokens(self._sources.now()).wait())
+        """Learn which sessions were ended early, and who has another name than their sessions say."""
+        now = self._sources.now()
+        self._revoked.update(await self._accounts.revoked_tokens(now).wait())
+        self._names.update(await self._accounts.names_since(now - self._session_days * DAY).wait())
+        for identity in self._static.values():
+            found = await self._accounts.name_of(identity.participant.id).wait()
+            if found is not None:
+                self._names[identity.participant.id] = found[0]
 
     def verify(self, token: str, via: Via = "bearer") -> Identity | None:
         """Who carries this token, a static one or a session's; None where nobody may.
@@ -134,7 +151,9 @@ class IdentityBook:
         identity = self._static.get(digest) or self._session(digest, token)
         if identity is None or not self.holds(identity):
             return None
-        return identity if identity.via == via else replace(identity, via=via)
+        if identity.via != via:
+            identity = replace(identity, via=via)
+        return self._named(identity) if self._names else identity
 
     def holds(self, identity: Identity) -> bool:
         """Whether an identity is still good: not expired, not revoked. A long-lived socket has to ask again."""
@@ -207,7 +226,34 @@ class IdentityBook:
         identity, ends = self._tickets.pop(_digest(ticket), (None, 0))
         if identity is None or self._sources.now() >= ends or not self.holds(identity):
             return None
-        return identity
+        return self._named(identity)
+
+    async def rename(self, participant: Participant, name: str) -> Participant:
+        """Call somebody what they say from now on, whatever their sessions and their provider say."""
+        return await self._rename(participant._replace(name=name), chosen=True)
+
+    async def known(self, participant: Participant) -> Participant:
+        """Somebody whom a provider calls this, under the name that they have chosen, if they have.
+
+        One person has one name at a time: what the provider says now is true for their older sessions, too.
+        """
+        found = await self._accounts.name_of(participant.id).wait()
+        if found is not None and (found[1] or found[0] == participant.name):
+            return participant._replace(name=found[0])
+        return await self._rename(participant, chosen=False)
+
+    async def _rename(self, participant: Participant, *, chosen: bool) -> Participant:
+        now = self._sources.now()
+        await self._accounts.rename(participant.id, participant.name, now, chosen=chosen).wait()
+        self._names[participant.id] = participant.name
+        return participant
+
+    def _named(self, identity: Identity) -> Identity:
+        who = identity.participant
+        name = self._names.get(who.id, who.name)
+        return (
+            identity if name == who.name else replace(identity, participant=who._replace(name=name))
+        )
 
     def _session(self, digest: bytes, token: str) -> Identity | None:
         identity = self._verified.get(digest)
