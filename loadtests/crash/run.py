@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from salon.web.client import Client
+from salon.web.client import Client, Closed, Gap, Refused
 
 from ..checker import RecordedClient
 from .fault_proxy import CALM, FaultProxy, drawn
@@ -28,6 +28,8 @@ LIFE = 0.4  # seconds between the first receipts of a server and its death, at m
 IN_VAIN = 0.1  # the share of starts that are killed before they are done
 BIRTH = 0.7  # seconds that such a start has, at most
 PATIENCE = 60.0  # seconds for anything that must happen, on a busy machine
+# With these a client ends that cannot go on: where the server has forgotten something, that may be what is noticed first
+GAVE_UP = (Closed, Gap, Refused, trio.TooSlowError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +80,21 @@ class CrashRun:
         self._served = trio.Event()
 
     async def run(self) -> None:
-        """Go through it. Raises `RunError` where it cannot be tried, `Failed` where something gave up."""
+        """Go through it. Raises `RunError` where it cannot be tried, and what a client gave up with, once the logs are read."""
         began = trio.current_time()
+        gave_up: BaseExceptionGroup[BaseException] | None = None
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_heed_sigterm)
                 await self._victim.start()
                 async with self._network() as proxy:
                     await self._gather(proxy.url)
-                    await self._suffer(proxy)
+                    try:
+                        await self._suffer(proxy)
+                    except* GAVE_UP as errors:
+                        gave_up = errors
+                if gave_up is not None:
+                    await self._start_afresh()
                 await self._conclude()
                 await self._victim.stop()
                 nursery.cancel_scope.cancel()
@@ -94,6 +102,8 @@ class CrashRun:
             await self._victim.aclose()
             self.toll.reconnects = sum(each.reconnects for each in self._survivors)
             self.toll.seconds = trio.current_time() - began
+        if gave_up is not None:
+            raise gave_up
 
     @asynccontextmanager
     async def _network(self) -> AsyncIterator[FaultProxy]:
@@ -191,6 +201,12 @@ class CrashRun:
         """Those who are in to the end and hear."""
         there = [each for each in self._survivors if each.conversation == room.conversation]
         return there[:-2]
+
+    async def _start_afresh(self) -> None:
+        """Have a server up whose logs can be read: the run may have ended in the middle of a start."""
+        self._recorder.note("a client gave up: the server is started afresh, to read its logs")
+        await self._victim.aclose()
+        await self._victim.start()
 
     # --- the end ----------------------------------------------------------------------------------------------------
 

@@ -75,10 +75,11 @@ class KilledServer:
 
     async def aclose(self) -> None:
         """End it, if it runs, whatever becomes of it."""
-        if self._process is not None:
-            self._process.kill()
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
             with trio.CancelScope(shield=True):
-                await _ended(self._process)
+                await _ended(process)
 
     @property
     def last_words(self) -> str:

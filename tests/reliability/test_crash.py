@@ -79,7 +79,8 @@ def test_a_server_that_answers_before_it_has_committed_is_found_out(tmp_path: Pa
     (tmp_path / "sitecustomize.py").write_text(TOO_EARLY)
     history = tmp_path / "history.jsonl"
     options = ("--kills", "4", "--no-faults", "--seed", "1", "--history", f"{history}")
-    code, figures, said = salon("crash", *options, PYTHONPATH=f"{tmp_path}", TMPDIR=f"{tmp_path}")
+    paths = os.pathsep.join([f"{tmp_path}", *filter(None, [os.environ.get("PYTHONPATH")])])
+    code, figures, said = salon("crash", *options, PYTHONPATH=paths, TMPDIR=f"{tmp_path}")
     assert code == 1
     assert figures["lost"] > 0
     assert "anomaly: lost" in said
@@ -103,10 +104,7 @@ def test_what_cannot_be_tried_says_why(tmp_path: Path) -> None:
 def test_one_that_is_told_to_stop_leaves_nothing_running(tmp_path: Path, number: int) -> None:
     command = [sys.executable, "-m", "salon.web.cli", "crash", "--kills", "1000"]
     environment = {**os.environ, "TMPDIR": f"{tmp_path}"}
-    # Where these tests run in the background of a shell, they would hand on that Ctrl-C is ignored.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as running:
-        signal.signal(signal.SIGINT, before)
         me = psutil.Process(running.pid)
         while not (servers := me.children()) or not list(tmp_path.glob("*/salon.db.key")):
             assert running.poll() is None
