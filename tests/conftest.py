@@ -14,7 +14,7 @@ import pytest
 import trio
 from hypothesis import settings
 
-from tests import parsing
+from tests import parsing, signals
 from tests.server import ServerProcess
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class Figures:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Figures())
+    signals.let_children_hear()
 
 
 @pytest.fixture

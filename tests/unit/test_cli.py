@@ -293,7 +293,7 @@ cli.main()
         assert process.stdout is not None
         assert "here" in process.stdout.readline()
         process.send_signal(number)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=60)
         assert (process.returncode, errors) == (0, "")
 
 
