@@ -106,9 +106,10 @@ class TestWhetherSomebodyIsAnAgent:
         joined = (await ada.history(created["conversation_id"]))[-1]
         assert joined["participant"] == bot.shown("human")
 
-    async def test_is_for_admins_to_say(self, server: ServerProcess) -> None:
+    @pytest.mark.parametrize("word", ["agent", "ai"])  # as it is called here, and in NLWeb
+    async def test_is_for_admins_to_say(self, server: ServerProcess, word: str) -> None:
         boss, bot = admin(server), agent(server)
-        body = {"title": "Help", "participants": [bot.entry(type="agent")]}
+        body = {"title": "Help", "participants": [bot.entry(type=word)]}
         created = await boss.ask("POST", "/chat/create", body)
         assert created["participants"][1] == bot.shown("agent")
 

@@ -111,7 +111,7 @@ def test_a_conversation_needs_a_title_and_nothing_else() -> None:
         ),
         (
             {"title": "x", "participants": [{"user_id": "u", "type": "dog"}]},
-            "participants.0.type: Input should be 'human' or 'agent'",
+            "participants.0.type: Input should be 'human', 'agent', 'ai', 'email' or 'oauth'",
         ),
         (
             {"title": "x", "participants": [{"user_id": f"u{n}"} for n in range(AT_CREATION + 1)]},
@@ -145,6 +145,22 @@ def test_a_participant_may_be_named_in_either_spelling() -> None:
     assert theirs.participant.name == "Ada"
     assert taken(JoinBody).participant is None
     assert taken(JoinBody, participant=None).participant is None
+
+
+@pytest.mark.parametrize(
+    ("word", "kind"),
+    [
+        ("human", "human"),
+        ("agent", "agent"),
+        ("ai", "agent"),
+        ("email", "human"),
+        ("oauth", "human"),
+    ],
+)
+def test_what_a_participant_is_may_be_said_in_nlwebs_words(word: str, kind: str) -> None:
+    assert (
+        taken(JoinBody, participant={"participantId": "u1", "type": word}).participant.kind == kind
+    )
 
 
 @pytest.mark.parametrize(

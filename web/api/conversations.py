@@ -178,7 +178,7 @@ def _add_leave(routes: Blueprint, parts: Parts) -> None:
 
 def _entrant(who: schemas.ParticipantBody, inviter: Identity) -> Entrant:
     """Somebody as the inviter calls them, until they come themselves. Whether they are an agent is not for others to say."""
-    kind = who.type if inviter.admin else "human"
+    kind = who.kind if inviter.admin else "human"
     return Entrant(Participant(who.user_id, who.name or who.user_id, kind), who.role)
 
 

@@ -57,11 +57,17 @@ class ParticipantBody(Body):
 
     user_id: Id = Field(validation_alias=AliasChoices("user_id", "participantId"))
     name: Name | None = Field(default=None, validation_alias=AliasChoices("name", "displayName"))
-    type: Literal["human", "agent"] = Field(
+    type: Literal["human", "agent", "ai", "email", "oauth"] = Field(
         default="human",
-        description="Taken from admins only: what somebody is, their own token says.",
+        description="Taken from admins only: what somebody is, their own token says. "
+        "NLWeb's `ai` means `agent`; its `email` and `oauth` say how a human came in.",
     )
     role: Literal["member", "observer"] = "member"
+
+    @property
+    def kind(self) -> Literal["human", "agent"]:
+        """What they are, in the words of this server."""
+        return "agent" if self.type in ("agent", "ai") else "human"
 
 
 class CreateBody(Body):
