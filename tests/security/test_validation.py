@@ -249,10 +249,10 @@ async def test_who_cannot_be_read_is_nobody(server: ServerProcess, header: dict[
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("PUT", "/chat/create", "OPTIONS, POST"),
-        ("TRACE", "/chat/create", "OPTIONS, POST"),
-        ("FETCH", "/chat/create", "OPTIONS, POST"),
-        ("post", "/auth/me", "GET, HEAD, OPTIONS"),
+        ("PUT", "/chat/create", "OPTIONS, PATCH, POST"),
+        ("TRACE", "/chat/create", "OPTIONS, PATCH, POST"),
+        ("FETCH", "/chat/create", "OPTIONS, PATCH, POST"),
+        ("post", "/auth/me", "GET, HEAD, OPTIONS, PATCH"),
         ("DELETE", "/health", "GET, HEAD, OPTIONS"),
     ],
 )
