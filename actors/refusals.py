@@ -39,6 +39,9 @@ class Code(StrEnum):
     KEY_REUSED = "KEY_REUSED"
     MESSAGE_TOO_LARGE = "MESSAGE_TOO_LARGE"
     BODY_TOO_LARGE = "BODY_TOO_LARGE"
+    UNSUPPORTED_ENCODING = "UNSUPPORTED_ENCODING"
+    UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE"
+    REQUEST_TIMEOUT = "REQUEST_TIMEOUT"
     CAPACITY_EXCEEDED = "CAPACITY_EXCEEDED"
     QUEUE_FULL = "QUEUE_FULL"
     RATE_LIMITED = "RATE_LIMITED"
@@ -82,6 +85,16 @@ TABLE: dict[Code, Reason] = {
     ),
     Code.BODY_TOO_LARGE: Reason(
         "The body is larger than the {max_size} bytes that are allowed.", 413
+    ),
+    Code.UNSUPPORTED_ENCODING: Reason(
+        "A body with this Content-Encoding is not taken: send it as it is; {accepted} is accepted.",
+        415,
+    ),
+    Code.UNSUPPORTED_MEDIA_TYPE: Reason(
+        "The body is no JSON, and its Content-Type does not say so: send {accepted}.", 415
+    ),
+    Code.REQUEST_TIMEOUT: Reason(
+        "The body did not come within {limit} s: send the request again.", 408, temporary=True
     ),
     Code.CAPACITY_EXCEEDED: Reason("The conversation has its {limit} participants already.", 429),
     Code.QUEUE_FULL: Reason(

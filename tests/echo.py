@@ -1,4 +1,4 @@
-"""An endpoint that sends back what it is sent, for tests of the protocol: salon's own doorstep, wire, connection and codec.
+"""An endpoint that sends back what it is sent, for tests of the protocol: salon's own HTTP stream, wire, connection and codec.
 
 Only two things are another: who comes in needs no identity, and a message is answered with itself.
 """
@@ -49,11 +49,11 @@ async def echo_endpoint() -> AsyncIterator[str]:
 
 
 async def _greet(engine: Engine, wire: Wire, stream: trio.SocketStream) -> None:
-    door = HttpStream(stream, handshake_timeout=10)
-    if not await door.first_head():
+    http_stream = HttpStream(stream, handshake_timeout=10)
+    if not await http_stream.first_head():
         return
-    fields = read_fields(door.upgrade_lines)
-    assert fields is not None, door.upgrade_lines
+    fields = read_fields(http_stream.upgrade_lines)
+    assert fields is not None, http_stream.upgrade_lines
     number = engine.sources.new_id()
     connection = EchoConnection(
         directory=engine.directory,
@@ -67,7 +67,7 @@ async def _greet(engine: Engine, wire: Wire, stream: trio.SocketStream) -> None:
         frame_rate=0,
     )
     connection.hold(ANSWER % generate_accept_token(fields["sec-websocket-key"].encode()))
-    early = door.hand_over(connection, wire)
+    early = http_stream.hand_over(connection, wire)
     connection.flush()
     if early:
         connection.received(early)

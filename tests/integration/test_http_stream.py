@@ -1,4 +1,4 @@
-"""The door: where a connection comes from and what is left of it, seen from inside of the process that serves."""
+"""The HTTP stream: where a connection comes from and what is left of it, seen from inside of the process that serves."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The console's feed: server-sent events with what changes in the figures and in what an operator watches.
 
 Each listener is given what has changed since it was last given anything, so nothing is queued for one that reads slowly:
-it skips looks. What it does not take within the doorstep's write timeout ends its stream.
+it skips looks. What it does not take within the HTTP stream's write timeout ends its stream.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 # At once: each costs a look at all that lives, a few milliseconds a second with ten thousand conversations
 LISTENERS = 32
 RETRY = 5.0  # seconds: a listener that was lost unnoticed is found out by its writes
-BEAT = 5  # seconds between two bytes at least: proxies, and the doorstep, take longer silence for an end
+BEAT = 5  # seconds between two bytes at least: proxies, and the HTTP stream, take longer silence for an end
 INSIDE = 50  # connections shown of an actor that is looked into
 PASSING = frozenset(
     {"age", "idle"}

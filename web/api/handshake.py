@@ -40,16 +40,16 @@ def socket_routes(parts: Parts) -> Blueprint:
     @routes.websocket("/ws/<conversation_id>")
     async def converse(conversation_id: str) -> Response | None:
         """Shake hands, or refuse before the upgrade; then hand the connection over."""
-        door: HttpStream = websocket.scope["state"]["doorstep"]
-        if door.refusal is not None:
-            raise Refused(door.refusal)
+        http_stream: HttpStream = websocket.scope["state"]["http_stream"]
+        if http_stream.refusal is not None:
+            raise Refused(http_stream.refusal)
         asked = _asked(conversation_id)
         connection = await greet(parts, asked)
         try:
-            if not door.ready:
+            if not http_stream.ready:
                 raise parts.malformed("open a new connection for a WebSocket, with HTTP/1.1")
             await websocket.accept()
-            early = door.hand_over(connection, parts.wire)
+            early = http_stream.hand_over(connection, parts.wire)
         except BaseException:
             turn_away(parts, connection)
             raise

@@ -47,26 +47,30 @@ class FastLane:
         )
         self._parts = parts
 
-    async def take(self, door: HttpStream) -> bool:
+    async def take(self, http_stream: HttpStream) -> bool:
         """Whether the connection is a participant's now. If not, nothing has been answered yet."""
-        fields = read_fields(door.upgrade_lines)
-        asked = fields and read_request(door.upgrade_lines[0], fields, door.address)
+        fields = read_fields(http_stream.upgrade_lines)
+        asked = fields and read_request(http_stream.upgrade_lines[0], fields, http_stream.address)
         if not fields or not asked:
             return False
         try:
             connection = await greet(self._parts, asked)
         except Refused as refused:
-            door.refusal = refused.refusal  # a ticket, for one, cannot be shown a second time
+            http_stream.refusal = (
+                refused.refusal
+            )  # a ticket, for one, cannot be shown a second time
             return False
         except StoreError as error:
             self._parts.directory.report(error)
-            door.refusal = self._parts.directory.store_refusal()
+            http_stream.refusal = self._parts.directory.store_refusal()
             return False
         except ActorDied:
-            door.refusal = Refusal(Code.INTERNAL_ERROR, retry_after=1.0, scope="conversation")
+            http_stream.refusal = Refusal(
+                Code.INTERNAL_ERROR, retry_after=1.0, scope="conversation"
+            )
             return False
         connection.hold(ANSWER % generate_accept_token(fields["sec-websocket-key"].encode()))
-        early = door.hand_over(connection, self._parts.wire)
+        early = http_stream.hand_over(connection, self._parts.wire)
         attach(self._parts, connection, last_sequence(self._parts, asked), early)
         return True
 
@@ -102,6 +106,9 @@ def read_request(start: bytes, fields: dict[str, str], address: str) -> Asked | 
     for name, value in parse_qsl((path[2] or b"").decode(), keep_blank_values=True):
         query.setdefault(name, value)
     cookies = fields.get("cookie")
+    sessions = parse_cookie(cookies).getlist(COOKIE) if cookies else []
+    if len(set(sessions)) > 1:
+        return None  # the route says what is wrong with it
     return Asked(
         path[1].decode(),
         address,
@@ -109,5 +116,5 @@ def read_request(start: bytes, fields: dict[str, str], address: str) -> Asked | 
         fields["host"],
         fields.get("origin"),
         fields.get("authorization"),
-        parse_cookie(cookies).get(COOKIE) if cookies else None,
+        sessions[0] if sessions else None,
     )

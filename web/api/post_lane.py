@@ -35,7 +35,15 @@ START = re.compile(rb"POST /chat/([A-Za-z0-9_-]{1,64})/messages HTTP/1\.1")
 END = b"\r\n\r\n"
 LENGTH = re.compile(r"[0-9]{1,9}")
 # What changes how a request is to be read, or who may send it: Hypercorn and Quart know how.
-UNUSUAL = {"connection", "cookie", "expect", "origin", "transfer-encoding", "upgrade"}
+UNUSUAL = {
+    "connection",
+    "content-encoding",
+    "cookie",
+    "expect",
+    "origin",
+    "transfer-encoding",
+    "upgrade",
+}
 
 logger = logging.getLogger(__name__)
 
@@ -93,20 +101,21 @@ class PostLane:
         try:
             receipt: Receipt = await parts.ask(identity, command)
         except Refused as refused:
-            return self._refuse(refused.refusal, wanted)
+            return self.refuse(refused.refusal, wanted.conversation_id)
         except StoreError as error:
             parts.directory.report(error)
-            return self._refuse(parts.directory.store_refusal(), wanted)
+            return self.refuse(parts.directory.store_refusal(), wanted.conversation_id)
         except Exception as error:
             logger.error("a request failed", exc_info=error)
             refusal = Refusal(Code.INTERNAL_ERROR, retry_after=1.0, scope="server")
-            return self._refuse(refusal, wanted)
+            return self.refuse(refusal, wanted.conversation_id)
         return self._whole(200 if receipt.duplicate else 201, receipt_json(receipt))
 
-    def _refuse(self, refusal: Refusal, wanted: Wanted) -> bytes:
+    def refuse(self, refusal: Refusal, conversation_id: str | None = None) -> bytes:
+        """The whole answer of a refusal."""
         if not refusal.id:
             book = self._parts.directory.refusals
-            refusal = book.name(refusal, conversation_id=wanted.conversation_id)
+            refusal = book.name(refusal, conversation_id=conversation_id)
         body = compact(error_fields(refusal)).encode()
         return self._whole(refusal.reason.status, body, refusal_headers(refusal))
 

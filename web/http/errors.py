@@ -14,7 +14,7 @@ from werkzeug.routing.exceptions import WebsocketMismatch
 from salon.actors.refusals import Code, Refusal
 from salon.actors.store import StoreError
 
-from .request import SAFE_METHODS, Refused, refusal_response
+from .request import SAFE_METHODS, Refused, check_head, refusal_response
 
 if TYPE_CHECKING:
     from quart_trio import QuartTrio
@@ -40,6 +40,14 @@ def refuse_clearly(app: QuartTrio, parts: Parts) -> None:
         book = parts.directory.refusals
         named = refusal if refusal.id else book.name(refusal, conversation_id=_conversation())
         return refusal_response(named)
+
+    @app.before_request
+    async def one_meaning() -> None:
+        check_head(request)
+
+    @app.before_websocket
+    async def one_meaning_of_a_handshake() -> None:
+        check_head(websocket)
 
     @app.errorhandler(Refused)
     async def refused(error: Refused) -> Response:

@@ -69,7 +69,7 @@ POST = (
 
 
 class Problem(BaseModel):
-    """Why a request was refused. Load and rate say when to come again; the last eight say more about some codes."""
+    """Why a request was refused. Load and rate say when to come again; the last nine say more about some codes."""
 
     error: str
     code: str
@@ -85,6 +85,7 @@ class Problem(BaseModel):
     queue_size: int | None = None
     actual_size: int | None = None
     max_size: int | None = None
+    accepted: str | None = None
 
 
 class PostHeaders(BaseModel):
@@ -249,6 +250,9 @@ def _common(method: str, operation: dict[str, Any]) -> Iterable[Code]:
     if "requestBody" in operation:
         yield Code.MALFORMED_REQUEST
         yield Code.BODY_TOO_LARGE
+        yield Code.UNSUPPORTED_ENCODING
+        yield Code.UNSUPPORTED_MEDIA_TYPE
+        yield Code.REQUEST_TIMEOUT
     if operation.get("security") != []:
         yield Code.UNAUTHENTICATED
         if method not in SAFE_METHODS:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import trio
 from pydantic import BaseModel, ValidationError
 from quart import Response, request
+from werkzeug.http import parse_options_header
 
 from salon.actors.mailbox import MailboxFull
 from salon.actors.refusals import Code, Refusal
@@ -18,6 +19,8 @@ from ..identity import COOKIE, Identity, bearer, origin_allowed
 from ..socket import compact, error_fields, metadata_text, problem_of
 
 if TYPE_CHECKING:
+    from quart.wrappers import Request, Websocket
+
     from salon.actors.directory import Directory
     from salon.actors.messages import Command
 
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from ..socket import Wire
 
 M = TypeVar("M", bound=BaseModel)
+JSON = "application/json"
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 SQUARE = bytes.maketrans(b"{}", b"[]")
@@ -135,6 +139,8 @@ def no_good(
 
 async def body(model: type[M], *, depth: int, optional: bool = False) -> M:
     """The request's body as a model, straight from its bytes. Raises the refusal where it does not fit."""
+    if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        raise Refused(Refusal(Code.UNSUPPORTED_ENCODING, {"accepted": "identity"}))
     data: bytes = await request.get_data(cache=False)  # type: ignore[assignment]
     if optional and not data.strip():
         data = b"{}"
@@ -145,7 +151,33 @@ async def body(model: type[M], *, depth: int, optional: bool = False) -> M:
     try:
         return model.model_validate_json(data)
     except ValidationError as error:
+        if error.errors()[0]["type"] == "json_invalid" and _says_other_than_json():
+            raise Refused(Refusal(Code.UNSUPPORTED_MEDIA_TYPE, {"accepted": JSON})) from None
         raise _malformed(error) from None
+
+
+def _says_other_than_json() -> bool:
+    """Whether the request's `Content-Type` explains why its body is no JSON.
+
+    JSON itself is taken whatever it is called: curl calls everything a form.
+    """
+    kind, parameters = parse_options_header(request.headers.get("Content-Type", JSON))
+    is_json = kind == JSON or kind.endswith("+json")
+    return not is_json or parameters.get("charset", "utf-8").lower() not in {"utf-8", "utf8"}
+
+
+def check_head(head: Request | Websocket) -> None:
+    """Refuse a request that says in two ways who asks, or whom: one of the readers on its way may believe the other one.
+
+    Hypercorn refuses more than one `Host` and lengths that differ, as RFC 9112 wants.
+    """
+    for name, values in (
+        ("Authorization headers", head.headers.getlist("Authorization")),
+        (f"{COOKIE} cookies", head.cookies.getlist(COOKIE)),
+    ):
+        if len(set(values)) > 1:
+            problem = f"it has {len(values)} {name} that differ; send one"
+            raise Refused(Refusal(Code.MALFORMED_REQUEST, {"problem": problem}))
 
 
 def query(model: type[M]) -> M:
@@ -178,6 +210,8 @@ def refusal_headers(refusal: Refusal) -> dict[str, str]:
     headers = {}
     if refusal.retry_after is not None:
         headers["Retry-After"] = str(math.ceil(refusal.retry_after))
+    if refusal.code is Code.UNSUPPORTED_ENCODING:
+        headers["Accept-Encoding"] = "identity"
     if refusal.code is Code.UNAUTHENTICATED:
         headers["WWW-Authenticate"] = 'Bearer realm="salon"'
     return headers

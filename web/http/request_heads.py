@@ -47,6 +47,16 @@ class RequestHeads:
         """Whether the next byte would begin a request."""
         return not (self._buffer or self._body or self._opaque or self._over or self.upgrade)
 
+    @property
+    def body_pending(self) -> bool:
+        """Whether a body has begun, or is to begin, and is not known to have ended."""
+        return bool(self._body) or self._opaque
+
+    @property
+    def body_left(self) -> int | None:
+        """How many bytes of the body are still to come; None where its end is for Hypercorn to find."""
+        return None if self._opaque else self._body
+
     def feed(self, data: bytes) -> bytes:
         """What of these bytes Hypercorn may have now, perhaps nothing yet."""
         passed: list[bytes] = []

@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 class HandshakeLane(Protocol):
     """What shakes hands for a WebSocket before Hypercorn sees the request."""
 
-    async def take(self, door: HttpStream) -> bool:
+    async def take(self, http_stream: HttpStream) -> bool:
         """Whether the connection was handed over; False where Hypercorn has to answer."""
 
 
@@ -58,7 +58,9 @@ class Server:
         self._fast_lane = fast_lane
         self._posts = posts
         self._config = Config()
-        self._config.keep_alive_timeout = float("inf")  # it does not see all requests: doors do
+        self._config.keep_alive_timeout = float(
+            "inf"
+        )  # it does not see all requests: the streams do
         self._config.h11_max_incomplete_size = HEAD_BYTES - 1
         self._config.include_server_header = False
         self._config.accesslog = None
@@ -67,7 +69,7 @@ class Server:
         self._context = WorkerContext(None)
         self._handshake_timeout = handshake_timeout
         self._listeners: list[trio.SocketListener] = []
-        self._doors: set[HttpStream] = set()
+        self._connections: set[HttpStream] = set()
         self._tls: ssl.SSLContext | None = None
 
     async def bind(
@@ -109,35 +111,34 @@ class Server:
             lifespan_nursery.cancel_scope.cancel()
 
     async def _serve(self, stream: trio.SocketStream) -> None:
-        door = self._doorstep(stream)
-        self._doors.add(door)
+        http_stream = self._http_stream(stream)
+        self._connections.add(http_stream)
         try:
-            if self._tls is None and (
-                not await door.first_head() or await self._fast_lane.take(door)
+            if self._tls is not None or (
+                await http_stream.first_head() and not await self._fast_lane.take(http_stream)
             ):
-                return
-            await self._speak_http(door)
+                await self._speak_http(http_stream)
         except Exception:
             # One client's bytes, or a fault of one request: nobody else may notice.
             logger.warning("an HTTP connection failed", exc_info=True)
         finally:
-            self._doors.discard(door)
-        await door.serve_on()
+            self._connections.discard(http_stream)
+        await http_stream.serve_on()
 
-    async def _speak_http(self, door: HttpStream) -> None:
-        state: Any = {"doorstep": door}
-        server = TCPServer(self._app, self._config, self._context, state, door)  # type: ignore[arg-type]
+    async def _speak_http(self, http_stream: HttpStream) -> None:
+        state: Any = {"http_stream": http_stream}
+        server = TCPServer(self._app, self._config, self._context, state, http_stream)  # type: ignore[arg-type]
         # Hypercorn's idle timer would hold on to the connection after its peer has gone.
-        door.at_end = server.idle_task.stop
+        http_stream.at_end = server.idle_task.stop
         await server
 
     async def _cut_stuck(self, deadline: float) -> None:
         """Hypercorn shields what it writes from cancellation, and a peer may never read it."""
         await trio.sleep_until(deadline)
-        for door in self._doors:
-            door.cut()
+        for http_stream in self._connections:
+            http_stream.cut()
 
-    def _doorstep(self, stream: trio.SocketStream) -> HttpStream:
+    def _http_stream(self, stream: trio.SocketStream) -> HttpStream:
         seconds = self._handshake_timeout
         if self._tls is None:
             return HttpStream(stream, handshake_timeout=seconds, posts=self._posts)
@@ -165,13 +166,23 @@ def _tls_context(certificate: Path, key: Path | None) -> ssl.SSLContext:
 
 
 def _counted(app: QuartTrio) -> Callable[..., Awaitable[None]]:
-    """The application, which lets the door know of each request that has been answered."""
+    """The application, which lets the stream know of each body that has come whole and each request that has been answered."""
 
     async def answer(scope: Any, receive: Any, send: Any) -> None:
-        try:
+        if scope["type"] == "lifespan":
             await app(scope, receive, send)
+            return
+        stream: HttpStream = scope["state"]["http_stream"]
+
+        async def watched() -> Any:
+            message = await receive()
+            if message["type"] == "http.request" and not message.get("more_body"):
+                stream.body_read()
+            return message
+
+        try:
+            await app(scope, watched, send)
         finally:
-            if scope["type"] != "lifespan":
-                scope["state"]["doorstep"].answered()
+            stream.answered()
 
     return answer

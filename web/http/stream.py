@@ -1,7 +1,7 @@
 """The stream that Hypercorn holds: it shakes hands over it, and then lets go of the connection.
 
-Quart-Trio opens the door, the participant keeps the line: once a route hands a WebSocket over, this stream looks closed by
-the peer, so that Hypercorn's tasks and parsers end and are freed, while the socket lives on in the wire.
+Once a route hands a WebSocket over, this stream looks closed by the peer. So Hypercorn's tasks and parsers end and are freed,
+while the socket lives on in the wire.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import trio
 
+from salon.actors.refusals import Code, Refusal
+
 from .request_heads import RequestHeads
 from .tls import GONE, TlsLine
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-
-    from salon.actors.refusals import Refusal
 
     from ..socket import Connection, Wire
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 WRITE_TIMEOUT = 20.0  # seconds to take one piece of an answer
 KEEP_ALIVE = 30.0  # seconds between an answer and the next request: a connection holds about 40 KB
 ANSWER_TIMEOUT = 90.0  # seconds between a request, or a piece of its body, and its answer
+BODY_RATE = 4096  # bytes a second at least of a body that is on its way: half of what the slowest mobile network carries
 LINGER = 2.0  # seconds in which a peer may go on sending what nobody reads any more
 READ_BYTES = 65_536
 
@@ -50,6 +51,27 @@ class RequestLane(Protocol):
 
     async def answer(self, wanted: Wanted, data: bytes) -> bytes | None:
         """The whole answer to a whole request; None where Hypercorn has to give it."""
+
+    def refuse(self, refusal: Refusal) -> bytes:
+        """The whole answer of a refusal."""
+
+
+class BodyClock:
+    """By when a body has to be there: within `grace` seconds, and its size at `BODY_RATE`.
+
+    Where the size is not known (None), what has come counts.
+    """
+
+    def __init__(self, begun: float, grace: float, size: int | None) -> None:
+        self.begun = begun
+        self.deadline = begun + grace + (size or 0) / BODY_RATE
+        self.answering = False  # an answer, or a part of it, was sent before the body had come
+        self._known = size is not None
+
+    def received(self, size: int) -> None:
+        """Count a piece that has come."""
+        if not self._known:
+            self.deadline += size / BODY_RATE
 
 
 class HttpStream(trio.abc.Stream):
@@ -78,6 +100,7 @@ class HttpStream(trio.abc.Stream):
         self._posts = posts
         self._answered = 0  # of the requests that Hypercorn has been given
         self._all_answered = trio.Event()
+        self._body: BodyClock | None = None  # of the request whose body is on its way
         self.refusal: Refusal | None = None  # why the fast lane did not take the connection
         self._reading: trio.CancelScope | None = None
         self.at_end: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
@@ -116,8 +139,21 @@ class HttpStream(trio.abc.Stream):
                 if passed:
                     return passed
             if self._reading.cancelled_caught:
+                await self._give_up()
                 break
         return b""
+
+    async def _give_up(self) -> None:
+        """Nothing has come for too long. Where a body was on its way and nothing has been answered, say so."""
+        body = self._body
+        if body is None or body.answering or self._posts is None or self._closed:
+            return
+        limit = round(body.deadline - body.begun, 1)
+        refusal = Refusal(Code.REQUEST_TIMEOUT, {"limit": limit}, retry_after=1.0, scope="server")
+        answer = self._posts.refuse(refusal).replace(b"\r\n", b"\r\nconnection: close\r\n", 1)
+        with suppress(*GONE):
+            await self.send_all(answer)
+        await self.aclose()
 
     def answered(self) -> None:
         """Take note that Hypercorn has answered one of the requests it was given."""
@@ -135,11 +171,15 @@ class HttpStream(trio.abc.Stream):
             if self._answered != self._heads.requests:  # answers keep the order of what was asked
                 self._all_answered = trio.Event()
                 await self._all_answered.wait()
-            while len(data) < wanted.size:
-                more = await self._read(READ_BYTES)
-                if not more:
-                    return data
-                data += more
+            if len(data) < wanted.size:
+                self._expect_body(wanted.size - wanted.head)
+                while len(data) < wanted.size:
+                    more = await self._read(READ_BYTES)
+                    if not more:
+                        return data
+                    data += more
+                self._body = None
+                self._wait_no_longer_than(ANSWER_TIMEOUT)
             answer = await posts.answer(wanted, data)
             if answer is None:
                 break
@@ -169,17 +209,40 @@ class HttpStream(trio.abc.Stream):
         return b""
 
     def _feed(self, data: bytes) -> bytes:
-        begun = self._heads.pending
+        begun, requests = self._heads.pending, self._heads.requests
         passed = self._heads.feed(data)
         self._upgrading = self._heads.upgrade
+        if self._heads.requests != requests:
+            self._body = None
+        if self._heads.body_pending:
+            if self._body is None:
+                self._expect_body(self._heads.body_left)
+            else:
+                self._body.received(len(data))
+                self._wait_until(self._body.deadline)
+            return passed
+        self._body = None
         if not self._heads.pending and not self._upgrading:
             self._wait_no_longer_than(ANSWER_TIMEOUT)
         elif passed or not begun:
             self._wait_no_longer_than(self._handshake_timeout)
         return passed
 
+    def body_read(self) -> None:
+        """Take note that Hypercorn has found the end of a body, which may be for it to find."""
+        if self._body is not None:
+            self._body = None
+            self._wait_no_longer_than(ANSWER_TIMEOUT)
+
+    def _expect_body(self, size: int | None) -> None:
+        self._body = BodyClock(trio.current_time(), self._handshake_timeout, size)
+        self._wait_until(self._body.deadline)
+
     def _wait_no_longer_than(self, seconds: float) -> None:
-        self._deadline = trio.current_time() + seconds
+        self._wait_until(trio.current_time() + seconds)
+
+    def _wait_until(self, deadline: float) -> None:
+        self._deadline = deadline
         if self._reading is not None:
             self._reading.deadline = self._deadline
 
@@ -191,7 +254,9 @@ class HttpStream(trio.abc.Stream):
         try:
             with trio.fail_after(WRITE_TIMEOUT):
                 await self._stream.send_all(data)
-            if not self._heads.pending:
+            if self._body is not None:
+                self._body.answering = True
+            elif not self._heads.pending:
                 self._wait_no_longer_than(KEEP_ALIVE)
         except trio.TooSlowError:
             await trio.aclose_forcefully(self._stream)
