@@ -16,7 +16,7 @@ from typing import Any
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
-PATIENCE = 30_000  # milliseconds until a condition has to hold: the machine may be busy
+PATIENCE = 60_000  # milliseconds until a condition has to hold: the machine may be busy
 ARGUMENTS = [
     "--disable-background-networking",
     "--disable-component-update",

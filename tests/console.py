@@ -10,6 +10,7 @@ import trio
 from playwright.sync_api import Locator, Page, expect
 
 from salon.web.client import Client, Closed
+from tests.patience import PATIENCE
 from tests.server import ServerProcess, api
 
 OpenPage = Callable[..., Page]
@@ -79,7 +80,7 @@ class Talker:
 
     def __enter__(self) -> Talker:
         self._thread.start()
-        assert self._connected.wait(30)
+        assert self._connected.wait(PATIENCE)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -19,6 +19,7 @@ from salon.web.app import serve
 from salon.web.http.stream import HttpStream
 from salon.web.settings.model import Settings
 from salon.web.socket.connection import Connection
+from tests.patience import PATIENCE
 
 TOKEN = "token"
 HANDSHAKE_TIMEOUT = 1.0
@@ -71,7 +72,7 @@ def connections() -> list[Connection]:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for what has to come about by itself, in bounds."""
-    with trio.fail_after(15):
+    with trio.fail_after(PATIENCE):
         while not condition():  # noqa: ASYNC110  # nobody tells when a task has ended
             await trio.sleep(0.01)
 

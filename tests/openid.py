@@ -15,6 +15,7 @@ from urllib.parse import urljoin
 import httpx2
 
 from tests.node import NODE, modules
+from tests.patience import PATIENCE
 from tests.server import NO_TLS, ServerProcess
 
 FOLDER = Path(__file__).with_name("provider")
@@ -86,7 +87,7 @@ class Browser:
         self.server = server
         self.visited: list[str] = []
         self._client = httpx2.AsyncClient(
-            base_url=server.url, trust_env=False, timeout=20, verify=NO_TLS
+            base_url=server.url, trust_env=False, timeout=PATIENCE, verify=NO_TLS
         )
 
     async def __aenter__(self) -> Browser:

@@ -16,11 +16,11 @@ from wsproto.utilities import LocalProtocolError
 
 from salon.actors.events import KINDS
 from salon.web.client import Client
+from tests.patience import PATIENCE
 from tests.server import ServerProcess, api
 
 Frame = dict[str, Any]
 
-PATIENCE = 15.0  # seconds for anything at all to happen on a busy machine; a bound, no measure
 MAX = 1 << 24  # bytes of a frame that a tab takes
 UPGRADE = {  # a handshake by hand: where it is refused, the answer is an ordinary one
     "Connection": "Upgrade",

@@ -13,9 +13,10 @@ from urllib.parse import urlsplit
 
 import trio
 
+from tests.patience import PATIENCE
+
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 MASK = b"\x37\xfa\x21\x3d"
-PATIENCE = 15.0  # seconds for anything at all to happen on a busy machine; a bound, no measure
 
 Form = Literal["shortest", 7, 16, 64]
 

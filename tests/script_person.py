@@ -14,9 +14,9 @@ from typing import IO, Any
 import httpx2
 
 from tests.node import NODE
+from tests.patience import PATIENCE
 
 DRIVER = Path(__file__).with_name("person.mjs")
-PATIENCE = 60.0  # seconds until something has to have happened
 
 Heard = dict[str, Any]
 

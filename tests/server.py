@@ -15,6 +15,8 @@ import httpx2
 import psutil  # type: ignore[import-untyped]
 import trio
 
+from tests.patience import PATIENCE
+
 CONFIG = Path(__file__).with_name("config_test.yaml")
 ANNOUNCEMENT = "Salon listening on "
 START_TIMEOUT = 60.0  # seconds: a first start makes the store, and the machine may have other work
@@ -150,6 +152,6 @@ async def api(
     if json is not None:
         options["json"] = json
     async with httpx2.AsyncClient(
-        base_url=server.url, trust_env=False, timeout=20, verify=NO_TLS
+        base_url=server.url, trust_env=False, timeout=PATIENCE, verify=NO_TLS
     ) as client:
         return await client.request(method, path, headers=headers, **options)

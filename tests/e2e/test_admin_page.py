@@ -14,6 +14,7 @@ from playwright.sync_api import expect
 from salon.web.client import Client
 from tests.accessibility import grave_faults
 from tests.console import ADA, ADMIN, OpenPage, Talker, ask, begin, console, fact
+from tests.patience import PATIENCE
 from tests.server import ServerProcess
 
 CROWD = 10_000
@@ -137,7 +138,7 @@ def test_why_a_mailbox_was_full_is_said_in_words(
     async def burst() -> str:
         async with Client(server.url, token=ADA).socket(conversation_id) as socket:
             await socket.send_json(*({"type": "message", "content": "x"} for _ in range(9)))
-            with trio.fail_after(30):
+            with trio.fail_after(PATIENCE):
                 while (frame := await socket.receive_json())["type"] != "error":
                     pass
             return str(frame["id"])

@@ -14,6 +14,7 @@ import trio
 from playwright.sync_api import Page, expect
 
 from salon.web.client import Client
+from tests.patience import PATIENCE
 from tests.server import ServerProcess
 from tests.visitor import Visitor
 
@@ -64,7 +65,7 @@ def speaking(
 
     async def speak(token: str) -> None:
         client = Client(server.url, token=token)
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             await client.join(room)
             async with client.conversation(room) as conversation, trio.open_nursery() as nursery:
                 await conversation.wait_caught_up()

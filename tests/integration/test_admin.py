@@ -12,6 +12,7 @@ import pytest
 import trio
 
 from salon.web.client import Client, Closed, Socket
+from tests.patience import PATIENCE
 from tests.server import ServerProcess, api
 
 ADMIN = "admin_token"
@@ -53,7 +54,7 @@ async def look(server: ServerProcess, path: str, status: int = 200) -> dict[str,
 
 async def receive(socket: Socket, kind: str) -> dict[str, Any]:
     """The next frame of a type."""
-    with trio.fail_after(10):
+    with trio.fail_after(PATIENCE):
         while True:
             frame = await socket.receive_json()
             if frame["type"] == kind:
@@ -120,7 +121,7 @@ async def test_the_actors_are_listed_with_what_they_do(server: ServerProcess) ->
     assert (row["kind"], row["key"], row["state"]) == ("conversation", conversation_id, "idle")
     assert (row["depth"], row["limit"], row["restarts"]) == (0, 1000, 0)
     assert row["turns"] >= 2
-    assert 0 <= row["idle"] <= row["age"] < 60
+    assert 0 <= row["idle"] <= row["age"]
 
 
 async def test_the_actors_are_filtered_sorted_and_paged(server: ServerProcess) -> None:
@@ -291,13 +292,13 @@ async def test_who_fills_a_mailbox_is_shown(own_server: ServerProcess) -> None:
         async with connected(own_server, conversation_id) as (socket, _):
             busy.execute("BEGIN IMMEDIATE")
             await socket.send_json({"type": "message", "content": "first"})
-            with trio.fail_after(10):
+            with trio.fail_after(PATIENCE):
                 while True:
                     shown = await look(own_server, f"conversations/{conversation_id}")
                     if shown["actor"]["state"] == "busy":
                         break
             await socket.send_json(*({"type": "message", "content": "more"} for _ in range(7)))
-            with trio.fail_after(10):
+            with trio.fail_after(PATIENCE):
                 while True:
                     shown = await look(own_server, f"conversations/{conversation_id}")
                     if shown["actor"]["mailbox"]["depth"] == 7:
@@ -381,7 +382,7 @@ async def test_inspection_does_not_wait_behind_a_commit(own_server: ServerProces
         async with trio.open_nursery() as nursery:
             busy.execute("BEGIN IMMEDIATE")
             nursery.start_soon(say, own_server, conversation_id)
-            with trio.fail_after(3):
+            with trio.fail_after(PATIENCE):
                 while True:
                     shown = await look(own_server, f"conversations/{conversation_id}")
                     if shown["actor"]["state"] == "busy":

@@ -14,10 +14,10 @@ import trio
 
 from salon.web.admin.patch import apply
 from salon.web.client import Client, Closed, Socket
+from tests.patience import PATIENCE
 from tests.server import ServerProcess, api
 
 ADMIN, ADA, BOB = "admin_token", "test_token_1", "test_token_2"
-PATIENCE = 20.0  # seconds
 
 
 class Feed:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import httpx2
 import trio
 
-from salon.web.client import Client
+from tests.patience import PATIENCE
+from tests.person import guests
 from tests.server import ServerProcess, api
+from tests.traffic import deaf
 
 
 async def test_a_running_server_is_alive_and_ready(server: ServerProcess) -> None:
@@ -61,18 +64,22 @@ async def test_prometheus_reads_the_counters(own_server: ServerProcess) -> None:
         assert name not in response.text
 
 
-async def test_a_draining_server_is_not_ready(own_server: ServerProcess) -> None:
-    """Asked on a connection that was open before, while a client that answers no close holds up the drain."""
-    body = {"title": "Dinner"}
-    created = await api(own_server, "POST", "/chat/create", "test_token_1", body)
-    someone = Client(own_server.url, token="test_token_1")
+async def test_a_draining_server_is_not_ready(
+    start_server: Callable[..., ServerProcess],
+) -> None:
+    """Asked on a connection that was open before, while a reader that never reads holds up the drain until it goes."""
+    server = start_server(LIMITS__DRAIN_TIMEOUT=f"{PATIENCE}")
+    (ada,) = await guests(server, "Ada")
+    conversation_id = await ada.create()
     async with (
-        someone.socket(created.json()["conversation_id"]),
-        httpx2.AsyncClient(base_url=own_server.url, trust_env=False) as client,
+        deaf(ada, conversation_id),
+        httpx2.AsyncClient(base_url=server.url, trust_env=False, timeout=PATIENCE) as client,
     ):
+        for number in range(12):
+            await ada.say(conversation_id, f"{number}".ljust(9_000))
         assert (await client.get("/ready")).status_code == 200
-        own_server.terminate()
-        with trio.fail_after(10):
+        server.terminate()
+        with trio.fail_after(PATIENCE):
             while (response := await client.get("/ready")).status_code == 200:
                 pass
 
@@ -82,4 +89,4 @@ async def test_a_draining_server_is_not_ready(own_server: ServerProcess) -> None
         assert int(response.headers["Retry-After"]) >= 1
         assert (await client.get("/health")).status_code == 200
         assert (await client.get("/health/chat")).json()["status"] == "draining"
-    assert await own_server.wait_exited() == 0
+    assert await server.wait_exited() == 0

@@ -24,6 +24,7 @@ from tests.inside import (
     tasks,
     until,
 )
+from tests.patience import PATIENCE
 from tests.raw import (
     CLOSE,
     PING,
@@ -212,7 +213,7 @@ async def test_nor_is_one_that_comes_drop_by_drop(url: str, path: str) -> None:
         async with open_line(url) as line:
             await line.send(request("GET", "/health"))
             await line.answer()
-            with trio.fail_after(15):
+            with trio.fail_after(PATIENCE):
                 await drop_by_drop(line)
 
     await each_in_turn(1, drip)

@@ -11,6 +11,7 @@ import trio
 
 from salon.web.client import Client, Refused, Socket, connect
 from tests.contract import FrameContract, HttpContract
+from tests.patience import PATIENCE
 from tests.server import ServerProcess, api
 
 ADA, BOB, ADMIN = "test_token_1", "test_token_2", "admin_token"
@@ -33,7 +34,7 @@ class Witness:
 
     async def receive(self, socket: Socket, until: str, **fields: Any) -> Any:
         """Take frames up to one of that type with those fields."""
-        with trio.fail_after(10):
+        with trio.fail_after(PATIENCE):
             while True:
                 frame = await socket.receive_json()
                 self.frames.check_server(frame)

@@ -17,7 +17,6 @@ import trustme
 
 from salon.web.socket.connection import OUTBOX_BYTES
 from tests.inside import (
-    HANDSHAKE_TIMEOUT,
     IN_LOOPS,
     OF_HYPERCORN,
     TOKEN,
@@ -29,6 +28,7 @@ from tests.inside import (
     tasks,
     until,
 )
+from tests.patience import PATIENCE
 from tests.raw import (
     CLOSE,
     PING,
@@ -229,7 +229,7 @@ async def test_nothing_is_left_of_what_was_no_tls_or_stopped_being_it(
             assert not (await line.end()).startswith(b"HTTP")
 
     async def silence() -> None:
-        with trio.fail_after(15 * HANDSHAKE_TIMEOUT):
+        with trio.fail_after(PATIENCE):
             async with open_line(url) as line:
                 assert await line.end() == b""
 

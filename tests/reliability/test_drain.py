@@ -22,8 +22,8 @@ from tests.traffic import Speaker, check_promises, deaf
 SOCKETS = int(os.environ.get("SALON_TEST_SOCKETS", "600"))
 AT_ONCE = 50  # handshakes on their way
 RATE = SOCKETS // 6  # clients a second that the new server is to greet
-DRAIN = 4.0  # seconds that a drain may take: those who never read make it take all of them
-RESTART = 12.0  # seconds: what the clients are told that it takes; a busy machine is slow to start a server
+DRAIN = 6.0  # seconds that a drain may take: those who never read make it take all of them
+RESTART = 15.0  # seconds: what the clients are told that it takes; a busy machine is slow to start a server
 STUCK = 20
 
 

@@ -58,7 +58,7 @@ async def test_who_vanishes_without_a_word_is_offline_in_the_end(
 async def test_many_short_drops_are_not_told_and_a_long_one_is(
     start_server: Callable[..., ServerProcess],
 ) -> None:
-    server = start_server(LIMITS__PRESENCE_GRACE="3", LIMITS__PRESENCE_INTERVAL="0.1")
+    server = start_server(LIMITS__PRESENCE_GRACE="6", LIMITS__PRESENCE_INTERVAL="0.1")
     ada, bob = await guests(server, "Ada", "Bob")
     conversation_id = await ada.create(bob)
     with trio.fail_after(4 * PATIENCE):

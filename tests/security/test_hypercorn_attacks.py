@@ -25,6 +25,7 @@ import trio
 import trustme
 
 from salon.web.socket.connection import UNANSWERED_PINGS
+from tests.patience import PATIENCE
 from tests.person import Person, guest
 from tests.raw import (
     CLOSE,
@@ -364,7 +365,7 @@ class TestHttp2:
     @staticmethod
     async def events(line: Line, connection: h2.connection.H2Connection, kind: type[Any]) -> Any:
         while True:
-            with trio.fail_after(15):
+            with trio.fail_after(PATIENCE):
                 data = await line.stream.receive_some()
             for event in connection.receive_data(bytes(data)):
                 if isinstance(event, kind):

@@ -11,8 +11,7 @@ import pytest
 import trio
 
 from salon.loadtests.crash.fault_proxy import CALM, FaultProxy, Faults, bad_network, drawn
-
-PATIENCE = 15.0
+from tests.patience import PATIENCE
 
 
 class Echo:
