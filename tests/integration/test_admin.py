@@ -35,9 +35,14 @@ ROUTES = [
 ]
 
 
+# Who is named otherwise is put right by an event when they first come
+OWN_NAMES = {"test_user_1": "Ada", "test_user_2": "Bob", "test_user_3": "Cleo"}
+
+
 async def begin(server: ServerProcess, *others: str, token: str = ADA) -> str:
     """A new conversation of Ada's, with others named in it; its id."""
-    body = {"title": "Dinner", "participants": [{"user_id": other} for other in others]}
+    entries = [{"user_id": other, "name": OWN_NAMES.get(other, other)} for other in others]
+    body = {"title": "Dinner", "participants": entries}
     response = await api(server, "POST", "/chat/create", token, body)
     assert response.status_code == 201, response.text
     conversation_id: str = response.json()["conversation_id"]
