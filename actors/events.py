@@ -169,10 +169,11 @@ class Joined:
     invited_by: str | None = None
 
     def apply(self, state: State) -> None:
-        """Take the member in."""
+        """Take the member in; what was said before they came is not unread."""
         introduced = self.invited_by is None
         member = Member(self.participant, self.role, self.at, self.invited_by, introduced)
         state.members = {**state.members, self.participant.id: member}
+        state.reads = {**state.reads, self.participant.id: self.sequence}
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +200,7 @@ class Left:
         gone = state.members[self.participant.id]
         state.members = {id: member for id, member in state.members.items() if member is not gone}
         state.reads = {id: mark for id, mark in state.reads.items() if id != self.participant.id}
+        state.saved = {id: mark for id, mark in state.saved.items() if id != self.participant.id}
         if not state.members:
             state.ended_at = self.at
         elif not any(member.role == "owner" for member in state.members.values()):

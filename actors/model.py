@@ -69,6 +69,8 @@ class State:
     messages: int = 0
     members: dict[str, Member] = field(default_factory=dict)  # in the order of joining
     reads: dict[str, int] = field(default_factory=dict)  # participant id -> sequence
+    # Where the store's read position of a sender is behind, see `salon.actors.store.READ_LAG`: participant id -> what it has.
+    saved: dict[str, int] = field(default_factory=dict, compare=False)
     # Members who have another name by now, as the store knows: participant id -> name. The next turn makes events of them.
     renamed: dict[str, str] = field(default_factory=dict)
 

@@ -23,6 +23,7 @@ from .messages import (
 from .model import Entrant
 from .refusals import Code, Refusal
 from .signals import Typing
+from .store import READ_LAG
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,6 +84,22 @@ def apply(state: State, event: Event) -> None:
 def apply_read(state: State, participant_id: str, mark: ReadMarked) -> None:
     """Fold a read position into a draft."""
     state.reads = {**state.reads, participant_id: mark.sequence}
+    if participant_id in state.saved:
+        state.saved = {id: at for id, at in state.saved.items() if id != participant_id}
+
+
+def read_by_sending(state: State, sender_id: str, sequence: int) -> bool:
+    """Move a sender's position to their message, in place; whether the store has to be told.
+
+    The draft's `reads` and `saved` must be its own: copying them with each message would cost what delivering it does.
+    """
+    saved = state.saved.get(sender_id, state.reads.get(sender_id, 0))
+    state.reads[sender_id] = sequence
+    if sequence - saved > READ_LAG:
+        state.saved.pop(sender_id, None)
+        return True
+    state.saved[sender_id] = saved
+    return False
 
 
 def _post(state: State, post: Post, at: int, limits: Limits) -> Posted | Refusal:

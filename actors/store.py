@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from .model import Durability, State
 
 
+# A sender has read what they have sent. To write that with each message would cost the writer a third more, so a sender's stored
+# position is written when it is this many events behind; the store adds what it finds in so many events after it.
+READ_LAG = 64
+
+
 class StoreError(Exception):
     """The store cannot answer now: disk full, locked, unreadable. The text says which, for the operator."""
 
@@ -41,7 +46,8 @@ class Changes:
     """What one turn adds to one conversation, all or nothing: its records without a gap, ascending, and read positions.
 
     `number` is 0 where the first record creates the conversation. `state_events` repeats the events that are no messages,
-    in order: the store's answers about the conversation follow them.
+    in order: the store's answers about the conversation follow them. A member's read position is at least the sequence at which
+    they joined, and that of their last message, of which `reads` may leave out what `READ_LAG` allows.
     """
 
     conversation_id: str

@@ -83,6 +83,7 @@ class Turn:
         self._codec = parts.codec
         self._durability = parts.store.durability
         self._known = known
+        self._moved = False  # whether the draft's read positions are its own
         self._replied_to = replied_to
         self._first = state.head + 1  # the sequence of the turn's first record
         # A conversation's time never goes back, whatever the clock does.
@@ -123,7 +124,7 @@ class Turn:
         decision = rules.decide(self.state, command, self._at, self._limits, self._is_message)
         match decision:
             case Posted():
-                return self._post(command, decision)
+                return self._post(letter, decision)
             case ReadMarked():
                 self._mark_read(letter, command, decision)
             case Typing():
@@ -149,16 +150,28 @@ class Turn:
         self.marks.pop(participant_id, None)
         self.reads.pop(participant_id, None)
 
-    def _post(self, command: Post, event: Posted) -> Receipt | Refusal:
+    def _post(self, letter: Letter, event: Posted) -> Receipt | Refusal:
+        command: Post = letter.message
         if command.key is None:
-            return receipt_for(event, self._record(event), self._durability)
+            return self._say(letter, event)
         name = (command.sender.id, command.key)
         before = self._known.get(name)
         if before is not None:
             return self._repeat(event, *before)
-        receipt = receipt_for(event, self._record(event), self._durability)
+        receipt = self._say(letter, event)
         self._known[name] = (event, receipt)
         return receipt
+
+    def _say(self, letter: Letter, event: Posted) -> Receipt:
+        """Record a message. Its sender has read everything up to it."""
+        record = self._record(event)
+        state, sender_id = self.state, event.sender.id
+        if not self._moved:
+            state.reads, state.saved, self._moved = dict(state.reads), dict(state.saved), True
+        if rules.read_by_sending(state, sender_id, event.sequence):
+            self.reads[sender_id] = event.sequence
+        self.marks[sender_id] = letter, ReadMarked(event.sequence)
+        return receipt_for(event, record, self._durability)
 
     @staticmethod
     def _repeat(event: Posted, before: Posted, receipt: Receipt) -> Receipt | Refusal:

@@ -205,7 +205,11 @@ class MemoryStore:
         for participant_id, sequence in (changes.reads or {}).items():
             if participant_id in state.members and sequence > state.reads.get(participant_id, 0):
                 state.reads = {**state.reads, participant_id: sequence}
+        reads = dict(state.reads)
         for record in changes.records:
+            if record.sender_id is not None and record.sender_id in state.members:
+                before = reads.get(record.sender_id, 0)
+                reads[record.sender_id] = max(before, record.sequence)
             state.head, state.updated_at, state.messages = (
                 record.sequence,
                 record.at,
@@ -214,6 +218,7 @@ class MemoryStore:
             conversation.records.append(record)
             if record.key is not None:
                 conversation.keys[record.sender_id, record.key] = record
+        state.reads = reads
         if changes.records:
             conversation.newest = next(self._arrivals)
         self._commits += 1

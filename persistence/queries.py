@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING
 
 from salon.actors.model import Member, Participant, State
-from salon.actors.store import Listing, Page, Record, Summary
+from salon.actors.store import READ_LAG, Listing, Page, Record, Summary
 
 from .transaction import transaction
 
@@ -24,8 +24,16 @@ _HEAD = (
     "FROM conversations c JOIN events e ON e.conversation = c.number "
     "WHERE c.id = ? ORDER BY e.sequence DESC LIMIT 1"
 )
+# Up to where a member has read, as stored: nobody has anything to read that was said before they came.
+_SAVED = "max(m.read_sequence, m.place, 0)"
+# And with what they have said since, see `READ_LAG`.
+_POSITION = (
+    f"max({_SAVED}, coalesce((SELECT max(own.sequence) FROM events own WHERE own.conversation = m.conversation "
+    f"AND own.sequence > {_SAVED} AND own.sequence <= {_SAVED} + {READ_LAG} AND own.sender_id = m.participant), 0))"
+)
 _MEMBERS = (
-    "SELECT m.participant, m.name, m.type, m.role, m.joined_at, m.invited_by, m.introduced, m.read_sequence, n.name "
+    "SELECT m.participant, m.name, m.type, m.role, m.joined_at, m.invited_by, m.introduced, "
+    f"{_SAVED}, {_POSITION}, n.name "
     "FROM members m LEFT JOIN names n ON n.participant = m.participant "
     "WHERE m.conversation = ? ORDER BY m.place"
 )
@@ -57,14 +65,14 @@ _IS_MESSAGE = (
 # head: where the head is none itself, it is found by halving, since any number of other events may follow it.
 _LISTING = f"""
 WITH mine AS (
-    SELECT m.conversation, m.read_sequence,
+    SELECT m.conversation, m.participant, m.read_sequence, m.place,
         (SELECT e.position FROM events e WHERE e.conversation = m.conversation
          ORDER BY e.sequence DESC LIMIT 1) AS newest
     FROM members m WHERE m.participant = ?1
 ), page AS MATERIALIZED (SELECT * FROM mine ORDER BY newest DESC LIMIT ?2 OFFSET ?3)
 SELECT c.id, c.title, c.created_at,
     (SELECT count(*) FROM members m WHERE m.conversation = page.conversation),
-    head.messages - {_READ_SO_FAR.format(conversation="page.conversation", sequence="page.read_sequence")},
+    head.messages - {_READ_SO_FAR.format(conversation="page.conversation", sequence=f"({_POSITION.replace('m.', 'page.')})")},
     {RECORD}
 FROM page
 JOIN conversations c ON c.number = page.conversation
@@ -100,7 +108,7 @@ def load(connection: sqlite3.Connection, conversation_id: str) -> State | None:
     state.members_invite, state.share_reads = bool(head[6]), bool(head[7])
     state.metadata, state.created_at, state.ended_at = head[8:11]
     state.updated_at, state.head, state.messages = head[11:]
-    for id_, name, type_, role, joined_at, invited_by, introduced, read, renamed in rows:
+    for id_, name, type_, role, joined_at, invited_by, introduced, saved, read, renamed in rows:
         state.members[id_] = Member(
             Participant(id_, name, type_),
             role,
@@ -112,6 +120,8 @@ def load(connection: sqlite3.Connection, conversation_id: str) -> State | None:
             state.renamed[id_] = renamed
         if read:
             state.reads[id_] = read
+        if saved != read:
+            state.saved[id_] = saved
     return state
 
 

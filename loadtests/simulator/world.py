@@ -301,8 +301,13 @@ class World:
         ):
             return False
         actor = self.process.directory.active(talk) if self.process is not None else None
-        found = [self.disk.load(talk).get(), *([actor.state] if actor is not None else [])]
-        return all(state is None or replace(state, number=0, reads={}) == folded for state in found)
+        stored = self.disk.load(talk).get()
+        active = actor.state if actor is not None else None
+        found = [state for state in (stored, active) if state is not None]
+        if len({tuple(sorted(state.reads.items())) for state in found}) > 1:
+            return False
+        folded.reads = {}
+        return all(replace(state, number=0, reads={}) == folded for state in found)
 
     def wrong_replies(self) -> list[str]:
         """What was taken as a reply and names no message, and what was refused as one and does."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from tests.person import guest, guests
+from collections.abc import Callable
+
+import pytest
+
+from tests.person import Person, guest, guests
 from tests.server import ServerProcess
 from tests.shape import TIMESTAMP
 
@@ -131,7 +135,7 @@ class TestConversation:
             "ended_at": None,
             "participant_count": 2,
             "message_count": 2,
-            "unread_count": 2,
+            "unread_count": 0,
             "status": "active",
         }
 
@@ -181,7 +185,72 @@ class TestRead:
         read = {"sequence_id": 2}
         answer = await ada.ask("POST", f"/chat/{conversation_id}/read", read)
         assert answer == {"read_sequence_id": 2, "unread_count": 1}
-        for who, unread in ((ada, 1), (bob, 2)):
+        for who, unread in ((ada, 1), (bob, 0)):
             assert (await who.see(conversation_id))["unread_count"] == unread
             lines = (await who.ask("GET", "/chat/my-conversations"))["conversations"]
             assert lines[0]["unread_count"] == unread
+
+
+class TestUnread:
+    """What somebody has sent they have read; what was said before they came is not theirs to read."""
+
+    @pytest.mark.parametrize("count", [5, 70])
+    async def test_one_s_own_messages_are_not_unread_also_after_a_kill(
+        self, start_server: Callable[..., ServerProcess], count: int
+    ) -> None:
+        server = start_server()
+        ada, bob = await guests(server, "Ada", "Bob")
+        conversation_id = await ada.create(bob)
+        await bob.say(conversation_id, "before")
+        for number in range(count):
+            await ada.say(conversation_id, f"{number}")
+        for _ in range(2):
+            assert await unread(ada, conversation_id) == 0
+            assert await unread(bob, conversation_id) == count
+            server.kill()
+            server.start()
+        await bob.say(conversation_id, "after")
+        assert await unread(ada, conversation_id) == 1
+        assert await unread(bob, conversation_id) == 0
+
+    async def test_sending_is_told_to_one_s_other_devices_and_to_nobody_else(
+        self, server: ServerProcess
+    ) -> None:
+        ada, bob = await guests(server, "Ada", "Bob")
+        conversation_id = await ada.create(bob)
+        async with ada.tab(conversation_id) as phone, bob.tab(conversation_id) as other:
+            await ada.say(conversation_id, "from the laptop")
+            told = await phone.until("read")
+            assert told == {"type": "read", "participant_id": ada.id, "sequence_id": 2}
+            await bob.say(conversation_id, "hello")
+            await other.until("read", lambda frame: frame["participant_id"] == bob.id)
+            assert not any(
+                frame.get("participant_id") == ada.id
+                for frame in other.frames
+                if frame["type"] == "read"
+            )
+
+    async def test_what_was_said_before_somebody_came_is_not_unread(
+        self, server: ServerProcess
+    ) -> None:
+        ada, bob, cleo = await guests(server, "Ada", "Bob", "Cleo")
+        conversation_id = await ada.create(bob)
+        for number in range(3):
+            await ada.say(conversation_id, f"{number}")
+        assert await unread(bob, conversation_id) == 3
+        await bob.leave(conversation_id)
+        await ada.say(conversation_id, "while he was away")
+        await bob.join(conversation_id)
+        await ada.join(conversation_id, cleo)
+        assert await unread(bob, conversation_id) == await unread(cleo, conversation_id) == 0
+        await ada.say(conversation_id, "after")
+        assert await unread(bob, conversation_id) == await unread(cleo, conversation_id) == 1
+
+
+async def unread(who: Person, conversation_id: str) -> int:
+    """How many messages somebody has not read, by both answers that say so."""
+    seen = (await who.see(conversation_id))["unread_count"]
+    lines = (await who.ask("GET", "/chat/my-conversations"))["conversations"]
+    [line] = [each for each in lines if each["conversation_id"] == conversation_id]
+    assert line["unread_count"] == seen
+    return int(seen)

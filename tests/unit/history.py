@@ -10,7 +10,7 @@ from salon.actors.events import Event, Left, Posted, StateEvent
 from salon.actors.limits import Limits
 from salon.actors.messages import Command, Create, Join, Leave, MarkRead, Post, ReadMarked
 from salon.actors.model import Entrant, Participant, State
-from salon.actors.rules import apply, apply_read, decide, introduce
+from salon.actors.rules import apply, apply_read, decide, introduce, read_by_sending
 from salon.actors.sources import Sources
 from salon.actors.store import Changes, Record
 
@@ -91,6 +91,8 @@ class History:
                 records.append(self._record(decision))
                 if not isinstance(decision, Posted):
                     state_events.append(decision)
+                elif self._moves(decision):
+                    reads[decision.sender.id] = decision.sequence
                 if isinstance(decision, Left):
                     reads.pop(decision.participant.id, None)
             elif isinstance(decision, ReadMarked) and decision.sequence > self.state.reads.get(
@@ -100,6 +102,11 @@ class History:
                 reads[command.sender.id] = decision.sequence
         self.records += records
         return Changes(self.id, number, tuple(records), tuple(state_events), reads or None)
+
+    def _moves(self, event: Posted) -> bool:
+        state = self.state
+        state.reads, state.saved = dict(state.reads), dict(state.saved)
+        return read_by_sending(state, event.sender.id, event.sequence)
 
     def _record(self, event: Event) -> Record:
         sender, key = (event.sender.id, event.key) if isinstance(event, Posted) else (None, None)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -123,3 +125,38 @@ def test_a_newer_file_is_refused_and_left_alone(
     assert path.read_bytes() == content
     take(monkeypatch, newer)
     assert holds(path, history)
+
+
+BEHIND = (
+    "SELECT count(*) FROM members m WHERE read_sequence < (SELECT max(sequence) FROM events "
+    "WHERE conversation = m.conversation AND sender_id = m.participant)"
+)
+
+
+@pytest.fixture
+def first(path: Path) -> Path:
+    """A store that the first version wrote, with schema 0001."""
+    written = Path(__file__).parents[1] / "stores" / "first.db.gz"
+    path.write_bytes(gzip.decompress(written.read_bytes()))
+    return path
+
+
+def count(path: Path, query: str) -> int:
+    with closing(sqlite3.connect(path)) as connection:
+        return int(connection.execute(query).fetchone()[0])
+
+
+def test_0002_knows_no_names_but_those_of_the_log_and_has_introduced_nobody(first: Path) -> None:
+    members = count(first, "SELECT count(*) FROM members")
+    open_store(first).close()
+    assert count(first, "SELECT count(*) FROM names") == 0
+    assert count(first, "SELECT count(*) FROM members WHERE NOT introduced") == members > 0
+
+
+def test_0003_moves_each_read_position_to_what_its_owner_had_sent(first: Path) -> None:
+    assert count(first, BEHIND) > 0
+    further = "SELECT sum(read_sequence) FROM members"
+    before = count(first, further)
+    open_store(first).close()
+    assert count(first, BEHIND) == 0
+    assert count(first, further) > before

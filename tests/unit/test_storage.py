@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from salon.actors.messages import Command, Create, Join, Leave, MarkRead, Post
-from salon.actors.model import Entrant, Participant, State
+from salon.actors.model import Entrant, Participant
 from salon.actors.store import Appended, Changes, KeysTaken, Page, Record, Store, StoreError
 from salon.persistence import MemoryStore, resolve
 from salon.persistence.sql import SqlStore
@@ -183,14 +183,14 @@ async def test_the_last_one_out_ends_it(store: Store) -> None:
 
 
 async def test_a_read_position_never_goes_back(store: Store) -> None:
-    history = await begin(store)
+    history = await begin(store, BEN)
     await put(store, history, history.say(None, None, None))
     for sequence, stands_at in ((2, 2), (4, 4), (3, 4), (1, 4)):
-        changes = Changes(history.id, history.state.number, (), reads={ADA.id: sequence})
+        changes = Changes(history.id, history.state.number, (), reads={BEN.id: sequence})
         assert isinstance(await store.append(changes).wait(), Appended)
         loaded = await store.load(history.id).wait()
         assert loaded is not None
-        assert loaded.reads == {ADA.id: stands_at}
+        assert loaded.reads[BEN.id] == stands_at
 
 
 PEOPLE = (ADA, BEN, CLEO, DAN)
@@ -223,16 +223,28 @@ def test_loading_gives_what_the_rules_make_of_the_events(
         assert loaded == history.state
         assert list(history.state.members.items()) == list(loaded.members.items())
         assert await read_all(opened, history.state.number) == tuple(history.records)
-        await check_listings(opened, history.state)
+        await check_listings(opened, history)
 
     trio.run(play)
 
 
-async def check_listings(store: Store, state: State) -> None:
+async def check_listings(store: Store, history: History) -> None:
+    state = history.state
     for person in PEOPLE:
         listing = await store.listing(person.id, limit=1, offset=0).wait()
-        first = listing.summaries[0].conversation_id if listing.summaries else None
-        assert (first == state.id) == (person.id in state.members)
+        first = listing.summaries[0] if listing.summaries else None
+        is_listed = first is not None and first.conversation_id == state.id
+        assert is_listed == (person.id in state.members)
+        if first is not None and is_listed:
+            own = [each.sequence for each in history.records if each.sender_id == person.id]
+            position = state.reads.get(person.id, 0)
+            assert position >= max(own, default=0), "what somebody has sent they have read"
+            others = [
+                each
+                for each in history.records
+                if each.sender_id not in (None, person.id) and each.sequence > position
+            ]
+            assert first.unread_count == len(others)
 
 
 # --- keys ---------------------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from salon.actors.model import Entrant, Participant, State
 from salon.actors.refusals import Code, Refusal
 from salon.actors.signals import Typing
 from salon.actors.sources import Sources
-from salon.actors.store import KeysTaken, Store
+from salon.actors.store import READ_LAG, KeysTaken, Store
 from salon.actors.subscriber import Codec
 from salon.actors.turn import SALT, Turn, event_hash, known_from
 from salon.persistence.memory import MemoryStore
@@ -104,7 +104,8 @@ def test_the_changes_say_all_that_the_store_needs(parts: Parts, state: State) ->
     assert (said.sender_id, said.key) == ("ada", "k")
     assert (left.sequence, left.messages, left.sender_id, left.key) == (3, 1, None, None)
     assert [type(event) for event in changes.state_events] == [Left]
-    assert changes.reads == {"ada": 2}
+    assert changes.reads is None, "what somebody has sent they have read"
+    assert turn.state.reads == {"ada": 2}
 
 
 def test_each_event_has_a_salt_of_its_own_and_the_receipt_its_hash(
@@ -211,12 +212,25 @@ def test_a_reply_names_a_message_of_the_log_or_of_its_own_turn(
 def test_only_the_furthest_read_position_of_each_is_kept_and_told(
     parts: Parts, state: State
 ) -> None:
-    marks = [MarkRead("talk", ADA, n) for n in (2, 4, 3)]
+    marks = [MarkRead("talk", BEN, n) for n in (2, 4, 3)]
     turn = decide(parts, state, post(ADA), post(ADA), post(ADA), *marks)
     assert outcomes(turn)[3:] == [ReadMarked(2), ReadMarked(4), ReadMarked(4)]
-    assert turn.reads == {"ada": 4}
-    [(letter, mark)] = turn.marks.values()
+    assert turn.reads == {"ben": 4}
+    letter, mark = turn.marks["ben"]
     assert (letter.message, mark) == (marks[1], ReadMarked(4))
+
+
+def test_sending_moves_the_sender_s_read_position_which_is_stored_now_and_then(
+    parts: Parts, state: State
+) -> None:
+    stored = []
+    for number in range(2, 200):
+        turn = decide(parts, state, post(ADA))
+        state = turn.state
+        assert state.reads["ada"] == number == turn.marks["ada"][1].sequence
+        stored += turn.reads.values()
+    assert stored == [READ_LAG + 1, 2 * READ_LAG + 2, 3 * READ_LAG + 3][: len(stored)]
+    assert len(stored) == 3
 
 
 def test_a_read_position_that_does_not_move_is_neither_stored_nor_told(

@@ -1,0 +1,118 @@
+"""A store that the first version wrote opens, with nothing lost: every event, every key, every member, every guest."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.person import Person
+from tests.server import ServerProcess, api
+
+STORES = Path(__file__).parents[1] / "stores"
+TOKENS = {
+    f"tok{number}": {"id": f"u{number}", "name": name}
+    for number, name in enumerate(("Ada", "Bob", "Cyn"))
+}
+
+
+@pytest.fixture
+def expected() -> dict[str, Any]:
+    """What the first version's interface answered."""
+    whole: dict[str, Any] = json.loads(
+        gzip.decompress((STORES / "first.expected.json.gz").read_bytes())
+    )
+    return whole
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ServerProcess]:
+    """This version's server on a copy of that store."""
+    (tmp_path / "salon.db").write_bytes(gzip.decompress((STORES / "first.db.gz").read_bytes()))
+    key = tmp_path / "salon.db.key"
+    key.write_bytes((STORES / "first.db.key").read_bytes())
+    key.chmod(0o600)
+    server = ServerProcess(tmp_path, AUTH__STATIC_TOKENS=json.dumps(TOKENS))
+    yield server
+    assert server.stop() == 0, server.log
+
+
+def people(server: ServerProcess) -> dict[str, Person]:
+    return {
+        who["id"]: Person(server, token, who["id"], who["name"]) for token, who in TOKENS.items()
+    }
+
+
+def reader(conversation: dict[str, Any], known: dict[str, Person]) -> Person:
+    members = (member["participantId"] for member in conversation["participants"])
+    return next(known[member] for member in members if member in known)
+
+
+async def test_every_event_is_there_as_it_was(
+    server: ServerProcess, expected: dict[str, Any]
+) -> None:
+    for conversation in expected["conversations"]:
+        who = reader(conversation, people(server))
+        seen = await who.see(conversation["conversation_id"])
+        assert seen["participants"] == conversation["participants"]
+        assert seen["head_sequence_id"] == conversation["head"]
+        assert await who.history(conversation["conversation_id"]) == conversation["events"]
+
+
+async def test_every_key_stands_for_the_message_it_stood_for(
+    server: ServerProcess, expected: dict[str, Any]
+) -> None:
+    known = people(server)
+    repeated = 0
+    for conversation in expected["conversations"]:
+        members = {member["participantId"] for member in conversation["participants"]}
+        messages = [each["message"] for each in conversation["events"] if each["type"] == "message"]
+        for message in messages:
+            who = known.get(message["sender_id"])
+            if who is None or who.id not in members or "client_message_id" not in message:
+                continue
+            said = {
+                name: message[name]
+                for name in ("content", "client_message_id", "reply_to", "metadata")
+                if name in message
+            }
+            path = f"/chat/{conversation['conversation_id']}/messages"
+            answer = await who.call("POST", path, said)
+            assert answer.status_code == 200, answer.text
+            assert answer.json()["message_id"] == message["message_id"]
+            repeated += 1
+        seen = await reader(conversation, known).see(conversation["conversation_id"])
+        assert seen["head_sequence_id"] == conversation["head"]
+    assert repeated > 100
+
+
+async def test_every_guest_comes_back(server: ServerProcess, expected: dict[str, Any]) -> None:
+    for guest in expected["guests"]:
+        code = {"recovery_code": guest["recovery_code"]}
+        back = (await api(server, "POST", "/auth/recover", None, code)).json()
+        assert (back["participant"]["id"], back["participant"]["name"]) == (
+            guest["id"],
+            guest["name"],
+        )
+
+
+async def test_what_somebody_had_sent_is_not_unread_for_them(
+    server: ServerProcess, expected: dict[str, Any]
+) -> None:
+    for conversation in expected["conversations"]:
+        who = reader(conversation, people(server))
+        own = [
+            each["sequence_id"]
+            for each in conversation["events"]
+            if each["type"] == "message" and each["message"]["sender_id"] == who.id
+        ]
+        after = [
+            each
+            for each in conversation["events"]
+            if each["type"] == "message" and each["sequence_id"] > max(own, default=0)
+        ]
+        assert (await who.see(conversation["conversation_id"]))["unread_count"] <= len(after)
