@@ -97,7 +97,7 @@ class TypingSignal(ServerFrame):
 
 
 class ReadSignal(ServerFrame):
-    """A read position moved, by reading or by sending: the same person's on another socket, or anybody's where reading is shared."""
+    """A read position moved, by reading or sending: the same person's on another socket, or anybody's where reading is shared."""
 
     type: Literal["read"]
     participant_id: str
