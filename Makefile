@@ -13,6 +13,8 @@ TEST_VENV := .venv-test
 PYTHON ?=
 ARGS ?=
 PYTEST_ARGS ?=
+# A word in the names of the tests that make quick is to run.
+T ?=
 # Processes that share the tests, a file each at a time; 0: all in one, as a debugger wants it.
 WORKERS ?= 2
 # What the tests need from the system, each as command:debian-package.
@@ -30,7 +32,7 @@ export SALON_PAGE_CACHE := $(CURDIR)/.page
 
 say = printf '\n==> %s\n' "$1"
 
-.PHONY: help serve test lint pytest bench bench-check prove format clean system-packages FORCE
+.PHONY: help serve test quick lint pytest bench bench-check prove format clean system-packages FORCE
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 9
@@ -41,6 +43,14 @@ serve: $(VENV)/installed ## Start the server: make serve ARGS='--help'
 	@exec $(VENV)/bin/salon serve $(ARGS)
 
 test: lint pytest ## Check everything: make test PYTEST_ARGS='-k wire -x'
+
+# Needs an installation once, for the libraries and the page; then a change needs none.
+quick: $(TEST_VENV)/requirements | $(TEST_VENV)/first ## The unit tests and the lint of what changed, in half a minute: make quick T=name
+	@T='$(T)' exec $(BIN)/python -P tests/quick.py
+
+$(TEST_VENV)/first:
+	@$(MAKE) $(TEST_VENV)/installed
+	touch $@
 
 lint: $(TEST_VENV)/installed ## Style, types and who imports whom
 	@$(call check-writable,.*_cache)
