@@ -15,7 +15,7 @@ RIGHT = """\
 import trio
 
 from salon.actors.events import KINDS
-from salon.persistence import open_store
+from salon.persistence import MemoryStore
 from salon.web.client import Client, Receipt, Refused
 
 
@@ -27,7 +27,7 @@ async def main() -> None:
         except Refused as refused:
             print(refused)
         else:
-            print(receipt.sequence_id, open_store, sorted(KINDS))
+            print(receipt.sequence_id, MemoryStore, sorted(KINDS))
         async with client.conversation(created["conversation_id"]) as conversation:
             async for event in conversation:
                 print(event["type"])

@@ -1,4 +1,4 @@
-"""The files around the source: a changelog in its form, the same checks before a commit as in make lint, documents that are shipped."""
+"""The files around the source: a changelog in its form, checks before a commit, documents that are shipped."""
 
 from __future__ import annotations
 
