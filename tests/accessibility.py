@@ -16,7 +16,24 @@ RUN = """async () => (await axe.run(document, { resultTypes: ["violations"] })).
 
 def grave_faults(page: Page) -> list[dict[str, object]]:
     """The serious and critical ones."""
+    load(page)
+    return [fault for fault in page.evaluate(RUN) if fault["impact"] in GRAVE]
+
+
+def load(page: Page) -> None:
+    """Have axe-core in the page."""
     if not page.evaluate("'axe' in globalThis"):
         [script] = sorted(CACHE.glob("modules-*/node_modules/axe-core/axe.min.js"))[-1:]
         page.evaluate(script.read_text(encoding="utf-8"))
-    return [fault for fault in page.evaluate(RUN) if fault["impact"] in GRAVE]
+
+
+CONTRAST = """async () => (await axe.run(document, { runOnly: ["color-contrast"] })).violations.flatMap(
+  ({ nodes }) => nodes.map((node) => `${node.target}: ${node.failureSummary.replaceAll("\\n", " ")}`),
+)"""
+
+
+def contrast_faults(page: Page) -> list[str]:
+    """What axe finds of colours alone, in the state in which the page is now."""
+    load(page)
+    found: list[str] = page.evaluate(CONTRAST)
+    return found

@@ -379,3 +379,32 @@ def test_a_hidden_page_notifies_whoever_asked_for_it(
     assert ada.page.evaluate("notified") == [["Bob in Lunch", "out of sight"]]
     ada.page.evaluate(hide % "false")
     expect(ada.page).not_to_have_title(re.compile(r"^\("))
+
+
+def test_the_owner_renames_a_conversation_where_its_title_stands_and_all_see_it(
+    server: ServerProcess, open_page: OpenPage
+) -> None:
+    ada = Visitor.guest(open_page(server.url), "Ada")
+    room = ada.begin("Lunch")
+    bob = Visitor.guest(open_page(server.url), "Bob", f"/c/{room}")
+    bob.expect_live()
+    rename = bob.page.get_by_role("button", name="Rename this conversation")
+    expect(rename).to_have_count(0)  # it is not his
+    page = ada.page
+    page.get_by_role("button", name="Rename this conversation").click()
+    field = page.get_by_label("Title", exact=True)
+    expect(field).to_be_focused()
+    field.fill("Supper")
+    field.press("Escape")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Lunch")
+    page.get_by_role("button", name="Rename this conversation").press("Enter")
+    field.fill("Supper")
+    field.press("Enter")
+    for who in (ada, bob):
+        expect(who.page.get_by_role("heading", level=1)).to_have_text("Supper")
+        expect(who.line("Supper")).to_be_visible()
+        expect(who.page).to_have_title(re.compile("Supper"))
+    expect(ada.log).to_contain_text("You renamed this to Supper")
+    expect(bob.log).to_contain_text("This is called Supper now")
+    bob.page.reload()
+    expect(bob.page.get_by_role("heading", level=1)).to_have_text("Supper")

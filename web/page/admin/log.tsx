@@ -85,6 +85,10 @@ function Said({ event }: { event: Logged }) {
       return <span class="soft"><bdi>{event["participant"].name}</bdi> joined{event["invited_by"] ? <>, brought in by <bdi>{event["invited_by"]}</bdi></> : ""}</span>;
     case "participant_left":
       return <span class="soft"><bdi>{event["participant"].name}</bdi> left</span>;
+    case "participant_updated":
+      return <span class="soft">a member is called <bdi>{event["participant"].name}</bdi> from here on</span>;
+    case "conversation_updated":
+      return <span class="soft"><bdi>{event["by"]}</bdi> {event["title"] === undefined ? "changed the metadata" : <>renamed it to <bdi>{event["title"]}</bdi></>}</span>;
     default:
       return <span class="soft">{event.type}</span>;
   }

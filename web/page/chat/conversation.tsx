@@ -16,6 +16,7 @@ import type { Room } from "./room.ts";
 import { address, go } from "./route.ts";
 import { arrival } from "./session.ts";
 import { Status } from "./status.tsx";
+import { Title } from "./title.tsx";
 import { toast } from "./toast.ts";
 import { said } from "./words.ts";
 
@@ -47,7 +48,7 @@ export function ConversationView({ room, inbox }: { room: Room; inbox: Inbox }) 
             <Icon name="back" />
           </button>
           <div class="room-name">
-            <h1 dir="auto">{title || "…"}</h1>
+            <Title room={room} inbox={inbox} title={title} />
             <Status state={state} retry={() => room.reconnect()} />
           </div>
           <button

@@ -14,6 +14,7 @@ const PATHS = {
   clock: "M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18zM12 7v5l3 2",
   warn: "M12 4l9 16H3zM12 10v4M12 17v.500",
   down: "M12 5v14M5 12l7 7 7-7",
+  pen: "M4 20l1-4L16 5l3 3L8 19zM14 7l3 3",
   door: "M14 4H6v16h8M11 12h10M17 8l4 4-4 4",
   power: "M12 3v8M7 6.500a7.500 7.500 0 1 0 10 0",
   copy: "M9 9h10v11H9zM5 15V4h10",

@@ -87,6 +87,11 @@ export class Inbox {
     go(created.conversation_id);
   }
 
+  /** Change the title of one's own conversation. Throws `Refused`. */
+  async rename(room: Room, title: string): Promise<void> {
+    room.title.value = (await salon.update(room.id, { title })).title;
+  }
+
   /** Come in by the conversation's address. Throws `Refused`. */
   async join(id: string): Promise<void> {
     try {
@@ -272,6 +277,10 @@ export class Inbox {
     const live = room.state.value.status === "live";
     if (event.type !== "message") {
       if (live && event.type === "participant_left" && event.participant.id === this.me.id) void this.refresh();
+      if (event.type === "conversation_updated" && event.title !== undefined) {
+        const { title } = event;
+        this.#change(room.id, (line) => (line.title === title ? line : { ...line, title }));
+      }
       return;
     }
     const message = event.message;

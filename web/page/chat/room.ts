@@ -273,8 +273,8 @@ export class Room {
     if (this.atEnd && !this.past.searching && events.length > KEPT) events = events.slice(-TRIMMED);
     batch(() => {
       this.events.value = events;
-      const first = events[0];
-      if (first?.type === "conversation_created") this.title.value = first.title;
+      const title = titleOf(events);
+      if (title !== undefined) this.title.value = title;
     });
     this.#saveSoon();
   }
@@ -290,4 +290,13 @@ export class Room {
   #caughtUp(): void {
     this.marker.caughtUp(this.events.value, this.me);
   }
+}
+
+/** The title that the events tell of: the newest change of it, or the one it began with. */
+function titleOf(events: readonly Event[]): string | undefined {
+  for (let at = events.length - 1; at >= 0; at -= 1) {
+    const event = events[at]!;
+    if (event.type === "conversation_created" || (event.type === "conversation_updated" && event.title !== undefined)) return event.title;
+  }
+  return undefined;
 }

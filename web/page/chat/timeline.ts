@@ -99,6 +99,14 @@ export function describe(event: Exclude<Event, MessageEvent>, me: string): Words
     const along = listed(others.map((who) => (who.id === me ? "you" : who.name)));
     return along ? [by, " began this with ", { name: along }] : [by, " began this conversation"];
   }
+  if (event.type === "conversation_updated") {
+    if (event.title === undefined) return ["The owner changed what is kept with this conversation"];
+    return event.by === me ? ["You renamed this to ", { name: event.title }] : ["This is called ", { name: event.title }, " now"];
+  }
+  if (event.type === "participant_updated") {
+    const called = { name: event.participant.name };
+    return event.participant.id === me ? ["You are called ", called, " from here on"] : ["A member is called ", called, " from here on"];
+  }
   const who = you(event.participant, me, true);
   if (event.type === "participant_left") return [who, " left"];
   const by = event.invited_by;

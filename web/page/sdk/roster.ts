@@ -18,6 +18,11 @@ export class Roster {
 
   /** Take in an event; whether it has changed anything. The list is newer than the events that are replayed after it. */
   apply(event: Event): boolean {
+    if (event.type === "participant_updated") {
+      const { id, name, type } = event.participant;
+      this.participants = this.participants.map((each) => (each.participantId === id ? { ...each, displayName: name, type } : each));
+      return true;
+    }
     if (event.type !== "participant_joined" && event.type !== "participant_left") return false;
     const { id, name, type } = event.participant;
     const others = this.participants.filter((each) => each.participantId !== id);

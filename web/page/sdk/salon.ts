@@ -15,6 +15,7 @@ import type {
   Events,
   Guest,
   Identity,
+  Json,
   NewConversation,
   OpenOptions,
   Options,
@@ -86,6 +87,16 @@ export class Salon {
   /** A conversation with its members and last hundred messages. */
   look(id: string): Promise<ConversationObject> {
     return this.request("GET", `/chat/conversations/${encodeURIComponent(id)}`);
+  }
+
+  /** Change the title or the metadata, as the owner; `metadata: null` removes it. Everybody gets `conversation_updated`. */
+  update(id: string, changes: { title?: string; metadata?: Json | null }): Promise<ConversationObject> {
+    return this.request("PATCH", `/chat/${encodeURIComponent(id)}`, changes);
+  }
+
+  /** Be called that from now on, on all devices and in all conversations. */
+  rename(name: string): Promise<Identity> {
+    return this.request("PATCH", "/auth/me", { name });
   }
 
   /** Join, or bring in somebody else. */

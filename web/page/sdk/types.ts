@@ -1,7 +1,7 @@
 /** The shapes that salon.js takes and gives. Names and fields of frames are those of the server's reference (/docs). */
 
 /** Seconds, where nothing else is said; a time of the clock is in milliseconds since the epoch, a `timestamp` is ISO 8601. */
-type Json = Record<string, unknown>;
+export type Json = Record<string, unknown>;
 
 export type Status =
   | "connecting" // a handshake is under way
@@ -128,8 +128,35 @@ export interface ParticipantLeft {
   timestamp: string;
 }
 
+/** A member is called something else from here on. */
+export interface ParticipantUpdated {
+  type: "participant_updated";
+  sequence_id: number;
+  conversation_id: string;
+  participant: Person;
+  timestamp: string;
+}
+
+/** The owner changed the title or the metadata; what did not change is left out. */
+export interface ConversationUpdated {
+  type: "conversation_updated";
+  sequence_id: number;
+  conversation_id: string;
+  title?: string;
+  /** All of it; null where it was removed. */
+  metadata?: Json | null;
+  by: string;
+  timestamp: string;
+}
+
 /** What has a place in the conversation's sequence. Pass over types that you do not know: later servers have more. */
-export type Event = ConversationCreated | MessageEvent | ParticipantJoined | ParticipantLeft;
+export type Event =
+  | ConversationCreated
+  | ConversationUpdated
+  | MessageEvent
+  | ParticipantJoined
+  | ParticipantLeft
+  | ParticipantUpdated;
 
 export interface Events {
   events: Event[];
