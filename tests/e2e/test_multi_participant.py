@@ -88,7 +88,7 @@ async def test_people_come_and_go_and_an_agent_helps(server: ServerProcess) -> N
         who = {"user_id": bot.id, "name": bot.name, "type": "agent"}
         await ada.client().join(conversation_id, who)
         async with taking_part(bot.client(), conversation_id) as helper:
-            await helper.wait(4)
+            await helper.wait(5)
             assert [e["message"]["content"] for e in helper.events if e["type"] == "message"] == [
                 "Where do we eat?",
                 "Ask the agent.",
@@ -101,7 +101,7 @@ async def test_people_come_and_go_and_an_agent_helps(server: ServerProcess) -> N
             await cleo.client().join(conversation_id)
             async with taking_part(cleo.client(), conversation_id) as three:
                 await three.say("Me too!")
-                await two.wait(7)
+                await two.wait(8)
                 await bob.client().leave(conversation_id)
                 await three.say("Bob?")
                 await bob.client().join(conversation_id)
@@ -110,7 +110,7 @@ async def test_people_come_and_go_and_an_agent_helps(server: ServerProcess) -> N
                 ) as again:
                     await again.say("Forgot my coat.")
                     for diary in (one, helper, three, again):
-                        await diary.wait(11)
+                        await diary.wait(12)
                     log = await ada.history(conversation_id)
                     assert one.events == helper.events == three.events == log
                     assert two.events + again.events == log
@@ -119,6 +119,7 @@ async def test_people_come_and_go_and_an_agent_helps(server: ServerProcess) -> N
         "message",
         "message",
         "participant_joined",  # the agent
+        "participant_updated",  # which says itself that it is one
         "message",
         "participant_joined",  # Cleo
         "message",

@@ -95,8 +95,8 @@ class TestTheFirstFrames:
         self, server: ServerProcess
     ) -> None:
         ada, bot = await guest(server, "Ada"), agent(server)
-        body = {"title": "Help", "participants": [bot.entry(type="agent")]}
-        conversation_id = (await ada.ask("POST", "/chat/create", body))["conversation_id"]
+        conversation_id = await ada.create(bot)
+        await bot.say(conversation_id, "I am an agent")  # which is for its own token to say
         async with ada.raw_tab(conversation_id) as tab:
             first = await tab.next()
             assert (first["mode"], first["input_timeout"]) == ("single", 100)

@@ -139,7 +139,7 @@ async def test_a_clock_that_is_set_back_changes_no_order_and_ends_no_session(
     before = await ada.say(conversation_id, "before", client_message_id="k1")
     server.kill()
     (tmp_path / "sitecustomize.py").write_text(EARLIER)
-    server.under = ["env", f"PYTHONPATH={tmp_path}"]
+    server.under = ["env", f"PYTHONPATH={tmp_path}:{os.environ.get('PYTHONPATH', '')}"]
     server.start()
     assert await ada.say(conversation_id, "before", client_message_id="k1") == before
     await ada.say(conversation_id, "after")

@@ -121,6 +121,7 @@ async def test_a_disk_that_fails_once_refuses_and_what_is_said_again_is_stored_o
     await check(ada, conversation_id, stored)
 
 
+@pytest.mark.timeout(300)  # every system call is traced, six starts long
 async def test_a_disk_that_cannot_be_read_refuses_the_start_in_one_line_and_then_what_is_asked(
     own_server: ServerProcess, traced: object, tmp_path: Path
 ) -> None:

@@ -97,7 +97,13 @@ export interface ConversationCreated {
   sequence_id: 1;
   conversation_id: string;
   title: string;
+  mode: "list" | "summarize" | "generate";
   participants: (Person & { role: Role })[];
+  sites: string[];
+  enable_ai: boolean;
+  join: "open" | "invite";
+  members_invite: boolean;
+  share_reads: boolean;
   timestamp: string;
   metadata?: Json;
 }
