@@ -54,7 +54,9 @@ def test_nothing_is_lost_or_doubled_when_the_server_is_killed(
     own_server: ServerProcess, enter: Enter
 ) -> None:
     ada, bob = enter(own_server, ADA), enter(own_server, BOB)
-    created = ada.call("create", {"title": "Tea", "participants": [{"user_id": "test_user_2"}]})
+    created = ada.call(
+        "create", {"title": "Tea", "participants": [{"user_id": "test_user_2", "name": "Bob"}]}
+    )
     for each in (ada, bob):
         each.open(created["conversation_id"])
         each.wait_state("live")
@@ -96,7 +98,9 @@ def test_who_missed_more_than_a_socket_gives_gets_it_all_by_pages(
 ) -> None:
     server = start_server(LIMITS__RESUME_LIMIT="20", LIMITS__MESSAGE_RATE="0")
     ada, bob = enter(server, ADA), enter(server, BOB)
-    created = ada.call("create", {"title": "Tea", "participants": [{"user_id": "test_user_2"}]})
+    created = ada.call(
+        "create", {"title": "Tea", "participants": [{"user_id": "test_user_2", "name": "Bob"}]}
+    )
     bob.open(created["conversation_id"])
     bob.wait_state("live")
     kept = {"lastSequenceId": bob.get("position"), "epoch": bob.get("epoch")}
@@ -135,9 +139,9 @@ def test_what_was_read_of_another_log_is_not_read_of_this_one(
     own_server: ServerProcess, enter: Enter
 ) -> None:
     ada, bob = enter(own_server, ADA), enter(own_server, BOB)
-    room = ada.call("create", {"title": "Tea", "participants": [{"user_id": "test_user_2"}]})[
-        "conversation_id"
-    ]
+    room = ada.call(
+        "create", {"title": "Tea", "participants": [{"user_id": "test_user_2", "name": "Bob"}]}
+    )["conversation_id"]
     for number in range(3):
         bob.call("request", "POST", f"/chat/{room}/messages", {"content": str(number)})
     ada.open(room, lastSequenceId=9, epoch="another")
