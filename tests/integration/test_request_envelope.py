@@ -50,7 +50,17 @@ def code(answer: Answer) -> tuple[int, str]:
 
 
 class TestContentEncoding:
-    @pytest.mark.parametrize("encoding", ["gzip", "br", "deflate, gzip", "GZIP"])
+    @pytest.mark.parametrize(
+        "encoding",
+        [
+            "gzip",
+            "br",
+            "deflate, gzip",
+            "GZIP",
+            "identity, gzip",
+            "identity\r\nContent-Encoding: gzip",
+        ],
+    )
     async def test_that_is_not_taken_is_named_with_what_is(
         self, url: str, path: str, lane: dict[str, str], encoding: str
     ) -> None:
@@ -62,7 +72,7 @@ class TestContentEncoding:
         assert answer.json()["accepted"] == "identity"
         assert answer.headers["accept-encoding"] == "identity"
 
-    @pytest.mark.parametrize("encoding", ["identity", " Identity "])
+    @pytest.mark.parametrize("encoding", ["identity", " Identity ", "", "identity, identity"])
     async def test_that_is_none_is_taken(
         self, url: str, path: str, lane: dict[str, str], encoding: str
     ) -> None:
@@ -91,7 +101,7 @@ class TestContentType:
     ) -> None:
         answer = await ask(url, request("POST", path, body, TOKEN, Content_Type=kind, **lane))
         assert code(answer) == (415, "UNSUPPORTED_MEDIA_TYPE")
-        assert answer.json()["accepted"] == "application/json"
+        assert answer.json()["accepted"] == answer.headers["accept"] == "application/json"
 
     @pytest.mark.parametrize(
         "kind",
@@ -124,6 +134,10 @@ class TestAHeadWithTwoMeanings:
         ["Host: elsewhere"],
         ["Host: salon"],  # RFC 9112 wants one Host, were there two that are equal
         ["Content-Length: 5"],
+        ["Transfer-Encoding: chunked"],  # beside a length
+        ["Origin: http://salon", "Origin: http://elsewhere"],
+        ["Content-Type: application/json", "Content-Type: text/plain"],
+        ["Idempotency-Key: a", "Idempotency-Key: b"],
         ["Cookie: salon_session=a; salon_session=b"],
         ["Cookie: salon_session=a", "Cookie: salon_session=b"],
     )
@@ -131,10 +145,13 @@ class TestAHeadWithTwoMeanings:
     @pytest.mark.parametrize("lines", DIFFERENT, ids=" | ".join)
     async def test_is_refused(self, url: str, path: str, lines: list[str]) -> None:
         answer = await ask(url, doubled(request("POST", path, HELLO, TOKEN), *lines))
-        assert answer.status == 400
+        assert code(answer) == (400, "MALFORMED_REQUEST")
+        assert "send one" in answer.json()["problem"]
 
     @pytest.mark.parametrize(
-        "lines", [each for each in DIFFERENT if "Length" not in each[0]], ids=" | ".join
+        "lines",
+        [each for each in DIFFERENT if not each[0].startswith(("Content-", "Transfer-"))],
+        ids=" | ".join,
     )
     async def test_is_refused_where_it_asks_for_a_websocket(
         self, url: str, path: str, lines: list[str]
@@ -142,7 +159,8 @@ class TestAHeadWithTwoMeanings:
         socket = path.replace("/chat/", "/chat/ws/").removesuffix("/messages")
         assert (await ask(url, upgrade(socket, TOKEN))).status == 101
         answer = await ask(url, doubled(upgrade(socket, TOKEN), *lines))
-        assert answer.status == 400
+        assert code(answer) == (400, "MALFORMED_REQUEST")
+        assert "send one" in answer.json()["problem"]
 
     async def test_says_which_header(self, url: str, path: str) -> None:
         asked = doubled(request("POST", path, HELLO, TOKEN), "Authorization: Bearer another")
@@ -150,7 +168,47 @@ class TestAHeadWithTwoMeanings:
         assert problem == "it has 2 Authorization headers that differ; send one"
 
     @pytest.mark.parametrize(
-        "lines", [[f"Authorization: Bearer {TOKEN}"], ["Cookie: salon_session=a; salon_session=a"]]
+        ("line", "problem"),
+        [
+            ("Host: salon", "it has 2 Host headers; send one"),
+            ("Content-Length: 5", "it has 2 Content-Length headers that differ; send one"),
+            ("X-Folded: a\r\n b", "a header is folded, or has a control character in it"),
+            ("X-Control: \0", "a header is folded, or has a control character in it"),
+            ("No colon", "its head is not one of HTTP/1.1"),
+        ],
+    )
+    async def test_says_what_is_wrong_in_its_turn(
+        self, url: str, path: str, line: str, problem: str
+    ) -> None:
+        asked = request("GET", "/health") + doubled(request("POST", path, HELLO, TOKEN), line)
+        async with open_line(url) as connection:
+            await connection.send(asked)
+            assert (await connection.answer()).status == 200
+            answer = await connection.answer()
+            assert answer.json()["problem"] == problem
+            assert answer.headers["connection"] == "close"
+            assert await connection.end() == b""
+
+    @pytest.mark.parametrize("length", [b"+19", b"-19", b"0x13", b"1.9", b"nineteen", b""])
+    async def test_a_length_that_is_no_number_is_named(
+        self, url: str, path: str, length: bytes
+    ) -> None:
+        asked = request("POST", path, HELLO, TOKEN).replace(b": 19\r", b": %b\r" % length)
+        problem = (await ask(url, asked)).json()["problem"]
+        assert problem == "its Content-Length is no number of bytes"
+
+    async def test_a_head_for_nobody_is_named(self, url: str, path: str) -> None:
+        asked = request("POST", path, HELLO, TOKEN).replace(b"Host: salon\r\n", b"")
+        assert (await ask(url, asked)).json()["problem"] == "it has no Host header; send one"
+
+    @pytest.mark.parametrize(
+        "lines",
+        [
+            [f"Authorization: Bearer {TOKEN}"],
+            ["Cookie: salon_session=a; salon_session=a"],
+            [f"Content-Length: {len(HELLO)}"],
+            ["Origin: http://salon", "Origin: http://salon"],
+        ],
     )
     async def test_that_are_the_same_is_let_through(
         self, url: str, path: str, lines: list[str]
@@ -207,6 +265,26 @@ class TestABodyThatDoesNotCome:
             await line.send(asked + b'9\r\n{"content\r\n')
             assert code(await line.answer()) == (408, "REQUEST_TIMEOUT")
             assert await cut_off(line)
+
+    async def test_is_refused_where_it_was_asked_for(self, url: str, path: str) -> None:
+        asked = request("POST", path, HELLO, TOKEN, Expect="100-continue")
+        async with open_line(url) as line:
+            await line.send(asked[: -len(HELLO)])
+            assert (await line.answer()).status == 100
+            assert code(await line.answer()) == (408, "REQUEST_TIMEOUT")
+            assert await cut_off(line)
+        await all_gone()
+
+    async def test_is_told_so_where_the_client_says_no_more(
+        self, url: str, path: str, lane: dict[str, str]
+    ) -> None:
+        async with open_line(url) as line:
+            await line.send(request("POST", path, HELLO, TOKEN, **lane)[:-5])
+            assert isinstance(line.stream, trio.SocketStream)
+            await line.stream.send_eof()
+            answer = await line.answer()
+            assert code(answer) == (400, "MALFORMED_REQUEST")
+            assert answer.json()["problem"].startswith("its body is cut off")
 
     async def test_is_no_reason_to_refuse_one_that_comes_in_pieces(
         self, url: str, path: str, lane: dict[str, str]

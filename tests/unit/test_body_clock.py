@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 import trio
@@ -36,22 +35,19 @@ class NoLane:
         return b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n"
 
 
-@given(st.integers(0, 10**9), st.lists(st.integers(1, 10**6)))
-def test_a_known_size_sets_the_time_and_no_piece_of_it_extends_it(
-    size: int, pieces: list[int]
+@given(st.lists(st.tuples(st.floats(0, 100), st.integers(1, 10**6))))
+def test_what_has_come_counts_and_no_pause_is_longer_than_the_grace(
+    pieces: list[tuple[float, int]],
 ) -> None:
-    clock = BodyClock(100.0, GRACE, size)
-    for piece in pieces:
-        clock.received(piece)
-    assert clock.deadline == 100.0 + GRACE + size / BODY_RATE
-
-
-@given(st.lists(st.integers(1, 10**6)))
-def test_where_the_size_is_not_known_what_has_come_counts(pieces: list[int]) -> None:
-    clock = BodyClock(100.0, GRACE, None)
-    for piece in pieces:
-        clock.received(piece)
-    assert clock.deadline == pytest.approx(100.0 + GRACE + sum(pieces) / BODY_RATE)
+    now, come = 100.0, 0
+    clock = BodyClock(now, GRACE)
+    assert clock.deadline == now + GRACE
+    for pause, piece in pieces:
+        now, come = now + pause, come + piece
+        clock.has(come, now)
+        assert clock.deadline <= now + GRACE
+        assert clock.deadline <= 100.0 + GRACE + come / BODY_RATE + 1e-6
+        assert clock.deadline >= GRACE + min(now, 100.0 + come / BODY_RATE) - 1e-6
 
 
 @asynccontextmanager
@@ -62,23 +58,74 @@ async def begun(lane: NoLane) -> AsyncIterator[tuple[HttpStream, trio.SocketStre
         yield stream, trio.SocketStream(there)
 
 
+async def received(stream: HttpStream) -> bytes:
+    """What Hypercorn reads, which then begins to answer the request."""
+    data = await stream.receive_some()
+    stream.begins()
+    return data
+
+
+CHUNKED = b"POST /x HTTP/1.1\r\nHost: salon\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
 def head(length: int) -> bytes:
     return b"POST /x HTTP/1.1\r\nHost: salon\r\nContent-Length: %d\r\n\r\n" % length
 
 
-@pytest.mark.parametrize("size", [100, 40_960])
-async def test_a_body_that_stops_is_cut_when_its_time_is_over(
-    autojump_clock: MockClock, size: int
+@pytest.mark.parametrize("framing", [head(100), head(262_144), CHUNKED + b"ff\r\n"])
+@pytest.mark.parametrize("come", [0, 1, 99])
+async def test_a_body_that_stops_is_cut_after_the_grace_whatever_it_announces(
+    autojump_clock: MockClock, framing: bytes, come: int
 ) -> None:
     lane = NoLane()
     async with begun(lane) as (stream, peer):
-        await peer.send_all(head(size) + b"x")
+        await peer.send_all(framing + b"x" * come)
         began = trio.current_time()
-        assert await stream.receive_some()
+        assert await received(stream)
         assert await stream.receive_some() == b""
-        assert trio.current_time() - began == pytest.approx(GRACE + size / BODY_RATE, abs=0.1)
+        assert trio.current_time() - began == pytest.approx(GRACE, abs=0.1)
         assert [each.code for each in lane.refused] == ["REQUEST_TIMEOUT"]
-        assert b"408" in await peer.receive_some()
+        answer = await peer.receive_some()
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert b"connection: close" in answer
+
+
+@pytest.mark.parametrize("framing", [head(262_144), CHUNKED + b"40000\r\n"])
+async def test_a_body_that_stops_after_much_has_come_is_cut_after_the_grace(
+    autojump_clock: MockClock, framing: bytes
+) -> None:
+    lane = NoLane()
+    async with begun(lane) as (stream, peer):
+        await peer.send_all(framing + b"x" * 200_000)
+        began, size = trio.current_time(), len(await received(stream))
+        while size < 200_000 + len(framing):
+            size += len(await stream.receive_some())
+        assert await stream.receive_some() == b""
+        assert trio.current_time() - began == pytest.approx(GRACE, abs=0.1)
+        assert [each.code for each in lane.refused] == ["REQUEST_TIMEOUT"]
+
+
+@pytest.mark.parametrize("framing", [head(262_144), CHUNKED + b"40000\r\n"])
+@pytest.mark.parametrize("rate", [1, BODY_RATE // 2])
+async def test_a_body_that_comes_more_slowly_than_the_least_rate_is_cut(
+    autojump_clock: MockClock, nursery: trio.Nursery, framing: bytes, rate: int
+) -> None:
+    lane = NoLane()
+    async with begun(lane) as (stream, peer):
+        await peer.send_all(framing)
+
+        async def slowly() -> None:
+            while True:
+                await trio.sleep(1)
+                await peer.send_all(b"x" * rate)
+
+        nursery.start_soon(slowly)
+        began, size = trio.current_time(), len(await received(stream)) - len(framing)
+        while data := await stream.receive_some():
+            size += len(data)
+        assert trio.current_time() - began == pytest.approx(GRACE + size / BODY_RATE, abs=1)
+        assert [each.code for each in lane.refused] == ["REQUEST_TIMEOUT"]
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_body_that_comes_at_the_least_rate_is_taken_whole(
@@ -94,11 +141,11 @@ async def test_a_body_that_comes_at_the_least_rate_is_taken_whole(
                 await peer.send_all(b"x" * BODY_RATE)
 
         nursery.start_soon(slowly)
-        received = 0
-        while received < size + len(head(size)):
-            data: Any = await stream.receive_some()
+        come = 0
+        while come < size + len(head(size)):
+            data = await stream.receive_some()
             assert data
-            received += len(data)
+            come += len(data)
 
 
 async def test_once_it_is_there_the_answer_may_take_its_time(autojump_clock: MockClock) -> None:
@@ -106,7 +153,45 @@ async def test_once_it_is_there_the_answer_may_take_its_time(autojump_clock: Moc
     async with begun(lane) as (stream, peer):
         await peer.send_all(head(5) + b"hello")
         began = trio.current_time()
+        assert await received(stream)
+        assert await stream.receive_some() == b""
+        assert trio.current_time() - began == pytest.approx(ANSWER_TIMEOUT, abs=0.1)
+        assert lane.refused == []
+
+
+async def test_an_interim_answer_is_not_the_answer(autojump_clock: MockClock) -> None:
+    lane = NoLane()
+    async with begun(lane) as (stream, peer):
+        await peer.send_all(head(100))
+        assert await received(stream)
+        await stream.send_all(b"HTTP/1.1 100 \r\n\r\n")
+        assert await stream.receive_some() == b""
+        assert [each.code for each in lane.refused] == ["REQUEST_TIMEOUT"]
+
+
+async def test_a_refusal_does_not_go_before_the_answer_to_an_earlier_request(
+    autojump_clock: MockClock,
+) -> None:
+    lane = NoLane()
+    async with begun(lane) as (stream, peer):
+        await peer.send_all(head(0) + head(100))
+        assert await received(stream)
+        stream.body_read()  # that of the first
+        began = trio.current_time()
+        assert await stream.receive_some() == b""
+        assert trio.current_time() - began == pytest.approx(GRACE, abs=0.1)
+        assert lane.refused == []
+
+
+async def test_what_follows_a_body_that_is_whole_is_no_body(autojump_clock: MockClock) -> None:
+    lane = NoLane()
+    async with begun(lane) as (stream, peer):
+        await peer.send_all(CHUNKED + b"0\r\n\r\n")
+        assert await received(stream)
+        stream.body_read()
+        await peer.send_all(b"more")
         assert await stream.receive_some()
+        began = trio.current_time()
         assert await stream.receive_some() == b""
         assert trio.current_time() - began == pytest.approx(ANSWER_TIMEOUT, abs=0.1)
         assert lane.refused == []
@@ -118,7 +203,7 @@ async def test_a_body_whose_request_has_been_answered_ends_without_a_word(
     lane = NoLane()
     async with begun(lane) as (stream, peer):
         await peer.send_all(head(100) + b"x")
-        assert await stream.receive_some()
+        assert await received(stream)
         await stream.send_all(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n")
         assert await stream.receive_some() == b""
         assert lane.refused == []

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from salon.actors.refusals import Code, Refusal
 from salon.actors.store import StoreError
 
-from ..http import SECURITY_HEADERS, Refused, Wanted, deeper_than, refusal_headers
+from ..http import HEAD_BYTES, SECURITY_HEADERS, Refused, Wanted, deeper_than, refusal_headers
 from ..identity import bearer
 from ..socket import compact, error_fields, receipt_json
 from .handshake_lane import plain_fields
@@ -71,6 +71,7 @@ class PostLane:
         length = fields.get("content-length", "")
         if (
             token is None
+            or head + len(END) > HEAD_BYTES
             or "host" not in fields
             or not LENGTH.fullmatch(length)
             or (self._max_body_size and int(length) > self._max_body_size)

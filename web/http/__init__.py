@@ -21,12 +21,14 @@ from .openapi import (
     refusals,
 )
 from .request import Parts, Refused, answer, body, deeper_than, no_good, query, raw, refusal_headers
+from .request_heads import HEAD_BYTES
 from .server import Server
 from .static_files import frontend_routes
 from .stream import HttpStream, Wanted
 
 __all__ = [
     "COMMAND",
+    "HEAD_BYTES",
     "POST",
     "SECURITY_HEADERS",
     "SECURITY_SCHEMES",

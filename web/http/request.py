@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=BaseModel)
 JSON = "application/json"
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+SINGLE = ("Authorization", "Content-Type", "Idempotency-Key", "Origin")  # RFC 9110, 5.3: one each
 STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 SQUARE = bytes.maketrans(b"{}", b"[]")
 NO_BRACKET = bytes(set(range(256)) - set(b"[]{}"))
@@ -139,7 +140,8 @@ def no_good(
 
 async def body(model: type[M], *, depth: int, optional: bool = False) -> M:
     """The request's body as a model, straight from its bytes. Raises the refusal where it does not fit."""
-    if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+    lines = request.headers.getlist("Content-Encoding")
+    if {each.strip().lower() for line in lines for each in line.split(",")} - {"", "identity"}:
         raise Refused(Refusal(Code.UNSUPPORTED_ENCODING, {"accepted": "identity"}))
     data: bytes = await request.get_data(cache=False)  # type: ignore[assignment]
     if optional and not data.strip():
@@ -167,14 +169,13 @@ def _says_other_than_json() -> bool:
 
 
 def check_head(head: Request | Websocket) -> None:
-    """Refuse a request that says in two ways who asks, or whom: one of the readers on its way may believe the other one.
+    """Refuse a request that says one thing in two ways: another reader on its way may believe the other one.
 
-    Hypercorn refuses more than one `Host` and lengths that differ, as RFC 9112 wants.
+    Those that are equal have one meaning, so they count as one. `RequestHeads` has looked at `Host` and `Content-Length`.
     """
-    for name, values in (
-        ("Authorization headers", head.headers.getlist("Authorization")),
-        (f"{COOKIE} cookies", head.cookies.getlist(COOKIE)),
-    ):
+    said = {f"{name} headers": head.headers.getlist(name) for name in SINGLE}
+    said[f"{COOKIE} cookies"] = head.cookies.getlist(COOKIE)
+    for name, values in said.items():
         if len(set(values)) > 1:
             problem = f"it has {len(values)} {name} that differ; send one"
             raise Refused(Refusal(Code.MALFORMED_REQUEST, {"problem": problem}))
@@ -212,6 +213,8 @@ def refusal_headers(refusal: Refusal) -> dict[str, str]:
         headers["Retry-After"] = str(math.ceil(refusal.retry_after))
     if refusal.code is Code.UNSUPPORTED_ENCODING:
         headers["Accept-Encoding"] = "identity"
+    if refusal.code is Code.UNSUPPORTED_MEDIA_TYPE:
+        headers["Accept"] = JSON
     if refusal.code is Code.UNAUTHENTICATED:
         headers["WWW-Authenticate"] = 'Bearer realm="salon"'
     return headers

@@ -16,6 +16,7 @@ ILLEGAL = re.compile(rb"[\0\v\f]|\r(?!\n)|\n[ \t]")
 START = re.compile(rb"[^ ]+ (?:(?i:https?)://[\w.:-]+)?/[^ ]* HTTP/1\.[01]")
 TAKEN_OUT = {b"connection", b"http2-settings", b"sec-websocket-extensions", b"upgrade"}
 BROKEN = b"\0\r\n\r\n"  # what nobody takes for a head: answered with 400
+NO_HTTP = "it does not begin as a request of HTTP/1.1 does"
 LENGTH_DIGITS = 18  # of a body: more than anybody has, and what Python reads without complaint
 
 
@@ -33,6 +34,8 @@ class RequestHeads:
         self.lines: list[bytes] = []
         self._read_before = False
         self._buffer = b""
+        self.problem: str | None = None  # why Hypercorn was given `BROKEN`
+        self.body_come = 0  # bytes of the current request's body that have come, with their framing
         self._body = 0  # bytes of the current request's body that are still to come
         self._opaque = False  # this request is the last, and where it ends is for Hypercorn to find
         self._over = False  # no head comes after this one: the rest is dropped
@@ -52,11 +55,6 @@ class RequestHeads:
         """Whether a body has begun, or is to begin, and is not known to have ended."""
         return bool(self._body) or self._opaque
 
-    @property
-    def body_left(self) -> int | None:
-        """How many bytes of the body are still to come; None where its end is for Hypercorn to find."""
-        return None if self._opaque else self._body
-
     def feed(self, data: bytes) -> bytes:
         """What of these bytes Hypercorn may have now, perhaps nothing yet."""
         passed: list[bytes] = []
@@ -67,18 +65,19 @@ class RequestHeads:
                 self.rest += data
                 break
             if self._opaque:
+                self.body_come += len(data)
                 passed.append(data)
                 break
             if self._body:
                 part, data = data[: self._body], data[self._body :]
                 self._body -= len(part)
+                self.body_come += len(part)
                 passed.append(part)
                 continue
             if self._over:
                 break
             if data[0] <= 0x20:  # h11 does not wait for the rest of such a head either
-                self._over = True
-                passed.append(BROKEN)
+                passed.append(self._break(NO_HTTP))
                 break
             end = END_OF_HEAD.search(data, searched)
             searched = 0
@@ -97,9 +96,10 @@ class RequestHeads:
     def _read(self, head: bytes) -> bytes:
         """The head as Hypercorn may have it. Notes whether it asks for a WebSocket and how its body is framed."""
         start, *lines = (line.removesuffix(b"\r") for line in head.split(b"\n")[:-2])
-        if ILLEGAL.search(head) or not START.fullmatch(start):
-            self._over = True
-            return BROKEN
+        if not START.fullmatch(start):
+            return self._break(NO_HTTP)
+        if ILLEGAL.search(head):
+            return self._break("a header is folded, or has a control character in it")
         kept = [start]
         fields: dict[bytes, list[bytes]] = {}
         for line in lines:
@@ -108,6 +108,9 @@ class RequestHeads:
             fields.setdefault(name, []).append(value.strip(b" \t").lower())
             if not colon or name not in TAKEN_OUT:
                 kept.append(line)
+        problem = _unclear(fields, host=start.endswith(b"/1.1"))
+        if problem is not None:
+            return self._break(problem)
         options = {
             each.strip() for value in fields.get(b"connection", ()) for each in value.split(b",")
         }
@@ -124,7 +127,13 @@ class RequestHeads:
         self.requests += 1
         return b"\r\n".join(kept) + b"\r\n\r\n"
 
+    def _break(self, problem: str) -> bytes:
+        self._over = True
+        self.problem = problem
+        return BROKEN
+
     def _frame_body(self, fields: dict[bytes, list[bytes]]) -> None:
+        self.body_come = 0
         lengths = set(fields.get(b"content-length", (b"0",)))
         length = lengths.pop()
         plain = length.isdigit() and len(length) <= LENGTH_DIGITS and not lengths
@@ -133,6 +142,26 @@ class RequestHeads:
         else:
             # A body whose end is not plain to see: let Hypercorn find it, and let it be the last on this connection.
             self._opaque = True
+
+
+def _unclear(fields: dict[bytes, list[bytes]], *, host: bool) -> str | None:
+    """What is not said, or in two ways, of whom a request is for, or of where its body ends. `host`: it has to be said."""
+    hosts = len(fields.get(b"host", ()))
+    if not hosts and host:
+        return "it has no Host header; send one"
+    if hosts > 1:
+        # RFC 9112, 3.2: more than one is 400, were they equal too, since who wrote the second did not see the first.
+        return f"it has {hosts} Host headers; send one"
+    lengths = {
+        each.strip() for value in fields.get(b"content-length", ()) for each in value.split(b",")
+    }
+    if len(lengths) > 1:
+        return f"it has {len(lengths)} Content-Length headers that differ; send one"
+    if lengths and not lengths.pop().isdigit():
+        return "its Content-Length is no number of bytes"
+    if b"content-length" in fields and b"transfer-encoding" in fields:
+        return "it has a Content-Length and a Transfer-Encoding; send one of them"
+    return None
 
 
 def _asks_websocket(start: bytes, fields: dict[bytes, list[bytes]], options: set[bytes]) -> bool:

@@ -173,6 +173,7 @@ def _counted(app: QuartTrio) -> Callable[..., Awaitable[None]]:
             await app(scope, receive, send)
             return
         stream: HttpStream = scope["state"]["http_stream"]
+        stream.begins()
 
         async def watched() -> Any:
             message = await receive()

@@ -7,6 +7,7 @@ while the socket lives on in the wire.
 from __future__ import annotations
 
 import os
+import re
 import socket
 import ssl
 from contextlib import suppress
@@ -29,6 +30,9 @@ WRITE_TIMEOUT = 20.0  # seconds to take one piece of an answer
 KEEP_ALIVE = 30.0  # seconds between an answer and the next request: a connection holds about 40 KB
 ANSWER_TIMEOUT = 90.0  # seconds between a request, or a piece of its body, and its answer
 BODY_RATE = 4096  # bytes a second at least of a body that is on its way: half of what the slowest mobile network carries
+CONTINUE = b"HTTP/1.1 1"  # how an interim answer begins: the answer is still to come
+# Hypercorn's own refusal of what it cannot read: it has no words.
+WORDLESS = re.compile(rb"HTTP/1\.1 400 \r\ncontent-length: 0\r\nconnection: close\r\n")
 LINGER = 2.0  # seconds in which a peer may go on sending what nobody reads any more
 READ_BYTES = 65_536
 
@@ -57,21 +61,21 @@ class RequestLane(Protocol):
 
 
 class BodyClock:
-    """By when a body has to be there: within `grace` seconds, and its size at `BODY_RATE`.
+    """By when more of a body has to be there: no pause is longer than `grace` seconds, and the whole takes no longer than
+    `grace` and its size at `BODY_RATE`.
 
-    Where the size is not known (None), what has come counts.
+    What has come counts, not what the head announces: else who announces much and sends nothing would be waited for long.
     """
 
-    def __init__(self, begun: float, grace: float, size: int | None) -> None:
+    def __init__(self, begun: float, grace: float) -> None:
         self.begun = begun
-        self.deadline = begun + grace + (size or 0) / BODY_RATE
+        self.deadline = begun + grace
         self.answering = False  # an answer, or a part of it, was sent before the body had come
-        self._known = size is not None
+        self._grace = grace
 
-    def received(self, size: int) -> None:
-        """Count a piece that has come."""
-        if not self._known:
-            self.deadline += size / BODY_RATE
+    def has(self, size: int, now: float) -> None:
+        """Take note that a piece has come, and how much there is now."""
+        self.deadline = self._grace + min(self.begun + size / BODY_RATE, now)
 
 
 class HttpStream(trio.abc.Stream):
@@ -98,9 +102,11 @@ class HttpStream(trio.abc.Stream):
         self._closed = False
         self._first = b""  # read before Hypercorn was there
         self._posts = posts
-        self._answered = 0  # of the requests that Hypercorn has been given
+        self._begun = 0  # of the requests that Hypercorn has been given: their answers were begun
+        self._answered = 0  # of those
         self._all_answered = trio.Event()
         self._body: BodyClock | None = None  # of the request whose body is on its way
+        self._body_whole = False  # Hypercorn has found the end of the last request's body
         self.refusal: Refusal | None = None  # why the fast lane did not take the connection
         self._reading: trio.CancelScope | None = None
         self.at_end: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
@@ -144,16 +150,20 @@ class HttpStream(trio.abc.Stream):
         return b""
 
     async def _give_up(self) -> None:
-        """Nothing has come for too long. Where a body was on its way and nothing has been answered, say so."""
+        """Nothing has come for too long. Where a body was on its way and it is its answer's turn, say so."""
         body = self._body
-        if body is None or body.answering or self._posts is None or self._closed:
+        in_turn = self._begun == self._heads.requests
+        if body is None or body.answering or not in_turn or self._posts is None or self._closed:
             return
         limit = round(body.deadline - body.begun, 1)
         refusal = Refusal(Code.REQUEST_TIMEOUT, {"limit": limit}, retry_after=1.0, scope="server")
-        answer = self._posts.refuse(refusal).replace(b"\r\n", b"\r\nconnection: close\r\n", 1)
         with suppress(*GONE):
-            await self.send_all(answer)
+            await self.send_all(_last(self._posts.refuse(refusal)))
         await self.aclose()
+
+    def begins(self) -> None:
+        """Take note that the next of the requests that Hypercorn was given is being answered: one at a time, in order."""
+        self._begun += 1
 
     def answered(self) -> None:
         """Take note that Hypercorn has answered one of the requests it was given."""
@@ -172,8 +182,8 @@ class HttpStream(trio.abc.Stream):
                 self._all_answered = trio.Event()
                 await self._all_answered.wait()
             if len(data) < wanted.size:
-                self._expect_body(wanted.size - wanted.head)
                 while len(data) < wanted.size:
+                    self._expect_body(len(data) - wanted.head)
                     more = await self._read(READ_BYTES)
                     if not more:
                         return data
@@ -213,13 +223,9 @@ class HttpStream(trio.abc.Stream):
         passed = self._heads.feed(data)
         self._upgrading = self._heads.upgrade
         if self._heads.requests != requests:
-            self._body = None
-        if self._heads.body_pending:
-            if self._body is None:
-                self._expect_body(self._heads.body_left)
-            else:
-                self._body.received(len(data))
-                self._wait_until(self._body.deadline)
+            self._body, self._body_whole = None, False
+        if self._heads.body_pending and not self._body_whole:
+            self._expect_body(self._heads.body_come)
             return passed
         self._body = None
         if not self._heads.pending and not self._upgrading:
@@ -230,12 +236,17 @@ class HttpStream(trio.abc.Stream):
 
     def body_read(self) -> None:
         """Take note that Hypercorn has found the end of a body, which may be for it to find."""
-        if self._body is not None:
-            self._body = None
-            self._wait_no_longer_than(ANSWER_TIMEOUT)
+        if self._begun == self._heads.requests:  # else it was that of a request before the last
+            self._body_whole = True
+            if self._body is not None:
+                self._body = None
+                self._wait_no_longer_than(ANSWER_TIMEOUT)
 
-    def _expect_body(self, size: int | None) -> None:
-        self._body = BodyClock(trio.current_time(), self._handshake_timeout, size)
+    def _expect_body(self, come: int) -> None:
+        now = trio.current_time()
+        if self._body is None:
+            self._body = BodyClock(now, self._handshake_timeout)
+        self._body.has(come, now)
         self._wait_until(self._body.deadline)
 
     def _wait_no_longer_than(self, seconds: float) -> None:
@@ -251,16 +262,28 @@ class HttpStream(trio.abc.Stream):
         if self.handed_over:
             await trio.lowlevel.checkpoint()
             return
+        if self._posts is not None and WORDLESS.match(data):
+            data = self._in_words(self._posts)
         try:
             with trio.fail_after(WRITE_TIMEOUT):
                 await self._stream.send_all(data)
             if self._body is not None:
-                self._body.answering = True
+                if self._begun == self._heads.requests and data[:10] != CONTINUE:
+                    self._body.answering = True
             elif not self._heads.pending:
                 self._wait_no_longer_than(KEEP_ALIVE)
         except trio.TooSlowError:
             await trio.aclose_forcefully(self._stream)
             raise trio.BrokenResourceError("the peer takes nothing") from None
+
+    def _in_words(self, posts: RequestLane) -> bytes:
+        """Hypercorn's refusal as clients see all others, with what was wrong."""
+        problem = self._heads.problem or (
+            "its body is cut off, or its pieces are not marked as they should be"
+            if self._heads.body_pending
+            else "its head is not one of HTTP/1.1"
+        )
+        return _last(posts.refuse(Refusal(Code.MALFORMED_REQUEST, {"problem": problem})))
 
     async def wait_send_all_might_not_block(self) -> None:
         """Part of the interface; Hypercorn does not use it."""
@@ -325,6 +348,11 @@ class HttpStream(trio.abc.Stream):
             self._reading.cancel()
         rest, self._heads = self._heads.rest, RequestHeads()
         return rest
+
+
+def _last(answer: bytes) -> bytes:
+    """The answer as the last one on its connection."""
+    return answer.replace(b"\r\n", b"\r\nconnection: close\r\n", 1)
 
 
 class TlsHttpStream(HttpStream):

@@ -218,7 +218,7 @@ class LimitSettings(SettingsGroup):
     connections_per_address: Count = 0
     """Sockets from one network address; off, since a whole company may share one."""
     handshake_timeout: Amount = 10
-    """Seconds for a request's headers or the TLS handshake. A body has as long, and its size at 4,096 bytes a second. 0 = off."""
+    """Seconds for a request's headers, the TLS handshake, a pause in a body; a whole body has 1 more per 4,096 bytes; 0 = off."""
     drain_timeout: Amount = 8
     """Seconds that SIGTERM gives connections to end; the process is gone 2 later: service managers kill after 10."""
     restart_time: Amount = 5
