@@ -85,3 +85,13 @@ test("a preview is without the marks of Markdown, and keeps what is none", () =>
   assert.equal(plain("snake_case * 2 * 3"), "snake_case * 2 * 3");
   assert.equal(plain("the *mill*?"), "the mill?");
 });
+
+test("a new title and a new name are said, differently to whom they are", () => {
+  const titled = { type: "conversation_updated", sequence_id: 4, title: "Supper" };
+  assert.equal(words({ ...titled, by: "ada" }), "You renamed this to Supper");
+  assert.equal(words({ ...titled, by: "bob" }), "This is called Supper now");
+  assert.equal(words({ type: "conversation_updated", sequence_id: 4, metadata: null, by: "bob" }), "The owner changed what is kept with this conversation");
+  const named = { type: "participant_updated", sequence_id: 5 };
+  assert.equal(words({ ...named, participant: person("ada") }), "You are called ADA from here on");
+  assert.equal(words({ ...named, participant: person("bob") }), "A member is called BOB from here on");
+});

@@ -1,24 +1,28 @@
 /** A conversation that keeps itself connected: every event once and in order, every message sent until its receipt. */
-import { type Frame, Link } from "./link.ts";
+import { Link } from "./link.ts";
 import { Mail } from "./mail.ts";
 import { refusalOf } from "./refusal.ts";
 import { Refused } from "./refused.ts";
-import { type Change, Roster } from "./roster.ts";
+import { Roster } from "./roster.ts";
 import type { Shelf } from "./shelf.ts";
 import type {
+  ConnectedFrame,
   Conversation,
+  ErrorFrame,
   Event,
   Events,
   Message,
   OpenOptions,
   Outgoing,
   Participant,
+  Presence,
   Receipt,
+  ServerFrame,
   Signals,
   State,
 } from "./types.ts";
 import { Backoff, judgeRefusal } from "./verdict.ts";
-import { type Connected, type Step, Window } from "./window.ts";
+import { type Step, Window } from "./window.ts";
 
 const TYPING_AGAIN = 3_000; // milliseconds; the server forgets after five seconds that somebody types
 const PAGE = 100;
@@ -141,32 +145,34 @@ export class Line implements Conversation {
     this.emit("state", state);
   }
 
-  private accept(frame: Frame): void {
+  private accept(frame: ServerFrame): void {
     switch (frame.type) {
       case "connected":
-        return this.connected(frame as any);
+        return this.connected(frame);
       case "participant_list":
-        this.roster.list(frame["participants"], frame["participant_count"]);
+        this.roster.list(frame.participants, frame.participant_count);
         return this.emit("participants", this.participants);
       case "caught_up":
-        return this.arrived(frame["sequence_id"]);
+        return this.arrived(frame.sequence_id);
       case "lagging":
         return this.link.settle(false);
       case "message_ack":
-        return this.acknowledge(frame as unknown as Receipt);
+        return this.acknowledge(frame);
       case "error":
         return this.complained(frame);
       case "presence":
-        return this.presence(frame["changes"]);
+        return this.presence(frame.changes);
       case "typing":
       case "read":
-        return this.emit(frame.type, frame as any);
-      default:
-        if (typeof frame["sequence_id"] === "number") this.step(this.window.put(frame as unknown as Event));
+        return this.emit(frame.type, frame);
+      case "pong":
+        return;
+      default: // an event, or what a later server has to say
+        if (typeof frame.sequence_id === "number") this.step(this.window.put(frame));
     }
   }
 
-  private connected(frame: Connected & { participant_id: string; heartbeat: number; max_message_size: number }): void {
+  private connected(frame: ConnectedFrame): void {
     this.link.greeted(frame.heartbeat);
     this.maxMessageSize = frame.max_message_size;
     this.head = frame.head_sequence_id;
@@ -217,12 +223,12 @@ export class Line implements Conversation {
     if (this.mail.acknowledge(receipt, position)) this.emit("receipt", receipt);
   }
 
-  private complained(frame: Frame): void {
+  private complained(frame: ErrorFrame): void {
     const refusal = refusalOf(frame);
     if (!this.mail.refuse(refusal)) this.emit("refused", refusal);
   }
 
-  private presence(changes: readonly Change[]): void {
+  private presence(changes: readonly Presence[]): void {
     this.roster.presence(changes);
     for (const change of changes) this.emit("presence", change);
     this.emit("participants", this.participants);

@@ -1,7 +1,7 @@
 /** The connection under a conversation: made again and again, watched, and judged when it ends. */
 import { isObject } from "./refusal.ts";
 import { Refused } from "./refused.ts";
-import type { Reason, State } from "./types.ts";
+import type { ClientFrame, Reason, ServerFrame, State } from "./types.ts";
 import { Backoff, judgeClose, judgeRefusal, type Verdict } from "./verdict.ts";
 
 const HANDSHAKE_TIMEOUT = 20_000; // milliseconds from the first request to the first frame
@@ -12,18 +12,13 @@ const HEARTBEAT = 25_000; // until the server names its own
 const UNREACHABLE: Reason = { code: "UNREACHABLE", error: "The server cannot be reached." };
 const GARBLED: Reason = { code: "PROTOCOL", error: "What the server sends is not understood." };
 
-export interface Frame {
-  type: string;
-  [field: string]: any;
-}
-
 /** Whose link it is. */
 export interface Owner {
   /** Where to connect to. Throws `Refused`. */
   address(): Promise<string>;
   /** The same over HTTP, since a browser does not say why a handshake was refused. Throws `Refused`. */
   probe(): Promise<unknown>;
-  frame(frame: Frame): void;
+  frame(frame: ServerFrame): void;
   /** A connection, or an attempt at one, is over. */
   down(verdict?: Verdict): void;
   state(state: State): void;
@@ -88,7 +83,7 @@ export class Link {
     this.backoff.reset();
   }
 
-  write(frame: Record<string, unknown>): boolean {
+  write(frame: ClientFrame): boolean {
     if (this.socket?.readyState !== WebSocket.OPEN) return false;
     this.socket.send(JSON.stringify(frame));
     return true;
@@ -159,7 +154,7 @@ export class Link {
     } catch {
       frame = undefined;
     }
-    if (isObject(frame) && typeof frame["type"] === "string") this.owner.frame(frame as Frame);
+    if (isObject(frame) && typeof frame["type"] === "string") this.owner.frame(frame as unknown as ServerFrame);
     else this.lost({ comeBack: true, reason: GARBLED });
   }
 

@@ -1,10 +1,10 @@
 /** What one person has written in one conversation and has no receipt for: kept, sent, settled. */
 import { Outbox } from "./outbox.ts";
 import { randomKey, type Shelf } from "./shelf.ts";
-import type { Outgoing, Reason, Receipt, Refusal } from "./types.ts";
+import type { ClientFrame, MessageFrame, Outgoing, Reason, Receipt, Refusal } from "./types.ts";
 import { Backoff } from "./verdict.ts";
 
-type Write = (frame: Record<string, unknown>) => boolean;
+type Write = (frame: ClientFrame) => boolean;
 type More = { reply_to?: string; metadata?: Record<string, unknown> };
 
 const TOO_LARGE: Refusal = {
@@ -155,9 +155,9 @@ export class Mail {
   private flush(): void {
     if (!this.ready) return;
     for (const { key, content, reply_to, metadata } of this.outbox.due(performance.now())) {
-      const frame: Record<string, unknown> = { type: "message", content, client_message_id: key };
-      if (reply_to !== undefined) frame["reply_to"] = reply_to;
-      if (metadata !== undefined) frame["metadata"] = metadata;
+      const frame: MessageFrame = { type: "message", content, client_message_id: key };
+      if (reply_to !== undefined) frame.reply_to = reply_to;
+      if (metadata !== undefined) frame.metadata = metadata;
       this.write(frame);
     }
     const delay = this.outbox.delay(performance.now());

@@ -1,10 +1,5 @@
 /** Who is in a conversation, as its frames tell. */
-import type { Event, Participant } from "./types.ts";
-
-export interface Change {
-  participant_id: string;
-  status: "online" | "offline";
-}
+import type { Event, Participant, Presence } from "./types.ts";
 
 export class Roster {
   participants: readonly Participant[] = [];
@@ -38,7 +33,7 @@ export class Roster {
   }
 
   /** Take in a `presence`; those who changed. */
-  presence(changes: readonly Change[]): void {
+  presence(changes: readonly Presence[]): void {
     const online = new Map(changes.map((each) => [each.participant_id, each.status === "online"]));
     this.participants = this.participants.map((each) => {
       const isOnline = online.get(each.participantId);

@@ -1,7 +1,10 @@
-/** The shapes that salon.js takes and gives. Names and fields of frames are those of the server's reference (/docs). */
+/**
+ * The shapes that salon.js takes and gives; those of the socket are in frames.ts. Seconds, where nothing else is said; a time of the
+ * clock is in milliseconds since the epoch, a `timestamp` is ISO 8601.
+ */
+import type { Event, Join, Json, Message, Mode, Participant, Person, Presence, Receipt } from "./frames.ts";
 
-/** Seconds, where nothing else is said; a time of the clock is in milliseconds since the epoch, a `timestamp` is ISO 8601. */
-export type Json = Record<string, unknown>;
+export type * from "./frames.ts";
 
 export type Status =
   | "connecting" // a handshake is under way
@@ -47,123 +50,6 @@ export interface Guest {
   recovery_code: string;
 }
 
-export interface Person {
-  id: string;
-  name: string;
-  type: "human" | "agent";
-}
-
-export type Role = "owner" | "member" | "observer";
-
-/** A member of a conversation. */
-export interface Participant {
-  participantId: string;
-  displayName: string;
-  type: "human" | "agent";
-  role: Role;
-  joinedAt: string;
-  isOnline: boolean;
-}
-
-export interface Message {
-  message_id: string;
-  conversation_id: string;
-  sequence_id: number;
-  sender_id: string;
-  sender_name: string;
-  sender_type: "human" | "agent";
-  content: string;
-  message_type: "text";
-  timestamp: string;
-  client_message_id?: string;
-  reply_to?: string;
-  metadata?: Json;
-}
-
-/** The server's word that a message is stored and has its place in the sequence. */
-export interface Receipt {
-  conversation_id: string;
-  message_id: string;
-  sequence_id: number;
-  timestamp: string;
-  client_message_id: string | null;
-  /** This and the hash are absent where the message itself came back before its receipt, after a drop. */
-  durability?: "committed" | "memory";
-  event_hash?: string;
-}
-
-export interface ConversationCreated {
-  type: "conversation_created";
-  sequence_id: 1;
-  conversation_id: string;
-  title: string;
-  mode: "list" | "summarize" | "generate";
-  participants: (Person & { role: Role })[];
-  sites: string[];
-  enable_ai: boolean;
-  join: "open" | "invite";
-  members_invite: boolean;
-  share_reads: boolean;
-  timestamp: string;
-  metadata?: Json;
-}
-
-export interface MessageEvent {
-  type: "message";
-  sequence_id: number;
-  message: Message;
-}
-
-export interface ParticipantJoined {
-  type: "participant_joined";
-  sequence_id: number;
-  conversation_id: string;
-  participant: Person;
-  role: Role;
-  invited_by?: string;
-  participant_count: number;
-  timestamp: string;
-}
-
-export interface ParticipantLeft {
-  type: "participant_left";
-  sequence_id: number;
-  conversation_id: string;
-  participant: Person;
-  participant_count: number;
-  timestamp: string;
-}
-
-/** A member is called something else from here on. */
-export interface ParticipantUpdated {
-  type: "participant_updated";
-  sequence_id: number;
-  conversation_id: string;
-  participant: Person;
-  timestamp: string;
-}
-
-/** The owner changed the title or the metadata; what did not change is left out. */
-export interface ConversationUpdated {
-  type: "conversation_updated";
-  sequence_id: number;
-  conversation_id: string;
-  title?: string;
-  /** All of it; null where it was removed. */
-  metadata?: Json | null;
-  by: string;
-  timestamp: string;
-}
-
-/** What has a place in the conversation's sequence. Pass over types that you do not know: later servers have more. */
-export type Event =
-  | ConversationCreated
-  | ConversationUpdated
-  | MessageEvent
-  | ParticipantJoined
-  | ParticipantLeft
-  | ParticipantUpdated;
-
 export interface Events {
   events: Event[];
   head_sequence_id: number;
@@ -176,10 +62,10 @@ export interface NewConversation {
   /** Others, besides the caller, who owns it. */
   participants?: { user_id: string; name?: string }[];
   /** `open`: whoever knows the id may come in; `invite`: members bring them in. */
-  join?: "open" | "invite";
+  join?: Join;
   members_invite?: boolean;
   share_reads?: boolean;
-  mode?: "list" | "summarize" | "generate";
+  mode?: Mode;
   sites?: string[];
   enable_ai?: boolean;
   metadata?: Json;
@@ -188,7 +74,7 @@ export interface NewConversation {
 export interface Created {
   conversation_id: string;
   title: string;
-  mode: "list" | "summarize" | "generate";
+  mode: Mode;
   created_at: string;
   participants: Person[];
   websocket_url: string;
@@ -215,10 +101,10 @@ export interface ConversationPage {
 export interface ConversationObject {
   id: string;
   title: string;
-  mode: "list" | "summarize" | "generate";
+  mode: Mode;
   sites: string[];
   enable_ai: boolean;
-  join: "open" | "invite";
+  join: Join;
   members_invite: boolean;
   share_reads: boolean;
   metadata: Json | null;
@@ -262,7 +148,7 @@ export interface Signals {
   /** A message is stored. */
   receipt: Receipt;
   participants: readonly Participant[];
-  presence: { participant_id: string; status: "online" | "offline" };
+  presence: Presence;
   typing: { participant_id: string; is_typing: boolean };
   read: { participant_id: string; sequence_id: number };
   /**

@@ -1,14 +1,10 @@
 /** The events of a conversation, each once and in order: what is missing, what came twice, what has to be asked for. */
-import type { Event } from "./types.ts";
+import type { ConnectedFrame, Event } from "./types.ts";
 
 const HELD = 2000; // events that wait for one before them; what a server sends at once is half of it
 
-export interface Connected {
-  epoch: string;
-  head_sequence_id: number;
-  first_sequence_id?: number;
-  resume?: string;
-}
+/** Of a `connected` frame, what says where the events begin. */
+export type Connected = Pick<ConnectedFrame, "epoch" | "head_sequence_id" | "first_sequence_id" | "resume">;
 
 export type Opening =
   | { is: "continued" }

@@ -1,0 +1,269 @@
+/** What goes over the socket, both ways. Names, fields and types are those of /asyncapi.json; a test holds them to it. */
+
+export type Json = Record<string, unknown>;
+
+export interface Person {
+  id: string;
+  name: string;
+  type: Kind;
+}
+
+export type Kind = "human" | "agent";
+
+export type Role = "owner" | "member" | "observer";
+
+export type Mode = "list" | "summarize" | "generate";
+
+export type Join = "open" | "invite";
+
+/** A member of a conversation. */
+export interface Participant {
+  participantId: string;
+  displayName: string;
+  type: Kind;
+  role: Role;
+  joinedAt: string;
+  isOnline: boolean;
+}
+
+export interface Message {
+  message_id: string;
+  conversation_id: string;
+  sequence_id: number;
+  sender_id: string;
+  sender_name: string;
+  sender_type: Kind;
+  content: string;
+  message_type: "text";
+  timestamp: string;
+  client_message_id?: string;
+  reply_to?: string;
+  metadata?: Json;
+}
+
+/** The server's word that a message is stored and has its place in the sequence. */
+export interface Receipt {
+  conversation_id: string;
+  message_id: string;
+  sequence_id: number;
+  timestamp: string;
+  client_message_id: string | null;
+  /** This and the hash are absent where the message itself came back before its receipt, after a drop. */
+  durability?: "committed" | "memory";
+  event_hash?: string;
+}
+
+export interface ConversationCreated {
+  type: "conversation_created";
+  sequence_id: 1;
+  conversation_id: string;
+  title: string;
+  mode: Mode;
+  participants: (Person & { role: Role })[];
+  sites: string[];
+  enable_ai: boolean;
+  /** `open`: whoever knows the id may come in; `invite`: members bring them in. */
+  join: Join;
+  members_invite: boolean;
+  share_reads: boolean;
+  timestamp: string;
+  metadata?: Json;
+}
+
+export interface MessageEvent {
+  type: "message";
+  sequence_id: number;
+  message: Message;
+}
+
+export interface ParticipantJoined {
+  type: "participant_joined";
+  sequence_id: number;
+  conversation_id: string;
+  participant: Person;
+  role: Role;
+  invited_by?: string;
+  participant_count: number;
+  timestamp: string;
+}
+
+export interface ParticipantLeft {
+  type: "participant_left";
+  sequence_id: number;
+  conversation_id: string;
+  participant: Person;
+  participant_count: number;
+  timestamp: string;
+}
+
+/** A member is called something else from here on. */
+export interface ParticipantUpdated {
+  type: "participant_updated";
+  sequence_id: number;
+  conversation_id: string;
+  participant: Person;
+  timestamp: string;
+}
+
+/** The owner changed the title or the metadata; what did not change is left out. */
+export interface ConversationUpdated {
+  type: "conversation_updated";
+  sequence_id: number;
+  conversation_id: string;
+  title?: string;
+  /** All of it; null where it was removed. */
+  metadata?: Json | null;
+  by: string;
+  timestamp: string;
+}
+
+/** What has a place in the conversation's sequence. Pass over types that you do not know: later servers have more. */
+export type Event =
+  | ConversationCreated
+  | ConversationUpdated
+  | MessageEvent
+  | ParticipantJoined
+  | ParticipantLeft
+  | ParticipantUpdated;
+
+/** The first frame, and the answer to a `sync` that cannot be complete. When `epoch` changes, forget all. */
+export interface ConnectedFrame {
+  type: "connected";
+  conversation_id: string;
+  participant_id: string;
+  connection_id: string;
+  mode: "single" | "multi";
+  /** Milliseconds to wait for more input. */
+  input_timeout: 100 | 2000;
+  head_sequence_id: number;
+  /** The first event that follows, if any does. */
+  first_sequence_id: number;
+  epoch: string;
+  /** `fresh`: the last events follow; `complete`: all that were missing; `reset`: page back over HTTP. */
+  resume: "fresh" | "complete" | "reset";
+  /** Seconds between two pings of the server; 0 for none. */
+  heartbeat: number;
+  /** Unicode code points of content; 0 for no bound. */
+  max_message_size: number;
+}
+
+export interface ParticipantListFrame {
+  type: "participant_list";
+  conversation_id: string;
+  participants: Participant[];
+  participant_count: number;
+}
+
+export type MessageAckFrame = { type: "message_ack" } & Required<Receipt>;
+
+/** Everything up to here has been sent; what follows is live. */
+export interface CaughtUpFrame {
+  type: "caught_up";
+  sequence_id: number;
+}
+
+export interface Presence {
+  participant_id: string;
+  status: "online" | "offline";
+}
+
+export interface PresenceFrame {
+  type: "presence";
+  changes: Presence[];
+}
+
+/** Somebody else types, or has stopped. */
+export interface TypingSignalFrame {
+  type: "typing";
+  participant_id: string;
+  is_typing: boolean;
+}
+
+/** A read position moved. */
+export interface ReadSignalFrame {
+  type: "read";
+  participant_id: string;
+  sequence_id: number;
+}
+
+/** A frame was refused; `Refusal` is what salon.js makes of it. */
+export interface ErrorFrame {
+  type: "error";
+  error: string;
+  code: string;
+  temporary: boolean;
+  id: string;
+  retry_after?: number;
+  scope?: "conversation" | "participant" | "server";
+  client_message_id?: string;
+  problem?: string;
+  known?: string;
+  limit?: number;
+  unit?: string;
+  queue_size?: number;
+  actual_size?: number;
+  max_size?: number;
+  accepted?: string;
+}
+
+export interface PongFrame {
+  type: "pong";
+}
+
+/** This reader is too slow for live push: events after here come from the log, until `caught_up`. */
+export interface LaggingFrame {
+  type: "lagging";
+  sequence_id: number;
+}
+
+/** All that the server sends. Pass over types and fields that you do not know. */
+export type ServerFrame =
+  | Event
+  | ConnectedFrame
+  | ParticipantListFrame
+  | MessageAckFrame
+  | CaughtUpFrame
+  | PresenceFrame
+  | TypingSignalFrame
+  | ReadSignalFrame
+  | ErrorFrame
+  | PongFrame
+  | LaggingFrame;
+
+export interface MessageFrame {
+  type: "message";
+  content: string;
+  client_message_id?: string | null;
+  /** @deprecated NLWeb's name for `client_message_id`. */
+  message_id?: string | null;
+  reply_to?: string | null;
+  metadata?: Json | null;
+}
+
+export interface TypingFrame {
+  type: "typing";
+  is_typing: boolean;
+}
+
+export interface ReadFrame {
+  type: "read";
+  sequence_id: number;
+}
+
+export interface SyncFrame {
+  type: "sync";
+  last_sequence_id: number;
+}
+
+export interface PingFrame {
+  type: "ping";
+}
+
+/** NLWeb's word for wanting to hear a conversation; nothing follows. */
+export interface JoinFrame {
+  type: "join";
+  conversation_id?: string | null;
+}
+
+/** All that a client may send. */
+export type ClientFrame = MessageFrame | TypingFrame | ReadFrame | SyncFrame | PingFrame | JoinFrame;
