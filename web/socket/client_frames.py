@@ -1,6 +1,6 @@
-"""What a client may send over a WebSocket: each frame parsed and checked once, straight from its text.
+"""The frames that a client may send over a WebSocket, parsed and validated in one pass over the text.
 
-Some words are those of NLWeb's chat, whose clients connect here too: docs/nlweb.md has them all.
+Some frames and fields are those of NLWeb's chat, whose clients can connect too; docs/nlweb.md lists them.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 KEY_LENGTH = 128  # characters of a client_message_id: a UUID has 36
-# Characters of JSON: room for what an application adds, not for a second message
+# Characters of JSON: enough for an application's own fields, too few for a second message
 METADATA_LENGTH = 4096
-JSON_DEPTH = 32  # levels of nesting in anything a client sends
-LAST_SEQUENCE = 2**53 - 1  # what every client can count to
+JSON_DEPTH = 32  # levels of nesting in any JSON from a client
+LAST_SEQUENCE = 2**53 - 1  # the largest integer that is exact in JavaScript
 
-# What is said. That it shows something is checked apart from the shape: pydantic would call Python for every message.
+# The text of a message. Blank text is refused in a separate check: a pydantic validator would be slower for every message.
 Content = Annotated[
     str,
     Field(
@@ -32,7 +32,7 @@ Content = Annotated[
         json_schema_extra={"minLength": 1},
     ),
 ]
-# The key's other name; both may be given if they are the same.
+# The alias of `client_message_id`; both may be given if they are equal.
 MessageId = Annotated[
     str | None,
     Field(
@@ -53,7 +53,7 @@ ReplyTo = Annotated[
 
 
 class Frame(BaseModel):
-    """Any frame; fields that are not known are passed over, so that newer clients can talk to older servers."""
+    """Any frame; unknown fields are ignored, so that newer clients can talk to older servers."""
 
     model_config = ConfigDict(strict=True, frozen=True)
 
@@ -119,14 +119,15 @@ AnyFrame = MessageFrame | TypingFrame | ReadFrame | SyncFrame | PingFrame | Join
 ClientFrame = Annotated[AnyFrame, Field(discriminator="type")]
 FRAMES: TypeAdapter[AnyFrame] = TypeAdapter(ClientFrame)
 KNOWN_TYPES = "message, typing, read, sync, ping"
+# pydantic's error when the type of `content` is the only fault
 NO_TEXT = (
     "string_type",
     ("message", "content"),
-)  # what pydantic says where content is all that is wrong
+)
 
 
 def parse(text: str) -> AnyFrame | Refusal:
-    """The frame that the text is, or why it is none."""
+    """The frame in the text, or the refusal that says why it is invalid."""
     try:
         frame = FRAMES.validate_json(text)
     except ValidationError as error:
@@ -139,19 +140,19 @@ def parse(text: str) -> AnyFrame | Refusal:
 
 
 def blank_content(key: str | None) -> Refusal:
-    """The refusal of a message that shows nothing, over HTTP as in a frame."""
+    """The refusal of a blank message, the same over HTTP and in a frame."""
     return Refusal(Code.INVALID_FORMAT, {"problem": "content: is blank"}, key=key)
 
 
 def one_key(key: str | None, message_id: str | None) -> str | None:
-    """The key of a message by either of its names. Raises `ValueError` where they name different keys."""
+    """The key of a message, given under either name. Raises `ValueError` if the two differ."""
     if None not in (key, message_id) and key != message_id:
         raise ValueError("client_message_id and message_id name different keys")
     return key or message_id
 
 
 def metadata_text(metadata: dict[str, Any] | None) -> str | None:
-    """Metadata as the engine carries it. Raises `ValueError` saying what is wrong with it."""
+    """Metadata as the JSON text that the engine carries. Raises `ValueError` with the problem in words."""
     if metadata is None:
         return None
     if _depth(metadata) > JSON_DEPTH:
@@ -168,7 +169,7 @@ def metadata_text(metadata: dict[str, Any] | None) -> str | None:
 
 
 def problem_of(details: list[ErrorDetails]) -> str:
-    """The first thing that is wrong, in words for whoever wrote the client."""
+    """The first validation error in words, for the developer of the client."""
     first = details[0]
     place = ".".join(str(part) for part in first["loc"])
     problem = first["msg"].removeprefix("Value error, ")
@@ -190,12 +191,12 @@ def _refusal(text: str, details: list[ErrorDetails]) -> Refusal:
         return Refusal(Code.INVALID_FORMAT, {"problem": "it has no type"})
     if not details[0]["loc"]:
         return Refusal(Code.INVALID_FORMAT, {"problem": "it is no JSON object"})
-    details[0]["loc"] = details[0]["loc"][1:]  # the tag that the discriminator adds
+    details[0]["loc"] = details[0]["loc"][1:]  # without the tag that the discriminator adds
     return Refusal(Code.INVALID_FORMAT, {"problem": problem_of(details)}, key=_key_in(text))
 
 
 def _with_query(text: str, details: list[ErrorDetails]) -> str | None:
-    """The message with its text as NLWeb's page sends it, `{"query": TEXT}`, said as it is said here; None for any other."""
+    """A message whose content is NLWeb's `{"query": TEXT}`, rewritten with TEXT as its content; None for any other frame."""
     if [(each["type"], each["loc"]) for each in details] != [NO_TEXT]:
         return None
     try:
@@ -209,7 +210,7 @@ def _with_query(text: str, details: list[ErrorDetails]) -> str | None:
 
 
 def _holds_lone_surrogate(text: str) -> bool:
-    """Whether the text would be JSON but for a lone surrogate, which Python's own parser lets through."""
+    """Whether a lone surrogate, which Python's own parser accepts, is the text's only fault."""
     try:
         json.dumps(json.loads(text), ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -220,11 +221,11 @@ def _holds_lone_surrogate(text: str) -> bool:
 
 
 def _key_in(text: str) -> str | None:
-    """The client's key in a frame of the wrong shape, so that it learns which message was refused."""
+    """The client's key in an invalid frame, so that the client learns which message was refused."""
     try:
         fields = json.loads(text)
         key = fields.get("client_message_id") or fields.get("message_id")
-        key.encode()  # half of a surrogate pair could not be said again
+        key.encode()  # a lone surrogate could not be sent back
     except (ValueError, RecursionError, AttributeError):
         return None
     return key if len(key) <= KEY_LENGTH else None

@@ -1,7 +1,7 @@
-"""Events and signals as JSON text, and whole WebSocket frames of them: made once, written to every socket as they are.
+"""Encodes events and signals as JSON text and as WebSocket frames, once for all sockets.
 
-A message is written by a template, since this is done for every message: the template and `encode_basestring` take 2 µs
-where `json.dumps` of a dict takes 6. A test holds the template to the declaration, by which all other events are written.
+Messages are the most frequent event and are written by a template: the template and `encode_basestring` take 2 µs, where
+`json.dumps` of a dict takes 6. All other events are written by their declaration. A test compares the template with it.
 """
 
 from __future__ import annotations
@@ -34,11 +34,12 @@ if TYPE_CHECKING:
     from salon.actors.signals import MemberView, Signal
     from salon.actors.store import Record
 
-INPUT_TIMEOUT = {False: 100, True: 2000}  # ms a client waits for more input: one person, several
+# Milliseconds that a client waits for more input, by whether the conversation has several people
+INPUT_TIMEOUT = {False: 100, True: 2000}
 
 
 class JsonCodec:
-    """The engine's codec. `heartbeat` (seconds) and `max_message_size` (code points) are told to each newcomer."""
+    """The engine's codec. `heartbeat` (seconds) and `max_message_size` (code points) are sent in `connected`."""
 
     def __init__(self, *, heartbeat: float, max_message_size: int) -> None:
         self._heartbeat = heartbeat
@@ -55,7 +56,7 @@ class JsonCodec:
         return _SIGNALS[type(message)](message).encode()
 
     def payload(self, bodies: Sequence[bytes]) -> bytes:
-        """A WebSocket text frame for each body, in one piece."""
+        """One WebSocket text frame per body, concatenated."""
         if len(bodies) == 1:
             return text_header(len(bodies[0])) + bodies[0]
         parts = []
@@ -65,7 +66,7 @@ class JsonCodec:
         return b"".join(parts)
 
     def decode(self, record: Record) -> Event:
-        """The event that a stored body tells of."""
+        """The event of a stored record."""
         return decode_event(json.loads(record.body))
 
     def _connected(self, signal: Connected) -> str:
@@ -86,7 +87,7 @@ class JsonCodec:
 
 
 def message_ack(receipt: Receipt) -> bytes:
-    """The receipt as a frame's text, for the sender's socket."""
+    """The receipt as the text of a `message_ack` frame, for the sender's socket."""
     return f'{{"type":"message_ack",{_receipt_fields(receipt)}}}'.encode()
 
 
@@ -96,7 +97,7 @@ def receipt_json(receipt: Receipt) -> bytes:
 
 
 def error_fields(refusal: Refusal) -> dict[str, Any]:
-    """A refusal as a client sees it, over HTTP and in a frame alike."""
+    """A refusal as a JSON object, the same over HTTP and in a frame."""
     fields: dict[str, Any] = {
         "error": refusal.text,
         "code": refusal.code.value,
@@ -114,7 +115,7 @@ def error_fields(refusal: Refusal) -> dict[str, Any]:
 
 
 def error_frame(refusal: Refusal) -> bytes:
-    """A refusal as a frame's text."""
+    """A refusal as the text of an `error` frame."""
     return _dump(type="error", **error_fields(refusal)).encode()
 
 

@@ -1,7 +1,7 @@
-"""One WebSocket connection after its handshake: frames in become commands, outcomes and payloads become bytes.
+"""One WebSocket connection after its handshake: turns frames into commands, and outcomes and payloads into bytes.
 
-Everything written to the socket goes through one outbox, in order. What the kernel does not take at once waits there;
-when too much waits, live push stops and the conversation replays from its log at this reader's own pace.
+Everything written to the socket goes through one outbox, in order. Bytes that the kernel does not take at once wait there.
+When too many wait, live push stops, and the conversation serves this reader from its log at the reader's pace.
 """
 
 from __future__ import annotations
@@ -52,12 +52,13 @@ if TYPE_CHECKING:
     from salon.actors.model import Participant
 
 
-# Waiting for one reader, besides what its kernel buffer holds: seconds of a busy room
+# Limit of one outbox, in addition to the kernel's buffer: seconds of a busy room
 OUTBOX_BYTES = 262_144
-FAULTS = 20  # frames not understood, within
-FAULT_WINDOW = 10.0  # seconds, before the socket is closed
-CLOSE_TIMEOUT = 5.0  # seconds for the peer to answer a close, before the socket is cut
-FAREWELL = 1.0  # likewise, where nothing it sends can be read any more: browsers tell their page only once it is cut
+FAULTS = 20  # invalid frames within `FAULT_WINDOW` after which the socket is closed
+FAULT_WINDOW = 10.0  # seconds
+CLOSE_TIMEOUT = 5.0  # seconds for the peer to answer a close frame before the socket is cut
+# The same where the peer's frames can no longer be read: a browser tells its page only once the socket is cut
+FAREWELL = 1.0
 UNANSWERED_PINGS = 2
 PONG = text_header(15) + b'{"type":"pong"}'
 
@@ -65,37 +66,37 @@ logger = logging.getLogger(__name__)
 
 
 class Phase(Enum):
-    """Where a connection is in its life."""
+    """The phase of a connection's life."""
 
     OPEN = "open"
-    CLOSING = "closing"  # a close frame is on its way or out; nothing else is sent
+    CLOSING = "closing"  # a close frame is queued or sent; nothing else is sent
     CLOSED = "closed"  # the socket is gone
 
 
 class Transport(Protocol):
-    """How one connection's bytes reach its peer."""
+    """Carries one connection's bytes to its peer."""
 
     def send(self, data: bytes | memoryview) -> int:
-        """How many bytes the kernel took, 0 for none now, -1 where the peer has gone. Never waits."""
+        """The number of bytes that the kernel took: 0 for none now, -1 if the peer has gone. Never waits."""
 
     def unconfirmed(self) -> int:
-        """How many bytes of those that `send` took the peer's system has not confirmed yet, where that is known."""
+        """The number of sent bytes that the peer's system has not acknowledged; 0 where that is not known."""
 
     def watch(self, connection: Connection, *, reading: bool, writing: bool) -> None:
-        """Choose what to be told of: bytes to read, room to write."""
+        """Choose the events to be notified of: bytes to read, room to write."""
 
     def refused(self, connection: Connection, retry_after: float) -> None:
-        """A message was refused for load or rate: where that is too much work, have the connection rest."""
+        """Note that a message was refused for load or rate; if refusals are too many, the connection rests."""
 
     def closing(self, connection: Connection) -> None:
-        """A close frame has been written: cut the socket at the connection's `close_deadline`."""
+        """Note that a close frame has been written; the socket is cut at the connection's `close_deadline`."""
 
     def abandon(self, connection: Connection) -> None:
         """Close the socket and forget the connection."""
 
 
 class Connection:
-    """Owned by its participant; subscribed to one conversation; written to by whoever has something for it."""
+    """A participant's connection, subscribed to one conversation. Any actor may write to it."""
 
     __slots__ = (
         "_corked",
@@ -145,7 +146,7 @@ class Connection:
         self.opened_at = now
         self.phase = Phase.OPEN
         self.close_deadline = float("inf")
-        self.resting = False  # too much is refused: nothing is read from it for a moment
+        self.resting = False  # not read for a while, since too many messages are refused
         self.stalled_since: float | None = None
         self._directory = directory
         self._receiver = Receiver(max_frame_size)
@@ -153,31 +154,31 @@ class Connection:
         self._outbox: deque[memoryview] | None = None
         self._outbox_bytes = 0
         self._corked = b""
-        self._refused = False  # a payload was refused: whoever sent it waits for `Drained`
+        self._refused = False  # a payload was rejected: its sender waits for `Drained`
         self._heard = True
         self._pings = 0
         self._faults: deque[float] | None = None
         self._frame_bucket = TokenBucket(frame_rate, frame_rate, now) if frame_rate else None
 
     def bind(self, transport: Transport) -> None:
-        """Say how bytes get to the peer. Done once, before anything else."""
+        """Set the transport. Called once, before any other method."""
         self._transport = transport
 
     @property
     def outbox_bytes(self) -> int:
-        """Bytes that wait here because the kernel has not taken them yet."""
+        """Bytes in the outbox, which the kernel has not taken yet."""
         return self._outbox_bytes
 
     @property
     def on_its_way(self) -> bool:
-        """Whether something that was written has not reached the peer's system yet: a socket that is cut may lose it."""
+        """Whether written bytes have not reached the peer's system yet: cutting the socket may lose them."""
         transport = self._transport
         return bool(self._outbox) or (transport is not None and transport.unconfirmed() > 0)
 
     # --- in ---------------------------------------------------------------------------------------------------------------
 
     def received(self, data: bytes) -> None:
-        """Take what the peer has sent; nothing at all means that it has gone."""
+        """Handle bytes from the peer; empty `data` means that the peer has gone."""
         if not data:
             self.lost()
             return
@@ -208,7 +209,7 @@ class Connection:
                 self._refuse(too_fast(rate, "frames a second", wait, "participant"))
                 return
         frame: Any = parse(text)
-        kind = type(frame)  # pydantic's classes are slow to match: each isinstance runs Python code
+        kind = type(frame)  # not isinstance: pydantic's metaclass runs Python code for it
         if kind is MessageFrame:
             self._message(frame)
         elif kind is TypingFrame:
@@ -228,7 +229,7 @@ class Connection:
         self.close(1003, "only text frames are understood")
 
     def _original(self, frame: JoinFrame | LeaveFrame) -> None:
-        """What NLWeb's clients send besides; no fault, whatever becomes of it."""
+        """Handle a frame that only NLWeb's clients send; it never counts as a fault, even when refused."""
         if isinstance(frame, LeaveFrame):
             self._refuse_plainly(f"one leaves with DELETE /chat/{self.conversation_id}/leave")
         elif frame.conversation_id not in (None, self.conversation_id):
@@ -280,7 +281,7 @@ class Connection:
             )
 
     def _fault(self, refusal: Refusal) -> None:
-        """Answer a frame that is not understood, and close on who sends nothing else."""
+        """Answer an invalid frame; close the connection after too many of them."""
         self._refuse(refusal)
         now = trio.current_time()
         if self._faults is None:
@@ -301,7 +302,7 @@ class Connection:
     # --- out: what actors call --------------------------------------------------------------------------------------------
 
     def set(self, value: Any = None) -> None:
-        """An outcome. It is held for the payload that follows it in the same turn, or for `flush`."""
+        """Write the outcome of a command. It is held until the next payload of the same turn, or until `flush`."""
         if isinstance(value, Receipt):
             body = message_ack(value)
         elif isinstance(value, Refusal):
@@ -309,22 +310,22 @@ class Connection:
             if value.retry_after and self._transport is not None and self.phase is Phase.OPEN:
                 self._transport.refused(self, value.retry_after)
         else:
-            return  # a joined, a read mark: told by the event or signal itself
+            return  # a join or read mark: the event or signal itself reports it
         if self.phase is Phase.OPEN:
             self._corked += text_header(len(body)) + body
 
     def set_exception(self, exc_info: Any = None) -> None:
-        """The actor died: what became of the command is found out on a fresh socket, with the same key."""
+        """Close after the actor died. The client learns the command's outcome by sending it again with the same key."""
         self.close(4002, "the actor was restarted")
 
     def flush(self) -> None:
-        """Write what has been held."""
+        """Write the held outcomes."""
         if self._corked:
             held, self._corked = self._corked, b""
             self._write(held)
 
     def deliver(self, payload: bytes) -> bool:
-        """Write a payload now or soon; False where too much waits already: then `Drained` is told when nothing does."""
+        """Queue a payload; False if the outbox is full. The sender then gets `Drained` once the outbox is empty."""
         if self.phase is not Phase.OPEN:
             return True
         if self._outbox_bytes > OUTBOX_BYTES:
@@ -337,20 +338,20 @@ class Connection:
         return True
 
     def push(self, payload: bytes) -> None:
-        """Write something small, whatever waits, behind what has been held."""
+        """Write a small payload after the held outcomes, even if the outbox is full."""
         if self.phase is Phase.OPEN:
             held, self._corked = self._corked, b""
             self._write(held + payload if held else payload)
 
     def hold(self, data: bytes) -> None:
-        """Have this leave together with what is written next."""
+        """Hold bytes until the next write and send them with it."""
         self._corked += data
 
     def close(self, code: int, reason: str = "") -> None:
-        """Say goodbye after what waits; the socket is cut if the peer does not answer in time."""
+        """Send a close frame after the queued bytes; the socket is cut if the peer does not answer in time."""
         if self.phase is not Phase.OPEN:
             return
-        self.phase = Phase.CLOSING  # first: writing may find out that the peer has gone
+        self.phase = Phase.CLOSING  # set first: writing may detect that the peer has gone
         self.close_deadline = trio.current_time() + CLOSE_TIMEOUT
         if self._transport is not None:
             self._transport.closing(self)
@@ -358,22 +359,22 @@ class Connection:
         self.flush()
         self._write(close_frame(code, reason))
 
-    # --- what the wire calls, where too much is refused --------------------------------------------------------------------
+    # --- called by the wire when too much is refused -----------------------------------------------------------------------
 
     def rest(self) -> None:
-        """Read nothing until `go_on`."""
+        """Stop reading until `go_on`."""
         self.resting = True
         self._watch()
 
     def go_on(self) -> None:
-        """Read again."""
+        """Resume reading."""
         self.resting = False
         self._watch()
 
     # --- the life of the connection ---------------------------------------------------------------------------------------
 
     def beat(self, now: float) -> None:
-        """Once a heartbeat: ping, or close on a peer that answers nothing."""
+        """Send a ping, or close if the peer has left its last pings unanswered. Called once per heartbeat."""
         if self.phase is not Phase.OPEN:
             return
         if self._heard:
@@ -386,7 +387,7 @@ class Connection:
         self.push(ping_frame())
 
     def lost(self) -> None:
-        """The socket is of no more use: let go of it."""
+        """Drop the socket, which can no longer be used, and detach the connection."""
         if self.phase is Phase.CLOSED:
             return
         was_open = self.phase is Phase.OPEN
@@ -407,7 +408,7 @@ class Connection:
             self.close_deadline = trio.current_time() + FAREWELL
 
     def _finish(self) -> None:
-        """Both sides have said goodbye: cut the socket as soon as nothing waits."""
+        """Cut the socket once the outbox is empty; both close frames have been exchanged."""
         if self.phase is Phase.CLOSED:
             return
         self.close_deadline = float("-inf")
@@ -416,7 +417,7 @@ class Connection:
 
     def _detach(self) -> None:
         ref = self._directory.participant(self.participant.id)
-        with suppress(ActorDied):  # it crashes this moment, and lets go of its connections itself
+        with suppress(ActorDied):  # it is crashing, and detaches its connections itself
             ref.tell(Detach(self.conversation_id, self))
 
     # --- the outbox -------------------------------------------------------------------------------------------------------
@@ -438,7 +439,7 @@ class Connection:
                 self._watch()
 
     def _watch(self) -> None:
-        """Answers are never dropped: who does not read them is not read from either."""
+        """Choose reading and writing. Answers are never dropped: a peer that does not read them is not read either."""
         if self._transport is not None and self.phase is not Phase.CLOSED:
             reading = self._outbox_bytes <= OUTBOX_BYTES and not self.resting
             self._transport.watch(self, reading=reading, writing=self._outbox is not None)
@@ -456,7 +457,7 @@ class Connection:
                 return
             if sent:
                 self.stalled_since = trio.current_time()
-                self._heard = True  # whoever takes bytes lives, though its pongs may not be read
+                self._heard = True  # a peer that takes bytes is alive, even if its pongs are unread
             self._outbox_bytes -= sent
             if sent < len(piece):
                 outbox[0] = piece[sent:]
@@ -481,5 +482,5 @@ class Connection:
 
 
 def retry_reason(retry_after: float) -> str:
-    """A close reason that gives the client its own time to come back."""
+    """A close reason with the seconds after which this client may reconnect."""
     return json.dumps({"retry_after": milliseconds_up(retry_after)})

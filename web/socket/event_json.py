@@ -1,6 +1,6 @@
-"""Events as JSON objects and back, by their declarations in `salon.actors.events`.
+"""Converts events to JSON objects and back, by their declarations in `salon.actors.events`.
 
-Each form of a field has one writer and one reader here. `READ[form](WRITE[form](value))` is the value.
+Each form of a field has one writer and one reader here. `READ[form](WRITE[form](value))` equals the value.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from salon.actors.events import Event
 
 
-@lru_cache(maxsize=64)  # an event and its receipt, and all of a turn, have the same
+@lru_cache(maxsize=64)  # an event, its receipt and all events of a turn share one timestamp
 def timestamp(at: int) -> str:
     """Milliseconds since the epoch as ISO 8601 in UTC, such as 2026-01-31T12:00:00.000Z."""
     return f"{_second(at // 1000)}.{at % 1000:03d}Z"
@@ -31,12 +31,12 @@ def _second(at: int) -> str:
 
 
 def milliseconds(text: str) -> int:
-    """What `timestamp` was given."""
+    """Milliseconds since the epoch; the inverse of `timestamp`."""
     return int(datetime.fromisoformat(text[:19] + "+00:00").timestamp()) * 1000 + int(text[20:23])
 
 
 def compact(value: Any) -> str:
-    """A JSON value as text without white space. Raises `ValueError` for what JSON has no word for, such as NaN."""
+    """A JSON value as text without white space. Raises `ValueError` for values that JSON cannot express, such as NaN."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
@@ -46,7 +46,7 @@ def participant_fields(participant: Participant) -> dict[str, Any]:
 
 
 def event_fields(event: Event) -> dict[str, Any]:
-    """The event's frame as an object, its fields in the order in which they are declared."""
+    """The event's frame as an object, with its fields in declaration order."""
     fields: dict[str, Any] = {"type": event.kind}
     for field in event.frame:
         value = event if field.form is Form.MESSAGE else getattr(event, field.source)
@@ -56,7 +56,7 @@ def event_fields(event: Event) -> dict[str, Any]:
 
 
 def decode_event(frame: dict[str, Any]) -> Event:
-    """The event that a sequenced frame tells of. Raises `KeyError` for a kind that there is not."""
+    """The event of a sequenced frame. Raises `KeyError` for an unknown kind."""
     kind = KINDS[frame["type"]]
     if kind is Posted:
         return _read_message(frame["message"])

@@ -1,7 +1,7 @@
-"""The WebSocket protocol without a socket: bytes in, messages out; frames as bytes.
+"""The WebSocket protocol without I/O: bytes to messages, and messages to frames.
 
-A whole, small, masked text frame takes the fast lane; everything else goes to wsproto, frame by frame, in the same order.
-wsproto is given whole frames only, so that it never holds back bytes that the fast lane would have to know of.
+A whole, small, masked text frame takes the fast lane. Every other frame goes to wsproto, in order. wsproto is given whole
+frames only, so that it never buffers bytes that the fast lane needs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FIN_TEXT = 0x81
 MASKED = 0x80
-SMALL = 125  # the longest payload whose length stands in the second byte
+SMALL = 125  # the longest payload whose length fits the second byte
 VERDICTS = {1002: "not the WebSocket protocol", 1007: "text that is not UTF-8"}
 
 
@@ -47,7 +47,7 @@ class Pong(NamedTuple):
 
 
 class Closed(NamedTuple):
-    """The peer closes, or has broken the protocol; nothing comes after. `code` is what to answer with."""
+    """The peer has closed or broken the protocol; no message follows. `code` is the close code to answer with."""
 
     code: int
     reason: str
@@ -58,9 +58,9 @@ Received = Text | Binary | Ping | Pong | Closed
 
 
 class Receiver:
-    """Turns what a client sends into messages. After `Closed` it takes nothing more.
+    """Turns a client's bytes into messages. After `Closed` it ignores further bytes.
 
-    `max_size` bounds a message in bytes (0: no bound); a longer one ends with close code 1009 before it is read.
+    `max_size` bounds a message in bytes (0: no bound). A longer one is answered with close code 1009 before it is read.
     """
 
     __slots__ = ("_buffer", "_closed", "_fragment_size", "_max_size", "_wsproto")
@@ -68,7 +68,7 @@ class Receiver:
     def __init__(self, max_size: int) -> None:
         self._buffer = b""
         self._max_size = max_size
-        self._fragment_size = 0  # bytes of a message that has come in part; 0 between messages
+        self._fragment_size = 0  # bytes received of a fragmented message; 0 between messages
         self._wsproto: _SlowLane | None = None
         self._closed = False
 
@@ -91,11 +91,11 @@ class Receiver:
         else:
             return messages
         if not (messages and isinstance(messages[-1], Closed)):
-            self._buffer = data[position:]  # the beginning of a frame
+            self._buffer = data[position:]  # an incomplete frame
         return messages
 
     def _fast(self, data: bytes, position: int, end: int, messages: list[Received]) -> int:
-        """The position after the frame, or 0 where it is none for the fast lane."""
+        """The position after the frame, or 0 if the fast lane cannot read it."""
         if end - position < 6 or data[position] != FIN_TEXT or self._fragment_size:
             return 0
         length = data[position + 1] ^ MASKED
@@ -118,11 +118,11 @@ class Receiver:
         try:
             messages.append(Text(plain.to_bytes(length, "little").decode()))
         except UnicodeDecodeError:
-            return 0  # the slow lane knows what to say
+            return 0  # the slow lane reports the error
         return after
 
     def _slow(self, data: bytes, position: int, end: int, messages: list[Received]) -> int:
-        """The position after one frame of any kind; 0 where it is not complete yet."""
+        """The position after one frame of any kind; 0 if it is not complete yet."""
         after, size = _frame_end(data, position, end)
         control = data[position] & 0x08
         if not control and self._max_size and self._fragment_size + size > self._max_size:
@@ -148,7 +148,7 @@ class Receiver:
 
 
 class _SlowLane:
-    """wsproto, with the parts of a message put together."""
+    """wsproto, with the fragments of a message joined."""
 
     __slots__ = ("_chunks", "_connection", "_parts")
 
@@ -178,16 +178,16 @@ class _SlowLane:
                     self._chunks = []
 
     def _closed(self, code: int, reason: str) -> Closed:
-        """What wsproto says for a close frame and for a fault alike, told apart by its state."""
+        """The end of the connection. wsproto reports close frames and faults alike; its state tells them apart."""
         if self._connection.state is ConnectionState.REMOTE_CLOSING:
             return Closed(1000 if code == 1005 else code, reason, by_peer=True)
         return Closed(code, VERDICTS.get(code, ""), by_peer=False)
 
 
 def _frame_end(data: bytes, position: int, end: int) -> tuple[int | None, int]:
-    """Where the frame at `position` ends, None where even that is unknown, and the size of its payload so far as known.
+    """The end of the frame at `position` (None if not known yet) and the size of its payload (0 if not known).
 
-    A header that no client may send ends where it is: wsproto has the verdict.
+    For a header that no client may send, the end of the header is returned: wsproto then reports the error.
     """
     available = end - position
     if available < 2:
@@ -215,15 +215,13 @@ def _frame_end(data: bytes, position: int, end: int) -> tuple[int | None, int]:
         length = int.from_bytes(data[position + 2 : position + header], "big")
         shortest = 126 if header == 4 else 65536
         if length < shortest or length >> 63:
-            return (
-                position + header,
-                0,
-            )  # not the shortest form, or the top bit: wsproto has the verdict
+            # Not the shortest form, or the top bit is set: wsproto reports the error.
+            return position + header, 0
     return position + header + 4 + length, length
 
 
 def text_header(length: int) -> bytes:
-    """What stands before the bytes of a server's text frame."""
+    """The header of a server's text frame with a payload of `length` bytes."""
     if length <= SMALL:
         return bytes((FIN_TEXT, length))
     if length <= 0xFFFF:
@@ -232,17 +230,17 @@ def text_header(length: int) -> bytes:
 
 
 def ping_frame(payload: bytes = b"") -> bytes:
-    """A server's ping."""
+    """A server's ping frame."""
     return bytes((0x89, len(payload))) + payload
 
 
 def pong_frame(payload: bytes) -> bytes:
-    """The answer to a ping."""
+    """A server's pong frame, which answers a ping with the same payload."""
     return bytes((0x8A, len(payload))) + payload
 
 
 def close_frame(code: int, reason: str = "") -> bytes:
-    """A server's close; the reason is cut to what a control frame holds."""
+    """A server's close frame; the reason is truncated to the size of a control frame."""
     text = reason.encode()
     if len(text) > SMALL - 2:
         text = text[: SMALL - 2].decode(errors="ignore").encode()

@@ -1,7 +1,7 @@
 """The wire: one loop over all WebSocket connections, instead of a task for each.
 
-An own selector (epoll, kqueue) watches every socket; trio watches the selector. Under load one look at it finds many
-sockets readable, so that the conversations' mailboxes fill before their turns run: that is where batches come from.
+The wire's own selector (epoll, kqueue) watches every socket; trio watches the selector. Under load one poll finds many
+sockets readable. The conversations' mailboxes then fill before their turns run, so one turn handles a batch of commands.
 """
 
 from __future__ import annotations
@@ -28,15 +28,16 @@ from .read_throttle import ReadThrottle
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-# Seconds in which a peer takes not one byte of what waits for it, before it is closed
+# Seconds after which a connection is closed when its peer takes no byte of the data waiting for it
 STALL_TIMEOUT = 120.0
-# At once from one socket; more waits for the next round, so that nobody is starved
+# Bytes read from one socket in one round; the rest waits for the next round, so that no other socket starves
 READ_BYTES = 16_384
-SIP = 512  # bytes, likewise, where most of what is read is refused: three short messages
-SOCKETS_A_ROUND = 256  # handled between two visits of trio's scheduler
-FEW_SOCKETS = 32  # likewise, where most of what is read is refused
-WAKING = 0.02  # seconds between two looks at who has rested, while anybody rests
-REFUSALS_A_ROUND = 64  # beyond that less is read at once: turns wait for the round's end, and refusing serves nobody
+SIP = 512  # lower bound of that while most messages are refused: three short messages
+SOCKETS_A_ROUND = 256  # sockets handled between two passes of trio's scheduler
+FEW_SOCKETS = 32  # the same while most messages are refused
+WAKING = 0.02  # seconds between two checks for connections whose rest is over, while any rests
+# Refusals in one round above which less is read at once: turns wait for the end of the round, and refusals serve nobody
+REFUSALS_A_ROUND = 64
 
 NO_TURNS: AbstractContextManager[None] = nullcontext()
 
@@ -46,8 +47,9 @@ logger = logging.getLogger(__name__)
 class Wire:
     """Owns the sockets of all connections that have been handed over.
 
-    `heartbeat` is in seconds, 0 for none; `chance` spreads the first beats; `now_ms` is the wall clock, which says
-    when identities expire. `turns` is entered for each round of reading: the turns it brings about run when it is left.
+    `heartbeat` is in seconds, 0 for none. `chance` (0 to 1) spreads the first beats. `now_ms` is the wall clock in
+    milliseconds; it decides when identities expire. `turns` is entered for each round of reading; the actor turns that the
+    round causes run when it is left.
     """
 
     def __init__(
@@ -63,10 +65,10 @@ class Wire:
         self._patience = CoalescingWait()
         self._connections: dict[Connection, None] = {}
         self._closing: dict[Connection, None] = {}
-        self.bite = READ_BYTES  # bytes to be read at once from one socket
-        self._refusals = 0  # of this round
+        self.bite = READ_BYTES  # bytes read from one socket in one round
+        self._refusals = 0  # in this round
         self._brake = ReadThrottle()
-        self._resting: list[tuple[float, int, Connection]] = []  # by when each is read again
+        self._resting: list[tuple[float, int, Connection]] = []  # heap of next reads
         self._rests = count()
         self._somebody_rests = trio.Event()
         self._heartbeat = heartbeat
@@ -74,7 +76,7 @@ class Wire:
         self._now_ms = now_ms
         self._beats: list[dict[Connection, None]] = [{} for _ in range(max(1, round(heartbeat)))]
         self._slots: dict[Connection, int] = {}
-        self.addresses: Counter[str] = Counter()  # how many connections each network address has
+        self.addresses: Counter[str] = Counter()  # number of connections per network address
 
     def __len__(self) -> int:
         return len(self._connections)
@@ -83,14 +85,14 @@ class Wire:
         return iter(self._connections)
 
     def adopt(self, connection: Connection, sock: socket.socket) -> None:
-        """Take over a connected socket; from here on its bytes go to the connection."""
+        """Take over a connected socket: from now on the connection receives its bytes."""
         sock.setblocking(False)
         connection.bind(_Plain(self, sock))
         self._selector.register(sock, selectors.EVENT_READ, connection)
         self.enlist(connection)
 
     def enlist(self, connection: Connection) -> None:
-        """Give a connection its heartbeat."""
+        """Register a connection and assign it a heartbeat slot."""
         slot = int(self._chance() * len(self._beats))
         self._connections[connection] = None
         self.addresses[connection.address] += 1
@@ -98,7 +100,7 @@ class Wire:
         self._beats[slot][connection] = None
 
     def forget(self, connection: Connection) -> None:
-        """Lose a connection whose socket is closed."""
+        """Remove a connection whose socket is closed."""
         self._connections.pop(connection, None)
         self._closing.pop(connection, None)
         slot = self._slots.pop(connection, None)
@@ -109,11 +111,11 @@ class Wire:
                 del self.addresses[connection.address]
 
     def expect_close(self, connection: Connection) -> None:
-        """Cut the connection's socket at its deadline."""
+        """Cut the connection's socket at its `close_deadline`."""
         self._closing[connection] = None
 
     def refused(self, connection: Connection, retry_after: float) -> None:
-        """Have the connection rest where too much is refused in all, and there is no time for it."""
+        """Count a refusal; stop reading the connection for a while if the thread is overloaded and refusals are too many."""
         self._refusals += 1
         if not self._patience.overloaded:
             return
@@ -125,7 +127,7 @@ class Wire:
             self._somebody_rests.set()
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Read, write and beat until cancelled; then every socket is closed."""
+        """Read, write and send heartbeats until cancelled; then close every socket."""
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._beat)
@@ -153,7 +155,7 @@ class Wire:
                 await trio.lowlevel.checkpoint()
 
     async def _look(self) -> list[tuple[Any, int]]:
-        """What there is to be read and to be written, once there is."""
+        """Wait until sockets are readable or writable; the selector's list of them."""
         await trio.lowlevel.wait_readable(self._selector)
         ready = self._selector.select(0)
         if self._patience.pays(len(ready), trio.current_time(), time.thread_time()):
@@ -163,7 +165,7 @@ class Wire:
         return ready
 
     def _adapt(self) -> None:
-        """Read less at once while much of it is refused, and more again when it is not."""
+        """Lower the bytes read per socket while many messages are refused, and raise them again afterwards."""
         if self._refusals > REFUSALS_A_ROUND:
             self.bite = max(self.bite * REFUSALS_A_ROUND // self._refusals, SIP)
         elif self._refusals < REFUSALS_A_ROUND // 4:
@@ -185,7 +187,7 @@ class Wire:
             self._give_up(connection, error)
 
     def take(self, connection: Connection, step: Callable[..., None], *arguments: Any) -> None:
-        """Have a connection take a step; what it raises is its own end and nobody else's."""
+        """Run one step of a connection; an exception ends this connection and no other."""
         try:
             step(*arguments)
         except Exception as error:
@@ -196,14 +198,13 @@ class Wire:
         connection.lost()
 
     async def _wake(self) -> None:
-        """Read again from those who have rested."""
+        """Resume reading connections whose rest is over."""
         resting = self._resting
         while True:
             await self._somebody_rests.wait()
             while resting:
-                await trio.sleep(
-                    WAKING
-                )  # not until the first: one who rests less may come after it
+                # Not until the first is due: a connection with a shorter rest may be added meanwhile.
+                await trio.sleep(WAKING)
                 now = trio.current_time()
                 while resting and resting[0][0] <= now:
                     connection = heappop(resting)[2]
@@ -214,7 +215,7 @@ class Wire:
         slot = 0
         at = now = trio.current_time()
         while True:
-            # After a standstill, of a virtual machine say, no beat is made up for: the answers are there, and still unread.
+            # After a pause of the process (a suspended VM, say) missed beats are not made up: the pongs are there, but unread.
             at = at + 1 if at + 1 > now else now + 1
             await trio.sleep_until(at)
             now = trio.current_time()
@@ -236,7 +237,7 @@ class Wire:
             connection.beat(now)
 
     def watch(self, sock: socket.socket, connection: Connection, before: int, events: int) -> None:
-        """Change what the selector tells of a socket, which may be nothing."""
+        """Change the events that the selector reports for a socket, from `before` to `events`; 0 is none."""
         if not before:
             self._selector.register(sock, events, connection)
         elif not events:
@@ -245,7 +246,7 @@ class Wire:
             self._selector.modify(sock, events, connection)
 
     def close_socket(self, sock: socket.socket, connection: Connection, watched: int) -> None:
-        """Close a socket of ours."""
+        """Close a socket of this wire and remove its connection."""
         if watched:
             self._selector.unregister(sock)
         sock.close()
@@ -253,7 +254,7 @@ class Wire:
 
 
 def unconfirmed(sock: socket.socket | trio.socket.SocketType) -> int:
-    """Bytes in the kernel's own buffer that the peer's has not confirmed; 0 where the system does not say."""
+    """Bytes in the kernel's send buffer that the peer has not acknowledged; 0 where the system does not report them."""
     try:
         return int.from_bytes(fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
     except OSError:
@@ -261,7 +262,7 @@ def unconfirmed(sock: socket.socket | trio.socket.SocketType) -> int:
 
 
 class _Plain:
-    """A socket in the wire's own selector."""
+    """The transport of a plain TCP connection: a socket in the wire's own selector."""
 
     __slots__ = ("_sock", "_watched", "_wire")
 
