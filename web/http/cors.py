@@ -1,4 +1,4 @@
-"""Lets pages of the allowed origins call this server: without these headers a browser keeps the answers from them."""
+"""Sets the CORS headers for pages of the allowed origins: without them a browser withholds the answers from such pages."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 METHODS = "GET, POST, DELETE"
 HEADERS = "Authorization, Content-Type, Idempotency-Key"
-REMEMBERED = "600"  # seconds that a browser need not ask again
+REMEMBERED = "600"  # seconds for which a browser caches the preflight answer
 
 
 def allow_origins(app: QuartTrio, allowed: Collection[str]) -> None:
-    """Answer pages of these origins; `*` stands for all, whose cookies are then not accepted."""
+    """Allow pages of these origins. `*` stands for all origins; their cookies are then not accepted."""
     if not allowed:
         return
 

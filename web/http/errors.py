@@ -1,4 +1,4 @@
-"""Every error becomes a refusal of the table: no traceback and no Python text reaches a client."""
+"""Turns every error into a refusal of the table: no traceback and no Python text reaches a client."""
 
 from __future__ import annotations
 
@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 
     from .request import Parts
 
-REST_OF_BODY = (
-    5.0  # seconds: mostly it was sent along with the head, and is late where the line is slow
-)
+# Seconds to wait for the rest of a body. Most bodies are sent along with the head; on a slow line they arrive later.
+REST_OF_BODY = 5.0
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -34,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 
 def refuse_clearly(app: QuartTrio, parts: Parts) -> None:
-    """Give the application its error handlers."""
+    """Register the application's error handlers."""
 
     def respond(refusal: Refusal) -> Response:
         book = parts.directory.refusals
@@ -80,9 +79,9 @@ def refuse_clearly(app: QuartTrio, parts: Parts) -> None:
 
 
 async def _has_come_whole() -> bool:
-    """Whether the request's body is here, also where nobody wanted to read it: what is answered before cannot be gone on with.
+    """Whether the request's body is complete, even if no route read it. Otherwise the connection cannot be reused.
 
-    Without this a client that is told no keeps a connection that is of no more use, and its next request fails on it.
+    Without this check, a refused client would keep an unusable connection, and its next request would fail on it.
     """
     with trio.move_on_after(REST_OF_BODY), suppress(HTTPException):
         await request.body

@@ -1,7 +1,7 @@
-"""The reference of HTTP: every route with its parameters, shapes, successes and refusals, made from the routes themselves.
+"""The OpenAPI document: every route with its parameters, shapes, successes and refusals, generated from the routes.
 
-A route names what is its own, by quart-schema's decorators and `refusals`; what follows from its kind is added here: 401
-where somebody has to be known, 413 where there is a body, and so on.
+A route declares its own responses by quart-schema's decorators and `refusals`. This module adds those of its kind: 401 where
+authentication is required, 413 where there is a body, and so on.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ class JsonDocument(RootModel[dict[str, Any]]):
 
 
 def refusals(*codes: Code) -> Callable[[F], F]:
-    """Document what a route may be refused with, besides what follows from its kind."""
+    """Document the refusals of a route, in addition to those of its kind."""
 
     def document(route: F) -> F:
         setattr(route, REFUSALS, codes)
@@ -170,10 +170,10 @@ def refusals(*codes: Code) -> Callable[[F], F]:
 
 
 class HttpReference(OpenAPIProvider):
-    """quart-schema's document with what it leaves out, made once."""
+    """quart-schema's document, completed with what it leaves out and generated once."""
 
     def schema(self) -> dict[str, Any]:
-        """The whole document."""
+        """The complete document."""
         return self._document
 
     @cached_property
@@ -189,7 +189,7 @@ class HttpReference(OpenAPIProvider):
         return document
 
     def generate_rules(self) -> Iterable[Rule]:
-        """Every route that says what it answers; Quart's own, for files, does not."""
+        """Every route that declares its responses; Quart's own route for files does not."""
         for rule in super().generate_rules():
             if rule.endpoint != "static":
                 yield rule
@@ -211,12 +211,12 @@ class HttpReference(OpenAPIProvider):
         return func.__name__
 
     def build_headers_parameters(self, model: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-        """Headers as they are usually spelled."""
+        """Header parameters in the usual spelling of their names."""
         parameters, components = super().build_headers_parameters(model)
         return [each | {"name": each["name"].title()} for each in parameters], components
 
     def build_request_body(self, model: Any, source: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        """A body, which has to be there unless all of it is optional."""
+        """A request body, required unless all of its fields are optional."""
         content, components = super().build_request_body(model, source)
         schema = next(iter(content["content"].values()))["schema"]
         return {"required": bool(schema.get("required")), **content}, components
@@ -224,27 +224,27 @@ class HttpReference(OpenAPIProvider):
     def build_response_object(
         self, model: Any, headers_model: Any
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """A success, which need not be JSON."""
+        """A success response, of any media type."""
         response, components = super().build_response_object(model, headers_model)
         media_type = getattr(model, "media_type", "application/json")
         content = response.pop("content")
         if media_type is not None:
             response["content"] = {media_type: content["application/json"]}
-        if headers_model is not None:  # quart-schema has them among the media types
+        if headers_model is not None:  # quart-schema puts them among the media types
             headers = content["headers"]
             response["headers"] = {name.title(): each for name, each in headers.items()}
         return response, components
 
 
 def _place(item: tuple[str, Any]) -> tuple[int, bool]:
-    """Paths in the order of their tags; among one tag's, those without an id first, else as they were registered."""
+    """The sort key of a path: by its tag, then paths without an id first, then in order of registration."""
     path, operations = item
     tag = next(iter(operations.values())).get("tags", [""])[0]
     return list(TAGS).index(tag) if tag in TAGS else len(TAGS), "{" in path
 
 
 def _common(method: str, operation: dict[str, Any]) -> Iterable[Code]:
-    """What an operation of this kind may be refused with."""
+    """The refusals of an operation's kind."""
     if any(parameter["in"] == "query" for parameter in operation["parameters"]):
         yield Code.MALFORMED_REQUEST
     if "requestBody" in operation:
@@ -260,7 +260,7 @@ def _common(method: str, operation: dict[str, Any]) -> Iterable[Code]:
 
 
 def _refused(codes: Iterable[Code]) -> dict[int, dict[str, Any]]:
-    """Responses for these codes, one for each status."""
+    """The responses for these codes, one per status."""
     by_status: dict[int, list[Code]] = {}
     for code in dict.fromkeys(codes):
         by_status.setdefault(TABLE[code].status, []).append(code)

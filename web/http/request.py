@@ -1,4 +1,4 @@
-"""A request in, an answer out: who asks, what the body says, and refusals as every client sees them."""
+"""What all HTTP routes share: the caller's identity, the parsed body and query, answers and refusals."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=BaseModel)
 JSON = "application/json"
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
-SINGLE = ("Authorization", "Content-Type", "Idempotency-Key", "Origin")  # RFC 9110, 5.3: one each
+SINGLE = ("Authorization", "Content-Type", "Idempotency-Key", "Origin")  # once each: RFC 9110, 5.3
 STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 SQUARE = bytes.maketrans(b"{}", b"[]")
 NO_BRACKET = bytes(set(range(256)) - set(b"[]{}"))
@@ -46,7 +46,7 @@ class Refused(Exception):
 
 
 class Parts:
-    """What routes work with; made by the composition root, one for each server."""
+    """The objects that routes use; the composition root makes one per server."""
 
     def __init__(
         self, settings: Settings, directory: Directory, wire: Wire, identities: IdentityBook
@@ -56,18 +56,18 @@ class Parts:
         self.wire = wire
         self.identities = identities
         self.ready = False  # true once connections are accepted, until the drain
-        self.stop = trio.Event()  # set by a signal or an operator: drain and end
+        self.stop = trio.Event()  # set by a signal or an operator: the server drains and ends
 
     def refusal(self, code: Code, **facts: int | float | str) -> Refused:
-        """A refusal of the edge's own, to be raised."""
+        """A refusal made by the edge itself, for the caller to raise."""
         return Refused(Refusal(code, facts or None))
 
     def malformed(self, problem: str) -> Refused:
-        """A refusal of a request that is not understood."""
+        """A refusal of a malformed request, for the caller to raise."""
         return self.refusal(Code.MALFORMED_REQUEST, problem=problem)
 
     def caller(self) -> Identity:
-        """Who asks, by bearer token or session cookie. Raises the refusal where nobody valid does."""
+        """The caller's identity, from the bearer token or session cookie. Raises the refusal if neither is valid."""
         token = bearer(request.headers.get("Authorization"))
         cookie = request.cookies.get(COOKIE)
         if token is not None:
@@ -75,13 +75,13 @@ class Parts:
         else:
             identity = self.identities.verify(cookie or "", "cookie")
             if identity is not None and request.method not in SAFE_METHODS:
-                self.check_origin()  # a browser sends the cookie for whoever asks; the origin says who did
+                self.check_origin()  # a browser sends the cookie for any page; the origin names the page
         if identity is None:
             raise self.refusal(Code.UNAUTHENTICATED, problem=no_good(token=token, cookie=cookie))
         return identity
 
     def admin(self) -> Identity:
-        """Who asks, if they may inspect and operate."""
+        """The caller's identity. Raises the refusal unless it is an admin's."""
         identity = self.caller()
         if not identity.admin:
             raise self.refusal(Code.FORBIDDEN)
@@ -94,20 +94,20 @@ class Parts:
             raise self.refusal(Code.ORIGIN_NOT_ALLOWED)
 
     def is_secure(self) -> bool:
-        """Whether the browser speaks TLS, to this server or to a proxy before it: cookies then are for TLS alone."""
+        """Whether the browser uses TLS, to this server or to a proxy in front of it. If so, cookies are `Secure`."""
         return request.scheme == "https" or (self.settings.server.public_url or "").startswith(
             "https:"
         )
 
     def metadata(self, metadata: dict[str, Any] | None) -> str | None:
-        """A body's metadata as the engine carries it. Raises the refusal where it cannot be carried."""
+        """A body's metadata as the engine carries it. Raises the refusal if it is invalid."""
         try:
             return metadata_text(metadata)
         except ValueError as problem:
             raise self.malformed(str(problem)) from None
 
     async def ask(self, identity: Identity, command: Command) -> Any:
-        """What comes of a command, sent through the caller's own actor. Raises its refusal."""
+        """The outcome of a command, sent through the caller's own actor. Raises the refusal if it was refused."""
         try:
             outcome = await self.directory.participant(identity.participant.id).ask(command)
         except MailboxFull as full:
@@ -126,7 +126,7 @@ class Parts:
 def no_good(
     *, token: str | None = None, ticket: str | None = None, cookie: str | None = None
 ) -> str:
-    """What is wrong with how somebody said who they are, and what to do."""
+    """Why a token, ticket or cookie is invalid, and what the client can do."""
     if token is not None:
         return "this token is not one of this server, or has ended; get a new one"
     if ticket is not None:
@@ -139,7 +139,10 @@ def no_good(
 
 
 async def body(model: type[M], *, depth: int, optional: bool = False) -> M:
-    """The request's body as a model, straight from its bytes. Raises the refusal where it does not fit."""
+    """The request's body, validated as a model. Raises the refusal if it is invalid.
+
+    `depth` bounds the nesting of its JSON. With `optional` the body may be empty.
+    """
     lines = request.headers.getlist("Content-Encoding")
     if {each.strip().lower() for line in lines for each in line.split(",")} - {"", "identity"}:
         raise Refused(Refusal(Code.UNSUPPORTED_ENCODING, {"accepted": "identity"}))
@@ -159,9 +162,9 @@ async def body(model: type[M], *, depth: int, optional: bool = False) -> M:
 
 
 def _says_other_than_json() -> bool:
-    """Whether the request's `Content-Type` explains why its body is no JSON.
+    """Whether the request's `Content-Type` explains why its body is not JSON.
 
-    JSON itself is taken whatever it is called: curl calls everything a form.
+    A body that is JSON is accepted under any `Content-Type`: curl labels every body as a form.
     """
     kind, parameters = parse_options_header(request.headers.get("Content-Type", JSON))
     is_json = kind == JSON or kind.endswith("+json")
@@ -169,9 +172,9 @@ def _says_other_than_json() -> bool:
 
 
 def check_head(head: Request | Websocket) -> None:
-    """Refuse a request that says one thing in two ways: another reader on its way may believe the other one.
+    """Refuse a request with contradictory headers: a proxy on its way may have used the other value.
 
-    Those that are equal have one meaning, so they count as one. `RequestHeads` has looked at `Host` and `Content-Length`.
+    Repeated headers with equal values count as one. `RequestHeads` has checked `Host` and `Content-Length`.
     """
     said = {f"{name} headers": head.headers.getlist(name) for name in SINGLE}
     said[f"{COOKIE} cookies"] = head.cookies.getlist(COOKIE)
@@ -182,7 +185,7 @@ def check_head(head: Request | Websocket) -> None:
 
 
 def query(model: type[M]) -> M:
-    """The query's parameters as a model. Raises the refusal where they do not fit."""
+    """The query's parameters, validated as a model. Raises the refusal if they are invalid."""
     try:
         return model.model_validate(request.args.to_dict())
     except ValidationError as error:
@@ -195,19 +198,19 @@ def answer(fields: dict[str, Any], status: int = 200) -> Response:
 
 
 def raw(data: bytes, status: int = 200) -> Response:
-    """An answer whose JSON is there already."""
+    """A JSON answer from encoded bytes."""
     return Response(data, status, content_type="application/json")
 
 
 def refusal_response(refusal: Refusal) -> Response:
-    """A refusal as an answer, with `Retry-After` where trying again later helps."""
+    """A refusal as an answer, with `Retry-After` if a later retry can succeed."""
     response = answer(error_fields(refusal), refusal.reason.status)
     response.headers.update(refusal_headers(refusal))
     return response
 
 
 def refusal_headers(refusal: Refusal) -> dict[str, str]:
-    """The headers that go with a refusal."""
+    """The headers of a refusal's answer."""
     headers = {}
     if refusal.retry_after is not None:
         headers["Retry-After"] = str(math.ceil(refusal.retry_after))
@@ -226,10 +229,10 @@ def _malformed(error: ValidationError) -> Refused:
 
 
 def deeper_than(depth: int, data: bytes) -> bool:
-    """Whether JSON text is nested deeper than that; brackets inside of strings do not count."""
-    if data.count(b"[") + data.count(b"{") <= depth:  # cheap, and enough for nearly all
+    """Whether JSON text is nested deeper than `depth` levels; brackets inside strings do not count."""
+    if data.count(b"[") + data.count(b"{") <= depth:  # a cheap check, which settles nearly all
         return False
     brackets = STRING.sub(b"", data).translate(SQUARE, NO_BRACKET)
     for _ in range(depth):
-        brackets = brackets.replace(b"[]", b"")  # the innermost level
+        brackets = brackets.replace(b"[]", b"")  # removes the innermost level
     return b"[]" in brackets

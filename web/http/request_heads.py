@@ -1,62 +1,63 @@
-"""What Hypercorn gets to see of a connection: every request head, without what must not reach it.
+"""Filters the bytes that Hypercorn reads from a connection: removes headers and bytes that must not reach it.
 
-Hypercorn 0.18 negotiates permessage-deflate with whoever offers it, switches to HTTP/2 where asked, and dies of bytes
-that follow an upgrade request. So each request's head is read here first; bodies are counted and passed through.
-What is refused here is answered by Hypercorn, which is given `BROKEN` instead: so the answers keep their order.
+Hypercorn 0.18 negotiates permessage-deflate with every client that offers it, switches to HTTP/2 on request, and crashes on
+bytes that follow an upgrade request. Each request head is therefore parsed here first; bodies are counted and passed through.
+For a head that is refused here, Hypercorn is given `BROKEN` and answers it, so that answers keep their order.
 """
 
 from __future__ import annotations
 
 import re
 
-HEAD_BYTES = 16_384  # of one request's head: Hypercorn's bound is one less, so that it is the one that answers
-END_OF_HEAD = re.compile(rb"\n\r?\n")  # as h11 sees it
-# A folded line, a bare CR and the like can hide a header from one of two readers.
+# Limit of one request head. Hypercorn's limit is one less, so that Hypercorn answers.
+HEAD_BYTES = 16_384
+END_OF_HEAD = re.compile(rb"\n\r?\n")  # the same rule as h11's
+# A folded line, a bare CR and the like can hide a header from one of two parsers.
 ILLEGAL = re.compile(rb"[\0\v\f]|\r(?!\n)|\n[ \t]")
 START = re.compile(rb"[^ ]+ (?:(?i:https?)://[\w.:-]+)?/[^ ]* HTTP/1\.[01]")
 TAKEN_OUT = {b"connection", b"http2-settings", b"sec-websocket-extensions", b"upgrade"}
-BROKEN = b"\0\r\n\r\n"  # what nobody takes for a head: answered with 400
+BROKEN = b"\0\r\n\r\n"  # not a valid head for any parser: Hypercorn answers 400
 NO_HTTP = "it does not begin as a request of HTTP/1.1 does"
-LENGTH_DIGITS = 18  # of a body: more than anybody has, and what Python reads without complaint
+LENGTH_DIGITS = 18  # of a Content-Length: enough for any body, and within Python's limit for int()
 
 
 class RequestHeads:
-    """Cuts what a client sends into heads and bodies.
+    """Splits a client's bytes into request heads and bodies.
 
-    With `upgrade` the head of a WebSocket request has been passed, nothing more is, and `rest` holds what came after it;
-    `lines` are those of that head, where it is the first on the connection.
+    `upgrade` is true once the head of a WebSocket request has been passed. Nothing is passed after that; `rest` holds the
+    bytes that followed. `lines` are the lines of that head if it is the first on the connection.
     """
 
     def __init__(self) -> None:
         self.upgrade = False
-        self.requests = 0  # whose heads have been passed
+        self.requests = 0  # number of heads passed
         self.rest = b""
         self.lines: list[bytes] = []
         self._read_before = False
         self._buffer = b""
         self.problem: str | None = None  # why Hypercorn was given `BROKEN`
-        self.body_come = 0  # bytes of the current request's body that have come, with their framing
-        self._body = 0  # bytes of the current request's body that are still to come
-        self._opaque = False  # this request is the last, and where it ends is for Hypercorn to find
-        self._over = False  # no head comes after this one: the rest is dropped
+        self.body_come = 0  # bytes received of the current request's body, including framing
+        self._body = 0  # bytes missing of the current request's body
+        self._opaque = False  # this request is the last, and Hypercorn has to find its end
+        self._over = False  # no head may follow this one: further bytes are dropped
 
     @property
     def pending(self) -> bool:
-        """Whether a head has begun and not ended."""
+        """Whether a head is incomplete."""
         return bool(self._buffer)
 
     @property
     def between(self) -> bool:
-        """Whether the next byte would begin a request."""
+        """Whether the next byte begins a new request."""
         return not (self._buffer or self._body or self._opaque or self._over or self.upgrade)
 
     @property
     def body_pending(self) -> bool:
-        """Whether a body has begun, or is to begin, and is not known to have ended."""
+        """Whether a body is expected or arriving, and its end has not been seen."""
         return bool(self._body) or self._opaque
 
     def feed(self, data: bytes) -> bytes:
-        """What of these bytes Hypercorn may have now, perhaps nothing yet."""
+        """The bytes that Hypercorn may read now; possibly none."""
         passed: list[bytes] = []
         searched = max(0, len(self._buffer) - 2)
         data, self._buffer = self._buffer + data, b""
@@ -76,7 +77,7 @@ class RequestHeads:
                 continue
             if self._over:
                 break
-            if data[0] <= 0x20:  # h11 does not wait for the rest of such a head either
+            if data[0] <= 0x20:  # h11 rejects such a head at once, too
                 passed.append(self._break(NO_HTTP))
                 break
             end = END_OF_HEAD.search(data, searched)
@@ -94,7 +95,7 @@ class RequestHeads:
         return b"".join(passed)
 
     def _read(self, head: bytes) -> bytes:
-        """The head as Hypercorn may have it. Notes whether it asks for a WebSocket and how its body is framed."""
+        """The head as Hypercorn may read it. Records whether it requests a WebSocket and how its body is framed."""
         start, *lines = (line.removesuffix(b"\r") for line in head.split(b"\n")[:-2])
         if not START.fullmatch(start):
             return self._break(NO_HTTP)
@@ -140,17 +141,17 @@ class RequestHeads:
         if plain and b"transfer-encoding" not in fields:
             self._body = int(length)
         else:
-            # A body whose end is not plain to see: let Hypercorn find it, and let it be the last on this connection.
+            # Only Hypercorn can find the end of this body, so this request is the last on its connection.
             self._opaque = True
 
 
 def _unclear(fields: dict[bytes, list[bytes]], *, host: bool) -> str | None:
-    """What is not said, or in two ways, of whom a request is for, or of where its body ends. `host`: it has to be said."""
+    """Why the target host or the end of the body is missing or ambiguous; None if neither. `host`: a Host is required."""
     hosts = len(fields.get(b"host", ()))
     if not hosts and host:
         return "it has no Host header; send one"
     if hosts > 1:
-        # RFC 9112, 3.2: more than one is 400, were they equal too, since who wrote the second did not see the first.
+        # RFC 9112, 3.2: several Host headers get 400, even equal ones: whoever added the second did not see the first.
         return f"it has {hosts} Host headers; send one"
     lengths = {
         each.strip() for value in fields.get(b"content-length", ()) for each in value.split(b",")
@@ -165,7 +166,7 @@ def _unclear(fields: dict[bytes, list[bytes]], *, host: bool) -> str | None:
 
 
 def _asks_websocket(start: bytes, fields: dict[bytes, list[bytes]], options: set[bytes]) -> bool:
-    """Whether Hypercorn will take this for the beginning of a WebSocket, and nothing will be wrong with it."""
+    """Whether Hypercorn will accept this head as a valid WebSocket request."""
     return (
         start[:4].upper() == b"GET "
         and start.endswith(b"/1.1")

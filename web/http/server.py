@@ -1,7 +1,7 @@
-"""Accepts connections and lets Hypercorn and Quart-Trio speak HTTP on them, until a WebSocket is handed over.
+"""Accepts connections and serves HTTP on them with Hypercorn and Quart-Trio, until a WebSocket is handed over.
 
-Hypercorn's parts are put together here instead of calling its `serve`: an error on one connection ends that connection
-and no other, and the listeners close before the drain while running requests go on.
+Hypercorn's parts are assembled here instead of calling its `serve`, for two reasons. An error on one connection ends only
+that connection. The listeners close before the drain, while running requests continue.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ if TYPE_CHECKING:
     from .stream import RequestLane
 
 
-BACKLOG = 4096  # connections that wait to be accepted: after a restart everybody comes at once
-FINISH_REQUESTS = 1.0  # seconds for running requests once everything else is drained
+BACKLOG = 4096  # connections waiting to be accepted: after a restart all clients reconnect at once
+FINISH_REQUESTS = 1.0  # seconds for running requests after everything else is drained
 
 logger = logging.getLogger(__name__)
 
 
 class HandshakeLane(Protocol):
-    """What shakes hands for a WebSocket before Hypercorn sees the request."""
+    """Does WebSocket handshakes before Hypercorn sees the request."""
 
     async def take(self, http_stream: HttpStream) -> bool:
-        """Whether the connection was handed over; False where Hypercorn has to answer."""
+        """Try to take the connection over; False if Hypercorn has to answer."""
 
 
 class Server:
-    """One listening socket (or several, where the host has several addresses)."""
+    """One listening socket, or several if the host has several addresses."""
 
     def __init__(
         self,
@@ -58,9 +58,8 @@ class Server:
         self._fast_lane = fast_lane
         self._posts = posts
         self._config = Config()
-        self._config.keep_alive_timeout = float(
-            "inf"
-        )  # it does not see all requests: the streams do
+        # Hypercorn does not see all requests; the streams do, and time them.
+        self._config.keep_alive_timeout = float("inf")
         self._config.h11_max_incomplete_size = HEAD_BYTES - 1
         self._config.include_server_header = False
         self._config.accesslog = None
@@ -75,7 +74,7 @@ class Server:
     async def bind(
         self, host: str, port: int, *, certificate: Path | None = None, key: Path | None = None
     ) -> str:
-        """Open the socket; the URL it is reached at. Raises `OSError` where it cannot be had."""
+        """Open the socket; the URL at which it is reached. Raises `OSError` if it cannot be opened."""
         if certificate is not None:
             self._tls = _tls_context(certificate, key)
         self._listeners = await trio.open_tcp_listeners(port, host=host, backlog=BACKLOG)
@@ -84,7 +83,7 @@ class Server:
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{bound}"
 
     async def run(self, *, stop: trio.Event, drained: trio.Event) -> None:
-        """Serve until `stop`; then accept nobody, and end what is left soon after `drained`."""
+        """Serve until `stop`, then accept no connections. The remaining ones end soon after `drained`."""
         lifespan = Lifespan(self._app, self._config, {})
         async with trio.open_nursery() as lifespan_nursery:
             await lifespan_nursery.start(lifespan.handle_lifespan)
@@ -119,7 +118,7 @@ class Server:
             ):
                 await self._speak_http(http_stream)
         except Exception:
-            # One client's bytes, or a fault of one request: nobody else may notice.
+            # The cause is one client's bytes or one request: other connections must not be affected.
             logger.warning("an HTTP connection failed", exc_info=True)
         finally:
             self._connections.discard(http_stream)
@@ -128,12 +127,12 @@ class Server:
     async def _speak_http(self, http_stream: HttpStream) -> None:
         state: Any = {"http_stream": http_stream}
         server = TCPServer(self._app, self._config, self._context, state, http_stream)  # type: ignore[arg-type]
-        # Hypercorn's idle timer would hold on to the connection after its peer has gone.
+        # Otherwise Hypercorn's idle timer would keep the connection alive after its peer has gone.
         http_stream.at_end = server.idle_task.stop
         await server
 
     async def _cut_stuck(self, deadline: float) -> None:
-        """Hypercorn shields what it writes from cancellation, and a peer may never read it."""
+        """Cut connections at the deadline: Hypercorn shields its writes from cancellation, and a peer may never read."""
         await trio.sleep_until(deadline)
         for http_stream in self._connections:
             http_stream.cut()
@@ -146,7 +145,7 @@ class Server:
 
 
 def _tls_context(certificate: Path, key: Path | None) -> ssl.SSLContext:
-    """TLS with these files. Raises `OSError` that says which of them is no good, which Python's own does not."""
+    """A TLS context with these files. Raises `OSError` that names the invalid file, which Python's own error does not."""
     for setting, path in (("tls_certificate", certificate), ("tls_key", key)):
         try:
             _ = path and path.read_bytes()
@@ -154,7 +153,7 @@ def _tls_context(certificate: Path, key: Path | None) -> ssl.SSLContext:
             raise OSError(f"server.{setting}: {path} cannot be read: {error.strerror}") from None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
-        context.load_cert_chain(certificate, key, password="")  # nobody is asked for one
+        context.load_cert_chain(certificate, key, password="")  # do not prompt for one
     except ssl.SSLError as error:
         matched = error.reason != "KEY_VALUES_MISMATCH"
         problem = "are no PEM files without a password" if matched else "do not belong together"
@@ -166,7 +165,7 @@ def _tls_context(certificate: Path, key: Path | None) -> ssl.SSLContext:
 
 
 def _counted(app: QuartTrio) -> Callable[..., Awaitable[None]]:
-    """The application, which lets the stream know of each body that has come whole and each request that has been answered."""
+    """The application, wrapped so that the stream is told of each complete body and each complete answer."""
 
     async def answer(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":

@@ -1,4 +1,4 @@
-"""The routes of the page that people open: chat, console, salon.js, and the files that they load; all built from web/page."""
+"""The routes of the web pages: chat, console, salon.js, and the files that they load; all built from web/page."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ TYPES = {
     "woff2": "font/woff2",
 }
 ENCODINGS = {"br": ".br", "gzip": ".gz"}  # the better one first
-FOR_EVER = "public, max-age=31536000, immutable"  # the name has a hash of the content in it
-ASK_AGAIN = "no-cache"  # kept by the browser, but used only where the ETag is still right
+FOR_EVER = "public, max-age=31536000, immutable"  # the file name contains a hash of the content
+ASK_AGAIN = "no-cache"  # cached by the browser, and revalidated by ETag before each use
 WORKER = "worker.js"
 NOT_BUILT = b"""<!doctype html><html lang="en"><title>salon</title>
 <p>This server was installed without its page (SALON_SKIP_PAGE=1 was set when it was built).
 Install it again without that to get it. The server itself works: <a href="/docs">its interface</a>.</p></html>
 """
-# Ends an earlier worker of the page and deletes what it has kept: for servers that have no page, or want it opened here alone.
+# Ends an earlier service worker and deletes its caches: for servers without the page, or with offline use switched off.
 NO_WORKER = b"""self.addEventListener("install", () => self.skipWaiting());
 self.addEventListener("activate", (event) => event.waitUntil(leave()));
 async function leave() {
@@ -70,7 +70,7 @@ async function leave() {
 
 
 class File(NamedTuple):
-    """A static file as it is sent: its bodies by encoding, the plain one under "identity"."""
+    """A static file as it is sent: its body in each encoding; the uncompressed one is "identity"."""
 
     bodies: dict[str, bytes]
     content_type: str
@@ -78,7 +78,7 @@ class File(NamedTuple):
 
 
 def frontend_routes(parts: Parts) -> Blueprint:
-    """Everything that a browser gets as a file."""
+    """The routes of all static files."""
     routes = Blueprint("frontend", __name__)
     static = Static.load()
 
@@ -143,19 +143,19 @@ def frontend_routes(parts: Parts) -> Blueprint:
 
 
 class Static:
-    """The files that web/page was built into, in memory: some hundred KB."""
+    """The files built from web/page, in memory: some hundred KB."""
 
     def __init__(self, built: dict[str, File]) -> None:
         self._files = built
 
     @classmethod
     def load(cls) -> Static:
-        """Read what is installed; nothing, where the page was left out."""
+        """Read the installed files; none if the page is not installed."""
         bodies = dict(_walk(files("salon.web").joinpath("static", "page")))
         return cls({name: _file(name, bodies) for name in bodies if _kind(name) in TYPES})
 
     async def page(self, name: str) -> Response:
-        """A page of HTML under the policy of both."""
+        """An HTML page, with the security headers that all pages share."""
         if name not in self._files:
             response = Response(NOT_BUILT, 404, content_type=TYPES["html"])
         else:
@@ -164,14 +164,14 @@ class Static:
         return response
 
     async def public(self, name: str) -> Response:
-        """A file that pages of other origins may load."""
+        """A file that pages of any origin may load."""
         response = await self._answer(name, ASK_AGAIN)
         response.headers["Access-Control-Allow-Origin"] = "*"
         response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
         return response
 
     async def worker(self, *, wanted: bool) -> Response:
-        """The service worker, under the policy of the page whose requests it makes."""
+        """The service worker, with the security headers of the page whose requests it makes."""
         if wanted and WORKER in self._files:
             response = await self._answer(WORKER, ASK_AGAIN)
         else:
@@ -181,7 +181,7 @@ class Static:
         return response
 
     async def asset(self, name: str) -> Response:
-        """A file whose name has its hash in it, unless it is a notice."""
+        """A file whose name contains its hash, unless it is a notice."""
         return await self._answer(name, ASK_AGAIN if name.endswith(".txt") else FOR_EVER)
 
     async def _answer(self, name: str, caching: str) -> Response:

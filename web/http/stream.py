@@ -1,7 +1,7 @@
-"""The stream that Hypercorn holds: it shakes hands over it, and then lets go of the connection.
+"""The stream between Hypercorn and a connection, until a WebSocket is handed over to the wire.
 
-Once a route hands a WebSocket over, this stream looks closed by the peer. So Hypercorn's tasks and parsers end and are freed,
-while the socket lives on in the wire.
+After the handover this stream looks closed by the peer. Hypercorn's tasks and parsers therefore end and are freed, while the
+socket stays open in the wire.
 """
 
 from __future__ import annotations
@@ -25,20 +25,21 @@ if TYPE_CHECKING:
 
     from ..socket import Connection, Wire
 
-# Hypercorn waits for ever for a peer to take its answer, and Quart-Trio mostly cancels its idle timer.
-WRITE_TIMEOUT = 20.0  # seconds to take one piece of an answer
+# These timeouts are needed because Hypercorn waits without limit for a peer to take its answer, and because Quart-Trio mostly
+# cancels Hypercorn's idle timer.
+WRITE_TIMEOUT = 20.0  # seconds for the peer to take one piece of an answer
 KEEP_ALIVE = 30.0  # seconds between an answer and the next request: a connection holds about 40 KB
 ANSWER_TIMEOUT = 90.0  # seconds between a request, or a piece of its body, and its answer
-BODY_RATE = 4096  # bytes a second at least of a body that is on its way: half of what the slowest mobile network carries
-CONTINUE = b"HTTP/1.1 1"  # how an interim answer begins: the answer is still to come
-# Hypercorn's own refusal of what it cannot read: it has no words.
+BODY_RATE = 4096  # minimum bytes a second of a request body: half the slowest mobile network's rate
+CONTINUE = b"HTTP/1.1 1"  # the beginning of an interim answer, which the final answer follows
+# Hypercorn's own answer to a request that it cannot parse: it has no body.
 WORDLESS = re.compile(rb"HTTP/1\.1 400 \r\ncontent-length: 0\r\nconnection: close\r\n")
-LINGER = 2.0  # seconds in which a peer may go on sending what nobody reads any more
+LINGER = 2.0  # seconds in which bytes from the peer are read and dropped before closing
 READ_BYTES = 65_536
 
 
 class Wanted(NamedTuple):
-    """The head of a request that is for this lane, and how many bytes head and body have."""
+    """The head of a request for the fast lane, and the sizes of its head and body in bytes."""
 
     conversation_id: str
     token: str
@@ -48,41 +49,42 @@ class Wanted(NamedTuple):
 
 
 class RequestLane(Protocol):
-    """What answers the plainest requests before Hypercorn sees them."""
+    """The fast lane: answers the simplest requests before Hypercorn sees them."""
 
     def read(self, data: bytes) -> Wanted | None:
-        """The request that these bytes begin with; None where Hypercorn has to read it."""
+        """The request at the start of `data`; None if Hypercorn has to read it."""
 
     async def answer(self, wanted: Wanted, data: bytes) -> bytes | None:
-        """The whole answer to a whole request; None where Hypercorn has to give it."""
+        """The complete answer to a complete request; None if Hypercorn has to answer."""
 
     def refuse(self, refusal: Refusal) -> bytes:
-        """The whole answer of a refusal."""
+        """The complete answer for a refusal."""
 
 
 class BodyClock:
-    """By when more of a body has to be there: no pause is longer than `grace` seconds, and the whole takes no longer than
-    `grace` and its size at `BODY_RATE`.
+    """The deadline for the next bytes of a request body.
 
-    What has come counts, not what the head announces: else who announces much and sends nothing would be waited for long.
+    No pause may be longer than `grace` seconds. The whole body may take `grace` seconds plus its size divided by `BODY_RATE`.
+    The size is that of the bytes received, not the announced one: otherwise a client that announces a large body and sends
+    nothing would be waited for too long.
     """
 
     def __init__(self, begun: float, grace: float) -> None:
         self.begun = begun
         self.deadline = begun + grace
-        self.answering = False  # an answer, or a part of it, was sent before the body had come
+        self.answering = False  # an answer, or a part of it, was sent before the body was complete
         self._grace = grace
 
     def has(self, size: int, now: float) -> None:
-        """Take note that a piece has come, and how much there is now."""
+        """Record that bytes have arrived; `size` is the total so far."""
         self.deadline = self._grace + min(self.begun + size / BODY_RATE, now)
 
 
 class HttpStream(trio.abc.Stream):
-    """A plain TCP connection before it is handed over. `handshake_timeout` is in seconds, for a whole request head.
+    """A plain TCP connection before it is handed over.
 
-    `posts` answers the requests that are for it, where Hypercorn has none to answer. `at_end` is awaited when there is nothing
-    more to read.
+    `handshake_timeout` bounds the time for a complete request head, in seconds. `posts` is the fast lane; it answers its
+    requests while Hypercorn has none to answer. `at_end` is awaited when there is nothing more to read.
     """
 
     def __init__(
@@ -100,19 +102,19 @@ class HttpStream(trio.abc.Stream):
         self._handshake_timeout = handshake_timeout or float("inf")
         self._upgrading = False
         self._closed = False
-        self._first = b""  # read before Hypercorn was there
+        self._first = b""  # bytes read before Hypercorn was started
         self._posts = posts
-        self._begun = 0  # of the requests that Hypercorn has been given: their answers were begun
-        self._answered = 0  # of those
+        self._begun = 0  # requests passed to Hypercorn whose answers have begun
+        self._answered = 0  # requests passed to Hypercorn whose answers are complete
         self._all_answered = trio.Event()
-        self._body: BodyClock | None = None  # of the request whose body is on its way
+        self._body: BodyClock | None = None  # the clock of the request body that is arriving
         self._body_whole = False  # Hypercorn has found the end of the last request's body
         self.refusal: Refusal | None = None  # why the fast lane did not take the connection
         self._reading: trio.CancelScope | None = None
         self.at_end: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """What Hypercorn may read: heads and bodies of requests, and after a WebSocket request nothing more."""
+        """The next bytes for Hypercorn: heads and bodies of requests, and nothing after a WebSocket request."""
         data, self._first = self._first, b""
         if not data:
             data = await self._next(max_bytes)
@@ -121,14 +123,14 @@ class HttpStream(trio.abc.Stream):
         return data
 
     async def first_head(self) -> bool:
-        """Wait for the first request's head, which Hypercorn may read later; False where none comes in time."""
+        """Wait for the first request's head and keep it for Hypercorn; False if none arrives in time."""
         self._wait_no_longer_than(self._handshake_timeout)
         self._first = await self._next(READ_BYTES)
         return bool(self._first)
 
     @property
     def upgrade_lines(self) -> list[bytes]:
-        """The lines of the WebSocket request that has come; none where it is another request."""
+        """The header lines of the WebSocket request; empty if the request is not one."""
         return self._heads.lines if self.ready else []
 
     async def _next(self, max_bytes: int | None) -> bytes:
@@ -150,7 +152,7 @@ class HttpStream(trio.abc.Stream):
         return b""
 
     async def _give_up(self) -> None:
-        """Nothing has come for too long. Where a body was on its way and it is its answer's turn, say so."""
+        """Handle a read timeout. If a body was arriving and its answer is next in order, answer with the refusal."""
         body = self._body
         in_turn = self._begun == self._heads.requests
         if body is None or body.answering or not in_turn or self._posts is None or self._closed:
@@ -162,23 +164,23 @@ class HttpStream(trio.abc.Stream):
         await self.aclose()
 
     def begins(self) -> None:
-        """Take note that the next of the requests that Hypercorn was given is being answered: one at a time, in order."""
+        """Record that Hypercorn begins its next answer: it answers one request at a time, in order."""
         self._begun += 1
 
     def answered(self) -> None:
-        """Take note that Hypercorn has answered one of the requests it was given."""
+        """Record that Hypercorn has completed an answer."""
         self._answered += 1
         if self._answered == self._heads.requests:
             self._all_answered.set()
 
     async def _answer(self, data: bytes, posts: RequestLane) -> bytes:
-        """Answer the requests that are for the fast lane; what follows them is for Hypercorn."""
+        """Answer the requests for the fast lane; the bytes after them, which are for Hypercorn."""
         while data:
             wanted = posts.read(data)
             if wanted is None:
                 break
             self._wait_no_longer_than(ANSWER_TIMEOUT)
-            if self._answered != self._heads.requests:  # answers keep the order of what was asked
+            if self._answered != self._heads.requests:  # answers keep the order of the requests
                 self._all_answered = trio.Event()
                 await self._all_answered.wait()
             if len(data) < wanted.size:
@@ -193,13 +195,13 @@ class HttpStream(trio.abc.Stream):
             answer = await posts.answer(wanted, data)
             if answer is None:
                 break
-            with suppress(*GONE):  # then there is nothing more to read either
+            with suppress(*GONE):  # the next read finds the connection closed
                 await self._send(answer)
             data = data[wanted.size :]
         return data
 
     async def _send(self, data: bytes) -> None:
-        """Write as `send_all`, without a pass of the scheduler where the kernel takes all of it at once."""
+        """Write like `send_all`, but without a scheduler pass if the kernel takes all bytes at once."""
         sent = self._write(data)
         if sent < len(data):
             await self.send_all(data[sent:])
@@ -207,7 +209,7 @@ class HttpStream(trio.abc.Stream):
             self._wait_no_longer_than(KEEP_ALIVE)
 
     def _write(self, data: bytes) -> int:
-        """How many bytes the kernel takes now."""
+        """Write without waiting; the number of bytes that the kernel took."""
         try:
             return os.write(self.socket.fileno(), data)
         except BlockingIOError:
@@ -235,8 +237,8 @@ class HttpStream(trio.abc.Stream):
         return passed
 
     def body_read(self) -> None:
-        """Take note that Hypercorn has found the end of a body, which may be for it to find."""
-        if self._begun == self._heads.requests:  # else it was that of a request before the last
+        """Record that Hypercorn has found the end of a body; for some bodies only Hypercorn can."""
+        if self._begun == self._heads.requests:  # else it was the body of an earlier request
             self._body_whole = True
             if self._body is not None:
                 self._body = None
@@ -258,7 +260,7 @@ class HttpStream(trio.abc.Stream):
             self._reading.deadline = self._deadline
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Write, or raise `BrokenResourceError` where the peer does not take it in time."""
+        """Write all bytes; raises `BrokenResourceError` if the peer does not take them in time."""
         if self.handed_over:
             await trio.lowlevel.checkpoint()
             return
@@ -277,7 +279,7 @@ class HttpStream(trio.abc.Stream):
             raise trio.BrokenResourceError("the peer takes nothing") from None
 
     def _in_words(self, posts: RequestLane) -> bytes:
-        """Hypercorn's refusal as clients see all others, with what was wrong."""
+        """Hypercorn's empty refusal in the format of all other refusals, with the problem named."""
         problem = self._heads.problem or (
             "its body is cut off, or its pieces are not marked as they should be"
             if self._heads.body_pending
@@ -286,29 +288,29 @@ class HttpStream(trio.abc.Stream):
         return _last(posts.refuse(Refusal(Code.MALFORMED_REQUEST, {"problem": problem})))
 
     async def wait_send_all_might_not_block(self) -> None:
-        """Part of the interface; Hypercorn does not use it."""
+        """Required by the interface; Hypercorn does not use it."""
         await self._stream.wait_send_all_might_not_block()
 
     async def aclose(self) -> None:
-        """Close, unless the connection has gone on to somebody else.
+        """Close the connection, unless it has been handed over.
 
-        There is no `send_eof` on purpose: Hypercorn tries that first and, where Quart-Trio has just cancelled it, goes no
-        further, so that a client which asked for `Connection: close` would wait for ever.
+        This class has no `send_eof`, on purpose: Hypercorn calls `send_eof` before `aclose`. If Quart-Trio has just cancelled
+        the task, Hypercorn stops there, and a client that asked for `Connection: close` would wait for ever.
         """
         if not self.handed_over:
             self._closed = True
             if self._reading is not None:
-                self._reading.cancel()  # it may wait for a WebSocket that was refused
+                self._reading.cancel()  # it may be waiting on a WebSocket that was refused
             await self._hang_up()
         await trio.lowlevel.checkpoint()
 
     async def _hang_up(self) -> None:
-        """Say that nothing more will be sent; `serve_on` does the rest."""
+        """Shut down the sending side; `serve_on` completes the close."""
         with suppress(OSError):
             self.socket.shutdown(socket.SHUT_WR)
 
     def cut(self) -> None:
-        """Close at once, also under a task that is shielded from cancellation."""
+        """Close the socket at once, even if a task that uses it is shielded from cancellation."""
         self.socket.close()
 
     @property
@@ -322,20 +324,20 @@ class HttpStream(trio.abc.Stream):
 
     @property
     def ready(self) -> bool:
-        """Whether the last request was for a WebSocket, read here from its first byte to its last."""
+        """Whether the last request was for a WebSocket and its head was read here completely."""
         return self._upgrading and not self.handed_over
 
     def hand_over(self, connection: Connection, wire: Wire) -> bytes:
-        """Give the connection to the wire; what the client has sent since its request. Hypercorn sees it closed now."""
+        """Hand the connection over to the wire; the bytes received after the request. Hypercorn now sees the stream closed."""
         trio.lowlevel.notify_closing(self.socket)
         wire.adopt(connection, socket.socket(fileno=self.socket.detach()))
         return self._let_go()
 
     async def serve_on(self) -> None:
-        """What the accepting task has left to do once Hypercorn is gone; the socket is closed after that.
+        """Complete the accepting task once Hypercorn has ended; the socket is closed afterwards.
 
-        Nothing, where the wire has the connection. Else to read on for a moment: a socket that is closed while its peer is
-        still sending resets the connection, and the peer may lose the answer that says why.
+        If the wire has the connection, there is nothing to do. Otherwise read on for a moment: closing a socket while its
+        peer is still sending resets the connection, and the peer may lose the answer that gives the reason.
         """
         if self._closed:
             with suppress(*GONE), trio.move_on_after(LINGER):
@@ -351,12 +353,12 @@ class HttpStream(trio.abc.Stream):
 
 
 def _last(answer: bytes) -> bytes:
-    """The answer as the last one on its connection."""
+    """The answer with `Connection: close`: it is the last on its connection."""
     return answer.replace(b"\r\n", b"\r\nconnection: close\r\n", 1)
 
 
 class TlsHttpStream(HttpStream):
-    """The same with TLS. The task that accepted the connection goes on as its reader and, while something waits, writer."""
+    """The same over TLS. After the handover, the accepting task reads the connection and writes its queued bytes."""
 
     def __init__(
         self,
@@ -373,31 +375,30 @@ class TlsHttpStream(HttpStream):
         self._line: TlsLine | None = None
 
     async def do_handshake(self) -> None:
-        """Hypercorn calls this first; it takes the presence of this method for TLS."""
+        """Do the TLS handshake. Hypercorn calls this first, and treats a stream with this method as TLS."""
         with trio.fail_after(self._handshake_timeout):
             await self._tls.do_handshake()
 
     def _write(self, data: bytes) -> int:
-        return 0  # TLS has to wait for its turn
+        return 0  # TLS cannot write without waiting
 
     async def _hang_up(self) -> None:
-        with trio.move_on_after(
-            WRITE_TIMEOUT
-        ):  # a goodbye has to be written, and the peer may not read
+        # Closing TLS writes a close_notify, and the peer may not read.
+        with trio.move_on_after(WRITE_TIMEOUT):
             await self._tls.aclose()
 
     def selected_alpn_protocol(self) -> str:
-        """The only one that can be handed over."""
+        """HTTP/1.1, the only protocol whose connections can be handed over."""
         return "http/1.1"
 
     def hand_over(self, connection: Connection, wire: Wire) -> bytes:
-        """As for a plain connection; the bytes go on through this TLS session."""
+        """Hand over as for a plain connection; the bytes keep passing through this TLS session."""
         self._line = TlsLine(self._tls, connection, wire)
         connection.bind(self._line)
         wire.enlist(connection)
         return self._let_go()
 
     async def serve_on(self) -> None:
-        """Read and write until the connection ends."""
+        """Read and write the handed-over connection until it ends."""
         if self._line is not None:
             await self._line.run()

@@ -1,4 +1,4 @@
-"""A handed-over connection under TLS: the same outbox, emptied by a task, since TLS cannot be written to without waiting."""
+"""A handed-over connection over TLS. A task empties its outbox, since TLS cannot be written to without waiting."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from ..socket import Connection, Wire
 
 WRITE_BYTES = 65_536  # taken from the outbox at once: four TLS records
-GOODBYE = 1.0  # seconds for what is left to be written when the connection is over
+GOODBYE = 1.0  # seconds to write the remaining bytes when the connection is over
 GONE = (trio.BrokenResourceError, trio.ClosedResourceError, OSError)
 
 
 class TlsLine:
-    """The transport of one connection. What `send` takes is written by the writer before it takes more."""
+    """The transport of one connection. The writer writes what `send` took before `send` takes more."""
 
     def __init__(
         self, stream: trio.SSLStream[trio.SocketStream], connection: Connection, wire: Wire
@@ -33,7 +33,7 @@ class TlsLine:
         self._scope = trio.CancelScope()
 
     def send(self, data: bytes | memoryview) -> int:
-        """Take a piece if the writer has nothing to write."""
+        """Take bytes if the writer is idle; the number taken, see `Transport.send`."""
         if self._pending:
             return 0
         self._pending = bytes(data[:WRITE_BYTES])
@@ -41,26 +41,26 @@ class TlsLine:
         return len(self._pending)
 
     def unconfirmed(self) -> int:
-        """What the writer has not written, and what the kernel has not been able to send."""
+        """The number of bytes that the writer has not written or the peer's system has not acknowledged."""
         return len(self._pending) + unconfirmed(self._stream.transport_stream.socket)
 
     def watch(self, connection: Connection, *, reading: bool, writing: bool) -> None:
-        """Whether to go on reading; the writer always tells when there is room."""
+        """Choose whether to read; the writer always reports when there is room."""
         if reading:
             self._may_read.set()
         elif self._may_read.is_set():
             self._may_read = trio.Event()
 
     def refused(self, connection: Connection, retry_after: float) -> None:
-        """The wire knows how much is refused in all."""
+        """Report a refusal to the wire, which counts those of the whole process."""
         self._wire.refused(connection, retry_after)
 
     def closing(self, connection: Connection) -> None:
-        """The wire's timer cuts it if the peer does not answer."""
+        """Have the wire's timer cut the connection if the peer does not answer."""
         self._wire.expect_close(connection)
 
     def abandon(self, connection: Connection) -> None:
-        """End the tasks; the stream is closed by the one that accepted it."""
+        """End the reader and the writer; the task that accepted the stream closes it."""
         self._wire.forget(connection)
         self._scope.cancel()
 
@@ -94,7 +94,7 @@ class TlsLine:
             self._wire.take(self._connection, self._connection.writable)
 
     async def _say_goodbye(self) -> None:
-        """The close frame may still be on its way when the peer's has come."""
+        """Write the remaining bytes: when the peer's close frame arrives, this side's may not be written yet."""
         with trio.move_on_after(GOODBYE, shield=True), suppress(*GONE):
             if self._pending:
                 await self._stream.send_all(self._pending)
