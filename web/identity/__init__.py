@@ -1,6 +1,6 @@
-"""Who somebody is: tokens, sessions, guests, providers and tickets.
+"""Authentication: tokens, sessions, guests, providers and tickets.
 
-`provider` and `fetch` bring an HTTP client along and are not imported here: who configures no provider pays for none.
+`provider` and `fetch` import an HTTP client. They are not imported here, so that a server without providers does not load one.
 """
 
 from .claims import Claims, display_name, grant_of, may_enter, participant_id

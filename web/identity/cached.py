@@ -1,4 +1,4 @@
-"""What another server publishes: fetched when it is first needed, kept for a while, shared by all who ask meanwhile."""
+"""Caches a document of another server: fetched on first use, kept for a while, and shared by concurrent callers."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-LIFE = 3600.0  # seconds: a key that was withdrawn counts no longer than that
-AGAIN = 10.0  # seconds between two fetches, however they end and whoever asks
+LIFE = 3600.0  # seconds: a withdrawn key is accepted no longer than that
+AGAIN = 10.0  # minimum seconds between two fetches, whatever their outcome
 
 
 class Cached(Generic[T]):
-    """One such thing. `fetch` gets it; it raises `Unreachable` where it cannot."""
+    """One cached document. `fetch` gets it, or raises `Unreachable`."""
 
     def __init__(self, fetch: Callable[[], Awaitable[T]]) -> None:
         self._fetch = fetch
@@ -27,9 +27,10 @@ class Cached(Generic[T]):
         self._running: trio.Event | None = None
 
     async def get(self, *, newer_than: float = 0.0) -> tuple[T, float]:
-        """It, and when it was fetched. Give that time back where it will not do, and there is a newer one, if it is not too soon.
+        """The document and the time of its fetch.
 
-        Raises `Unreachable`, at once where that was so a moment ago.
+        A caller to whom the document is of no use passes that time as `newer_than`. The document is then fetched again,
+        unless the last fetch was less than `AGAIN` seconds ago. Raises `Unreachable`, at once if a recent fetch failed.
         """
         while self._running is not None:
             await self._running.wait()

@@ -1,4 +1,4 @@
-"""What a provider says of somebody, and who that is here: their id, their name, whether they may come in, and as what."""
+"""Maps a provider's claims about a person to a participant id, a name, permission to enter and an admin grant."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 Claims = dict[str, Any]
 
-PLAIN = re.compile(r"[A-Za-z0-9._~|@+=-]+")  # what can stand in a path and be read aloud
-# Lets people sign up with any address that they can read once, as with that of a company which they then leave
+PLAIN = re.compile(r"[A-Za-z0-9._~|@+=-]+")  # characters that are legible and safe in a URL path
+# Google verifies an address once, at sign-up: a person may keep an account with the address of a company they have left
 GOOGLE = "https://accounts.google.com"
 NAMES = ("name", "preferred_username", "nickname", "given_name", "email")  # the best first
 
 
 def participant_id(provider: str, subject: str) -> str:
-    """`PROVIDER:SUB`, for ever the same; `PROVIDER::HASH` where a `sub` is too long or holds other characters.
+    """The stable id `PROVIDER:SUB`; `PROVIDER::HASH` if the `sub` is too long or holds characters outside of `PLAIN`.
 
-    No two are the same: a provider's name has no colon, nor has a `sub` that is taken as it is. Guests are guest_….
+    Ids cannot collide: a provider's name has no colon, and neither has a `sub` that is used as it is. Guests are guest_….
     """
     plain = f"{provider}:{subject}"
     if PLAIN.fullmatch(subject) and len(plain) <= ID_LENGTH:
@@ -32,7 +32,7 @@ def participant_id(provider: str, subject: str) -> str:
 
 
 def display_name(provider: str, settings: ProviderSettings, claims: Claims) -> str:
-    """What others see. Of an e-mail address only what is before the @: it is nobody's business here."""
+    """The name that others see. Of an e-mail address only the part before the @ is used, for privacy."""
     for name in filter(None, (_text(claims, each) for each in NAMES)):
         shown = normalise_name(name.partition("@")[0] if "@" in name else name)
         if shown:
@@ -41,30 +41,30 @@ def display_name(provider: str, settings: ProviderSettings, claims: Claims) -> s
 
 
 def is_named(claims: Claims) -> bool:
-    """Whether there is anything to make a name of but an address."""
+    """Whether the claims hold a name other than an e-mail address."""
     return any(_text(claims, each) for each in NAMES[:-1])
 
 
 def verified_email(claims: Claims) -> str | None:
-    """Their address in small letters, if the provider says that it is really theirs; some write "true" as text."""
+    """The e-mail address in lower case, if the provider has verified it. Some providers write "true" as text."""
     email = (_text(claims, "email") or "").strip().lower()
     sure = claims.get("email_verified") in (True, "true")
     if claims.get("iss") == GOOGLE:
-        # Whose mail is with Google itself: it vouches for no other address for longer than the moment of signing up.
+        # Only addresses whose mail Google hosts count: Google verifies any other address at sign-up alone.
         sure = sure and (email.endswith("@gmail.com") or _text(claims, "hd") is not None)
     return email if email and sure else None
 
 
 def may_enter(settings: ProviderSettings, claims: Claims) -> bool:
-    """Whether the operator lets them in."""
+    """Whether the operator's settings admit this person."""
     _, at, domain = (verified_email(claims) or "").rpartition("@")
     return not settings.domains or (bool(at) and domain in settings.domains)
 
 
 def grant_of(provider: str, settings: ProviderSettings, claims: Claims) -> str | None:
-    """By which word of the operator they are an admin, as a session keeps it; None where they are none.
+    """The grant of the `admins` entry that makes this person an admin, as a session keeps it; None if no entry does.
 
-    What has an @ is only ever held against verified addresses: elsewhere people may choose their own `sub`.
+    An entry with an @ is compared with verified addresses only: some providers let people choose their own `sub`.
     """
     email = verified_email(claims)
     for admin in settings.admins:
@@ -74,12 +74,12 @@ def grant_of(provider: str, settings: ProviderSettings, claims: Claims) -> str |
 
 
 def grants(provider: str, settings: ProviderSettings) -> frozenset[str]:
-    """Every grant that counts today: a session with another is no admin's any more."""
+    """Every grant in the current settings. A session with any other grant has lost its admin rights."""
     return frozenset(_grant(provider, admin) for admin in settings.admins)
 
 
 def _grant(provider: str, admin: str) -> str:
-    """A hash: whoever reads a session learns no address."""
+    """The grant as a hash, so that a session token does not reveal the address."""
     word = admin.lower() if "@" in admin else admin
     return _digest(f"{provider} {word}")[:32]
 

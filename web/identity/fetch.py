@@ -1,4 +1,4 @@
-"""Asks other servers for JSON, bounded in time and size: what they answer is trusted with nothing else."""
+"""Fetches JSON from other servers, with limits on time and size, since their answers are not trusted."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 TIMEOUT = 8.0  # seconds for one request, from the name's look-up to the last byte
 LARGEST = 262_144  # bytes of an answer: the keys of a large provider have 20,000
-AT_ONCE = 32  # requests: more would only pile up behind a server that does not answer
+AT_ONCE = 32  # concurrent requests: more would only queue behind a server that does not answer
 
 
 class JsonFetcher:
-    """A client of other servers. It follows no redirect and keeps no cookie."""
+    """An HTTP client for other servers. It follows no redirects and keeps no cookies."""
 
     def __init__(self, *, timeout: float = TIMEOUT, largest: int = LARGEST) -> None:
         self._timeout = timeout
@@ -28,10 +28,10 @@ class JsonFetcher:
         self._running = 0
         self._tls = (
             ssl.create_default_context()
-        )  # reads all certificates, 20 ms: not with each request
+        )  # reads all certificates (20 ms), so it is made once
 
     async def get(self, url: str, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
-        """The JSON object at an address. Raises `Unreachable`."""
+        """The JSON object at a URL. Raises `Unreachable`."""
         status, found = await self._fetch("GET", url, headers=headers)
         if status != 200:
             raise Unreachable(f"{_place(url)} answered {status}")
@@ -40,7 +40,7 @@ class JsonFetcher:
     async def post(
         self, url: str, form: Mapping[str, str], headers: Mapping[str, str]
     ) -> tuple[int, dict[str, Any]]:
-        """The status and the JSON object that a form is answered with. Raises `Unreachable`."""
+        """The status and the JSON object of the answer to a form. Raises `Unreachable`."""
         return await self._fetch("POST", url, headers=headers, data=form)
 
     async def _fetch(self, method: str, url: str, **sent: Any) -> tuple[int, dict[str, Any]]:
@@ -64,12 +64,11 @@ class JsonFetcher:
         return status, _object(body, f"{_place(url)} answered {status}")
 
     async def _read(self, request: httpx2.Request, body: bytearray, scope: trio.CancelScope) -> int:
-        """The status; what is sent with it goes to `body`, and no more than a little too much of it."""
+        """The status. The body is appended to `body`; reading stops soon after the size limit is exceeded."""
         request.headers["Accept"] = "application/json"
-        request.headers["Accept-Encoding"] = (
-            "identity"  # else a small answer could become a huge one
-        )
-        # A proxy of the environment's is for the world, not for this machine.
+        # Compression would let a small answer expand to a huge one.
+        request.headers["Accept-Encoding"] = "identity"
+        # A proxy from the environment is used for https only: plain http is for servers on this machine.
         world = request.url.scheme == "https"
         async with httpx2.AsyncClient(
             verify=self._tls, trust_env=world, timeout=self._timeout
@@ -78,7 +77,7 @@ class JsonFetcher:
             async for chunk in response.aiter_raw():
                 body += chunk
                 if len(body) > self._largest:
-                    scope.cancel()  # to break out would leave the generators behind it to the garbage
+                    scope.cancel()  # `break` would leave the generators open until they are collected
             return response.status_code
 
 
@@ -93,5 +92,5 @@ def _object(body: bytearray, answered: str) -> dict[str, Any]:
 
 
 def _place(url: str) -> str:
-    """The address without its query, for a log."""
+    """The URL without its query, for a log."""
     return url.partition("?")[0]

@@ -1,4 +1,4 @@
-"""What an id_token has to be before anybody is let in by it. No network, no clock: the caller brings keys and time."""
+"""Validates an id_token. This module uses no network and no clock: the caller passes keys and time."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 Key = RSAKey | ECKey | OKPKey
 
-LEEWAY = 60  # seconds that two clocks may differ
-KEYS_TRIED = 8  # of those that fit a token which names none
+LEEWAY = 60  # seconds by which two clocks may differ
+KEYS_TRIED = 8  # suitable keys tried for a token that names no key
 LONGEST_HEADER = 4096  # characters
-SUBJECT_LENGTH = 255  # as the standard has it
-# By the key's kind. A shared secret is none of them, so nobody can sign with what a provider publishes; nor is "none".
+SUBJECT_LENGTH = 255  # the standard's limit
+# The algorithms per kind of key. Shared secrets are excluded, so that nobody can sign with a published key; so is "none".
 ALGORITHMS: dict[type[Key], frozenset[str]] = {
     RSAKey: frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}),
     ECKey: frozenset({"ES256", "ES384", "ES512"}),
@@ -37,7 +37,7 @@ KINDS: dict[object, type[Key]] = {kind.key_type: kind for kind in ALGORITHMS}
 
 
 def read_keys(published: dict[str, Any]) -> tuple[Key, ...]:
-    """The keys of a JWKS that can sign an id_token. What is for another purpose, or not understood, is passed over."""
+    """The keys of a JWKS that can sign an id_token. Keys for other purposes and unknown keys are skipped."""
     found = published.get("keys")
     keys = (_key(each) for each in found) if isinstance(found, list) else ()
     return tuple(key for key in keys if key is not None)
@@ -56,9 +56,9 @@ def _key(published: object) -> Key | None:
 def read_token(
     token: str, keys: Sequence[Key], *, issuer: str, client_id: str, nonce: str, now: float
 ) -> Claims:
-    """The claims of a token that is signed, meant for this client, of this sign-in and not over; `now` in seconds.
+    """The claims of a token that is signed, issued to this client for this sign-in, and not expired; `now` is in seconds.
 
-    Raises `Untrusted`.
+    Raises `Untrusted`, or its subclass `UnknownKey`.
     """
     claims = _signed(token, keys)
     if claims.get("iss") != issuer:
@@ -113,12 +113,11 @@ def _fits(key: Key, algorithm: str, key_id: str | None) -> bool:
 
 
 def _decoded(token: str, key: Key, algorithm: str) -> Claims:
-    # Providers put more into the header than is registered, which is harmless; "crit" is still looked at.
+    # Providers add unregistered header fields, which are harmless; "crit" is still checked.
     registry = JWSRegistry(algorithms=[algorithm], strict_check_header=False)
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", SecurityWarning
-        )  # the name EdDSA is old, and what providers use
+        # joserfc warns of the old name EdDSA, which providers use.
+        warnings.simplefilter("ignore", SecurityWarning)
         return jwt.decode(token, key, [algorithm], registry).claims
 
 
@@ -142,5 +141,5 @@ def _time(value: object) -> float:
         if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
             return value
     except OverflowError:
-        pass  # an integer of hundreds of digits
+        pass  # an integer with hundreds of digits
     raise Untrusted("the id_token's times are none")

@@ -1,6 +1,6 @@
-"""Who somebody is: tokens, guests and one-time tickets, and the rules about headers and origins.
+"""Identities: tokens, guests and one-time tickets, and the rules for headers and origins.
 
-Nothing here knows HTTP. A caller gets an `Identity` or None, and decides what to answer to None.
+This module does not depend on HTTP. A caller gets an `Identity` or None, and decides how to answer None.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ __all__ = [
 Via = Literal["bearer", "cookie", "ticket"]
 
 COOKIE = "salon_session"
-LONGEST_TOKEN = 4096  # characters; proxies refuse longer headers anyway
+LONGEST_TOKEN = 4096  # characters; proxies refuse longer headers
 TICKET_LIFE = 30_000  # milliseconds
-TICKETS_KEPT = 10_000  # 3 MB; at 1,000 new ones a second each still lives for ten
-SESSIONS_KEPT = 10_000  # 6 MB; one that was dropped costs a signature check of 30 to 60 µs
-RECOVERY_CHARACTERS, RECOVERY_GROUP = 28, 4  # of 5 bits each: 140
+TICKETS_KEPT = 10_000  # 3 MB; at 1,000 new tickets a second each is kept for ten seconds
+SESSIONS_KEPT = 10_000  # 6 MB; a session not kept costs a signature check of 30 to 60 µs
+RECOVERY_CHARACTERS, RECOVERY_GROUP = 28, 4  # characters of 5 bits each: 140 bits
 URL_TOKENS = {"access_token", "auth_token", "authorization", "bearer", "jwt", "session", "token"}
 
-# Crockford's base32: no I, L, O, U, and what people read wrong is taken as it was meant.
+# Crockford's base32: without I, L, O and U. Characters that are easily confused are decoded as the intended ones.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _TO_CROCKFORD = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", _ALPHABET)
 _AS_MEANT = str.maketrans("ILO", "110", "-–— \t\r\n")
@@ -62,9 +62,9 @@ _AS_MEANT = str.maketrans("ILO", "110", "-–— \t\r\n")
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Somebody who has shown who they are. `expires_at` is in milliseconds since the epoch; None never ends.
+    """An authenticated caller. `expires_at` is in milliseconds since the epoch; None never expires.
 
-    `token_id` names the session, for revoking it; a static token has none and ends with the configuration.
+    `token_id` names the session, for revoking it. A static token has no `token_id` and is valid while it is configured.
     """
 
     participant: Participant
@@ -75,7 +75,7 @@ class Identity:
 
 
 class Guest(NamedTuple):
-    """A guest who has just come in, or come back. The code is shown this once: the store has only its hash."""
+    """A guest who was just created or has just returned. The code is shown only now: the store keeps its hash alone."""
 
     token: str
     identity: Identity
@@ -83,34 +83,34 @@ class Guest(NamedTuple):
 
 
 class Accounts(Protocol):
-    """What identity needs from the store. Times are milliseconds since the epoch; a future fails with `StoreError`."""
+    """The part of the store that identity uses. Times are in milliseconds since the epoch. Futures fail with `StoreError`."""
 
     def add_guest(
         self, participant_id: str, name: str, recovery_hash: bytes, at: int
     ) -> Future[None]:
-        """Remember a guest, for good."""
+        """Store a guest permanently."""
 
     def find_guest(self, recovery_hash: bytes) -> Future[tuple[str, str] | None]:
-        """The id and name of the guest with this code, or None."""
+        """The id and name of the guest whose recovery code has this hash, or None."""
 
     def rename(self, participant_id: str, name: str, at: int, *, chosen: bool) -> Future[None]:
-        """Remember what somebody is called from now on; `chosen` where they have said so themselves."""
+        """Store a participant's new name; `chosen` is true if the participant chose it."""
 
     def name_of(self, participant_id: str) -> Future[tuple[str, bool] | None]:
-        """What somebody is called by what `rename` was told last, and whether they chose it."""
+        """The name last stored by `rename`, and whether the participant chose it; None if never renamed."""
 
     def names_since(self, at: int) -> Future[tuple[tuple[str, str], ...]]:
-        """Ids and names of those who were renamed from then on, the earliest first."""
+        """The ids and names of participants renamed at or after `at`, in order of time."""
 
     def revoke_token(self, token_id: str, expires_at: int) -> Future[None]:
-        """Remember until then that this session has ended."""
+        """Store, until `expires_at`, that this session was revoked."""
 
     def revoked_tokens(self, now: int) -> Future[tuple[str, ...]]:
-        """The sessions ended early which would still run now."""
+        """The revoked sessions that would otherwise be valid at `now`."""
 
 
 class IdentityBook:
-    """Tells who carries a token, and gives out sessions and tickets. Call `load` before the first `verify`."""
+    """Verifies tokens, and issues sessions and tickets. Call `load` before the first `verify`."""
 
     def __init__(
         self, auth: AuthSettings, key: bytes, accounts: Accounts, sources: Sources
@@ -125,13 +125,13 @@ class IdentityBook:
             for token, who in auth.static_tokens.items()
         }
         self._verified: OrderedDict[bytes, Identity] = OrderedDict()
-        self._revoked: set[str] = set()  # as many as log out within the life of a session
-        # Names that are newer than what some session says; those of people with a static token, which never ends, for good.
+        self._revoked: set[str] = set()  # size: the logouts within the lifetime of a session
+        # Names newer than those in the tokens. Names of people with a static token, which never expires, are kept for good.
         self._names: dict[str, str] = {}
         self._tickets: OrderedDict[bytes, tuple[Identity, int]] = OrderedDict()
 
     async def load(self) -> None:
-        """Learn which sessions were ended early, and who has another name than their sessions say."""
+        """Load the revoked sessions, and the names that are newer than those in session tokens."""
         now = self._sources.now()
         self._revoked.update(await self._accounts.revoked_tokens(now).wait())
         self._names.update(await self._accounts.names_since(now - self._session_days * DAY).wait())
@@ -141,9 +141,9 @@ class IdentityBook:
                 self._names[identity.participant.id] = found[0]
 
     def verify(self, token: str, via: Via = "bearer") -> Identity | None:
-        """Who carries this token, a static one or a session's; None where nobody may.
+        """The identity of a static token or session token; None if the token is invalid.
 
-        Found by digest, so that the time it takes tells nothing about a token that is nearly right.
+        Tokens are looked up by digest, so that the timing reveals nothing about a token that is nearly right.
         """
         if len(token) > LONGEST_TOKEN:
             return None
@@ -156,7 +156,7 @@ class IdentityBook:
         return self._named(identity) if self._names else identity
 
     def holds(self, identity: Identity) -> bool:
-        """Whether an identity is still good: not expired, not revoked. A long-lived socket has to ask again."""
+        """Whether an identity is still valid: neither expired nor revoked. A long-lived connection has to check again."""
         if identity.token_id in self._revoked:
             return False
         return identity.expires_at is None or self._sources.now() < identity.expires_at
@@ -169,9 +169,9 @@ class IdentityBook:
         provider: str | None = None,
         grant: str | None = None,
     ) -> tuple[str, Identity]:
-        """A new session's token. The caller has made sure that it is them, by a provider if one is named.
+        """A new session's token and identity. The caller has authenticated the participant, by `provider` if it is given.
 
-        A grant makes them an admin for as long as it is among the provider's, see `salon.web.identity.claims`.
+        A `grant` gives admin rights while it is among the provider's grants, see `salon.web.identity.claims`.
         """
         admin = admin or grant is not None
         days = self._session_days
@@ -180,9 +180,9 @@ class IdentityBook:
         return self.signer.sign(session), _identity(session, admin)
 
     async def admit_guest(self, name: str | None) -> Guest:
-        """A new person, stored before anybody hears of them; without a name they get one.
+        """Create a guest, who is stored before this returns. Without a name the guest is given one.
 
-        The caller decides whether guests are allowed, how many, and refuses a name that is too long.
+        The caller decides whether guests are allowed and how many, and refuses a name that is too long.
         """
         shown = normalise_name(name or "") or f"Guest {1000 + int(self._sources.chance() * 9000)}"
         participant = Participant(f"guest_{self._sources.new_id()}", shown)
@@ -194,15 +194,15 @@ class IdentityBook:
         return Guest(*self.issue(participant), _grouped(code))
 
     async def recover(self, recovery_code: str) -> Guest | None:
-        """The guest whose code this is, with a new session; None for a wrong code, however it is written."""
+        """The guest with this recovery code and a new session; None for a wrong or malformed code."""
         code = normalise_recovery_code(recovery_code)
         found = code and await self._accounts.find_guest(_digest(code)).wait()
         return Guest(*self.issue(Participant(*found)), _grouped(code)) if code and found else None
 
     async def revoke(self, identity: Identity) -> bool:
-        """End a session, at once here and for good once this returns; False where it has none to end.
+        """Revoke a session: at once in this process, permanently when this returns. False if the identity has no session.
 
-        The caller closes the connections that came with it. On `StoreError` it would be valid again after a restart.
+        The caller closes the session's connections. After a `StoreError` the session would be valid again after a restart.
         """
         if identity.token_id is None or identity.expires_at is None:
             return False
@@ -211,7 +211,7 @@ class IdentityBook:
         return True
 
     def issue_ticket(self, identity: Identity) -> str:
-        """A word good for one connection within `TICKET_LIFE`. Where too many wait, the oldest is dropped."""
+        """A ticket for one connection within `TICKET_LIFE`. Above `TICKETS_KEPT` tickets the oldest is dropped."""
         now = self._sources.now()
         while self._tickets and (
             len(self._tickets) >= TICKETS_KEPT or next(iter(self._tickets.values()))[1] <= now
@@ -222,20 +222,20 @@ class IdentityBook:
         return ticket
 
     def redeem(self, ticket: str) -> Identity | None:
-        """Whose ticket this is; None where it is wrong, used, too old, or its session has ended since."""
+        """The identity of a ticket; None if the ticket is wrong, used or too old, or if its session has ended since."""
         identity, ends = self._tickets.pop(_digest(ticket), (None, 0))
         if identity is None or self._sources.now() >= ends or not self.holds(identity):
             return None
         return self._named(identity)
 
     async def rename(self, participant: Participant, name: str) -> Participant:
-        """Call somebody what they say from now on, whatever their sessions and their provider say."""
+        """Set the name that a participant chose. It replaces the names in their sessions and from their provider."""
         return await self._rename(participant._replace(name=name), chosen=True)
 
     async def known(self, participant: Participant) -> Participant:
-        """Somebody whom a provider calls this, under the name that they have chosen, if they have.
+        """The participant from a provider's claims, with the name that they chose, if any.
 
-        One person has one name at a time: what the provider says now is true for their older sessions, too.
+        A person has one name at a time: the provider's current name applies to their older sessions, too.
         """
         found = await self._accounts.name_of(participant.id).wait()
         if found is not None and (found[1] or found[0] == participant.name):
@@ -266,7 +266,7 @@ class IdentityBook:
         admin = session.admin
         if session.provider is not None:
             if session.provider not in self._grants:
-                return None  # the operator has taken it out, and with it those who came through it
+                return None  # the operator has removed the provider, and so its sessions
             admin = session.grant in self._grants[session.provider]
         identity = self._verified[digest] = _identity(session, admin)
         if len(self._verified) > SESSIONS_KEPT:
@@ -287,27 +287,28 @@ def _grouped(code: str) -> str:
 
 
 def normalise_recovery_code(text: str) -> str | None:
-    """The code as it is hashed: capitals without dashes and spaces; None where it cannot be one."""
+    """The code in the form that is hashed: capitals without dashes and spaces; None if malformed."""
     code = text[:LONGEST_TOKEN].upper().translate(_AS_MEANT)
     return code if len(code) == RECOVERY_CHARACTERS and set(code) <= set(_ALPHABET) else None
 
 
 def bearer(header: str | None) -> str | None:
-    """The token in an `Authorization` header; None where there is none, or another scheme."""
+    """The token in an `Authorization` header; None if it is missing or has another scheme."""
     scheme, _, token = (header or "").strip().partition(" ")
     token = token.strip()
     return token if scheme.lower() == "bearer" and token and " " not in token else None
 
 
 def token_in_url(names: Iterable[str]) -> bool:
-    """Whether a query with these parameters carries a long-lived token: it would end in logs and histories, so refuse it."""
+    """Whether query parameters include a long-lived token. Refuse it: URLs end up in logs and browser histories."""
     return any(name.lower() in URL_TOKENS for name in names)
 
 
 def origin_allowed(origin: str | None, host: str | None, allowed: Collection[str]) -> bool:
-    """Whether a page of this `Origin` may connect to this `Host`: its own, or one of the allowed, as settings write them.
+    """Whether a page of this `Origin` may connect to this `Host`: the origin is the host's own or in `allowed`.
 
-    Without an origin it is no browser. Schemes are not compared: behind a proxy that ends TLS ours is not known.
+    A request without an origin does not come from a browser and is allowed. The schemes of the origin and the host are not
+    compared: behind a proxy that terminates TLS the server does not know its own.
     """
     if origin is None:
         return True
@@ -334,7 +335,7 @@ class Cookie(TypedDict):
 
 
 def session_cookie(token: str, *, days: int, secure: bool) -> Cookie:
-    """The cookie that carries a session; `secure` wherever the browser speaks TLS. Zero days take it back."""
+    """The cookie that carries a session; `secure` if the browser uses TLS. Zero days delete it."""
     return {
         "key": COOKIE,
         "value": token,

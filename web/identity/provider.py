@@ -1,4 +1,4 @@
-"""One OpenID Connect provider as a client sees it: what it publishes, the way to it, and what it says of who comes back."""
+"""The client of one OpenID Connect provider: its metadata, the authorization request, and the claims of a sign-in."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Metadata(BaseModel):
-    """What a provider publishes of itself, as far as it matters here."""
+    """The fields of a provider's discovery document that are used here."""
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
@@ -39,7 +39,7 @@ class Metadata(BaseModel):
 
 
 class Provider:
-    """A provider. Nothing is asked of it before somebody signs in, so it may be down while the server starts."""
+    """A provider. It is first contacted when somebody signs in, so it may be down while the server starts."""
 
     def __init__(
         self, settings: ProviderSettings, outbound: JsonFetcher, now: Callable[[], int]
@@ -51,7 +51,7 @@ class Provider:
         self._keys = Cached(self._fetch_keys)
 
     async def address(self, transaction: Transaction, redirect_uri: str) -> str:
-        """Where to send the browser. Raises `Unreachable` or `Untrusted`."""
+        """The URL of the authorization request, for the browser. Raises `Unreachable` or `Untrusted`."""
         metadata, _ = await self._metadata.get()
         asked = {
             "response_type": "code",
@@ -67,7 +67,7 @@ class Provider:
         return f"{metadata.authorization_endpoint}{mark}{urlencode(asked)}"
 
     async def check_sender(self, issuer: str | None) -> None:
-        """Whether an answer is this provider's (RFC 9207): another's code must not be sent to it. Raises as `address` does."""
+        """Check that an answer is from this provider (RFC 9207): it must not be sent another's code. Raises as `address` does."""
         metadata, _ = await self._metadata.get()
         if issuer is None and metadata.authorization_response_iss_parameter_supported:
             raise Untrusted("the answer does not name its issuer, as this provider's do")
@@ -75,7 +75,7 @@ class Provider:
             raise Untrusted("the answer is another issuer's")
 
     async def redeem(self, code: str, transaction: Transaction, redirect_uri: str) -> Claims:
-        """Who somebody is who came back with this code. Raises `Unreachable` or `Untrusted`."""
+        """The claims for an authorization code. Raises `Unreachable` or `Untrusted`."""
         metadata, _ = await self._metadata.get()
         form = {
             "grant_type": "authorization_code",
@@ -92,7 +92,7 @@ class Provider:
         return await self._completed(claims, metadata, found.get("access_token"))
 
     def _prove(self, form: dict[str, str], metadata: Metadata) -> dict[str, str]:
-        """The headers that say who asks; where the provider wants that in the form, it is put there."""
+        """The headers that authenticate this client. If the provider wants the secret in the form, it is added there."""
         client_id, secret = self.settings.client_id, self.settings.client_secret
         if secret is None:
             form["client_id"] = client_id
@@ -122,7 +122,7 @@ class Provider:
         )
 
     async def _completed(self, claims: Claims, metadata: Metadata, access_token: object) -> Claims:
-        """With name and address, which many providers give to those alone who ask once more."""
+        """The claims, completed with name and e-mail address from userinfo: many providers give them only there."""
         wanted = self.settings.domains or any("@" in admin for admin in self.settings.admins)
         complete = is_named(claims) and ("email" in claims or not wanted)
         if complete or metadata.userinfo_endpoint is None or not isinstance(access_token, str):
@@ -133,7 +133,7 @@ class Provider:
         more = await self._outbound.get(metadata.userinfo_endpoint, headers)
         if more.get("sub") != claims["sub"]:
             raise Untrusted("the userinfo is about somebody else")
-        # What one of them says of its address is not about the other's, which people may have written themselves.
+        # `email` and `email_verified` come from the same document: people may have written the other's address themselves.
         said = claims if "email" in claims else more
         return more | claims | {"email_verified": said.get("email_verified")}
 

@@ -1,10 +1,10 @@
-"""Why what a provider answers is of no use. The texts are for operators, and hold nothing secret of what was sent."""
+"""The faults of a provider's answers. Their texts are for operators and contain no secrets of the request."""
 
 from __future__ import annotations
 
 import re
 
-ERROR = re.compile(r"[a-z_]{1,40}")  # as all standards write one; what else comes could be anything
+ERROR = re.compile(r"[a-z_]{1,40}")  # the form of the standards' error codes; other text is dropped
 
 
 class Unreachable(Exception):
@@ -12,13 +12,13 @@ class Unreachable(Exception):
 
 
 class Untrusted(Exception):
-    """There is one, and it cannot be believed."""
+    """There is an answer, and it cannot be trusted."""
 
 
 class UnknownKey(Untrusted):
-    """It is signed by none of the known keys: the provider may have new ones."""
+    """The token is signed by none of the known keys: the provider may have new keys."""
 
 
 def error_word(error: object) -> str:
-    """A provider's own word for an error, as a log may hold it."""
+    """A provider's error code, in a form that is safe to log."""
     return error if isinstance(error, str) and ERROR.fullmatch(error) else "of no known kind"

@@ -1,6 +1,7 @@
-"""One sign-in on its way: what is kept in the browser between leaving for a provider and coming back.
+"""The state of one sign-in between the redirect to a provider and the return.
 
-It is a signed cookie instead of the server's memory, so that it survives a restart, and a stranger's click costs nothing.
+The state is kept in a signed cookie instead of the server's memory. It survives a restart, and anonymous requests cost the
+server no memory.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ if TYPE_CHECKING:
     from .identity import Cookie
     from .signing import Signer
 
-KIND = "sign-in+jwt"  # a session is never taken for one, nor one for a session
-LIFE = 600  # seconds: who has to find their second factor needs minutes
-LONGEST = 2048  # characters of the cookie: a return address of 512, and what is ours
-USED_KEPT = 10_000  # 2 MB; after a restart a used one is refused by the provider alone, which knows its code
+KIND = "sign-in+jwt"  # keeps session tokens and sign-in cookies from being accepted as each other
+LIFE = 600  # seconds: people need minutes to find their second factor
+LONGEST = 2048  # characters of the cookie: a return address of 512, and the server's own fields
+# 2 MB. After a restart, a used state is refused by the provider alone, which knows that its code was used.
+USED_KEPT = 10_000
 NAME = "salon_sign_in"
 
 
@@ -36,37 +38,37 @@ class Transaction(NamedTuple):
 
     @classmethod
     def begin(cls, provider: str, return_to: str, sources: Sources) -> Transaction:
-        """A new one, with 256 random bits in each of its secrets."""
+        """A new transaction, with 256 random bits in each of its secrets."""
         state, nonce, verifier = (_encoded(sources.entropy(32)) for _ in range(3))
         return cls(provider, state, nonce, verifier, return_to, sources.now() // 1000 + LIFE)
 
     @property
     def challenge(self) -> str:
-        """The verifier's hash, which goes ahead of it (RFC 7636)."""
+        """The hash of the verifier, which is sent in the authorization request (RFC 7636)."""
         return _encoded(sha256(self.verifier.encode()).digest())
 
     def seal(self, signer: Signer) -> str:
-        """As the cookie holds it."""
+        """The transaction as signed text for the cookie."""
         return signer.seal(KIND, self._asdict())
 
     def answers(self, provider: str, state: str, now: int) -> bool:
-        """Whether whoever comes back with this state is the one who left with it, in time; `now` in milliseconds."""
+        """Whether `provider` and `state` belong to this transaction and it has not expired; `now` is in milliseconds."""
         same = compare_digest(self.state.encode(), state.encode("utf-8", "surrogatepass"))
         return same and self.provider == provider and now < self.expires_at * 1000
 
 
 def unseal(signer: Signer, text: str) -> Transaction | None:
-    """The transaction in a cookie; None where it is not one of ours."""
+    """The transaction in a cookie; None if this server has not signed it."""
     claims = signer.unseal(KIND, text) if len(text) <= LONGEST else None
     if claims is None or claims.keys() != set(Transaction._fields):
-        return None  # not ours, or of another version
+        return None  # not signed by this server, or by another version of it
     return Transaction(**claims)
 
 
 def sign_in_cookie(text: str, *, secure: bool) -> Cookie:
-    """The cookie that carries it; without text it is taken back.
+    """The cookie that carries a transaction; empty text deletes it.
 
-    Over https its name makes browsers refuse it from any other host, so that nobody can slip in one of their own.
+    Over https the cookie's name makes browsers reject it from any other host, so that no other host can plant one.
     """
     return {
         "key": sign_in_cookie_name(secure=secure),
@@ -80,18 +82,18 @@ def sign_in_cookie(text: str, *, secure: bool) -> Cookie:
 
 
 def sign_in_cookie_name(*, secure: bool) -> str:
-    """Browsers take a name with this beginning over https alone, and for the whole of one host."""
+    """The cookie's name. Browsers accept its `secure` prefix over https only, and for one whole host."""
     return f"__Host-{NAME}" if secure else NAME
 
 
 class Used:
-    """Those that have come back: none does twice."""
+    """The transactions that were completed: none is accepted twice."""
 
     def __init__(self) -> None:
         self._ends: OrderedDict[str, int] = OrderedDict()
 
     def take(self, transaction: Transaction, now: int) -> bool:
-        """Count one as used; False where it was. `now` is in milliseconds."""
+        """Mark a transaction as used; False if it already was. `now` is in milliseconds."""
         while self._ends and (
             len(self._ends) >= USED_KEPT or next(iter(self._ends.values())) * 1000 <= now
         ):

@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 
     from salon.actors.sources import Sources
 
-ALGORITHM = "HS256"  # the only one, whatever a token says of itself
-TYPE = "session+jwt"  # so that no other token signed with the same key passes for a session
+ALGORITHM = "HS256"  # the only one accepted, whatever a token's header says
+TYPE = "session+jwt"  # keeps other tokens signed with the same key from being accepted as sessions
 ISSUER = "salon"
-KEY_BYTES = 32  # as many as the hash has
+KEY_BYTES = 32  # the size of the hash
 DAY = 86_400_000  # milliseconds
 OTHERS = 0o077  # the mode bits of group and world
 
 
 class KeyFileError(Exception):
-    """The key file cannot be used. The text says why and what to do, in one line."""
+    """The key file cannot be used. The text says in one line why and what to do."""
 
 
 class Session(NamedTuple):
-    """What a token says: who, until when (milliseconds since the epoch), and its own name, by which it can be revoked.
+    """The content of a session token: the participant, the expiry (milliseconds since the epoch), and an id for revoking it.
 
-    `provider` is through whom they signed in, if through one; `grant` is the operator's word that made them an admin then.
+    `provider` names the provider of the sign-in, if any. `grant` is the grant that made the participant an admin then.
     """
 
     participant: Participant
@@ -51,7 +51,7 @@ class Session(NamedTuple):
     def begin(
         cls, participant: Participant, sources: Sources, *, days: int, admin: bool = False
     ) -> Session:
-        """A session from now on, to the second: a token knows no milliseconds."""
+        """A session that starts now, rounded to the second: tokens hold no milliseconds."""
         now = sources.now() // 1000 * 1000
         return cls(participant, admin, sources.new_id(), now, now + days * DAY)
 
@@ -63,7 +63,7 @@ class Signer:
         self._key = OctKey.import_key(key)
 
     def sign(self, session: Session) -> str:
-        """The session as a token that whoever carries it can use."""
+        """The session as a bearer token."""
         who = session.participant
         claims = {
             "iss": ISSUER,
@@ -80,20 +80,20 @@ class Signer:
         return self.seal(TYPE, claims)
 
     def read(self, token: str) -> Session | None:
-        """The session that this key signed, or None. Whether it has ended the caller decides, who knows the time."""
+        """The session of a token that this key signed, or None. The caller checks the expiry."""
         claims = self.unseal(TYPE, token)
         return None if claims is None else _session(claims)
 
     def seal(self, kind: str, claims: dict[str, Any]) -> str:
-        """Any claims as a token of a kind. They can be read by whoever has it, and changed by nobody."""
+        """Claims as a signed token of a kind. Anybody who has the token can read them, and nobody can change them."""
         return jwt.encode({"alg": ALGORITHM, "typ": kind}, claims, self._key, [ALGORITHM])
 
     def unseal(self, kind: str, token: str) -> dict[str, Any] | None:
-        """The claims that this key has sealed as that kind, or None."""
+        """The claims of a token that this key signed with the same kind, or None."""
         try:
             decoded = jwt.decode(token, self._key, [ALGORITHM])
         except (JoseError, ValueError, TypeError, KeyError, AttributeError):
-            return None  # joserfc lets through what a malformed header makes it stumble over
+            return None  # joserfc raises these, too, for malformed headers
         return decoded.claims if decoded.header.get("typ") == kind else None
 
 
@@ -118,9 +118,10 @@ def _session(claims: dict[str, Any]) -> Session | None:
 
 
 def read_key(path: Path | None, entropy: Callable[[int], bytes] = os.urandom) -> bytes:
-    """The key in the file, which the first caller makes; without a path one that the process takes with it.
+    """The key in the file, which the first caller creates; without a path, a new key that is not stored.
 
-    However many start at once, all get the same key. Raises `KeyFileError`. It reads and writes: call it before serving.
+    Processes that start at the same time all get the same key. Raises `KeyFileError`. It does blocking file I/O: call it before
+    serving.
     """
     if path is None:
         return entropy(KEY_BYTES)
@@ -139,7 +140,7 @@ def read_key(path: Path | None, entropy: Callable[[int], bytes] = os.urandom) ->
 
 
 def _make(path: Path, entropy: Callable[[int], bytes]) -> None:
-    """Write the key aside, then link it into place: who finds the file finds it whole, and the first link wins."""
+    """Write the key to a temporary file, then link it into place: the file is always complete, and the first link wins."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, aside = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)  # O_EXCL, 0600
     try:
@@ -153,7 +154,7 @@ def _make(path: Path, entropy: Callable[[int], bytes]) -> None:
         Path(aside).unlink()
     folder = os.open(path.parent, os.O_RDONLY)
     try:
-        os.fsync(folder)  # else a power cut may take the name, and with it every session
+        os.fsync(folder)  # otherwise a power cut may lose the file's name, and so every session
     finally:
         os.close(folder)
 
