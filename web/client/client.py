@@ -1,4 +1,4 @@
-"""A client for others to use: HTTP calls, and conversations that keep themselves connected."""
+"""The public client: HTTP calls, and conversations that reconnect by themselves."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ SYSTEM_RANDOM = SystemRandom()
 
 
 class Client:
-    """One person's way to a server.
+    """A client of one server, acting as one person.
 
-    `url` is the server's, http or https, with a path where a proxy puts it under one. `token` may
-    be set later, and again; the end of the block forgets it. `random` gives floats from 0 to 1 and is where keys and delays come
-    from; `dial` replaces the TCP or TLS connection by any stream. Every call may raise Refused
-    and Unreachable; none is tried again, and each takes `answer_timeout` seconds at most.
+    `url` is the server's http or https URL, including the path if a proxy adds one. `token` may be set or replaced later; the
+    end of the block clears it. `random` gives floats from 0 to 1, from which keys and delays are made. `dial` replaces the
+    TCP or TLS connection by any stream. Every call may raise Refused and Unreachable. No call is retried, and each takes
+    `answer_timeout` seconds at most.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Client:
         return f"Client({self._host!r})"
 
     async def fetch(self, method: str, path: str, body: Frame | None = None) -> Response:
-        """Any exchange as this person, whatever its status."""
+        """Any HTTP exchange as this person; returns the answer whatever its status."""
         headers = list(self._identity())
         if body is not None:
             headers.append(("Content-Type", "application/json"))
@@ -102,7 +102,7 @@ class Client:
         )
 
     async def request(self, method: str, path: str, body: Frame | None = None) -> Frame:
-        """Any exchange that answers with a JSON object, or nothing; Refused from status 300 up."""
+        """Any HTTP exchange answered by a JSON object or an empty body; raises Refused from status 300 up."""
         response = await self.fetch(method, path, body)
         if response.status >= 300:
             raise response.refused()
@@ -112,11 +112,11 @@ class Client:
             raise Unreachable("the answer is no JSON object") from None
 
     async def guest(self, name: str | None = None) -> Frame:
-        """Become a guest, `{token, participant, recovery_code}`; the client goes on as that one."""
+        """Create a guest, `{token, participant, recovery_code}`; the client acts as this guest from now on."""
         return self._become(await self.request("POST", "/auth/guest", given(name=name)))
 
     async def recover(self, recovery_code: str) -> Frame:
-        """Become the guest that the code was given to; answers like `guest`."""
+        """Return as the guest with this recovery code; the answer is that of `guest`."""
         body = {"recovery_code": recovery_code}
         return self._become(await self.request("POST", "/auth/recover", body))
 
@@ -124,17 +124,17 @@ class Client:
         return await self.request("GET", "/auth/me")
 
     async def ticket(self) -> str:
-        """A ticket for `?ticket=` of one handshake, good for 30 seconds."""
+        """A ticket for `?ticket=` of one handshake, valid for 30 seconds."""
         return str((await self.request("POST", "/auth/ticket"))["ticket"])
 
     async def rename(self, name: str) -> Frame:
-        """Be called that from now on, on all devices and in all conversations."""
+        """Change this person's name, on all devices and in all conversations."""
         return await self.request("PATCH", "/auth/me", {"name": name})
 
     async def create(
         self, title: str, participants: Sequence[Mapping[str, str]] = (), **options: Any
     ) -> Frame:
-        """A new conversation; `participants` are `{user_id, name}`, `options` its other fields."""
+        """Create a conversation; `participants` are `{user_id, name}`, `options` its other fields."""
         body = {"title": title, "participants": [dict(it) for it in participants], **options}
         return await self.request("POST", "/chat/create", body)
 
@@ -147,13 +147,13 @@ class Client:
         return await self.request("GET", f"/chat/conversations/{_quoted(conversation_id)}")
 
     async def update(self, conversation_id: str, **changes: Any) -> Frame:
-        """Change `title` or `metadata` as the owner; `metadata=None` removes it. The whole conversation."""
+        """Change `title` or `metadata` as the owner; `metadata=None` removes it. Returns the whole conversation."""
         return await self.request("PATCH", f"/chat/{_quoted(conversation_id)}", changes)
 
     async def join(
         self, conversation_id: str, participant: Mapping[str, str] | None = None
     ) -> Frame:
-        """Join, or bring in `participant` (`{user_id, name}`)."""
+        """Join, or add `participant` (`{user_id, name}`)."""
         body = {} if participant is None else {"participant": dict(participant)}
         return await self.request("POST", f"/chat/{_quoted(conversation_id)}/join", body)
 
@@ -186,7 +186,7 @@ class Client:
         return await self.request("GET", f"/chat/{_quoted(conversation_id)}/messages?{query}")
 
     async def mark_read(self, conversation_id: str, sequence_id: int) -> Frame:
-        """Everything up to there is read; `{read_sequence_id, unread_count}`."""
+        """Mark everything up to `sequence_id` as read; `{read_sequence_id, unread_count}`."""
         path = f"/chat/{_quoted(conversation_id)}/read"
         return await self.request("POST", path, {"sequence_id": sequence_id})
 
@@ -215,12 +215,12 @@ class Client:
         window: int = 1000,
         backoff: tuple[float, float] = (1.0, 30.0),
     ) -> AsyncIterator[Conversation]:
-        """A conversation that keeps itself connected for the length of the block.
+        """A conversation that reconnects by itself until the end of the block.
 
-        It begins after `last_sequence_id` (0: with the first event; None: with the last 50), of
-        the log that `epoch` names where the caller kept it. `outbox` bounds the messages written
-        and without a receipt (a server takes 250 from one person), further ones wait their turn;
-        `window` bounds the events that wait to be taken; `backoff` is base and cap in seconds.
+        It begins after `last_sequence_id` (0: with the first event; None: with the last 50). `epoch` names the log that this
+        number belongs to, if the caller kept it. `outbox` bounds the messages sent and without a receipt (a server takes 250
+        from one person); further messages wait. `window` bounds the events that wait to be taken. `backoff` is base and cap
+        of the delay in seconds.
         """
         events = Window(window, last_sequence_id, epoch)
         conversation = Conversation(self, conversation_id, events, outbox, backoff)
@@ -229,7 +229,7 @@ class Client:
             nursery.start_soon(conversation._run)
             try:
                 yield conversation
-            except Exception as error:  # kept out of the nursery, which would wrap it in a group
+            except Exception as error:  # raised outside the nursery, which would wrap it
                 failure = error
             nursery.cancel_scope.cancel()
         if failure is not None:

@@ -1,4 +1,4 @@
-"""One conversation as the client keeps it: connected, every event once and in order, every message sent until confirmed."""
+"""One live conversation: it reconnects, yields every event once and in order, and sends every message until it is confirmed."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 
     from .wire import Socket
 
-SIGNALS = 100  # kept for a caller who looks now and then; the oldest are state of no interest
-BATCH = 64  # messages in one write: enough to pay for it, little enough to be torn off by a drop
+SIGNALS = 100  # signals kept for a caller who reads rarely; older ones describe outdated state
+BATCH = 64  # messages in one write: enough to save writes, few enough that a drop loses little
 
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """What it took to keep a conversation whole, since its block began."""
+    """Counters of what was needed to keep a conversation complete, since its block began."""
 
     reconnects: int
     duplicates: int
@@ -61,7 +61,7 @@ class Statistics:
 
 
 class Account(Protocol):
-    """The client, as far as one of its conversations needs it."""
+    """The part of the client that its conversations use."""
 
     random: Callable[[], float]
     answer_timeout: float
@@ -79,16 +79,16 @@ class Account(Protocol):
 
 
 class Conversation:
-    """One conversation, live. Made by `Client.conversation`.
+    """One live conversation. Made by `Client.conversation`.
 
-    Iterating gives every event of the sequence once and in order, across drops: the frames of the
-    contract as they came, and `{"type": "epoch_changed", "epoch", "previous_epoch"}` when the log
-    is another one and what was kept of it is void. It is for one task; a caller who takes slowly,
-    or never, loses nothing and stops nothing, what does not fit the window is paged later. It ends
-    after 'Left conversation', and raises Closed or Refused where coming back is no use.
+    Iterating gives every event of the sequence once and in order, across drops: the frames as the server sent them. When the
+    server has another log and the events kept of the previous one are void, it gives
+    `{"type": "epoch_changed", "epoch", "previous_epoch"}`. Only one task may iterate. A caller who takes events slowly or never
+    loses none and blocks nothing: events that do not fit the window are fetched by HTTP later. Iterating ends after
+    'Left conversation', and raises Closed or Refused when reconnecting cannot help.
 
-    `signals` are the frames outside the sequence (presence, typing, lagging, caught_up, errors of
-    no message ...) and `{"type": "disconnected", "reason", "retry_in"}`; of 100 the oldest goes.
+    `signals` are the frames outside the sequence (presence, typing, lagging, caught_up, errors without a message ...) and
+    `{"type": "disconnected", "reason", "retry_in"}`. At most 100 are kept; the oldest is dropped.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class Conversation:
         )
         self._signal_in, self._signal_out = trio.open_memory_channel[Frame](SIGNALS)
         self.signals = self._signal_out.clone()
-        self._arrived = trio.lowlevel.ParkingLot()  # readers wait here for news
+        self._arrived = trio.lowlevel.ParkingLot()  # readers wait here for events
         self._work = trio.lowlevel.ParkingLot()  # the writer waits here
         self._control: dict[str, Frame] = {}  # the latest of each kind, to be written
         self._pong: trio.Event | None = None
@@ -118,7 +118,7 @@ class Conversation:
 
     @property
     def last_sequence_id(self) -> int | None:
-        """The last event that iterating gave: what to keep, with `epoch`, to begin after it."""
+        """The sequence of the last event that iterating gave. Keep it, with `epoch`, to resume after it."""
         return self._window.taken if self._window.taken >= 0 else None
 
     @property
@@ -146,12 +146,11 @@ class Conversation:
         reply_to: str | None = None,
         metadata: Frame | None = None,
     ) -> Receipt:
-        """Send, through drops and temporary refusals, until there is a receipt.
+        """Send a message, across drops and temporary refusals, until there is a receipt.
 
-        Messages go out in the order of the calls, again after a drop; only one that is refused for
-        load may fall behind those already on their way. Raises Refused for a refusal that is final,
-        and Closed or Refused when the conversation is over. Cancelled, the message may be stored
-        or not: send it again with the same `key` to be sure.
+        Messages are sent in the order of the calls, and again after a drop. Only a message that is refused for load may fall
+        behind messages already sent. Raises Refused for a final refusal, and Closed or Refused when the conversation is over.
+        After a cancellation the message may be stored or not: send it again with the same `key` to be sure.
         """
         self._check()
         key = key or self._account.new_key()
@@ -168,15 +167,15 @@ class Conversation:
         return pending.receipt
 
     def typing(self, is_typing: bool = True) -> None:
-        """Tell the others; lost when there is no connection."""
+        """Show the others whether this person is typing; dropped while there is no connection."""
         self._tell({"type": "typing", "is_typing": is_typing})
 
     def read(self, sequence_id: int) -> None:
-        """Everything up to there is read; `Client.mark_read` does the same with an answer."""
+        """Mark everything up to `sequence_id` as read; `Client.mark_read` does the same and returns an answer."""
         self._tell({"type": "read", "sequence_id": sequence_id})
 
     async def ping(self) -> float:
-        """Seconds to the server and back, the time without a connection included."""
+        """The round-trip time to the server in seconds, including time without a connection."""
         self._check()
         started = trio.current_time()
         self._pong = self._pong or trio.Event()
@@ -186,7 +185,7 @@ class Conversation:
         return trio.current_time() - started
 
     async def wait_caught_up(self) -> None:
-        """Until the present connection has everything there was when it was made."""
+        """Wait until the current connection has received all events that existed when it was made."""
         await trio.lowlevel.checkpoint()
         while not self._caught_up:
             self._check()
@@ -208,7 +207,7 @@ class Conversation:
         return event
 
     async def _page(self) -> None:
-        """Fetch what comes next from the log."""
+        """Fetch the next page of events from the log."""
         window = self._window
         after, epochs = window.contiguous, window.epochs
         try:
@@ -238,7 +237,7 @@ class Conversation:
             self._signal_in.close()
 
     async def _stay_connected(self) -> Refused | Closed | Unreachable:
-        """Connect again and again until there is no use in it; why."""
+        """Reconnect until it cannot help; the error that says why."""
         while True:
             end = await self._connection()
             self._caught_up = False
@@ -252,11 +251,11 @@ class Conversation:
             await trio.sleep(delay)
 
     async def _connection(self) -> Refused | Closed | Unreachable | None:
-        """One connection, from handshake to end; why it ended, None to come again at once."""
+        """Run one connection from handshake to end; why it ended, None to reconnect at once."""
         try:
             async with self._account.socket(self.conversation_id, self._window.position) as socket:
                 socket.on_owed = self._work.unpark_all
-                socket.idle_timeout = self._account.answer_timeout  # until `connected` says
+                socket.idle_timeout = self._account.answer_timeout  # until `connected`
                 self._outbox.rewind()
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._write, socket)
@@ -267,7 +266,7 @@ class Conversation:
             return error
 
     def _was_too_big(self, end: Exception) -> bool:
-        """Whether a message of ours was, and has been told so; the rest may come back."""
+        """Whether the connection ended because of the size of one message. That message then fails; the others are sent again."""
         text = "the message is larger than a frame may be"
         body = {"code": "MESSAGE_TOO_LARGE", "error": text, "temporary": False}
         too_big = isinstance(end, Closed) and end.code == TOO_BIG
@@ -283,7 +282,7 @@ class Conversation:
                 try:
                     await socket.send_text(*texts)
                 except Closed:
-                    return  # the receiver learns why
+                    return  # the receiver handles the reason
             else:
                 with trio.move_on_after(self._outbox.delay(now)):
                     await self._work.park()
@@ -299,7 +298,7 @@ class Conversation:
         return None
 
     def _accept(self, socket: Socket, frame: Frame) -> bool:
-        """Take in one frame; False to leave this connection for another one."""
+        """Handle one frame; False to replace this connection by another."""
         if is_event(frame):
             self._sync(self._window.put(frame))
             self._arrived.unpark_all()

@@ -1,4 +1,4 @@
-"""The client's decisions, without I/O: what is missing, what goes next, when to come back."""
+"""The client's decisions, without I/O: which events are missing, what to send next, when to reconnect."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ TOO_BIG = 1009
 
 
 class Refused(Exception):
-    """The server said no: `code`, `text` for a person, `temporary` where trying again can help.
+    """The server refused: `code`, `text` for a person, and `temporary` if a retry can succeed.
 
-    `retry_after` is in seconds; `status` is None on a socket; `id` names this refusal for the
-    operator; `details` is the whole body (`scope`, `limit`, `queue_size`, `actual_size` ...).
+    `retry_after` is in seconds. `status` is the HTTP status, None on a socket. `id` identifies this refusal to the operator.
+    `details` is the whole body (`scope`, `limit`, `queue_size`, `actual_size` ...).
     """
 
     def __init__(self, body: Frame, status: int | None = None) -> None:
@@ -52,11 +52,11 @@ class Closed(Exception):
 
 
 class Unreachable(Exception):
-    """No answer: the network failed, time ran out, or what answered does not speak the protocol."""
+    """No answer: the network failed, the time ran out, or the peer does not speak the protocol."""
 
 
 class Gap(Exception):
-    """The log itself has a hole: not even paging over HTTP brings the events `first` to `last`."""
+    """The log itself has a gap: paging over HTTP does not return the events `first` to `last` either."""
 
     def __init__(self, first: int, last: int) -> None:
         self.first = first
@@ -69,7 +69,7 @@ class Gap(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The server's word that a message is stored and has its place in the sequence."""
+    """The server's confirmation that a message is stored and has its place in the sequence."""
 
     conversation_id: str
     message_id: str
@@ -94,14 +94,14 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether to connect again, and after how many seconds where the server named a slot."""
+    """Whether to reconnect, and after how many seconds if the server named a time."""
 
     come_back: bool
     retry_after: float | None = None
 
 
 def judge(error: Refused | Closed | Unreachable) -> Verdict:
-    """What the end of a connection, or of the attempt at one, means for the next one."""
+    """Whether and when to reconnect after a connection, or an attempt at one, ended with this error."""
     match error:
         case Refused():
             final = not error.temporary or error.status in (401, 403, 404)
@@ -114,7 +114,7 @@ def judge(error: Refused | Closed | Unreachable) -> Verdict:
 
 
 def _slot(reason: str) -> float | None:
-    """The `retry_after` of a close reason that is JSON."""
+    """The `retry_after` of a close reason that is JSON; None for any other."""
     try:
         told = json.loads(reason)
     except ValueError:
@@ -123,7 +123,7 @@ def _slot(reason: str) -> float | None:
 
 
 def seconds(value: Any) -> float | None:
-    """A delay as a server gives it; None for what is no such thing (a date, a negative number)."""
+    """A server's delay in seconds; None for an unusable value (a date, a negative number)."""
     try:
         delay = float(value)
     except (TypeError, ValueError):
@@ -132,7 +132,7 @@ def seconds(value: Any) -> float | None:
 
 
 class Backoff:
-    """Delays that double from `base` to `cap` seconds, each drawn between nothing and all of it."""
+    """Delays that double from `base` to `cap` seconds; each is drawn between zero and that bound (full jitter)."""
 
     def __init__(self, random: Callable[[], float], base: float = 1.0, cap: float = 30.0) -> None:
         self._random = random
@@ -141,7 +141,7 @@ class Backoff:
         self._attempt = 0
 
     def delay(self, told: float | None = None) -> float:
-        """Seconds to wait before the next attempt: those that the server told, or else drawn."""
+        """Seconds to wait before the next attempt: `told` by the server, or else drawn."""
         ceiling = min(self._cap, self._base * 2 ** min(self._attempt, 64))
         self._attempt += 1
         return told or self._random() * ceiling
@@ -158,9 +158,9 @@ def is_event(frame: Frame) -> bool:
 class Window:
     """The events received and not yet taken, in order, each once.
 
-    Full with `limit` (twice that when a gap closes below them), it lets go what comes and wants it
-    from the log later (`page_due`): a caller that does not take never stops the socket. `taken`
-    is the last one given out, `contiguous` the last without a gap before it.
+    It is full with `limit` events (twice that when a gap closes below them). A full window drops further events and fetches
+    them from the log later (`page_due`), so that a caller who takes no events never blocks the socket. `taken` is the last
+    event given out, `contiguous` the last event without a gap before it.
     """
 
     def __init__(self, limit: int, last: int | None = None, epoch: str | None = None) -> None:
@@ -174,14 +174,14 @@ class Window:
         self.taken: int = -1 if last is None else last
         self.contiguous: int = self.taken
         self._events: dict[int, Frame] = {}
-        self.wanted = -1  # the last event that only the log can still give
-        self._replaying = False  # a `caught_up` is on its way
-        self._asked = False  # a sync was sent for the gap that is open
+        self.wanted = -1  # the last event that has to be fetched from the log
+        self._replaying = False  # a replay is running: its `caught_up` has not arrived
+        self._asked = False  # a sync was sent for the open gap
         self._gap = False
 
     @property
     def position(self) -> int | None:
-        """What to resume from; None when nothing is known yet."""
+        """The sequence to resume from; None when nothing is known yet."""
         return self.contiguous if self.contiguous >= 0 else None
 
     @property
@@ -194,7 +194,7 @@ class Window:
         return self.contiguous < self.wanted
 
     def open(self, connected: Frame) -> bool:
-        """Start on a new socket; False where its log is another one: come again, from nowhere."""
+        """Start on a new socket; False if its log is another one: reconnect without a position."""
         epoch, head = connected.get("epoch"), connected["head_sequence_id"]
         before = (connected.get("first_sequence_id") or head + 1) - 1
         changed = self.epoch is not None and epoch != self.epoch
@@ -217,7 +217,7 @@ class Window:
         self._begin(None)
 
     def put(self, event: Frame) -> int | None:
-        """Keep an event; the position to sync from where it shows that one before it is missing."""
+        """Keep an event; if it reveals a gap, the position to sync from, else None."""
         number = event["sequence_id"]
         if self.position is None:
             self._begin(number - 1)
@@ -228,7 +228,7 @@ class Window:
         return self._ask() if self._gap and not (self.page_due or self._replaying) else None
 
     def fill(self, page: list[Frame]) -> None:
-        """Keep what the log gave; overlap with what is here already is no fault and not counted."""
+        """Keep a page of the log; events that are here already are not counted as duplicates."""
         for event in page:
             self._store(event["sequence_id"], event)
 
@@ -247,12 +247,12 @@ class Window:
         return True
 
     def caught_up(self, head: int) -> int | None:
-        """A replay ended at `head`; the position to sync from where something is still missing."""
+        """Handle the end of a replay at `head`; the position to sync from if events are still missing, else None."""
         self._replaying = False
         missing = self.position is not None and (self._gap or self.contiguous < head)
         if missing and not (self._asked or self.page_due):
             return self._ask()
-        if missing:  # the sync did not bring it: the log must
+        if missing:  # the sync did not return them: fetch them from the log
             self.wanted = max([self.wanted, head, *self._events])
         self._asked = False
         return None
@@ -263,7 +263,7 @@ class Window:
         return self.contiguous
 
     def take(self) -> Frame | None:
-        """The next event, None when it is not here; first of all the notice of another log."""
+        """The next event, or None if it has not arrived. The notice of a changed log comes before all events."""
         if self._notice is not None:
             notice, self._notice = self._notice, None
             return notice
@@ -275,7 +275,7 @@ class Window:
 
 @dataclass(slots=True, eq=False)
 class Pending:
-    """A message on its way: `settled()` is called once `receipt` or `error` is there."""
+    """A message without a result yet: `settled()` is called once `receipt` or `error` is set."""
 
     key: str
     text: str
@@ -287,11 +287,11 @@ class Pending:
 
 
 class Outbox:
-    """The messages without a receipt, in the order in which they were sent; times in seconds.
+    """The messages without a receipt, in the order of the calls; times in seconds.
 
-    At most `limit` are on their way at once; the others are here while somebody waits for them.
-    After a temporary refusal everything waits as long as the server said, then goes out one at a
-    time, and one more with every receipt: a full server is not asked the same by all of them.
+    At most `limit` messages are in flight at once; the others wait here. After a temporary refusal all messages wait for the
+    time that the server named. Then one is in flight at a time, and one more after every receipt, so that a full server does
+    not get all of them at once.
     """
 
     def __init__(self, limit: int) -> None:
@@ -316,14 +316,14 @@ class Outbox:
         return key in self._pending
 
     def add(self, key: str, text: str, settled: Callable[[], None]) -> Pending:
-        """Take a message over; ValueError for a key that is already under way."""
+        """Add a message; raises ValueError for a key that is already in the outbox."""
         if key in self._pending:
             raise ValueError("a message with this key is already under way")
         pending = self._pending[key] = self._unsent[key] = Pending(key, text, settled)
         return pending
 
     def due(self, now: float, at_most: int) -> list[Pending]:
-        """What may be written now, oldest first; it counts as written."""
+        """Up to `at_most` messages to write now, oldest first; they count as written."""
         if not self._in_order:
             waiting = ((key, it) for key, it in self._pending.items() if not it.in_flight)
             self._unsent, self._in_order = OrderedDict(waiting), True
@@ -338,13 +338,13 @@ class Outbox:
         return batch
 
     def delay(self, now: float) -> float:
-        """Seconds until `due` gives more by the clock alone; infinite when only news can help."""
+        """Seconds until `due` gives more without other events; infinite if it does not."""
         if not self.waiting or now >= self._paused_until:
             return math.inf
         return self._paused_until - now
 
     def acknowledge(self, receipt: Receipt) -> None:
-        """Settle the message whose receipt this is; a receipt of no message here is nobody's."""
+        """Settle the message of this receipt; a receipt for an unknown message is ignored."""
         pending = self._pending.get(receipt.client_message_id or "")
         if pending is not None:
             self._allowance = min(self._limit, self._allowance + 1)
@@ -352,7 +352,7 @@ class Outbox:
             self._settle(pending)
 
     def refuse(self, key: str, refused: Refused, now: float, delay: float) -> None:
-        """Fail the message, or for a temporary refusal pause for `delay` and send it again."""
+        """Fail the message, or after a temporary refusal pause for `delay` seconds and send it again."""
         pending = self._pending[key]
         if not refused.temporary:
             pending.error = refused
@@ -364,14 +364,14 @@ class Outbox:
         self._paused_until = max(self._paused_until, now + delay)
 
     def rewind(self) -> None:
-        """A new socket: everything without a receipt goes out again, in its original order."""
+        """Restart on a new socket: all messages without a receipt are sent again, in their original order."""
         for pending in self._pending.values():
             pending.in_flight = False
         self._in_flight = 0
         self._in_order = False
 
     def drop_largest(self, error: Exception) -> bool:
-        """Fail the largest written message: the one a server meant that closed for size."""
+        """Fail the largest written message, after the server closed the socket because of a message's size."""
         written = [pending for pending in self._pending.values() if pending.in_flight]
         if written:
             largest = max(written, key=lambda pending: len(pending.text))
@@ -385,7 +385,7 @@ class Outbox:
             self._settle(pending)
 
     def withdraw(self, pending: Pending) -> None:
-        """Forget a message; nothing happens where it was settled already."""
+        """Remove a message; no effect if it was settled already."""
         if self._pending.get(pending.key) is pending:
             self._forget(pending)
 
@@ -404,11 +404,11 @@ class Outbox:
 
 
 def message_fields(content: str, key: str, reply_to: str | None, metadata: Frame | None) -> Frame:
-    """What a message says, over HTTP and in a frame alike."""
+    """The fields of a message, the same over HTTP and in a frame."""
     optional = given(reply_to=reply_to, metadata=metadata)
     return {"content": content, "client_message_id": key, **optional}
 
 
 def given(**values: Any) -> Frame:
-    """The values that are given."""
+    """The values that are not None."""
     return {name: value for name, value in values.items() if value is not None}

@@ -1,4 +1,4 @@
-"""The client's wire: one HTTP exchange, or one WebSocket as it is, over a trio stream."""
+"""The client's wire: one HTTP exchange, or one raw WebSocket, over a trio stream."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ Dial = Callable[[], Awaitable[trio.abc.Stream]]
 
 MAX_RECEIVED = 32 * 1024 * 1024  # bytes of a body or a frame: many times a page of 100 large events
 CLOSE_TIMEOUT = 1.0  # seconds for the server to answer a close frame
-WHOLE_TEXT = 0x81  # first byte of a text frame that is a message of its own
+WHOLE_TEXT = 0x81  # first byte of an unfragmented text frame
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a URL leads; the query stays out of the repr, a ticket may be in it."""
+    """A parsed URL. The repr omits the query, which may contain a ticket."""
 
     secure: bool
     host: str
@@ -43,7 +43,7 @@ class Target:
 
     @classmethod
     def of(cls, url: str) -> Target:
-        """From http, https, ws or wss; ValueError for anything else."""
+        """Parse a URL with http, https, ws or wss; raises ValueError for anything else."""
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https", "ws", "wss") or parts.hostname is None:
             raise ValueError("not an http, https, ws or wss URL with a host")
@@ -73,14 +73,14 @@ class Response:
         return next((value for key, value in self.headers if key == name.lower()), None)
 
     def json(self) -> Frame:
-        """The body as an object, empty where there is none; ValueError for anything else."""
+        """The body as a JSON object, empty if there is no body; raises ValueError for anything else."""
         body = json.loads(self.body or b"{}")
         if not isinstance(body, dict):
             raise ValueError("the body is no JSON object")
         return body
 
     def refused(self) -> Refused:
-        """This answer as an error; a proxy's page without our JSON counts by its status."""
+        """This answer as an error; an answer without the server's JSON, such as a proxy's page, is judged by its status."""
         try:
             body = self.json()
         except ValueError:
@@ -97,7 +97,7 @@ def _default_ssl() -> ssl.SSLContext:
 
 @contextmanager
 def _reaching(target: Target, timeout: float) -> Iterator[None]:
-    """Gives the block `timeout` seconds; what the network raises in it becomes Unreachable."""
+    """Limit the block to `timeout` seconds; network errors and the timeout become Unreachable."""
     try:
         with trio.fail_after(timeout):
             yield
@@ -119,7 +119,7 @@ async def _open(target: Target, dial: Dial | None, tls: ssl.SSLContext | None) -
 async def _exchange(
     stream: trio.abc.Stream, method: str, target: Target, headers: Headers, body: bytes
 ) -> tuple[Response, bytes]:
-    """One request and its answer, and the bytes after it where the answer switches protocols."""
+    """Send one request; the answer, and the bytes after it if the answer switches protocols."""
     connection = h11.Connection(h11.CLIENT)
     try:
         named = [("Host", target.authority), *headers]
@@ -128,7 +128,7 @@ async def _exchange(
         data = b"".join(connection.send(event) or b"" for event in events)
     except h11.LocalProtocolError:
         raise ValueError("the path or a header holds what HTTP cannot carry") from None
-    with suppress(trio.BrokenResourceError):  # it may answer and close before it has read all
+    with suppress(trio.BrokenResourceError):  # the server may answer and close before reading all
         await stream.send_all(data)
     head: h11.Response | h11.InformationalResponse | None = None
     received = bytearray()
@@ -163,10 +163,9 @@ async def fetch(
     ssl_context: ssl.SSLContext | None = None,
     answer_timeout: float = 30.0,
 ) -> Response:
-    """One HTTP exchange on a connection of its own, whatever its status.
+    """One HTTP exchange on a new connection; returns the answer whatever its status.
 
-    `answer_timeout` is in seconds. Raises Unreachable; the request may have been
-    carried out all the same.
+    `answer_timeout` is in seconds. Raises Unreachable; the server may have carried out the request even so.
     """
     target = Target.of(url)
     length = [("Content-Length", str(len(body)))] if body or method not in ("GET", "HEAD") else []
@@ -182,8 +181,8 @@ async def fetch(
 class Codec:
     """The client's side of WebSocket after the handshake, without I/O.
 
-    `texts` are the messages received, `closed` is how it ended. A whole text frame, which is
-    nearly all there is, is read here; every other goes to wsproto, one whole frame at a time.
+    `texts` are the messages received. `closed` says how the connection ended, None while it is open. Unfragmented text frames,
+    which are nearly all, are parsed here. All others go to wsproto, one whole frame at a time.
     """
 
     def __init__(self, *, answer_pings: bool = True) -> None:
@@ -195,7 +194,7 @@ class Codec:
         self._parts: list[str] = []
 
     def receive(self, data: bytes) -> bytes:
-        """Take in what arrived (nothing: the end of the stream); what has to be written back."""
+        """Handle received bytes (empty: the end of the stream); the bytes to write in answer."""
         if not data:
             self.end(1006)
         self._buffer += data
@@ -216,7 +215,7 @@ class Codec:
         return replies
 
     def encode(self, texts: Iterable[str]) -> bytes:
-        """Frames to write, one for each text; raises Closed."""
+        """The frames to write, one for each text; raises Closed."""
         if self.closed is not None:
             raise copy(self.closed)
         try:
@@ -225,7 +224,7 @@ class Codec:
             raise Closed(1006, "closing") from None
 
     def close(self, code: int, reason: str = "") -> bytes:
-        """The close frame to write; nothing when one was sent."""
+        """The close frame to write; empty if one was sent already."""
         if self._protocol.state not in (ConnectionState.OPEN, ConnectionState.REMOTE_CLOSING):
             return b""
         return self._protocol.send(CloseConnection(code=code, reason=reason))
@@ -257,7 +256,7 @@ class Codec:
                     self.texts.append("".join(self._parts))
                     self._parts.clear()
             case Ping() if self._answer_pings and self._protocol.state is ConnectionState.OPEN:
-                return self._protocol.send(event.response())  # after a close nothing may be sent
+                return self._protocol.send(event.response())  # nothing may follow a close frame
             case CloseConnection():
                 self.end(int(event.code), event.reason or "")
                 return self.close(event.code, event.reason or "")
@@ -268,7 +267,7 @@ class Codec:
 
 
 def _frame(buffer: bytearray, at: int) -> tuple[int, int] | None:
-    """Where the frame at `at` has its payload, from and to; None while its head is not here."""
+    """The start and end of the payload of the frame at `at`; None while its header is incomplete."""
     if len(buffer) < at + 2:
         return None
     length = buffer[at + 1] & 0x7F
@@ -282,18 +281,17 @@ def _frame(buffer: bytearray, at: int) -> tuple[int, int] | None:
 
 
 class Socket:
-    """One WebSocket as it is: JSON text frames out and in, nothing resumed or sent again.
+    """One raw WebSocket: it sends and receives JSON text frames, and resumes or resends nothing.
 
-    For one receiving task and any number of sending ones. Sending and receiving raise Closed. It
-    answers pings only while somebody receives, and not at all where `connect` was told so.
-    `stream` is the byte stream below, for tests that cut it or write what no client would;
-    `idle_timeout` (seconds) ends a connection on which nothing at all arrives.
+    One task may receive, and any number of tasks may send. Sending and receiving raise Closed. Pings are answered only while
+    a task receives, and never if `connect` was given `answer_pings=False`. `stream` is the underlying byte stream, for tests
+    that cut it or write invalid bytes. `idle_timeout` (seconds) ends a connection on which nothing arrives.
 
-    `on_sent` and `on_received`, where they are set, are called with each text: before it is written,
-    and when it is handed out. `closed` says how it ended, if it has.
+    `on_sent` and `on_received`, if set, are called with each text: before it is written, and when it is handed out. `closed`
+    says how the connection ended, None while it is open.
 
-    Where `on_owed` is set, receiving never writes: it is called when something is `owed`, and the
-    next send brings it along. So a server that reads no further cannot stop the receiver too.
+    If `on_owed` is set, receiving never writes. `on_owed` is then called when an answer is `owed`, and the next send writes it.
+    A server that stops reading therefore cannot block the receiver.
     """
 
     def __init__(self, stream: trio.abc.Stream, codec: Codec) -> None:
@@ -302,7 +300,7 @@ class Socket:
         self.on_owed: Callable[[], object] | None = None
         self.on_sent: Callable[[str], object] | None = None
         self.on_received: Callable[[str], object] | None = None
-        self.owed = b""  # a pong or the answer to a close: only the latest counts
+        self.owed = b""  # a pong or the answer to a close; only the latest is needed
         self._codec = codec
         self._queue = b""
         self._writing = False
@@ -310,11 +308,11 @@ class Socket:
         self._broken = False
 
     async def send_json(self, *frames: Frame) -> None:
-        """Send frames, as one write."""
+        """Send frames in one write."""
         await self.send_text(*(json.dumps(frame, separators=(",", ":")) for frame in frames))
 
     async def send_text(self, *texts: str) -> None:
-        """Send text frames whatever they hold, as one write."""
+        """Send text frames with any content in one write."""
         data = self._codec.encode(texts)
         if self.on_sent is not None:
             for text in texts:
@@ -322,7 +320,7 @@ class Socket:
         await self._write(data)
 
     async def receive_json(self) -> Frame:
-        """The next frame; ValueError when it is no JSON object."""
+        """The next frame; raises ValueError if it is not a JSON object."""
         frame = json.loads(await self.receive_text())
         if not isinstance(frame, dict):
             raise ValueError("the frame is no JSON object")
@@ -344,7 +342,7 @@ class Socket:
         return self._codec.closed
 
     async def aclose(self, code: int = 1000, reason: str = "") -> None:
-        """Close, waiting a second at most for the server's answer; not while a task receives."""
+        """Close, and wait a second at most for the server's answer. Do not call it while a task receives."""
         self.on_owed = None
         try:
             with trio.move_on_after(CLOSE_TIMEOUT, shield=True), suppress(Closed):
@@ -367,7 +365,7 @@ class Socket:
         await self.take(data)
 
     async def take(self, data: bytes) -> None:
-        """Take in bytes that arrived; none are the end of the stream."""
+        """Handle received bytes; empty `data` is the end of the stream."""
         self.owed = self._codec.receive(data) or self.owed
         if self.owed and self.on_owed is not None:
             self.on_owed()
@@ -375,7 +373,7 @@ class Socket:
             await self._flush()
 
     async def _write(self, data: bytes) -> None:
-        """Write, or where another task is writing hand it the bytes and wait until they are out."""
+        """Write; if another task is writing, pass the bytes to it and wait until they are written."""
         if not self._broken:
             self._queue += data
             await (self._written.park() if self._writing else self._flush())
@@ -392,7 +390,7 @@ class Socket:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
         finally:
-            self._broken = self._broken or not written  # one that is cancelled may tear a frame
+            self._broken = self._broken or not written  # cancelling may tear a frame
             self._writing = False
             self._written.unpark_all()
 
@@ -407,11 +405,10 @@ async def connect(
     answer_pings: bool = True,
     handshake_timeout: float = 30.0,
 ) -> AsyncIterator[Socket]:
-    """A raw WebSocket, closed at the end of the block; nothing is resumed, re-sent or kept.
+    """A raw WebSocket, closed at the end of the block; nothing is resumed, resent or kept.
 
-    `url` may be http(s) or ws(s) and carries `?ticket=` and `last_sequence_id` itself; `headers`
-    go out as they are; `handshake_timeout` in seconds. Raises Refused for an HTTP
-    answer other than 101, Unreachable for none.
+    `url` may be http(s) or ws(s), and includes `?ticket=` and `last_sequence_id`. `headers` are sent unchanged.
+    `handshake_timeout` is in seconds. Raises Refused for an HTTP answer other than 101, Unreachable for no answer.
     """
     target = Target.of(url)
     with _reaching(target, handshake_timeout):
@@ -431,7 +428,7 @@ async def connect(
 
 
 async def _upgrade(stream: trio.abc.Stream, target: Target, headers: Headers) -> bytes:
-    """The opening handshake; the bytes that came after it."""
+    """Do the opening handshake; the bytes received after it."""
     key = base64.b64encode(os.urandom(16))
     own = [
         ("Upgrade", "websocket"),
