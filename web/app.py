@@ -1,4 +1,4 @@
-"""The composition root: the one file that knows all the parts, puts them together, serves and drains."""
+"""The composition root: the one module that imports all parts. It assembles them, serves and drains."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 
     from .settings import Settings
 
-# Allocations, and rounds, between collections of the three generations. While ten thousand came, dropped and came back, the
-# longest pause was 82 ms of CPU, all together 0.7 s; with Python's own numbers 345 ms and 3.0 s.
+# Thresholds of the garbage collector's three generations. While 10,000 clients connected, dropped and reconnected, the longest
+# pause was 82 ms of CPU time and all pauses took 0.7 s. With Python's defaults: 345 ms and 3.0 s.
 GARBAGE = (10_000, 10, 100)
 
 logger = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ logger = logging.getLogger(__name__)
 async def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT, then drain. `announce` is called with the URL once connections are accepted.
 
-    Raises `StoreError` where the store cannot be opened, `OSError` where the address cannot be had.
+    Raises `StoreError` if the store cannot be opened, `OSError` if the address cannot be bound.
     """
     _raise_file_limit()
     sources = system_sources()
@@ -138,7 +138,7 @@ async def _run(parts: AdminParts, announce: Callable[[str], None]) -> None:
 def build_app(parts: AdminParts) -> QuartTrio:
     """All routes on one Quart-Trio application."""
     app = QuartTrio(__name__, static_folder=None)
-    app.url_map.merge_slashes = False  # it would answer a WebSocket with a page of HTML
+    app.url_map.merge_slashes = False  # its redirect would answer a WebSocket with an HTML page
     app.config["MAX_CONTENT_LENGTH"] = parts.settings.limits.max_body_size or None
     QuartSchema(
         app,
@@ -176,14 +176,14 @@ async def _watch_signals(parts: AdminParts) -> None:
 
 
 def _settle_garbage() -> None:
-    """What stays for good is looked at no more; a full collection over ten thousand connections stops all for 0.1 s."""
+    """Exclude permanent objects from garbage collection: a full collection with 10,000 connections pauses all for 0.1 s."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GARBAGE)
 
 
 def _raise_file_limit() -> None:
-    """A socket is a file: take as many as the system lets this process have."""
+    """Raise the limit of open files, which also limits sockets, to the system's maximum for this process."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

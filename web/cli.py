@@ -1,4 +1,4 @@
-"""The command `salon`. Whatever is heavy is imported by the command that needs it, so that `salon --version` is quick.
+"""The command `salon`. Each command imports the heavy modules that it needs, so that `salon --version` is fast.
 
 Exit codes: 0 done, or drained after SIGTERM or Ctrl-C; 1 store, key, file or network refused; 2 wrong usage or settings.
 """
@@ -32,15 +32,15 @@ logger = logging.getLogger(__name__)
 
 
 class Commands(TyperGroup):
-    """Our own commands, and those of other packages, which are loaded when they are called or listed."""
+    """The built-in commands, and those of other packages, which are loaded when they are called or listed."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """All names, our own first."""
+        """All names, those of built-in commands first."""
         own: list[str] = super().list_commands(ctx)
         return own + sorted(_offered().keys() - set(own))
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """A command by its name; ours cannot be replaced."""
+        """A command by its name; built-in commands cannot be replaced."""
         command = super().get_command(ctx, cmd_name)
         if command is None and cmd_name in _offered():
             command = _load(_offered()[cmd_name])
@@ -52,7 +52,7 @@ app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
     add_completion=False,
-    pretty_exceptions_enable=False,  # they would show local variables, and tokens with them
+    pretty_exceptions_enable=False,  # they would show local variables, including tokens
 )
 
 Config = Annotated[
@@ -110,7 +110,7 @@ def serve(
         announced = partial(serve_until_drained, settings, announce=_announce)
         _in_one_line(settings, lambda: trio.run(announced))
     except KeyboardInterrupt:
-        return  # it came before `serve` took the signals over: nothing was accepted, nothing is to drain
+        return  # raised before `serve` handled signals: nothing was accepted, so nothing has to drain
 
 
 @app.command("config")
@@ -153,7 +153,7 @@ def token(
     sources = system_sources()
     is_new = not os.access(settings.key_file, os.F_OK)  # exists() may raise
     key = _in_one_line(settings, lambda: read_key(settings.key_file, sources.entropy))
-    if is_new:  # as a mistyped --store has it, whose tokens no server takes
+    if is_new:  # for example after a mistyped --store, whose tokens no server accepts
         typer.echo(
             f"salon: made a new key, {settings.key_file}: for a server of this store", err=True
         )
@@ -203,7 +203,7 @@ def _fail(*lines: str, code: int = 1) -> NoReturn:
 
 
 def _in_one_line(settings: Settings, work: Callable[[], T]) -> T:
-    """The work's result. What operators can mend ends the command with a line in words, all else is a bug and raises."""
+    """The work's result. An error that operators can fix ends the command with one line; any other is a bug and is raised."""
     from salon.actors.store import StoreError
 
     from .identity import KeyFileError
@@ -249,7 +249,7 @@ def _offered() -> dict[str, EntryPoint]:
 
 
 def _load(entry: EntryPoint) -> Any:
-    """Another package's command: a typer app or a function. A broken one says so when it is called, and harms no other."""
+    """Another package's command: a typer app or a function. If loading fails, calling it reports that; others still work."""
     try:
         found = entry.load()
         if not isinstance(found, typer.Typer):

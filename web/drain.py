@@ -1,4 +1,4 @@
-"""The end of a server's life: no new work, what was accepted is committed and sent, everybody is told when to come back."""
+"""The drain at shutdown: new work is refused, accepted work is committed and sent, and clients are told when to reconnect."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from .http import Parts
     from .socket import Connection
 
-LOOK = 0.01  # seconds between two looks at what is left to do
-LAST_WORD = 2.0  # seconds that a peer which has been sent everything has to answer the close frame
+LOOK = 0.01  # seconds between two checks of the remaining work
+LAST_WORD = 2.0  # seconds for a peer that has been sent everything to answer the close frame
 
 
 async def drain(parts: Parts) -> None:
-    """No new work; what was accepted is committed; each client is sent it, then told when to come back.
+    """Refuse new work, commit accepted work, send each client its events, then tell the client when to reconnect.
 
-    It takes `drain_timeout` at most. A reader that has not been sent everything by then is closed all the same.
+    This takes `drain_timeout` at most. A reader that has not been sent everything by then is closed even so.
     """
     parts.ready = False
     limits, wire = parts.settings.limits, parts.wire
@@ -31,10 +31,10 @@ async def drain(parts: Parts) -> None:
     parts.directory.draining = lambda: (
         limits.restart_time + parts.directory.sources.chance() * spread
     )
-    # Those that are closed later get later places, so that no two of them come back at once.
+    # Reconnect times increase in the order of closing, so that no two clients reconnect at once.
     places = (limits.restart_time + number * pause for number in count())
     with trio.move_on_after(limits.drain_timeout):
-        while not all(actor.idle for actor in parts.directory):  # noqa: ASYNC110  # once a life: no event
+        while not all(actor.idle for actor in parts.directory):  # noqa: ASYNC110  # once per process: not worth an event
             await trio.sleep(LOOK)
         closed: dict[Connection, float] = {}
         while _close_those_served(parts, places, closed):  # noqa: ASYNC110  # likewise
@@ -46,7 +46,10 @@ async def drain(parts: Parts) -> None:
 def _close_those_served(
     parts: Parts, places: Iterator[float], closed: dict[Connection, float]
 ) -> bool:
-    """Close each connection that has everything; whether any is left to wait for. `closed` says since when each is closed."""
+    """Close each connection that has been sent everything; whether any is left to wait for.
+
+    `closed` holds the time since which each connection is closing.
+    """
     now = trio.current_time()
     left = False
     for connection in list(parts.wire):
@@ -60,7 +63,7 @@ def _close_those_served(
 
 
 def _has_everything(parts: Parts, connection: Connection) -> bool:
-    """Whether nothing that was committed is still to be sent to a connection, and all of it has reached its peer."""
+    """Whether all committed events have been sent to a connection and have reached its peer."""
     participant = parts.directory.participants.get(connection.participant.id)
     if participant is not None and not participant.idle:
         return False

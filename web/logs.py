@@ -1,7 +1,7 @@
-"""What operators are told: one stream of lines on stderr, without anything that people wrote or may come in with.
+"""The log: one stream of lines on stderr, without message texts and credentials.
 
 Everything goes through the standard library's `logging`; structlog only gives the lines their shape. A caller writes
-`logger.info("joined %s", conversation_id)`, never a body: the text itself is only masked where it looks like a token.
+`logger.info("joined %s", conversation_id)`, never a body: in the text itself only what looks like a token is masked.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 MASK = "***"
 
-# Keys that hold what people wrote, or what they come in with; also behind a prefix, as in `last_message_preview`.
+# Keys of message texts and credentials, also with a prefix, as in `last_message_preview`.
 PRIVATE_KEY = re.compile(
     r"(?i)(?:.*[_.-])?(?:authorization|body|content|cookies?|credentials?|headers?|metadata|passphrase|password|payload"
     r"|preview|query(?:[_.-]string)?|recovery[_.-]code|secrets?|static[_.-]tokens|tickets?|tokens?)"
 )
 
-# What gives a way in, wherever it stands: a bearer token, a signed token, a parameter, a cookie, a recovery code.
+# Credentials anywhere in a text: a bearer token, a signed token, a parameter, a cookie, a recovery code.
 PRIVATE_TEXT = re.compile(
     r"""(?ix)
     (?<=\bbearer\s)\s*[^\s"',;]+
@@ -42,10 +42,10 @@ PRIVATE_TEXT = re.compile(
     """
 )
 
-# Their information is not for operators; the last two would tell each header that is sent to a provider.
+# Their INFO lines are of no use to operators; the last two would log each header that is sent to a provider.
 CHATTY = ("alembic", "hypercorn", "pykka", "httpx2", "httpcore2")
 
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # would forge a line, or drive a terminal
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # can forge a line or control a terminal
 CONTROL_IN_TRACEBACK = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 FACTS: list[Processor] = [
@@ -53,12 +53,12 @@ FACTS: list[Processor] = [
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
-    structlog.processors.format_exc_info,  # without local variables: bodies may be in them
+    structlog.processors.format_exc_info,  # without local variables, which may hold bodies
 ]
 
 
 def configure(settings: LoggingSettings, stream: TextIO | None = None) -> None:
-    """Send every logger of the process to the stream, stderr by default. Called once, first thing; again replaces it."""
+    """Send all loggers of the process to the stream, stderr by default. Call it first; a second call replaces the first."""
     out = stream or sys.stderr
     processors = [
         ProcessorFormatter.remove_processors_meta,
@@ -93,7 +93,7 @@ def _renderer(settings: LoggingSettings, *, colors: bool) -> Processor:
 
 
 def mask_private(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """A structlog processor: the line with masks in place of what is private. It has to come last before the renderer."""
+    """A structlog processor that masks private data in a line. It has to be the last one before the renderer."""
     return {key: _masked(key, value) for key, value in event.items()}
 
 
@@ -113,7 +113,7 @@ def _masked(key: object, value: object) -> object:
         return [_masked(None, each) for each in value]  # type: ignore[attr-defined]
     if isinstance(value, bytes):
         return f"<{len(value)} bytes>"
-    return f"<{type(value).__name__}>"  # its repr may hold anything, such as a message
+    return f"<{type(value).__name__}>"  # its repr may contain a message
 
 
 def _escaped(match: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""How ids, people's names and conversations' titles are written, so that what is shown is what is there; and what is blank."""
+"""Rules for ids, names and titles, so that they are shown as they are stored; and for what counts as blank."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import unicodedata
 
 ID_LENGTH, NAME_LENGTH, TITLE_LENGTH = 128, 100, 200  # characters, after normalising
 
-# Letters and symbols without a shape, and a mark that is not seen: names made of them look empty.
+# Letters and symbols without a glyph, and an invisible mark: names made of them look empty.
 INVISIBLE = frozenset(
     "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\U0001d159"
-    # Not assigned, and to be ignored where they are shown
+    # Unassigned, and ignored by renderers (Default_Ignorable_Code_Point)
     "\u2065\ufff0\ufff1\ufff2\ufff3\ufff4\ufff5\ufff6\ufff7\ufff8"
 )
-TAGS = range(0xE0000, 0xE1000)  # what is not assigned among these is to be ignored, too
-LOOK = 32  # characters that are looked at one by one
+TAGS = range(0xE0000, 0xE1000)  # unassigned characters in this range are ignored by renderers, too
+LOOK = 32  # characters that are checked one by one
 JOINERS = frozenset("\u200c\u200d")
 SKIN_TONES = frozenset("\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff")
 JOINED = frozenset({"Lo", "So", "Sm"})  # letters of scripts without capitals, and emoji
 
 
 def normalise_name(text: str) -> str | None:
-    """A name or title as it is kept: composed, on one line, without controls and invisible characters; None where blank.
+    """A name or title as it is stored: composed, on one line, without controls and invisible characters; None if blank.
 
-    The caller refuses what is longer than `NAME_LENGTH` or `TITLE_LENGTH` afterwards. Normalising again changes nothing.
+    The caller then refuses a result longer than `NAME_LENGTH` or `TITLE_LENGTH`. Normalising twice changes nothing.
     """
     if not (text.isascii() and text.isprintable()):
         kept = [" " if each.isspace() else each for each in text if _is_kept(each)]
@@ -35,20 +35,20 @@ normalise_title = normalise_name  # the same rule; only the length differs
 
 
 def is_blank(text: str) -> bool:
-    """Whether the text shows nothing: it has only white space, controls, marks without a base and invisible characters.
+    """Whether the text is blank: only white space, controls, marks without a base and invisible characters.
 
-    The same for messages, names and titles. Nearly every text is settled by its first character that is no white space.
+    The rule is the same for messages, names and titles. For nearly all texts the first character that is not white space decides.
     """
     start = text.lstrip()[:1]
     if not start or "!" <= start <= "~":
         return not start
     if any(map(_is_seen, text[:LOOK])):
         return False
-    return not any(map(_is_seen, set(text[LOOK:])))  # each once: few characters are invisible
+    return not any(map(_is_seen, set(text[LOOK:])))  # each character once
 
 
 def is_id(text: str) -> bool:
-    """Whether this can be a participant's id: one word that can be seen whole."""
+    """Whether this can be a participant's id: one word of visible characters."""
     return 0 < len(text) <= ID_LENGTH and text.isprintable() and " " not in text
 
 
@@ -70,9 +70,9 @@ def _is_invisible(character: str) -> bool:
 
 
 def _joined(characters: list[str]) -> list[str]:
-    """Without the joiners that join nothing: those in Persian, Indic scripts and emoji stay, the rest would only deceive."""
+    """The characters without joiners that join nothing. Joiners in Persian, Indic scripts and emoji stay; others can deceive."""
     kept: list[str] = []
-    base = ""  # the last character that is no mark: composing leaves its kind alone
+    base = ""  # the last character that is not a mark: composing does not change its category
     for character, following in zip(characters, [*characters[1:], ""], strict=False):
         if character in JOINERS:
             if _joins(base) and _joins(following):

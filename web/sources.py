@@ -1,4 +1,4 @@
-"""The real clock and real chance, for the engine, which draws none itself."""
+"""The system's clock and randomness, which are passed to the engine."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def system_sources() -> Sources:
 
 
 class Entropy:
-    """The system's random bytes, drawn a page at a time: each draw gives up the interpreter's lock, which costs a busy server."""
+    """The system's random bytes, read a page at a time: each read releases the GIL, which is costly in a busy server."""
 
     def __init__(self) -> None:
         self._bytes = b""
 
     def take(self, count: int) -> bytes:
-        """That many bytes, none of them given out before."""
+        """The next `count` bytes, none of them given out before."""
         if len(self._bytes) < count:
             self._bytes = os.urandom(max(4096, count))
         taken, self._bytes = self._bytes[:count], self._bytes[count:]

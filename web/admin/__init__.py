@@ -1,4 +1,4 @@
-"""What operators see and do: figures, health, metrics, details of every actor, and the console's feed."""
+"""The operators' interface: figures, health, metrics, details of every actor, and the console's feed."""
 
 from .feed import feed_routes
 from .health import health_routes

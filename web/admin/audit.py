@@ -1,4 +1,4 @@
-"""What operators have done: who, what, to whom, with which outcome. In the log for good, and the last of it at hand."""
+"""The audit trail: operator, action, target and outcome. The log keeps all entries; memory keeps the last `KEPT`."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 Action = Literal["passivate", "disconnect", "drain", "read"]
 
-READ_AGAIN = 600_000  # milliseconds: who reads the same after that, has read it again
-KEPT = 200  # deeds at hand: a long night of one operator
+READ_AGAIN = 600_000  # milliseconds after which reading the same target is a new deed
+KEPT = 200  # deeds in memory: a long night of one operator
 
 logger = logging.getLogger("salon.admin")
 
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """One thing that an operator did. `number` counts them from 1 on since the start."""
+    """One action of an operator. `number` counts the deeds since the start, from 1."""
 
     number: int
     at: str
@@ -44,7 +44,7 @@ class AuditTrail:
         self.number = 0
 
     def note_reading(self, operator: Identity, target: str) -> None:
-        """Remember that somebody looked at what people wrote; page after page of the same is one deed."""
+        """Record that an operator read messages; successive pages of one target are one deed."""
         now, who = self._sources.now(), operator.participant.id
         if now - self._read.get((who, target), -READ_AGAIN) >= READ_AGAIN:
             self.note(operator, "read", target)
@@ -52,7 +52,7 @@ class AuditTrail:
             self._read[who, target] = now
 
     def note(self, operator: Identity, action: Action, target: str, outcome: str = "done") -> None:
-        """Remember a deed, and log it."""
+        """Record a deed and log it."""
         self.number += 1
         who = operator.participant.id
         self._deeds.append(
@@ -61,5 +61,5 @@ class AuditTrail:
         logger.warning("operator %s: %s %s: %s", who, action, target, outcome)
 
     def after(self, number: int) -> list[Deed]:
-        """The deeds after that one, as far as they are remembered."""
+        """The deeds with a higher number, as far as they are kept."""
         return [deed for deed in self._deeds if deed.number > number]

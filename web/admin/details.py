@@ -1,4 +1,4 @@
-"""All that is known of one conversation, one participant, one refusal. Nobody is asked and nothing is activated."""
+"""The details of one conversation, participant or refusal. No actor is messaged and none is activated."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from salon.actors.runtime import TrioActor
 
 
-SENDERS = 5  # shown of those whose commands wait
-REFUSALS = 20  # shown of those of one conversation
+SENDERS = 5  # shown of the participants whose commands wait
+REFUSALS = 20  # shown of a conversation's refusals
 
 
 async def conversation_dossier(
     directory: Directory, conversation_id: str, clock: Clock | None = None
 ) -> dict[str, Any] | None:
-    """A conversation, from its actor where it is active, else from the store; None where there is none."""
+    """A conversation's details, from its actor if active, else from the store; None if it does not exist."""
     state = await state_of(directory, conversation_id)
     if state is None:
         return None
@@ -49,7 +49,7 @@ async def conversation_dossier(
 
 
 async def state_of(directory: Directory, conversation_id: str) -> State | None:
-    """A conversation's state, from its actor where it is active, else from the store; None where there is none."""
+    """A conversation's state, from its actor if active, else from the store; None if it does not exist."""
     actor = directory.active(conversation_id)
     state = None if actor is None else actor.state
     if state is None:
@@ -60,7 +60,7 @@ async def state_of(directory: Directory, conversation_id: str) -> State | None:
 async def participant_dossier(
     directory: Directory, participant_id: str, clock: Clock | None = None
 ) -> dict[str, Any] | None:
-    """A participant; None where they are neither here nor a member of anything."""
+    """A participant's details; None if they have no actor and are not a member of any conversation."""
     listing = await directory.store.listing(participant_id, limit=SHOWN, offset=0).wait()
     actor = directory.participants.get(participant_id)
     if actor is None and not listing.total:
@@ -81,7 +81,7 @@ async def participant_dossier(
 
 
 def refusal_dossier(entry: Entry) -> dict[str, Any]:
-    """A refusal with everything that was known when it was made."""
+    """A refusal with all facts recorded when it was made."""
     refusal = entry.refusal
     facts, figures = dict(refusal.facts or {}), dict(entry.figures or {})
     return {
@@ -174,7 +174,7 @@ def _actor_fields(directory: Directory, actor: TrioActor, clock: Clock) -> dict[
 
 
 def _refusals(directory: Directory, conversation_id: str) -> list[dict[str, Any]]:
-    """The last refusals there, newest first."""
+    """The last refusals of a conversation, newest first."""
     return [
         {
             "id": entry.refusal.id,
@@ -203,7 +203,7 @@ def _turn_fields(actor: ConversationActor | None, clock: Clock) -> dict[str, Any
 
 
 def _trace_fields(trace: Trace, envelopes: Iterable[Envelope], clock: Clock) -> dict[str, Any]:
-    """One turn: when its oldest command came, and how long each step took."""
+    """One turn: when its oldest command arrived, and how long each step took."""
     return {
         "turn": f"{trace.begun_at:.6f}",
         "enqueued_at": clock.wall(trace.enqueued_at),

@@ -1,7 +1,7 @@
-"""The console's feed: server-sent events with what changes in the figures and in what an operator watches.
+"""The console's feed: server-sent events with the changes of the figures and of the watched list or object.
 
-Each listener is given what has changed since it was last given anything, so nothing is queued for one that reads slowly:
-it skips looks. What it does not take within the HTTP stream's write timeout ends its stream.
+Each listener is sent the changes since its last events. Nothing is queued for a slow listener; it skips looks instead. A
+listener that does not take its data within the HTTP stream's write timeout is closed.
 """
 
 from __future__ import annotations
@@ -32,21 +32,20 @@ if TYPE_CHECKING:
     from ..identity import Identity
     from .parts import AdminParts
 
-# At once: each costs a look at all that lives, a few milliseconds a second with ten thousand conversations
+# Concurrent listeners: each costs a pass over all live actors, a few milliseconds a second with 10,000 conversations
 LISTENERS = 32
-RETRY = 5.0  # seconds: a listener that was lost unnoticed is found out by its writes
-BEAT = 5  # seconds between two bytes at least: proxies, and the HTTP stream, take longer silence for an end
-INSIDE = 50  # connections shown of an actor that is looked into
-PASSING = frozenset(
-    {"age", "idle"}
-)  # seconds that change at every look: beside them stands since when
+RETRY = 5.0  # seconds until a refused listener retries: by then a write has detected any lost one
+BEAT = 5  # maximum seconds without data: proxies and the HTTP stream close silent connections
+INSIDE = 50  # connections shown of an inspected actor
+# Durations that change at every look. They are left out, since the time at which each began is sent beside it.
+PASSING = frozenset({"age", "idle"})
 
 View = dict[str, Any]
 Look = Callable[[Clock], Awaitable[View]]
 
 
 class Watch(NamedTuple):
-    """What a listener asked for."""
+    """The parameters of a listener's request."""
 
     view: Look | None
     history: int
@@ -54,7 +53,7 @@ class Watch(NamedTuple):
 
 
 def feed_routes(parts: AdminParts) -> Blueprint:
-    """The stream below /admin."""
+    """The route of the stream below /admin."""
     routes = Blueprint("feed", __name__, url_prefix="/admin")
 
     @routes.get("/events")
@@ -101,7 +100,7 @@ async def _stream(parts: AdminParts, operator: Identity, watch: Watch) -> AsyncI
 
 
 class _Feed:
-    """One listener's stream: remembers what it was given, and numbers the events."""
+    """One listener's stream: keeps the state last sent, and numbers the events."""
 
     def __init__(self, parts: AdminParts, watch: Watch) -> None:
         self._parts = parts
@@ -119,7 +118,7 @@ class _Feed:
         return f"event: {name}\nid: {self._number}\ndata: {compact(fields)}\n\n".encode()
 
     async def look(self) -> bytes:
-        """Everything that has changed, as a few events."""
+        """All changes since the last look, as a few events."""
         first = not self._number
         events = [self._stats_event(await self._parts.figures.read() if first else None)]
         if first or self._parts.figures.number > self._sample:
@@ -155,7 +154,7 @@ class _Feed:
 
 
 def _view(parts: AdminParts, asked: schemas.FeedQuery) -> Look | None:
-    """How what is watched looks now. Raises the refusal where that list cannot be made."""
+    """A function that reads the watched list or object. Raises the refusal if that list is invalid."""
     match asked.watch:
         case "actors":
             actors = query(schemas.ActorQuery)
@@ -186,7 +185,7 @@ def _id(parts: AdminParts, asked: schemas.FeedQuery) -> str:
 def _rows(
     parts: AdminParts, selection: Any, asked: schemas.RowQuery, key: str, inside: Look | None = None
 ) -> Look:
-    """A list; with the connections of one of its actors beside it, where that was asked for."""
+    """A list, with the connections of one of its actors if they were requested."""
 
     async def look(clock: Clock) -> View:
         rows, total = await page(parts, selection, asked, clock)
@@ -203,7 +202,7 @@ def _rows(
 
 
 def _inside(parts: AdminParts, asked: schemas.FeedQuery, whose: str) -> Look | None:
-    """The connections of the actor that is looked into."""
+    """The connections of the inspected actor; None if none is inspected."""
     if asked.inside is None:
         return None
     connections = schemas.ConnectionQuery.model_validate({whose: asked.inside, "limit": INSIDE})
@@ -211,7 +210,7 @@ def _inside(parts: AdminParts, asked: schemas.FeedQuery, whose: str) -> Look | N
 
 
 def _conversation(parts: AdminParts, conversation_id: str) -> Look:
-    asleep: View = {}  # what the store said: it changes only by waking up
+    asleep: View = {}  # the view from the store, which is valid until the conversation is activated
 
     async def look(clock: Clock) -> View:
         nonlocal asleep
@@ -248,7 +247,7 @@ def _participant(parts: AdminParts, participant_id: str) -> Look:
 
 
 def _keyed(dossier: View, **lists: str) -> View:
-    """A dossier whose lists are objects by id, so that a patch of them is small."""
+    """A dossier whose lists are replaced by objects keyed by id, so that patches are small."""
     view: View = {"found": True} | dossier
     for name, key in {"connections": "id", **lists}.items():
         view[name] = {row[key]: _lasting(row) for row in dossier[name]}

@@ -1,4 +1,4 @@
-"""What the whole process has done and holds, read from the counters that it keeps anyway."""
+"""The figures of the whole process, read from counters that it keeps anyway."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FAILING = 60.0  # seconds for which the store is called failing after an error
+FAILING = 60.0  # seconds for which the store counts as failing after an error
 
 
 def health(parts: Parts) -> str:
-    """The one word for it."""
+    """The health of the process in one word."""
     if parts.stop.is_set():
         return "draining"
     return "healthy" if storage_status(parts) == "connected" else "degraded"
 
 
 def storage_status(parts: Parts) -> str:
-    """Whether the store has done all it was asked to within the last minute."""
+    """The status of the store: whether it had an error within the last minute."""
     failed = parts.directory.meter.store_failed_at
     return "error" if trio.current_time() - failed < FAILING else "connected"
 
@@ -49,7 +49,7 @@ def storage_fields(parts: Parts) -> dict[str, Any]:
 
 
 INTERVAL = 1.0  # seconds between two samples
-SAMPLES = 600  # kept: the ten minutes before somebody looks
+SAMPLES = 600  # samples kept: the last ten minutes
 
 COLUMNS = (
     "at",
@@ -81,19 +81,19 @@ Sample = tuple[float | None, ...]
 
 
 class Figures:
-    """The figures of the process since this was made, at its start; and one sample a second of what charts are drawn from."""
+    """The figures of the process since this object was made, at its start, and one sample a second for charts."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._started = time.monotonic()
         self._sampled = trio.lowlevel.ParkingLot()
         self._samples: deque[Sample] = deque(maxlen=SAMPLES)
-        self.latest: dict[str, Any] = {}  # what the last sample was made of
-        self.number = 0  # of the last sample
-        self.listeners = 0  # who follow them now
+        self.latest: dict[str, Any] = {}  # the figures of the last sample
+        self.number = 0  # the number of the last sample
+        self.listeners = 0  # the number of listeners that follow the feed
 
     async def record(self) -> None:
-        """Take samples until the server drains; whoever waits for another hears of that too."""
+        """Take samples until the server drains. The drain, too, wakes the tasks that wait for a sample."""
         due = trio.current_time()
         while not self._parts.stop.is_set():
             try:
@@ -102,7 +102,7 @@ class Figures:
                 self.number += 1
                 self._sampled.unpark_all()
             except Exception:
-                logger.exception("a sample of the figures failed")  # nobody's chat ends for it
+                logger.exception("a sample of the figures failed")  # the server goes on
             due = max(due + INTERVAL, trio.current_time())
             with trio.move_on_at(due):
                 await self._parts.stop.wait()
@@ -110,12 +110,12 @@ class Figures:
         self._sampled.unpark_all()
 
     async def wait_sampled(self, number: int) -> None:
-        """Until there is a later sample than that one."""
+        """Wait until there is a sample after `number`, or until the server drains."""
         while self.number <= number:
             await self._sampled.park()
 
     def samples(self, after: int) -> list[Sample]:
-        """The samples after the one of that number, as far as they are kept."""
+        """The samples with a number above `after`, as far as they are kept."""
         count = min(self.number - after, len(self._samples))
         return list(islice(self._samples, len(self._samples) - count, None))
 
@@ -149,7 +149,7 @@ class Figures:
         )
 
     async def read(self) -> dict[str, Any]:
-        """All of them, now."""
+        """All current figures."""
         directory, wire = self._parts.directory, self._parts.wire
         meter = directory.meter
         return {

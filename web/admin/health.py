@@ -1,4 +1,4 @@
-"""The routes that watch over the server: for load balancers, monitoring and whoever asks how the chat is. Open to all."""
+"""The health routes: for load balancers, monitoring and anybody who asks for the state of the chat. Open to all."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from .metrics import metrics_text
 if TYPE_CHECKING:
     from ..http import Parts
 
-STARTING = 1.0  # seconds: a start takes less
+STARTING = 1.0  # seconds to retry after: a start takes less
 
 
 def salon_version() -> str:
-    """The installed version; "unknown" where the code runs from a tree that is not installed."""
+    """The installed version; "unknown" if the package is not installed."""
     try:
         return version("salon")
     except PackageNotFoundError:
@@ -35,7 +35,7 @@ def salon_version() -> str:
 
 
 def health_routes(parts: Parts) -> Blueprint:
-    """Liveness, readiness, the state of the chat, and metrics."""
+    """The routes for liveness, readiness, the state of the chat, and metrics."""
     routes = Blueprint("health", __name__)
     alive = {"status": "ok", "version": salon_version()}
 

@@ -1,4 +1,4 @@
-"""What operators see of the engine: read from outside, without a message to any actor and without changing one."""
+"""The operators' view of the engine: read from outside, without messages to actors and without changing them."""
 
 from __future__ import annotations
 
@@ -29,12 +29,15 @@ T = TypeVar("T")
 ActorState = Literal["starting", "busy", "waiting", "idle"]
 ConnectionState = Literal["attaching", "live", "behind", "closing"]
 
-ROWS_AT_ONCE = 250  # made between two checkpoints: two or three milliseconds
+ROWS_AT_ONCE = 250  # rows made between two checkpoints: two or three milliseconds
 
 
 class Clock:
-    """Turns seconds of trio's clock into what people read. `anchor` is such a second, and its wall clock's milliseconds:
-    with the same one the same moment always reads the same."""
+    """Converts times of trio's clock, in seconds, for people.
+
+    `anchor` is a pair: such a time, and the wall clock at that time in milliseconds. Clocks with the same anchor convert the
+    same time to the same text.
+    """
 
     def __init__(self, sources: Sources, anchor: tuple[float, int] | None = None) -> None:
         self.seconds = trio.current_time()
@@ -45,11 +48,11 @@ class Clock:
     @overload
     def since(self, at: float | None) -> float | None: ...
     def since(self, at: float | None) -> float | None:
-        """Seconds from then to now."""
+        """Seconds from `at` to now; None for None."""
         return None if at is None else round(self.seconds - at, 3)
 
     def wall(self, at: float) -> str:
-        """Then, by the wall clock."""
+        """The wall-clock time of `at`, as text."""
         second, milliseconds = self.anchor
         return timestamp(milliseconds + round((at - second) * 1000))
 
@@ -123,7 +126,7 @@ class Depths:
 
 
 def actor_state(actor: TrioActor) -> ActorState:
-    """What an actor is doing."""
+    """The state of an actor."""
     if isinstance(actor, ConversationActor) and actor.state is None:
         return "starting"
     if actor.busy:
@@ -132,21 +135,21 @@ def actor_state(actor: TrioActor) -> ActorState:
 
 
 class Sight(NamedTuple):
-    """What a column may need besides the thing itself."""
+    """The context that a column may need in addition to the item."""
 
     directory: Directory
     clock: Clock
 
 
 class Table(Generic[T, Row]):
-    """How things of one kind become rows: a function for each column, so that a list is sorted without making rows."""
+    """Turns items of one kind into rows: one function per column, so that a list can be sorted without making rows."""
 
     def __init__(self, row: Callable[..., Row], **columns: Callable[[T, Sight], Any]) -> None:
         self._row = row
         self.columns = columns
 
     def row(self, item: T, sight: Sight) -> Row:
-        """One thing as a row."""
+        """One item as a row."""
         return self._row(**{name: column(item, sight) for name, column in self.columns.items()})
 
 
@@ -209,12 +212,12 @@ CONNECTIONS: Table[Connection, ConnectionRow] = Table(
 
 
 def connection_state(directory: Directory, connection: Connection) -> ConnectionState:
-    """How a connection is served now."""
+    """How a connection is currently served."""
     return _place(directory, connection)[0]
 
 
 def connection_count(actor: TrioActor) -> int:
-    """Connections that listen to a conversation, or that a participant has."""
+    """The number of connections of a conversation or a participant."""
     if isinstance(actor, ConversationActor):
         return len(actor.audience)
     return len(actor.connections) if isinstance(actor, ParticipantActor) else 0
@@ -231,7 +234,7 @@ def _place(directory: Directory, connection: Connection) -> tuple[ConnectionStat
 
 
 async def depths(directory: Directory) -> Depths:
-    """How much waits in the mailboxes."""
+    """The numbers of commands that wait in the conversations' mailboxes."""
     deepest = total = 0
     for number, actor in enumerate(tuple(directory.conversations.values()), 1):
         waiting = actor.actor_inbox.commands
@@ -242,7 +245,7 @@ async def depths(directory: Directory) -> Depths:
 
 
 def quantiles(values: Iterable[float]) -> dict[str, float]:
-    """The median, the 99th percentile and the largest, by nearest rank; all 0 of nothing."""
+    """The median, the 99th percentile and the largest value, by nearest rank; all are 0 without values."""
     ranked = sorted(values) or [0.0]
     return {
         "p50": ranked[math.ceil(len(ranked) * 0.5) - 1],
@@ -252,7 +255,7 @@ def quantiles(values: Iterable[float]) -> dict[str, float]:
 
 
 def memory_bytes() -> int | None:
-    """What the process holds in memory; None where the system does not say."""
+    """The resident memory of the process in bytes; None if the system does not report it."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[1]) * getpagesize()
     except OSError:

@@ -1,4 +1,4 @@
-"""Lists of what lives in the process, filtered, sorted and cut to a page without making a row of everything."""
+"""Lists of live actors and connections, filtered, sorted and paged without making a row of every item."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from ..socket import Connection
     from .schemas import ActorQuery, ConnectionQuery, ConversationQuery, RowQuery
 
-AT_ONCE = 500  # things looked at between two checkpoints: half a millisecond
+AT_ONCE = 500  # items checked between two checkpoints: half a millisecond
 
 T = TypeVar("T")
 Row = TypeVar("Row")
 
 
 class Selection(NamedTuple, Generic[T, Row]):
-    """Which things are wanted, of all there are at the moment of asking."""
+    """The items that match a query, out of all items at the time of the query."""
 
     everything: Callable[[], Iterable[T]]
     table: Table[T, Row]
@@ -45,7 +45,7 @@ class Selection(NamedTuple, Generic[T, Row]):
 
 
 def select_actors(parts: Parts, asked: ActorQuery) -> Selection[TrioActor, ActorRow]:
-    """Actors as asked for."""
+    """The live actors that match the query."""
     key = (asked.key or "").casefold()
 
     def wanted(actor: TrioActor) -> bool:
@@ -61,7 +61,7 @@ def select_actors(parts: Parts, asked: ActorQuery) -> Selection[TrioActor, Actor
 def select_conversations(
     parts: Parts, asked: ConversationQuery
 ) -> Selection[ConversationActor, ConversationRow]:
-    """Active conversations as asked for."""
+    """The active conversations that match the query."""
     key = (asked.key or "").casefold()
 
     def named(actor: ConversationActor) -> bool:
@@ -77,7 +77,7 @@ def select_conversations(
 def select_connections(
     parts: Parts, asked: ConnectionQuery
 ) -> Selection[Connection, ConnectionRow]:
-    """Open connections as asked for."""
+    """The open connections that match the query."""
     key = (asked.key or "").casefold()
 
     def named(connection: Connection) -> bool:
@@ -98,7 +98,7 @@ def select_connections(
 async def page(
     parts: Parts, selection: Selection[T, Row], asked: RowQuery, clock: Clock | None = None
 ) -> tuple[list[Row], int]:
-    """One page of the rows that are wanted, and how many there are in all; others have their turn meanwhile."""
+    """One page of the matching rows, and the number of all matches. Other tasks run meanwhile."""
     sight = Sight(parts.directory, clock or Clock(parts.directory.sources))
     everything, total = tuple(selection.everything()), 0
     wanted = asked.offset + asked.limit
@@ -107,7 +107,7 @@ async def page(
         found = [item for item in everything[start : start + AT_ONCE] if selection.wanted(item)]
         total += len(found)
         best += found
-        if len(best) >= 2 * wanted:  # now and then is enough: each time costs all that is kept
+        if len(best) >= 2 * wanted:  # not each time: sorting costs all that is kept
             best = _ordered(best, selection.table, asked.sort, sight)[:wanted]
         await trio.lowlevel.checkpoint()
     best = _ordered(best, selection.table, asked.sort, sight)[:wanted]
@@ -115,7 +115,7 @@ async def page(
 
 
 def _ordered(items: list[T], table: Table[T, Any], sort: str | None, sight: Sight) -> list[T]:
-    """By the column of that name, descending with a `-`. What has no value there counts as the least."""
+    """The items sorted by a column's name, descending with a leading `-`. A missing value counts as the least."""
     if sort is None:
         return items
     column, descending = table.columns[sort.removeprefix("-")], sort.startswith("-")

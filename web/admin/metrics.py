@@ -1,4 +1,4 @@
-"""The process for Prometheus: counters that are kept anyway, read when they are asked for and at no other time."""
+"""The metrics for Prometheus: counters that are kept anyway, read only on request."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PROCESS = ProcessCollector(registry=None)  # processor time, memory, open files
 
 
 async def metrics_text(parts: Parts) -> bytes:
-    """Everything in Prometheus' text format."""
+    """All metrics in Prometheus' text format."""
     registry = CollectorRegistry()
     registry.register(PROCESS)
     registry.register(EngineCollector(parts, await depths(parts.directory)))
@@ -31,7 +31,7 @@ async def metrics_text(parts: Parts) -> bytes:
 
 
 class EngineCollector(Collector):
-    """One reading of the engine. It has no label for a conversation or a person: those are for /admin."""
+    """One reading of the engine. It has no labels for conversations or people; /admin shows those."""
 
     def __init__(self, parts: Parts, waiting: Depths) -> None:
         self._parts = parts
@@ -83,7 +83,7 @@ class EngineCollector(Collector):
             yield GaugeMetricFamily(f"salon_{name}", text, value=value)
 
     def _commits(self) -> Iterator[Metric]:
-        """Quantiles over the commits that the store remembers: no counter has to be kept for them."""
+        """Quantiles over the recent commits that the store keeps; they need no counter."""
         recent = self._parts.directory.store.statistics().recent
         for name, text, values in (
             ("commit_seconds", "Time of the recent commits.", [seconds for _, seconds in recent]),

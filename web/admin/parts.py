@@ -1,4 +1,4 @@
-"""What the operators' routes work with, beside what all routes do."""
+"""The objects that the operators' routes use, in addition to those of all routes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class AdminParts(Parts):
-    """The parts of a server that has operators: figures over time, and what the operators have done."""
+    """The parts of a server with operators: figures over time, and the audit trail."""
 
     def __init__(
         self, settings: Settings, directory: Directory, wire: Wire, identities: IdentityBook

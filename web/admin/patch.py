@@ -1,4 +1,4 @@
-"""JSON merge patches (RFC 7396): what has changed between two JSON objects, itself a JSON object."""
+"""JSON merge patches (RFC 7396): the difference of two JSON objects as a JSON object."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ Object = dict[str, Any]
 
 
 def difference(before: Object, after: Object) -> Object:
-    """The patch that makes `after` of `before`; empty where they are equal.
+    """The patch that turns `before` into `after`; empty if they are equal.
 
-    A field that is gone is null in it, so that null in `after` means the same as absence. Lists are replaced whole.
+    The patch sets a removed field to null, so null in `after` means the same as absence. Lists are replaced whole.
     """
     patch: Object = {name: None for name in before if name not in after}
     for name, value in after.items():
@@ -23,7 +23,7 @@ def difference(before: Object, after: Object) -> Object:
 
 
 def apply(before: Object, patch: Object) -> Object:
-    """The object that a patch makes, as a new one."""
+    """A new object: `before` with the patch applied."""
     made = dict(before)
     for name, value in patch.items():
         if value is None:

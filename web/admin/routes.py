@@ -1,4 +1,4 @@
-"""The routes of operators: look at everything, without waiting behind users and without changing it; and a few handles."""
+"""The operators' routes: inspect everything without queueing behind users and without changing it; and a few actions."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ def _add_drain(routes: Blueprint, parts: AdminParts) -> None:
 
 
 def _hindrance(actor: ConversationActor) -> str:
-    """Why an actor cannot be passivated now."""
+    """The reason why an actor cannot be passivated now."""
     listening = len(actor.audience)
     if listening:
         one = listening == 1

@@ -21,11 +21,11 @@ from .inspection import (
 
 Watched = Literal["actors", "conversations", "connections", "conversation", "participant"]
 
-SHOWN = 100  # of a long list inside of an answer; its length stands beside it
+SHOWN = 100  # items shown of a long list inside an answer; its length is given beside it
 
 
 def columns(row: type[Any]) -> str:
-    """The pattern of what a list of these can be sorted by."""
+    """The pattern of the `sort` parameter for a list of these rows."""
     return f"^-?({'|'.join(each.name for each in fields(row))})$"
 
 

@@ -1,4 +1,4 @@
-"""Finding anything by a part of its id, its title or its name, as far as it is in memory; and a conversation by its id."""
+"""Finds live items by a part of their id, title or name, and a conversation in the store by its id."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from ..socket import Connection
 
-HITS = 20  # shown
-AT_ONCE = 1000  # things looked at between two checkpoints: under a millisecond
+HITS = 20  # hits shown
+AT_ONCE = 1000  # items checked between two checkpoints: under a millisecond
 
 Kind = Literal["conversation", "participant", "connection", "refusal"]
 
@@ -33,7 +33,7 @@ class Hit:
 
 
 async def find(directory: Directory, wire: Iterable[Connection], asked: str) -> list[Hit]:
-    """What it may be, nearest first: what has this for its whole id, then what has it somewhere. Raises `StoreError`."""
+    """The hits: items with exactly this id first, then items that contain the text. Raises `StoreError`."""
     hits = {(hit.kind, hit.id): hit for hit in await _whole(directory, asked)}
     part = asked.casefold()
     for number, (kind, id, label) in enumerate(_everything(directory, tuple(wire)), 1):
@@ -47,7 +47,7 @@ async def find(directory: Directory, wire: Iterable[Connection], asked: str) -> 
 
 
 async def _whole(directory: Directory, asked: str) -> list[Hit]:
-    """What has exactly this id, in memory or not."""
+    """The items with exactly this id, in memory or not."""
     hits = []
     state = await state_of(directory, asked)
     if state is not None:
