@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,9 @@ def main() -> int:
     link()
     name = os.environ.get("T", "")
     if name:
-        return run([file for file in unit_tests() if name in read(file)], "-k", name)
+        plain = name.isidentifier()
+        of_it = [file for file in unit_tests() if not plain or name in file or name in read(file)]
+        return run(of_it, "-k", name)
     files = changed()
     linting = lint([file for file in files if file.endswith(".py") and (ROOT / file).exists()])
     chosen, left_out = select(files)
@@ -116,10 +118,12 @@ def select(files: Iterable[str]) -> tuple[list[str], list[str]]:
 def distances(files: Iterable[str]) -> dict[str, int]:
     """How many imports each file is away from what has changed. A file that is no Python is used where it is named."""
     importers: dict[str, set[str]] = defaultdict(set)
-    for file in sources():
-        for imported in imports(file):
-            importers[imported].add(file)
     reached = dict.fromkeys(files, 0)
+    for file in sources():
+        for imported in imports(file, reached):
+            importers[imported].add(file)
+    if any(Path(file).name == "conftest.py" for file in reached):
+        reached |= dict.fromkeys(unit_tests(), 1)
     for file in [each for each in reached if not each.endswith(".py")]:
         name = Path(file).name
         reached |= {test: 1 for test in unit_tests() if name in read(test)}
@@ -140,8 +144,8 @@ def sources() -> Iterator[str]:
                 yield str(path.relative_to(ROOT))
 
 
-def imports(file: str) -> Iterator[str]:
-    """The files of the checkout that a file imports."""
+def imports(file: str, gone: Container[str]) -> Iterator[str]:
+    """The files of the checkout that a file imports; also one that is `gone`, which has been deleted."""
     package = [*Path(file).parts[:-1]]
     for node in ast.walk(ast.parse(read(file))):
         if isinstance(node, ast.ImportFrom):
@@ -153,14 +157,14 @@ def imports(file: str) -> Iterator[str]:
             elif base[:1] != ["tests"]:
                 continue
             for alias in node.names:
-                yield from as_file([*base, alias.name])
-            yield from as_file(base)
+                yield from as_file([*base, alias.name], gone)
+            yield from as_file(base, gone)
 
 
-def as_file(parts: list[str]) -> Iterator[str]:
+def as_file(parts: list[str], gone: Container[str]) -> Iterator[str]:
     path = "/".join(parts)
     for file in (f"{path}.py", f"{path}/__init__.py"):
-        if parts and (ROOT / file).exists():
+        if parts and ((ROOT / file).exists() or file in gone):
             yield file
 
 

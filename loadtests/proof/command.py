@@ -157,6 +157,14 @@ TRIALS = [
         proof.of_tests,
     ),
     Trial(
+        "text",
+        "4,947 hostile strings as titles, names and messages: each stands there as it was written, and does nothing",
+        "pytest -q tests/e2e/test_xss.py",
+        "pytest -q tests/e2e/test_xss.py",
+        proof.of_tests,
+        {"SALON_TEST_STRINGS": "1"},
+    ),
+    Trial(
         "conformance",
         "the Autobahn cases, any bytes against wsproto, any request of the OpenAPI document",
         "pytest -q tests/integration/test_autobahn.py tests/integration/test_schemathesis.py tests/unit/test_websocket.py",

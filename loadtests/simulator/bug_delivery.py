@@ -108,11 +108,6 @@ def old_socket_takes_the_new_one_along() -> Change:
     return Audience, "remove", change
 
 
-def sent_away_before_it_has_everything() -> Change:
-    """A drain closes readers that are still being replayed to."""
-    return ConversationActor, "owes", lambda real: lambda self, subscriber: False
-
-
 def back_and_still_offline() -> Change:
     """Who was said to be gone and comes back is not said to be here again."""
     known: dict[PresenceBoard, set[str]] = {}

@@ -23,11 +23,11 @@ Change = tuple[Any, str, Callable[[Any], Any]]
 
 def deliver_before_commit() -> Change:
     def change(real: Any) -> Any:
-        async def decide(self: Any, commands: Any, state: Any) -> Turn:
-            turn = await _decided(self, commands, state)
+        async def decide(self: Any, commands: Any, state: Any, people: Any) -> Turn:
+            turn = await _decided(self, commands, state, people)
             if turn.records:
                 await self.audience.deliver(tuple(turn.records))
-            found = await _commit(self, turn, lambda: real(self, commands, state))
+            found = await _commit(self, turn, lambda: real(self, commands, state, people))
             if found is turn:
                 found.records = []
             return found
@@ -39,24 +39,24 @@ def deliver_before_commit() -> Change:
 
 def receipt_before_commit() -> Change:
     def change(real: Any) -> Any:
-        async def decide(self: Any, commands: Any, state: Any) -> Turn:
-            turn = await _decided(self, commands, state)
+        async def decide(self: Any, commands: Any, state: Any, people: Any) -> Turn:
+            turn = await _decided(self, commands, state, people)
             self._answer(turn)
             for letter, _ in turn.answers:
                 if letter.reply_to is not None:
                     letter.reply_to.flush()
-            return await _commit(self, turn, lambda: real(self, commands, state))
+            return await _commit(self, turn, lambda: real(self, commands, state, people))
 
         return decide
 
     return ConversationActor, "_decide_and_commit", change
 
 
-async def _decided(actor: Any, commands: Any, state: Any) -> Turn:
+async def _decided(actor: Any, commands: Any, state: Any, people: Any) -> Turn:
     """The turn as the real engine decides it at first."""
     named = replied_to(commands, state)
     messages = await actor._replies.messages_among(named, state.number)
-    return Turn(state, commands, known={}, parts=actor._host, replied_to=messages)
+    return Turn(state, commands, known={}, parts=actor._host, replied_to=messages, people=people)
 
 
 async def _commit(actor: Any, turn: Turn, otherwise: Callable[[], Any]) -> Turn:
@@ -91,11 +91,11 @@ def ignore_a_failed_commit() -> Change:
     """An error of the store is taken for a success: the receipts go out, and the state goes on."""
 
     def change(real: Any) -> Any:
-        async def decide(self: Any, commands: Any, state: Any) -> Turn:
+        async def decide(self: Any, commands: Any, state: Any, people: Any) -> Turn:
             try:
-                found: Turn = await real(self, commands, state)
+                found: Turn = await real(self, commands, state, people)
             except StoreError:
-                found = await _decided(self, commands, state)
+                found = await _decided(self, commands, state, people)
                 self.state = found.state
             return found
 

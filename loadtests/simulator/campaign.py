@@ -11,7 +11,7 @@ from hashlib import sha256
 from itertools import count, islice
 from typing import TYPE_CHECKING, Any
 
-from .mutant import MUTANTS, mutated
+from .mutant import MUTANTS, TRIED_FIRST, mutated
 from .plan import Plan, ranges
 from .shrink import shrunk
 from .trial import Outcome, Trial
@@ -139,8 +139,9 @@ def command(outcome: Outcome, mutant: str | None = None) -> str:
 
 
 def hunt(mutant: str, seeds: int) -> Outcome | None:
-    """The first of so many seeds that catches a mutant; none where an error of the mutant's own is what is noticed."""
-    for seed in range(1, seeds + 1):
+    """A seed of so many that catches a mutant; none where an error of the mutant's own is what is noticed."""
+    likely = TRIED_FIRST.get(mutant, 1)
+    for seed in (likely, *(each for each in range(1, seeds + 1) if each != likely)):
         outcome = play(seed, mutant)
         if any(each.kind == "fault" for each in outcome.anomalies):
             return (

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from salon.web.client import is_event
+
 if TYPE_CHECKING:
     from ..checker import Record
 
@@ -37,9 +39,8 @@ class Farewell:
         elif record.record == "connect":
             self._open[record.socket or ""] = record.conversation
         elif record.record == "received" and record.socket is not None:
-            sequence = (
-                0 if record.frame["type"] == "message_ack" else record.frame.get("sequence_id", 0)
-            )
+            tells = is_event(record.frame) or record.frame["type"] == "caught_up"
+            sequence = record.frame["sequence_id"] if tells else 0
             self._last[record.socket] = max(self._last.get(record.socket, 0), sequence)
         elif record.record == "disconnect":
             self._end(record.socket or "", record.person, record.code)
