@@ -1,8 +1,8 @@
-"""Those who are connected to one conversation: who hears live, who is being replayed to, and how one becomes the other.
+"""The subscribers of one conversation: live delivery, replay from the log, and the change from one to the other.
 
-A subscriber is either live, and has been given everything that is delivered, or behind, with a position in the log.
-Newcomers, those who ask again and those who fell behind all go the same way back: from memory if it reaches that far,
-else page by page from the log at the reader's own pace, until nothing is missing.
+A subscriber is either live, with every delivered event sent to it, or behind, with a position in the log. A new subscriber,
+a subscriber that asks for a resync and one that falls behind are served alike: from memory if it reaches back far enough,
+else page by page from the log at the reader's own pace, until the subscriber has every event.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ if TYPE_CHECKING:
     from .store import Record
     from .subscriber import Codec, Subscriber
 
-# What a newcomer sees at once, a screenful; kept in memory while the conversation is active
+# Events a new subscriber gets at once, a screenful; kept in memory while the conversation is active
 RECENT_EVENTS = 50
 RECENT_BYTES = 65_536  # of them, in memory: long messages are read from the log instead
 PAGE_BYTES = 131_072  # bytes of one replayed payload: about what a socket's own buffer takes
 # Bytes of one live payload: a batch of a thousand long messages is tens of MB, and what of it waits for a reader counts
 DELIVERY_BYTES = 262_144
-BREATH_EVERY = 64  # sockets written between two looks at what else is to be done: about 0.4 ms
+BREATH_EVERY = 64  # sockets written between two checkpoints: about 0.4 ms
 
 BREATH = Breath()
 
 
 @dataclass(slots=True)
 class Position:
-    """How far a subscriber that is not live has been served."""
+    """The replay position of a subscriber that is not live."""
 
     sequence: int
-    reading: bool = False  # a page of the log is on its way
-    stale: bool = False  # has missed who came online or went meanwhile
+    reading: bool = False  # a page of the log is being read
+    stale: bool = False  # has missed presence signals
 
 
 class Audience:
-    """The subscribers of one conversation, and the events that all live ones have been given last.
+    """The subscribers of one conversation, and the events last delivered to all live ones.
 
-    `fetch` is called with a subscriber and a sequence where the log has to be read; its page comes back by `replayed`.
-    `roster` gives the list of members as it is now, encoded, for those who have missed changes of it.
+    `fetch` is called with a subscriber and a sequence when the log must be read; the page comes back through `replayed`.
+    `roster` gives the current list of members, encoded, for subscribers that missed presence signals.
     """
 
     __slots__ = (
@@ -94,24 +94,24 @@ class Audience:
         return list(self._connections.get(participant_id, ()))
 
     def participants(self) -> Iterator[str]:
-        """The ids of all who have a connection, those who came first first."""
+        """The ids of all connected participants, in the order in which they connected."""
         return iter(self._connections)
 
     def at_hand(self, sequence: int) -> Record | None:
-        """The event of this sequence, where it is one of the newest."""
+        """The event with this sequence, if it is among the newest events in memory; else None."""
         recent = self._recent
         place = sequence - recent[0].sequence if recent else -1
         return recent[place] if 0 <= place < len(recent) else None
 
     def recall(self, records: Sequence[Record]) -> None:
-        """Have the log's newest events at hand, instead of what was remembered and may have a gap."""
+        """Replace the remembered events, which may have a gap, by the newest events of the log."""
         self._recent.clear()
         self._recent_bytes = 0
         for record in records:
             self.remember((record,))
 
     def remember(self, records: Sequence[Record]) -> None:
-        """Keep the newest events at hand. A whole batch stays, however large: who has just fallen behind needs it."""
+        """Keep the newest events in memory. A whole batch stays, however large: a subscriber that just fell behind needs it."""
         self._recent.extend(records)
         self._recent_bytes += sum(len(record.body) for record in records)
         keep = max(RECENT_EVENTS, len(records))
@@ -126,7 +126,7 @@ class Audience:
             self.head = records[-1].sequence
 
     async def deliver(self, records: Sequence[Record]) -> int:
-        """Give committed events to all who are live; awaited only for breath. How many subscribers took them."""
+        """Deliver committed events to all live subscribers; return how many took them. It waits only to let other tasks run."""
         self.remember(records)
         taken = 0
         for part in _cut(records):
@@ -146,9 +146,9 @@ class Audience:
         return taken
 
     def signal(self, signal: Signal, *, but: str | None = None) -> None:
-        """Pass a signal on to all who are live, except one participant. Who is behind misses it: nobody replays a signal.
+        """Send a signal to all live subscribers except those of one participant. A subscriber that is behind misses it.
 
-        They are given the list of members again, once they have caught up, where it was one of presence.
+        Signals are not replayed. A subscriber that missed a presence signal gets the list of members again once it caught up.
         """
         lasting = isinstance(signal, Presence)
         if lasting:
@@ -161,7 +161,7 @@ class Audience:
                 self.behind[subscriber].stale = True
 
     def encode(self, *signals: Signal | bytes) -> bytes:
-        """Signals as one payload; one that is bytes has been encoded already."""
+        """Signals as one payload; a signal given as bytes is already encoded."""
         return self._codec.payload(
             [
                 signal if isinstance(signal, bytes) else self._codec.encode(signal)
@@ -170,7 +170,7 @@ class Audience:
         )
 
     def place(self, subscriber: Subscriber, sequence: int) -> None:
-        """Take a subscriber in, or back: it has everything up to `sequence` and is to get what follows."""
+        """Add a subscriber, or move it: it has everything up to `sequence` and gets the events after that."""
         self._connections.setdefault(subscriber.participant.id, {})[subscriber] = None
         self.live.pop(subscriber, None)
         before = self.behind.get(subscriber)
@@ -180,7 +180,7 @@ class Audience:
             before.sequence = sequence
 
     def remove(self, subscriber: Subscriber) -> bool:
-        """Forget a subscriber; whether it was there."""
+        """Remove a subscriber; return whether it was there."""
         if subscriber not in self:
             return False
         self.live.pop(subscriber, None)
@@ -192,7 +192,7 @@ class Audience:
         return True
 
     def catch_up(self, subscriber: Subscriber) -> None:
-        """The next step of a subscriber that is behind, if it is and none is under way."""
+        """Start the next replay step of a subscriber that is behind, unless a page is being read for it."""
         position = self.behind.get(subscriber)
         if position is None or position.reading:
             return
@@ -209,26 +209,26 @@ class Audience:
             subscriber.push(self.encode(*signals))
 
     def replayed(self, subscriber: Subscriber, after: int, records: Sequence[Record]) -> None:
-        """A page of the log has come that begins after `after`."""
+        """Take a page of the log that begins after the sequence `after`."""
         position = self.behind.get(subscriber)
         if position is None or not position.reading:
-            return  # it has gone meanwhile
+            return  # the subscriber was removed meanwhile
         position.reading = False
         if position.sequence != after or self._send(subscriber, position, records):
-            self.catch_up(subscriber)  # where it has asked for another place meanwhile, from there
+            self.catch_up(subscriber)  # if a resync moved the position meanwhile, from there
 
     def release(self) -> None:
-        """Let go of the conversation, which has stopped, so that its memory is free without the garbage collector."""
+        """Release the references of a stopped conversation, so that its memory is freed without the garbage collector."""
         del self._fetch, self._roster
 
     def fall_back(self, sequence: int) -> None:
-        """Live subscribers have been given nothing after `sequence`: all of them have to catch up."""
+        """Mark all live subscribers as behind: they got nothing after `sequence` and must catch up."""
         for subscriber in tuple(self.live):
             self.place(subscriber, sequence)
             self.catch_up(subscriber)
 
     def _send(self, subscriber: Subscriber, position: Position, records: Sequence[Record]) -> bool:
-        """Send records in payloads of moderate size. False where the subscriber must drain first; it will say when."""
+        """Send records in payloads of moderate size. False where the subscriber must drain first; it then sends `Drained`."""
         bodies: list[bytes] = []
         size = 0
         for index, record in enumerate(records):
@@ -247,7 +247,7 @@ class Audience:
 
 
 def _cut(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
-    """The records in parts of moderate size; mostly that is one."""
+    """Split the records into payloads of moderate size; usually there is one."""
     start, size = 0, 0
     for index, record in enumerate(records):
         size += len(record.body)

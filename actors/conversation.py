@@ -1,7 +1,7 @@
 """The conversation: one mailbox, one owner of its state, one gap-free sequence.
 
-A turn takes all that waits and goes through four steps: 1 decide, 2 commit, 3 answer, 4 deliver. Nobody hears of
-anything that is not committed.
+A turn takes all waiting letters and has four steps: 1 decide, 2 commit, 3 answer, 4 deliver. Nothing is answered or delivered
+before it is committed.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ if TYPE_CHECKING:
     from .store import Page
     from .subscriber import Subscriber
 
-REPLAY_EVENTS = 200  # events of the log read at once for a reader that catches up
+REPLAY_EVENTS = 200  # events of the log in one page for a reader that catches up
 RELOAD_AFTER = 2.0  # seconds after a failed commit: its sender mostly tries again before
-# The second round knows every key that was taken; a third would be a fault of the store
+# The second round knows every used key; a third round would mean that the store is faulty
 KEY_ROUNDS = 3
 
 
 class ConversationActor(TrioActor):
-    """Owns one conversation. `begun` is true for one that is being created, so that the store need not be asked."""
+    """Owns one conversation. `begun` is true while it is being created: then the store is not asked for its state."""
 
     kind: ClassVar[str] = "conversation"
 
@@ -71,7 +71,7 @@ class ConversationActor(TrioActor):
     # --- the turn ---------------------------------------------------------------------------------------------------------
 
     async def on_batch(self, batch: Sequence[Letter]) -> None:
-        """Decide, commit, answer, deliver; then the controls, which must see what was committed."""
+        """Decide, commit, answer, deliver; then handle the controls, which must see what was committed."""
         commands = [letter for letter in batch if letter.message.is_command]
         try:
             if self.state is None:
@@ -80,14 +80,14 @@ class ConversationActor(TrioActor):
             if commands or people or self.state.renamed:
                 await self._take(commands, self.state, people)
         except StoreError as error:
-            self.state = None  # what the log holds now is found out at the next turn
+            self.state = None  # the next turn loads the state from the log again
             self._refuse(batch, error)
             return
         controls = [letter for letter in batch if not letter.message.is_command]
         if controls:
             await self._control_all(controls, self.state)
         if not self.state.head and self.actor_inbox.empty():
-            self._host.forget(self)  # nothing was found and nothing created
+            self._host.forget(self)  # the conversation does not exist and was not created
 
     async def _load(self) -> State:
         state = await self._store.load(self.key) or State(self.key)
@@ -97,7 +97,7 @@ class ConversationActor(TrioActor):
             delivered = self.audience.head
             self.audience.recall(page.records)
             if delivered < state.head:
-                # The store failed in the middle of a commit that took effect after all: the log is the truth.
+                # The store reported a failure, but the commit took effect: the log is the truth.
                 for participant_id in list(self.audience.participants()):
                     if participant_id not in state.members:
                         self._see_off(participant_id)
@@ -106,7 +106,7 @@ class ConversationActor(TrioActor):
 
     @staticmethod
     def _people(batch: Sequence[Letter], state: State) -> list[tuple[Participant, bool]]:
-        """Who comes themselves for the first time, and who has another name, which the second of the pair says."""
+        """The participants who act themselves for the first time, and those with a new name (second of the pair: true)."""
         people = []
         for letter in batch:
             message = letter.message
@@ -146,7 +146,7 @@ class ConversationActor(TrioActor):
         if replied:
             replied = await self._replies.messages_among(replied, state.number)
         known: dict[tuple[str, str], tuple[Posted, Receipt]] = {}
-        # Most turns end in the first round; the log may know keys that this turn takes for new: then it is decided again.
+        # Most turns end in the first round. Where the log has keys that the turn took for new, the turn is decided again.
         for _ in range(KEY_ROUNDS):
             turn = Turn(
                 state,
@@ -203,7 +203,7 @@ class ConversationActor(TrioActor):
         )
 
     def _refuse(self, batch: Sequence[Letter], error: StoreError) -> None:
-        """Nothing of this batch is done: the store cannot."""
+        """Refuse every command of the batch, because the store is unavailable."""
         self._host.report(error)
         refused: dict[Letter, Refusal] = {}
         for letter in batch:
@@ -225,7 +225,7 @@ class ConversationActor(TrioActor):
             self.recorder.note([*refused.items()], refused, (self.last_turn_at, now, now))
         self._tell_presence()
         if self.audience:
-            # Should the commit have taken effect after all, nobody may have to write for the others to hear of it.
+            # The commit may have taken effect after all: a reload delivers it without waiting for another command.
             self._schedule("reload", trio.current_time() + RELOAD_AFTER)
 
     # --- controls ---------------------------------------------------------------------------------------------------------
@@ -255,10 +255,10 @@ class ConversationActor(TrioActor):
             case Look():
                 letter.answer(state if state.head else None)
             case Tick(what, at):
-                if self._timers.get(what) == at:  # else an earlier one took its place
+                if self._timers.get(what) == at:  # a timer that another has replaced is ignored
                     del self._timers[what]
-                # "presence" and "reload" need nothing here but the turn: the one is told after all controls, the
-                # other done before them.
+                # "presence" and "reload" need only the turn itself: presence is sent after all controls,
+                # the reload is done before them.
                 if what == "typing":
                     self._end_typing()
             case other:
@@ -266,7 +266,7 @@ class ConversationActor(TrioActor):
 
     def _attach(self, state: State, subscriber: Subscriber, last_sequence: int | None) -> None:
         if subscriber.participant.id not in state.members:
-            subscriber.close(4503, "no longer a participant")  # left between handshake and here
+            subscriber.close(4503, "no longer a participant")  # left since the handshake
             return
         self._resume(state, subscriber, last_sequence)
         self.presence.touch(subscriber.participant.id, trio.current_time())
@@ -284,7 +284,7 @@ class ConversationActor(TrioActor):
         after = last_sequence or 0
         if last_sequence is None:
             resume, after = "fresh", max(0, head - RECENT_EVENTS)
-        elif last_sequence > head:  # the client knows a future that this log has lost
+        elif last_sequence > head:  # the client has a sequence that this log has lost
             resume, after = "reset", max(0, head - RECENT_EVENTS)
         elif limit and head - last_sequence > limit:
             resume, after = "reset", head - limit
@@ -324,7 +324,7 @@ class ConversationActor(TrioActor):
             self._tell_typing(Typing(participant_id, False))
 
     def _see_off(self, participant_id: str) -> None:
-        """Somebody is no member any more."""
+        """Clean up after a participant who is no longer a member."""
         for subscriber in self.audience.of(participant_id):
             self.audience.remove(subscriber)
             subscriber.close(1000, "Left conversation")
@@ -382,32 +382,32 @@ class ConversationActor(TrioActor):
         return self._roster.body(self.state)
 
     def view(self, state: State) -> tuple[MemberView, ...]:
-        """Who is in, in the order of joining, as others see them."""
+        """The members in the order of joining, as other members see them."""
         return self._roster.views(state.members.values())
 
     # --- the end ----------------------------------------------------------------------------------------------------------
 
     @property
     def passive(self) -> bool:
-        """Whether nobody listens and nothing waits, so that it could be passivated."""
+        """Whether there are no subscribers and no waiting work, so that the actor can be passivated."""
         return self.idle and not self.audience
 
     def owes(self, subscriber: Subscriber) -> bool:
-        """Whether committed events are still to be given to a subscriber, or may be: where the log has yet to be asked."""
+        """Whether committed events may still be undelivered to a subscriber; true also while the log has yet to be read."""
         return not self.idle or self.state is None or subscriber in self.audience.behind
 
     def on_stop(self) -> None:
-        """Send the audience to fresh sockets: the next incarnation rebuilds the state from the log."""
+        """Close all subscribers so that they reconnect: the next actor rebuilds the state from the log."""
         for subscriber in tuple(self.audience):
             subscriber.close(4002, "the conversation was restarted")
 
     def stop(self) -> None:
-        """Stop now, and leave nothing for the garbage collector."""
+        """Stop now, and release references, so that nothing is left for the garbage collector."""
         if self.actor_ref.is_alive():
             super().stop()
             self.audience.release()
 
     def on_failure(self, *_: Any) -> None:
-        """Let another incarnation take over."""
+        """Report the crash, so that another actor takes over."""
         self._host.crashed(self)
         self.on_stop()

@@ -1,4 +1,4 @@
-"""Every kind of event, each declared once: its fields, its frame, and how it folds into the state.
+"""Every kind of event, declared once: its fields, its frame, and how it changes the state.
 
 An event has a place in its conversation's sequence. `kind` is the frame's `type`; `frame` lists the frame's fields in the order
 in which they are written. Rules, codec, stores and the AsyncAPI document follow these declarations. CONTRIBUTING.md says how to
@@ -62,7 +62,7 @@ METADATA = Field("metadata", Form.METADATA, optional=True)
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """The conversation began. Those named here get no `participant_joined`."""
+    """The conversation began. Its first participants get no `participant_joined`."""
 
     kind: ClassVar[str] = "conversation_created"
     frame: ClassVar[tuple[Field, ...]] = (
@@ -137,7 +137,7 @@ class Posted(_Posted):
 
     @property
     def message_id(self) -> str:
-        """The message's name: unique without drawing another identifier, since the conversation's is and the sequence is."""
+        """The message's id, unique without a random part: the conversation's id is unique, and so is the sequence in it."""
         return f"{self.conversation_id}-{self.sequence}"
 
     def apply(self, state: State) -> None:
@@ -147,7 +147,7 @@ class Posted(_Posted):
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """Somebody became a member, by themselves or invited."""
+    """A participant became a member, on their own or by invitation."""
 
     kind: ClassVar[str] = "participant_joined"
     frame: ClassVar[tuple[Field, ...]] = (
@@ -169,7 +169,7 @@ class Joined:
     invited_by: str | None = None
 
     def apply(self, state: State) -> None:
-        """Take the member in; what was said before they came is not unread."""
+        """Add the member; messages from before they joined do not count as unread."""
         introduced = self.invited_by is None
         member = Member(self.participant, self.role, self.at, self.invited_by, introduced)
         state.members = {**state.members, self.participant.id: member}
@@ -178,7 +178,7 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """Somebody is no member any more. With nobody left the conversation is archived."""
+    """A participant is no longer a member. When no member is left, the conversation is archived."""
 
     kind: ClassVar[str] = "participant_left"
     frame: ClassVar[tuple[Field, ...]] = (
@@ -196,7 +196,7 @@ class Left:
     participant_count: int
 
     def apply(self, state: State) -> None:
-        """Take the member out; where no owner is left, somebody else becomes the owner."""
+        """Remove the member; where no owner is left, another member becomes the owner."""
         gone = state.members[self.participant.id]
         state.members = {id: member for id, member in state.members.items() if member is not gone}
         state.reads = {id: mark for id, mark in state.reads.items() if id != self.participant.id}
@@ -204,7 +204,7 @@ class Left:
         if not state.members:
             state.ended_at = self.at
         elif not any(member.role == "owner" for member in state.members.values()):
-            # Somebody must be able to invite and remove: the longest-standing member takes over, an observer only if alone.
+            # Somebody must be able to invite and remove: the longest-standing member becomes owner, an observer only if alone.
             heir = next(
                 (m for m in state.members.values() if m.role == "member"),
                 next(iter(state.members.values())),
@@ -215,7 +215,7 @@ class Left:
 
 @dataclass(frozen=True, slots=True)
 class Introduced:
-    """A member is called something else from here on: by their own name, where others had named them, or by a new one."""
+    """A member has another name from here on: their own, where others had named them, or a newly chosen one."""
 
     kind: ClassVar[str] = "participant_updated"
     frame: ClassVar[tuple[Field, ...]] = (
@@ -231,7 +231,7 @@ class Introduced:
     participant: Participant
 
     def apply(self, state: State) -> None:
-        """Call the member that."""
+        """Change the member's name."""
         id = self.participant.id
         member = replace(state.members[id], participant=self.participant, introduced=True)
         state.members = {**state.members, id: member}
@@ -241,7 +241,7 @@ class Introduced:
 
 @dataclass(frozen=True, slots=True)
 class Updated:
-    """The owner changed the title or the metadata; what did not change is left out."""
+    """The owner changed the title or the metadata; unchanged fields are left out."""
 
     kind: ClassVar[str] = "conversation_updated"
     frame: ClassVar[tuple[Field, ...]] = (
@@ -261,7 +261,7 @@ class Updated:
     metadata: str | None = None  # the text `null` removes it
 
     def apply(self, state: State) -> None:
-        """Take over what has changed."""
+        """Set the changed fields."""
         if self.title is not None:
             state.title = self.title
         if self.metadata is not None:

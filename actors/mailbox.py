@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class MailboxFull(Exception):
     """A command found no room.
 
-    `shared` is true where the sender's own share is used up, not the whole mailbox; `retry_after` is in seconds, from
-    the measured `rate` at which the mailbox drains (commands a second). `waiting` are commands, and places that are kept.
+    `shared` is true where the sender's own share is used up, not the whole mailbox. `retry_after` is in seconds, computed from
+    `rate`, the measured commands a second at which the mailbox drains. `waiting` counts waiting commands and reserved places.
     """
 
     def __init__(
@@ -32,17 +32,17 @@ class MailboxFull(Exception):
 
 
 class Owner(Protocol):
-    """The actor whose mailbox it is."""
+    """The actor that owns the mailbox."""
 
     def wake(self) -> None:
-        """There is mail."""
+        """Schedule a turn, because a letter has arrived."""
 
     def next_turn_in(self, now: float) -> float:
-        """Seconds until the mailbox is emptied the next time."""
+        """Seconds until the mailbox is next emptied."""
 
 
 class Letter:
-    """What pykka calls an envelope, with the time it was put in (seconds of trio's clock) and one answer at most."""
+    """What pykka calls an envelope, with its arrival time (seconds of trio's clock); it is answered at most once."""
 
     __slots__ = ("answered", "enqueued_at", "message", "reply_to")
 
@@ -53,22 +53,22 @@ class Letter:
         self.answered = False
 
     def answer(self, outcome: Any) -> None:
-        """Give who sent it the outcome; only the first counts."""
+        """Give the sender the outcome; only the first one counts."""
         if self.reply_to is not None and not self.answered:
             self.answered = True
             self.reply_to.set(outcome)
 
     def fail(self, error: Exception) -> None:
-        """Let who sent it know that there will be no outcome."""
+        """Tell the sender by an exception that there will be no outcome."""
         if self.reply_to is not None and not self.answered:
             self.answered = True
             self.reply_to.set_exception((type(error), error, None))
 
 
 class Mailbox:
-    """An actor's inbox. Commands, which have a sender, are bounded in all and per sender; controls always find room.
+    """An actor's inbox. Commands, which have a sender, are bounded in all and per sender; controls are never refused.
 
-    `reservations` holds places for senders that were refused. Newcomers leave these places free.
+    `reservations` holds places for senders that were refused. Other commands leave these places free.
     """
 
     __slots__ = (
@@ -89,7 +89,7 @@ class Mailbox:
         self.commands = 0
         self.drain = Drain()
         self.limit = limit
-        # Made for the first who is refused: few mailboxes are ever full.
+        # Made at the first refusal: few mailboxes are ever full.
         self.reservations: Reservations | None = None
         self.share = share
 
@@ -116,7 +116,7 @@ class Mailbox:
         if not self.reservations:
             return self.commands < self.limit
         now = trio.current_time()
-        # Who comes while a turn takes longer than usual finds their place, too.
+        # A reserved place stays valid for a sender that returns while a turn takes longer than usual.
         ahead = self._actor.next_turn_in(now) + self.drain.swing
         return self.reservations.admits(command.sender.id, _key(command), self.commands, now, ahead)
 
@@ -134,19 +134,19 @@ class Mailbox:
         return MailboxFull(waiting, limit, shared=shared, retry_after=retry_after, rate=rate)
 
     def release(self) -> None:
-        """Let go of an actor that has stopped, so that its memory is free without the garbage collector."""
+        """Release a stopped actor's references, so that its memory is freed without the garbage collector."""
         del self._actor
 
     def senders(self) -> list[tuple[str, int]]:
-        """Whose commands wait, and how many; for inspection."""
+        """How many commands wait, by sender id; for inspection."""
         return list(self._shares.items())
 
     def empty(self) -> bool:
-        """Whether nothing waits."""
+        """Whether the mailbox is empty."""
         return not self._letters
 
     def take(self) -> list[Letter]:
-        """All that waits."""
+        """Remove and return all waiting letters."""
         letters, self._letters = self._letters, []
         self._shares.clear()
         self.commands = 0
@@ -154,6 +154,6 @@ class Mailbox:
 
 
 def _key(command: Any) -> str | None:
-    """What a sender calls their message, so that it is known when it comes again; most commands have no such name."""
+    """The sender's key of a message, which identifies a repeat; None for most commands."""
     key: str | None = getattr(command, "key", None)
     return key

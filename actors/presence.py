@@ -1,4 +1,4 @@
-"""What members are told of each other and nobody stores: who is online, who is typing."""
+"""Presence and typing: signals that members get about each other and that are not stored."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from .signals import Presence, Typing
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-TYPING_REPEAT = 1.0  # seconds between two signals that the same person still types
+TYPING_REPEAT = 1.0  # seconds between two typing signals of the same participant
 
 
 class PresenceBoard:
-    """Who is online, as the others are told: gathered, and offline only after a grace period without a connection.
+    """Who is online: changes are sent in batches, and offline only after a grace period without a connection.
 
     `connected` tells whether a participant has a connection now. All times are seconds on the caller's clock.
     """
@@ -30,11 +30,11 @@ class PresenceBoard:
         self._last = float("-inf")
 
     def online(self, participant_id: str) -> bool:
-        """Whether somebody is connected, or was a moment ago."""
+        """Whether a participant is connected, or was within the grace period."""
         return self._connected(participant_id) or participant_id in self._leaving
 
     def touch(self, participant_id: str, now: float) -> None:
-        """Take note that a connection came or went."""
+        """Note that a connection was opened or closed."""
         if self._connected(participant_id):
             self._leaving.pop(participant_id, None)
         elif participant_id not in self._leaving:
@@ -42,19 +42,19 @@ class PresenceBoard:
         self._touched[participant_id] = None
 
     def forget(self, participant_id: str) -> None:
-        """Somebody is no member any more: nothing more is said about them."""
+        """Remove a participant who is no longer a member; no signal is sent about them."""
         self._leaving.pop(participant_id, None)
         self._touched.pop(participant_id, None)
         self._announced.pop(participant_id, None)
 
     def due(self) -> float | None:
-        """When there will be something to say, if there will."""
+        """The time at which a signal is due, or None."""
         earliest = self._last + self._interval
         times = [self._leaving.get(participant_id, earliest) for participant_id in self._touched]
         return max(min(times), earliest) if times else None
 
     def collect(self, now: float) -> Presence | None:
-        """What has changed and may be said now."""
+        """The changes that may be sent now."""
         if now < self._last + self._interval:
             return None
         for participant_id in [p for p, ends in self._leaving.items() if ends <= now]:
@@ -77,7 +77,7 @@ class PresenceBoard:
 
 
 class TypingBoard:
-    """Who is typing. It ends by itself after `timeout` seconds, or with a message."""
+    """Who is typing. Typing ends after `timeout` seconds without a repeat, or with a message."""
 
     __slots__ = ("_ends", "_timeout", "_told")
 
@@ -87,13 +87,13 @@ class TypingBoard:
         self._told: dict[str, float] = {}
 
     def note(self, signal: Typing, now: float) -> bool:
-        """Take note; whether the others have to be told."""
+        """Note a typing signal; return whether the other members must be told."""
         participant_id = signal.participant_id
         if not signal.is_typing:
             return self.stop(participant_id)
         recently = now - self._told.get(participant_id, float("-inf")) < TYPING_REPEAT
         if recently and participant_id not in self._ends:
-            return False  # on and off faster than anybody types
+            return False  # typing was switched off and on faster than anybody types
         self._ends[participant_id] = now + self._timeout
         if recently:
             return False
@@ -101,21 +101,21 @@ class TypingBoard:
         return True
 
     def stop(self, participant_id: str) -> bool:
-        """Somebody types no more; whether they did."""
+        """End somebody's typing; return whether they were typing."""
         return self._ends.pop(participant_id, None) is not None
 
     def forget(self, participant_id: str) -> bool:
-        """Somebody has said it, or is no member any more; whether they typed."""
+        """Drop a participant who sent the message or left; return whether they were typing."""
         self._told.pop(participant_id, None)
         return self.stop(participant_id)
 
     def expire(self, now: float) -> list[str]:
-        """Those whose typing has ended by itself."""
+        """The participants whose typing has timed out."""
         ended = [p for p, ends in self._ends.items() if ends <= now]
         for participant_id in ended:
             self.stop(participant_id)
         return ended
 
     def due(self) -> float | None:
-        """When the next one ends by itself."""
+        """When the next typing times out, or None."""
         return min(self._ends.values()) if self._ends else None

@@ -1,4 +1,4 @@
-"""Reserved places in a full mailbox. A sender that is refused is told when to come back, and its place is free then."""
+"""Reserved places in a full mailbox: a refused sender is told when to retry, and its place is free then."""
 
 from __future__ import annotations
 
@@ -6,24 +6,22 @@ from collections import deque
 from itertools import count
 from math import ceil
 
-LONGEST_RETRY = 300.0  # seconds: ten times what can be served, for half a minute; a measure says no more than that
-SHORTEST_RETRY = 0.05  # seconds: nearer than a round trip helps nobody
-GRACE = (
-    2.0  # seconds that a place is kept: `Retry-After` is in whole ones, and the way here takes time
-)
-EARLY = 0.01  # seconds: clocks differ by so much
-# Of the mailbox: at most as much is kept for those who are late. As many come as others become late, so a little is enough
+LONGEST_RETRY = 300.0  # seconds: the wait after ten times the served load for half a minute; no measured rate tells more
+SHORTEST_RETRY = 0.05  # seconds: shorter than a round trip is of no use
+GRACE = 2.0  # seconds that a place is kept: `Retry-After` is in whole seconds, and the request takes time
+EARLY = 0.01  # seconds: tolerance for clock differences
+# Share of the mailbox kept at most for overdue callers. As many arrive as others become overdue, so a small share is enough
 LATE = 1 / 8
-PLACES = 50_000  # at most, about 10 MB; who is refused beyond that is told when to come, and takes their chance
-# Times what others have on average: more places than that, and more than of the mailbox, nobody may have
+PLACES = 50_000  # at most, about 10 MB; a sender refused beyond that is told when to retry, without a reserved place
+# A sender may have more places than its share of the mailbox only up to this many times the average of the others
 FAIR = 2.0
-# Of the mailbox: as much is always open to newcomers, so that those who do not come back hold up nobody
+# Share of the mailbox that is always open to other commands, so that callers that do not return block nobody
 OPEN = 1 / 64
-MEMORY = 1 / 256  # weight of one caller who comes or does not, in the share of those who do
+MEMORY = 1 / 256  # weight of one caller in the measured share of callers that return
 
 
 class Place:
-    """One caller's turn: when to come with which message. `near` is due before the mailbox is emptied, `late` was due."""
+    """A reserved place. A `near` one is due before the mailbox is next emptied; a `late` one is overdue."""
 
     __slots__ = ("due", "gone", "key", "late", "near", "sender_id")
 
@@ -35,12 +33,12 @@ class Place:
 
 
 class Reservations:
-    """Those who were refused and have still to come back, in their order. Times are seconds on the caller's clock.
+    """The refused callers that have still to return, in order. Times are seconds on the caller's clock.
 
-    A place that is due before the mailbox is emptied the next time is kept free for its caller. So who obeys finds
-    room, however many newcomers try their luck meanwhile, and nobody waits for ever; newcomers have what is left, and all
-    of it where few come back. A place is that of one message, by its key: what else its sender says meanwhile does not
-    use it up. Messages without a key cannot be told apart.
+    A place that is due before the mailbox is next emptied is kept free for its caller. So a caller that obeys finds room,
+    however many other commands arrive, and nobody waits for ever. Other commands get the remaining room, and all of it where
+    few callers return. A place belongs to one message, by its key: other commands of the same sender do not use it up.
+    Messages without a key cannot be told apart.
     """
 
     __slots__ = (
@@ -62,33 +60,33 @@ class Reservations:
     def __init__(self, limit: int, share: int) -> None:
         self._limit = limit
         self._share = share or limit
-        self._told: dict[str, float] = {}  # when those whose share was used up are to come back
+        self._told: dict[str, float] = {}  # sender id -> when to retry, after a used-up share
         self._coming: deque[Place] = deque()
         self._near: deque[Place] = deque()
         self._late: deque[Place] = deque()
-        # Of each sender, by the messages' keys; those without one have numbers
+        # Places of each sender, by message key; messages without a key have numbers
         self._of: dict[str, dict[str | int, Place]] = {}
         self._unnamed = count()
-        self._count = 0  # places
-        self._end = 0.0  # when the last of all is due
+        self._count = 0  # number of places
+        self._end = 0.0  # when the last place is due
         self.near = 0  # places due before the mailbox is emptied
-        self.late = 0  # places whose callers should have come
-        self.shows = 1.0  # share of the callers who come back when they were told
+        self.late = 0  # places whose callers are overdue
+        self.shows = 1.0  # share of callers that return when told
 
     def __bool__(self) -> bool:
         return bool(self._of)
 
     @property
     def kept(self) -> int:
-        """Places that are kept free now."""
+        """Number of places kept free now."""
         return ceil(self.near * self.shows + min(self.late * self.shows, self._limit * LATE))
 
     def admits(
         self, sender_id: str, key: str | None, waiting: int, now: float, ahead: float
     ) -> bool:
-        """Whether there is room for this command where so many wait; it takes the place that was promised for it.
+        """Whether there is room for this command when `waiting` commands wait; it takes its reserved place, if it has one.
 
-        It is emptied within so many seconds, `ahead`: whoever is due by then has a place that is kept.
+        The mailbox is emptied within `ahead` seconds: a place due by then is kept free.
         """
         self._move(now, now + ahead)
         place = self._find(sender_id, key)
@@ -104,15 +102,15 @@ class Reservations:
     def retry_after(
         self, sender_id: str, key: str | None, waiting: int, rate: float, now: float
     ) -> float:
-        """Seconds until there is room for this command, which was refused; keeps it a place where there are not too many.
+        """Seconds until there is room for this refused command; reserves a place unless there are too many.
 
         `rate` is how many commands a second can be promised; 0 where nothing was measured yet.
         """
         place = self._find(sender_id, key)
         if place is not None and place.due <= now + EARLY:
-            self._lose(place, came=True)  # what came before takes longer than expected
+            self._lose(place, came=True)  # the commands before it took longer than expected
         elif place is not None and key is not None:
-            return self._bounded(place.due - now)  # it comes too early
+            return self._bounded(place.due - now)  # the caller returned too early
         step = 1 / (rate or float(waiting or 1))  # nothing measured yet: say a second
         if self._has_enough(sender_id):
             last = next(reversed(self._of[sender_id].values()))
@@ -131,7 +129,7 @@ class Reservations:
         return wait
 
     def share_after(self, sender_id: str, waiting: int, rate: float, now: float) -> float:
-        """Seconds until this sender's share is free again. No place is kept: nobody but they themselves is in their way."""
+        """Seconds until this sender's share is free again. No place is reserved: only the sender's own commands wait."""
         rate = rate or float(waiting or 1)
         due = max(self._told.get(sender_id, 0.0) + 1 / rate, now + waiting / rate)
         if due - now > LONGEST_RETRY:
@@ -146,7 +144,7 @@ class Reservations:
         return min(max(wait, SHORTEST_RETRY), LONGEST_RETRY)
 
     def _has_enough(self, sender_id: str) -> bool:
-        """Whether this sender has as many places as one may."""
+        """Whether this sender has the largest number of places allowed."""
         own = len(self._of.get(sender_id, ()))
         if own < self._share:
             return False
@@ -182,7 +180,7 @@ class Reservations:
                 self._lose(place, came=False)
 
     def _lose(self, place: Place, *, came: bool) -> None:
-        """Give up a place: its caller is here, or has not come."""
+        """Remove a place: its caller has returned, or did not."""
         self.shows += (came - self.shows) * MEMORY
         place.gone = True
         self._count -= 1

@@ -1,7 +1,7 @@
 """Pykka's actors as trio work: a bounded mailbox each, and turns that one task runs one after the other.
 
-An actor here has no thread and no task of its own. `System.run` is the one task: it takes an actor whose mailbox has mail,
-hands it ALL that waits as one batch, and drives that turn, a coroutine, until it ends or awaits a `Future`. An idle
+An actor has no thread and no task of its own. `System.run` is the only task: it takes an actor whose mailbox is not empty,
+hands it ALL waiting letters as one batch, and drives that turn, a coroutine, until it ends or awaits a `Future`. An idle
 actor costs its memory and nothing else; a turn costs a function call, not a task.
 
 This is the only file that touches pykka's underscored names. pykka's `ActorRegistry` is left out: it is an O(n) list, and
@@ -56,7 +56,7 @@ A = TypeVar("A", bound="TrioActor")
 
 
 class Ref(pykka.ActorRef[A], Generic[A]):
-    """How others hold an actor: they tell it, or ask it at the edge; nothing blocks."""
+    """A handle on an actor: `tell` sends a message, `ask` is for tasks at the edge; nothing blocks."""
 
     def tell(self, message: Command | Control, reply_to: Any = None) -> None:
         """Put a message into the mailbox; `reply_to` takes the outcome.
@@ -74,13 +74,13 @@ class Ref(pykka.ActorRef[A], Generic[A]):
             actor.stop()
 
     def forward(self, letter: Letter) -> None:
-        """Hand a letter on as it is, so that the outcome goes to who sent it. Raises as `tell`."""
+        """Pass a letter on unchanged, so that its outcome goes to the original sender. Raises as `tell`."""
         if self.actor_stopped.is_set():
             raise ActorDied(f"{self.actor_urn} has stopped")
         self.actor_inbox.put(letter)  # type: ignore[arg-type]
 
     async def ask(self, message: Command | Control) -> Any:  # type: ignore[override]
-        """The outcome of a message, awaited in a trio task. Never used by one actor on another. Raises as `tell`."""
+        """The outcome of a message, awaited in a trio task. An actor never asks another actor. Raises as `tell`."""
         future: Future[Any] = Future()
         actor = self._actor_weakref()
         if actor is None:
@@ -130,12 +130,12 @@ class TrioActor(pykka.Actor):
 
     @property
     def actor_ref(self) -> Ref[Self]:
-        """How others hold this actor."""
+        """The handle on this actor."""
         return self._actor_ref  # type: ignore[return-value]  # pykka types it more loosely
 
     @property
     def idle(self) -> bool:
-        """Whether nothing waits and no turn is under way."""
+        """Whether the mailbox is empty and no turn is under way."""
         return self._turn is None and not self.actor_inbox
 
     @property
@@ -144,15 +144,15 @@ class TrioActor(pykka.Actor):
         return self._turn is not None
 
     def wake(self) -> None:
-        """Have a turn soon, unless one is under way or waiting its time already."""
+        """Schedule a turn, unless one is under way or scheduled already."""
         if self._turn is None and not self._queued:
             self._queued = True
             self.system.make_ready(self)
 
     async def on_batch(self, batch: Sequence[Letter]) -> None:
-        """One turn over all that waited. This default hands each message to pykka's `on_receive` and answers with the result.
+        """One turn over all waiting letters. This default hands each message to `on_receive` and answers with the result.
 
-        What it leaves unanswered when the actor has stopped itself is answered with `ActorDied`.
+        If the actor stops itself, the unanswered letters are answered with `ActorDied`.
         """
         for letter in batch:
             response = self._handle_receive(letter.message)
@@ -163,7 +163,7 @@ class TrioActor(pykka.Actor):
                 break
 
     def stop(self) -> None:
-        """Stop now: what still waits, and what a turn that waits itself has taken, is answered with `ActorDied`."""
+        """Stop now; waiting letters, and those of a turn that itself waits, are answered with `ActorDied`."""
         if self.actor_stopped.is_set():
             return
         self.actor_stopped.set()
@@ -216,13 +216,13 @@ class TrioActor(pykka.Actor):
             self._crash(error)
 
     def next_turn_in(self, now: float) -> float:
-        """Seconds until the mailbox is emptied the next time, if this turn takes as long as others do."""
+        """Seconds until the mailbox is next emptied, if this turn takes the average time."""
         if self._turn is None:
             return 0.0
         return max(0.0, self.last_turn_at + self.actor_inbox.drain.turn - now)
 
     def requeue(self) -> None:
-        """Go on with the turn soon. Only the system calls this, and what the turn has awaited."""
+        """Schedule the turn to continue. Only the system and the value that the turn awaited call this."""
         if not self._queued:
             self._queued = True
             self.system.make_ready(self)
@@ -235,7 +235,7 @@ class TrioActor(pykka.Actor):
             return
         if self._commands:
             now = trio.current_time()
-            # What happens between two turns, while letters wait, is part of what it takes to serve them.
+            # Time between two turns while letters wait counts as service time.
             self.actor_inbox.drain.served(
                 self._commands, now - (self._busy_from or self.last_turn_at)
             )
@@ -244,7 +244,7 @@ class TrioActor(pykka.Actor):
             self.wake()
 
     def _crash(self, error: Exception) -> None:
-        """A turn raised: this actor dies, its hook decides what comes after, its callers are told; nobody else notices."""
+        """A turn raised: stop this actor, call its failure hook, tell its callers; no other actor is affected."""
         logger.error("%s crashed", self.actor_urn, exc_info=error)
         self.system.crashes += 1
         self.actor_stopped.set()
@@ -253,10 +253,10 @@ class TrioActor(pykka.Actor):
         try:
             self.on_failure(type(error), error, error.__traceback__)
             if turn is not None:
-                turn.close()  # where it did not raise itself but awaited what it may not
+                turn.close()  # if the turn did not raise but awaited an object that is not allowed
         except Exception:
             logger.exception("on_failure of %s failed", self.actor_urn)
-        # Callers last: what they do about it may need the next incarnation.
+        # Callers last: their reaction may need the next actor.
         self._fail([*batch, *self.actor_inbox.take()], "crashed")
 
     def _fail(self, letters: Sequence[Letter], why: str) -> None:
@@ -269,14 +269,14 @@ class TrioActor(pykka.Actor):
 
 
 class System:
-    """Runs the turns of all its actors. One `run` task, one timer task; everything else is bookkeeping.
+    """Runs the turns of all its actors, with one `run` task and one timer task.
 
     A task that tells many actors something at once may do so in a `with system:` block: their turns run at its end.
     """
 
     def __init__(self) -> None:
         self._ready: deque[TrioActor] = deque()
-        self._resting: list[TrioActor] = []  # in the middle of a long turn
+        self._resting: list[TrioActor] = []  # between two parts of a long turn
         self._gathering = False
         self._parked: trio.lowlevel.Task | None = None
         self._timers: list[tuple[float, int, Ref[Any], Any]] = []
@@ -284,21 +284,21 @@ class System:
         self._timers_changed = trio.Event()
         self.turns = 0
         self.crashes = 0
-        self.after_pass: Callable[[], None] = lambda: None  # told after each round of turns
+        self.after_pass: Callable[[], None] = lambda: None  # called after each round of turns
 
     def make_ready(self, actor: TrioActor) -> None:
-        """Queue an actor for a turn, and wake the task that runs them."""
+        """Queue an actor for a turn, and wake the task that runs turns."""
         self._ready.append(actor)
         if self._parked is not None and not self._gathering:
             self._unpark()
 
     def __enter__(self) -> None:
-        """Begin a block in which actors become ready, with no checkpoint in it."""
+        """Begin a block in which actors become ready; the block must have no checkpoint."""
         self._gathering = True
 
     def __exit__(self, *_: object) -> None:
-        """Run their turns, in the task that made them ready: to switch to another costs more than most turns."""
-        if self._parked is not None:  # else that task is about to run them anyway
+        """Run the queued turns in the current task: switching to another task costs more than most turns."""
+        if self._parked is not None:  # else the run task is about to run them anyway
             self._run_round()
             if self._ready:
                 self._unpark()
@@ -310,11 +310,11 @@ class System:
             trio.lowlevel.reschedule(parked)
 
     def take_breath(self, actor: TrioActor) -> None:
-        """Have an actor's turn go on in the next pass, so that trio's tasks come between."""
+        """Continue an actor's turn in the next pass, so that trio's tasks run in between."""
         self._resting.append(actor)
 
     def later(self, seconds: float, ref: Ref[Any], message: Control) -> None:
-        """Tell an actor a control after that many seconds, if it is still alive then."""
+        """Tell an actor a control after this many seconds, if it is still alive then."""
         due = trio.current_time() + seconds
         first = not self._timers or due < self._timers[0][0]
         heappush(self._timers, (due, next(self._timer_order), ref, message))
@@ -335,7 +335,7 @@ class System:
         self.after_pass()
 
     def run_pass(self) -> None:
-        """Advance what is ready, and what becomes ready by that, at most `TURNS_A_PASS` times."""
+        """Advance all ready actors, and those that become ready by it, at most `TURNS_A_PASS` times."""
         ready = self._ready
         for _ in range(TURNS_A_PASS):
             if not ready:

@@ -1,4 +1,4 @@
-"""What one turn of a conversation decides, before anything is committed: drafts, records and who gets which answer."""
+"""The decisions of one turn of a conversation before the commit: drafts, records and the answer to each command."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Parts(Protocol):
-    """What a turn needs of its surroundings."""
+    """The services that a turn uses."""
 
     limits: Limits
     sources: Sources
@@ -33,7 +33,7 @@ class Parts(Protocol):
     store: Store
 
 
-SALT = 16  # bytes: nobody guesses an erased text back through its hash
+SALT = 16  # bytes: enough that an erased text cannot be guessed from its hash
 
 
 def event_hash(record: Record) -> str:
@@ -55,11 +55,11 @@ def receipt_for(event: Posted, record: Record, durability: Durability) -> Receip
 
 
 class Turn:
-    """Decides a batch of commands, one after the other, each on the state that those before it leave.
+    """Decides a batch of commands in order, each on the state that the commands before it leave.
 
-    `people` have come themselves, besides the senders, or have another name from now on: then the second of the pair is true.
-    `known` are messages whose keys the log has already, by (sender id, key): a command that repeats one gets its receipt.
-    `replied_to` are messages of the log by their sequences: those that commands of the turn may name as what they reply to.
+    `people` are participants besides the senders who act themselves for the first time or, if the pair's second is true, have a
+    new name. `known` are messages whose keys the log has already, by (sender id, key): a command that repeats one gets its
+    receipt. `replied_to` are messages of the log by sequence: those that commands of the turn may name as replied to.
     """
 
     def __init__(
@@ -76,17 +76,17 @@ class Turn:
         self.records: list[Record] = []
         self.state_events: list[StateEvent] = []
         self.reads: dict[str, int] = {}
-        self.typing: dict[str, Typing] = {}  # the last word of each
+        self.typing: dict[str, Typing] = {}  # each participant's last typing command
         self.marks: dict[str, tuple[Letter, ReadMarked]] = {}
         self.answers: list[tuple[Letter, Any]] = []
         self._limits = parts.limits
         self._codec = parts.codec
         self._durability = parts.store.durability
         self._known = known
-        self._moved = False  # whether the draft's read positions are its own
+        self._moved = False  # whether the draft has its own copy of the read positions
         self._replied_to = replied_to
         self._first = state.head + 1  # the sequence of the turn's first record
-        # A conversation's time never goes back, whatever the clock does.
+        # A conversation's time never goes back, even if the clock does.
         self._at = max(parts.sources.now(), state.updated_at)
         self._entropy = parts.sources.entropy
         self._salts = self._entropy(SALT * len(letters))
@@ -101,7 +101,7 @@ class Turn:
 
     @property
     def changes(self) -> Changes | None:
-        """What to commit, if anything."""
+        """The changes to commit, or None."""
         if not self.records and not self.reads:
             return None
         return Changes(
@@ -145,7 +145,7 @@ class Turn:
         return place < len(self.records) and self.records[place].sender_id is not None
 
     def _forget(self, participant_id: str) -> None:
-        """What somebody did who has left after it."""
+        """Drop the typing signal and read positions of a participant who left later in the turn."""
         self.typing.pop(participant_id, None)
         self.marks.pop(participant_id, None)
         self.reads.pop(participant_id, None)
@@ -188,7 +188,7 @@ class Turn:
         rules.apply(self.state, event)
         start = SALT * len(self.records)
         sender_id, key = (event.sender.id, event.key) if isinstance(event, Posted) else (None, None)
-        self.typing.pop(sender_id or "", None)  # who has said it types no more
+        self.typing.pop(sender_id or "", None)  # sending a message ends typing
         record = Record(
             event.sequence,
             event.at,
@@ -212,7 +212,7 @@ class Turn:
 def known_from(
     taken: KeysTaken, codec: Codec, durability: Durability
 ) -> dict[tuple[str, str], tuple[Posted, Receipt]]:
-    """The messages that the log names for keys which a turn tried to use again."""
+    """The logged messages whose keys a turn tried to use again."""
     known = {}
     for name, record in taken.records.items():
         event = codec.decode(record)
