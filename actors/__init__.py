@@ -1,1 +1,1 @@
-"""The engine: who may say what, in which order, to whom."""
+"""The engine: the rules of conversations, the order of their events, and their delivery."""

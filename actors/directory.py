@@ -1,7 +1,7 @@
 """The directory: finds actors by key, activates them on first use, passivates and restarts them.
 
-Memory grows with what is active, not with what exists. Nobody keeps a ref across turns: looking one up costs as much as
-reading an attribute, and finds the actor that is alive now.
+Memory grows with the active conversations, not with the existing ones. Nobody keeps a ref across turns: a lookup costs as
+much as reading an attribute, and finds the actor that is alive now.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from .store import Store, StoreError
     from .subscriber import Codec
 
-SWEEP_INTERVAL = 5.0  # seconds between two looks for what is idle
-SWEPT_AT_ONCE = 1000  # actors looked at between two checkpoints: under a millisecond
+SWEEP_INTERVAL = 5.0  # seconds between two searches for idle actors
+SWEPT_AT_ONCE = 1000  # actors examined between two checkpoints: under a millisecond
 RESTART_WINDOW = 60.0  # seconds
-# An actor may be passivated between finding and asking it, hardly three times in a row
+# An actor may be passivated between lookup and question, but hardly three times in a row
 LOOK_TRIES = 3
 
 logger = logging.getLogger(__name__)
@@ -43,14 +43,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A conversation as it is at this moment: committed state, and who of its members is online."""
+    """A conversation at one moment: its committed state, and which members are online."""
 
     state: State
     members: tuple[MemberView, ...]
 
 
 class Directory:
-    """All actors of this process and the parts they share."""
+    """All actors of this process and the services they share."""
 
     def __init__(
         self, *, system: System, store: Store, codec: Codec, limits: Limits, sources: Sources
@@ -69,7 +69,7 @@ class Directory:
         self._outage = Outage()
 
     def conversation(self, conversation_id: str) -> Ref[ConversationActor]:
-        """The conversation's actor; one that is not active begins by loading its state, and ends where there is none.
+        """The conversation's actor, activated if needed: it loads its state first, and stops where there is none.
 
         Raises `ActorDied` where it crashed too often within a minute.
         """
@@ -79,11 +79,11 @@ class Directory:
         return actor.actor_ref
 
     def begin(self, conversation_id: str) -> Ref[ConversationActor]:
-        """An actor for a conversation that does not exist yet, to be told `Create`."""
+        """A new actor for a conversation that does not exist yet; the caller then tells it `Create`."""
         return self._activate(conversation_id, begun=True).actor_ref
 
     def active(self, conversation_id: str) -> ConversationActor | None:
-        """The actor if it is active; for inspection, which must not wake anybody."""
+        """The actor if it is active, else None; for inspection, which must not activate anything."""
         return self.conversations.get(conversation_id)
 
     def participant(self, participant_id: str) -> Ref[ParticipantActor]:
@@ -94,7 +94,7 @@ class Directory:
         return actor.actor_ref
 
     async def look(self, conversation_id: str) -> Snapshot | None:
-        """The conversation now, or None where there is none; activates it. Waits behind nobody if it is active.
+        """The conversation now, or None where it does not exist; activates it. An active one answers without waiting.
 
         Raises `StoreError` where it cannot be loaded and `ActorDied` where it crashed too often.
         """
@@ -114,7 +114,7 @@ class Directory:
         raise ActorDied(f"conversation:{conversation_id} does not stay alive")
 
     async def rename(self, participant: Participant) -> None:
-        """Have the active conversations that somebody is in call them that. The others find out when they become active."""
+        """Tell a participant's new name to their active conversations. Other conversations read it when they are activated."""
         for number, actor in enumerate(list(self.conversations.values())):
             concerned = actor.state is None or participant.id in actor.state.members
             if concerned and actor.actor_ref.is_alive():
@@ -123,7 +123,7 @@ class Directory:
                 await trio.lowlevel.checkpoint()
 
     def forget(self, actor: TrioActor) -> None:
-        """Stop an actor and lose it; who needs it again gets a new one."""
+        """Stop an actor and remove it; the next lookup makes a new one."""
         if isinstance(actor, ConversationActor):
             self.conversations.pop(actor.key, None)
         elif isinstance(actor, ParticipantActor):
@@ -131,23 +131,23 @@ class Directory:
         actor.stop()
 
     def crashed(self, actor: TrioActor) -> None:
-        """An actor has died of an error: the next to need it gets a new one, unless that happens too often."""
+        """Remove an actor that crashed: the next lookup makes a new one, unless it crashes too often."""
         self.meter.restarts += 1
         self._crashes.setdefault(actor.actor_urn, deque(maxlen=64)).append(trio.current_time())
         self.forget(actor)
 
     def restarts(self, actor: TrioActor) -> int:
-        """How often the actor of this name has been restarted within the last minutes."""
+        """How often the actor of this name was restarted within the last `RESTART_WINDOW`."""
         return len(self._crashes.get(actor.actor_urn, ()))
 
     def report(self, error: StoreError) -> None:
-        """Tell the operator that the store could not do something."""
+        """Log a failure of the store for the operator."""
         self.meter.store_errors += 1
         self.meter.store_failed_at = trio.current_time()
         logger.error("the store refused: %s", error)
 
     def store_refusal(self, key: str | None = None) -> Refusal:
-        """What a caller hears whose command the store could not take: to come back sooner or later, by how long it has failed."""
+        """The refusal for a command that the store could not take; its `retry_after` grows with the length of the outage."""
         retry_after = self._outage.retry_after(trio.current_time(), self.sources.chance())
         return Refusal(Code.STORE_UNAVAILABLE, retry_after=retry_after, scope="server", key=key)
 
@@ -156,7 +156,7 @@ class Directory:
         yield from self.participants.values()
 
     async def sweep(self) -> None:
-        """Passivate what is idle and unobserved, for ever."""
+        """Passivate idle and unobserved actors, for ever."""
         while True:
             await trio.sleep(SWEEP_INTERVAL)
             oldest = trio.current_time() - self.limits.idle_timeout
@@ -168,7 +168,7 @@ class Directory:
             self._forget_crashes()
 
     def passivate(self, actor: TrioActor) -> bool:
-        """Lose an actor that nobody needs now; whether it could be done. Its state is in the log."""
+        """Remove an actor that is not needed now; return whether that was possible. Its state is in the log."""
         assert isinstance(actor, ConversationActor | ParticipantActor)
         if not actor.passive or not actor.actor_ref.is_alive():
             return False

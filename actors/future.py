@@ -1,4 +1,4 @@
-"""A value to come: what a turn or a trio task awaits."""
+"""A future: a value that a turn or a trio task awaits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Future(pykka.Future[T]):
-    """A value to come. A turn awaits it as it is; a trio task awaits `wait()`. It never blocks a thread."""
+    """A value that is set later. A turn awaits the future itself; a trio task awaits `wait()`. It never blocks a thread."""
 
     __slots__ = ("_error", "_listeners", "_value", "done")
 
@@ -26,25 +26,25 @@ class Future(pykka.Future[T]):
 
     @classmethod
     def of(cls, value: T) -> Future[T]:
-        """A future whose value is there already."""
+        """A future that already has its value."""
         future = cls()
         future.set(value)
         return future
 
     def set(self, value: Any = None) -> None:
-        """Give the value. Only the first outcome counts."""
+        """Set the value. Only the first outcome counts."""
         self._finish(value, None)
 
     def set_exception(self, exc_info: Any = None) -> None:
-        """Give an exception instead: pykka's three-tuple, or the exception itself."""
+        """Set an exception instead: pykka's three-tuple, or the exception itself."""
         error = exc_info[1] if isinstance(exc_info, tuple) else exc_info
         self._finish(None, error or RuntimeError("failed without saying why"))
 
     def flush(self) -> None:
-        """Nothing to do: who waits has been woken by `set`."""
+        """Do nothing: `set` has woken the waiting task already."""
 
     def get(self, *, timeout: float | None = None) -> T:
-        """The value, which must be there: nothing in this runtime may block."""
+        """The value, which must be set already: nothing in this runtime may block."""
         if not self.done:
             raise pykka.Timeout("a value that is not there yet must be awaited")
         if self._error is not None:
@@ -52,7 +52,7 @@ class Future(pykka.Future[T]):
         return self._value  # type: ignore[no-any-return]
 
     def when_done(self, listener: Callable[[], object]) -> None:
-        """Call the listener once the outcome is there; at once where it is."""
+        """Call the listener with the outcome; at once if it is set already."""
         if self.done:
             listener()
         elif self._listeners is None:
@@ -61,13 +61,13 @@ class Future(pykka.Future[T]):
             self._listeners.append(listener)
 
     def __await__(self) -> Generator[Any, None, T]:
-        """For a turn: park it with the system until the outcome is there."""
+        """For a turn: suspend it until the outcome is set."""
         if not self.done:
             yield self
         return self.get()
 
     async def wait(self) -> T:
-        """For a trio task: the value, once it is there."""
+        """For a trio task: wait for the value and return it."""
         if not self.done:
             task: trio.lowlevel.Task | None = trio.lowlevel.current_task()
 
@@ -97,7 +97,7 @@ class Future(pykka.Future[T]):
 
 
 class Breath:
-    """Awaited by a long turn to let others have theirs."""
+    """Awaited by a long turn to let other turns and tasks run."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""What an actor may ask of the process it lives in: the parts they share, and the way to other actors."""
+"""The services of the process that an actor may use, and its way to other actors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Host(Protocol):
-    """The directory, as the actors see it that it makes."""
+    """The directory as its actors see it."""
 
     system: System
     store: Store
@@ -38,13 +38,13 @@ class Host(Protocol):
         """The actor if it is active."""
 
     def forget(self, actor: TrioActor) -> None:
-        """Stop an actor and lose it."""
+        """Stop an actor and remove it."""
 
     def crashed(self, actor: TrioActor) -> None:
-        """An actor has died of an error."""
+        """Remove an actor that crashed."""
 
     def report(self, error: StoreError) -> None:
-        """Tell the operator that the store could not do something."""
+        """Log a failure of the store for the operator."""
 
     def store_refusal(self, key: str | None = None) -> Refusal:
-        """What a caller hears whose command the store could not take."""
+        """The refusal for a command that the store could not take."""

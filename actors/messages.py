@@ -1,4 +1,4 @@
-"""Every command that an actor takes, every control of the engine, and what a command is answered with.
+"""Every command that an actor takes, every control of the engine, and the outcomes of commands.
 
 Times are whole milliseconds since the Unix epoch, UTC. `metadata` is JSON text. It is checked at the edge and carried unopened.
 
@@ -43,7 +43,7 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """Bring the entrant in: the sender, or somebody whom the sender invites."""
+    """Add the entrant: the sender, or a participant whom the sender invites."""
 
     is_command: ClassVar[bool] = True
 
@@ -54,7 +54,7 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """Take the sender out; the last one out archives the conversation."""
+    """Remove the sender; when the last member leaves, the conversation is archived."""
 
     is_command: ClassVar[bool] = True
 
@@ -72,7 +72,7 @@ class _Post(NamedTuple):
 
 
 class Post(_Post):
-    """Say something. The same key from the same sender is the same message, for ever."""
+    """Send a message. The same key from the same sender is the same message, for ever."""
 
     __slots__ = ()
     is_command: ClassVar[bool] = True
@@ -131,7 +131,7 @@ class Admit:
 class Attach:
     """Subscribe a connection, from the events after `last_sequence` on; None asks for the most recent ones.
 
-    Told with the subscriber as `reply_to`, so that it hears of it where an actor dies before it is attached.
+    Told with the subscriber as `reply_to`, so that the subscriber learns of it if an actor dies before it is attached.
     """
 
     is_command: ClassVar[bool] = False
@@ -154,7 +154,7 @@ class Sync:
 
 @dataclass(frozen=True, slots=True)
 class Detach:
-    """Forget a connection that has closed, or was admitted and is not attached after all."""
+    """Forget a connection that has closed, or that was admitted and will not be attached."""
 
     is_command: ClassVar[bool] = False
 
@@ -164,7 +164,7 @@ class Detach:
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """A lagging subscriber has taken all that waited for it: it can have more."""
+    """A lagging subscriber has written its waiting payloads and can take more."""
 
     is_command: ClassVar[bool] = False
 
@@ -210,7 +210,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Revoke:
-    """Close the connections that were opened with a token which is valid no more."""
+    """Close the connections that were opened with a token which is no longer valid."""
 
     is_command: ClassVar[bool] = False
 
@@ -243,6 +243,6 @@ class Unchanged:
 
 @dataclass(frozen=True, slots=True)
 class ReadMarked:
-    """Where the sender's read position stands now."""
+    """The sender's read position as it stands now."""
 
     sequence: int

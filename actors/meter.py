@@ -1,4 +1,4 @@
-"""What a process has done since its start, counted where it is done."""
+"""Counters of a process since its start."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TURNS_TIMED = 1024  # turns whose time is kept: a second of a busy server
 
 @dataclass(slots=True)
 class Meter:
-    """What the process has done since its start."""
+    """The counters of the process since its start."""
 
     batches: int = 0
     events: int = 0
@@ -28,11 +28,11 @@ class Meter:
     restarts: int = 0
     store_errors: int = 0
     store_failed_at: float = float("-inf")  # seconds of trio's clock
-    # Of each conversation's turn, from when its oldest command came to when all were answered and told
+    # Of each conversation's turn: from the arrival of its oldest command until all were answered and delivered
     turn_seconds: deque[float] = field(default_factory=partial(deque, maxlen=TURNS_TIMED))
 
     def delivered(self, records: Sequence[Record], subscribers: int) -> None:
-        """Count a batch of events that so many subscribers took."""
+        """Count a batch of events and the number of subscribers that took them."""
         first, last = records[0], records[-1]
         self.batches += 1
         self.events += len(records)

@@ -1,4 +1,4 @@
-"""The nouns of a conversation: participants, members, and the state that its events lead to.
+"""The data types of a conversation: participants, members, and the state that its events lead to.
 
 Times are whole milliseconds since the Unix epoch, UTC. `metadata` is JSON text. It is checked at the edge and carried unopened.
 """
@@ -17,7 +17,7 @@ Durability = Literal["committed", "memory"]
 
 
 class Participant(NamedTuple):
-    """A person or an agent, as the conversation shows them."""
+    """A person or an agent, as shown in the conversation."""
 
     id: str
     name: str
@@ -25,7 +25,7 @@ class Participant(NamedTuple):
 
 
 class Entrant(NamedTuple):
-    """A participant on the way in, with the role they are to have."""
+    """A participant who is about to join, with their role."""
 
     participant: Participant
     role: Role = "member"
@@ -33,7 +33,7 @@ class Entrant(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """Somebody who is in the conversation."""
+    """A member of the conversation."""
 
     participant: Participant
     role: Role
@@ -46,7 +46,7 @@ class Member:
 
 @dataclass(slots=True)
 class State:
-    """A conversation as its events left it.
+    """The state of a conversation after its events.
 
     A published state is never changed: a turn works on a copy, which takes the place of the old state once it is committed.
     `number` is the store's own short name for the conversation, 0 before the first commit.
@@ -69,9 +69,9 @@ class State:
     messages: int = 0
     members: dict[str, Member] = field(default_factory=dict)  # in the order of joining
     reads: dict[str, int] = field(default_factory=dict)  # participant id -> sequence
-    # Where the store's read position of a sender is behind, see `salon.actors.store.READ_LAG`: participant id -> what it has.
+    # Where a sender's stored read position is behind, see `salon.actors.store.READ_LAG`: participant id -> stored position.
     saved: dict[str, int] = field(default_factory=dict, compare=False)
-    # Members who have another name by now, as the store knows: participant id -> name. The next turn makes events of them.
+    # Members whose name has changed, as the store knows: participant id -> name. The next turn makes events of them.
     renamed: dict[str, str] = field(default_factory=dict)
 
     def draft(self) -> State:

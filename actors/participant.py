@@ -1,4 +1,4 @@
-"""The participant: who may send, and how fast. It owns a person's or an agent's connections."""
+"""The participant: admission of commands and their rate. It owns a person's or an agent's connections."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .subscriber import Caller, Subscriber
 
 BUCKETS_KEPT = 64  # conversations whose rate is remembered before those at rest are dropped
-CONNECTION_RETRY = 5.0  # seconds: a connection that was lost unnoticed is not found out sooner
+CONNECTION_RETRY = 5.0  # seconds: a lost connection is not detected sooner
 WAITING = 1000  # commands of one participant between the socket and the conversations: the size of a conversation's mailbox
 
 
@@ -36,11 +36,11 @@ class ParticipantActor(TrioActor):
         self.connections: dict[str, Subscriber | None] = {}  # None: admitted, not attached yet
         self._rates: dict[str, TokenBucket] = {}
         self._creations: TokenBucket | None = None
-        # What they are told is written once a turn: who sends too much is refused many times at once
+        # Refusals are flushed once a turn: a sender that is too fast gets many at once
         self._refused: dict[Caller, None] = {}
 
     async def on_batch(self, batch: Sequence[Letter]) -> None:
-        """Let each command through to its conversation, or answer with the reason why not."""
+        """Pass each command to its conversation, or answer it with a refusal."""
         now = trio.current_time()
         for letter in batch:
             message = letter.message
@@ -160,7 +160,7 @@ class ParticipantActor(TrioActor):
         return None
 
     def _pass(self, conversation_id: str, letter: Letter) -> None:
-        """Hand a control on. Attaching must reach a live conversation; detaching from a dead one is done already."""
+        """Pass a control on. Attach needs a live conversation; Detach from a dead one is done already."""
         try:
             if isinstance(letter.message, Detach):
                 active = self._host.active(conversation_id)
@@ -173,7 +173,7 @@ class ParticipantActor(TrioActor):
 
     @property
     def passive(self) -> bool:
-        """Whether it could be forgotten: no connection, and no rate to remember."""
+        """Whether the actor can be removed: it has no connection, and no rate to remember."""
         now = trio.current_time()
         return (
             self.idle
@@ -183,13 +183,13 @@ class ParticipantActor(TrioActor):
         )
 
     def on_failure(self, *_: Any) -> None:
-        """Send the connections to fresh sockets, which a new incarnation will own."""
+        """Close the connections so that they reconnect; a new actor will own them."""
         self._host.crashed(self)
         for subscriber in self.connections.values():
             if subscriber is not None:
                 subscriber.close(4002, "the participant was restarted")
                 conversation = self._host.active(subscriber.conversation_id)
-                if conversation is not None:  # the connection's own word may have been lost here
+                if conversation is not None:  # the connection's own Detach may have been lost here
                     conversation.actor_ref.tell(Detach(subscriber.conversation_id, subscriber))
 
 

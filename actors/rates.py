@@ -1,31 +1,29 @@
-"""How fast: a token bucket for one participant, the measured drain of a mailbox, the age of an outage: what makes
-`retry_after` honest.
-"""
+"""Rates behind `retry_after`: a participant's token bucket, a mailbox's measured drain rate, the length of an outage."""
 
 from __future__ import annotations
 
-LONGEST_WAIT = 120.0  # seconds, but for a token that is farther off: who has more to say than that says it too fast for ever
-# Seconds that a token is kept for who was told to come: `Retry-After` is in whole ones, and a network may stand still
+LONGEST_WAIT = 120.0  # seconds, unless the next token is later: a sender that is told more than that sends too fast anyway
+# Seconds that a token is kept for a refused sender: `Retry-After` is in whole seconds, and a network may stall
 KEPT = 4.0
-PROMISES = 1000  # kept at most in one bucket, about 100 KB
+PROMISES = 1000  # kept tokens in one bucket at most, about 100 KB
 SHORTEST_OUTAGE = 1.0  # seconds: a store that is locked or restarted is mostly back by then
 LONGEST_OUTAGE = 20.0  # seconds: a disk that somebody has to make room on
-# The drain rate is that of so many commands, or so many seconds of work, whatever is shorter: a room may grow
+# The drain rate covers this many commands or seconds of work, whichever is shorter, so that it follows a growing room
 MEMORY = 2_000
 MEMORY_SECONDS = 2.0
-# Times the usual: what a turn over so many commands shows is not mixed with turns over few, which are dearer a command
+# A turn over this many times the usual number of commands starts a new measurement: a small turn costs more per command
 LARGE = 4
-# Of the rate: as much is promised; the rest is for newcomers, and for a measure that was a little too high
+# Share of the rate that is promised; the rest is for other commands, and for a measured rate that was a little too high
 PROMISED = 0.97
-SWING = 2.0  # times the mean deviation: of turns that vary evenly none takes longer, of others one in ten
-ROUNDING = 1e-6  # tokens: who waits exactly as long as they were told gets through
+SWING = 2.0  # times the mean deviation: evenly varying turns never take longer, others in one of ten cases
+ROUNDING = 1e-6  # tokens: a sender that waits exactly as long as told is admitted
 
 
 class TokenBucket:
     """`rate` tokens a second, at most `burst` at once. A rate of 0 lets everything through.
 
-    Those who are refused are told one time after the other, each when there is a token for it. Once the bucket is full
-    nobody waits any more, and what was told is forgotten.
+    Each refused sender is told a different time, at which a token is there for it. Once the bucket is full nobody waits any
+    more, and the told times are forgotten.
     """
 
     __slots__ = ("_at", "_promised", "_tokens", "_told", "burst", "rate")
@@ -35,18 +33,18 @@ class TokenBucket:
         self.burst = max(burst, 1.0)
         self._tokens = self.burst
         self._at = now
-        self._told = float("-inf")  # when the last one who was refused is to come back
+        self._told = float("-inf")  # when the last refused sender is to retry
         self._promised: dict[str, float] = {}  # name -> when its token is there, in that order
 
     def take(self, now: float, name: str | None = None) -> float:
-        """Take a token; the seconds to wait for one where there is none, else 0.
+        """Take a token; return the seconds to wait for one where there is none, else 0.
 
-        What has a `name`, and comes again when it was told, finds its token kept, whatever came meanwhile.
+        A command with a `name` that is repeated when told finds its token kept, whatever arrived meanwhile.
         """
         if not self.rate:
             return 0.0
         promised = self._promised
-        # What is kept for others has no end at the burst: else who comes late would find it gone.
+        # Kept tokens may exceed the burst: else a late sender would find its token gone.
         most = self.burst + min(len(promised), self.rate * KEPT)
         self._tokens = min(most, self._tokens + (now - self._at) * self.rate)
         self._at = now
@@ -59,7 +57,7 @@ class TokenBucket:
                 promised.pop(name, None)
             return 0.0
         if name in promised and promised[name] > now:
-            return promised[name] - now  # it came too early
+            return promised[name] - now  # repeated too early
         soonest = now + (1.0 - free) / self.rate
         last = max(soonest, now + LONGEST_WAIT)
         self._told = min(max(soonest, self._told + 1.0 / self.rate), last)
@@ -69,7 +67,7 @@ class TokenBucket:
         return self._told - now
 
     def _kept(self, now: float, name: str | None) -> int:
-        """Tokens that are there for others who are expected this moment."""
+        """Number of tokens kept for other senders that are expected now."""
         kept, lapsed = 0, []
         for other, due in self._promised.items():
             if due + KEPT < now:
@@ -77,7 +75,7 @@ class TokenBucket:
             elif due > now + ROUNDING:
                 break
             elif other == name:
-                kept = 0  # it is their own; who should have come before has not
+                kept = 0  # the token is the sender's own; earlier senders are overdue
                 break
             else:
                 kept += 1
@@ -86,7 +84,7 @@ class TokenBucket:
         return kept
 
     def full(self, now: float) -> bool:
-        """Whether the bucket remembers nothing, so that a new one would do as well."""
+        """Whether the bucket is full and holds no promises, so that a new one would do as well."""
         return self._tokens + (now - self._at) * self.rate >= self.burst
 
 
@@ -105,7 +103,7 @@ class Drain:
         )
 
     def served(self, commands: int, seconds: float) -> None:
-        """Learn that a turn over so many commands took so long."""
+        """Add the measurement of a turn: its number of commands and its seconds."""
         if commands * self._turns > LARGE * self._commands:
             self._fixed = self.turn if self._turns else 0.0
             self._commands = self._seconds = self._turns = 0.0
@@ -125,20 +123,20 @@ class Drain:
 
     @property
     def turn(self) -> float:
-        """Seconds that a turn takes, on average; a second before the first."""
+        """Average seconds of a turn; 1 before the first."""
         return self._seconds / self._turns if self._turns else 1.0
 
     @property
     def swing(self) -> float:
-        """Seconds that hardly any turn takes longer than the average."""
+        """Seconds by which hardly any turn exceeds the average."""
         return min(SWING * self._deviation, self.turn)
 
     def promised(self, limit: int) -> float:
-        """Commands a second that may be promised room in a mailbox of this limit; 0 before the first turn.
+        """Commands a second that may be promised to a mailbox of this limit; 0 before the first turn.
 
-        Where each command costs its own time that is nearly the rate. Where a turn costs the same whatever it is over, as
-        with a slow disk, the limit alone bounds the rate, and a turn that takes longer finds the mailbox full: as much less
-        than the limit is promised as turns differ.
+        Where each command costs its own time, that is nearly the rate. Where a turn costs the same for any number of commands, as
+        with a slow disk, only the limit bounds the rate, and a turn that takes longer finds the mailbox full: the promise is
+        lower than the limit by as much as turns differ.
         """
         if not self._seconds > 0:
             return 0.0
@@ -149,8 +147,8 @@ class Drain:
 
 
 class Outage:
-    """How long something has been failing, and so when trying again may help: nobody knows, but what has failed for long
-    does not come back within a second.
+    """How long something has been failing, from which the time to retry follows. An outage that has lasted long does not end
+    within a second.
     """
 
     __slots__ = ("_over", "_since")
@@ -163,7 +161,5 @@ class Outage:
         if now > self._over:
             self._since = now
         wait = min(max(now - self._since, SHORTEST_OUTAGE), LONGEST_OUTAGE)
-        self._over = (
-            now + 2 * wait
-        )  # who was told to wait has come back by then, and it did not fail
+        self._over = now + 2 * wait  # callers have retried by then, without a failure
         return wait * (1 + chance / 2)

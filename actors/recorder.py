@@ -1,4 +1,4 @@
-"""The mailbox recorder: what a conversation's last turns took out of its mailbox, and what became of each command.
+"""The mailbox recorder: the commands of a conversation's last turns, and the outcome of each command.
 
 No content is kept. A turn costs about a microsecond, and 0.3 more for each command of it that is kept.
 """
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from .mailbox import Letter
     from .store import Record
 
-TURNS = 32  # remembered of each active conversation, and
+TURNS = 32  # turns remembered of each active conversation, and
 ENVELOPES = 32  # commands: together about 15 KB, however large its turns are
 
 Verdict = Literal["stored", "repeated", "noted", "refused"]
 
 
 class Trace(NamedTuple):
-    """One turn. Times are seconds on trio's clock; without a commit `committed_at` is when that was clear."""
+    """One turn. Times are seconds on trio's clock; without a commit `committed_at` is when it was clear that none was needed."""
 
-    enqueued_at: float  # when its oldest command came
+    enqueued_at: float  # arrival of its oldest command
     begun_at: float
     committed_at: float
     delivered_at: float

@@ -1,4 +1,4 @@
-"""One table of every reason to refuse: code -> text, HTTP status, close code, and whether trying again can help."""
+"""One table of all reasons to refuse: code -> text, HTTP status, close code, and whether a retry can help."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REFUSALS_KEPT = 10_000
 
 
 class Code(StrEnum):
-    """The reasons."""
+    """The codes of the reasons."""
 
     MALFORMED_REQUEST = "MALFORMED_REQUEST"
     INVALID_JSON = "INVALID_JSON"
@@ -132,7 +132,7 @@ TABLE: dict[Code, Reason] = {
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a command was refused. `facts` are sent along and fill the text; `key` is the client's own for the message."""
+    """Why a command was refused. `facts` are sent along and fill the text; `key` is the client's own key of the message."""
 
     code: Code
     facts: Mapping[str, int | float | str] | None = None
@@ -148,7 +148,7 @@ class Refusal:
 
     @property
     def text(self) -> str:
-        """The reason in words, for a person."""
+        """The reason as text for a person."""
         facts = dict(self.facts or {})
         if self.retry_after is not None:
             facts["retry_after"] = milliseconds_up(self.retry_after)
@@ -158,9 +158,9 @@ class Refusal:
 def too_fast(
     limit: float, unit: str, wait: float, scope: Scope, *, key: str | None = None
 ) -> Refusal:
-    """A refusal for rate. `unit` is what the limit counts, in the plural and by its time: messages a second."""
+    """A refusal for rate. `unit` names what the limit counts, in the plural and with its time: messages a second."""
     if limit % 1 == 0:
-        limit = int(limit)  # as a person writes it: the settings say 20.0
+        limit = int(limit)  # without a fraction: the settings say 20.0
     return Refusal(
         Code.RATE_LIMITED,
         {"limit": limit, "unit": unit},
@@ -171,12 +171,12 @@ def too_fast(
 
 
 def milliseconds_up(seconds: float) -> float:
-    """Seconds in whole milliseconds, rounded up: who comes back a moment too early is refused again."""
+    """Seconds as whole milliseconds, rounded up: a client that retries a moment too early is refused again."""
     return ceil(round(seconds * 1000, 6)) / 1000
 
 
 class _Facts(dict[str, "int | float | str"]):
-    """Facts that leave a dash where one is missing, so that a text never fails."""
+    """Facts that give a dash where one is missing, so that formatting a text never fails."""
 
     def __missing__(self, key: str) -> str:
         return "–"
@@ -184,7 +184,7 @@ class _Facts(dict[str, "int | float | str"]):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A refusal as operators look it up: who was refused where, when, and the figures behind it."""
+    """A refusal as operators look it up: participant, conversation, time and the figures behind it."""
 
     refusal: Refusal
     at: int
@@ -194,7 +194,7 @@ class Entry:
 
 
 class RefusalBook:
-    """Names refusals and remembers the last of them, so that "why was this refused" has an answer."""
+    """Gives refusals ids and remembers the last of them, so that "why was this refused" has an answer."""
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
@@ -220,7 +220,7 @@ class RefusalBook:
         return named
 
     def find(self, refusal_id: str) -> Entry | None:
-        """The entry, while it is remembered."""
+        """The entry, or None once it is no longer remembered."""
         return self._entries.get(refusal_id)
 
     def of(self, conversation_id: str, limit: int) -> list[Entry]:

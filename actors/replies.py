@@ -1,4 +1,4 @@
-"""Which events of the log the replies of a turn name, and whether they are messages."""
+"""Finds the events of the log that a turn's replies name, and whether they are messages."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from .model import State
     from .store import Record, Store
 
-# Messages that are replied to stay known, so that a thread about an old one asks the log once. About 60 KB
+# Messages that are replied to stay in memory, so that a thread about an old one asks the log once. About 60 KB
 KNOWN_MESSAGES = 1000
 NOTHING: frozenset[int] = frozenset()
 
 
 class Replies:
-    """Finds out what is replied to: from the newest events, which `at_hand` gives, or from the log.
+    """Looks up replied-to messages: in the newest events, which `at_hand` gives, or in the log.
 
-    The log never changes, so what is known once needs no second look; nothing is kept of what is no message.
+    The log never changes, so a known message needs no second lookup; events that are no messages are not remembered.
     """
 
     __slots__ = ("_at_hand", "_known", "_store")
@@ -33,7 +33,7 @@ class Replies:
         self._known: set[int] = set()
 
     async def messages_among(self, named: Set[int], number: int) -> Set[int]:
-        """Those of the events named that are messages; the log has them all. Raises `StoreError`."""
+        """Those of the named events that are messages; the log must have them all. Raises `StoreError`."""
         messages = set(named & self._known)
         unknown = []
         for sequence in named - messages:
@@ -55,7 +55,7 @@ class Replies:
 
 
 def replied_to(letters: Sequence[Letter], state: State) -> Set[int]:
-    """The sequences up to the state's head that these commands name as what they reply to."""
+    """The sequences up to the state's head that these commands reply to."""
     names = [
         name
         for letter in letters

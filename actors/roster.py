@@ -1,4 +1,4 @@
-"""The roster: who is in a conversation, as newcomers are shown it."""
+"""The roster: the list of a conversation's members, as sent to new subscribers."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ LISTED_MEMBERS = 100  # members in `participant_list`
 
 
 class Roster:
-    """Encodes `participant_list`, anew only where it would say something else than the last time.
+    """Encodes `participant_list`, and again only when its content would differ.
 
-    `connected` gives the ids of those who have a connection, who are all members; `online` says of anybody whether they are
-    shown as here.
+    `connected` gives the ids of the connected participants, who are all members; `online` says whether a participant is shown
+    as online.
     """
 
     __slots__ = ("_body", "_codec", "_connected", "_members", "_online", "_shown")
@@ -39,7 +39,7 @@ class Roster:
         self._body = b""
 
     def views(self, members: Iterable[Member]) -> tuple[MemberView, ...]:
-        """Members as others see them."""
+        """Members as other members see them."""
         return tuple(
             [
                 MemberView(m.participant, m.role, m.joined_at, self._online(m.participant.id))
@@ -51,7 +51,7 @@ class Roster:
         """The signal as the codec encodes it."""
         members = state.members
         shown = [(id, self._online(id)) for id in self._listed(members)]
-        # A membership that has changed is another object: see `State`.
+        # A changed membership is another object: see `State`.
         if members is not self._members or shown != self._shown:
             views = self.views(members[id] for id, _ in shown)
             self._body = self._codec.encode(ParticipantList(state.id, views, len(members)))
@@ -59,13 +59,13 @@ class Roster:
         return self._body
 
     def _listed(self, members: dict[str, Member]) -> list[str]:
-        """All, in the order of joining; of many those who are online first, as far as there is room."""
+        """All members in the order of joining; if there are too many, those online first, up to the limit."""
         if len(members) <= LISTED_MEMBERS:
             return list(members)
         listed = list(islice(self._connected(), LISTED_MEMBERS))
         if len(listed) < LISTED_MEMBERS:
             connected = set(listed)
             others = [id for id in members if id not in connected]
-            others.sort(key=self._online, reverse=True)  # some have left a moment ago
+            others.sort(key=self._online, reverse=True)  # some left within the grace period
             listed += others[: LISTED_MEMBERS - len(listed)]
         return listed

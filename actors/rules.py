@@ -1,6 +1,6 @@
 """One conversation's rules as plain synchronous code: state + command -> event or refusal; state + event -> state.
 
-No clock, no store, no socket: everything here can be tried without an event loop.
+No clock, no store, no socket: all of it can be tested without an event loop.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     Decision = Event | ReadMarked | Typing | Unchanged | Refusal
 
-SEQUENCE = re.compile("[1-9][0-9]{0,14}")  # as a message's name has it
+SEQUENCE = re.compile("[1-9][0-9]{0,14}")  # as it stands in a message's id
 
 
 def _no_message(sequence: int) -> bool:
@@ -49,9 +49,9 @@ def decide(
     limits: Limits,
     is_message: Callable[[int], bool] = _no_message,
 ) -> Decision:
-    """What the command comes to at time `at`. Nothing is changed; an event still has to be applied.
+    """The event, refusal or other outcome of the command at time `at`. Nothing is changed; an event must still be applied.
 
-    `is_message` says whether the event of a sequence is a message: a state does not remember what each of its events was.
+    `is_message` says whether the event with a sequence is a message: a state does not remember the kinds of its events.
     """
     if not state.head and not isinstance(command, Create):
         return Refusal(Code.NOT_FOUND, key=command.key if isinstance(command, Post) else None)
@@ -64,9 +64,9 @@ def decide(
 def introduce(
     state: State, participant: Participant, at: int, *, renamed: bool = False
 ) -> Introduced | None:
-    """The event that a member is not who they are shown as; None for everybody else.
+    """The event that a member's shown name or type is out of date; None where it is not.
 
-    A name that others gave ends when its bearer comes. `renamed` is true where they have chosen another name since.
+    A name given by others ends when the participant acts themselves. `renamed` is true where they have chosen another since.
     """
     member = state.members.get(participant.id)
     if member is None or member.participant == participant or (member.introduced and not renamed):
@@ -82,14 +82,14 @@ def apply(state: State, event: Event) -> None:
 
 
 def apply_read(state: State, participant_id: str, mark: ReadMarked) -> None:
-    """Fold a read position into a draft."""
+    """Set a read position in a draft."""
     state.reads = {**state.reads, participant_id: mark.sequence}
     if participant_id in state.saved:
         state.saved = {id: at for id, at in state.saved.items() if id != participant_id}
 
 
 def read_by_sending(state: State, sender_id: str, sequence: int) -> bool:
-    """Move a sender's position to their message, in place; whether the store has to be told.
+    """Move a sender's read position to their message, in place; return whether the store must be told.
 
     The draft's `reads` and `saved` must be its own: copying them with each message would cost what delivering it does.
     """
@@ -132,7 +132,7 @@ def _reply(posted: Posted, to: str, is_message: Callable[[int], bool]) -> Posted
 
 
 def named_sequence(conversation_id: str, message_id: str) -> int | None:
-    """The sequence of the message that would have this name; None where it is no name of this conversation's."""
+    """The sequence of the message with this id; None where it is no message id of this conversation."""
     prefix, _, sequence = message_id.rpartition("-")
     return int(sequence) if prefix == conversation_id and SEQUENCE.fullmatch(sequence) else None
 
@@ -228,7 +228,7 @@ def _update(state: State, update: Update, at: int, limits: Limits) -> Updated | 
     return Updated(state.id, state.head + 1, at, member.participant.id, title, metadata)
 
 
-# Each command and what decides it; a test sees that none is missing.
+# Each command and its decision function; a test checks that none is missing.
 DECIDE: dict[type[Command], Callable[[State, Any, int, Limits], Decision]] = {
     Post: _post,
     SetTyping: _set_typing,

@@ -1,4 +1,4 @@
-"""Every signal: passed on to the connected, never sequenced, never replayed."""
+"""Every signal: sent to connected subscribers, never sequenced, never replayed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Resume = Literal["fresh", "complete", "reset"]
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """The first thing a subscriber hears."""
+    """The first signal that a subscriber gets."""
 
     conversation_id: str
     participant_id: str
@@ -27,7 +27,7 @@ class Connected:
 
 @dataclass(frozen=True, slots=True)
 class MemberView:
-    """One member as shown to the others."""
+    """One member as shown to other members."""
 
     participant: Participant
     role: Role
@@ -37,7 +37,7 @@ class MemberView:
 
 @dataclass(frozen=True, slots=True)
 class ParticipantList:
-    """Who is in the conversation; `members` may be fewer than `participant_count`."""
+    """The members of the conversation; `members` may hold fewer than `participant_count`."""
 
     conversation_id: str
     members: tuple[MemberView, ...]
@@ -46,21 +46,21 @@ class ParticipantList:
 
 @dataclass(frozen=True, slots=True)
 class CaughtUp:
-    """Everything up to `sequence` has been sent; what follows is live."""
+    """Everything up to `sequence` has been sent; later events are live."""
 
     sequence: int
 
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """Who came online or went offline since the last such signal."""
+    """The participants who came online or went offline since the last such signal."""
 
     changes: tuple[tuple[str, bool], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Typing:
-    """Somebody types, or has stopped."""
+    """A participant types, or has stopped."""
 
     participant_id: str
     is_typing: bool
@@ -76,7 +76,7 @@ class ReadMoved:
 
 @dataclass(frozen=True, slots=True)
 class Lagging:
-    """Live push has stopped; the log is being replayed at the reader's own pace."""
+    """Live delivery has stopped; the log is replayed at the reader's own pace."""
 
     sequence: int = field(default=0)
 

@@ -1,4 +1,4 @@
-"""What the engine must not draw itself, so that a run can be repeated: wall clock, identifiers, entropy, chance."""
+"""Sources that the engine is given, so that a run can be repeated: wall clock, identifiers, entropy, chance."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What the engine needs from persistence: append, load, read and three questions.
+"""The interface of persistence: append, load, read and three questions.
 
-Every call returns a `Future` at once. It fails with `StoreError` where the store cannot do it now. After a failed `append` the
-caller loads again before it goes on: nearly always nothing was stored, but a disk can fail after it has written.
+Every call returns a `Future` at once. It fails with `StoreError` where the store cannot answer now. After a failed `append`
+the caller loads again before it goes on: nearly always nothing was stored, but a disk can fail after it has written.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ READ_LAG = 64
 
 
 class StoreError(Exception):
-    """The store cannot answer now: disk full, locked, unreadable. The text says which, for the operator."""
+    """The store cannot answer now: disk full, locked, unreadable. The text states the cause, for the operator."""
 
 
 class Record(NamedTuple):
@@ -43,7 +43,7 @@ class Record(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What one turn adds to one conversation, all or nothing: its records without a gap, ascending, and read positions.
+    """The changes of one turn to one conversation, all or nothing: its records without a gap, ascending, and read positions.
 
     `number` is 0 where the first record creates the conversation. `state_events` repeats the events that are no messages,
     in order: the store's answers about the conversation follow them. A member's read position is at least the sequence at which
@@ -59,7 +59,7 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """The changes are stored, for good as far as the store's durability goes. `number` is the conversation's."""
+    """The changes are stored, as safely as the store's durability says. `number` is the conversation's."""
 
     number: int
 
@@ -81,7 +81,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """One line of somebody's list of conversations. `last_message` is the newest message's record, if there is one."""
+    """One line of a participant's list of conversations. `last_message` is the newest message's record, or None."""
 
     conversation_id: str
     title: str
@@ -94,7 +94,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A page of somebody's conversations, newest activity first; `total` is of all pages."""
+    """A page of a participant's conversations, newest activity first; `total` counts all pages."""
 
     summaries: tuple[Summary, ...]
     total: int
@@ -111,21 +111,21 @@ class StoreStatistics:
 
 
 class Store(Protocol):
-    """The log. One call of `append` at a time for one conversation; different conversations at once."""
+    """The log. A conversation has one `append` under way at a time; different conversations may append at once."""
 
     @property
     def durability(self) -> Durability:
-        """What a receipt may promise."""
+        """The durability that a receipt promises."""
 
     @property
     def epoch(self) -> str:
-        """The log's name; another one after it was restored from an older copy."""
+        """The log's id; it changes when the log is restored from an older copy."""
 
     def append(self, changes: Changes) -> Future[Appended | KeysTaken]:
-        """Store the changes, then say so."""
+        """Store the changes; the outcome follows once they are stored."""
 
     def load(self, conversation_id: str) -> Future[State | None]:
-        """The conversation as its events left it, or None."""
+        """The conversation's state after its events, or None."""
 
     def read(
         self, number: int, *, after: int = 0, before: int | None = None, limit: int = 100
@@ -133,13 +133,13 @@ class Store(Protocol):
         """Up to `limit` records with after < sequence < before: the first of them, or with `before` alone the last."""
 
     def messages_after(self, number: int, sequence: int) -> Future[int]:
-        """How many messages follow a sequence: what a reader at that position has not read."""
+        """The number of messages after a sequence: the unread messages of a reader at that position."""
 
     def messages_among(self, number: int, sequences: Sequence[int]) -> Future[frozenset[int]]:
         """Those of the sequences whose events are messages."""
 
     def listing(self, participant_id: str, *, limit: int, offset: int) -> Future[Listing]:
-        """The conversations somebody is a member of."""
+        """A page of the conversations that a participant is a member of."""
 
     def statistics(self) -> StoreStatistics:
         """Figures for operators; never waits."""

@@ -1,4 +1,4 @@
-"""What the engine needs from the edge: a place to deliver to, a caller to answer, a codec for both."""
+"""The interfaces of the edge: a subscriber to deliver to, a caller to answer, a codec for both."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Caller(Protocol):
-    """Who waits for the outcome of a command: a connection, or a future, after whose methods these are named."""
+    """Takes the outcome of a command: a connection or a future. The methods are named after those of a future."""
 
     def set(self, value: Any = None) -> None:
         """Take the outcome: an event, a receipt, a refusal. It need not reach the wire before `flush`."""
@@ -23,40 +23,40 @@ class Caller(Protocol):
         """Learn that the actor died before it could answer."""
 
     def flush(self) -> None:
-        """Let what has been set leave, where `deliver` has not taken it along already."""
+        """Send the outcomes set so far, where `deliver` has not sent them already."""
 
 
 class Subscriber(Caller, Protocol):
-    """One connection of a participant, as the conversation sees it. Nothing here ever waits."""
+    """One connection of a participant, as the conversation sees it. No method waits."""
 
     @property
     def connection_id(self) -> str:
-        """The connection's own name."""
+        """The connection's id."""
 
     @property
     def conversation_id(self) -> str:
-        """The conversation it is for."""
+        """The id of its conversation."""
 
     @property
     def participant(self) -> Participant:
-        """Whose connection it is."""
+        """The participant who owns the connection."""
 
     @property
     def token_id(self) -> str | None:
-        """The token that it was opened with, if that can be revoked."""
+        """The id of the token that it was opened with, if that can be revoked."""
 
     def deliver(self, payload: bytes) -> bool:
         """Take a payload, to be written now or soon. False: too much waits already and nothing was taken."""
 
     def push(self, payload: bytes) -> None:
-        """Take a small payload whatever waits: connected, lagging, caught up."""
+        """Take a small payload however much waits: connected, lagging, caught up."""
 
     def close(self, code: int, reason: str) -> None:
-        """Close after what waits has been written."""
+        """Close after the waiting payloads have been written."""
 
 
 class Codec(Protocol):
-    """How events and signals look on the wire and in the log; made once, shared by all readers."""
+    """Encoding of events and signals on the wire and in the log; made once, shared by all readers."""
 
     def encode(self, message: Event | Signal) -> bytes:
         """One event or signal as one frame's text. The log keeps exactly these bytes of an event."""
@@ -65,4 +65,4 @@ class Codec(Protocol):
         """The event whose `encode` gave the record's body."""
 
     def payload(self, bodies: Sequence[bytes]) -> bytes:
-        """Frames for these bodies, in one piece, as a socket takes them."""
+        """One payload of frames for these bodies, as a socket takes it."""
