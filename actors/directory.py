@@ -137,7 +137,7 @@ class Directory:
         self.forget(actor)
 
     def restarts(self, actor: TrioActor) -> int:
-        """How often the actor of this name was restarted within the last `RESTART_WINDOW`."""
+        """The number of recent restarts of the actor of this name; forgotten once there is none within `RESTART_WINDOW`."""
         return len(self._crashes.get(actor.actor_urn, ()))
 
     def report(self, error: StoreError) -> None:

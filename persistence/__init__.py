@@ -1,4 +1,4 @@
-"""The memory: stores that implement what the engine needs."""
+"""The stores that implement the engine's interface of persistence."""
 
 from .memory import MemoryStore
 from .url import backup, resolve

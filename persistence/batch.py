@@ -1,4 +1,4 @@
-"""The rows that a group of changes comes to, gathered for few statements."""
+"""The rows of a group of changes, gathered so that few statements write them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from salon.actors.store import Changes
 
 # OR ROLLBACK: without it SQLite would keep a copy of every page that the statement changes, to undo the statement alone.
-# The subquery is the check of the keys: one that was used before gives a salt of NULL, which the table refuses.
+# The subquery checks the keys: a key that was used before gives a salt of NULL, which the table refuses.
 _EVENTS = (
     "INSERT OR ROLLBACK INTO events (conversation, sequence, at, body, salt, messages, sender_id, key) "
     "SELECT column1, column2, column3, column4, {salt}, column6, column7, column8 "
@@ -49,7 +49,7 @@ _READS = Rows(
     3,
 )
 _LEAVE = "DELETE FROM members WHERE conversation = ? AND participant = ?"
-# As rules.apply has it: where no owner is left, the longest-standing member takes over, an observer only if alone.
+# As in rules.apply: where no owner is left, the longest-standing member becomes owner, an observer only if alone.
 _INHERIT = (
     "UPDATE members SET role = 'owner' WHERE conversation = ?1 "
     "AND NOT EXISTS (SELECT 1 FROM members WHERE conversation = ?1 AND role = 'owner') "
@@ -65,11 +65,11 @@ _END = "UPDATE conversations SET ended_at = ? WHERE number = ?"
 
 
 class SuspectedKeyError(Exception):
-    """A key seems to have been used before; only the events can tell."""
+    """A key seems to have been used before; only the events can confirm it."""
 
 
 class Batch:
-    """Rows of one transaction. `next_number` is for the next conversation that is created, `digest` as in `Keys`."""
+    """Rows of one transaction. `next_number` is the number of the next created conversation, `digest` as in `Keys`."""
 
     def __init__(self, next_number: int, digest: Callable[[str | None, str], int]) -> None:
         self._digest = digest
@@ -78,11 +78,11 @@ class Batch:
         self._events: list[Any] = []
         self._conversations: list[Any] = []
         self._members: list[Any] = []
-        self._ordered: list[tuple[int, StateEvent]] = []  # where somebody leaves, order matters
+        self._ordered: list[tuple[int, StateEvent]] = []  # the order matters if a member leaves
         self._reads: list[Any] = []
 
     def add(self, changes: Changes) -> int:
-        """Take in the changes of one conversation; give the conversation's number.
+        """Add the changes of one conversation; return the conversation's number.
 
         Raises `SuspectedKeyError` where a key comes twice in the batch.
         """
@@ -97,7 +97,7 @@ class Batch:
         return number
 
     def write(self, connection: sqlite3.Connection, *, checked: bool) -> None:
-        """Commit all of it or nothing; where it is messages only, in one step, so that the GIL is given up once.
+        """Commit all or nothing; a batch of messages only takes one step, so that the GIL is given up once.
 
         Raises `sqlite3.IntegrityError` where a sequence, a conversation or, if `checked`, a key is there already.
         """
@@ -123,7 +123,7 @@ class Batch:
                 if place in keys:
                     raise SuspectedKeyError
                 keys[place] = sequence
-            # bytearrays, since the driver looks for an adapter for every `bytes`, which takes longer than the copy
+            # bytearrays: for every `bytes` the driver looks for an adapter, which takes longer than the copy
             events += (
                 number,
                 sequence,
@@ -194,7 +194,7 @@ def _conversation_row(number: int, event: Created) -> list[Any]:
 
 
 def _founder_rows(number: int, event: Created) -> list[Any]:
-    """The first members, whose places come before those of all who join later: theirs is the sequence of their joining."""
+    """The rows of the first members. Their places precede those of later members, which are sequences of joining."""
     owner = event.entrants[0].participant.id
     rows: list[Any] = []
     for place, (participant, role) in enumerate(event.entrants, -len(event.entrants)):

@@ -1,4 +1,4 @@
-"""What a failure of SQLite means to the operator: one table, result code -> what happened and what to do."""
+"""SQLite's failures explained to the operator: one table, result code -> what happened and what to do."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _TEXTS = {
 
 
 def explain(path: object, error: BaseException) -> StoreError:
-    """The error as a `StoreError` that names the file, says what happened and what helps."""
+    """The error as a `StoreError` that names the file, the cause and the remedy."""
     if isinstance(error, StoreError):
         return error
     code = getattr(error, "sqlite_errorcode", None)

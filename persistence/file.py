@@ -1,4 +1,4 @@
-"""The database file: made, locked, checked, brought to the newest schema, connected to."""
+"""The database file: creation, lock, checks, migration to the newest schema, connections."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .transaction import transaction
 if TYPE_CHECKING:
     from salon.actors.sources import Sources
 
-OLDEST_SQLITE = (3, 33)  # the first with UPDATE ... FROM
+OLDEST_SQLITE = (3, 33)  # the first version with UPDATE ... FROM
 HEADER = 100  # bytes with which every database begins
 BUSY = 5.0  # seconds to wait for another program that writes
 # KiB: the pages of the index that some thousand active conversations write to
@@ -28,16 +28,16 @@ READER_CACHE = 4_096  # KiB, times four readers
 
 
 class File:
-    """A database file on its way from a path to connections."""
+    """A database file: opens, locks and checks it, and makes connections to it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.expanduser().resolve()
         self._lock: IO[str] | None = None
 
     def open(self, sources: Sources) -> sqlite3.Connection:
-        """The connection that writes, to a file that is ours alone and up to date.
+        """The writing connection, to a file that this process has locked and migrated.
 
-        Raises `StoreError`, and then nothing was changed.
+        Raises `StoreError`; the file is then unchanged.
         """
         if sqlite3.sqlite_version_info < OLDEST_SQLITE:
             raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old: 3.33 or newer is needed")
@@ -58,17 +58,17 @@ class File:
             raise
 
     def connect_reader(self) -> sqlite3.Connection:
-        """A connection that cannot write."""
+        """A read-only connection."""
         connection = self.connect(READER_CACHE)
         connection.execute("PRAGMA query_only = ON")
-        # Opens the files at once, before others can stand in their place.
+        # Opens the files at once, before others can be put in their place.
         connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
         return connection
 
     def leave(self, connection: sqlite3.Connection) -> None:
-        """Close it without what SQLite does when the last one is closed: copy the log into the file, and remove it.
+        """Close a connection without the checkpoint that SQLite makes at the last close, which also removes the write-ahead log.
 
-        Of a file that is refused nothing may change. One that cannot write is closed after it, and cannot do this either.
+        A refused file must stay unchanged. A read-only connection, closed after the first, cannot make the checkpoint either.
         """
         with ExitStack() as stack:
             with suppress(sqlite3.Error):
@@ -80,13 +80,13 @@ class File:
         return f"file:{quote(str(self.path))}?mode={mode}"
 
     def connect(self, cache: int) -> sqlite3.Connection:
-        """A connection to the file, which must be there."""
+        """A connection to the file, which must exist."""
         connection = sqlite3.connect(
             self._uri("rw"),
             uri=True,
             timeout=BUSY,
-            isolation_level=None,  # transactions begin where the code says so
-            check_same_thread=False,  # made here, then given to one thread for good
+            isolation_level=None,  # transactions begin only where the code begins them
+            check_same_thread=False,  # made here, then used by one thread only
             cached_statements=256,
         )
         try:
@@ -97,11 +97,11 @@ class File:
         return connection
 
     def place(self) -> tuple[tuple[int, int] | None, ...]:
-        """Which files stand at the path now, with the log: whoever has others open writes what nobody will find."""
+        """Identity of the files now at the path, with the log. Writes to other open files would be lost."""
         return _identity(f"{self.path}"), _identity(f"{self.path}-wal")
 
     def release(self) -> None:
-        """Let another server have the file."""
+        """Release the lock, so that another server can open the file."""
         if self._lock is not None:
             self._lock.close()
             self._lock = None
@@ -111,10 +111,10 @@ class File:
         new = [each for each in (parent, *parent.parents) if not each.exists()]
         parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         for each in new:
-            sync(each.parent)  # else a power cut may take the whole of it
+            sync(each.parent)  # else a power cut may remove the file
 
     def _take_lock(self) -> None:
-        """One server for a file. A lock beside it, not SQLite's own, so that it can be looked at and backed up meanwhile."""
+        """Allow one server for a file. The lock is a file beside it, not SQLite's, so that others can read it and back it up."""
         path = self.path.with_name(self.path.name + ".lock")
         lock = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+")
         try:
@@ -133,7 +133,7 @@ class File:
         self._lock = lock
 
     def _create(self) -> bool:
-        """Make the file where there is none, readable by its owner alone."""
+        """Create the file if it does not exist, readable by its owner alone."""
         try:
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         except FileExistsError:
@@ -141,7 +141,7 @@ class File:
                 raise StoreError(
                     f"{self.path}: this is no file: name one in it with --store"
                 ) from None
-            # SQLite would find out too, but leave files beside it that cannot be written either.
+            # SQLite would fail too, but leave files beside it that cannot be written either.
             os.close(os.open(self.path, os.O_RDWR))
             self._check_size()
             self._sync_log()
@@ -150,13 +150,13 @@ class File:
         return True
 
     def _check_size(self) -> None:
-        """Refuse what is left of a file: SQLite would take it for a new one, and throw away the log beside it."""
+        """Refuse a truncated file: SQLite would take it for a new one, and delete the log beside it."""
         size, log = self.path.stat().st_size, Path(f"{self.path}-wal")
         if size < HEADER and (size or (log.exists() and log.stat().st_size)):
             raise StoreError(f"{self.path}: {DAMAGED}")
 
     def _sync_log(self) -> None:
-        """What a killed server had written and not synced counts as committed from now on: a power cut must not take it."""
+        """Sync what a killed server wrote without syncing: it now counts as committed, so a power cut must not remove it."""
         log = Path(f"{self.path}-wal")
         if log.exists():
             sync(log)
@@ -171,7 +171,7 @@ class File:
                     f"{self.path}: this file system cannot share memory, which SQLite's "
                     "write-ahead log needs: choose a local disk with --store"
                 )
-            connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk
+            connection.execute("PRAGMA synchronous = FULL")  # a commit waits for the disk
             connection.execute("PRAGMA wal_autocheckpoint = 0")  # the writer chooses the time
             connection.execute("PRAGMA journal_size_limit = 67108864")
             connection.execute("PRAGMA temp_store = MEMORY")
@@ -211,7 +211,7 @@ def _identity(path: str) -> tuple[int, int] | None:
 
 
 def check_ours(connection: sqlite3.Connection, path: Path) -> None:
-    """Refuse a database of something else; an empty one is fine. Raises `sqlite3.DatabaseError` where it is none."""
+    """Refuse the database of another application; an empty one is accepted. Raises `sqlite3.DatabaseError` if it is none."""
     tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema")}
     if tables and not {"alembic_version", "events", "meta"} <= tables:
         raise StoreError(
@@ -220,7 +220,7 @@ def check_ours(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _fill_meta(connection: sqlite3.Connection, sources: Sources) -> None:
-    """What a store is given once: a copy comes without an epoch, and is a log of its own from now on."""
+    """Set the values that a store gets once. A copy has no epoch; it gets a new one and is a log of its own from now on."""
     rows = (
         ("epoch", sources.new_id()),
         ("created_at", str(sources.now())),
@@ -232,7 +232,7 @@ def _fill_meta(connection: sqlite3.Connection, sources: Sources) -> None:
 
 
 def sync(path: Path) -> None:
-    """Have the disk keep what a file holds, or which files a directory holds."""
+    """Sync a file's content, or a directory's list of files, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

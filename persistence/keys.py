@@ -1,8 +1,8 @@
-"""Which idempotency keys a conversation has seen: all but the newest in the table `keys`, the newest also in memory.
+"""The used idempotency keys of each conversation: all but the newest in the table `keys`, the newest also in memory.
 
-A key is random, so an index that were kept with every commit would write a page of its own for every message, most of the cost
-of a commit of many conversations. Its event is in the log with its key, in one transaction, and is the truth; the table
-follows some thousand messages behind and is brought up to date in sorted pieces. What it lacks is found again at the start.
+A key is random, so an index updated with every commit would write a page of its own for every message, most of the cost of a
+commit of many conversations. The event is in the log with its key, in one transaction, and is authoritative; the table follows
+some thousand messages behind and is updated in sorted pieces. Missing entries are found again in the log at the start.
 """
 
 from __future__ import annotations
@@ -19,57 +19,57 @@ if TYPE_CHECKING:
 MERGE_AT = 20_000  # keys: about 3 MB of memory, and 40 ms to find again after a crash
 PIECE = 1_024  # keys merged between two commits: about 2 ms
 
-_DIGEST_BITS = 63  # what SQLite can hold without a sign
+_DIGEST_BITS = 63  # SQLite's integers have 64 bits with the sign
 
 _INSERT = Rows("INSERT OR IGNORE INTO keys SELECT * FROM {values} WHERE column1 > 0", 3)
 
 
 def place_of(number: int, hashed: int) -> int:
-    """A conversation's digest as one number: in thousands it is far lighter than a tuple, and sorts as the table does."""
+    """A conversation's digest as one number: it needs far less memory than a tuple, and sorts as the table does."""
     return number << _DIGEST_BITS | hashed
 
 
 class Keys:
-    """The index of keys, owned by whoever writes to the connection. Its memory: place -> sequence."""
+    """The index of keys, owned by the writing connection's owner. In memory: place -> sequence."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         secret = connection.execute("SELECT value FROM meta WHERE name = 'key_secret'").fetchone()
         self._secret = bytes.fromhex(secret[0])
         self._young = self._find_unmerged()
-        self._old: dict[int, int] = {}  # those being merged,
-        self._left: list[int] = []  # and their places that are still to come, the last ones first
+        self._old: dict[int, int] = {}  # keys being merged,
+        self._left: list[int] = []  # and their places still to be merged, in descending order
         self._old_through = 0
 
     def __contains__(self, place: int) -> bool:
-        """Whether the key may have been used lately; the table answers for all the others."""
+        """Whether the key may have been used lately; the table has all older keys."""
         return place in self._young or place in self._old
 
     def digest(self, sender_id: str | None, key: str) -> int:
-        """The number that stands for a sender's key in the index; nobody outside can find two keys that share one."""
+        """The number that stands for a sender's key in the index; a secret keeps clients from finding two keys that share one."""
         name = f"{sender_id}\0{key}".encode()
         hashed = blake2b(name, digest_size=8, salt=self._secret)
         return int.from_bytes(hashed.digest(), "little") >> 1
 
     def add(self, used: dict[int, int]) -> None:
-        """Take note of keys that have been committed."""
+        """Add committed keys."""
         self._young.update(used)
 
     @property
     def due(self) -> bool:
-        """Whether it is time for `merge_piece`."""
+        """Whether `merge_piece` should be called now."""
         return bool(self._left) or len(self._young) >= MERGE_AT
 
     @property
     def unmerged(self) -> int:
-        """How many keys the table may lack."""
+        """The number of keys that the table may lack."""
         return len(self._young) + len(self._old)
 
     def merge_piece(self) -> None:
-        """Bring the next keys into the table.
+        """Write the next keys to the table.
 
-        The disk is not waited for: the next commit of messages waits for all that was written before it, and until then
-        nothing depends on these.
+        This does not wait for the disk: the next commit of messages waits for all earlier writes, and until then nothing depends
+        on these.
         """
         if not self._left:
             self._begin()
@@ -84,7 +84,7 @@ class Keys:
             self._old = {}
 
     def merge_all(self) -> None:
-        """Bring everything into the table."""
+        """Write all keys to the table."""
         while self.unmerged:
             self.merge_piece()
 

@@ -1,4 +1,4 @@
-"""Group commit: the changes of many conversations in one transaction, and who is to blame where it cannot be."""
+"""Group commit: the changes of many conversations in one transaction, and which of them to refuse if it fails."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _SEQUENCES_USED = Rows(
 
 
 class Ledger:
-    """Appends groups of changes. It belongs to one thread, as its connection does, and knows no other."""
+    """Appends groups of changes. It is used by one thread, as its connection is."""
 
     def __init__(self, connection: sqlite3.Connection, path: object, keys: Keys) -> None:
         self._connection = connection
@@ -48,7 +48,7 @@ class Ledger:
         self._next_number: int = (newest or 0) + 1
 
     def append(self, group: Sequence[Changes]) -> list[Outcome]:
-        """Commit the group; one outcome for each, in the same order. A conflict harms nobody but its own changes."""
+        """Commit the group; return one outcome for each, in the same order. A conflict affects only its own changes."""
         try:
             return list(self._store(group, checked=True))
         except (SuspectedKeyError, sqlite3.IntegrityError):
@@ -67,7 +67,7 @@ class Ledger:
         return [Appended(number) for number in numbers]
 
     def _sort_out(self, group: Sequence[Changes]) -> list[Outcome]:
-        """Something in the group is in the log already: say so to whom it concerns, and commit the rest."""
+        """Part of the group is in the log already: refuse those changes, and commit the rest."""
         try:
             self._keys.merge_all()
             outcomes = self._conflicts(group)
@@ -79,7 +79,7 @@ class Ledger:
         return [outcomes[place] for place in range(len(group))]
 
     def _fail(self, group: Sequence[Changes], error: Exception) -> list[Outcome]:
-        """Where the file is at fault all fail; else by halves, until only what cannot be stored is left."""
+        """If the file is at fault, fail all; else commit by halves until only the changes that cannot be stored are left."""
         if len(group) == 1 or (
             isinstance(error, sqlite3.Error) and not isinstance(error, _OF_DATA)
         ):
@@ -88,7 +88,7 @@ class Ledger:
         return self.append(group[:half]) + self.append(group[half:])
 
     def _conflicts(self, group: Sequence[Changes]) -> dict[int, Outcome]:
-        """Which places of the group hold what the log has already."""
+        """The places of the group whose records the log has already."""
         outcomes: dict[int, Outcome] = {}
         for place in self._sequences_used(group):
             changes = group[place]
@@ -116,7 +116,7 @@ class Ledger:
         for index, *row in _KEYS_USED.execute(self._connection, flat) if flat else ():
             place, record = sought[index - 1]
             found = Record._make(row)
-            if found[-2:] == record[-2:]:  # not only the same hash
+            if found[-2:] == record[-2:]:  # the key itself is equal, not only the hash
                 assert record.sender_id is not None
                 assert record.key is not None
                 used.setdefault(place, {})[record.sender_id, record.key] = found

@@ -1,4 +1,4 @@
-"""The way from the store's threads back to the trio run that asked."""
+"""The way from the store's threads back to the trio run that called."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ if TYPE_CHECKING:
 
 
 class Loop:
-    """Remembers who asked last; a store serves one trio run at a time."""
+    """Remembers the trio run that called last; a store serves one trio run at a time."""
 
     def __init__(self) -> None:
         self._token: trio.lowlevel.TrioToken | None = None
 
     def enter(self) -> None:
-        """Called in the trio run, before something is given to a thread."""
+        """Called in the trio run, before work is given to a thread."""
         self._token = trio.lowlevel.current_trio_token()
 
     def call(self, function: Callable[..., object], *args: Any) -> None:
-        """Called in a thread: have the function run in the trio run, soon. Where that has ended nobody waits any more."""
+        """Called in a thread: run the function in the trio run, soon. If the run has ended, nobody waits and nothing is done."""
         if self._token is not None:
             with suppress(trio.RunFinishedError):
                 self._token.run_sync_soon(function, *args)
 
 
 def settle(future: Future[Any], outcome: object) -> None:
-    """Set the future, or fail it where the outcome is an exception."""
+    """Set the future's value, or its exception if the outcome is one."""
     if isinstance(outcome, BaseException):
         future.set_exception(outcome)
     else:

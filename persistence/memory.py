@@ -1,4 +1,4 @@
-"""The store for tests, simulation and chats that nobody wants to keep: everything in this process, nothing on a disk."""
+"""The store for tests, simulation and chats that need not last: everything in this process, nothing on disk."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class _Conversation:
-    """A conversation's log: the record with sequence n stands at n - 1."""
+    """A conversation's log: the record with sequence n is at index n - 1."""
 
     state: State
     records: list[Record] = field(default_factory=list)
     keys: dict[tuple[str | None, str], Record] = field(default_factory=dict)
-    newest: int = 0  # when its last change arrived, among all
+    newest: int = 0  # order of its last change among all conversations
 
 
 class MemoryStore:
@@ -54,11 +54,11 @@ class MemoryStore:
         self._arrivals = count(1)
         self._guests: dict[str, tuple[str, bytes]] = {}
         self._revoked: dict[str, int] = {}
-        self._names: dict[str, tuple[str, bool, int]] = {}  # who -> name, whether chosen, when
+        self._names: dict[str, tuple[str, bool, int]] = {}  # id -> name, whether chosen, when
         self._commits = self._records = 0
 
     def append(self, changes: Changes) -> Future[Appended | KeysTaken]:
-        """Store the changes, then say so."""
+        """Store the changes; the outcome is set at once."""
         future: Future[Appended | KeysTaken] = Future()
         try:
             future.set(self._append(changes))
@@ -67,11 +67,11 @@ class MemoryStore:
         return future
 
     def gather(self, turns: AbstractContextManager[None]) -> Callable[[], None]:
-        """As the other stores have it; here nothing waits."""
+        """As in the other stores; here nothing waits."""
         return lambda: None
 
     def load(self, conversation_id: str) -> Future[State | None]:
-        """The conversation as its events left it, or None."""
+        """The conversation's state after its events, or None."""
         number = self._numbers.get(conversation_id)
         if number is None:
             return Future.of(None)
@@ -95,7 +95,7 @@ class MemoryStore:
         return Future.of(Page(tuple(page), len(found) > limit))
 
     def messages_after(self, number: int, sequence: int) -> Future[int]:
-        """How many messages follow a sequence."""
+        """The number of messages after a sequence."""
         return Future.of(_messages_after(self._log(number), sequence))
 
     def messages_among(self, number: int, sequences: Sequence[int]) -> Future[frozenset[int]]:
@@ -105,7 +105,7 @@ class MemoryStore:
         return Future.of(frozenset(each.sequence for each in there if each.sender_id is not None))
 
     def listing(self, participant_id: str, *, limit: int, offset: int) -> Future[Listing]:
-        """The conversations somebody is a member of."""
+        """A page of the conversations that a participant is a member of."""
         mine = [self._conversations[n - 1] for n in self._memberships.get(participant_id, ())]
         mine.sort(key=lambda conversation: -conversation.newest)
         page = mine[offset : offset + limit]
@@ -114,7 +114,7 @@ class MemoryStore:
     def add_guest(
         self, participant_id: str, name: str, recovery_hash: bytes, at: int
     ) -> Future[None]:
-        """Remember a guest, to be found again by the hash of a code that only they have."""
+        """Store a guest under the hash of a code that only the guest has."""
         future: Future[None] = Future()
         taken = any(recovery_hash == known for _, known in self._guests.values())
         if taken or participant_id in self._guests:
@@ -125,36 +125,36 @@ class MemoryStore:
         return future
 
     def find_guest(self, recovery_hash: bytes) -> Future[tuple[str, str] | None]:
-        """The guest's id and name."""
+        """The guest's id and name, or None."""
         found = ((id, name) for id, (name, known) in self._guests.items() if known == recovery_hash)
         return Future.of(next(found, None))
 
     def revoke_token(self, token_id: str, expires_at: int) -> Future[None]:
-        """Remember that a token is void, until it would have expired anyway."""
+        """Remember a revoked token until it would have expired anyway."""
         self._revoked[token_id] = expires_at
         return Future.of(None)
 
     def revoked_tokens(self, now: int) -> Future[tuple[str, ...]]:
-        """The void tokens that have not expired; the others are forgotten. `now` has the unit of `expires_at`."""
+        """The revoked tokens that have not expired; the others are forgotten. `now` has the unit of `expires_at`."""
         self._revoked = {token: at for token, at in self._revoked.items() if at > now}
         return Future.of(
             tuple(sorted(self._revoked, key=lambda token: (self._revoked[token], token)))
         )
 
     def rename(self, participant_id: str, name: str, at: int, *, chosen: bool) -> Future[None]:
-        """Remember what somebody is called from now on."""
+        """Store a participant's new name."""
         self._names[participant_id] = (name, chosen, at)
         if participant_id in self._guests:
             self._guests[participant_id] = (name, self._guests[participant_id][1])
         return Future.of(None)
 
     def name_of(self, participant_id: str) -> Future[tuple[str, bool] | None]:
-        """What somebody is called by what `rename` was told last, and whether they chose it."""
+        """A participant's name as last given to `rename`, and whether they chose it."""
         found = self._names.get(participant_id)
         return Future.of(found and found[:2])
 
     def names_since(self, at: int) -> Future[tuple[tuple[str, str], ...]]:
-        """Ids and names of those who were renamed from then on, the earliest first."""
+        """Ids and names of the participants renamed since then, the earliest first."""
         found = [(when, id, name) for id, (name, _, when) in self._names.items() if when >= at]
         return Future.of(tuple((id, name) for _, id, name in sorted(found)))
 
@@ -163,7 +163,7 @@ class MemoryStore:
         return StoreStatistics(self._commits, self._records, 0)
 
     def close(self) -> None:
-        """Nothing to do: what was kept goes with the process."""
+        """Do nothing: the data ends with the process."""
 
     def _log(self, number: int) -> list[Record]:
         return (

@@ -1,4 +1,4 @@
-"""Brings a database to the newest schema. Alembic and SQLAlchemy are imported with this, so only where it is needed."""
+"""Brings a database to the newest schema. Alembic and SQLAlchemy are imported here, so only where they are needed."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ SCRIPTS = Path(__file__).parent / "migrations"
 
 
 def migrate(connection: sqlite3.Connection, path: object) -> None:
-    """Take every step that the database lacks, in one transaction or not at all.
+    """Apply every migration that the database lacks, in one transaction or not at all.
 
-    Raises `StoreError` for a database that a newer version wrote, and what the driver raises.
+    Raises `StoreError` for a database that a newer version wrote, and the driver's own errors.
     """
     try:
         with _sqlalchemy(connection) as alchemy, alchemy.begin():
@@ -49,11 +49,11 @@ def _upgrade(alchemy: Connection, path: object) -> None:
 
 
 def _sqlalchemy(connection: sqlite3.Connection) -> Connection:
-    """SQLAlchemy's view of the connection, which stays ours to close."""
+    """SQLAlchemy's view of the connection, which the caller still closes."""
     engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
 
     @event.listens_for(engine, "begin")
     def begin(alchemy: Connection) -> None:
-        alchemy.exec_driver_sql("BEGIN IMMEDIATE")  # the driver itself begins none for DDL
+        alchemy.exec_driver_sql("BEGIN IMMEDIATE")  # the driver begins no transaction for DDL
 
     return engine.connect()

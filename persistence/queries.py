@@ -1,4 +1,4 @@
-"""What is asked of the SQLite store, as functions of a connection.
+"""The reads of the SQLite store, as functions of a connection.
 
 The statements are text, since SQLAlchemy took a third longer for a page of 50 events and five times as long for a single row.
 None of them costs more in a long conversation than in a short one.
@@ -24,9 +24,9 @@ _HEAD = (
     "FROM conversations c JOIN events e ON e.conversation = c.number "
     "WHERE c.id = ? ORDER BY e.sequence DESC LIMIT 1"
 )
-# Up to where a member has read, as stored: nobody has anything to read that was said before they came.
+# A member's read position as stored: messages from before they joined count as read.
 _SAVED = "max(m.read_sequence, m.place, 0)"
-# And with what they have said since, see `READ_LAG`.
+# The same, moved forward by the member's own later messages, see `READ_LAG`.
 _POSITION = (
     f"max({_SAVED}, coalesce((SELECT max(own.sequence) FROM events own WHERE own.conversation = m.conversation "
     f"AND own.sequence > {_SAVED} AND own.sequence <= {_SAVED} + {READ_LAG} AND own.sender_id = m.participant), 0))"
@@ -45,9 +45,9 @@ _PAGE = (
 )
 _FORWARD = _PAGE.format(order="ASC")
 _BACKWARD = _PAGE.format(order="DESC")
-_NEVER = 2**63 - 1  # no sequence comes so far
+_NEVER = 2**63 - 1  # above every sequence
 
-# Messages up to a position; subtracted from those of the newest event.
+# Number of messages up to a position; subtracted from that of the newest event.
 _READ_SO_FAR = (
     "coalesce((SELECT r.messages FROM events r WHERE r.conversation = {conversation} "
     "AND r.sequence <= {sequence} ORDER BY r.sequence DESC LIMIT 1), 0)"
@@ -61,8 +61,8 @@ _IS_MESSAGE = (
     "SELECT 1 FROM events WHERE conversation = ? AND sequence = ? AND sender_id IS NOT NULL"
 )
 
-# The order of arrival is the order of activity. The newest message is the first event that counts as many messages as the
-# head: where the head is none itself, it is found by halving, since any number of other events may follow it.
+# The order of arrival is the order of activity. The newest message is the first event with the same count of messages as the
+# head: where the head is no message, it is found by binary search, since any number of other events may follow it.
 _LISTING = f"""
 WITH mine AS (
     SELECT m.conversation, m.participant, m.read_sequence, m.place,
@@ -94,7 +94,7 @@ _TOTAL = "SELECT count(*) FROM members WHERE participant = ?"
 
 
 def load(connection: sqlite3.Connection, conversation_id: str) -> State | None:
-    """The state that the conversation's events lead to."""
+    """The state after the conversation's events."""
     with transaction(connection, "DEFERRED"):
         head = connection.execute(_HEAD, (conversation_id,)).fetchone()
         if head is None:
@@ -140,7 +140,7 @@ def read(
 
 
 def messages_after(connection: sqlite3.Connection, number: int, sequence: int) -> int:
-    """How many messages follow a sequence."""
+    """The number of messages after a sequence."""
     row = connection.execute(_MESSAGES_AFTER, (number, sequence)).fetchone()
     return row[0] if row else 0
 
@@ -157,7 +157,7 @@ def messages_among(
 def listing(
     connection: sqlite3.Connection, participant_id: str, limit: int, offset: int
 ) -> Listing:
-    """A page of somebody's conversations."""
+    """A page of a participant's conversations."""
     with transaction(connection, "DEFERRED"):
         rows = connection.execute(_LISTING, (participant_id, limit, offset)).fetchall()
         total = connection.execute(_TOTAL, (participant_id,)).fetchone()[0]
@@ -170,20 +170,20 @@ def listing(
 
 
 def find_guest(connection: sqlite3.Connection, recovery_hash: bytes) -> tuple[str, str] | None:
-    """The guest's id and name."""
+    """The guest's id and name, or None."""
     sought = "SELECT id, name FROM guests WHERE recovery_hash = ?"
     row: tuple[str, str] | None = connection.execute(sought, (recovery_hash,)).fetchone()
     return row
 
 
 def name_of(connection: sqlite3.Connection, participant_id: str) -> tuple[str, bool] | None:
-    """What somebody is called, and whether they chose it."""
+    """A participant's name, and whether they chose it."""
     sought = "SELECT name, chosen FROM names WHERE participant = ?"
     row = connection.execute(sought, (participant_id,)).fetchone()
     return None if row is None else (row[0], bool(row[1]))
 
 
 def names_since(connection: sqlite3.Connection, at: int) -> tuple[tuple[str, str], ...]:
-    """Ids and names of those who were renamed from then on."""
+    """Ids and names of the participants renamed since then."""
     sought = "SELECT participant, name FROM names WHERE at >= ? ORDER BY at, participant"
     return tuple(connection.execute(sought, (at,)).fetchall())

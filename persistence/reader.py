@@ -1,4 +1,4 @@
-"""The threads that answer questions, each on a connection of its own."""
+"""The threads that answer reads, each on a connection of its own."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Their waits for the disk overlap; more of them would only wait for the GIL.
+# Their waits for the disk overlap; more threads would only wait for the GIL.
 THREADS = 4
 
 
 class Readers:
-    """Answer questions in the order in which they come. The queue is as long as callers wait: one question each."""
+    """Answer reads in the order of their arrival. The queue is bounded by its callers: each has one read at a time."""
 
     def __init__(self, file: File, loop: Loop) -> None:
         self._file = file
@@ -47,7 +47,7 @@ class Readers:
             thread.start()
 
     def ask(self, question: Callable[..., T], *args: Any) -> Future[T]:
-        """What the question returns, asked with a connection and the arguments. It sees all that is committed by now."""
+        """The result of the function, called with a connection and the arguments. It sees everything committed so far."""
         future: Future[T] = Future()
         if self._closed:
             future.set_exception(StoreError(f"{self._file.path}: the store is closed"))
@@ -57,7 +57,7 @@ class Readers:
         return future
 
     def close(self) -> None:
-        """Answer what has been asked, then end."""
+        """Answer the waiting reads, then end the threads."""
         self._closed = True
         for _ in self._threads:
             self._queue.put(None)

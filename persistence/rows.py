@@ -1,6 +1,6 @@
 """A statement over many rows of values, run in one step.
 
-`executemany` gives up the GIL for every row, and against a busy main thread each time may cost the wait to get it back: at
+`executemany` gives up the GIL for every row, and with a busy main thread each time may cost the wait to get it back: at
 256 rows a group it was measured thirty times slower than this. So the rows are bound to one statement, which is prepared
 once for each of a few sizes; rows of zeros fill it up, and the statement leaves them out.
 """
@@ -31,11 +31,11 @@ class Rows:
         self.width = width
 
     def one_step(self, parameters: list[Any]) -> bool:
-        """Whether so many rows go into one statement."""
+        """Whether this many rows fit into one statement."""
         return len(parameters) <= LARGEST * self.width
 
     def execute(self, connection: sqlite3.Connection, parameters: list[Any]) -> list[Any]:
-        """Run it over the rows, given one after the other in one flat list; give what it selects."""
+        """Run the statement over the rows, given one after the other in one flat list; return the rows that it selects."""
         if not self.one_step(parameters):
             step = LARGEST * self.width
             parts = [parameters[at : at + step] for at in range(0, len(parameters), step)]

@@ -1,7 +1,7 @@
-"""The tables of the SQLite store, as SQLAlchemy Core describes them; the migrations make them.
+"""The tables of the SQLite store in SQLAlchemy Core; the migrations create them.
 
-Times are whole milliseconds since the Unix epoch, UTC. What changes with every message is in `events` alone: a page
-written per conversation and commit is what many small rooms would pay for.
+Times are whole milliseconds since the Unix epoch, UTC. A message changes `events` alone: with many small rooms, one more
+page written for each conversation and commit would be most of the cost.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sqlalchemy import (
 metadata = MetaData()
 
 # The log, in order of arrival, so that a commit of many conversations appends to one place of the file. `messages` counts
-# those of the conversation up to and with the row; `body` comes last, so that a scan need not follow it to its pages.
+# the messages of the conversation up to and with the row; `body` comes last, so that a scan need not read its overflow pages.
 events = Table(
     "events",
     metadata,
@@ -38,8 +38,8 @@ events = Table(
     Index("events_by_sequence", "conversation", "sequence", unique=True),
 )
 
-# Where a sender's key was used: 64 bits of a hash of both instead of their text, so that four times as many fit on a page.
-# Two keys may share a hash; the event itself says which it is. See keys.py for when rows come here.
+# Where a sender's key was used: a 64-bit hash of both instead of their text, so that four times as many fit on a page.
+# Two keys may share a hash; the event itself decides. See keys.py for when rows are added.
 keys = Table(
     "keys",
     metadata,
@@ -50,7 +50,7 @@ keys = Table(
     sqlite_with_rowid=False,
 )
 
-# Written when a conversation begins and when it ends. Its head is its newest event.
+# Written when a conversation begins, changes its title or metadata, and ends. Its head is its newest event.
 conversations = Table(
     "conversations",
     metadata,
@@ -69,7 +69,7 @@ conversations = Table(
     UniqueConstraint("id"),
 )
 
-# Who is in now. `place` ascends in the order of joining. `introduced` is 1 where somebody who was invited has come themselves.
+# Current members. `place` ascends in the order of joining. `introduced` is 1 once an invited participant has acted themselves.
 members = Table(
     "members",
     metadata,
@@ -108,7 +108,7 @@ guests = Table(
     sqlite_with_rowid=False,
 )
 
-# What people are called, where it is not what their tokens have always said. `chosen` is 1 where they have said it themselves.
+# Participants' names where they differ from those in their tokens. `chosen` is 1 where the participant chose the name.
 names = Table(
     "names",
     metadata,

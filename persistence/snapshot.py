@@ -16,8 +16,8 @@ from .file import READER_CACHE, File, check_ours, sync
 def snapshot(file: File, target: Path) -> None:
     """Copy the file as it is at one moment to a new file `target`, readable by its owner alone.
 
-    It needs no server and disturbs none. The copy has no epoch: whoever opens it draws a new one, so that clients of a
-    restored copy notice. Raises `StoreError`, and then there is no `target`.
+    It needs no server and disturbs none. The copy has no epoch: the first server to open it draws a new one, so that clients
+    of a restored copy notice. Raises `StoreError`, and then there is no `target`.
     """
     target = target.expanduser().absolute()
     if not file.path.is_file():
@@ -44,8 +44,8 @@ def _copy(file: File, name: str) -> None:
         check_ours(source, file.path)
         copy = sqlite3.connect(name, isolation_level=None)
         try:
-            source.backup(copy)  # in one step, so from one snapshot, which writers do not wait for
-            copy.execute("PRAGMA journal_mode = DELETE").fetchall()  # all of it in one file
+            source.backup(copy)  # in one step, so from one snapshot; writers do not wait for it
+            copy.execute("PRAGMA journal_mode = DELETE").fetchall()  # all data in one file
             copy.execute("DELETE FROM meta WHERE name = 'epoch'")
         finally:
             copy.close()
@@ -56,7 +56,7 @@ def _copy(file: File, name: str) -> None:
 
 
 def _give_name(copy: Path, target: Path) -> None:
-    """All of the file under its name, or none; and never over another file."""
+    """Give the complete file its name, or none; never replace another file."""
     try:
         os.link(copy, target)
     except FileExistsError:

@@ -1,4 +1,4 @@
-"""The store for one server: an SQLite file, every append on the disk before it is answered."""
+"""The store for one server: an SQLite file; every append is on the disk before it is answered."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class SqlStore:
 
     @classmethod
     def open(cls, url: str, sources: Sources) -> SqlStore:
-        """The store at `sqlite:///PATH`, made where there is none. Blocks; raises `StoreError` that says what helps."""
+        """Open the store at `sqlite:///PATH`, created if needed. Blocks; raises `StoreError`, whose text names the remedy."""
         file = File(path_of(url))
         connection = file.open(sources)
         try:
@@ -59,18 +59,18 @@ class SqlStore:
             raise explain(file.path, error) from error
 
     def append(self, changes: Changes) -> Future[Appended | KeysTaken]:
-        """Store the changes, then say so."""
+        """Store the changes; the outcome follows once they are stored."""
         return self._writer.append(changes)
 
     def gather(self, turns: AbstractContextManager[None]) -> Callable[[], None]:
-        """Leave appends together until the function that this gives is called: once after each round of turns.
+        """Hold appends back until the returned function is called: once after each round of turns.
 
-        `turns` is entered while a group's outcomes are given: what turns they bring about run when it is left.
+        `turns` is entered while a group's outcomes are set: the turns that these cause run when it is left.
         """
         return self._writer.gather(turns)
 
     def load(self, conversation_id: str) -> Future[State | None]:
-        """The conversation as its events left it, or None."""
+        """The conversation's state after its events, or None."""
         return self._readers.ask(queries.load, conversation_id)
 
     def read(
@@ -80,7 +80,7 @@ class SqlStore:
         return self._readers.ask(queries.read, number, after, before, limit)
 
     def messages_after(self, number: int, sequence: int) -> Future[int]:
-        """How many messages follow a sequence."""
+        """The number of messages after a sequence."""
         return self._readers.ask(queries.messages_after, number, sequence)
 
     def messages_among(self, number: int, sequences: Sequence[int]) -> Future[frozenset[int]]:
@@ -88,41 +88,41 @@ class SqlStore:
         return self._readers.ask(queries.messages_among, number, sequences)
 
     def listing(self, participant_id: str, *, limit: int, offset: int) -> Future[Listing]:
-        """The conversations somebody is a member of."""
+        """A page of the conversations that a participant is a member of."""
         return self._readers.ask(queries.listing, participant_id, limit, offset)
 
     def add_guest(
         self, participant_id: str, name: str, recovery_hash: bytes, at: int
     ) -> Future[None]:
-        """Remember a guest, to be found again by the hash of a code that only they have."""
+        """Store a guest under the hash of a code that only the guest has."""
         return self._writer.do(partial(_add_guest, (participant_id, name, recovery_hash, at)))
 
     def find_guest(self, recovery_hash: bytes) -> Future[tuple[str, str] | None]:
-        """The guest's id and name."""
+        """The guest's id and name, or None."""
         return self._readers.ask(queries.find_guest, recovery_hash)
 
     def revoke_token(self, token_id: str, expires_at: int) -> Future[None]:
-        """Remember that a token is void, until it would have expired anyway."""
+        """Remember a revoked token until it would have expired anyway."""
         return self._writer.do(partial(_revoke_token, (token_id, expires_at)))
 
     def revoked_tokens(self, now: int) -> Future[tuple[str, ...]]:
-        """The void tokens that have not expired; the others are forgotten. `now` has the unit of `expires_at`."""
+        """The revoked tokens that have not expired; the others are forgotten. `now` has the unit of `expires_at`."""
         return self._writer.do(partial(_revoked_tokens, now))
 
     def rename(self, participant_id: str, name: str, at: int, *, chosen: bool) -> Future[None]:
-        """Remember what somebody is called from now on."""
+        """Store a participant's new name."""
         return self._writer.do(partial(_rename, (participant_id, name, chosen, at)))
 
     def name_of(self, participant_id: str) -> Future[tuple[str, bool] | None]:
-        """What somebody is called by what `rename` was told last, and whether they chose it."""
+        """A participant's name as last given to `rename`, and whether they chose it."""
         return self._readers.ask(queries.name_of, participant_id)
 
     def names_since(self, at: int) -> Future[tuple[tuple[str, str], ...]]:
-        """Ids and names of those who were renamed from then on, the earliest first."""
+        """Ids and names of the participants renamed since then, the earliest first."""
         return self._readers.ask(queries.names_since, at)
 
     def backup(self, path: str | Path) -> Future[None]:
-        """Copy the store as it is now to a new file, while it is used."""
+        """Copy the store as it is now to a new file, while it is in use."""
         return self._readers.ask(_snapshot, self._file, Path(path))
 
     def statistics(self) -> StoreStatistics:
@@ -130,7 +130,7 @@ class SqlStore:
         return self._writer.statistics()
 
     def close(self) -> None:
-        """Commit what was appended, answer what was asked, end the threads. Blocks; a second call does nothing."""
+        """Commit the appended changes, answer the waiting reads, end the threads. Blocks; a second call does nothing."""
         self._readers.close()
         self._writer.close()
         self._file.release()

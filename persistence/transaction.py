@@ -1,4 +1,4 @@
-"""One transaction on a connection, begun and ended where the code says so."""
+"""One transaction on a connection, begun and ended explicitly."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def transaction(
     connection: sqlite3.Connection, kind: Literal["IMMEDIATE", "DEFERRED"] = "IMMEDIATE"
 ) -> Iterator[None]:
-    """Commit what the block writes, or nothing of it. Deferred: for reading several times from one state of the store."""
+    """Commit all writes of the block, or none. Deferred: for several reads of the same state of the store."""
     connection.execute(f"BEGIN {kind}")
     try:
         yield

@@ -1,4 +1,4 @@
-"""The one thread that writes: it takes all that waits, commits it as one group, and has the futures set in one piece."""
+"""The one writing thread: it takes all waiting changes, commits them as one group, and has their futures set together."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ T = TypeVar("T")
 Job = tuple["Callable[[sqlite3.Connection], Any] | None", Future[Any]]
 Group = list[tuple[Changes, "Future[Appended | KeysTaken]"]]
 
-GROUP = 2_000  # records a commit, at least one of them: about 20 ms, beyond which more would not make it cheaper
+GROUP = 2_000  # records a commit, at least one change: about 20 ms; a larger group would not be cheaper a record
 RECENT = 256  # commits remembered for `statistics`
 IDLE = 0.05  # seconds without work after which the housekeeping is done
-REST = 10.0  # seconds until it is tried again where it failed
+REST = 10.0  # seconds until failed housekeeping is tried again
 # Pages, 16 MB, in the write-ahead log before it is copied into the file: a page that changes often is copied once for all.
 CHECKPOINT_AT = 4_096
 PAGE = 4_096
@@ -46,7 +46,7 @@ logger = logging.getLogger(__name__)
 
 
 class Writer:
-    """Owns the connection that writes. The queue is bounded by its callers: one append of a conversation at a time."""
+    """Owns the writing connection. The queue is bounded by its callers: one append of a conversation at a time."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Writer:
         self._loop = loop
         self._queue: Intake[tuple[Changes, Future[Any]] | Job] = Intake()
         self._linger = Linger()
-        # About as many in the write-ahead log since the last checkpoint: one that was killed has left some.
+        # Approximate pages in the write-ahead log since the last checkpoint: a killed server has left some.
         self._pages = _logged(Path(f"{file.path}-wal"))
         self._rest_until = 0.0
         self._closed = False
@@ -75,7 +75,7 @@ class Writer:
         self._thread.start()
 
     def append(self, changes: Changes) -> Future[Appended | KeysTaken]:
-        """Commit the changes with whatever else waits."""
+        """Commit the changes together with the other waiting changes."""
         future: Future[Appended | KeysTaken] = Future()
         if self._closed:
             future.set_exception(self._closed_error())
@@ -86,16 +86,16 @@ class Writer:
         return future
 
     def gather(self, turns: AbstractContextManager[None]) -> Callable[[], None]:
-        """Leave appends together until the function that this gives is called: once after each round of turns.
+        """Hold appends back until the returned function is called: once after each round of turns.
 
-        `turns` is entered while a group's outcomes are given: what turns they bring about run when it is left.
+        `turns` is entered while a group's outcomes are set: the turns that these cause run when it is left.
         """
         self._turns = turns
         self._queue.gather()
         return self._queue.hand_over
 
     def do(self, job: Callable[[sqlite3.Connection], T]) -> Future[T]:
-        """Have a job done between two groups, on the connection that writes, with what it writes committed."""
+        """Run a job between two groups, on the writing connection, and commit its writes."""
         future: Future[T] = Future()
         if self._closed:
             future.set_exception(self._closed_error())
@@ -109,7 +109,7 @@ class Writer:
         return StoreStatistics(self._commits, self._records, self._waiting, tuple(self._recent))
 
     def close(self) -> None:
-        """Commit what waits, bring index and file up to date, and end."""
+        """Commit the waiting changes, bring index and file up to date, and end the thread."""
         self._closed = True
         self._queue.put((None, Future()), urgent=True)
         self._thread.join()
@@ -132,7 +132,7 @@ class Writer:
         self._end()
 
     def _take(self) -> tuple[Group, Callable[..., Any] | None, Future[Any] | None]:
-        """All changes that wait, or as many as make a full group, and the job that came after them."""
+        """All waiting changes, or enough for a full group, and the job that came after them."""
         group: Group = []
         records = 0
         try:
@@ -153,7 +153,7 @@ class Writer:
         return group, None, None
 
     def _patience(self) -> float | None:
-        """Seconds to wait for work before the housekeeping; None where none is worth it."""
+        """Seconds to wait for work before the housekeeping; None where there is none to do."""
         if self._pages <= CHECKPOINT_AT // 8 and self._keys.unmerged <= 1_000:
             return None
         return max(IDLE, self._rest_until - time.monotonic())
@@ -166,7 +166,7 @@ class Writer:
             outcomes = self._ledger.append([changes for changes, _ in group])
         except StoreError as error:
             outcomes = [error] * len(group)
-        except Exception as error:  # a mistake in here must not leave anybody waiting for ever
+        except Exception as error:  # a fault in here must not leave a caller waiting for ever
             logger.exception("append to %s failed", self._file.path)
             outcomes = [explain(self._file.path, error)] * len(group)
         self._loop.call(self._settle, group, outcomes, time.perf_counter() - started)
@@ -182,7 +182,7 @@ class Writer:
             return explain(self._file.path, error)
 
     def _check_place(self) -> None:
-        """What is written into a file that was moved or deleted is gone with the next start."""
+        """Refuse to write to a file that was moved or deleted: the next start would not find the writes."""
         if self._file.place() != self._place:
             raise StoreError(
                 f"{self._file.path}: somebody has moved, deleted or replaced the file or its log while it is in use: "
@@ -190,7 +190,7 @@ class Writer:
             )
 
     def _keep_house(self, *, idle: bool) -> None:
-        """What need not be done with every commit: merge keys, empty the write-ahead log."""
+        """Do the work that not every commit needs: merge keys, empty the write-ahead log."""
         if time.monotonic() < self._rest_until:
             return
         try:

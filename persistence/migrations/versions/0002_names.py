@@ -1,4 +1,4 @@
-"""The names that people have, wherever others have called them something else."""
+"""The table of participants' names where they differ from those in their tokens."""
 
 from __future__ import annotations
 

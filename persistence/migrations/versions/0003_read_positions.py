@@ -1,6 +1,6 @@
-"""What people have sent they have read: positions that earlier versions left before one's own messages.
+"""Moves read positions up to the member's own last message: earlier versions left them before it.
 
-What was said before somebody came is not unread either; the queries see to that by `place`.
+Messages from before a member joined do not count as unread either; the queries ensure that by `place`.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""One file a change of the schema, in a line."""
+"""The migrations: one file for each change of the schema."""
