@@ -13,7 +13,7 @@ TYPING_REPEAT = 1.0  # seconds between two typing signals of the same participan
 
 
 class PresenceBoard:
-    """Who is online: changes are sent in batches, and offline only after a grace period without a connection.
+    """Who is online. Changes are sent in batches; a participant is offline after a grace period without a connection.
 
     `connected` tells whether a participant has a connection now. All times are seconds on the caller's clock.
     """

@@ -64,7 +64,7 @@ def decide(
 def introduce(
     state: State, participant: Participant, at: int, *, renamed: bool = False
 ) -> Introduced | None:
-    """The event that a member's shown name or type is out of date; None where it is not.
+    """The event that corrects a member's shown name and type; None where they are right.
 
     A name given by others ends when the participant acts themselves. `renamed` is true where they have chosen another since.
     """
