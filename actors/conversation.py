@@ -111,9 +111,10 @@ class ConversationActor(TrioActor):
         for letter in batch:
             message = letter.message
             if isinstance(message, Attach):
-                member = state.members.get(message.subscriber.participant.id)
-                if member is not None and not member.introduced:
-                    people.append((message.subscriber.participant, False))
+                who = message.subscriber.participant
+                member = state.members.get(who.id)
+                if member and not (member.introduced and member.participant.type == who.type):
+                    people.append((who, False))
             elif isinstance(message, Rename):
                 people.append((message.participant, True))
         return people

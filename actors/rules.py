@@ -69,7 +69,10 @@ def introduce(
     A name given by others ends when the participant acts themselves. `renamed` is true where they have chosen another since.
     """
     member = state.members.get(participant.id)
-    if member is None or member.participant == participant or (member.introduced and not renamed):
+    if member is None or member.participant == participant:
+        return None
+    # A new name may have come before its bearer, with the type that others gave: only the bearer's token says the type.
+    if member.introduced and not renamed and member.participant.type == participant.type:
         return None
     return Introduced(state.id, state.head + 1, at, participant)
 

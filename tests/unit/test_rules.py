@@ -24,7 +24,7 @@ from salon.actors.messages import (
 )
 from salon.actors.model import Entrant, Member, Participant, Role, State
 from salon.actors.refusals import Code, Refusal
-from salon.actors.rules import apply, apply_read, decide
+from salon.actors.rules import apply, apply_read, decide, introduce
 from salon.actors.signals import Typing
 from tests.unit.engine import ADA, BEN, CLEO, DAN
 
@@ -418,3 +418,16 @@ def check(state: State, event: Created | Joined | Left | Posted) -> None:
     assert state.reads.keys() <= state.members.keys()
     if isinstance(event, Joined | Left):
         assert event.participant_count == len(state.members)
+
+
+def test_the_type_is_the_bearer_s_own_also_where_a_new_name_came_before_them() -> None:
+    state = begun(Entrant(BEN))
+    renamed = introduce(state, BEN._replace(name="Benjamin"), AT, renamed=True)
+    assert renamed is not None
+    apply(state, renamed)
+    bot = BEN._replace(name="Benjamin", type="agent")
+    event = introduce(state, bot, AT)
+    assert event is not None
+    apply(state, event)
+    assert state.members["ben"].participant == bot
+    assert introduce(state, bot._replace(name="Another session's"), AT) is None
