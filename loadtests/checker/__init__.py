@@ -1,4 +1,4 @@
-"""Judges what users saw of a server: histories, their reader, and every anomaly by name."""
+"""Judges what users received from a server: histories, their reader, and every anomaly by name."""
 
 from .anomaly import Anomaly
 from .checker import Checker, Report

@@ -1,4 +1,4 @@
-"""What can be wrong with a history, by name, and one thing that is, with its evidence."""
+"""The kinds of anomalies in a history, by name, and the record of one anomaly with its evidence."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Anomaly:
-    """One thing that is wrong. `kind` is of `KINDS`; `lines` of the history are the evidence, the last thing last."""
+    """One anomaly. `kind` is a key of `KINDS`; `lines` are the history's lines that show it, the latest last."""
 
     kind: str
     text: str
@@ -43,5 +43,5 @@ class Anomaly:
         return f"{self.kind}: {self.conversation}{who}{where}: {self.text} (line {lines})"
 
     def as_json(self) -> dict[str, Any]:
-        """The same for machines."""
+        """The fields as a JSON object."""
         return {**asdict(self), "lines": list(self.lines)}

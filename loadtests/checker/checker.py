@@ -1,4 +1,4 @@
-"""Judges a history: every message that was acknowledged is stored, seen by everybody, once, in one order."""
+"""Judges a history: every acknowledged message is stored, and delivered to all readers, once, in one order."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a history comes to. `unread` are the conversations whose log is not in it, so that nothing is known of losses."""
+    """The verdict on a history. `unread` are the conversations whose log is not in it: their losses are unknown."""
 
     anomalies: tuple[Anomaly, ...]
     records: int
@@ -30,16 +30,16 @@ class Report:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many anomalies there are of each kind."""
+        """The number of anomalies of each kind."""
         return dict(Counter(each.kind for each in self.anomalies))
 
     @property
     def good(self) -> bool:
-        """Whether everything was looked at and nothing is wrong."""
+        """Whether every conversation has its log and there is no anomaly."""
         return not self.anomalies and not self.unread
 
     def as_json(self) -> dict[str, Any]:
-        """For machines."""
+        """The fields, `good` and `counts` as a JSON object."""
         return {
             "good": self.good,
             "records": self.records,
@@ -55,14 +55,14 @@ class Report:
 
 
 class Checker:
-    """Takes the records of a history in their order; `report` judges what it was given."""
+    """Takes the records of a history in their order; `report` judges the records taken so far."""
 
     def __init__(self) -> None:
         self._conversations: dict[str, ObservedConversation] = {}
         self._records = 0
 
     def take(self, line: int, record: Record) -> None:
-        """The next record, and the line on which it stands. Raises `LookupError` or `TypeError` for a bad frame."""
+        """Take the next record and its line number. Raises `LookupError` or `TypeError` for a bad frame."""
         self._records += 1
         if record.record == "note":
             return
@@ -89,7 +89,7 @@ class Checker:
                 conversation.page(line, record)
 
     def report(self) -> Report:
-        """The verdict."""
+        """The verdict, with the anomalies in the order of their last lines."""
         conversations = self._conversations.values()
         anomalies = [each for conversation in conversations for each in conversation.verdict()]
         sent_messages = [
@@ -114,7 +114,7 @@ class Checker:
 
 
 def judge(records: Iterable[tuple[int, Record]]) -> Report:
-    """A whole history, each record with its line. Raises as `Checker.take`."""
+    """Judge a whole history, given as pairs of line number and record. Raises as `Checker.take`."""
     checker = Checker()
     for line, record in records:
         checker.take(line, record)

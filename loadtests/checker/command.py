@@ -1,4 +1,4 @@
-"""`salon check`: is everything true that the server has promised, by what its users have seen?"""
+"""`salon check`: judges a recorded history: whether the server kept its promises to its users."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .history import HistoryError, read
 if TYPE_CHECKING:
     from .checker import Report
 
-SHOWN = 20  # anomalies in words: a broken server would fill the terminal
+SHOWN = 20  # anomalies printed; all those of a broken server would fill the terminal
 
 
 def check(
@@ -45,7 +45,7 @@ def check(
 
 
 def judge_file(path: Path) -> Report:
-    """The verdict on a file. Raises `HistoryError`."""
+    """The verdict on a file. Raises `HistoryError` if it cannot be read, has a bad frame, or records no conversation."""
     checker = Checker()
     for line, record in read(path):
         try:

@@ -1,4 +1,4 @@
-"""One conversation as its history tells of it: who saw what, what was promised, what the log has in the end."""
+"""One conversation as a history records it: events by reader, messages with their answers, and the log at the end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Event = dict[str, Any]
 
 
 class ObservedConversation:
-    """Takes the records of one conversation in their order. `problems` is what is wrong so far."""
+    """Takes the records of one conversation in their order. `problems` are the anomalies found so far."""
 
     def __init__(self, conversation: str) -> None:
         self.conversation = conversation
@@ -29,43 +29,45 @@ class ObservedConversation:
         self.sent_messages: dict[tuple[str, str], SentMessage] = {}
         self.people: set[str] = set()
         self.delivered = 0
-        self.log_line = 0  # of its last page; 0: it was not read
-        self._log_begun = 0  # line of its first page
+        self.log_line = 0  # line of the log's last page; 0: the log was not read
+        self._log_begun = 0  # line of the log's first page
         self.head = 0
-        self._first = 0  # sequence after which it was read
+        self._first = 0  # sequence after which the log was read
         self._log: dict[int, Event] = {}
-        self._seen: dict[int, tuple[int, str, Event]] = {}  # as first seen: line, by whom, what
+        self._seen: dict[
+            int, tuple[int, str, Event]
+        ] = {}  # sequence -> line, person and event of its first delivery
         self._known: dict[
             str, tuple[int, int]
-        ] = {}  # person -> the last they know of, and its line
+        ] = {}  # person -> the highest sequence it was told of, and the line
         self._committed: int | None = None
         self._epoch: tuple[int, str] | None = None
 
-    # --- while it lasts -----------------------------------------------------------------------
+    # --- records, in their order ---------------------------------------------------------------
 
     def connect(self, line: int, person: str, socket: str, after: int | None) -> None:
-        """A socket is open."""
+        """Take the opening of a socket."""
         self.people.add(person)
         names = (self.conversation, person, socket)
         view = self.views[socket] = SocketLog(names, line, after, self.problems)
         view.known = self._known.get(person, view.known)
 
     def disconnect(self, line: int, socket: str) -> None:
-        """It is open no more."""
+        """Take the end of a socket."""
         if socket in self.views:
             self.views[socket].ended = line
 
     def send(self, line: int, person: str, socket: str | None, key: str, content: str) -> None:
-        """A message leaves."""
+        """Take the sending of a message."""
         self.people.add(person)
         self._sent_message(person, key).send(line, socket, content)
 
     def committed(self, sequence: int) -> None:
-        """The store has everything up to there."""
+        """Take a commit: the store has everything up to `sequence`."""
         self._committed = sequence
 
     def received(self, line: int, record: Received) -> None:
-        """A frame has come."""
+        """Take a received frame. Raises `LookupError`, `TypeError` or `ValueError` if it breaks the contract."""
         frame, person = record.frame, record.person
         view = self.views.get(record.socket or "")
         kind = frame.get("type")
@@ -85,7 +87,7 @@ class ObservedConversation:
             self._event(line, view, frame)
 
     def page(self, line: int, page: Log) -> None:
-        """A page of the log, at the end."""
+        """Take a page of the log, at the end."""
         if not self.log_line:
             self._first, self._log_begun = page.after, line
         self.log_line, self.head = line, max(self.head, page.head)
@@ -150,10 +152,10 @@ class ObservedConversation:
             sent_message = self.sent_messages[name] = SentMessage(self.conversation, person, key)
         return sent_message
 
-    # --- in the end ---------------------------------------------------------------------------
+    # --- the verdict ---------------------------------------------------------------------------
 
     def verdict(self) -> list[Anomaly]:
-        """All that is wrong; without a log only what shows without it."""
+        """All anomalies; without a log, only those that need none."""
         found = list(self.problems)
         if not self.log_line:
             for view in self.views.values():
@@ -171,7 +173,7 @@ class ObservedConversation:
             found += view.missing(nowhere)
             if self._stayed(view) and view.person in members:
                 found += view.unseen(self.log_line, self.head)
-            # Leaving ends the socket: what its person may see who comes back, they see on another one.
+            # Leaving ends the socket: a person that rejoins receives events on another one.
             gone = min((at for at in left.get(view.person, ()) if at > view.head), default=None)
             if gone is not None and view.order.sequence > gone:
                 text = f"sequence {view.order.sequence}, having left at {gone}"
@@ -231,7 +233,7 @@ class ObservedConversation:
         return not view.ended or view.ended > self._log_begun
 
     def _membership(self) -> tuple[set[str], dict[str, list[int]]]:
-        """Who is in at the end, and where anybody left."""
+        """The members at the end, and the sequences at which each person left."""
         members: set[str] = set()
         left: dict[str, list[int]] = {}
         for sequence, event in sorted(self._log.items()):

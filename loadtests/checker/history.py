@@ -1,12 +1,12 @@
-"""A history: what simulated users did and saw, one JSON object a line, to be judged later by `salon check`.
+"""A history: what simulated users sent and received, one JSON object a line, to be judged later by `salon check`.
 
 The first line is `{"record": "history", "version": 1, "by": TEXT}`. Each other line has `record`, its kind, `at`, seconds on
-one clock, and the fields of its class below. The order of the lines is the order of what happened: `connect` and `send` stand
-before the bytes leave, everything else as soon as it is known. `person` is the participant's id, `socket` any name that is used
-for one connection only; None means that something went over HTTP. Frames are kept whole, as the contract has them.
+one clock, and the fields of its class below. The lines are in the order of the events: `connect` and `send` are written before
+the bytes leave, every other record as soon as its event is known. `person` is the participant's id. `socket` is any name that
+is used for one connection only; None stands for HTTP. Frames are kept whole, as the contract has them.
 
-A history is judged whole if it ends with the `log` of each conversation, read when nothing is on its way any more: whoever is
-still connected then must have been sent all of it. Close first whom you do not wait for.
+A history is judged in full if it ends with the `log` of each conversation, read when nothing is in flight any more. Each socket
+that is still open then must have been sent the whole log. Close the sockets that you do not wait for first.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ VERSION = 1
 
 
 class HistoryError(Exception):
-    """A history that cannot be read; the text says which line, and what is wrong with it."""
+    """A history cannot be read; the text names the line and the fault."""
 
 
 class _Line(BaseModel):
@@ -34,7 +34,7 @@ class _Line(BaseModel):
 
 
 class Header(_Line):
-    """The first line. `by` says what recorded it."""
+    """The first line. `by` names the program that recorded the history."""
 
     record: Literal["history"] = "history"
     version: int = VERSION
@@ -52,14 +52,14 @@ class _Deed(_Moment):
 
 
 class Connect(_Deed):
-    """A socket is about to be asked for; `after` is the `last_sequence_id` of the request, None where there is none."""
+    """A socket is about to be requested; `after` is the `last_sequence_id` of the request, None without one."""
 
     record: Literal["connect"] = "connect"
     after: int | None = Field(default=None, ge=0)
 
 
 class Disconnect(_Deed):
-    """It was refused, closed by either side, or cut; `code` is None where there was no close frame."""
+    """The socket was refused, closed by either side, or cut; `code` is None without a close frame."""
 
     record: Literal["disconnect"] = "disconnect"
     code: int | None = None
@@ -67,7 +67,7 @@ class Disconnect(_Deed):
 
 
 class Send(_Deed):
-    """A message is about to leave, for the first time or again."""
+    """A message is about to be sent, for the first time or again."""
 
     record: Literal["send"] = "send"
     key: str
@@ -75,21 +75,21 @@ class Send(_Deed):
 
 
 class Sync(_Deed):
-    """The client has asked for everything after a sequence once more."""
+    """The client has asked for all events after a sequence again."""
 
     record: Literal["sync"] = "sync"
     after: int = Field(ge=0)
 
 
 class Received(_Deed):
-    """A frame has come, of whatever type: the `message_ack` and the `error` too. Over HTTP: the receipt, or the refusal."""
+    """A frame of any type was received, `message_ack` and `error` included. Over HTTP: the receipt or the refusal."""
 
     record: Literal["received"] = "received"
     frame: dict[str, Any]
 
 
 class Committed(_Moment):
-    """The store has everything up to this sequence now. Only who can see into the store, as the simulator, records it."""
+    """The store now has everything up to this sequence. Only a recorder with access to the store, as the simulator, writes it."""
 
     record: Literal["committed"] = "committed"
     conversation: str
@@ -97,7 +97,7 @@ class Committed(_Moment):
 
 
 class Log(_Moment):
-    """Events of the log as the server has them, read at the end: a page of those after sequence `after`. `head` is the last."""
+    """A page of the server's log, read at the end: `events` after sequence `after`. `head` is the log's last sequence."""
 
     record: Literal["log"] = "log"
     conversation: str
@@ -107,7 +107,7 @@ class Log(_Moment):
 
 
 class Note(_Moment):
-    """Something that happened around them, for whoever reads: the server was killed, the network was slow."""
+    """A comment for human readers: the server was killed, the network was slow."""
 
     record: Literal["note"] = "note"
     text: str
@@ -118,7 +118,7 @@ _ANY: TypeAdapter[Record] = TypeAdapter(Annotated[Record, Field(discriminator="r
 
 
 class Recorder:
-    """Takes down what happens, in the order of the calls. `write` gets each record; `clock` gives seconds."""
+    """Makes records, in the order of the calls. `write` is called with each record; `clock` returns seconds."""
 
     def __init__(
         self, write: Callable[[Record], object], clock: Callable[[], float] = time.monotonic
@@ -128,33 +128,33 @@ class Recorder:
         self._sockets = 0
 
     def connect(self, conversation: str, person: str, after: int | None) -> Line:
-        """A socket is about to be asked for: what goes over it is told to the answer."""
+        """Record that a socket is about to be requested; the `Line` returned records its traffic."""
         self._sockets += 1
         line = Line(self, conversation, person, str(self._sockets))
         self.write(Connect(at=self.clock(), **line.names, after=after))
         return line
 
     def over_http(self, conversation: str, person: str) -> Line:
-        """The same for requests, which have no socket."""
+        """A `Line` for requests, which have no socket."""
         return Line(self, conversation, person, None)
 
     def committed(self, conversation: str, sequence: int) -> None:
-        """The store has everything up to there."""
+        """Record that the store has everything up to `sequence`."""
         self.write(Committed(at=self.clock(), conversation=conversation, sequence=sequence))
 
     def log(self, conversation: str, after: int, head: int, events: list[dict[str, Any]]) -> None:
-        """A page of the log, at the end."""
+        """Record a page of the log, at the end."""
         self.write(
             Log(at=self.clock(), conversation=conversation, after=after, head=head, events=events)
         )
 
     def note(self, text: str) -> None:
-        """Something around them happened."""
+        """Record a comment for human readers."""
         self.write(Note(at=self.clock(), text=text))
 
 
 class Line:
-    """One person's way to one conversation: a socket, or HTTP."""
+    """Records one person's traffic with one conversation, over a socket or HTTP."""
 
     def __init__(
         self, recorder: Recorder, conversation: str, person: str, socket: str | None
@@ -167,12 +167,12 @@ class Line:
         self._recorder = recorder
 
     def say(self, key: str, content: str) -> None:
-        """A message is about to leave."""
+        """Record that a message is about to be sent."""
         now = self._recorder.clock()
         self._recorder.write(Send(at=now, **self.names, key=key, content=content))
 
     def sent(self, text: str | bytes) -> None:
-        """A client's frame is about to leave; what is neither `message` nor `sync` changes nothing and is left out."""
+        """Record a client's frame about to be sent; frames other than `message` and `sync` change nothing and are left out."""
         match json.loads(text):
             case {"type": "message", "content": content, "client_message_id": key}:
                 self.say(key, content)
@@ -181,21 +181,21 @@ class Line:
                 self._recorder.write(Sync(at=now, **self.names, after=after))
 
     def received(self, text: str | bytes) -> None:
-        """A server's frame has come."""
+        """Record a received frame, given as JSON."""
         self.took(json.loads(text))
 
     def took(self, frame: dict[str, Any]) -> None:
-        """The same, parsed already; over HTTP a receipt as `message_ack` or a refusal as `error`."""
+        """Record a received frame, given parsed; over HTTP, a receipt as `message_ack` or a refusal as `error`."""
         self._recorder.write(Received(at=self._recorder.clock(), **self.names, frame=frame))
 
     def closed(self, code: int | None = None, reason: str = "") -> None:
-        """It is over."""
+        """Record the end of the socket; `code` is None without a close frame."""
         now = self._recorder.clock()
         self._recorder.write(Disconnect(at=now, **self.names, code=code, reason=reason))
 
 
 class HistoryFile:
-    """A history on its way into a file. `by` begins a new one; without it, one that is there is continued."""
+    """Writes a history to a file. With `by` the file is begun anew; without it, an existing history is continued."""
 
     def __init__(self, path: Path, by: str | None = None) -> None:
         self._file = path.open("a" if by is None else "w", encoding="utf-8")
@@ -207,7 +207,7 @@ class HistoryFile:
         self._file.write(as_line(record) + "\n")
 
     def close(self) -> None:
-        """Write what is held, and end it."""
+        """Flush and close the file."""
         self._file.close()
 
     def __enter__(self) -> HistoryFile:
@@ -223,12 +223,12 @@ class HistoryFile:
 
 
 def as_line(record: Record) -> str:
-    """A record as it stands in a file."""
+    """A record as its line in a file, without the line end."""
     return record.model_dump_json()
 
 
 def read(path: Path) -> Iterator[tuple[int, Record]]:
-    """The records with the numbers of their lines. Raises `HistoryError`."""
+    """The records of a file with their line numbers. Raises `HistoryError` if a line cannot be read."""
     try:
         with path.open("rb") as file:
             yield from parse(file)
@@ -239,7 +239,7 @@ def read(path: Path) -> Iterator[tuple[int, Record]]:
 
 
 def parse(lines: Iterator[bytes] | Any) -> Iterator[tuple[int, Record]]:
-    """The same from lines of bytes, the header first."""
+    """The records with their line numbers, from lines of bytes with the header first. Raises `HistoryError`."""
     number = 0
     for number, line in enumerate(lines, 1):
         try:

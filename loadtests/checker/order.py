@@ -1,16 +1,18 @@
-"""A place in a sequence of which every number is to come once and in order."""
+"""A position in a sequence of which every number has to arrive once and in order."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-FARTHEST = 1_000_000  # events that can be missing at once: beyond it a number is taken for garbage
+FARTHEST = (
+    1_000_000  # events that can be missing at once; a number farther ahead is taken for garbage
+)
 
 Step = Literal["next", "ahead", "reordered", "duplicate", "garbage"]
 
 
 class Order:
-    """Follows a sequence after `sequence`, the last one taken; `missing` were passed over and have not come since."""
+    """Follows a sequence after `sequence`, the highest number taken; `missing` were skipped and have not arrived since."""
 
     def __init__(self, sequence: int) -> None:
         self.sequence = sequence
@@ -18,11 +20,11 @@ class Order:
 
     @property
     def complete(self) -> int:
-        """The last number up to which all have come."""
+        """The last number up to which all have arrived."""
         return min(self.missing) - 1 if self.missing else self.sequence
 
     def step(self, sequence: int) -> Step:
-        """Take a number; what it is to what came before it."""
+        """Take a number; return its relation to the numbers before it."""
         next_one = self.sequence + 1
         if sequence > next_one + FARTHEST:
             return "garbage"
@@ -38,7 +40,7 @@ class Order:
 
 
 def spans(numbers: set[int]) -> list[tuple[int, int]]:
-    """The numbers as ranges of which both ends belong to it, ascending."""
+    """The numbers as ascending ranges, both ends included."""
     found: list[tuple[int, int]] = []
     for number in sorted(numbers):
         if found and number == found[-1][1] + 1:
@@ -49,5 +51,5 @@ def spans(numbers: set[int]) -> list[tuple[int, int]]:
 
 
 def span(first: int, last: int) -> str:
-    """Such a range in words."""
+    """A range, both ends included, in words."""
     return f"sequence {first}" if first == last else f"sequences {first} to {last}"

@@ -1,4 +1,4 @@
-"""A client whose doings are recorded: everything that `salon.web.client` sends and is sent becomes a history."""
+"""A client with a recorder: everything that `salon.web.client` sends and receives becomes a history."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ PAGE = 100  # events of one answer
 
 
 class RecordedClient(Client):
-    """Somebody whose sockets, conversations and posts are recorded; `person` is their participant id.
+    """A client whose sockets, conversations and posts are recorded; `person` is its participant id.
 
-    Reading pages of the log is not recorded, but for `record_log` at the end.
+    Reading pages of the log is not recorded, except by `record_log` at the end.
     """
 
     def __init__(self, url: str, recorder: Recorder, person: str, **options: Any) -> None:
@@ -69,7 +69,7 @@ class RecordedClient(Client):
         return receipt
 
     async def record_log(self, conversation_id: str) -> int:
-        """Read the whole log and record it, at the end; its last sequence."""
+        """Read the whole log and record it, at the end; return its last sequence."""
         after = 0
         while True:
             page = await self.history(conversation_id, after=after, limit=PAGE)

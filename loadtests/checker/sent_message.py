@@ -1,4 +1,4 @@
-"""One message under its key: how often it was sent, what was answered, and whether the log agrees."""
+"""One message by its key: the attempts to send it, the answers, and the comparison with the log."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from .anomaly import Anomaly
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# After these codes the message may be stored or not, and is to be sent again under the same key
+# After these codes the message may be stored or not; the client has to resend it under the same key
 UNDECIDED = ("INTERNAL_ERROR", "STORE_UNAVAILABLE")
 SAME = ("message_id", "sequence_id", "timestamp", "event_hash")  # in every receipt of a message
 
 
 @dataclass(slots=True)
 class Attempt:
-    """The message was sent. `code` is that of the refusal, empty without one."""
+    """One sending of the message. `code` is the refusal's code, empty without a refusal."""
 
     line: int
     socket: str | None
@@ -27,13 +27,13 @@ class Attempt:
 
     @property
     def refused(self) -> bool:
-        """Whether it is certain that this attempt stored nothing."""
+        """Whether this attempt certainly stored nothing."""
         return bool(self.code) and self.code not in UNDECIDED
 
 
 @dataclass(slots=True)
 class SentMessage:
-    """What one person was promised of one key."""
+    """One person's message under one key: attempts and the first receipt."""
 
     conversation: str
     person: str
@@ -41,14 +41,14 @@ class SentMessage:
     attempts: list[Attempt] = field(default_factory=list)
     receipt: dict[str, Any] | None = None  # the first
     receipt_line: int = 0
-    seen_line: int = 0  # where somebody was first sent the message; 0: nowhere
+    seen_line: int = 0  # line of the message's first delivery to anybody; 0: none
 
     def send(self, line: int, socket: str | None, content: str) -> None:
-        """It leaves."""
+        """Take a sending."""
         self.attempts.append(Attempt(line, socket, content))
 
     def accept(self, line: int, socket: str | None, receipt: dict[str, Any]) -> Iterator[Anomaly]:
-        """A receipt has come."""
+        """Take a receipt; return the anomalies it shows."""
         attempt = self._latest(socket)
         if attempt is not None:
             attempt.accepted = True
@@ -64,7 +64,7 @@ class SentMessage:
                 return
 
     def refuse(self, socket: str | None, code: str) -> None:
-        """A refusal has come."""
+        """Take a refusal."""
         attempt = self._latest(socket)
         if attempt is not None:
             attempt.code = code
@@ -72,7 +72,7 @@ class SentMessage:
     def verdict(
         self, line: int, event: dict[str, Any] | None, open_sockets: set[str]
     ) -> Iterator[Anomaly]:
-        """Compare with the log, read on that line: `event` is the message there, None where it is not."""
+        """Compare with the log, read on `line`: `event` is the message's event in it, None without one."""
         if event is None:
             if self.receipt is not None and self.attempts:
                 text = f"{self.key}, of which the receipt says {self.receipt.get('sequence_id')}"
@@ -108,8 +108,10 @@ class SentMessage:
                 return
 
     def _latest(self, socket: str | None) -> Attempt | None:
-        """The attempt that an answer is for: the oldest without one on a socket, over HTTP the newest, since who goes on
-        there has given the ones before it up."""
+        """The attempt that an answer is for: on a socket the oldest without an answer, over HTTP the newest.
+
+        Over HTTP a client that sends again has given up the attempts before.
+        """
         for attempt in self.attempts if socket is not None else reversed(self.attempts):
             if attempt.socket == socket and not (attempt.code or attempt.accepted):
                 return attempt

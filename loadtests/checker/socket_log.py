@@ -1,4 +1,4 @@
-"""What one socket was sent, followed frame by frame: complete, in order, nothing twice."""
+"""Checks the frames that one socket received: complete, in order, none twice."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class SocketLog:
-    """One socket's, from the line on which it was opened. `problems` is where anomalies go."""
+    """The frames of one socket, opened on `line`. Anomalies are appended to `problems`."""
 
     def __init__(
         self,
@@ -24,20 +24,20 @@ class SocketLog:
     ) -> None:
         self.conversation, self.person, self.socket = names
         self.opened, self.ended = line, 0
-        self.head = after or 0  # the log's last when the server answered
+        self.head = after or 0  # the log's last sequence when the server answered
         self.order = Order(after or 0)
         self.known = (
             after or 0,
             line,
-        )  # the last that its person knew of when it was opened, and since when
+        )  # the highest sequence its person was told of before it was opened, and the line of that
         self._fresh = after is None
-        self._asked: Counter[int] = Counter()  # first sequences of what was asked for again
-        self._passed: dict[int, int] = {}  # missing sequence -> line of the event that came instead
-        self._last = line  # of the last event
+        self._asked: Counter[int] = Counter()  # first sequence of each range asked for again
+        self._passed: dict[int, int] = {}  # missing sequence -> line of the event that skipped it
+        self._last = line  # line of the last event
         self._problems = problems
 
     def connected(self, line: int, frame: dict[str, Any]) -> None:
-        """The server says from where on it sends."""
+        """Take the `connected` frame, which says where the server's sending begins."""
         first = int(frame["first_sequence_id"])
         self.head = int(frame["head_sequence_id"])
         if self._fresh or frame["resume"] == "reset":
@@ -48,11 +48,11 @@ class SocketLog:
             self._wrong("gap", text, self.opened, line, sequence=first)
 
     def ask(self, after: int) -> None:
-        """The client asks for everything after a sequence once more."""
+        """Take a `sync`: the client asks for everything after a sequence again."""
         self._asked[after + 1] += 1
 
     def event(self, line: int, sequence: int) -> None:
-        """An event has come."""
+        """Take an event."""
         if self._asked[sequence] and sequence != self.order.sequence + 1:
             self._asked[sequence] -= 1
             self.order.sequence = sequence - 1
@@ -73,10 +73,10 @@ class SocketLog:
         self._last = line
 
     def caught_up(self, line: int, sequence: int) -> None:
-        """The server says that everything up to there has been sent."""
+        """Take a `caught_up` frame: the server says that everything up to `sequence` has been sent."""
         has = self.order.sequence
         if sequence > has and self._asked[sequence + 1]:
-            # It had asked for what follows this one, and so said that it has it: an older question is not answered any more.
+            # The client's `sync` said that it has `sequence`: the server no longer answers an older `sync`.
             self._asked[sequence + 1] -= 1
             has = self.order.sequence = sequence
         if sequence > has:
@@ -87,14 +87,14 @@ class SocketLog:
             self._wrong("non-monotonic", text, self._last, line, sequence=sequence)
 
     def missing(self, nowhere: set[int]) -> Iterator[Anomaly]:
-        """What was passed over for good; `nowhere` is what the log does not have either."""
+        """An anomaly for each range that never arrived; `nowhere` are the sequences that the log does not have either."""
         for first, last in spans(self.order.missing - nowhere):
             lines = (self._passed.get(first, self._last),)
             text = f"{span(first, last)} left out, what follows came"
             yield self._anomaly("gap", text, lines, sequence=first)
 
     def unseen(self, line: int, head: int) -> Iterator[Anomaly]:
-        """What the end of the log has, read on that line, and was not sent."""
+        """An anomaly if the end of the log, read on `line`, was not sent."""
         if self.order.sequence < head:
             text = f"{span(self.order.sequence + 1, head)} never came"
             yield self._anomaly("unseen", text, (self._last, line), sequence=head)

@@ -1,4 +1,4 @@
-"""Simulated users: their sockets and HTTP requests, what they send, and the check of everything they are sent."""
+"""Simulated users: their sockets and HTTP requests, the messages they send, and the check of every frame they receive."""
 
 from .api import LIMITS, Api, RunError, Target, advice
 from .connections import Connections

@@ -1,4 +1,4 @@
-"""The server's HTTP interface as the load tool needs it, and which limit to lift when it refuses."""
+"""A client of the server's HTTP interface for the load tool. A refusal is reported with the limit to raise."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LIMITS = {
 
 
 class RunError(Exception):
-    """A run cannot begin or go on; the text says what to change. `retry_after` is set where it is enough to wait."""
+    """A run cannot begin or continue; the text says what to change. `retry_after` is in seconds, set if waiting is enough."""
 
     def __init__(self, text: str, code: str = "", retry_after: float | None = None) -> None:
         super().__init__(text)
@@ -28,7 +28,7 @@ class RunError(Exception):
 
 
 class Target(NamedTuple):
-    """Where the server is. `path` is in front of all of its own, where a proxy puts it under one."""
+    """The server's address. `path` is the prefix of all its paths, empty unless a proxy adds one."""
 
     family: int
     address: tuple[str, int]
@@ -37,7 +37,7 @@ class Target(NamedTuple):
 
     @classmethod
     def of(cls, url: str) -> Target:
-        """The target that a URL names. Raises `RunError`."""
+        """The target that a URL names. Raises `RunError` if the URL is not `http://` or its host is not found."""
         parts = urlsplit(url)
         if parts.scheme != "http" or not parts.hostname:
             raise RunError(
@@ -53,18 +53,18 @@ class Target(NamedTuple):
 
 
 class Api:
-    """JSON over one kept-alive connection."""
+    """JSON requests over one kept-alive connection. A request times out after 30 seconds."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
         self._connection = http.client.HTTPConnection(*target.address, timeout=30)
 
     def call(self, method: str, path: str, token: str | None = None, body: Any = None) -> Any:
-        """The answer's body. Raises `RunError` where it is a refusal."""
+        """Send a request; return the parsed body of the answer. Raises `RunError` if the server refuses or does not answer."""
         return json.loads(self.send(method, path, token, body) or b"{}")
 
     def send(self, method: str, path: str, token: str | None = None, body: Any = None) -> bytes:
-        """The same, as it came."""
+        """As `call`, but return the body unparsed."""
         headers = {"Host": self._target.host}
         if token:
             headers["Authorization"] = f"Bearer {token}"
@@ -83,7 +83,7 @@ class Api:
 
 
 def refusal(what: str, status: int, body: bytes) -> RunError:
-    """A refusal in words: its code, its text, and which limit to lift."""
+    """An error answer as a `RunError`: its code, its text, and the limit to raise."""
     try:
         answer = json.loads(body)
         code, text = str(answer["code"]), str(answer["error"])
@@ -98,7 +98,7 @@ def refusal(what: str, status: int, body: bytes) -> RunError:
 
 
 def advice(limit: str | None) -> str:
-    """What to do about a limit, as the end of a text."""
+    """The remedy for a limit, as a sentence to append to a text; empty without a limit."""
     if limit is None:
         return ""
     change = f"Set {limit} to true" if limit == "auth.guests" else f"Lift {limit}"

@@ -1,4 +1,4 @@
-"""The sockets of one process: opens them, reads what comes, and brings back who was dropped."""
+"""The sockets of one process: opens them, serves reads and writes, reconnects users that were dropped."""
 
 from __future__ import annotations
 
@@ -17,35 +17,37 @@ if TYPE_CHECKING:
     from .figures import Tally
     from .user import User
 
-AT_ONCE = 32  # sockets opened between two looks at the others
-AGAIN = 0.5  # seconds before a connect that failed is tried again
-FINE = 0.05  # seconds: epoll waits for whole milliseconds only, too coarse below this
+AT_ONCE = 32  # sockets opened between two polls
+AGAIN = 0.5  # seconds until a failed connect is retried
+FINE = 0.05  # seconds: epoll waits for whole milliseconds only, too coarse for shorter waits
 
 
 class Connections:
-    """Moves people's sockets. `on_news` is called with a user that has set `news`, and the time."""
+    """Runs the sockets of users. `on_news` is called with each user that has set `news`, and the monotonic time in seconds."""
 
     def __init__(self, tally: Tally, on_news: Callable[[User, float], None]) -> None:
         self.entering: set[User] = set()  # connected, not yet live
-        self.gone: set[User] = set()  # may not come back
-        self.deaf: set[User] = set()  # do not read
-        self.window = 0  # messages that each sender has on their way, as long as it is set
-        self.everywhere: Everywhere | None = None  # follows who reads, where the window needs it
+        self.gone: set[User] = set()  # must not reconnect
+        self.deaf: set[User] = set()  # their sockets are not read
+        self.window = 0  # messages in flight per sender; 0: senders have no window
+        self.everywhere: Everywhere | None = (
+            None  # tracks the readers; set if the window counts deliveries
+        )
         self._tally = tally
         self._on_news = on_news
         self._poll = select.epoll()
         self._by_fd: dict[int, User] = {}
         self._bells: dict[int, Callable[[], None]] = {}
-        self._coming: deque[tuple[User, float]] = deque()  # to be connected, and since when
+        self._coming: deque[tuple[User, float]] = deque()  # to be connected, and when that was due
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._timers_set = 0
 
     def bring(self, users: Iterable[User], due: float) -> None:
-        """Have people connect, some in each round. They were to be connected since `due`."""
+        """Queue users to be connected, `AT_ONCE` in each round. `due` is the time from which their connecting is measured."""
         self._coming.extend((user, due) for user in users)
 
     def drop(self, user: User) -> None:
-        """Cut a connection, as a lost network does."""
+        """Cut a connection without a close frame, as a lost network does."""
         if user.wire.sock is not None:
             self._by_fd.pop(user.wire.sock.fileno(), None)
         self.entering.discard(user)
@@ -53,40 +55,40 @@ class Connections:
         user.disconnect()
 
     def at(self, moment: float, call: Callable[[], None]) -> None:
-        """Have something done at that time."""
+        """Schedule a call for a moment of `time.monotonic`."""
         self._timers_set += 1
         heapq.heappush(self._timers, (moment, self._timers_set, call))
 
     def watch(self, fd: int, call: Callable[[], None]) -> None:
-        """Have something done when there is something to read there, which it has to read."""
+        """Register a call for when a descriptor is readable. The call has to read from it."""
         self._poll.register(fd, select.EPOLLIN)
         self._bells[fd] = call
 
     def ignore(self, user: User) -> None:
-        """Read nothing more that is sent to a person."""
+        """Stop reading a user's socket."""
         if user.wire.sock is not None:
             self._poll.unregister(user.wire.sock)
             self.deaf.add(user)
 
     def listen(self) -> None:
-        """Read again what is sent to those who were ignored."""
+        """Read the sockets of all ignored users again."""
         for user in self.deaf:
             if user.wire.sock is not None:
                 self._poll.register(user.wire.sock, select.EPOLLIN)
         self.deaf.clear()
 
     def sent(self, user: User) -> None:
-        """Look after what was written for a user: the kernel may not have taken all of it."""
+        """Poll for writability if the kernel has not taken all that was written for a user."""
         if user.wire.unsent and user.wire.sock is not None:
             self._poll.modify(user.wire.sock, select.EPOLLIN | select.EPOLLOUT)
 
     @property
     def quiet(self) -> bool:
-        """Whether nobody is on their way here, and nothing is to be done later."""
+        """Whether no user is connecting or queued to connect, and no timer is set."""
         return not self.entering and not self._coming and not self._timers
 
     def round(self, timeout: float, *, fine: bool = False) -> None:
-        """Wait for sockets and timers, that many seconds at most, and serve them; `fine` is for waits that must be exact."""
+        """Wait at most `timeout` seconds for sockets and timers, and serve them. `fine` makes short waits exact."""
         now = time.monotonic()
         for _ in range(min(AT_ONCE, len(self._coming))):
             self._enter(*self._coming.popleft())
@@ -129,7 +131,7 @@ class Connections:
                 self.everywhere.look(user, there=not user.away and user not in self.gone)
 
     def fill(self, user: User, now: float) -> None:
-        """Send as many messages as the window has room for."""
+        """Send as many messages as fit in the user's window."""
         for _ in range(self.window - user.ledger.on_their_way - user.held):
             user.post(now)
         if user.wire.unsent:
@@ -137,7 +139,7 @@ class Connections:
 
     def _enter(self, user: User, due: float) -> None:
         if user.live or user.away or user in self.entering or user in self.gone:
-            return  # it was brought twice
+            return  # it was queued twice
         try:
             fd = user.connect(due)
         except OSError as error:
@@ -153,7 +155,7 @@ class Connections:
         wait = user.back_in
         self.drop(user)
         if user.away:
-            return  # it has left; whoever called it away brings it back
+            return  # it has left the conversation; `Leaving` brings it back
         if wait is None:
             self.gone.add(user)
             return

@@ -1,9 +1,9 @@
-"""How far everybody has a conversation, in all processes: what a window that counts deliveries waits for.
+"""The sequence up to which all readers of a room have its log, over all processes. A window that counts deliveries needs it.
 
-Each process counts its own readers and writes the last sequence that all of them have into slots of its own, one a room, in
-memory that all processes share. The least of a room's slots is what everybody has. A slot has one writer and is one machine
-word, so a reader sees an older value or the new one, and both are true. Where a room's people are in several processes, who has
-written rings the others' bells, so that nobody has to look again and again.
+Each process writes the last sequence that all its readers of a room have into a slot of its own, one per room, in shared
+memory. The minimum over a room's slots is the sequence that all readers have. A slot has one writer and is one machine word,
+so a reader sees the old value or the new one, and both are valid. Where a room's users are in several processes, a process
+that has written a slot notifies the others through pipes (bells), so that no process has to poll.
 """
 
 from __future__ import annotations
@@ -20,38 +20,38 @@ if TYPE_CHECKING:
 
     from .user import User
 
-NOBODY = 2**63 - 1  # what is read here by none has been read by all
-RINGS = 4096  # that are heard at once
+NOBODY = 2**63 - 1  # the value of a slot without readers: it never holds back the minimum
+RINGS = 4096  # bytes read from a bell at once
 
 
 class Share(NamedTuple):
-    """One process's part in what all share. `slots` has one a process for each room, room after room."""
+    """One process's view of the shared slots. `slots` holds `processes` slots for each room, room after room."""
 
     slots: Array[c_longlong]
-    rooms: dict[str, int]  # each one's place among all
+    rooms: dict[str, int]  # room -> its index in `slots`, in units of `processes`
     processes: int
-    mine: int  # which of the processes this is
-    bell: Connection | None = None  # rung by the others
+    mine: int  # this process's index
+    bell: Connection | None = None  # written by the other processes
     others: tuple[Connection, ...] = ()  # their bells
 
     def write(self, room: str, sequence: int) -> None:
-        """All readers of a room in this process have it up to here."""
+        """Record the sequence that all readers of a room in this process have."""
         self.slots[self.rooms[room] * self.processes + self.mine] = sequence
 
     def least(self, room: str) -> int:
-        """All readers of a room in all processes have it up to here."""
+        """The sequence that all readers of a room in all processes have."""
         first = self.rooms[room] * self.processes
         return min(self.slots[first : first + self.processes])
 
     def close(self) -> None:
-        """Close the bells, in the process that has made them."""
+        """Close this process's ends of the bells. The process that has made them calls this."""
         for line in (self.bell, *self.others):
             if line is not None:
                 line.close()
 
 
 def shares(context: SpawnContext, parts: list[list[str]]) -> list[Share]:
-    """A share for each process, which plays people of those rooms."""
+    """A share for each process. `parts` are the rooms that each process has users in."""
     names = dict.fromkeys(room for part in parts for room in part)
     places = {name: place for place, name in enumerate(names)}
     count = len(parts)
@@ -59,8 +59,8 @@ def shares(context: SpawnContext, parts: list[list[str]]) -> list[Share]:
     slots[:] = [NOBODY] * len(slots)
     for number, part in enumerate(parts):
         for room in part:
-            slots[places[room] * count + number] = 0  # until its process has begun
-    if sum(map(len, parts)) == len(places):  # each room is in one process: nobody waits for another
+            slots[places[room] * count + number] = 0  # nothing is read until the process has begun
+    if sum(map(len, parts)) == len(places):  # each room is in one process: no bells are needed
         return [Share(slots, places, count, number) for number in range(count)]
     bells = [context.Pipe(duplex=False) for _ in parts]
     for line in (line for bell in bells for line in bell):
@@ -76,14 +76,14 @@ def shares(context: SpawnContext, parts: list[list[str]]) -> list[Share]:
 
 
 class Positions:
-    """Where the readers of one conversation are. `least` is what all of them have."""
+    """The sequences that the readers of one conversation have. `least` is the minimum, NOBODY without readers."""
 
     def __init__(self) -> None:
         self.least = NOBODY
-        self._readers: dict[int, int] = {}  # at each sequence where there are any
+        self._readers: dict[int, int] = {}  # sequence -> how many readers are there
 
     def move(self, before: int, after: int) -> bool:
-        """Somebody was there and is here now, NOBODY where they do not count; whether `least` has changed."""
+        """Move a reader from one sequence to another; NOBODY stands for not counted. Return whether `least` has changed."""
         readers = self._readers
         if before != NOBODY:
             readers[before] -= 1
@@ -100,7 +100,7 @@ class Positions:
 
 
 class Everywhere:
-    """Follows the readers of this process. `on_more` is called with a room and the sequence up to which everybody has it."""
+    """Tracks the readers of this process. `on_more` is called with a room and the sequence that all its readers have."""
 
     def __init__(
         self, share: Share, users: Iterable[User], on_more: Callable[[str, int], None]
@@ -118,7 +118,7 @@ class Everywhere:
         self._told = {room: share.least(room) for room in self._positions}
 
     def look(self, user: User, *, there: bool) -> None:
-        """Somebody may have read more; or is not there any more, and owed nothing until they are back."""
+        """Update a user's position. With `there` false the user is not counted until it is back."""
         before, after = self._at[user], self._of(user, there=there)
         if before == after:
             return
@@ -130,9 +130,11 @@ class Everywhere:
             self._tell(user.room)
 
     def heard(self) -> None:
-        """The bell has rung: other processes have more."""
+        """Take a notification: slots of other processes have changed."""
         assert self._share.bell is not None
-        os.read(self._share.bell.fileno(), RINGS)  # first: who rings after this is heard again
+        os.read(
+            self._share.bell.fileno(), RINGS
+        )  # before the slots are read: a later write rings again
         for room in self._positions:
             self._tell(room)
 
@@ -144,9 +146,9 @@ class Everywhere:
             try:
                 os.write(line.fileno(), b"\0")
             except BlockingIOError:
-                pass  # it has rung so often that it will be heard
+                pass  # the pipe is full: that process will wake anyway
             except BrokenPipeError:
-                pass  # that process is over
+                pass  # that process has ended
 
     def _tell(self, room: str) -> None:
         told, self._told[room] = self._told[room], self._share.least(room)

@@ -1,6 +1,6 @@
-"""WebSocket frames as they stand in a stream of bytes, and what a load tool has to read of their text.
+"""WebSocket frames in a byte stream, and the few fields of their text that the load tool reads.
 
-Nearly everything is found by looking for a few bytes; what is written in another way than salon does is parsed as JSON.
+Nearly every field is found by a search for a few bytes. JSON that salon would write differently is parsed.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-TEXT, CLOSE, PING, PONG = 0x81, 0x88, 0x89, 0x8A  # the first byte of a frame that is whole
+TEXT, CLOSE, PING, PONG = 0x81, 0x88, 0x89, 0x8A  # the first byte of an unfragmented frame
 ACK = b'{"type":"message_ack",'
 EVENTS = (
     "message",
@@ -25,11 +25,11 @@ _PREFIXES = tuple(b'{"type":"%b",%b' % (kind.encode(), SEQUENCE) for kind in EVE
 
 
 class BadFrame(Exception):
-    """The bytes are not what a server may send."""
+    """The bytes are no valid frame of a server."""
 
 
 def bounds(data: bytes, at: int) -> tuple[int, int] | None:
-    """Where the payload of the frame at a position begins and where it ends; None while it is not there whole."""
+    """The start and end of the payload of the frame at a position; None if the frame is incomplete. Raises `BadFrame`."""
     if len(data) - at < 2:
         return None
     length, start = data[at + 1], at + 2
@@ -46,7 +46,7 @@ def bounds(data: bytes, at: int) -> tuple[int, int] | None:
 
 
 def client_frame(payload: bytes, first: int = TEXT) -> bytes:
-    """A frame as clients send them; the mask is zero, which spares the load tool the masking and the server nothing."""
+    """A client's frame with a mask of zero: the load tool need not mask, and the server does its full work."""
     size = len(payload)
     if size < 126:
         return b"%c%c\0\0\0\0%b" % (first, 0x80 | size, payload)
@@ -56,7 +56,7 @@ def client_frame(payload: bytes, first: int = TEXT) -> bytes:
 
 
 def server_frame(payload: bytes) -> bytes:
-    """A text frame as servers send them."""
+    """A server's text frame, unmasked."""
     size = len(payload)
     if size < 126:
         return b"%c%c%b" % (TEXT, size, payload)
@@ -66,7 +66,7 @@ def server_frame(payload: bytes) -> bytes:
 
 
 def sequence_of(text: bytes) -> int | None:
-    """The sequence of an event; None for what has no place of its own in the sequence."""
+    """The sequence of an event; None if the frame is no event."""
     for prefix in _PREFIXES:
         if text.startswith(prefix):
             return int(text[len(prefix) : text.index(b",", len(prefix))])
@@ -74,7 +74,7 @@ def sequence_of(text: bytes) -> int | None:
 
 
 def receipt_of(text: bytes) -> tuple[bytes | None, int]:
-    """The key and the sequence of a receipt."""
+    """The key, None if there is none, and the sequence of a receipt. Raises `BadFrame`."""
     at, key = text.find(SEQUENCE), text.find(KEY)
     if at < 0 or key < 0:
         receipt = parse(text)
@@ -86,7 +86,7 @@ def receipt_of(text: bytes) -> tuple[bytes | None, int]:
 
 
 def parse(text: bytes) -> dict[str, Any]:
-    """A frame's text as an object. Raises `BadFrame`."""
+    """A frame's text as an object. Raises `BadFrame` if it is no JSON object with a `type`."""
     try:
         frame = json.loads(text)
         if isinstance(frame, dict) and isinstance(frame.get("type"), str):
@@ -97,5 +97,5 @@ def parse(text: bytes) -> dict[str, Any]:
 
 
 def compact(event: Any) -> bytes:
-    """An object as salon writes it on the wire."""
+    """An object serialized as salon serializes it on the wire."""
     return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,4 +1,4 @@
-"""HTTP requests of simulated people, made by a thread of its own, so that no socket ever waits for one."""
+"""HTTP requests of simulated users, made in a thread of their own so that they never block a socket."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PAGE = 100  # events of one answer
 
 
 class HttpThread:
-    """Requests, one after the other. Who asks is called back by `finish`, with the answer or with the `RunError`."""
+    """Makes requests one after the other. `finish` calls the requester back with the answer or the `RunError`."""
 
     def __init__(self, target: Target) -> None:
         self.under_way = 0
@@ -32,7 +32,7 @@ class HttpThread:
         self._thread: threading.Thread | None = None
 
     def ask(self, work: Work, then: Then) -> None:
-        """Have a request made."""
+        """Queue a request: `work` makes it in the thread, `finish` calls `then` with its result."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, daemon=True)
             self._thread.start()
@@ -40,7 +40,7 @@ class HttpThread:
         self._asked.put((work, then))
 
     def finish(self) -> None:
-        """Call back those whose answers have come."""
+        """Call back the requesters of all finished requests, in the caller's thread."""
         while self._answers:
             then, answer = self._answers.popleft()
             self.under_way -= 1
@@ -58,7 +58,7 @@ class HttpThread:
 
 
 def page(api: Api, room: str, token: str, after: int, until: int) -> list[tuple[int, bytes]]:
-    """The events after one sequence up to another as the log has them, each with its text."""
+    """The events after one sequence up to another from the log, each with its sequence and its text. Raises `RunError`."""
     events: list[tuple[int, bytes]] = []
     while after < until:
         path = f"/chat/{room}/messages?after={after}&limit={min(PAGE, until - after)}"

@@ -1,4 +1,4 @@
-"""People who leave a conversation and join it again, over HTTP, while the others talk."""
+"""Users that leave a conversation and join it again, over HTTP, while the others send."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from .user import User
 
 ABSENCE = 0.5  # seconds between leaving and joining again
-LAST_WORD = 0.01  # seconds between two looks whether it was answered
+LAST_WORD = 0.01  # seconds between two checks whether all of the user's messages are answered
 
 
 class Leaving:
-    """Who is away. From each room one at a time, and never who stays: nobody may be the last one out."""
+    """Runs leaving and rejoining. One user per room is away at a time, and never one that stays: a room must not become empty."""
 
     def __init__(self, connections: Connections, http: HttpThread, tally: Tally) -> None:
         self._connections, self._http, self._tally = connections, http, tally
-        self.rooms: set[str] = set()  # that somebody is away from
+        self.rooms: set[str] = set()  # rooms with a user away
 
     def leave(self, user: User) -> bool:
-        """Have somebody leave, if they may; they say nothing more, and go once what they said is answered."""
+        """Make a user leave; False if it may not. The user sends no more, and leaves once all its messages are answered."""
         if user.person.stays or not user.live or user.room in self.rooms:
             return False
         self.rooms.add(user.room)

@@ -1,4 +1,4 @@
-"""What one person has sent, and what was promised of it: compared at the end with what the log has."""
+"""The messages that one user has sent and the answers to them, compared with the log at the end."""
 
 from __future__ import annotations
 
@@ -9,35 +9,37 @@ if TYPE_CHECKING:
 
 
 class Ledger:
-    """The messages of the person `number`, by key.
+    """The messages of the user `number`, by key.
 
-    Without `keyed` the messages carry no key. Then an answer is taken for that of the oldest one on its way, which is good
-    enough for a latency; what is compared in the end are the sequences of the receipts. With `everywhere` a message is on its
-    way until everybody has it, otherwise until it is answered.
+    Without `keyed` the messages carry no key. An answer then counts for the oldest message in flight, which is exact enough
+    for a latency; the comparison at the end uses the sequences of the receipts. With `everywhere` a message is in flight
+    until all readers have it, otherwise until it is answered.
     """
 
     def __init__(self, number: int, *, keyed: bool = True, everywhere: bool = False) -> None:
-        self.pending: dict[bytes, float] = {}  # on their way: key -> when it was due
+        self.pending: dict[bytes, float] = {}  # in flight: key -> when it was due
         self.confirmed: dict[bytes, int] = {}  # key -> sequence of the receipt
         self.refused: dict[bytes, str] = {}  # key -> code
         self.put_off: dict[
             bytes, float
-        ] = {}  # refused for now, to be said again: key -> when it was due
-        self._refusals: dict[bytes, int] = {}  # of messages that were put off
-        self.unknown = 0  # messages whose answer was lost with the connection
+        ] = {}  # refused for load, to be resent: key -> when it was due
+        self._refusals: dict[bytes, int] = {}  # key of a message put off -> how often
+        self.unknown = 0  # messages whose answer was lost with a connection
         self.sent = 0
         self._prefix = b"%d-" % number
         self._keyed = keyed
         self._everywhere = everywhere
-        self._undelivered: set[bytes] = set()  # with `everywhere`: accepted or not answered yet
+        self._undelivered: set[bytes] = (
+            set()
+        )  # with `everywhere`: not refused, and not known to be with all readers
 
     @property
     def on_their_way(self) -> int:
-        """How many messages a window has to count."""
+        """The number of messages in flight, as a window counts them."""
         return len(self._undelivered if self._everywhere else self.pending)
 
     def send(self, due: float) -> bytes:
-        """The key of a new message."""
+        """Register a new message; return its key."""
         self.sent += 1
         key = b"%b%d" % (self._prefix, self.sent)
         self.pending[key] = due
@@ -46,13 +48,13 @@ class Ledger:
         return key
 
     def delivered(self, sequences: Mapping[bytes, int], upto: int) -> None:
-        """Everybody has the log up to a sequence, and it has these messages: key -> sequence."""
+        """All readers have the log up to `upto`. `sequences` are the messages in the log: key -> sequence."""
         self._undelivered = {
             key for key in self._undelivered if key not in sequences or sequences[key] > upto
         }
 
     def confirm(self, key: bytes | None, sequence: int) -> float | None:
-        """Take a receipt: when its message was due; None where no such message is on its way."""
+        """Take a receipt; return when its message was due, None if no such message is in flight."""
         key = self._meant(key)
         due = self.pending.pop(key, None)
         if due is not None:
@@ -60,7 +62,7 @@ class Ledger:
         return due
 
     def refuse(self, key: bytes | None, code: str) -> bool:
-        """Take a refusal; whether it was of a message that is on its way."""
+        """Take a final refusal; return whether its message was in flight."""
         key = self._meant(key)
         if self.pending.pop(key, None) is None:
             return False
@@ -69,7 +71,7 @@ class Ledger:
         return True
 
     def defer(self, key: bytes) -> int:
-        """Take a refusal of a message that is to be said again: how often it was refused; 0 where it is not on its way."""
+        """Take a refusal after which the message is resent; return how often it was refused, 0 if it is not in flight."""
         due = self.pending.pop(key, None)
         if due is None:
             return 0
@@ -79,25 +81,25 @@ class Ledger:
         return self._refusals[key]
 
     def again(self, key: bytes) -> float:
-        """Say a message again that was put off: when it was due."""
+        """Put a deferred message in flight again; return when it was due."""
         due = self.pending[key] = self.put_off.pop(key)
         if self._everywhere:
             self._undelivered.add(key)
         return due
 
     def refusals(self, key: bytes) -> int:
-        """How often a message was put off."""
+        """How often a message was deferred."""
         return self._refusals.get(key, 0)
 
     def cut(self) -> None:
-        """The connection is gone. With keys what is on its way is sent again; without, what became of it is not known."""
+        """The connection is gone. Keyed messages stay pending, to be resent; the fate of those without a key is unknown."""
         if not self._keyed:
             self.unknown += len(self.pending)
             self._undelivered.difference_update(self.pending)
             self.pending.clear()
 
     def verdict(self, mine: Mapping[bytes, int]) -> list[tuple[str, str]]:
-        """What does not fit to the log, which has these messages of theirs: key -> sequence."""
+        """The anomalies as (kind, text). `mine` are this user's messages in the log: key -> sequence."""
         found = self._compare(mine) if self._keyed else self._compare_sequences(mine)
         if self.pending:
             first = next(iter(self.pending)).decode()

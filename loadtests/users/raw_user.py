@@ -1,4 +1,4 @@
-"""A simulated person whose frames are read and written by code of ours, at the least cost: one look at many frames at once."""
+"""A simulated user on this project's own frame code, at the least cost: many known frames are checked with one comparison."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ READ_BYTES = 1 << 17
 
 
 class RawUser(User):
-    """Reads what is in the kernel, and takes the frames in it that others have been sent, too, as they stand."""
+    """Reads the kernel's buffer. Frames that another reader was sent before are compared as bytes, not parsed."""
 
     wire: Wire
 
@@ -24,12 +24,12 @@ class RawUser(User):
         self._buffer = b""
 
     def disconnect(self) -> None:
-        """Cut the connection without a word, as a lost network does."""
+        """Cut the connection without a close frame, as a lost network does."""
         super().disconnect()
         self._buffer = b""
 
     def readable(self, now: float) -> bool:
-        """Take what has come; False where the connection is over, and `back_in` says when to come back."""
+        """Read what has arrived; False if the connection is over: `back_in` then says when to reconnect."""
         assert self.wire.sock is not None
         try:
             data = self.wire.sock.recv(READ_BYTES)
@@ -44,7 +44,7 @@ class RawUser(User):
         return self.take(data, now)
 
     def take(self, data: bytes, now: float) -> bool:
-        """Take bytes that have come; False where they end the connection."""
+        """Process bytes that have arrived; False if they end the connection."""
         if self._buffer:
             data = self._buffer + data
         try:
@@ -63,7 +63,7 @@ class RawUser(User):
         return at >= 0
 
     def _frames(self, data: bytes, at: int, now: float) -> int:
-        """Go through frames as far as they are whole: where they end; -1 where one of them is a close."""
+        """Process all complete frames; return the offset of their end, -1 if one is a close."""
         reader, transcript, size = self.reader, self.transcript, len(data)
         while at < size:
             if self._line is None and not data.startswith(ACK, at + 4):

@@ -1,4 +1,4 @@
-"""One reader's place in a conversation: is each event the next one, and the same as the others were sent?"""
+"""One reader's position in a conversation, with the check that each event is the next one and the same for all readers."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 class Reader(Order):
-    """Follows a conversation after `sequence`. `problems` are (kind, text) of what was wrong with what it was sent.
+    """Follows a conversation after `sequence`. `problems` are the anomalies of the events received, as (kind, text).
 
-    What is missing is named at the end: by then it has come late, or others have it, or nobody has.
+    Missing events are reported at the end: until then an event may still arrive late, or be missing for all readers.
     """
 
     def __init__(self, transcript: Transcript, sequence: int) -> None:
@@ -22,7 +22,7 @@ class Reader(Order):
         self.problems: list[tuple[str, str]] = []
 
     def event(self, sequence: int, raw: bytes, text: bytes) -> None:
-        """Take an event that was not found by `Transcript.repeated`."""
+        """Check an event that `Transcript.repeated` did not recognize. `raw` is its frame, `text` the payload."""
         before = self.sequence
         match self.step(sequence):
             case "garbage":
@@ -36,13 +36,13 @@ class Reader(Order):
             self._wrong("disagree", f"sequence {sequence} is not what another reader was sent")
 
     def skip(self, sequence: int) -> None:
-        """Go on after this one: the server has said that what is between has to be paged back."""
+        """Continue after `sequence`: the server has said that the client has to page the events before it from the log."""
         self.sequence = max(self.sequence, sequence)
 
     def verdict(self) -> list[tuple[str, str]]:
-        """Everything that was wrong, once nothing more is to come."""
+        """All anomalies as (kind, text), once no more events will arrive."""
         found = list(self.problems)
-        holes = self.transcript.holes  # nobody has them: told once, of the conversation
+        holes = self.transcript.holes  # no reader has them: reported once, for the conversation
         for first, last in spans(self.missing - holes):
             found.append(("lost", f"{span(first, last)}, which others have"))
         if self.sequence < self.transcript.last:

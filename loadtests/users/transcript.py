@@ -1,7 +1,7 @@
-"""What the readers of one conversation were sent, compared byte by byte.
+"""The events that the readers of one conversation were sent, compared byte by byte.
 
-All readers are sent the same bytes. The first to receive an event has it parsed and kept; for all others it is enough that
-their bytes are the same, which is checked at the speed of `memcmp`. So every delivery of a million a second is checked.
+All readers are sent the same bytes. For the first reader an event is parsed and kept. For all others a comparison of the
+bytes is enough, at the speed of `memcmp`. So every delivery is checked, at a million a second.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from zlib import crc32
 from .figures import NEVER
 from .frame import CONTENT, KEY, compact, parse
 
-KEPT_BYTES = 64_000_000  # of a conversation; what every reader has passed is dropped then
+KEPT_BYTES = 64_000_000  # per conversation; above it, events that every reader has are dropped
 DUE = 16  # hexadecimal digits at the beginning of a message's content: when it was due, in ns
 NOTHING = (0, 0, NEVER)
 
 
 class Digest(NamedTuple):
-    """All of a conversation in three numbers, to compare what two processes saw of it. Equal only if the events are."""
+    """A conversation in three numbers, to compare the transcripts of two processes. Equal if the events are equal."""
 
     last: int
     checksum: int
@@ -29,32 +29,32 @@ class Digest(NamedTuple):
 class Transcript:
     """The events of one conversation after sequence `head`, as they were first received.
 
-    `problems` are (kind, text) of what is wrong with the log itself, whoever reads it. With `keyed` each message has to
-    carry the key that its content names.
+    `problems` are the anomalies of the log itself, independent of any reader, as (kind, text). With `keyed` each message has
+    to carry the key that its content names.
     """
 
     def __init__(self, head: int, *, keyed: bool = True) -> None:
         self.last = head
-        self.keys: dict[bytes, int] = {}  # of each message -> its sequence
+        self.keys: dict[bytes, int] = {}  # key of a message -> its sequence
         self.holes: set[int] = (
             set()
-        )  # sequences that were passed over and have not come from anybody
+        )  # sequences that were skipped and that no reader has received since
         self.problems: list[tuple[str, str]] = []
         self._keyed = keyed
         self._checksum = 0
         self._first = head + 1  # sequence of the first event kept
         self._bytes = bytearray()
-        self._base = 0  # how many bytes were dropped before them
-        self._edges = [0]  # where each event begins, and the last one ends
+        self._base = 0  # the number of bytes dropped before `_bytes`
+        self._edges = [0]  # the offset of each event's beginning, and of the last one's end
         self._due: list[float] = []
         self._late: dict[int, bytes] = {}  # events that filled a hole
-        self._patched = head  # after this sequence there are no holes, and never were
-        self._recent_after = -1  # what `repeated` was asked last, by another reader
+        self._patched = head  # no hole was ever after this sequence
+        self._recent_after = -1  # the last question to `repeated`, and its answer below
         self._recent_data = b""
         self._recent = NOTHING
 
     def repeated(self, after: int, data: bytes) -> tuple[int, int, float]:
-        """How many of the events after a sequence these bytes begin with; their size; when the oldest was due."""
+        """Match bytes against the known events after `after`: (number matched, their size in bytes, when the oldest was due)."""
         if after == self._recent_after and data == self._recent_data:
             return self._recent
         index = after + 1 - self._first
@@ -66,7 +66,7 @@ class Transcript:
         if not data.startswith(self._bytes[begin : edges[index + 1] - self._base]):
             return NOTHING
         known = self._bytes[begin : begin + len(data)]
-        following = index + 1  # the first event that is not among them
+        following = index + 1  # the index of the first event that is not matched
         if data.startswith(known):
             following = bisect_right(edges, start + len(known), index) - 1
         due = self._due
@@ -76,9 +76,9 @@ class Transcript:
         return self._recent
 
     def put(self, sequence: int, raw: bytes, text: bytes) -> bool:
-        """Keep an event that is new; whether one that is known is the same. `raw` is the frame, `text` what it says."""
+        """Keep a new event, or compare a known one; False if it differs. `raw` is the frame, `text` its payload."""
         if sequence < self._first:
-            return True  # dropped: every reader had passed it
+            return True  # dropped: every reader had it
         if sequence <= self.last and sequence not in self.holes:
             index = sequence - self._first
             begin, end = self._edges[index], self._edges[index + 1]
@@ -103,17 +103,17 @@ class Transcript:
         return True
 
     def due_of(self, sequence: int) -> float:
-        """When the message with this sequence was due; never, where it is no message of ours."""
+        """When the message with this sequence was due; NEVER if it is no message of a simulated user."""
         index = sequence - self._first
         return self._due[index] if 0 <= index < len(self._due) else NEVER
 
     @property
     def large(self) -> bool:
-        """Whether it is time to forget what every reader has passed."""
+        """Whether it is time to call `forget`."""
         return len(self._bytes) > KEPT_BYTES
 
     def forget(self, sequence: int) -> None:
-        """Drop the events up to this one: every reader has them."""
+        """Drop the events up to this sequence, which every reader has."""
         index = sequence + 1 - self._first
         if index > 0:
             cut = self._edges[index]
@@ -125,22 +125,22 @@ class Transcript:
             self._late = {number: raw for number, raw in self._late.items() if number > sequence}
 
     def digest(self) -> Digest:
-        """All of it in three numbers."""
+        """The digest of all events, dropped ones included."""
         return Digest(self.last, self._checksum, len(self.keys))
 
     def _read(self, sequence: int, text: bytes) -> float:
-        """Note the key of a message; when it was due."""
+        """Record the key of a message; return when it was due, NEVER if it is no message of a simulated user."""
         if not text.startswith(b'{"type":"message",'):
             text = compact(parse(text))
         at = text.find(CONTENT)
         if at < 0:
-            return NEVER  # somebody came or went
+            return NEVER  # no message
         at += len(CONTENT)
         key = text[at + DUE + 1 : text.find(b" ", at + DUE + 1)]
         try:
             due = int(text[at : at + DUE], 16) / 1e9
         except ValueError:
-            return NEVER  # somebody else's
+            return NEVER  # not sent by a simulated user
         if key in self.keys:
             where = f"{self.keys[key]} and {sequence}"
             self.problems.append(("duplicate", f"{key.decode()} is in the log twice: {where}"))

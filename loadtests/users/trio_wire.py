@@ -1,7 +1,8 @@
-"""A client's socket that is read and written by trio-websocket: code that is not ours, so that it shares no fault with ours.
+"""A client's socket on trio-websocket: code of another project, so that it shares no fault with salon's own frame code.
 
-A thread runs trio. Each connection is a task there, and a pair of sockets joins it to the worker: every message that has come
-is one byte in it, so that the worker waits for both kinds of wire in the same way, and who does not read stops the reading here.
+A thread runs trio. Each connection is a task there, joined to the worker by a socket pair. Every message received is one byte
+in the pair, so the worker polls both kinds of wire in the same way, and a worker that stops reading also stops the task's
+reading.
 """
 
 from __future__ import annotations
@@ -30,12 +31,12 @@ if TYPE_CHECKING:
     from .api import Target
 
 LARGEST = 1 << 24  # bytes of a message: more than any frame of a server
-BELL = b"\0"  # one message
+BELL = b"\0"  # stands for one message
 RINGS = 4096  # messages taken at once
 
 
 class Ended(NamedTuple):
-    """How a connection ended."""
+    """The end of a connection: the close code and its reason."""
 
     code: int
     reason: str
@@ -45,17 +46,17 @@ Item = str | bytes | Ended | RunError
 
 
 class Loop(Protocol):
-    """Where the tasks of connections run."""
+    """Runs the tasks of connections."""
 
     def start(self, wire: TrioWire, path: str, token: str) -> None:
-        """Run a connection."""
+        """Start the task of a connection."""
 
     def soon(self, call: Callable[[], object]) -> None:
-        """Call something there, soon."""
+        """Call a function in the loop's thread, soon."""
 
 
 class TrioThread:
-    """The thread of one worker. It ends with the process."""
+    """The trio thread of one worker. It ends with the process."""
 
     def __init__(self) -> None:
         ready = threading.Event()
@@ -73,18 +74,18 @@ class TrioThread:
             await trio.sleep_forever()
 
     def start(self, wire: TrioWire, path: str, token: str) -> None:
-        """Run a connection."""
+        """Start the task of a connection."""
         task = Connected(wire.target, path, token, wire.items, wire.there)
         wire.task = task
         self.soon(lambda: self._nursery.start_soon(task.run))
 
     def soon(self, call: Callable[[], object]) -> None:
-        """Call something there, soon."""
+        """Call a function in the thread, soon."""
         self._token.run_sync_soon(call)
 
 
 class Connected:
-    """One connection, in the thread's trio."""
+    """One connection, as a task of the trio thread."""
 
     def __init__(
         self, target: Target, path: str, token: str, items: deque[Item], there: socket.socket
@@ -96,15 +97,15 @@ class Connected:
         self._send, self._outgoing = trio.open_memory_channel[str](0x7FFFFFFF)
 
     def send(self, text: str) -> None:
-        """Send a message; before the handshake is over it waits."""
+        """Queue a message; it is sent once the handshake is over."""
         self._send.send_nowait(text)
 
     def cut(self) -> None:
-        """End it without a word, as a lost network does."""
+        """End the connection without a close frame, as a lost network does."""
         self._scope.cancel()
 
     async def run(self) -> None:
-        """Connect, and pass on what comes until the connection is over."""
+        """Connect, and pass on received messages until the connection is over."""
         bell = trio.socket.from_stdlib_socket(self._there)
         with bell, self._scope:
             ended = await self._play(bell)
@@ -156,13 +157,13 @@ class Connected:
             async for text in self._outgoing:
                 await websocket.send_message(text)
         except ConnectionClosed:
-            pass  # who reads finds out, too
+            pass  # the reading task sees it, too
 
 
 class TrioWire:
-    """One connection after the other of one person, as `Wire`."""
+    """The successive connections of one user, as `Wire`."""
 
-    unsent = b""  # what waits does so in the thread
+    unsent = b""  # unsent messages wait in the thread
 
     def __init__(self, target: Target, loop: Loop) -> None:
         self.target = target
@@ -173,7 +174,7 @@ class TrioWire:
         self._loop = loop
 
     def connect(self, path: str, token: str) -> socket.socket:
-        """Begin a connection in place of the one there was; what rings when something has come."""
+        """Begin a connection in place of the last one; return the socket that is readable when messages have arrived."""
         self.cut()
         here, self.there = socket.socketpair()
         here.setblocking(False)
@@ -183,7 +184,7 @@ class TrioWire:
         return here
 
     def cut(self) -> None:
-        """End it without a word, as a lost network does."""
+        """End the connection without a close frame, as a lost network does."""
         if self.task is not None:
             self._loop.soon(self.task.cut)
         if self.sock is not None:
@@ -197,16 +198,16 @@ class TrioWire:
             self._loop.soon(lambda: task.send(words))
 
     def flush(self) -> None:
-        """Nothing waits here."""
+        """Do nothing: unsent messages wait in the thread."""
 
 
 class TrioUser(User):
-    """A simulated person whose frames are read and written by trio-websocket."""
+    """A simulated user whose frames are read and written by trio-websocket."""
 
     wire: TrioWire
 
     def readable(self, now: float) -> bool:
-        """Take what has come; False where the connection is over, and `back_in` says when to come back."""
+        """Take the messages that have arrived; False if the connection is over: `back_in` then says when to reconnect."""
         assert self.wire.sock is not None
         try:
             rung = len(self.wire.sock.recv(RINGS))
@@ -231,7 +232,7 @@ class TrioUser(User):
 
     def _text(self, text: bytes, now: float) -> bool:
         try:
-            # What the frame was is for trio-websocket to judge; who compares it sees it as a server writes it.
+            # trio-websocket has checked the frame. For the comparison of readers it is rebuilt as a server writes it.
             self.text(text, server_frame(text), now)
         except (BadFrame, LookupError, TypeError, ValueError) as error:
             self.anomaly("protocol", f"{type(error).__name__}: {error}")

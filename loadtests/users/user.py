@@ -1,4 +1,4 @@
-"""One simulated person: what they send, and the check of everything they are sent, over all their connections."""
+"""One simulated user: the messages it sends and the check of every frame it receives, over all its connections."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ if TYPE_CHECKING:
     from .transcript import Transcript
     from .wire import UserWire
 
-AGAIN = 0.5  # seconds before a connection is tried again that ended without saying when
-CUT = 1006  # the close code of a connection that ended without one
-FINAL = range(4500, 5000)  # close codes after which a client is not to come back
+AGAIN = 0.5  # seconds until a reconnect if the end of the connection named no time
+CUT = 1006  # stands for a connection that ended without a close code
+FINAL = range(4500, 5000)  # close codes after which a client must not reconnect
 FOR_LOAD = ("QUEUE_FULL", "RATE_LIMITED", "TOO_MANY_CONNECTIONS", "DRAINING")
 
 
 class Person(NamedTuple):
-    """Somebody in a room. Who stays never leaves it: a room that all have left is closed."""
+    """A participant of a room. With `stays` it never leaves: a room that all have left is closed."""
 
     token: str
     sends: bool
     reads: bool
     stays: bool = True
-    id: str = ""  # the participant's, where a history is recorded
+    id: str = ""  # the participant's id, set if a history is recorded
 
 
 class User(ABC):
-    """A person in a conversation. Times are of `time.monotonic`; what is public is for the worker, who moves them."""
+    """A user in a conversation. Times are of `time.monotonic`; the worker reads and writes the public attributes."""
 
     def __init__(
         self,
@@ -66,27 +66,32 @@ class User(ABC):
         self.ledger = Ledger(number, keyed=keyed, everywhere=everywhere)
         self.wire = wire
         self.live = False
-        self.back_in: float | None = AGAIN  # seconds until it may connect again; None: never
-        self.away = False  # has left the conversation, and will join again
-        self.arrived = False  # has become live, and nobody has looked yet
-        self.news = False  # that, or was refused something
-        self.retry_in: list[float] = []  # seconds to wait, of refusals nobody has looked at yet
-        self.again_in: list[tuple[float, bytes]] = []  # the same, and what is to be said again then
+        self.back_in: float | None = AGAIN  # seconds until it may reconnect; None: never
+        self.away = False  # has left the conversation, and will rejoin
+        self.arrived = False  # has become live; the worker resets it
+        self.news = False  # has arrived or was refused something; `Connections` resets it
+        self.retry_in: list[
+            float
+        ] = []  # seconds to wait, from final refusals; the worker takes them
+        self.again_in: list[tuple[float, bytes]] = []  # seconds, and the key to resend after them
         self.held = 0  # messages of its window that wait for such a time
         self.waiting: list[float] = []  # when messages were due that could not be sent yet
-        self.largest: int | None = None  # characters of a message, as the server says
+        self.largest: int | None = None  # the server's limit for a message, in characters
         self.no_entry = ""  # why the last handshake was refused
         self._keyed = keyed
         self._obeys = obeys and keyed
         self._padding = b"x" * size
         self._connects = 0
-        self._due_back = 0.0  # since when they want to be connected
+        self._due_back = 0.0  # when the current connection was due
         self._recorder = recorder
-        self._line: Line | None = None  # what goes over this connection is recorded there
-        self._said: tuple[int | None, str] = None, ""  # the server, in its close frame
+        self._line: Line | None = None  # records this connection
+        self._said: tuple[int | None, str] = None, ""  # code and reason of the server's close frame
 
     def connect(self, due: float) -> int:
-        """Ask for all after the last event received, on a new socket that was due then; its number. Raises `OSError`."""
+        """Connect, resuming after the last event received; return the socket's descriptor. Raises `OSError`.
+
+        `due` is the time from which the connecting is measured.
+        """
         self.disconnect()
         self._due_back = due
         path = f"/chat/ws/{self.room}?last_sequence_id={self.reader.sequence}"
@@ -96,7 +101,7 @@ class User(ABC):
         return self.wire.connect(path, self.person.token).fileno()
 
     def disconnect(self) -> None:
-        """Cut the connection without a word, as a lost network does."""
+        """Cut the connection without a close frame, as a lost network does."""
         self.wire.cut()
         self.ledger.cut()
         if self._line is not None:
@@ -105,23 +110,23 @@ class User(ABC):
         self.live, self.back_in = False, AGAIN
 
     def anomaly(self, kind: str, text: str) -> None:
-        """Note that something is wrong."""
+        """Report an anomaly of this user."""
         self.tally.anomaly(kind, f"{self.room} person {self.number}: {text}")
 
     # --- out ----------------------------------------------------------------------------------
 
     def post(self, due: float) -> None:
-        """Send a message that was due then. Its content begins with that time, for whoever receives it."""
+        """Send a message. Its content begins with `due`, so that readers can compute the latency."""
         self.tally.sent += 1
         self._message(self.ledger.send(due), due)
 
     def resend(self) -> None:
-        """On a new connection, send what has no answer once more: the key makes it the same message."""
+        """On a new connection, resend the messages without an answer: the key makes them the same messages."""
         for key, due in list(self.ledger.pending.items()):
             self._message(key, due)
 
     def again(self, key: bytes) -> None:
-        """Say a message again that was refused for load; where there is no connection, on the next one."""
+        """Resend a message that was refused for load. Without a live connection it is sent on the next one."""
         due = self.ledger.again(key)
         if self.live:
             self._message(key, due)
@@ -141,10 +146,10 @@ class User(ABC):
 
     @abstractmethod
     def readable(self, now: float) -> bool:
-        """Take what has come; False where the connection is over, and `back_in` says when to come back."""
+        """Read what has arrived; False if the connection is over: `back_in` then says when to reconnect."""
 
     def text(self, text: bytes, raw: bytes, now: float) -> None:
-        """Take a message. `raw` is its frame; what all readers of a conversation were sent of that is compared."""
+        """Take a text message. `raw` is its frame, which is compared over all readers of the conversation."""
         if self._line is not None:
             self._line.received(text)
         if text.startswith(ACK):
@@ -161,7 +166,7 @@ class User(ABC):
             self._delivered(1, self.transcript.due_of(sequence), now)
 
     def _delivered(self, count: int, due: float, now: float) -> None:
-        """Count events. Those of one read have the latency of the oldest: no figure is better than the truth."""
+        """Count events. All events of one read get the latency of the oldest: no figure is better than the truth."""
         if self.live and self.person.reads:
             tally = self.tally
             sample = tally.samples[-1]
@@ -195,7 +200,7 @@ class User(ABC):
                 self._refused(frame)
             case "lagging":
                 self.tally.lagging += 1
-            case "message_ack":  # here and below: written in another way than salon does
+            case "message_ack":  # here and below: JSON that salon would write differently
                 self._receipt(text, now)
             case kind if kind in EVENTS:
                 self._event(frame["sequence_id"], raw, text, now)
@@ -238,13 +243,13 @@ class User(ABC):
             self.news = True
 
     def turned_away(self, no: RunError) -> None:
-        """Note that the handshake was refused."""
+        """Take a refused handshake."""
         self.tally.refusal(no.code)
         self.no_entry = str(no)
         self.back_in = no.retry_after
 
     def closed(self, code: int, reason: str) -> None:
-        """Note that the server has ended the connection, and whether to come back."""
+        """Take the server's close frame, and set `back_in` from it."""
         self.tally.closes[code] += 1
         self._said = code, reason
         if code in FINAL:

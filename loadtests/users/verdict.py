@@ -1,4 +1,4 @@
-"""The verdict of one process over what its people were sent and promised, once nothing more is to come."""
+"""The verdict of one process on the events and receipts of its users, once no more will arrive."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def judge(
     heads: Mapping[str, int],
     tally: Tally,
 ) -> None:
-    """Note every anomaly. `heads` are the last sequences of the rooms as the log has them, as far as they are known."""
+    """Report every anomaly to `tally`. `heads` are the logs' last sequences by room, for the rooms where they are known."""
     said = {room: _by_person(transcript.keys) for room, transcript in transcripts.items()}
     for room, transcript in transcripts.items():
         for kind, text in _of_the_log(transcript, heads.get(room, transcript.last)):

@@ -1,4 +1,4 @@
-"""A client's socket that never blocks: the request for a WebSocket, then bytes out; what the kernel does not take waits."""
+"""A client's non-blocking socket: the request for a WebSocket, then frames; bytes that the kernel does not take wait."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ END = b"\r\n\r\n"
 
 
 class UserWire(Protocol):
-    """One connection after the other of one person, whoever reads and writes its frames."""
+    """The successive connections of one user, independent of the code that reads and writes the frames."""
 
-    sock: socket.socket | None  # readable when something has come
-    unsent: bytes  # waits for the kernel to have room
+    sock: socket.socket | None  # readable when data has arrived
+    unsent: bytes  # waiting for room in the kernel's buffer
 
     def connect(self, path: str, token: str) -> socket.socket:
-        """Begin a connection in place of the one there was. Raises `OSError`."""
+        """Begin a connection in place of the last one. Raises `OSError`."""
 
     def cut(self) -> None:
-        """End it without a word, as a lost network does."""
+        """End the connection without a close frame, as a lost network does."""
 
     def send(self, text: bytes) -> None:
         """Send a text frame."""
 
     def flush(self) -> None:
-        """Send what waits."""
+        """Send the unsent bytes."""
 
 
 class Wire:
-    """One connection after the other of one person."""
+    """The successive connections of one user."""
 
     def __init__(self, target: Target) -> None:
         self.sock: socket.socket | None = None
         self.unsent = b""
-        self.open = False  # the WebSocket is; before that comes HTTP
+        self.open = False  # the handshake is over
         self._target = target
 
     def connect(self, path: str, token: str) -> socket.socket:
-        """Begin a connection in place of the one there was. Raises `OSError`."""
+        """Begin a connection in place of the last one. Raises `OSError`."""
         self.cut()
         target = self._target
         sock = socket.socket(target.family)
@@ -68,13 +68,13 @@ class Wire:
         return sock
 
     def cut(self) -> None:
-        """End it without a word, as a lost network does."""
+        """End the connection without a close frame, as a lost network does."""
         if self.sock is not None:
             self.sock.close()
         self.sock, self.open, self.unsent = None, False, b""
 
     def answered(self, data: bytes) -> int:
-        """Where frames begin in what has come; 0 while the answer is not there whole. Raises `RunError` if it is no."""
+        """The offset of the first frame after the handshake's answer, 0 while incomplete. Raises `RunError` for a refusal."""
         end = data.find(END)
         if end < 0:
             return 0
@@ -92,7 +92,7 @@ class Wire:
         self.write(client_frame(text))
 
     def write(self, data: bytes) -> None:
-        """Send bytes, or have them wait for `flush`."""
+        """Send bytes; the rest that the kernel does not take waits for `flush`."""
         if self.unsent:
             self.unsent += data
         elif self.sock is not None:
@@ -101,12 +101,12 @@ class Wire:
             except BlockingIOError:
                 sent = 0
             except OSError:
-                return  # found out when reading
+                return  # the next read reports it
             if sent < len(data):
                 self.unsent = data[sent:]
 
     def flush(self) -> None:
-        """Send what waits; called when the kernel has room again."""
+        """Send the unsent bytes; called when the kernel has room again."""
         rest, self.unsent = self.unsent, b""
         self.write(rest)
 
