@@ -1,1 +1,1 @@
-"""Simulated users, scenarios and the order checker."""
+"""Simulated users, load scenarios and the history checker."""

@@ -1,4 +1,4 @@
-"""`salon load`: simulated people against a running server, every delivery checked."""
+"""`salon load`: drives a running server with simulated people and checks every delivery."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def load(
         typer.Option(help="write down every frame for `salon check`; for small runs: it costs CPU"),
     ] = None,
 ) -> None:
-    """Drive a server; exit 0 if every message arrived everywhere, once and in order, 1 if not, 2 if it cannot be tried."""
+    """Drive a server; exit 0 if every message reached every reader, once and in order, 1 if not, 2 if it cannot be tried."""
     console = Console(stderr=json_)
     flags = {
         "rooms": rooms,
@@ -140,7 +140,7 @@ def _wires(given: str) -> tuple[str, ...]:
 
 
 def _parameters(given: list[str]) -> dict[str, Any]:
-    """What `--set` says: each `name=value`, the value as it would stand in a scenario's file."""
+    """The parameters of `--set`: each is `name=value`, the value in YAML as in a scenario's file."""
     found = {}
     for each in given:
         name, equals, value = each.partition("=")
@@ -154,7 +154,7 @@ def _parameters(given: list[str]) -> dict[str, Any]:
 
 
 def _check_here(*files: Path | None) -> None:
-    """What is better found out before a run than after it."""
+    """Check before the run that it is possible here and that its files can be written. Raises `RunError`."""
     if not hasattr(select, "epoll"):
         raise RunError("the simulated people need Linux: they wait with epoll")
     for file in files:

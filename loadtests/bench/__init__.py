@@ -1,1 +1,1 @@
-"""`salon bench`: every figure that the README states, measured again."""
+"""`salon bench`: measures every figure that the README states."""

@@ -1,4 +1,4 @@
-"""`salon bench`: every figure that the README states, measured again, with the C floor beside it."""
+"""`salon bench`: measures every figure that the README states, with the C floor for comparison."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from ..servers import busy, floor, own_server
 from ..users import RunError
 from .cost import costs, memory
 
-RATIO_ALLOWED = 2.0  # times the recorded ratio to the floor: machines are noisy
-TRIES = 3  # of a case that costs more than that: the best counts
-OTHERS = 0.1  # of the machine: more than this taken by others spoils the figures
+RATIO_ALLOWED = 2.0  # times the recorded ratio to the floor; so high because machines are noisy
+TRIES = 3  # measurements of a case that exceeds it: the best counts
+OTHERS = 0.1  # share of the machine: more than this taken by other work spoils the figures
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One line of the table. `floor` says whether the C program is driven by the same load."""
+    """One line of the table. With `floor` the C program is measured under the same load, too."""
 
     name: str
     scenario: str
@@ -34,7 +34,7 @@ class Case:
 
     @property
     def command(self) -> str:
-        """What measures the same again."""
+        """The command that repeats the measurement."""
         flags = [
             f"--{name.replace('_', '-')} {value if isinstance(value, str) else f'{value:g}'}"
             for name, value in self.changes.items()
@@ -42,8 +42,8 @@ class Case:
         return " ".join(("salon load", self.scenario, *flags, "--serve"))
 
 
-# Where people send as fast as they can, a message is on its way until every reader has it, as in other servers' load generators:
-# a window that counts receipts lets a server that is slow to deliver queue, and the figures of the two cannot be compared.
+# Where people send as fast as they can, a message is in flight until every reader has it, as in other servers' load generators.
+# A window that counts receipts lets a server that delivers slowly queue messages, and the two kinds of figures do not compare.
 TO_ALL = {"window_counts": "deliveries"}
 CASES = [
     Case(
@@ -87,7 +87,7 @@ def bench(
     ] = False,
     seconds: Annotated[float, typer.Option(min=1, help="measured time of a case")] = 5.0,
 ) -> None:
-    """Measure; with --check exit 1 where a case costs more than twice its recorded ratio to the C floor."""
+    """Measure; with --check exit 1 if a case costs more than twice its recorded ratio to the C floor."""
     console = Console(highlight=False)
     began = time.monotonic()
     try:
@@ -165,7 +165,7 @@ def _tell(console: Console, place: str, row: Row, ours: Result) -> None:
 def _best(
     console: Console, case: Case, seconds: float, row: Row, recorded: dict[str, dict[str, Any]]
 ) -> Row:
-    """The row, or a better one where it costs too much: it may have been somebody else's work on the machine."""
+    """The row, or the best of up to `TRIES` if it costs too much: other work on the machine may be the cause."""
     for number in range(2, TRIES + 1):
         if _verdict(row, recorded) == "ok" or row.name not in recorded:
             break
@@ -176,7 +176,7 @@ def _best(
 
 
 def _compare(console: Console, rows: list[Row], recorded: dict[str, dict[str, Any]]) -> int:
-    """1 where a case costs too much against the floor, has nothing to be compared with, or is not well."""
+    """The exit code: 1 if a case costs too much against the floor, has no recorded figure, or is not well."""
     verdicts = [_verdict(row, recorded) for row in rows]
     for row, verdict in zip(rows, verdicts, strict=True):
         before = _ratio(recorded.get(row.name))

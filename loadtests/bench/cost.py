@@ -1,4 +1,4 @@
-"""What single requests cost the server, over HTTP and in a conversation that has become long; what a conversation holds."""
+"""The server's cost of single requests, over HTTP and in a long conversation, and its memory for a conversation."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     Tell = Callable[[str], None]
 
 LENGTHS = (100, 100_000)  # messages in a conversation
-AT_ONCE = 500  # of them on their way while it is filled
-PATIENCE = 120.0  # seconds for that
-CONVERSATIONS = 2000  # that are begun and left alone
+AT_ONCE = 500  # messages in flight while a conversation is filled
+PATIENCE = 120.0  # seconds for filling it, and for passivation
+CONVERSATIONS = 2000  # created for each half of the memory measurement
 
 
 def costs(tell: Tell) -> dict[str, float]:
-    """Microseconds of the server's CPU for each of them."""
+    """Microseconds of the server's CPU for each kind of request, by its name in the table."""
     tell("an HTTP send")
     found = {"an HTTP send, whole": _http_send()}
     for messages in LENGTHS:
@@ -73,7 +73,7 @@ def _in_a_conversation(messages: int) -> dict[str, float]:
 
 
 def memory(tell: Tell) -> dict[str, float]:
-    """KiB of the server's memory that a conversation holds which nobody is connected to."""
+    """KiB of the server's memory for a conversation without connections, by its name in the table."""
     tell(f"{CONVERSATIONS:,} conversations that nobody is connected to")
     with own_server(LIMITS__IDLE_TIMEOUT=3600) as (url, pid):
         active = _held(url, pid, lambda api: None)
@@ -83,7 +83,7 @@ def memory(tell: Tell) -> dict[str, float]:
 
 
 def _held(url: str, pid: int, settle: Callable[[Api], None]) -> float:
-    """What each of the second half of the conversations adds: with the first half all else has been made."""
+    """KiB that each conversation of the second half adds. The first half has allocated all that is shared."""
     api, server = Api(Target.of(url)), Process(pid)
     token = api.call("POST", "/auth/guest")["token"]
     sizes = []

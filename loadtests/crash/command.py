@@ -1,4 +1,4 @@
-"""`salon crash`: a server is killed again and again under load and over a bad network; nothing acknowledged may be lost."""
+"""`salon crash`: kills a server repeatedly under load, over a bad network; no acknowledged message may be lost."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from ..checker import Report
     from .run import Toll
 
-SHOWN = 3  # anomalies in words, of each kind; `salon check` has them all
+SHOWN = 3  # anomalies printed of each kind; `salon check` prints all
 FIGURES = {
     "lost": "lost",
     "duplicated": "duplicate",
     "gaps": "gap",
-}  # by the kinds of `salon check`
+}  # name in the output -> kind of `salon check`
 
 
 def crash(
@@ -54,11 +54,11 @@ def crash(
     ] = None,
     json_: Annotated[bool, typer.Option("--json", help="print the figures for machines")] = False,
 ) -> None:
-    """Kill a server of its own, on SQLite, under load; exit 0 if nothing acknowledged was lost, doubled or out of order, else 1.
+    """Kill a server of its own, on SQLite, under load; exit 0 if no acknowledged message is lost, doubled or reordered, else 1.
 
-    Simulated people talk through a proxy that delays, slices, resets and swallows what they send. The server is killed
-    with SIGKILL at random moments, only after it has answered, and started again on the same file. At the end `salon check`
-    judges what everybody saw, and what each client holds is compared with the log. About a second a kill.
+    Simulated people send through a proxy that delays, slices, resets and swallows their traffic. The server is killed with
+    SIGKILL at random moments, only after it has answered, and restarted on the same file. At the end `salon check` judges
+    the history of all people, and each client's events are compared with the log. A kill takes about a second.
     """
     console = Console(stderr=json_, highlight=False)
     drawn = random.SystemRandom().randrange(2**31) if seed is None else seed
@@ -104,7 +104,7 @@ def _run(plan: Plan, folder: Path, history: Path, status: Status) -> Toll:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """What went wrong first, out of the groups that nurseries make."""
+    """The first error of the exception groups that nurseries raise; one of a server or a client is made a `Failed`."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     match error:
@@ -140,7 +140,7 @@ def _figures(plan: Plan, toll: Toll, report: Report) -> dict[str, Any]:
 
 
 def _tell(console: Console, plan: Plan, toll: Toll, report: Report, *, as_machine: bool) -> bool:
-    """Print what came of it; whether it is good."""
+    """Print the outcome; return whether it is good."""
     figures = _figures(plan, toll, report)
     if as_machine:
         print(json.dumps(figures))  # noqa: T201  # the command's output

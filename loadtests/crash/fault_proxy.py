@@ -1,4 +1,4 @@
-"""A bad network: a TCP proxy that delays, slices, slows, resets or silently swallows what passes through it."""
+"""A bad network: a TCP proxy that delays, slices, slows, resets or silently swallows traffic."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from random import Random
 
 GONE = (trio.BrokenResourceError, trio.ClosedResourceError, OSError)
-PIECE = 16_384  # bytes taken at once: what a slow line holds of either side
-TICK = 0.05  # seconds: how evenly a narrow line passes on what it has
-ABORT = struct.pack("ii", 1, 0)  # SO_LINGER: on, no time, so that closing resets
+PIECE = 16_384  # bytes read at once, so the most that a slow line holds for each direction
+TICK = 0.05  # seconds: the longest pause between two writes of a line with limited bandwidth
+ABORT = struct.pack("ii", 1, 0)  # SO_LINGER on with a timeout of 0: closing resets
 
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """What befalls one connection; 0 and None are nothing of the kind.
+    """The faults of one connection; 0 and None mean no such fault.
 
-    `latency` is in seconds, each way and for each piece; `slice` the most bytes passed on at once;
-    `bandwidth` in bytes a second each way. After `reset_after` bytes towards the client both ends are
-    reset; after `hole_after` nothing passes any more, and neither end is told, whatever the other does.
+    `latency` is in seconds, each way and for each piece. `slice` is the most bytes passed on at once.
+    `bandwidth` is in bytes a second, each way. After `reset_after` bytes towards the client both ends are
+    reset. After `hole_after` bytes nothing passes any more, and neither end learns what the other does.
     """
 
     latency: float = 0.0
@@ -38,7 +38,7 @@ class Faults:
 
     @property
     def names(self) -> list[str]:
-        """Which of them are set."""
+        """The names of the faults that are set."""
         return [name for name in self.__slots__ if getattr(self, name) not in (0, None)]
 
 
@@ -46,7 +46,7 @@ CALM = Faults()
 
 
 def drawn(random: Random) -> Faults:
-    """A bad day: half of the lines are sound, the others have one or two faults."""
+    """Draw the faults of a connection: none for half of the connections, one or two for the others."""
     chosen = random.sample(Faults.__slots__, random.choice((0, 0, 1, 2)))
     return Faults(
         latency=random.uniform(0.001, 0.06) if "latency" in chosen else 0.0,
@@ -58,10 +58,10 @@ def drawn(random: Random) -> Faults:
 
 
 class FaultProxy:
-    """Stands before the server at `port` of this machine; `url` is where clients go.
+    """A proxy for the server at `port` of this machine; clients connect to `url`.
 
-    `faults` is asked for those of each new connection. A server that is not there resets its
-    clients, one that comes back at the same port is used again.
+    `faults` is called for each new connection. While the server is down, new clients are reset. A server that
+    comes back at the same port is used again.
     """
 
     def __init__(self, port: int, faults: Callable[[], Faults] = lambda: CALM) -> None:
@@ -76,7 +76,7 @@ class FaultProxy:
         self._open: set[trio.CancelScope] = set()
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Take connections until cancelled."""
+        """Accept connections until cancelled."""
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
         port = listeners[0].socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
@@ -84,7 +84,7 @@ class FaultProxy:
         await trio.serve_listeners(self._carry, listeners)
 
     def cut(self) -> None:
-        """Reset every connection that is open now."""
+        """Reset every open connection."""
         for scope in list(self._open):
             scope.cancel()
 
@@ -121,7 +121,7 @@ class _Line:
         self._in_hole = False
 
     async def run(self) -> None:
-        """Until both ends have ended, or the scope is cancelled."""
+        """Carry traffic until both ends have closed or the scope is cancelled."""
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._pass_on, self._client, self._server)
@@ -143,7 +143,7 @@ class _Line:
                 self._scope.cancel()
         with suppress(*GONE):
             while self._in_hole and await source.receive_some(PIECE):
-                pass  # whoever still speaks into the hole hears nothing of it
+                pass  # traffic into the hole is read and dropped
 
     async def _deliver(
         self, data: bytes | bytearray, source: trio.SocketStream, target: trio.SocketStream
@@ -167,7 +167,7 @@ class _Line:
             self._scope.cancel()
 
     def _spend(self, data: bytes | bytearray) -> bytes | bytearray:
-        """What of this the client still gets before the reset or the hole."""
+        """The part of `data` that the client still receives before the reset or the hole."""
         before = self._came_back
         self._came_back += len(data)
         ends = [
@@ -188,7 +188,7 @@ def _abort(stream: trio.SocketStream) -> None:
 async def bad_network(
     url: str, faults: Callable[[], Faults] = lambda: CALM
 ) -> AsyncIterator[FaultProxy]:
-    """A proxy before the server at this URL, for the length of the block."""
+    """A proxy for the server at this URL, for the length of the block."""
     async with trio.open_nursery() as nursery:
         proxy = FaultProxy(int(url.rpartition(":")[2]), faults)
         await nursery.start(proxy.run)

@@ -1,4 +1,4 @@
-"""A server under load that is killed again and again, over a bad network; and what its users saw of it."""
+"""One run of `salon crash`: a server under load over a bad network is killed repeatedly, and its users' events are checked."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
     from ..checker import Recorder
 
-ANSWER = 3.0  # seconds that a client waits for an answer, as long as its socket for a ping
-LIFE = 0.4  # seconds between the first receipts of a server and its death, at most
-IN_VAIN = 0.1  # the share of starts that are killed before they are done
-BIRTH = 0.7  # seconds that such a start has, at most
-PATIENCE = 60.0  # seconds for anything that must happen, on a busy machine
-# With these a client ends that cannot go on: where the server has forgotten something, that may be what is noticed first
+ANSWER = 3.0  # seconds that a client waits for an answer, and its socket for a ping
+LIFE = 0.4  # seconds between the first receipts of a server and its kill, at most
+IN_VAIN = 0.1  # the share of starts that are killed before they complete
+BIRTH = 0.7  # seconds until such a start is killed, at most
+PATIENCE = 60.0  # seconds for any step of the run, on a busy machine
+# Exceptions with which a client gives up. If the server has lost something, this may be the first sign of it.
 GAVE_UP = (Closed, Gap, Refused, trio.TooSlowError)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much is tried. `people` are in each of `rooms`; `faults`: over a bad network."""
+    """The size of a run. Each of the `rooms` has `people` people; with `faults` the network is bad."""
 
     kills: int
     rooms: int
@@ -45,9 +45,9 @@ class Plan:
 
 @dataclass(slots=True)
 class Toll:
-    """What it took, and what came of it.
+    """The counts and the outcome of a run.
 
-    `disagreeing` are the people whose client does not hold what the log does; `failed` says what ended the run too early.
+    `disagreeing` are the people whose client's events differ from the log; `failed` says what ended the run too early.
     """
 
     kills: int = 0
@@ -63,7 +63,7 @@ class Toll:
 
 
 class CrashRun:
-    """One run. `progress` is told after each kill; the history goes to the recorder."""
+    """One run. `progress` is called after each kill; the recorder gets the history."""
 
     def __init__(
         self, plan: Plan, folder: Path, recorder: Recorder, progress: Callable[[Toll], object]
@@ -76,11 +76,11 @@ class CrashRun:
         self._random = Random(plan.seed)
         self._calm = not plan.faults
         self._survivors: list[CrashUser] = []
-        self._rooms: list[CrashUser] = []  # for each conversation somebody on a good line
+        self._rooms: list[CrashUser] = []  # for each conversation its owner, on a good line
         self._served = trio.Event()
 
     async def run(self) -> None:
-        """Go through it. Raises `RunError` where it cannot be tried, and what a client gave up with, once the logs are read."""
+        """Play the run. Raises `RunError` if it cannot be tried; raises clients' errors once the logs are read."""
         began = trio.current_time()
         gave_up: BaseExceptionGroup[BaseException] | None = None
         try:
@@ -119,20 +119,20 @@ class CrashRun:
     # --- people -----------------------------------------------------------------------------------------------------
 
     async def _gather(self, url: str) -> None:
-        """People on the bad network, and for each conversation its owner on a good line."""
+        """Make the people on the bad network, and for each conversation its owner on a good line."""
         for room in range(self._plan.rooms):
             owner = await self._guest(self._victim.url, f"Owner {room}")
             people = [
                 await self._guest(url, f"Person {room}-{n}") for n in range(self._plan.people)
             ]
             conversation = (await owner.create(f"Room {room}"))["conversation_id"]
-            for each in people[:-1]:  # the last comes and goes
+            for each in people[:-1]:  # the last one joins and leaves by itself
                 await owner.join(conversation, {"user_id": each.person, "name": "Member"})
             self._rooms.append(self._survivor(owner, conversation))
             self._survivors += [self._survivor(each, conversation) for each in people]
 
     async def _guest(self, url: str, name: str) -> RecordedClient:
-        """Somebody who came on a good line and goes on by that URL."""
+        """A new guest, registered over a good line, whose client uses `url`."""
         answer = await Client(self._victim.url).guest(name)
         person = answer["participant"]["id"]
         return RecordedClient(
@@ -144,7 +144,7 @@ class CrashRun:
         return CrashUser(client, conversation, random, self._note_served)
 
     def _note_served(self) -> None:
-        self._served.set()  # the event of now
+        self._served.set()  # the current event: `_kill` replaces it
 
     # --- the kills --------------------------------------------------------------------------------------------------
 
@@ -153,7 +153,7 @@ class CrashRun:
         async with trio.open_nursery() as nursery:
             for number, each in enumerate(self._survivors, 1):
                 place = number % self._plan.people
-                # The last of each conversation comes and goes, the one before speaks over HTTP.
+                # The last of each conversation joins and leaves, the one before sends over HTTP.
                 roles = {0: each.come_and_go, self._plan.people - 1: each.post}
                 nursery.start_soon(roles.get(place, each.live), end)
             for _ in range(self._plan.kills):
@@ -168,7 +168,7 @@ class CrashRun:
             nursery.cancel_scope.cancel()
 
     async def _kill(self) -> None:
-        """Let the server serve, kill it at some moment, and start it again."""
+        """Let the server serve, kill it at a random moment, and start it again."""
         self._served = trio.Event()
         with trio.fail_after(PATIENCE):
             for each in self._rooms:
@@ -189,7 +189,7 @@ class CrashRun:
         self._recorder.note("started again")
 
     async def _settle(self) -> None:
-        """Until everybody has their receipts, and all that is in the log."""
+        """Wait until all people have their receipts and all members have all events of the log."""
         for each in self._survivors:
             await each.spoken.wait()
         for room in self._rooms:
@@ -198,12 +198,12 @@ class CrashRun:
                 await each.wait_heard(page["head_sequence_id"])
 
     def _members_of(self, room: CrashUser) -> list[CrashUser]:
-        """Those who are in to the end and hear."""
+        """The people that are members to the end and listen on a socket."""
         there = [each for each in self._survivors if each.conversation == room.conversation]
         return there[:-2]
 
     async def _start_afresh(self) -> None:
-        """Have a server up whose logs can be read: the run may have ended in the middle of a start."""
+        """Start the server anew to read its logs: the run may have ended in the middle of a start."""
         self._recorder.note("a client gave up: the server is started afresh, to read its logs")
         await self._victim.aclose()
         await self._victim.start()
@@ -211,7 +211,7 @@ class CrashRun:
     # --- the end ----------------------------------------------------------------------------------------------------
 
     async def _conclude(self) -> None:
-        """Read the logs, and hold what each client has given out against them."""
+        """Read the logs, and compare each client's events with them."""
         for room in self._rooms:
             self.toll.stored += await room.client.record_log(room.conversation)
             digests = await self._digests(room)
@@ -222,7 +222,7 @@ class CrashRun:
                         self.toll.disagreeing.append(f"{each.client.person} at {state.head}")
 
     async def _digests(self, room: CrashUser) -> dict[int, str]:
-        """The fingerprint of the log up to each place where somebody stopped."""
+        """The fingerprint of the log up to each sequence at which a client stopped."""
         heads = {each.state.head for each in self._survivors}
         log = Fingerprint()
         digests = {0: log.digest}
@@ -238,7 +238,7 @@ class CrashRun:
 
 
 async def _heed_sigterm() -> None:
-    """End as by Ctrl-C: else the server would be left running."""
+    """End on SIGTERM as on Ctrl-C; otherwise the server would be left running."""
     with trio.open_signal_receiver(signal.SIGTERM) as signals:
         async for number in signals:
             raise SystemExit(128 + number)

@@ -1,4 +1,4 @@
-"""A server of our own that is killed and started again, on the same file and port."""
+"""A server process that is killed and restarted, on the same file and port."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import trio
 from ..users import RunError
 
 CONFIG = Path(__file__).with_name("crash.yaml")
-READY = 60.0  # seconds for a start, on a machine with other things to do
-TAIL = 20  # lines of its log that are worth showing
+READY = 60.0  # seconds for a start, on a busy machine
+TAIL = 20  # lines of its log that are shown
 
 
 class Failed(Exception):
-    """Something gave up that should not have: the server ended by itself, or a client would not go on. The text says which."""
+    """The server ended by itself, or a client gave up; neither should happen. The text says which."""
 
 
 class KilledServer:
-    """`salon serve` on a store in a folder. It is not running until `start`."""
+    """`salon serve` with its store in `folder`. It does not run before `start`."""
 
     def __init__(self, folder: Path) -> None:
         self.store = folder / "salon.db"
@@ -31,11 +31,11 @@ class KilledServer:
 
     @property
     def log(self) -> str:
-        """What it has written to stderr, over all its starts."""
+        """The server's stderr, over all its starts."""
         return self._log.read_text(encoding="utf-8") if self._log.exists() else ""
 
     async def start(self) -> None:
-        """Start it and wait until it accepts connections. Raises `RunError` where it does not."""
+        """Start the server and wait until it accepts connections. Raises `RunError` if it does not."""
         process = await self._begin()
         assert process.stdout is not None
         said = b""
@@ -48,14 +48,14 @@ class KilledServer:
         self.url = said.decode().split()[-1]
 
     async def start_in_vain(self, seconds: float) -> None:
-        """Start it and kill it after so long, whatever it has come to."""
+        """Start the server and kill it after so many seconds, whether it is ready or not."""
         process = await self._begin()
         with trio.move_on_after(seconds):
             await process.wait()
         await self.kill()
 
     async def kill(self) -> None:
-        """End it on the spot. Raises `Failed` where it has ended by itself before."""
+        """Kill the server with SIGKILL. Raises `Failed` if it has ended by itself before."""
         process, self._process = self._process, None
         assert process is not None, "only what runs is killed"
         process.kill()
@@ -65,7 +65,7 @@ class KilledServer:
             )
 
     async def stop(self) -> None:
-        """Have it drain and end. Raises `Failed` where it does not end with 0."""
+        """Stop the server with SIGTERM, so that it drains. Raises `Failed` if its exit code is not 0."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -74,7 +74,7 @@ class KilledServer:
             raise Failed(f"the server drained and ended with {code}:\n{self.last_words}")
 
     async def aclose(self) -> None:
-        """End it, if it runs, whatever becomes of it."""
+        """Kill the server if it runs, without a check of its exit code."""
         process, self._process = self._process, None
         if process is not None:
             process.kill()
@@ -83,7 +83,7 @@ class KilledServer:
 
     @property
     def last_words(self) -> str:
-        """The end of its log."""
+        """The last `TAIL` lines of its log."""
         return "\n".join(self.log.splitlines()[-TAIL:])
 
     async def _begin(self) -> trio.Process:

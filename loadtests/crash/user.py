@@ -1,4 +1,4 @@
-"""Simulated people who go on whatever happens to the server and to their lines."""
+"""Simulated people that keep going through kills of the server and faults of the network."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ if TYPE_CHECKING:
 
     from ..checker import RecordedClient
 
-BACKOFF = (0.05, 0.3)  # seconds: they are back as soon as the server is
-PAUSE = 0.1  # seconds between two messages of one hand, at most
-HANDS = 3  # how much one person says at a time
-BURST = 20  # messages said at once, now and then
-AGAIN = 0.2  # seconds before a request that failed is made again
-VISIT = 2.0  # seconds that one who comes and goes stays, at most
-DONE = {"ALREADY_PARTICIPANT", "NOT_PARTICIPANT", "NOT_FOUND"}  # an earlier try has done it
+BACKOFF = (0.05, 0.3)  # seconds: short, so that clients are back as soon as the server is
+PAUSE = 0.1  # seconds between two messages of one sending task, at most
+HANDS = 3  # sending tasks of one person
+BURST = 20  # messages sent at once, in 4 % of the cases
+AGAIN = 0.2  # seconds until a failed request is retried
+VISIT = 2.0  # seconds between joining and leaving in `come_and_go`, at most
+DONE = {"ALREADY_PARTICIPANT", "NOT_PARTICIPANT", "NOT_FOUND"}  # an earlier attempt took effect
 
 
 class Fingerprint:
-    """Events, one after the other, as one short text: equal for equal histories."""
+    """A hash over successive events: equal for equal logs. `head` is the last sequence."""
 
     def __init__(self) -> None:
         self.head = 0
         self._hash = hashlib.sha256()
 
     def add(self, event: dict[str, Any]) -> None:
-        """Take in the next one."""
+        """Add the next event."""
         self.head = event.get("sequence_id", self.head)
         self._hash.update(json.dumps(event, sort_keys=True).encode())
 
     @property
     def digest(self) -> str:
-        """The text."""
+        """The hash in hexadecimal."""
         return self._hash.hexdigest()
 
 
 class CrashUser:
-    """One person in one conversation, heard and seen by the recorder of their client.
+    """One person in one conversation, with a client that records its traffic.
 
-    `state` is what their client has given out; `acknowledged` how many receipts they have, of each of which `served` is told.
+    `state` is the fingerprint of the events from the client. `acknowledged` counts the receipts; `served` is called for each.
     """
 
     def __init__(
@@ -67,12 +67,12 @@ class CrashUser:
         self._news = trio.lowlevel.ParkingLot()
 
     async def wait_heard(self, sequence: int) -> None:
-        """Until their client has given out that event."""
+        """Wait until the client has delivered the event `sequence`."""
         while self.state.head < sequence:
             await self._news.park()
 
     async def live(self, end: trio.Event) -> None:
-        """Hear and speak over a socket; after `end` only hear, until cancelled."""
+        """Listen and send over a socket; after `end` only listen, until cancelled."""
         async with self._talk() as conversation, trio.open_nursery() as nursery:
             nursery.start_soon(self._hear, conversation)
             try:
@@ -85,14 +85,14 @@ class CrashUser:
                 self.reconnects = conversation.statistics().reconnects
 
     async def post(self, end: trio.Event) -> None:
-        """Speak over HTTP until `end`."""
+        """Send over HTTP until `end`."""
         while not end.is_set():
             await self.say_by_http()
             await trio.sleep(self._random.uniform(0, PAUSE))
         self.spoken.set()
 
     async def come_and_go(self, end: trio.Event) -> None:
-        """Join, listen and speak for a while, and leave; over and over, until `end`."""
+        """Join, listen, send one message and leave; repeat until `end`."""
         while not end.is_set():
             self._leaving = False
             await self._insist(lambda: self.client.join(self.conversation))
@@ -107,7 +107,7 @@ class CrashUser:
         self.spoken.set()
 
     async def say_by_http(self) -> None:
-        """One message, until it has its receipt."""
+        """Send one message over HTTP, with retries until it has its receipt."""
         text = self._text()
         await self._insist(lambda: self.client.post(self.conversation, text, text))
         self._confirmed()
@@ -121,7 +121,7 @@ class CrashUser:
                 self.state.add(event)
                 self._news.unpark_all()
         except (Closed, Refused):
-            if not self._leaving:  # who comes back having left is sent away
+            if not self._leaving:  # after leaving, a reconnect is refused
                 raise
 
     async def _speak(self, conversation: Conversation, end: trio.Event) -> None:
@@ -137,7 +137,7 @@ class CrashUser:
         self._confirmed()
 
     async def _insist(self, request: Callable[[], Awaitable[object]]) -> None:
-        """Make a request until it is done."""
+        """Retry a request until it succeeds. Raises `Refused` for a refusal that is final."""
         while True:
             try:
                 await request()

@@ -1,4 +1,4 @@
-"""Server processes of our own to try on, as the system sees them: CPU time, memory; and the floor written in C."""
+"""Server processes to test against, with their CPU time and memory, and the floor program written in C."""
 
 from .process import Process, busy, floor, own_server
 

@@ -1,4 +1,4 @@
-"""The server's process as the system sees it: CPU time and memory; and servers of our own to try on."""
+"""CPU time and memory of a server's process, and servers started for tests."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 CONFIG = Path(__file__).with_name("bench.yaml")
 FLOOR = Path(__file__).with_name("floor.c")
-STOP = 20.0  # seconds for a server to drain
-CPU_CLOCK = 2  # in Linux's number for the clock of a process: what the scheduler has given it
+STOP = 20.0  # seconds that a server has to drain
+CPU_CLOCK = 2  # part of Linux's clock id for a process: the CPU time by the scheduler's count
 
 
 class Process:
-    """A process, by its number. Raises `RunError` where there is none that may be looked at."""
+    """A process, by its id. Raises `RunError` if it does not exist or may not be inspected."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
@@ -33,17 +33,17 @@ class Process:
             raise RunError(f"there is no process {pid} to look at") from None
 
     def cpu(self) -> float:
-        """Seconds of CPU time it has used, user and system, all threads, to the nanosecond."""
+        """CPU time used, user and system, of all threads, in seconds, exact to the nanosecond."""
         return time.clock_gettime(~self.pid << 3 | CPU_CLOCK)
 
     def memory(self) -> int:
-        """Bytes of memory it holds."""
+        """Resident memory in bytes."""
         pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def busy(seconds: float = 1.0) -> float:
-    """The share of this machine's CPU that is in use, looked at for so long."""
+    """The share of this machine's CPU in use, from 0 to 1, measured over so many seconds."""
     before = _ticks()
     time.sleep(seconds)
     idle, every = (after - then for after, then in zip(_ticks(), before, strict=True))
@@ -57,9 +57,9 @@ def _ticks() -> tuple[int, int]:
 
 @contextmanager
 def own_server(store: str | None = None, **settings: object) -> Iterator[tuple[str, int]]:
-    """A server with `bench.yaml` on a free port, its store in a folder of its own: its URL and process number.
+    """Run a server with `bench.yaml` on a free port, its store in a temporary folder; yield its URL and process id.
 
-    `settings` stand as in the environment, without the prefix: `LIMITS__IDLE_TIMEOUT=1`.
+    `settings` are named as in the environment, without the prefix: `LIMITS__IDLE_TIMEOUT=1`. Raises `RunError`.
     """
     with tempfile.TemporaryDirectory(prefix="salon-load-") as folder:
         command = [
@@ -73,7 +73,7 @@ def own_server(store: str | None = None, **settings: object) -> Iterator[tuple[s
 
 @contextmanager
 def floor() -> Iterator[tuple[str, int]]:
-    """The C program that only writes, built with gcc: its URL and process number."""
+    """Build the C program that only writes, with gcc, and run it; yield its URL and process id. Raises `RunError`."""
     with tempfile.TemporaryDirectory(prefix="salon-floor-") as folder:
         program = f"{folder}/floor"
         try:
