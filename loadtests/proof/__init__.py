@@ -1,1 +1,1 @@
-"""`salon prove`: everything that is promised about reliability, tried, and shown as one table."""
+"""`salon prove`: tries every promise about reliability and shows the results as one table."""

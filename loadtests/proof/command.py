@@ -1,4 +1,4 @@
-"""`salon prove`: tries everything that is promised about reliability, and prints one table of what was lost: nothing."""
+"""`salon prove`: tries every promise about reliability, and prints one table of the losses, which are to be none."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from rich.console import Console
 from . import table as proof
 from .table import Outcome, Row
 
-LONGEST = 900.0  # seconds of one trial: several times what it takes on a busy machine
-SHOWN = 2_000  # characters of what a trial that failed has said
+LONGEST = 900.0  # seconds for one trial: several times its duration on a busy machine
+SHOWN = 2_000  # characters shown of a failed trial's output
 NOT_HERE = "needs a checkout and its test environment: make prove"
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One promise, the commands that try it in full and at the size of CI, and how what they print is read."""
+    """One promise, the commands that try it in full and at CI size, and the function that reads their output."""
 
     name: str
     promise: str
     full: str
     small: str
     judge: Callable[[str], Outcome]
-    settings: dict[str, str] = field(default_factory=dict)  # of the environment, in full size
+    settings: dict[str, str] = field(default_factory=dict)  # environment variables, in full size
     small_settings: dict[str, str] = field(default_factory=dict)
 
     def command(self, *, small: bool) -> str:
-        """What a person types to try it alone."""
+        """The command line that runs this trial alone."""
         settings = self.small_settings if small else self.settings
         words = [f"{name}={value}" for name, value in settings.items()]
         return " ".join([*words, self.small if small else self.full])
 
 
-# Half of the people read and write by code that is not ours, so that a fault of ours cannot hide one of the server.
+# Half of the people use another project's frame code, so that a fault of salon's own load code cannot hide one of the server.
 TWO_WIRES = "--processes 2 --wire raw,trio-websocket"
 SLOW_PEOPLE = {"SALON_LIMITS__MESSAGE_RATE": "5", "SALON_LIMITS__MESSAGE_BURST": "5"}
 TRIALS = [
@@ -184,7 +184,7 @@ def prove(
     ] = None,
     page: Annotated[Path | None, typer.Option(help="write the table as a page, too")] = None,
 ) -> None:
-    """Try what is promised; exit 0 if all was tried and nothing lost, 1 if not, 2 if it cannot be tried."""
+    """Try the promises; exit 0 if all were tried and nothing is lost, 1 if not, 2 if they cannot be tried."""
     console = Console(highlight=False, soft_wrap=False)
     unknown = set(only or ()) - {trial.name for trial in TRIALS}
     if unknown:
@@ -198,14 +198,14 @@ def prove(
         with console.status(f"{number} of {len(chosen)}, {trial.name}: {trial.promise}"):
             rows.append(attempt(trial, small=small))
         _tell(console, rows[-1])
-        if page is not None:  # each time: who ends it early keeps what there is
+        if page is not None:  # after each trial, so that an interrupted run leaves its results
             page.write_text(proof.page(rows, small=small), encoding="utf-8")
     console.print(proof.table(rows))
     raise typer.Exit(0 if all(row.well for row in rows) else 1)
 
 
 def attempt(trial: Trial, *, small: bool) -> Row:
-    """Make one trial in a process of its own."""
+    """Run one trial in a process of its own; without tests or on failure the row says why there is no outcome."""
     command = trial.command(small=small)
     words = (trial.small if small else trial.full).split()
     if words[0] == "pytest" and not _has_tests(words):
@@ -230,13 +230,13 @@ def attempt(trial: Trial, *, small: bool) -> Row:
 
 
 def _has_tests(words: list[str]) -> bool:
-    """Whether this is a checkout, whose tests can be run here."""
+    """Whether this is a checkout whose tests can be run here."""
     files = [word for word in words if word.endswith(".py")]
     return importlib.util.find_spec("pytest") is not None and all(map(os.path.exists, files))
 
 
 def _read(trial: Trial, done: subprocess.CompletedProcess[str]) -> tuple[Outcome | None, str]:
-    """What it came to; a command that says that all is not well is believed, whatever its figures are."""
+    """The outcome and an explanation. A non-zero exit code counts as a failure even if the figures show no loss."""
     said = (done.stdout[-SHOWN:] + done.stderr[-SHOWN:]).strip()
     try:
         outcome = trial.judge(done.stdout)

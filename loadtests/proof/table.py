@@ -1,4 +1,4 @@
-"""What the trials of `salon prove` came to: read from their output, shown as one table, kept as a page."""
+"""The outcomes of the trials of `salon prove`: read from their output, shown as a table, saved as a page."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SUMMARY = re.compile(r"(\d+) (passed|failed|skipped|error|errors|deselected)\b")
-KEPT = 0.99  # of those who obey are in at their first retry
+KEPT = 0.99  # required share of obedient retries that are accepted the first time
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a trial came to. `lost` counts what must not be, in the trial's own unit; `figures` are for people."""
+    """The outcome of a trial. `lost` counts failures, in the trial's own unit; `figures` are for human readers."""
 
     tried: str
     lost: int
@@ -30,7 +30,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of the table. `outcome` is None where the trial could not be made, and `why` says why."""
+    """A line of the table. `outcome` is None if the trial could not be run; `why` then says why."""
 
     name: str
     promise: str
@@ -42,12 +42,12 @@ class Row:
 
     @property
     def well(self) -> bool:
-        """Whether it was made and nothing was lost; what is left out proves nothing and spoils nothing."""
+        """Whether the trial was run and nothing was lost. A trial that is left out does not spoil the result."""
         return self.left_out or (self.outcome is not None and not self.outcome.lost)
 
 
 def of_simulation(output: str) -> Outcome:
-    """`salon simulate --json`."""
+    """Read the output of `salon simulate --json`."""
     said = _figures(output)
     return Outcome(
         f"{said['seeds']:,} seeds, {said['simulated_hours']:,.0f} simulated hours, "
@@ -58,7 +58,7 @@ def of_simulation(output: str) -> Outcome:
 
 
 def of_mutants(output: str) -> Outcome:
-    """`salon simulate --mutants --json`."""
+    """Read the output of `salon simulate --mutants --json`."""
     said = _figures(output)
     missed = _count(said["missed"])
     return Outcome(
@@ -67,14 +67,14 @@ def of_mutants(output: str) -> Outcome:
 
 
 def of_kills(output: str) -> Outcome:
-    """`salon crash --json`."""
+    """Read the output of `salon crash --json`."""
     said = _figures(output)
     lost = sum(_count(said[name]) for name in ("lost", "duplicated", "gaps"))
     return Outcome(f"{said['kills']:,} kills, {said['acknowledged']:,} acknowledged", lost)
 
 
 def of_load(output: str) -> Outcome:
-    """`salon load --json`: every anomaly counts, and every accepted message that is not stored."""
+    """Read the output of `salon load --json`: every anomaly counts, as does every accepted message that is not stored."""
     said = _figures(output)
     wrong = sum(said["wrong"].values()) + (not said["well"] and not said["wrong"])
     tried = f"{said['deliveries']:,} deliveries, {said['accepted']:,} accepted, {said['stored']:,} stored"
@@ -82,7 +82,7 @@ def of_load(output: str) -> Outcome:
 
 
 def of_overload(output: str) -> Outcome:
-    """The same with people who obey: where fewer than 99 of 100 are in at their first retry, those count as lost."""
+    """As `of_load`, with obedient people: if fewer than 99 % are accepted at their first retry, the others count as lost."""
     outcome, said = of_load(output), _figures(output)
     share = said["first_retry"] / max(1, said["put_off"])
     late = max(1, said["put_off"] - said["first_retry"]) if share < KEPT else 0
@@ -95,7 +95,7 @@ def of_overload(output: str) -> Outcome:
 
 
 def of_tests(output: str) -> Outcome:
-    """pytest: what failed counts; the figures that the tests tell stand below their heading."""
+    """Read the output of pytest: failed tests count; the tests' figures are the lines below the heading `figures`."""
     found = {word: int(number) for number, word in SUMMARY.findall(output.splitlines()[-1])}
     failed = found.get("failed", 0) + found.get("error", 0) + found.get("errors", 0)
     _, _, below = output.partition(" figures =")
@@ -118,7 +118,7 @@ def _story(said: dict[str, Any]) -> str:
 
 
 def _figures(output: str) -> dict[str, Any]:
-    """The JSON object that a command has printed. Raises `ValueError` where there is none."""
+    """The JSON object in a command's output. Raises `ValueError` if there is none."""
     start = output.find("{")
     if start < 0:
         raise ValueError("it has printed no figures")
@@ -152,7 +152,7 @@ def table(rows: Sequence[Row]) -> Table:
 
 
 def page(rows: Sequence[Row], *, small: bool) -> str:
-    """The same as a page of Markdown."""
+    """The table as a page of Markdown."""
     lines = [
         "# Nothing lost: what was tried",
         "",

@@ -1,4 +1,4 @@
-"""What a run saw, for people and for machines: tables, JSON, pages, and the figures kept from bench to bench."""
+"""Reports of runs, for people and for machines: tables, JSON, pages, and the figures that later benches compare with."""
 
 from .report import advices, as_json, page, table
 from .results import Row, load, machine, save

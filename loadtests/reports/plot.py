@@ -1,4 +1,4 @@
-"""Lines over time as SVG that stands in a page; its colours are the page's."""
+"""Plots over time as inline SVG; the page's style sheet sets the colours."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 720, 220
 LEFT, RIGHT, TOP, BOTTOM = 64, 20, 36, 24  # margins: for the numbers, the title, the seconds
-TICKS = 4  # about
-MOST_POINTS = 300  # that show their value when pointed at: more cannot be told apart
+TICKS = 4  # approximate number on an axis
+MOST_POINTS = 300  # points with a tooltip; more could not be told apart
 
 
 def plot(
@@ -22,7 +22,10 @@ def plot(
     span: float,
     marks: Mapping[str, tuple[float, float]] | None = None,
 ) -> str:
-    """A figure of `span` seconds. `marks` name what was going on, from when to when; the same twice is a moment."""
+    """A figure over `span` seconds, as HTML; `times` are in seconds, one for each value of every line.
+
+    `marks` are labelled periods, as (begin, end) in seconds; equal ends stand for a moment.
+    """
     ticks = nice(max((value for values in lines.values() for value in values), default=0.0))
     parts = [f'<text class="title" x="0" y="14">{html.escape(title)}</text>', _legend(lines)]
     parts += [_band(name, begin, end, span) for name, (begin, end) in (marks or {}).items()]
@@ -48,7 +51,7 @@ def plot(
 
 
 def nice(top: float) -> list[float]:
-    """Round numbers from 0 to at least `top`, a few of them."""
+    """A few round numbers from 0 to at least `top`, evenly spaced."""
     if top <= 0:
         return [0.0, 1.0]
     rough = top / TICKS

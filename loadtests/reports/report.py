@@ -1,4 +1,4 @@
-"""What a run saw, for people and for machines: a table, JSON, one self-contained page."""
+"""The report of a run, for people and for machines: a table, JSON, one self-contained page."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from ..users import Histogram
 
 TEMPLATE = Path(__file__).with_name("report.html")
-BUSY = 0.9  # of a core: from here on the simulated people themselves are what limits
+BUSY = 0.9  # share of a core: above it the load tool itself may be the bottleneck
 
 
 def figures(result: Result) -> list[tuple[str, str]]:
-    """The figures in words, most important first."""
+    """The figures as (name, text), the most important first."""
     tally = result.tally
     return [
         ("sent", result.scenario.pace),
@@ -94,7 +94,7 @@ def _spread(histogram: Histogram) -> str:
 
 
 def advices(result: Result) -> list[str]:
-    """What to change so that the server is measured, and nothing else."""
+    """Advice on what to change so that the run measures the server and nothing else."""
     found = [
         f"{count:,} messages were refused with {code}: to measure without, lift {LIMITS[code]}"
         for code, count in result.tally.refused.items()
@@ -176,7 +176,7 @@ def _milliseconds(histogram: Histogram) -> dict[str, float]:
 
 
 def page(result: Result) -> str:
-    """One page with the figures and plots over time; nothing is loaded from outside."""
+    """An HTML page with the figures and plots over time; it loads nothing from outside."""
     plan, tally = result.scenario, result.tally
     verdict = "Not all is well."
     if result.well:

@@ -1,4 +1,4 @@
-"""The figures of a bench: a page for people, and beside it what the next bench compares itself with."""
+"""The figures of a bench: a page for people, and a JSON file beside it that the next bench compares with."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a case came to. CPU in microseconds, times in milliseconds, memory in KiB."""
+    """The figures of a case. CPU in microseconds, times in milliseconds, memory in KiB."""
 
     name: str
     command: str
@@ -31,13 +31,13 @@ class Row:
     receipt_p99: float
     connect_cpu: float
     connection_memory: float
-    back: float  # until the last of those who had dropped was live again
+    back: float  # until the last of the dropped connections was live again
     well: bool
-    sent: str = ""  # what decided when a message was sent
+    sent: str = ""  # the rule that decided when a message was sent
 
     @classmethod
     def of(cls, name: str, command: str, ours: Result, bare: Result | None) -> Row:
-        """A case as a row of the table."""
+        """The row of a case; `bare` is the floor's result, None without one."""
         delivery, receipt = ours.tally.delivery, ours.tally.receipt
         return cls(
             name,
@@ -58,12 +58,12 @@ class Row:
 
     @property
     def ratio(self) -> float:
-        """How many times the floor's CPU."""
+        """CPU as a multiple of the floor's; 0 without a floor."""
         return self.cpu / self.floor_cpu if self.floor_cpu else 0.0
 
 
 def load(results: Path) -> dict[str, dict[str, Any]]:
-    """The rows that were recorded, by name. Raises `RunError` where there are none."""
+    """The recorded rows, by name. Raises `RunError` if there are none."""
     recorded = results.with_suffix(".json")
     try:
         return {row["name"]: row for row in json.loads(recorded.read_text())["rows"]}
@@ -74,7 +74,7 @@ def load(results: Path) -> dict[str, dict[str, Any]]:
 
 
 def save(results: Path, rows: list[Row], costs: dict[str, float], memory: dict[str, float]) -> None:
-    """Write the page, and the figures beside it: costs in microseconds, memory in KiB."""
+    """Write the page and the JSON file beside it; costs are in microseconds, memory in KiB."""
     results.write_text(_page(rows, costs, memory), encoding="utf-8")
     figures = {"rows": [asdict(row) for row in rows], "costs": costs, "memory": memory}
     results.with_suffix(".json").write_text(json.dumps(figures, indent=1) + "\n")
@@ -135,7 +135,7 @@ def _connect(rows: list[Row]) -> str:
 
 
 def machine() -> str:
-    """The machine in words."""
+    """A description of this machine: cores, CPU model, kernel, Python."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     count = sum(line.startswith("processor") for line in lines)

@@ -1,4 +1,4 @@
-"""Who talks to whom, how fast, for how long; and the processes that play it."""
+"""Load scenarios - rooms, rates, durations - and the processes that play them."""
 
 from .progress import Ticker
 from .runner import Result, run

@@ -1,4 +1,4 @@
-"""The processes that play a scenario, and what passes between them and the one that started them."""
+"""The processes that play a scenario, and their protocol with the process that started them."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
     Progress = Callable[..., None]
 
-LOOK = 0.02  # seconds between two looks at the clock
-GRACE = 30.0  # seconds more than a process should take, on a busy machine
+LOOK = 0.02  # seconds between two calls of `look`
+GRACE = 30.0  # seconds added to the time that a process should take, for a busy machine
 
 
 class Workers:
-    """Starts the processes, and ends them at the end of the block. `progress` is called with what they say meanwhile."""
+    """Starts the processes, and ends them at the end of the block. `progress` is called with the samples they report."""
 
     def __init__(
         self,
@@ -64,12 +64,12 @@ class Workers:
                 daemon=True,
             )
             process.start()
-            there.close()  # so that its death is heard
+            there.close()  # so that the process's death ends the pipe
             self._lines.append(here)
             self._processes.append(process)
         for share in boards:
             if share is not None:
-                share.close()  # each process has its own by now
+                share.close()  # each process has its own copy by now
 
     def __enter__(self) -> Workers:
         return self
@@ -86,19 +86,19 @@ class Workers:
             process.join(GRACE)
 
     def connected(self) -> int:
-        """Wait until all people are: how many they are. Raises `RunError`."""
+        """Wait until all people are connected; return their number. Raises `RunError`."""
         return sum(said[0] for said in self._expect("connected", ARRIVAL + GRACE))
 
     def start(self, moment: float) -> None:
-        """Have all begin at the same time."""
+        """Make all processes begin at `moment`, of `time.monotonic`."""
         self._tell(moment)
 
     def settled(self, seconds: float, look: Callable[[], None]) -> None:
-        """Wait for the end of a run that takes so long, and until nothing is on its way; `look` is called all the time."""
+        """Wait for a run of `seconds` and until nothing is in flight; call `look` every `LOOK` seconds. Raises `RunError`."""
         self._expect("settled", seconds + self._settle, look)
 
     def finish(self, heads: Mapping[str, int]) -> tuple[Tally, dict[str, Digest]]:
-        """Have all compare what they saw with the last sequences in the log; the sum, and what they saw of each room."""
+        """Collect the verdicts of all processes, given the logs' last sequences: the merged tally and each room's digest."""
         self._tell(heads)
         tally = Tally()
         digests: dict[str, Digest] = {}
@@ -116,7 +116,7 @@ class Workers:
     def _expect(
         self, word: str, timeout: float, look: Callable[[], None] = lambda: None
     ) -> list[tuple[Any, ...]]:
-        """What follows that word, from each process."""
+        """Wait for the message `word` from each process; return the messages' arguments."""
         deadline = time.monotonic() + timeout
         found: dict[Connection, tuple[Any, ...]] = {}
         while len(found) < len(self._lines):
@@ -139,7 +139,7 @@ class Workers:
 
 
 def divide(rooms: list[Room], processes: int) -> list[list[Room]]:
-    """Rooms for each process; where they are fewer than processes, each one's people are shared out."""
+    """The rooms of each process. If there are fewer rooms than processes, each room's people are divided among all."""
     if len(rooms) >= processes:
         return [rooms[part::processes] for part in range(processes)]
     return [
@@ -159,12 +159,12 @@ def play(
     share: Share | None = None,
     wire: str = RAW,
 ) -> None:
-    """One process: its people connect, act from the start on, wait until all is quiet, and compare with the log."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started us ends us
+    """The main function of a process: connect its people, run the scenario, wait until all is quiet, compare with the log."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process ends this one
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # a socket is a file
     if wire == RAW:
-        gc.disable()  # nothing here is circular, and there is a lot of it
+        gc.disable()  # there are no reference cycles, and many objects
     file = HistoryFile(history, "salon load") if history is not None else None
     recorder = Recorder(file.write) if file is not None else None
     try:
@@ -177,7 +177,7 @@ def play(
         heads = _hear(line, worker)
         worker.settle(heads)
         if file is not None:
-            file.close()  # who started us adds the log
+            file.close()  # the parent process appends the log
         line.send(("done", worker.tally, worker.judge(heads)))
     except RunError as error:
         line.send(("failed", str(error)))

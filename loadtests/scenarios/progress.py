@@ -1,4 +1,4 @@
-"""One line on the terminal that moves on while a scenario is played."""
+"""A status line on the terminal, updated while a scenario is played."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Ticker:
-    """Told every half second, by each process, what it saw meanwhile."""
+    """Called by each process every half second with the counts of its last sample."""
 
     def __init__(self, status: Status, plan: Scenario, title: str) -> None:
         self._status, self._plan, self._title = status, plan, title
@@ -22,7 +22,7 @@ class Ticker:
         self._deliveries = self._refusals = 0
 
     def __call__(self, deliveries: int, receipts: int, refusals: int, p99: float) -> None:
-        """Show it, added up."""
+        """Add the counts and update the line; `p99` is in seconds."""
         now = time.monotonic()
         self._began = self._began or now - INTERVAL
         self._deliveries += deliveries

@@ -1,4 +1,4 @@
-"""One run: the stage, the processes, the start for all at once, and what came of it."""
+"""One run: the set-up, the processes, their common start, and the result."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from .scenario import Scenario
     from .setup import Room
 
-CALM = 1.0  # seconds: what the arrivals set off, such as presence, is no part of the measurement
-LEAD = 0.2  # seconds from the word to the start
+CALM = 1.0  # seconds after the arrivals, so that their effects, such as presence, are not measured
+LEAD = 0.2  # seconds from the message to the processes until their start
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a run saw. CPU figures are of the server's process, in seconds; 0 where it is not known."""
+    """The result of a run. CPU is of the server's process, in seconds, memory in bytes; 0 if the process is not known."""
 
     scenario: Scenario
     url: str
@@ -42,11 +42,11 @@ class Result:
     connect_cpu: float = 0.0
     connection_memory: float = 0.0
     memory_before: int = 0  # bytes of the server when the measured time began
-    wires: tuple[str, ...] = (RAW,)  # of each process
+    wires: tuple[str, ...] = (RAW,)  # the wire of each process
 
     @property
     def seconds(self) -> float:
-        """How long was measured."""
+        """The measured time in seconds."""
         return self.scenario.seconds
 
     @property
@@ -56,22 +56,22 @@ class Result:
 
     @property
     def cpu_per_delivery(self) -> float:
-        """Microseconds of the server's CPU a delivery."""
+        """Microseconds of the server's CPU per delivery."""
         return self.server_cpu / max(1, self.tally.deliveries) * 1e6
 
     @property
     def load_cpu_per_delivery(self) -> float:
-        """Microseconds of our own CPU a delivery."""
+        """Microseconds of the load tool's CPU per delivery."""
         return self.tally.cpu / max(1, self.tally.deliveries) * 1e6
 
     @property
     def load_busy(self) -> float:
-        """The share of a core that the busiest of our processes took: near 1 the load tool is what limits."""
+        """The share of a core that the busiest load process took: near 1 the load tool is the bottleneck."""
         return self.tally.busiest / self.seconds
 
     @property
     def well(self) -> bool:
-        """Whether nothing was lost, repeated or out of order, and something was delivered."""
+        """Whether there was no anomaly, and at least one delivery."""
         return not self.tally.wrong and self.tally.deliveries > 0
 
 
@@ -88,9 +88,9 @@ def run(
 ) -> Result:
     """Play a scenario against a server, or with `bare` against the C floor. Raises `RunError`.
 
-    `wires` say whose code reads and writes the frames of each process, again from the first where there are fewer.
-    A `history` is written by one process and only with keys; it ends with the log.
-    `progress` is called every half second with what one process saw meanwhile: deliveries, receipts, refusals, p99.
+    `wires` name the code that reads and writes the frames of each process, repeated if there are more processes.
+    A `history` needs one process and keys; it ends with the log. `pid` is the server's process id, None if unknown.
+    `progress` is called every half second with one process's sample: deliveries, receipts, refusals, p99 in seconds.
     """
     target = Target.of(url)
     server = Process(pid) if pid else None
@@ -136,20 +136,20 @@ def _add_logs(history: Path, target: Target, rooms: list[Room], heads: dict[str,
 
 
 def _check_sum(tally: Tally, stored: int) -> None:
-    """Accepted is stored: nothing more, nothing less, but for those whose answer was lost with a connection."""
+    """Report an anomaly unless the accepted messages are the stored ones, up to those whose answer was lost."""
     if not tally.accepted <= stored <= tally.accepted + tally.unknown:
         tally.anomaly("sum", f"{tally.accepted} messages were accepted, {stored} are in the log")
 
 
 class _Use:
-    """What the server's process has used so far."""
+    """CPU time and memory of the server's process so far."""
 
     def __init__(self, server: Process | None) -> None:
         self.cpu, self.memory = (server.cpu(), server.memory()) if server else (0.0, 0)
 
 
 class _At:
-    """The same at a moment, or as soon after it as somebody looks."""
+    """CPU time and memory at a moment, or at the first `look` after it."""
 
     def __init__(self, server: Process | None, moment: float) -> None:
         self._server, self._moment = server, moment

@@ -1,4 +1,4 @@
-"""What is to be tried: who talks to whom, how fast, for how long. Small YAML files hold the parameters of each scenario."""
+"""The parameters of a load scenario: rooms, senders, rates, durations. A small YAML file holds those of each scenario."""
 
 from __future__ import annotations
 
@@ -9,49 +9,49 @@ from typing import Any
 import yaml
 
 FOLDER = Path(__file__).parent
-SETTLE = 60.0  # seconds at the end in all
-OBEDIENCE = (
-    150.0  # seconds beside that: more than the longest time that a server tells who is too fast
-)
+SETTLE = 60.0  # seconds for the end of a run
+OBEDIENCE = 150.0  # seconds in addition: more than the longest `retry_after` for a rate limit
 COUNTED = {
     "receipts": "receipt",
     "deliveries": "delivered to all",
-}  # what frees a place in a window
-SMALLEST = 40  # characters of a message: when it was due, its key, and something to say
+}  # what frees a place in a window -> how that is said in words
+SMALLEST = 40  # characters of a message: its due time, its key, and padding
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """The parameters; each can be set on the command line too. Raises `ValueError` for what cannot be played.
+    """The parameters; each can also be set on the command line. Raises `ValueError` if they cannot be played.
 
-    With a `window` each sender has that many messages on their way: until their receipts have come, or with `window_counts`
-    set to deliveries until everybody who reads in the room, in whatever process, has them and all before them. With a
-    `rate` all senders together send so many a second, on schedule, whatever the server does.
+    With a `window` each sender has that many messages in flight. A message is in flight until its receipt has arrived, or, if
+    `window_counts` is deliveries, until all readers of the room, in all processes, have it and all messages before it. With
+    a `rate` all senders together send so many messages a second, on schedule, independent of the server.
     """
 
     name: str
     about: str = ""
     rooms: int = 1
     readers: int = 4  # people in a room
-    senders: int = 4  # of them, how many send
-    window: int = 1  # 0: by rate
+    senders: int = 4  # people in a room that send
+    window: int = 1  # messages in flight per sender; 0: by rate
     window_counts: str = "receipts"  # or deliveries
-    rate: float = 0.0  # messages a second in all
+    rate: float = 0.0  # messages a second, in total
     size: int = 100  # characters of a message
     seconds: float = 5.0  # measured
     warm_up: float = 1.0  # seconds before that
     keys: bool = True  # each message carries a client_message_id
-    never_read: int = 0  # people of each room who stop reading
-    churn: float = 0.0  # connections that are lost and made again, a second in all
-    leaving: float = 0.0  # people who leave a room and join it again, a second in all
-    storm: float = 0.0  # seconds into the run at which everybody drops and comes back
-    obey: bool = False  # who is refused for load says the same again, when they were told
-    burst_factor: float = 1.0  # the rate is multiplied by this
-    burst_from: float = 0.0  # from this second
-    burst_until: float = 0.0  # to this one
+    never_read: int = 0  # people of each room that stop reading
+    churn: float = 0.0  # connections cut and reconnected a second, in total
+    leaving: float = 0.0  # people that leave a room and rejoin it a second, in total
+    storm: float = (
+        0.0  # second of the measured time at which all connections are cut and reconnected
+    )
+    obey: bool = False  # a message refused for load is resent after the `retry_after` given
+    burst_factor: float = 1.0  # the rate is multiplied by this during the burst
+    burst_from: float = 0.0  # second of the measured time at which the burst begins
+    burst_until: float = 0.0  # second at which it ends
     mix: tuple[tuple[float, int], ...] = ()  # (share of the rooms, people): instead of `readers`
-    typing: float = 0.0  # typing frames a second in all
-    reading: float = 0.0  # read frames a second in all
+    typing: float = 0.0  # typing frames a second, in total
+    reading: float = 0.0  # read frames a second, in total
 
     def __post_init__(self) -> None:
         for problem in self._problems():
@@ -59,24 +59,24 @@ class Scenario:
 
     @property
     def settle(self) -> float:
-        """Seconds at the end in which everything has to arrive; those who obey come back as late as they were told."""
+        """Seconds at the end within which everything has to arrive; longer with `obey`, which waits as long as told."""
         return SETTLE + OBEDIENCE * self.obey
 
     @property
     def everywhere(self) -> bool:
-        """Whether who sends waits until everybody has what they sent."""
+        """Whether the window counts a message until all readers have it."""
         return self.window > 0 and self.window_counts == "deliveries"
 
     @property
     def pace(self) -> str:
-        """In words, what decides when a message is sent."""
+        """The rule that decides when a message is sent, in words."""
         if not self.window:
             return f"{self.rate:,g} messages/s, on schedule"
         return f"window {self.window}, until {COUNTED[self.window_counts]}"
 
     @property
     def sizes(self) -> list[int]:
-        """How many people each room has."""
+        """The number of people in each room."""
         if not self.mix:
             return [self.readers] * self.rooms
         sizes, passed = [], 0.0
@@ -88,7 +88,7 @@ class Scenario:
         return sizes
 
     def changed(self, **values: Any) -> Scenario:
-        """The scenario with the values that are given, not None."""
+        """A copy with the given values; None leaves a parameter as it is. Raises `ValueError`."""
         given = {name: value for name, value in values.items() if value is not None}
         return replace(self, **_typed(self.name, given))
 
@@ -115,7 +115,7 @@ class Scenario:
 
 
 def load(name: str) -> Scenario:
-    """A scenario by its name, or by the path of a YAML file. Raises `ValueError` saying what is wrong."""
+    """A scenario by its name, or by the path of a YAML file. Raises `ValueError`; the text names the fault."""
     path = Path(name) if name.endswith((".yaml", ".yml")) else FOLDER / f"{name}.yaml"
     try:
         given = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -129,12 +129,12 @@ def load(name: str) -> Scenario:
 
 
 def names() -> list[str]:
-    """The scenarios that are shipped."""
+    """The names of the shipped scenarios."""
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
 def _typed(where: str, given: dict[str, Any]) -> dict[str, Any]:
-    """The values, each of its parameter's kind."""
+    """The values, converted to the types of their parameters. Raises `ValueError`."""
     known = {field.name: str(field.type) for field in fields(Scenario)}
     unknown = set(map(str, given)) - set(known)
     if unknown:

@@ -1,4 +1,4 @@
-"""When what is due, whatever the server does: one that stalls is measured by what it should have done meanwhile."""
+"""The times at which actions are due, independent of the server: latencies of a stalled server count from the due time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Schedule:
-    """The moments of one process, evenly spaced. `senders` and `people` are its shares of all there are of them."""
+    """The due times of one process, evenly spaced. `senders` and `people` are its shares of all senders and people, 0 to 1."""
 
     def __init__(self, scenario: Scenario, start: float, *, senders: float, people: float) -> None:
         self._scenario = scenario
@@ -28,7 +28,7 @@ class Schedule:
         self.next_due = min(self._next.values(), default=NEVER)
 
     def due(self, now: float) -> list[tuple[str, float]]:
-        """What was due up to now and was not told before: (kind, when), each kind in its order."""
+        """The actions due up to `now` that were not returned before: (kind, when), each kind in its order."""
         found: list[tuple[str, float]] = []
         if now < self.next_due:
             return found

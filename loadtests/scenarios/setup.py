@@ -1,4 +1,4 @@
-"""Sets the stage over HTTP: people, rooms, who is in which. The server's limits are looked at first."""
+"""Sets up people, rooms and memberships over HTTP, after a check of the server's limits."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
     from .scenario import Scenario
 
-HANDS = 4  # requests at once
-NAMED = 9  # people who can be named when a room is made, besides who makes it
+HANDS = 4  # concurrent requests
+NAMED = 9  # people that can be named when a room is created, besides its creator
 
 
 class Room(NamedTuple):
-    """A conversation, its last sequence before anything is sent, and its people, each with a number of their own."""
+    """A conversation, its last sequence before any message, and its people as (number, person); numbers are unique."""
 
     conversation_id: str
     head: int
@@ -25,7 +25,7 @@ class Room(NamedTuple):
 
 
 def set_up_rooms(target: Target, scenario: Scenario) -> list[Room]:
-    """Make the rooms and their people. Raises `RunError`."""
+    """Create the rooms and their people. Raises `RunError`."""
     _check_limits(Api(target), scenario)
     sizes = scenario.sizes
     first = [sum(sizes[:index]) for index in range(len(sizes))]
@@ -37,7 +37,7 @@ def set_up_rooms(target: Target, scenario: Scenario) -> list[Room]:
 
 
 def heads_of(target: Target, rooms: list[Room]) -> dict[str, int]:
-    """The last sequence of each room, as the log has it."""
+    """The last sequence in the log of each room, by its id. Raises `RunError`."""
 
     def head(api: Api, room: Room) -> int:
         path = f"/chat/{room.conversation_id}/messages?limit=1"
@@ -51,7 +51,7 @@ def heads_of(target: Target, rooms: list[Room]) -> dict[str, int]:
 def logs_of(
     target: Target, rooms: list[Room], heads: Mapping[str, int]
 ) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """The whole log of each room up to its head, page by page."""
+    """The log of each room up to its head, as pages of (room id, events). Raises `RunError`."""
     api = Api(target)
     for room in rooms:
         after, head = 0, heads[room.conversation_id]
@@ -65,7 +65,7 @@ def logs_of(
 
 
 def _by_hands(target: Target, work: Callable[[Api, Any], Any], what: list[Any]) -> list[Any]:
-    """The work done for each, some at once."""
+    """Call `work` for each item, `HANDS` at once; return the results in the items' order."""
     parts = [what[hand::HANDS] for hand in range(HANDS)]
 
     def hand(part: list[Any]) -> list[Any]:
@@ -78,7 +78,7 @@ def _by_hands(target: Target, work: Callable[[Api, Any], Any], what: list[Any]) 
 
 
 def _check_limits(api: Api, scenario: Scenario) -> None:
-    """What the server tells of its limits before anything is tried; it says the others when it refuses."""
+    """Check the one limit that the server reports in advance; the others show when it refuses."""
     health = api.call("GET", "/health/chat")
     if "queue_depths" not in health:
         return
@@ -127,7 +127,7 @@ def _people(scenario: Scenario, tokens: list[str]) -> list[Person]:
 
 
 def bare_rooms(scenario: Scenario) -> list[Room]:
-    """Rooms for the C program, which knows nobody and needs no preparation."""
+    """Rooms for the C program, which has no accounts and needs no set-up."""
     rooms, first = [], 0
     for number, size in enumerate(scenario.sizes, 1):
         people = [person._replace(reads=True) for person in _people(scenario, [""] * size)]

@@ -1,4 +1,4 @@
-"""One process of simulated people: sends on schedule, measures, and gives its verdict on all that came."""
+"""One process of simulated people: sends on schedule, measures, and judges all received events."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ if TYPE_CHECKING:
 RAW, TRIO = WIRES = (
     "raw",
     "trio-websocket",
-)  # whose code reads and writes the frames: ours, or not ours
-TOGETHER = 64  # handshakes on their way at once when all arrive
+)  # the code that reads and writes frames: this project's, or another's
+TOGETHER = 64  # concurrent handshakes while all people connect
 ARRIVAL = 60.0  # seconds for all to be connected
-QUIET = 5.0  # seconds at the end in which nothing comes: what is missing then is lost
-TICK = 0.05  # seconds between two looks at what is no event of a socket
-TRIES = 8  # to find a sender who is connected
+QUIET = 5.0  # seconds without traffic at the end, after which missing events count as lost
+TICK = 0.05  # seconds between two checks of everything but sockets
+TRIES = 8  # random draws to find a connected sender
 
 
 class Worker:
-    """Plays its people. `senders` and `people` are its shares of those of the scenario."""
+    """Plays the people of `rooms`. `senders` and `people` are its shares of the scenario's senders and people, 0 to 1."""
 
     def __init__(
         self,
@@ -109,13 +109,13 @@ class Worker:
         return TrioUser(TrioWire(target, self._loop), *about, **options)
 
     def _follow(self, share: Share) -> None:
-        """Send on when everybody has what was sent."""
+        """Track deliveries to all readers, so that the windows can count them."""
         self._connections.everywhere = Everywhere(share, self.users, self._delivered)
         if share.bell is not None:
             self._connections.watch(share.bell.fileno(), self._connections.everywhere.heard)
 
     def arrive(self) -> None:
-        """Connect all, a few at a time. Raises `RunError`."""
+        """Connect all people, `TOGETHER` at a time. Raises `RunError`."""
         waiting = self.users[::-1]
         deadline = time.monotonic() + ARRIVAL
         while waiting or not self._connections.quiet:
@@ -133,7 +133,7 @@ class Worker:
             )
 
     def run(self, start: float, line: Connection) -> None:
-        """Send, read and measure until the scenario's time is over."""
+        """Send, read and measure from `start` until the scenario's time is over. Samples go to `line`. Raises `RunError`."""
         scenario, tally = self.scenario, self.tally
         tally.due_from = self._sample_ends = start + scenario.warm_up
         tally.due_until = tally.due_from + scenario.seconds
@@ -161,7 +161,7 @@ class Worker:
         tally.measuring, self._connections.window, self._over = False, 0, True
 
     def settle(self, heads: Mapping[str, int]) -> None:
-        """Wait until everybody, those who did not read too, has all there is, and all up to these sequences."""
+        """Wait, with a time limit, until all people, non-readers included, have all events seen here and all up to `heads`."""
         self._connections.listen()
         deadline = time.monotonic() + self.scenario.settle
         bytes_read, quiet_until = -1, 0.0
@@ -173,7 +173,7 @@ class Worker:
             self._round(TICK)
 
     def judge(self, heads: Mapping[str, int]) -> dict[str, Digest]:
-        """Note all that is wrong; for each room what this process saw of it, to be compared with the others."""
+        """Report all anomalies to the tally; return each room's digest, to be compared between processes."""
         tokens = {user.room: user.person.token for user in reversed(self.users)}
         for room, transcript in self.transcripts.items():
             if transcript.holes and room in heads:
@@ -182,7 +182,7 @@ class Worker:
         return {room: transcript.digest() for room, transcript in self.transcripts.items()}
 
     def rest(self) -> None:
-        """A short round, for whoever waits."""
+        """Serve the sockets for a short time, while the process waits for a message."""
         self._round(TICK)
 
     def _round(self, timeout: float, *, fine: bool = False) -> None:
@@ -243,7 +243,7 @@ class Worker:
         return self.users[self._random.randrange(len(self.users))]
 
     def _post(self, due: float) -> None:
-        """A message is due: somebody who is connected sends it, or somebody as soon as they are."""
+        """Send a message that is due, from a connected sender, or from a disconnected one once it is back."""
         user = self._senders[0]
         for _ in range(TRIES):
             user = self._senders[self._random.randrange(len(self._senders))]
@@ -263,7 +263,7 @@ class Worker:
         self._reconnect([user for user in self.users if not user.away], time.monotonic())
 
     def _sample(self, now: float, line: Connection) -> None:
-        """Begin the interval that is now; one in which nothing happened is a sample too."""
+        """Close the samples of the past intervals, empty ones included, and begin the current one."""
         samples = self.tally.samples
         while now >= self._sample_ends:
             self._sample_ends += INTERVAL
@@ -277,7 +277,7 @@ class Worker:
                 transcript.forget(min(user.reader.sequence for user in users))
 
     def _check_warm_up(self) -> None:
-        """Where people may not send as fast as they are to, what follows would measure the limit and not the server."""
+        """Raise `RunError` if the rate limit refuses the scenario's rate: the run would measure the limit, not the server."""
         if self.tally.refused["RATE_LIMITED"] and not self.scenario.obey:
             raise RunError(
                 "the server lets nobody send as fast as this scenario does."
@@ -299,7 +299,7 @@ class Worker:
         )
 
     def _fill_holes(self, room: str, transcript: Transcript, token: str) -> None:
-        """What nobody was sent, because the server said that it has to be paged back, is looked up in the log."""
+        """Read the events from the log that no reader was sent because the server told clients to page them."""
         api = Api(self._target)
         events = page(api, room, token, min(transcript.holes) - 1, max(transcript.holes))
         for sequence, text in events:
