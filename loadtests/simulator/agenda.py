@@ -1,4 +1,4 @@
-"""What is to happen when: calls at moments of virtual time, made by one task."""
+"""A timer queue: calls at moments of virtual time, made by one task."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Agenda:
-    """Calls things at their time; those of one moment in the order in which they were asked for."""
+    """Makes calls at their time; calls of one moment in the order in which they were scheduled."""
 
     def __init__(self) -> None:
         self._calls: list[tuple[float, int, Callable[[], object]]] = []
@@ -21,11 +21,11 @@ class Agenda:
         self._changed = trio.Event()
 
     def after(self, seconds: float, call: Callable[[], object]) -> None:
-        """Call it so many seconds from now."""
+        """Schedule a call for so many seconds from now."""
         self.at(trio.current_time() + seconds, call)
 
     def at(self, moment: float, call: Callable[[], object]) -> None:
-        """Call it then. What it raises ends the run."""
+        """Schedule a call for a moment of virtual time. An exception from it ends the run."""
         if not self._calls or moment < self._calls[0][0]:
             self._changed.set()
         heappush(self._calls, (moment, next(self._order), call))

@@ -1,4 +1,4 @@
-"""Bugs on purpose in who hears what: delivery, resuming, lagging readers, presence, those who leave."""
+"""Deliberate bugs in delivery: live events, resuming, lagging readers, presence, leaving."""
 
 from __future__ import annotations
 
@@ -54,17 +54,17 @@ def reorder_within_a_batch() -> Change:
 
 
 def drop_on_lagging() -> Change:
-    """A reader whose outbox is full misses what was for it, and stays live."""
+    """A reader with a full outbox misses the event and stays live."""
     return Audience, "_fall_behind", lambda real: lambda self, subscriber, sequence: None
 
 
 def forget_who_waited_for_a_failed_commit() -> Change:
-    """A commit that failed and took effect after all is told to nobody who was live meanwhile."""
+    """A commit that failed but took effect is not delivered to the readers that were live meanwhile."""
     return Audience, "fall_back", lambda real: lambda self, sequence: None
 
 
 def live_too_early() -> Change:
-    """A newcomer hears live while it is still being replayed to."""
+    """A newcomer gets live events while its replay is still going on."""
 
     def change(real: Any) -> Any:
         def place(self: Any, subscriber: Any, sequence: int) -> None:
@@ -77,7 +77,7 @@ def live_too_early() -> Change:
 
 
 def lose_what_is_drained() -> Change:
-    """Who had no room is not told that there is some again."""
+    """A connection with a full outbox is not told that there is room again."""
     return Connection, "_drained", lambda real: lambda self: None
 
 
@@ -89,12 +89,12 @@ def tell_those_who_left() -> Change:
 
 
 def crash_forgets_its_readers() -> Change:
-    """Those who were connected to an actor that crashed are not sent to fresh sockets."""
+    """The connections of an actor that crashed are not sent to fresh sockets."""
     return ConversationActor, "on_stop", lambda real: lambda self: None
 
 
 def old_socket_takes_the_new_one_along() -> Change:
-    """When one connection of a person ends, the others hear nothing more."""
+    """When one connection of a person ends, the person's other connections get no more events."""
 
     def change(real: Any) -> Any:
         def remove(self: Audience, subscriber: Any) -> bool:
@@ -109,7 +109,7 @@ def old_socket_takes_the_new_one_along() -> Change:
 
 
 def back_and_still_offline() -> Change:
-    """Who was said to be gone and comes back is not said to be here again."""
+    """A person reported as offline that comes back is not reported as online again."""
     known: dict[PresenceBoard, set[str]] = {}
 
     def change(real: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Bugs on purpose in what is remembered: keys, the log, its name, over passivation and restarts."""
+"""Deliberate bugs in stored state over passivation and restarts: keys, the log, its epoch."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def skip_dedup() -> Change:
 
 
 def key_forgotten_on_passivation() -> Change:
-    """Keys are remembered by the actor alone: whoever comes after it knows none."""
+    """Only the actor remembers keys: an actor that is loaded later knows none."""
 
     def change(real: Any) -> Any:
         async def load(self: Any) -> Any:
@@ -45,7 +45,7 @@ def key_forgotten_on_passivation() -> Change:
 
 
 def duplicate_on_retry_after_crash() -> Change:
-    """A key is stored with the commit after its message: what was last said before a crash has none."""
+    """A key is stored with the commit after its message: the last message before a crash has none."""
 
     def change(real: Any) -> Any:
         def run(self: Any, **options: Any) -> Any:
@@ -60,12 +60,12 @@ def duplicate_on_retry_after_crash() -> Change:
 
 
 def gap_after_restart() -> Change:
-    """An actor that has loaded its state does not know that there are events which newcomers have not."""
+    """An actor that has loaded its state does not know that newcomers lack events of the log."""
     return Audience, "recall", lambda real: lambda self, records: None
 
 
 def new_epoch_on_restart() -> Change:
-    """Each start of the server names the log anew, so that clients throw away what they have."""
+    """Each start of the server gives the log a new epoch, so that clients drop their events."""
 
     def change(real: Any) -> Any:
         def init(self: Any, disk: Any, *arguments: Any) -> None:
@@ -78,7 +78,7 @@ def new_epoch_on_restart() -> Change:
 
 
 def old_copy_under_the_same_epoch() -> Change:
-    """A restart finds the log without its last event, and does not say so."""
+    """A restart finds the log without its last event and keeps the epoch."""
 
     def change(real: Any) -> Any:
         def run(self: Any, **options: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Bugs on purpose in what a turn decides, commits and answers, and in the mailbox before it."""
+"""Deliberate bugs in a turn's decisions, commits and answers, and in the mailbox."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ def receipt_before_commit() -> Change:
 
 
 async def _decided(actor: Any, commands: Any, state: Any, people: Any) -> Turn:
-    """The turn as the real engine decides it at first."""
+    """The turn as the real engine decides it, before its commit."""
     named = replied_to(commands, state)
     messages = await actor._replies.messages_among(named, state.number)
     return Turn(state, commands, known={}, parts=actor._host, replied_to=messages, people=people)
 
 
 async def _commit(actor: Any, turn: Turn, otherwise: Callable[[], Any]) -> Turn:
-    """Commit what is told already; `otherwise` is what the real engine does, for a turn that cannot be committed as it is."""
+    """Commit a turn that was answered or delivered before; if that fails, return the real engine's turn from `otherwise`."""
     changes = turn.changes
     outcome = None if changes is None else await actor._store.append(changes)
     if not isinstance(outcome, Appended):
@@ -71,7 +71,7 @@ async def _commit(actor: Any, turn: Turn, otherwise: Callable[[], Any]) -> Turn:
 
 
 def lost_wake_up() -> Change:
-    """What comes while a turn waits for the store is looked at when the next message comes, not after the turn."""
+    """Messages that arrive while a turn waits for the store are handled when the next message arrives, not after the turn."""
 
     def change(real: Any) -> Any:
         def end_turn(self: Any) -> None:
@@ -88,7 +88,7 @@ def lost_wake_up() -> Change:
 
 
 def ignore_a_failed_commit() -> Change:
-    """An error of the store is taken for a success: the receipts go out, and the state goes on."""
+    """A store error is taken for a success: the receipts are sent and the state advances."""
 
     def change(real: Any) -> Any:
         async def decide(self: Any, commands: Any, state: Any, people: Any) -> Turn:
@@ -105,7 +105,7 @@ def ignore_a_failed_commit() -> Change:
 
 
 def clock_goes_back() -> Change:
-    """An event is stamped with the wall clock, whatever the events before it have."""
+    """An event gets the wall clock's timestamp, even if that is before the timestamps of earlier events."""
 
     def change(real: Any) -> Any:
         def init(self: Any, state: Any, letters: Any, **more: Any) -> None:
@@ -120,7 +120,7 @@ def clock_goes_back() -> Change:
 
 
 def refuse_and_keep() -> Change:
-    """A full mailbox says no, and takes the command all the same."""
+    """A full mailbox refuses a command and takes it all the same."""
 
     def change(real: Any) -> Any:
         def put(self: Mailbox, letter: Any) -> None:
@@ -139,7 +139,7 @@ def refuse_and_keep() -> Change:
 
 
 def full_mailbox_says_nothing() -> Change:
-    """A command that finds no room is dropped without a word."""
+    """A command refused by a full mailbox gets no answer."""
 
     def change(real: Any) -> Any:
         def refuse(self: Any, letter: Any, refusal: Refusal, **figures: Any) -> None:
@@ -152,7 +152,7 @@ def full_mailbox_says_nothing() -> Change:
 
 
 def receipt_of_the_wrong_message() -> Change:
-    """A retry is answered with the place that the message would have had now."""
+    """A retry is answered with the sequence that the message would have now."""
 
     def change(real: Any) -> Any:
         def repeat(event: Any, before: Any, receipt: Any) -> Any:
@@ -180,7 +180,7 @@ def last_of_a_batch_is_not_answered() -> Change:
 
 
 def places_in_the_mailbox_leak() -> Change:
-    """What a sender has waiting is counted and never taken off again."""
+    """The count of a sender's waiting messages is never reduced."""
 
     def change(real: Any) -> Any:
         def take(self: Mailbox) -> Any:
@@ -195,7 +195,7 @@ def places_in_the_mailbox_leak() -> Change:
 
 
 def refused_with_the_wrong_key() -> Change:
-    """A refusal names no message, so that its sender waits for ever."""
+    """A refusal carries no key, so that its sender waits for ever."""
 
     def change(real: Any) -> Any:
         def refuse(self: Any, letter: Any, refusal: Refusal, **figures: Any) -> None:
@@ -207,7 +207,7 @@ def refused_with_the_wrong_key() -> Change:
 
 
 def reply_to_anything() -> Change:
-    """A reply may name any event that is there, whatever it was."""
+    """A reply may name any event, not only a message."""
 
     def change(real: Any) -> Any:
         return lambda self, sequence: sequence <= self.state.head
@@ -216,7 +216,7 @@ def reply_to_anything() -> Change:
 
 
 def old_messages_forgotten() -> Change:
-    """Only what is at hand may be replied to."""
+    """Only messages that are still in memory may be replied to."""
 
     def change(real: Any) -> Any:
         async def messages_among(self: Any, named: Any, number: int) -> Any:

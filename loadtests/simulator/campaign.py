@@ -1,4 +1,4 @@
-"""Many seeds, over several processes or one: the sum is the same."""
+"""Runs many seeds, in one process or several, with the same sum."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from .trial import Outcome, Trial
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-AHEAD = 8  # seeds given to each process before their outcomes are looked at
+AHEAD = 8  # seeds queued per process before their outcomes are taken
 
 
 @dataclass(slots=True)
 class Sum:
-    """What the seeds come to, in their order."""
+    """The sum over the outcomes of seeds, added in the order of the seeds."""
 
     seeds: int = 0
     seconds: float = 0.0  # virtual
@@ -34,7 +34,7 @@ class Sum:
     _digest: Any = field(default_factory=sha256)
 
     def add(self, outcome: Outcome) -> None:
-        """The next one."""
+        """Add the next outcome."""
         self.seeds += 1
         self.seconds += outcome.seconds
         self.operations += outcome.operations
@@ -44,12 +44,12 @@ class Sum:
 
     @property
     def digest(self) -> str:
-        """Of all that happened in all of them."""
+        """A hash over the digests of all outcomes."""
         return str(self._digest.hexdigest())
 
     @property
     def anomalies(self) -> int:
-        """How many."""
+        """The number of anomalies in all outcomes."""
         return sum(len(outcome.anomalies) for outcome in self.failed)
 
     def as_json(self) -> dict[str, Any]:
@@ -67,7 +67,7 @@ class Sum:
 
 
 def play(seed: int, mutant: str | None = None, only: set[int] | None = None) -> Outcome:
-    """One seed, all of its steps or only some."""
+    """Play one seed, with all of its steps or only those in `only`."""
     plan = Plan.of(seed)
     with mutated(mutant):
         return Trial(plan if only is None else plan.only(only)).play()
@@ -82,7 +82,10 @@ def run(
     mutant: str | None = None,
     progress: Callable[[Sum], object] = lambda _: None,
 ) -> Sum:
-    """So many seeds from the first on, or as many as it takes to simulate so many hours."""
+    """Play `seeds` seeds from `first` on; with `hours`, end once so many hours are simulated.
+
+    `seeds` None means no limit. `progress` is called after each seed.
+    """
     total, began = Sum(), time.perf_counter()
     numbers = count(first) if seeds is None else range(first, first + seeds)
     with _outcomes(((seed, mutant) for seed in numbers), processes) as outcomes:
@@ -99,7 +102,7 @@ def run(
 def _outcomes(
     asked: Iterable[tuple[int, str | None]], processes: int
 ) -> Iterator[Iterator[Outcome]]:
-    """The outcomes in the order asked for."""
+    """The outcomes of (seed, mutant) pairs, in the order of the pairs."""
     if processes == 1:
         yield (play(*each) for each in asked)
         return
@@ -120,7 +123,7 @@ def _ahead(
 
 
 def shrink(outcome: Outcome, mutant: str | None = None) -> Outcome:
-    """The same failure with as few steps as it takes."""
+    """Repeat a failed run with as few steps as still give one of its kinds of anomalies."""
     kinds = {each.kind for each in outcome.anomalies}
 
     def fails(only: set[int]) -> bool:
@@ -131,7 +134,7 @@ def shrink(outcome: Outcome, mutant: str | None = None) -> Outcome:
 
 
 def command(outcome: Outcome, mutant: str | None = None) -> str:
-    """What plays it again."""
+    """The command line that repeats a run."""
     words = f"salon simulate --seed {outcome.seed}"
     if len(outcome.steps) < len(Plan.of(outcome.seed).steps):
         words += f" --steps {ranges(outcome.steps) or 'none'}"
@@ -139,14 +142,12 @@ def command(outcome: Outcome, mutant: str | None = None) -> str:
 
 
 def hunt(mutant: str, seeds: int) -> Outcome | None:
-    """A seed of so many that catches a mutant; none where an error of the mutant's own is what is noticed."""
+    """The outcome of the first of `seeds` seeds that catches a mutant; None without one, or if the mutant's own error shows."""
     likely = TRIED_FIRST.get(mutant, 1)
     for seed in (likely, *(each for each in range(1, seeds + 1) if each != likely)):
         outcome = play(seed, mutant)
         if any(each.kind == "fault" for each in outcome.anomalies):
-            return (
-                None  # what it is made of has changed: it crashes an actor instead of being wrong
-            )
+            return None  # the engine has changed under the mutant: it crashes an actor
         if outcome.anomalies:
             return outcome
     return None
@@ -155,7 +156,7 @@ def hunt(mutant: str, seeds: int) -> Outcome | None:
 def hunt_all(
     seeds: int, processes: int, progress: Callable[[str, Outcome | None], object]
 ) -> dict[str, Outcome | None]:
-    """The same for every mutant."""
+    """Hunt every mutant, in `processes` processes; `progress` is called with each name and outcome."""
     context = multiprocessing.get_context("spawn")
     found: dict[str, Outcome | None] = {}
     with ProcessPoolExecutor(processes, mp_context=context) as pool:

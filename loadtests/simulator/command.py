@@ -1,4 +1,4 @@
-"""`salon simulate`: the engine and its clients in virtual time, with faults from a seed, thousands of times faster than life."""
+"""`salon simulate`: the engine and its clients in virtual time, thousands of times faster than real time, with seeded faults."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from .trial import Trial
 if TYPE_CHECKING:
     from .trial import Outcome
 
-ENOUGH = 16  # seeds from which on a second process is worth its start
-SHOWN = 10  # anomalies of one seed in words
+ENOUGH = 16  # seeds from which on more processes are worth their start
+SHOWN = 10  # anomalies printed for one seed
 HUNTED = 100  # seeds within which a mutant has to be caught
 
 
@@ -51,8 +51,8 @@ def simulate(
 ) -> None:
     """Simulate; exit 0 if all is well, 1 on any anomaly or mutant that is not caught, 2 if it cannot be tried.
 
-    The real actors, sockets' code and clients run against an unreal network, disk and clock: drops, half-open peers, slow
-    readers, crashes before and after the commit, a slow or failing store. A seed repeats its run exactly, anywhere.
+    The real actors, socket code and clients run against a simulated network, disk and clock: drops, half-open peers, slow
+    readers, crashes before and after the commit, a slow or failing store. A seed repeats its run exactly, on any machine.
     """
     console = Console(stderr=json_, highlight=False)
     problem = _problem(mutant, steps, seed, history)

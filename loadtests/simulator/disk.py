@@ -1,4 +1,4 @@
-"""The store behind its port: a disk that outlives the process, and the process's slow, failing way to it."""
+"""The simulated store: a disk that outlives the process, and the process's access to it, which can be slow or fail."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from .agenda import Agenda
 
 Fault = Literal["before", "after", "bug before", "bug after", "kill before", "kill after"]
-COMMIT = 0.02  # seconds of a commit at most, where nothing is wrong; a read takes a quarter of it
+COMMIT = 0.02  # seconds of a commit without faults, roughly at most; a read takes a quarter of it
 
 
 class Disk(MemoryStore):
-    """What is committed. It says so to the recorder, and knows its conversations by their numbers."""
+    """The committed data. Each commit is recorded."""
 
     def __init__(self, sources: Sources, recorder: Recorder) -> None:
         super().__init__(sources)
         self._recorder = recorder
 
     def commit(self, changes: Changes) -> Future[Appended | KeysTaken]:
-        """Store the changes, at this moment."""
+        """Store the changes immediately, and record the commit if it succeeds."""
         outcome = self.append(changes)
         if changes.records and isinstance(_value(outcome), Appended):
             head = changes.records[-1].sequence
@@ -47,7 +47,7 @@ class Disk(MemoryStore):
 
 
 class DiskPort:
-    """One process's store. `kill` is called where the process is to die at the worst moment."""
+    """One process's store. `kill` is called for the faults that kill the process right before or after a commit."""
 
     durability: Literal["committed"] = "committed"
 
@@ -59,19 +59,19 @@ class DiskPort:
         self.dead = False
         self.slow_until = 0.0
         self.slowness = 1.0
-        self.appends: deque[Fault] = deque()  # what the next ones come to
+        self.appends: deque[Fault] = deque()  # faults of the next appends, in order
         self.reads: deque[Fault] = deque()
         self._agenda = agenda
         self._chance = chance
         self._kill = kill
 
     def append(self, changes: Changes) -> Future[Appended | KeysTaken]:
-        """Store the changes after a while, and say so after another."""
+        """Store the changes after a delay, and set the future after another."""
         fault = self.appends.popleft() if self.appends else None
         return self._do(lambda: self.disk.commit(changes), fault, 1.0)
 
     def load(self, conversation_id: str) -> Future[Any]:
-        """The conversation as its events left it."""
+        """The stored state of a conversation."""
         fault = self.reads.popleft() if self.reads else None
         return self._do(lambda: self.disk.load(conversation_id), fault, 0.25)
 
@@ -81,7 +81,7 @@ class DiskPort:
         return self._do(lambda: self.disk.read(number, **bounds), fault, 0.25)
 
     def messages_after(self, number: int, sequence: int) -> Future[int]:
-        """As the disk has it."""
+        """As `Disk.messages_after`, without delay."""
         return self.disk.messages_after(number, sequence)
 
     def messages_among(self, number: int, sequences: Sequence[int]) -> Future[frozenset[int]]:
@@ -90,11 +90,11 @@ class DiskPort:
         return self._do(lambda: self.disk.messages_among(number, sequences), fault, 0.25)
 
     def listing(self, participant_id: str, *, limit: int, offset: int) -> Future[Any]:
-        """As the disk has it."""
+        """As `Disk.listing`, without delay."""
         return self.disk.listing(participant_id, limit=limit, offset=offset)
 
     def statistics(self) -> Any:
-        """As the disk has them."""
+        """As `Disk.statistics`."""
         return self.disk.statistics()
 
     def _do(
@@ -109,7 +109,7 @@ class DiskPort:
     def _work(
         self, work: Callable[[], Future[Any]], fault: Fault | None, future: Future[Any], rest: float
     ) -> None:
-        """The moment at which it takes effect, or not."""
+        """Carry out the operation, or its fault."""
         if self.dead:
             return
         if fault == "kill before":
@@ -137,7 +137,7 @@ class DiskPort:
 
 
 class Planned(Exception):
-    """A bug on purpose: the actor that meets it crashes."""
+    """A deliberate error of the store that is no `StoreError`: the actor that gets it crashes."""
 
 
 def _value(outcome: Future[Any]) -> Any:

@@ -1,4 +1,4 @@
-"""Whether a server that ends in order has sent each socket everything first: a close with 4000 comes after the last event."""
+"""Checks that a draining server sends each socket every event first: the close with 4000 comes after the last event."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ AWAY = 4000  # the close code of a drain
 
 
 class Farewell:
-    """Takes the records of a run. `wrong` says which sockets were closed by a drain before they had every event.
+    """Takes the records of a run. `wrong` names the sockets that a drain closed before they had every event.
 
-    A socket that was opened during the drain is sent nothing, and one that is closed because the drain's time is over
-    may lack something.
+    A socket that was opened during the drain is sent nothing. A socket that is closed because the drain's time is over
+    may lack events.
     """
 
     def __init__(self) -> None:
         self.wrong: list[str] = []
-        self._heads: dict[str, int] = {}  # conversation -> what is committed
-        self._last: dict[str, int] = {}  # socket -> the last event that it was sent
+        self._heads: dict[str, int] = {}  # conversation -> last committed sequence
+        self._last: dict[str, int] = {}  # socket -> last sequence that it was sent
         self._open: dict[str, str] = {}  # socket -> its conversation
-        self._due: dict[str, int] = {}  # socket of a server that is gone -> what was committed then
+        self._due: dict[str, int] = {}  # socket of an ended server -> the sequence it was due
 
     def take(self, record: Record) -> None:
-        """The next record."""
+        """Take the next record."""
         if record.record == "committed":
             self._heads[record.conversation] = record.sequence
         elif record.record == "note" and record.text in (ENDED, LATE):

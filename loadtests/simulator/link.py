@@ -1,7 +1,7 @@
-"""A socket without a kernel: two ends with bounded buffers, latency, and all that goes wrong with one.
+"""A simulated socket: two ends with bounded buffers, latency and faults.
 
 The server's end is a `Transport` for its real `Connection`, the client's end a trio stream for its real `Socket`. Bytes arrive
-in order, after a while, cut anywhere. A link can be slow, stand still for a time (a peer that is half-open), or be cut.
+in order, after a delay, split anywhere. A link can be slow, stand still for a time (a half-open peer), or be cut.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ if TYPE_CHECKING:
 
     from .agenda import Agenda
 
-CUT = 0.2  # of the pieces arrive in two
-SLOWEST = 0.25  # seconds for a piece at most, where nothing is wrong
+CUT = 0.2  # share of the writes that arrive in two pieces
+SLOWEST = 0.25  # seconds that a piece takes without faults, at most
 SIP = 200  # bytes that a slow reader takes at once
 
 
 class Link(trio.abc.Stream):
-    """The client's end, and what is between the two. `capacity` bounds the bytes that the client has not read yet."""
+    """The client's end, and the network between the two ends. `capacity` bounds the bytes that the client has not read."""
 
     def __init__(self, agenda: Agenda, chance: Random, *, capacity: int) -> None:
         self.server = ServerEnd(self)
         self.broken = False
-        self.pause = 0.0  # seconds between two sips of a slow reader; 0: none
+        self.pause = 0.0  # seconds before each read of a slow reader; 0: none
         self.capacity = capacity
-        self.unread = 0  # bytes that were sent to the client and not read, on their way too
+        self.unread = 0  # bytes sent to the client and not read yet, in flight or buffered
         self._agenda = agenda
         self._chance = chance
         self._still_until = 0.0
-        self._arrives = {"in": 0.0, "out": 0.0}  # when the last piece does
+        self._arrives = {"in": 0.0, "out": 0.0}  # when the last piece sent arrives
         self._under_way: dict[str, deque[tuple[bytes, Callable[[bytes], object]]]] = {
             "in": deque(),
             "out": deque(),
@@ -47,14 +47,14 @@ class Link(trio.abc.Stream):
         self._ended = False
         self._news = trio.lowlevel.ParkingLot()
 
-    # --- what goes wrong ----------------------------------------------------------------------
+    # --- faults -------------------------------------------------------------------------------
 
     def stand_still(self, seconds: float) -> None:
-        """Let nothing arrive for a while, in neither direction, and tell nobody."""
+        """Delay all arrivals in both directions for so many seconds, unnoticed by the ends."""
         self._still_until = max(self._still_until, trio.current_time() + seconds)
 
     def cut(self) -> None:
-        """End it for both sides; what was on its way is lost."""
+        """End the link for both sides; bytes in flight are lost."""
         if not self.broken:
             self.broken = True
             self._inbox.clear()
@@ -62,19 +62,19 @@ class Link(trio.abc.Stream):
             self.soon(self.server.ended)
 
     def end(self) -> None:
-        """The client learns that nothing more comes."""
+        """Signal the end of the stream to the client."""
         self._ended = True
         self._news.unpark_all()
 
     @property
     def under_way(self) -> int:
-        """Bytes that the client's system does not have yet."""
+        """Bytes in flight to the client."""
         return sum(len(piece) for piece, _ in self._under_way["out"])
 
-    # --- the way --------------------------------------------------------------------------------
+    # --- the network ----------------------------------------------------------------------------
 
     def carry(self, way: str, data: bytes, arrive: Callable[[bytes], object]) -> None:
-        """Have bytes arrive after a while, behind what was sent before."""
+        """Deliver bytes after a delay, in order: `arrive` is called with each piece. `way` is "in" or "out"."""
         pieces = [data]
         if len(data) > 1 and self._chance.random() < CUT:
             at = self._chance.randrange(1, len(data))
@@ -87,7 +87,7 @@ class Link(trio.abc.Stream):
             self._agenda.at(moment, partial(self._arrive, way))
 
     def _arrive(self, way: str) -> None:
-        """The piece arrives that was sent first: there is one such call for each."""
+        """Deliver the oldest piece in flight; there is one call for each piece."""
         if self.broken:
             return
         if self._still_until > trio.current_time():
@@ -97,11 +97,11 @@ class Link(trio.abc.Stream):
             arrive(piece)
 
     def soon(self, call: Callable[[], object]) -> None:
-        """Have something done at this moment, but not now."""
+        """Schedule a call for the current moment, after the running code."""
         self._agenda.after(0, call)
 
     def arrived(self, piece: bytes) -> None:
-        """Bytes for the client are here; none are the end."""
+        """Take a piece for the client; an empty one is the end of the stream."""
         if piece:
             self._inbox.append(piece)
             self._news.unpark_all()
@@ -111,18 +111,18 @@ class Link(trio.abc.Stream):
     # --- the client's end -----------------------------------------------------------------------
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Write; the network takes it all at once."""
+        """Write; the network takes all bytes at once."""
         await trio.lowlevel.checkpoint()
         if self.broken or self._ended:
             raise trio.BrokenResourceError("the connection is cut")
         self.carry("in", bytes(data), self.server.arrived)
 
     async def wait_send_all_might_not_block(self) -> None:
-        """There is always room."""
+        """Return at once: there is always room."""
         await trio.lowlevel.checkpoint()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """Read what has come, at this reader's pace; nothing at the end."""
+        """Read the bytes that have arrived, at this reader's pace; none at the end of the stream."""
         await trio.lowlevel.checkpoint()
         if self.pause:
             await trio.sleep(self.pause)
@@ -140,7 +140,7 @@ class Link(trio.abc.Stream):
         return data
 
     async def aclose(self) -> None:
-        """Close: the server finds out after a while."""
+        """Close; the server gets the end of the stream after a delay."""
         if not self.broken:
             self._ended = True
             self.carry("in", b"", self.server.arrived)
@@ -148,7 +148,7 @@ class Link(trio.abc.Stream):
 
 
 class ServerEnd:
-    """The transport of one connection, once it is adopted."""
+    """The transport of one connection, from `adopt` on."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
@@ -161,15 +161,15 @@ class ServerEnd:
     def adopt(
         self, wire: Wire, connection: Connection, ready: Callable[[ServerEnd], object]
     ) -> None:
-        """From here on its bytes go to the connection; `ready` is told whenever `go_on` has something to do."""
+        """Pass the bytes to `connection` from now on; `ready` is called whenever `go_on` has work."""
         self._wire, self._connection, self._ready = wire, connection, ready
         connection.bind(self)
         wire.enlist(connection)
 
-    # --- what the connection calls --------------------------------------------------------------
+    # --- called by the connection ---------------------------------------------------------------
 
     def send(self, data: bytes | memoryview) -> int:
-        """How many bytes there was room for."""
+        """Send as many bytes as there is room for; return their number, -1 if the link is cut."""
         link = self._link
         if link.broken:
             return -1
@@ -180,55 +180,55 @@ class ServerEnd:
         return len(taken)
 
     def unconfirmed(self) -> int:
-        """Bytes that have not arrived."""
+        """The number of bytes sent that have not arrived."""
         return self._link.under_way
 
     def watch(self, connection: Connection, *, reading: bool, writing: bool) -> None:
-        """Choose what to be told of."""
+        """Choose which readiness to report."""
         self._reading, self._writing = reading, writing
         if (reading and self._unread) or writing:
             self._ready(self)
 
     def refused(self, connection: Connection, retry_after: float) -> None:
-        """The wire knows how much is refused in all."""
+        """Report a refusal to the wire, which throttles by the total."""
         assert self._wire is not None
         self._wire.refused(connection, retry_after)
 
     def closing(self, connection: Connection) -> None:
-        """The wire's timer cuts it if the peer does not answer."""
+        """Report a closing handshake to the wire, whose timer cuts the connection if the peer does not answer."""
         assert self._wire is not None
         self._wire.expect_close(connection)
 
     def abandon(self, connection: Connection) -> None:
-        """Close: the client finds out behind what was sent."""
+        """Close; the client gets the end of the stream after the bytes sent before."""
         assert self._wire is not None
         self._closed = True
         self._wire.forget(connection)
         if not self._link.broken:
             self._link.carry("out", b"", self._link.arrived)
 
-    # --- what the link calls ----------------------------------------------------------------------
+    # --- called by the link -----------------------------------------------------------------------
 
     def arrived(self, piece: bytes) -> None:
-        """Bytes for the server are here; none are the end."""
+        """Take a piece for the server; an empty one is the end of the stream."""
         self._unread.append(piece)
         self._ready(self)
 
     def ended(self) -> None:
-        """It was cut."""
+        """Take the cut of the link."""
         self._unread.clear()
         self._reading = True
         self.arrived(b"")
 
     def has_room(self) -> None:
-        """The client has read something."""
+        """The client has read: there is room for more bytes."""
         if self._writing:
             self._ready(self)
 
-    # --- what the server's loop calls -------------------------------------------------------------
+    # --- called by the server's loop --------------------------------------------------------------
 
     def go_on(self) -> None:
-        """Write what there is room for, read what has come."""
+        """Write as much as there is room for, and read all pieces that have arrived."""
         wire, connection, link = self._wire, self._connection, self._link
         assert wire is not None
         assert connection is not None

@@ -1,7 +1,7 @@
-"""Bugs on purpose: each changes one behaviour of the real engine, and the simulator has to catch it.
+"""Mutants, deliberate bugs: each changes one behaviour of the real engine, and the simulator has to catch it.
 
-They are the bugs that engines of this kind have had. One that is not caught would say that the simulator looks away. Each is a
-function in a `bug_...` file that gives the class, the name of the method, and what is made of the real one.
+They are bugs that engines of this kind have had. A mutant that is not caught shows a gap in the simulator's checks. Each is a
+function in a `bug_...` file that returns the class, the name of the method, and a function from the real method to the changed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MUTANTS: dict[str, Callable[[], Change]] = {
     if inspect.isfunction(make) and not name.startswith("_") and make.__module__ == file.__name__
 }
 
-# Seeds that have caught these before are tried first, which saves most of the hunt. All others follow.
+# Seeds that have caught these mutants before are tried first, which saves most of the hunt. All other seeds follow.
 TRIED_FIRST = {
     "lost-wake-up": 18,
     "full-mailbox-says-nothing": 4,
@@ -40,7 +40,7 @@ TRIED_FIRST = {
 
 @contextmanager
 def mutated(name: str | None) -> Iterator[None]:
-    """The engine with that bug inside the block; with None as it is."""
+    """Apply the mutant `name` to the engine for the length of the block; None changes nothing."""
     if name is None:
         yield
         return

@@ -1,4 +1,4 @@
-"""A person: the real client over an unreal network, what they have seen, and what they still want to say."""
+"""A person: the real client over a simulated network, the events it has received, and its unsent messages."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from .agenda import Agenda
     from .server import Process, Reply
 
-ROUND_TRIP = 0.2  # seconds of a request at most, both ways, where nothing is wrong
-PATIENCE = 20.0  # seconds until an answer is given up
-AGAIN = 2.0  # seconds before something that failed is tried again
-LONGEST_PAUSE = 30.0  # seconds between two looks whether they are a member again
+ROUND_TRIP = 0.2  # seconds of a request without faults, both ways, at most
+PATIENCE = 20.0  # seconds until a request without an answer is given up
+AGAIN = 2.0  # seconds until a retry
+LONGEST_PAUSE = 30.0  # seconds between two attempts to open a tab, at most
 
 
 class Network:
-    """The way to the server that is up now, if one is. `capacity` is that of each link's buffer, in bytes."""
+    """The network to the running server. `process` is None while the server is down; `capacity` is in bytes for each link."""
 
     def __init__(self, agenda: Agenda, chance: Random, *, capacity: int) -> None:
         self.agenda = agenda
@@ -44,18 +44,18 @@ class Network:
 
 
 class UnrealClient(Client):
-    """The real client without TCP and HTTP: its sockets are links, its requests go to the server's own functions."""
+    """The real client without TCP and HTTP: its sockets are links, its requests call the server's functions."""
 
     network: Network
     identity: Identity
 
     def begin(self, network: Network, who: Participant) -> None:
-        """Say where it lives, before anything else."""
+        """Set the network and the participant; to be called before anything else."""
         self.network = network
         self.identity = Identity(who)
-        self.links: list[Link] = []  # that are open
-        self.away = False  # whether there is no network at all
-        self.answers_lost = False  # whether requests are carried out and their answers get lost
+        self.links: list[Link] = []  # the open ones
+        self.away = False  # the person has no network
+        self.answers_lost = False  # requests are carried out, but their answers get lost
 
     @asynccontextmanager
     async def socket(
@@ -80,31 +80,31 @@ class UnrealClient(Client):
             self.links.remove(link)
 
     def _me(self, process: Process) -> Identity:
-        """Who the server takes them for: their name may have changed."""
+        """The identity that the server knows, with the current name."""
         return process.parts.identities.verify(self.token or "") or self.identity
 
     async def history(self, conversation_id: str, **bounds: Any) -> Frame:
-        """A page of the log."""
+        """A page of the log after `bounds["after"]`."""
         after = bounds["after"]
         page = await self._answer(lambda p: p.page(self._me(p), conversation_id, after))
         return dict(page)
 
     async def join(self, conversation_id: str, participant: Any = None) -> Frame:
-        """Come in."""
+        """Join a conversation."""
         await self._answer(lambda p: p.join(self._me(p), conversation_id))
         return {}
 
     async def update(self, conversation_id: str, **changes: Any) -> Frame:
-        """Change the title."""
+        """Change the title of a conversation."""
         await self._answer(lambda p: p.update(self._me(p), conversation_id, changes["title"]))
         return {}
 
     async def call_oneself(self, name: str) -> None:
-        """Have another name."""
+        """Change one's own name."""
         await self._answer(lambda p: p.call(self._me(p), name))
 
     async def leave(self, conversation_id: str) -> Frame:
-        """Go."""
+        """Leave a conversation."""
         await self._answer(lambda p: p.leave(self._me(p), conversation_id))
         return {}
 
@@ -116,7 +116,7 @@ class UnrealClient(Client):
         reply_to: str | None = None,
         metadata: Frame | None = None,
     ) -> Receipt:
-        """Send over HTTP, once."""
+        """Send a message over HTTP, without retries."""
         post = Post(conversation_id, self.identity.participant, content, key, reply_to)
         return Receipt.of(await self._answer(lambda p: p.post(self._me(p), post)))
 
@@ -138,11 +138,11 @@ class UnrealClient(Client):
 
 
 class Person(RecordedClient, UnrealClient):
-    """Somebody with a recorded, unreal client."""
+    """A person with a recorded client on the simulated network."""
 
 
 async def visit(person: Person, conversation_id: str, after: int | None, chance: Random) -> None:
-    """Look in on a plain socket, from any place in the log on, ask for this and that again, and go."""
+    """Open a plain socket after any sequence of the log, send random `sync` frames, and close it."""
     with suppress(Refused, Unreachable, Closed):
         async with person.socket(conversation_id, after) as socket, trio.open_nursery() as nursery:
             nursery.start_soon(_listen, socket)
@@ -166,7 +166,7 @@ async def _say(socket: Socket, frame: Frame) -> None:
 
 
 class Tab:
-    """One window of a person on a conversation: keeps itself open as long as they are a member, and remembers all events."""
+    """One browser tab of a person on a conversation: reconnects for as long as the person is a member, and keeps all events."""
 
     def __init__(self, person: Person, conversation_id: str, *, window: int, outbox: int) -> None:
         self.person = person
@@ -177,18 +177,18 @@ class Tab:
         self.conversation: Conversation | None = None
         self.unsettled: dict[str, str] = {}  # key -> content, without a receipt
         self.acknowledged: dict[str, str] = {}
-        self.replies: dict[str, int] = {}  # key -> sequence of what it replies to
-        self.refused_replies: set[int] = set()  # sequences that are said to be no messages
+        self.replies: dict[str, int] = {}  # key -> sequence of the event it replies to
+        self.refused_replies: set[int] = set()  # sequences that the server says are no messages
         self._window, self._outbox = window, outbox
         self._nursery: trio.Nursery | None = None
 
     @property
     def last(self) -> int:
-        """The last event it has."""
+        """The last sequence received."""
         return len(self.events)
 
     async def run(self) -> None:
-        """Be open, again and again, until cancelled."""
+        """Keep the tab open, with pauses between attempts, until cancelled."""
         epoch: str | None = None
         pause = AGAIN
         while True:
@@ -226,7 +226,7 @@ class Tab:
                 nursery.cancel_scope.cancel()
 
     def say(self, key: str, content: str) -> None:
-        """Say something, as soon as it is possible."""
+        """Send a message, or queue it until the tab is connected."""
         self.unsettled[key] = content
         if self.conversation is not None and self._nursery is not None:
             self._nursery.start_soon(self._send, self.conversation, key, content)
@@ -237,7 +237,7 @@ class Tab:
             self.acknowledged[key] = self.unsettled.pop(key, content)
 
     async def post(self, key: str, content: str, reply_to: int | None = None) -> None:
-        """Say it over HTTP, until there is a receipt, or a refusal that is final. `reply_to` is an event's sequence."""
+        """Send over HTTP, with retries until a receipt or a final refusal. `reply_to` is an event's sequence."""
         self.unsettled[key] = content
         if reply_to is not None:
             self.replies[key] = reply_to
@@ -258,7 +258,7 @@ class Tab:
         self.unsettled.pop(key, None)
 
     async def repeat(self, key: str, content: str) -> None:
-        """Say over HTTP once more what has a receipt already, or say something else under its key."""
+        """Resend an acknowledged message over HTTP, or send another content under its key."""
         with suppress(Refused, Unreachable):
             await self.person.post(self.conversation_id, content, key, self._reply_to(key))
 

@@ -1,6 +1,6 @@
-"""What one seed comes to: the setting, and the steps that will happen, all drawn before anything begins.
+"""The plan of a seed: the setting and the steps, all drawn before the run begins.
 
-So a run can be repeated with fewer of its steps, each as it was.
+So a run can be repeated with fewer of its steps, and each step stays the same.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from random import Random
 
 NAMES = ("ada", "ben", "cleo", "dan", "eve")
-SECONDS = 1200.0  # over which the steps are spread, most of them close together
+SECONDS = 1200.0  # the steps are spread over this time, most of them in clusters
 STEPS = (40, 90)
 CLUSTERS = 8  # moments around which most steps happen
-NEAR = 3.0  # seconds from such a moment
+NEAR = 3.0  # seconds: standard deviation of the distance from such a moment
 
-# How often each happens, for each other one. What people do, then what goes wrong.
+# Relative frequencies: first of people's actions, then of faults.
 DEEDS = {
     "say": 30,
     "burst": 4,
@@ -54,11 +54,11 @@ FAULTS = {
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What is the same all through a run. Small numbers reach in minutes what large ones reach in years."""
+    """The constants of a run. Small limits are reached in minutes, the usual ones only in years."""
 
     people: int
     talks: int
-    recent: int  # events that a conversation keeps at hand
+    recent: int  # events that a conversation keeps in memory
     replay: int  # events of one page of a replay
     page_bytes: int
     outbox_bytes: int
@@ -67,14 +67,14 @@ class Setting:
     queue_share: int
     resume_limit: int
     message_rate: int
-    window: int  # events that a client holds for whoever takes them
-    outbox: int  # messages that a client has on their way
+    window: int  # events that a client buffers for its user
+    outbox: int  # messages that a client has in flight
     idle_timeout: float
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that happens. `who` and `talk` are taken modulo how many there are; `more` is what the kind makes of it."""
+    """One step. `who` and `talk` are taken modulo the number of people and talks; `more`, in [0, 1), is for the kind's use."""
 
     number: int
     at: float
@@ -86,7 +86,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A seed's, with all of its steps or only some."""
+    """The plan of a seed, with all of its steps or only some."""
 
     seed: int
     setting: Setting
@@ -94,7 +94,7 @@ class Plan:
 
     @classmethod
     def of(cls, seed: int) -> Plan:
-        """Draw it."""
+        """Draw the plan of a seed."""
         chance = Random(f"plan {seed}")
         setting = Setting(
             people=chance.randint(2, 4),
@@ -115,12 +115,12 @@ class Plan:
         return cls(seed, setting, _steps(chance))
 
     def only(self, numbers: set[int]) -> Plan:
-        """The same with these steps alone."""
+        """The same plan with only these steps."""
         return replace(self, steps=tuple(each for each in self.steps if each.number in numbers))
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """Those of its steps."""
+        """The numbers of its steps."""
         return tuple(each.number for each in self.steps)
 
 
@@ -139,7 +139,7 @@ def _steps(chance: Random) -> tuple[Step, ...]:
 
 
 def ranges(numbers: tuple[int, ...]) -> str:
-    """Numbers as a command line has them: 1,4-7."""
+    """Numbers in the notation of the command line, such as 1,4-7."""
     parts: list[list[int]] = []
     for number in sorted(numbers):
         if parts and number == parts[-1][1] + 1:
@@ -150,7 +150,7 @@ def ranges(numbers: tuple[int, ...]) -> str:
 
 
 def parse_ranges(text: str) -> set[int]:
-    """The reverse. Raises `ValueError`."""
+    """The numbers that a text such as 1,4-7 names. Raises `ValueError`."""
     numbers: set[int] = set()
     for part in filter(None, text.split(",")):
         first, _, last = part.partition("-")

@@ -1,4 +1,4 @@
-"""Who seems to be here, on each socket, from what it was told: in the end nobody may stick in what they are not."""
+"""Checks the presence that each socket was told: at the end nobody may be shown with a wrong status."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ if TYPE_CHECKING:
 
 
 class Presence:
-    """Takes the records of a run. `wrong` compares what the sockets that are open show with the truth."""
+    """Takes the records of a run. `wrong` compares the presence shown on open sockets with the truth."""
 
     def __init__(self) -> None:
-        self._shown: dict[str, dict[str, bool]] = {}  # socket -> who -> whether online
+        self._shown: dict[str, dict[str, bool]] = {}  # socket -> person -> whether online
         self._names: dict[str, str] = {}
         self._over = False
 
     def take(self, record: Record) -> None:
-        """The next record. With the log all is over: who goes after it was here."""
+        """Take the next record. From the log on, records are ignored: a socket closed later counts as open."""
         self._over = self._over or record.record == "log"
         if self._over:
             return
@@ -40,11 +40,11 @@ class Presence:
                 for each in frame["changes"]:
                     self._shown[socket][each["participant_id"]] = each["status"] == "online"
             case "participant_joined":
-                # One that is told again, since the reader fell behind, says nothing new of who is here.
+                # A repeated event, after the reader fell behind, says nothing about the current presence.
                 self._shown[socket].setdefault(frame["participant"]["id"], False)
 
     def wrong(self, people: list[str]) -> Iterator[str]:
-        """What is shown otherwise, when all of these are connected everywhere."""
+        """A text for each socket that shows one of `people` as offline. To be used when all of them are connected everywhere."""
         for socket, shown in self._shown.items():
             missing = [who for who in people if not shown.get(who)]
             if missing:

@@ -1,4 +1,4 @@
-"""The server: its real parts put together as `web/app.py` does, without Hypercorn, and a process that can be killed."""
+"""The server: its real parts composed as in `web/app.py`, without Hypercorn, as a process that can be killed."""
 
 from __future__ import annotations
 
@@ -38,15 +38,13 @@ if TYPE_CHECKING:
     from .disk import Disk
     from .link import Link, ServerEnd
 
-KEY = bytes(32)  # signs nothing: everybody has a static token
+KEY = bytes(32)  # signs nothing: all people have static tokens
 PAGE = 100
-ROUND = (
-    0.01  # seconds at most from something that is ready on a socket to the next look at all of them
-)
+ROUND = 0.01  # seconds between a socket's becoming ready and the next poll, at most
 
 
 class Reply:
-    """The answer to a request, once it is there: a value, a refusal with its status, or the end of the connection."""
+    """The answer to a request, valid once `ready` is set: a value, a refusal with its status, or a lost connection."""
 
     def __init__(self) -> None:
         self.value: Any = None
@@ -55,16 +53,16 @@ class Reply:
         self.ready = trio.Event()
 
     def answer(self, value: Any) -> None:
-        """It worked."""
+        """Set the value of a successful request."""
         self.value, self.lost = value, False
 
     def refuse(self, refusal: Refusal) -> None:
-        """It did not."""
+        """Set the refusal."""
         self.refusal, self.lost = (refusal.reason.status, error_fields(refusal)), False
 
 
 class Process:
-    """One life of the server on a disk, from its start until it is killed."""
+    """One server process on a disk, from its start until it is killed."""
 
     def __init__(
         self,
@@ -99,7 +97,7 @@ class Process:
         self._nursery: trio.Nursery | None = None
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Live until killed."""
+        """Run the server until it is killed."""
         with self._scope:
             async with trio.open_nursery() as nursery:
                 await self.parts.identities.load()
@@ -111,13 +109,13 @@ class Process:
                 await trio.sleep_forever()
 
     def kill(self) -> None:
-        """Die now, as by SIGKILL: nothing more takes effect; what the sockets were given still arrives."""
+        """Die at once, as by SIGKILL: nothing more takes effect, but bytes given to the sockets still arrive."""
         self.store.dead = True
         self._nursery = None
         self._scope.cancel()
 
     def stop(self) -> None:
-        """Drain, and end, as by SIGTERM."""
+        """Drain and end, as on SIGTERM."""
         if self._nursery is not None and self.directory.draining is None:
             self._nursery.start_soon(self._drain)
 
@@ -129,7 +127,7 @@ class Process:
         self.kill()
 
     def _ready(self, end: ServerEnd) -> None:
-        """Look at this socket soon, together with all that are ready by then, as the wire's loop does."""
+        """Serve this socket soon, in one batch with all that are ready by then, as the wire's loop does."""
         if not self._round:
             pause = self._chance.random() * ROUND
             self._agenda.after(pause, self._look)
@@ -142,10 +140,10 @@ class Process:
                 for end in ready:
                     end.go_on()
 
-    # --- what clients ask for -------------------------------------------------------------------
+    # --- requests of clients --------------------------------------------------------------------
 
     def open(self, link: Link, asked: Asked) -> Reply:
-        """A handshake; answered once the connection is adopted."""
+        """A handshake; the reply is ready once the link has adopted the connection."""
 
         async def work() -> None:
             connection = await greet(self.parts, asked)

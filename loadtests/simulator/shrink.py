@@ -1,4 +1,4 @@
-"""A run that fails, made small: as few of its steps as still fail in the same way."""
+"""Shrinks a failing run to as few of its steps as still fail in the same way."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MOST_RUNS = 150  # tries: half a minute or less
+MOST_RUNS = 150  # half a minute or less
 
 
 def shrunk(
     numbers: tuple[int, ...], fails: Callable[[set[int]], bool], runs: int = MOST_RUNS
 ) -> tuple[int, ...]:
-    """The steps that are left when every smaller part that was tried does not fail (Zeller's ddmin)."""
+    """A minimal failing subset of the steps by Zeller's ddmin, or the smallest found within `runs` runs."""
     parts = 2
     while len(numbers) > 1 and runs > 0:
         size = -(-len(numbers) // parts)

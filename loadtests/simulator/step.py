@@ -1,4 +1,4 @@
-"""What can happen in a run: things that people do, and things that go wrong."""
+"""The steps of a run: actions of people, and faults."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
     from .server import Process
     from .world import World
 
-BURST = 30  # messages at most, at once
-STILL = 120.0  # seconds at most that a peer is half-open: longer than three heartbeats
-SLOW_READ = 1.5  # seconds at most between two sips
-SLOW_STORE = 400.0  # times slower than usual, at most: eight seconds a commit
+BURST = 30  # messages at once, at most, besides the first 5
+STILL = 120.0  # seconds that a peer is half-open, at most: longer than three heartbeats
+SLOW_READ = 1.5  # seconds between two reads of a slow reader, at most
+SLOW_STORE = 400.0  # factor by which the store is slower, at most: eight seconds a commit
 JUMP = 3_600_000  # milliseconds at most, in either direction
 FAULTS: tuple[Fault, ...] = ("before", "after", "before", "after", "bug before", "bug after")
 
 
 class Poison:
-    """A message that no actor takes: the one that is told crashes."""
+    """A message that no actor understands: the actor that gets it crashes."""
 
     is_command = False
 
 
-# --- what people do -------------------------------------------------------------------------------
+# --- actions of people ----------------------------------------------------------------------------
 
 
 def _say(world: World, step: Step, times: int = 0) -> None:
@@ -56,7 +56,7 @@ def _burst(world: World, step: Step) -> None:
 def _post(world: World, step: Step) -> None:
     tab = world.tab(step)
     key = world.key(tab)
-    # Most are replies to any event that has been seen, of which not all are messages.
+    # Most are replies to any event received, which may be no message.
     place = int(step.more * 1.5 * len(tab.events))
     reply_to = place + 1 if place < len(tab.events) else None
     world.start(tab.post, key, f"posted under {key}", reply_to)
@@ -89,7 +89,7 @@ def _read(world: World, step: Step) -> None:
 
 
 def _leave(world: World, step: Step) -> None:
-    if step.who % len(world.people):  # somebody has to stay
+    if step.who % len(world.people):  # the first person stays: a conversation must not become empty
         person = world.people[step.who % len(world.people)]
         world.start(_try, person.leave, world.talks[step.talk % len(world.talks)])
 
@@ -129,11 +129,11 @@ def _open_tab(world: World, step: Step) -> None:
         world.open_tab(person, world.talks[step.talk % len(world.talks)])
 
 
-# --- what goes wrong with the network -------------------------------------------------------------
+# --- faults of the network ------------------------------------------------------------------------
 
 
 def _drop(world: World, step: Step) -> None:
-    """One connection of somebody, or all that they have."""
+    """Cut one connection of a person, or all of them."""
     links = list(world.tab(step).person.links)
     for link in links if step.more < 0.5 else links[:1]:
         link.cut()
@@ -165,7 +165,7 @@ def _lose_answers(world: World, step: Step) -> None:
     world.agenda.after(5 * step.more, end)
 
 
-# --- what goes wrong in the server ----------------------------------------------------------------
+# --- faults of the server -------------------------------------------------------------------------
 
 
 def _crash_conversation(world: World, step: Step) -> None:
@@ -244,7 +244,7 @@ def _passivate_all(process: Process) -> None:
 
 
 def _empty(world: World, step: Step) -> None:
-    """Everybody goes at once, and the conversation is passivated at the very moment at which it can be."""
+    """Cut all connections, and passivate the conversations at the first moment at which that is possible."""
     _drop_all(world, step)
     for tries in range(20):
         world.agenda.after(tries * 0.02 * (0.1 + step.more), lambda: _passivate(world, step))

@@ -1,4 +1,4 @@
-"""One seed played: under a clock that jumps and a scheduler that draws from the seed, judged, and named by a digest."""
+"""Plays one seed, under a clock that jumps and a scheduler seeded with it, and judges the run."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LOGGER = "salon"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of it. `digest` is over everything that happened; `seconds` are of virtual time."""
+    """The outcome of a run. `digest` is a hash over its whole history; `seconds` are of virtual time."""
 
     seed: int
     steps: tuple[int, ...]
@@ -43,7 +43,7 @@ class Outcome:
 
 
 class Trial:
-    """Takes down what happens, and judges it meanwhile."""
+    """Records a run and judges it meanwhile. With `keep`, `kept` holds all records."""
 
     def __init__(self, plan: Plan, *, keep: bool = False) -> None:
         self.plan = plan
@@ -57,7 +57,7 @@ class Trial:
         self._found: list[Anomaly] = []
 
     def play(self) -> Outcome:
-        """The whole run."""
+        """Play the whole run."""
         with _seeded(), _settings(self.plan), _faults_heard(self._fault):
             trio.run(self._run, clock=MockClock(autojump_threshold=0))
         report = self._checker.report()
@@ -107,7 +107,7 @@ class Trial:
 
 @contextmanager
 def _seeded() -> Iterator[None]:
-    """Let trio choose among the tasks that could run as its own generator has it, which a run seeds."""
+    """Make trio's choice among runnable tasks deterministic: trio's random generator makes it, and a run seeds that."""
     state, before = _run._r.getstate(), _run._ALLOW_DETERMINISTIC_SCHEDULING
     _run._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[misc]
     try:
@@ -119,7 +119,7 @@ def _seeded() -> Iterator[None]:
 
 @contextmanager
 def _settings(plan: Plan) -> Iterator[None]:
-    """The sizes that are constants of the engine, made small."""
+    """Set the engine's constant sizes to those of the plan, for the length of the block."""
     setting = plan.setting
     wanted: list[tuple[Any, str, int]] = [
         (audience, "RECENT_EVENTS", setting.recent),
@@ -139,7 +139,7 @@ def _settings(plan: Plan) -> Iterator[None]:
 
 
 class _Hearing(logging.Handler):
-    """Hears what the engine logs of errors that nobody planned."""
+    """Reports the errors in the engine's log that are not planned faults."""
 
     def __init__(self, tell: Any) -> None:
         super().__init__(logging.ERROR)

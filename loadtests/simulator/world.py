@@ -1,4 +1,4 @@
-"""One run: everybody and everything in it, the steps of the plan, and in the end peace, in which all must come out even."""
+"""One run: people, network, server and disk, the steps of the plan, and at the end a faultless phase for the checks."""
 
 from __future__ import annotations
 
@@ -35,28 +35,30 @@ if TYPE_CHECKING:
     Steps = Mapping[str, Callable[["World", Step], None]]
 
 BEGINNING = 1_700_000_000_000  # milliseconds: the wall clock when virtual time begins
-DOWN = 3.0  # seconds at most that the server is down
-LOOK = 1.0  # seconds between two looks whether all is quiet
-MOST_RECORDS = 6_000  # of one run: the busiest have a third of it
-QUIET = 30.0  # seconds in which nothing may come any more, before the log is read
-AWAY = 8.0  # seconds: more than the grace after which somebody is said to be offline
-LAST_WORDS = 3  # of each
-CLOSE_TOGETHER = 0.02  # seconds at most between two of them: a commit takes as long
-PEACE = 600.0  # seconds for all to come out even: three heartbeats, and the clients' longest pauses
+DOWN = 3.0  # seconds that the server is down, at most
+LOOK = 1.0  # seconds between two checks whether all is quiet
+MOST_RECORDS = 6_000  # of one run: the busiest runs have a third of it
+QUIET = 30.0  # seconds in which nothing may be missing before the log is read
+AWAY = 8.0  # seconds: more than the grace after which a person is reported as offline
+LAST_WORDS = 3  # messages of each tab
+CLOSE_TOGETHER = 0.02  # seconds between two of them, at most: as long as a commit
+PEACE = (
+    600.0  # seconds for all to become complete: three heartbeats, and the clients' longest pauses
+)
 
 
 class Stuck(Exception):
-    """Peace did not bring everybody everything; the text says who lacks what."""
+    """The faultless phase did not complete all tabs; the text says which tab lacks what."""
 
 
 class World:
-    """One run's. `records` is its history; `operations` what people and faults did."""
+    """All parts of one run. `take` is called with each record of its history; `operations` counts actions and faults."""
 
     def __init__(self, plan: Plan, steps: Steps, take: Callable[[Record], object]) -> None:
         self.plan = plan
         self._steps = steps
         self.operations = 0
-        self.jump = 0  # milliseconds that the wall clock is off
+        self.jump = 0  # milliseconds by which the wall clock is off
         self.agenda = Agenda()
         self.recorder = Recorder(self._take_down, trio.current_time)
         self._records, self._told = 0, take
@@ -76,7 +78,7 @@ class World:
 
     @property
     def process(self) -> Process | None:
-        """The server that is up now."""
+        """The running server, None while it is down."""
         return self.network.process
 
     # --- the setting ----------------------------------------------------------------------------
@@ -114,7 +116,7 @@ class World:
     # --- the run --------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """All of it. Raises `Stuck`."""
+        """Play the run. Raises `Stuck`, in a group, if it does not become quiet at the end."""
         async with trio.open_nursery() as nursery:
             self.nursery = nursery
             nursery.start_soon(self.agenda.run)
@@ -153,29 +155,29 @@ class World:
         first, *others = (person.identity.participant for person in self.people)
         for number in range(self.plan.setting.talks):
             talk = f"talk-{number}"
-            # They are called something else until they come.
+            # They have another name until they connect.
             entrants = tuple(Entrant(each._replace(name="Somebody")) for each in others)
             ref = self.process.directory.participant(first.id)
             await ref.ask(Create(talk, first, "Talk", entrants))
             self.talks.append(talk)
 
     def open_tab(self, person: Person, talk: str) -> None:
-        """One more window."""
+        """Open one more tab."""
         setting = self.plan.setting
         tab = Tab(person, talk, window=setting.window, outbox=setting.outbox)
         self.tabs.append(tab)
         self.nursery.start_soon(tab.run)
 
     def tab(self, step: Step) -> Tab:
-        """The one a step is about."""
+        """The tab that a step is about."""
         return self.tabs[step.who % len(self.tabs)]
 
     def key(self, tab: Tab) -> str:
-        """A new one."""
+        """A new key."""
         return f"{tab.person.person}-{next(self._keys)}"
 
     def start(self, work: Callable[..., Any], *arguments: Any) -> None:
-        """Do something that takes time."""
+        """Start a task."""
         self.nursery.start_soon(partial(work, *arguments))
 
     def _take(self, step: Step) -> None:
@@ -190,7 +192,7 @@ class World:
     # --- the end --------------------------------------------------------------------------------
 
     async def _make_peace(self) -> None:
-        """Nothing goes wrong any more, everybody is a member: wait until all have everything and nothing is open."""
+        """End all faults, make everybody a member, wait until all tabs have all events and receipts, and record the logs."""
         self.peaceful = True
         self.recorder.note("peace")
         for person in self.people:
@@ -222,7 +224,7 @@ class World:
                 quiet_since = trio.current_time()
 
     async def _go_and_come_back(self) -> None:
-        """Somebody is away for so long that the others are told, and told again when they are back."""
+        """Take one person offline for so long that presence is reported, and reported again when the person is back."""
         person = self.people[self.plan.seed % len(self.people)]
         person.away = True
         for link in list(person.links):
@@ -231,7 +233,7 @@ class World:
         person.away = False
 
     async def _say_last_words(self) -> None:
-        """Some messages close together, after which nobody says anything that could wake who sleeps on them."""
+        """Send some messages close together. No later message could hide a lost wake-up."""
         for _ in range(LAST_WORDS):
             for tab in self.tabs:
                 key = self.key(tab)
@@ -252,7 +254,7 @@ class World:
         while not self._is_member(person, talk):
             try:
                 await person.join(talk)
-            except Exception:  # whatever it is, only being a member counts
+            except Exception:  # any error: only membership counts
                 await trio.sleep(1)
 
     def _is_member(self, person: Person, talk: str) -> bool:
@@ -273,11 +275,11 @@ class World:
         return lacking
 
     def log(self, talk: str) -> list[dict[str, Any]]:
-        """All events of a conversation, as a client gets them."""
+        """All events of a conversation, as a client receives them."""
         return [json.loads(record.body) for record in self.disk.log(talk)]
 
     def differing(self) -> list[str]:
-        """Whose state is not what the log says."""
+        """A text for each tab or conversation whose state differs from the log."""
         logs = {talk: self.log(talk) for talk in self.talks}
         return [
             f"{tab.person.person} has not the events of {tab.conversation_id} that the log has"
@@ -290,7 +292,7 @@ class World:
         ]
 
     def _is_state_of(self, talk: str, events: list[dict[str, Any]]) -> bool:
-        """Whether the conversation is what its events lead to, whether it is active or loaded now."""
+        """Whether the state of the conversation, active or loaded, is the one that its events lead to."""
         folded = State(talk)
         for event in events:
             apply(folded, decode_event(event))
@@ -310,7 +312,7 @@ class World:
         return all(replace(state, number=0, reads={}) == folded for state in found)
 
     def wrong_replies(self) -> list[str]:
-        """What was taken as a reply and names no message, and what was refused as one and does."""
+        """A text for each accepted reply to something that is no message, and for each refused reply to a message."""
         wrong = []
         for talk in self.talks:
             log = self.log(talk)
