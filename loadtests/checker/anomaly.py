@@ -7,19 +7,19 @@ from typing import Any
 
 KINDS = {
     "lost": "a message has a receipt and is not in the log",
-    "duplicate": "a message is in the log twice, or an event came again that nobody had asked for",
+    "duplicate": "a message is in the log twice, or a reader got an event again without a request for it",
     "gap": "a number of the sequence is missing, in the log or on a socket",
     "disagree": "two readers, or a reader and the log, have different events at one sequence",
     "reordered": "an event came after one that follows it",
-    "non-monotonic": "what somebody had seen already was taken back, or the log's time goes back",
-    "uncommitted": "an event or receipt came that the log does not have, or did not have yet",
+    "non-monotonic": "an event that a reader had seen already was taken back, or the log's time goes back",
+    "uncommitted": "a reader got an event or receipt that the log does not have, or did not have yet",
     "receipt": "a receipt contradicts the log, another receipt, or what was sent",
-    "refused": "a message was refused and appears all the same",
-    "invented": "the log has a message of somebody which they have not sent",
-    "unseen": "somebody is connected, nothing is on its way, and they were not sent the end of the log",
+    "refused": "a message was refused and is in the log",
+    "invented": "the log has a message that its sender did not send",
+    "unseen": "a reader is connected, nothing is under way, and the reader was not sent the end of the log",
     "unanswered": "a message has neither receipt nor refusal, and its socket is still open",
-    "outsider": "an event was sent to somebody who had left",
-    "epoch": "the log has become another one",
+    "outsider": "an event was sent to a participant who had left",
+    "epoch": "the epoch changed: the log is a different one",
 }
 
 
