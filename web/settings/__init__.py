@@ -1,4 +1,4 @@
-"""What an operator may set, where it is read from, and how it is shown."""
+"""The operator's settings: the model, the sources, and the text form."""
 
 from .group import is_safe_url
 from .loading import load

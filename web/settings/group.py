@@ -1,4 +1,4 @@
-"""What all groups of settings have in common."""
+"""The base of all groups of settings, and helpers for their values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class SettingsGroup(BaseModel):
-    """A group of settings: what it does not know it refuses."""
+    """A group of settings. It refuses unknown keys."""
 
     model_config = ConfigDict(
         allow_inf_nan=False,
@@ -21,12 +21,12 @@ class SettingsGroup(BaseModel):
 
 
 def split(value: object) -> object:
-    """A list as an environment variable writes it, with commas; anything else as it is."""
+    """A list from comma-separated text, as in an environment variable; any other value unchanged."""
     return [each.strip() for each in value.split(",")] if isinstance(value, str) else value
 
 
 def is_loopback(host: str | None) -> bool:
-    """Whether only this machine can be meant by a host, as `urlsplit(...).hostname` gives it."""
+    """Whether a host, as given by `urlsplit(...).hostname`, always is this machine."""
     if host == "localhost":
         return True
     try:
@@ -36,7 +36,7 @@ def is_loopback(host: str | None) -> bool:
 
 
 def is_safe_url(url: str, *, plain: bool) -> bool:
-    """Whether nobody on the way can read or change what is sent there: https, or where `plain` http within this machine."""
+    """Whether nobody on the network can read or change data sent there: https, or if `plain` also http within this machine."""
     try:
         parts = urlsplit(url)
         _ = parts.port  # raises where it is none

@@ -1,7 +1,7 @@
-"""What an operator may set: every key with its default, its unit and its reason.
+"""The operator's settings: every key with its default, its unit and its reason.
 
-`configuration.load` fills them from flags, environment and file. Made directly, `Settings(...)` has what is passed to it and
-the defaults, whatever the environment says. A description that names no other meaning of 0 goes by its section's.
+`loading.load` fills them from flags, environment and file. `Settings(...)` itself takes only its arguments and the defaults, and
+ignores the environment. A description without a meaning of 0 uses that of its section.
 """
 
 from __future__ import annotations
@@ -109,19 +109,19 @@ class ServerSettings(SettingsGroup):
     """Where the server listens, and for whom."""
 
     host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
-    """Address to listen on; 0.0.0.0 or :: for all of the machine's."""
+    """Address to listen on; 0.0.0.0 or :: for all addresses of the machine."""
     port: Annotated[int, BeforeValidator(_number), Field(ge=0, le=65_535)] = 8000
     """TCP port; 0 picks a free one."""
     allowed_origins: Annotated[
         tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(split)
     ] = ()
-    """Origins, besides the server's own, whose pages may connect: https://chat.example.org; * for all."""
+    """Origins, besides the server's own, whose pages may connect, such as https://chat.example.org; * for all."""
     offline_page: bool = True
-    """Whether browsers keep the chat page's own files, so that it opens offline too; false also deletes what they have kept."""
+    """Whether browsers cache the chat page's own files, so that it also opens offline; false also deletes cached files."""
     public_url: Annotated[str, AfterValidator(_public_url)] | None = None
-    """Where browsers reach it: https://chat.example.org; providers send people back there. With https, cookies are Secure."""
+    """Address for browsers, such as https://chat.example.org; providers redirect to it. With https, cookies are Secure."""
     tls_certificate: Path | None = None
-    """PEM file with the certificate chain, where no proxy ends TLS; goes with tls_key."""
+    """PEM file with the certificate chain, if no proxy ends TLS; requires tls_key."""
     tls_key: Path | None = None
     """PEM file with the certificate's private key."""
 
@@ -138,7 +138,7 @@ class StoreSettings(SettingsGroup):
     url: Annotated[str, AfterValidator(_store_url)] = Field(
         default_factory=default_store, examples=["sqlite:///~/.local/share/salon/salon.db"]
     )
-    """sqlite:///PATH, from the root with a fourth slash, or memory: which forgets; by default under XDG_DATA_HOME."""
+    """sqlite:///PATH, an absolute path with a fourth slash, or memory: without persistence; by default under XDG_DATA_HOME."""
 
     @property
     def path(self) -> Path | None:
@@ -164,15 +164,15 @@ class AuthSettings(SettingsGroup):
     """Who may come in, and for how long."""
 
     guests: bool = True
-    """Whether anybody may get an identity of their own without signing in."""
+    """Whether anybody may enter as a guest, without signing in."""
     static_tokens: dict[Annotated[SecretStr, AfterValidator(_token)], StaticIdentity] = Field({})
     """Bearer token -> {id, name, admin: false, type: human|agent}; for development, tests and service accounts."""
     providers: dict[ProviderName, ProviderSettings] = Field({})
     """Name -> {issuer, client_id, client_secret, label, scopes, admins, domains}: OpenID Connect providers to sign in with."""
     session_days: Annotated[int, BeforeValidator(_number), Field(ge=1, le=3650)] = 30
-    """Days a session lasts; a guest comes back later with the recovery code."""
+    """Days that a session lasts; a guest returns later with the recovery code."""
     key_file: Path | None = None
-    """File with the key that signs sessions, mode 0600; by default beside the store, made on the first run."""
+    """File with the key that signs sessions, mode 0600; by default beside the store, created on the first run."""
 
     @model_validator(mode="after")
     def _nobody_twice(self) -> AuthSettings:
@@ -185,50 +185,50 @@ class AuthSettings(SettingsGroup):
 
 
 class LimitSettings(SettingsGroup):
-    """What protects the server and each from the others; 0 = off, and with a time in seconds 0 = at once unless it says off."""
+    """Limits that protect the server and its users; 0 = off, and for a time in seconds 0 = at once unless it says off."""
 
     max_participants: Count = 100
-    """Members of one conversation: every message is written to each of them."""
+    """Members of one conversation; every message is written to each of them."""
     queue_size: Count = 1000
-    """Commands waiting in one conversation's mailbox: about a second of a busy one."""
+    """Commands waiting in the mailbox of one conversation: about a second of a busy conversation."""
     queue_share: Count = 250
-    """Of them, at most this many from one participant, so that nobody takes it all."""
+    """Of these commands, the maximum from one participant, so that no participant fills the mailbox alone."""
     max_message_size: Count = 10_000
     """Unicode code points of a message: a long page of text."""
     max_frame_size: Count = 131_072
-    """Bytes of a WebSocket frame: the longest message, if it is all emoji and escaped as JSON, has 120,034."""
+    """Bytes of a WebSocket frame: the longest message, all emoji and escaped as JSON, has 120,034."""
     max_body_size: Count = 262_144
-    """Bytes of an HTTP body: a message and its metadata fit twice."""
+    """Bytes of an HTTP body: enough for twice the longest message with its metadata."""
     json_depth: Count = 32
-    """Levels of nesting in JSON: deeper is no use to anybody, and costs stack."""
+    """Levels of nesting in JSON: deeper JSON has no use and costs stack."""
     resume_limit: Count = 1000
-    """Events sent again on a socket; beyond it paging over HTTP is kinder to both sides."""
+    """Events replayed on a socket; beyond it the client pages over HTTP, which costs both sides less."""
     message_rate: Amount = 20
     """Messages a second, per participant and conversation: faster than anybody types; 0 turns the burst off too."""
     message_burst: Count = 100
-    """Messages that may come at once after a pause, such as those written while offline."""
+    """Messages that may arrive at once after a pause, such as those written offline."""
     frame_rate: Amount = 0
     """Frames of any kind a second on one socket."""
     conversations_per_hour: Count = 0
     """Conversations that one person may create in an hour."""
     guests_per_hour: Count = 0
-    """Guests that may come from one network address in an hour; off, since a whole company may share one."""
+    """Guests that may enter from one network address in an hour; off by default, since a whole company may share an address."""
     connections_per_person: Count = 20
     """Sockets of one person: tabs and devices."""
     connections_per_address: Count = 0
-    """Sockets from one network address; off, since a whole company may share one."""
+    """Sockets from one network address; off by default, since a whole company may share an address."""
     handshake_timeout: Amount = 10
     """Seconds for a request's headers, the TLS handshake, a pause in a body; a whole body has 1 more per 4,096 bytes; 0 = off."""
     drain_timeout: Amount = 8
-    """Seconds that SIGTERM gives connections to end; the process is gone 2 later: service managers kill after 10."""
+    """Seconds for connections to end after SIGTERM; the process exits at most 2 later, since service managers kill after 10."""
     restart_time: Amount = 5
-    """Seconds from a drain until the first client is to come back: an old process ends and a new one starts meanwhile."""
+    """Seconds from a drain until the first client reconnects; meanwhile the old process ends and a new one starts."""
     reconnect_rate: Annotated[float, BeforeValidator(_number), Field(gt=0)] = 500
-    """Clients a second that are told to come back after a drain, each at a time of its own: what one process greets."""
+    """Clients a second that reconnect after a drain, each at its own time: as many as one process can accept."""
     presence_grace: Amount = 5
-    """Seconds without a connection before somebody is said to be offline: a reconnect takes less."""
+    """Seconds without a connection before a participant is shown as offline: a reconnect takes less."""
     presence_interval: Amount = 1
-    """Seconds between two presence frames of a conversation: what changes meanwhile is gathered."""
+    """Seconds between two presence frames of a conversation; changes in between are sent together."""
     typing_timeout: Amount = 5
     """Seconds until "is typing" ends by itself."""
     idle_timeout: Amount = 60
@@ -236,20 +236,20 @@ class LimitSettings(SettingsGroup):
     restarts_per_minute: Count = 5
     """Crashes of one conversation before it is refused for the rest of the minute."""
     heartbeat: Amount = 25
-    """Seconds between two pings on a socket: proxies drop what is silent for 30 or 60; 0 = off."""
+    """Seconds between two pings on a socket: proxies close connections that are silent for 30 or 60; 0 = off."""
 
 
 class LoggingSettings(SettingsGroup):
-    """What is told to operators, on stderr."""
+    """The log for operators, on stderr."""
 
     level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = "info"
-    """The least important lines that are written: debug, info, warning or error."""
+    """The lowest level that is written: debug, info, warning or error."""
     format: Annotated[Literal["console", "json"], BeforeValidator(_lower)] = "console"
     """console for people, json for machines: one object a line."""
 
 
 class Settings(BaseSettings):
-    """All of them."""
+    """All settings."""
 
     model_config = SettingsConfigDict(
         env_nested_delimiter="__",

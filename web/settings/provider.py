@@ -1,4 +1,4 @@
-"""What an operator says about a provider: an OpenID Connect server whose people may sign in here."""
+"""The settings of a provider: an OpenID Connect server whose people may sign in here."""
 
 from __future__ import annotations
 
@@ -71,25 +71,25 @@ class ProviderSettings(SettingsGroup):
     """One provider."""
 
     issuer: Annotated[str, AfterValidator(_issuer)]
-    """Exactly as its tokens write it; below it is /.well-known/openid-configuration."""
+    """The exact issuer in its tokens; /.well-known/openid-configuration is below it."""
     client_id: Annotated[str, AfterValidator(_word)]
-    """What the provider calls this server."""
+    """The id of this server at the provider."""
     client_secret: Annotated[SecretStr, AfterValidator(_secret)] | None = None
-    """What this server proves that with; a public client has none."""
+    """The secret for this id; a public client has none."""
     label: Annotated[str, AfterValidator(_label)] | None = None
-    """How people call it; on the button."""
+    """The provider's name on the button."""
     scopes: Annotated[
         tuple[Annotated[str, AfterValidator(_scope)], ...], BeforeValidator(split)
     ] = ("openid", "profile", "email")
-    """What is asked for."""
+    """The scopes that are requested."""
     admins: Annotated[
         tuple[Annotated[str, AfterValidator(_admin)], ...], BeforeValidator(split)
     ] = ()
-    """Who is an admin here: by `sub`, or with an @ by an e-mail address that the provider has verified."""
+    """The people who are admins here: by `sub`, or with an @ by an e-mail address that the provider has verified."""
     domains: Annotated[
         tuple[Annotated[str, AfterValidator(_domain)], ...], BeforeValidator(split)
     ] = ()
-    """Whose verified e-mail address ends in one of these may come in; none: everybody whom the provider knows."""
+    """Only people with a verified e-mail address in one of these domains may enter; none: everybody known to the provider."""
 
     @field_validator("scopes")
     @classmethod
@@ -100,7 +100,7 @@ class ProviderSettings(SettingsGroup):
 
 
 def label_of(name: str, provider: ProviderSettings) -> str:
-    """What stands on the button after "Continue with"."""
+    """The text on the button after "Continue with"."""
     if provider.label is not None:
         return normalise_name(provider.label) or name
     words = name.replace("-", " ").strip() or name
