@@ -66,7 +66,7 @@ def server_frame(payload: bytes) -> bytes:
 
 
 def sequence_of(text: bytes) -> int | None:
-    """The sequence of an event; None if the frame is no event."""
+    """The sequence of an event; None if the frame is no event, or is written differently than salon writes it."""
     for prefix in _PREFIXES:
         if text.startswith(prefix):
             return int(text[len(prefix) : text.index(b",", len(prefix))])
