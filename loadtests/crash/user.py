@@ -73,7 +73,7 @@ class CrashUser:
 
     async def live(self, end: trio.Event) -> None:
         """Listen and send over a socket; after `end` only listen, until cancelled."""
-        async with self._talk() as conversation, trio.open_nursery() as nursery:
+        async with self._open_conversation() as conversation, trio.open_nursery() as nursery:
             nursery.start_soon(self._hear, conversation)
             try:
                 async with trio.open_nursery() as hands:
@@ -96,7 +96,7 @@ class CrashUser:
         while not end.is_set():
             self._leaving = False
             await self._insist(lambda: self.client.join(self.conversation))
-            async with self._talk() as conversation, trio.open_nursery() as nursery:
+            async with self._open_conversation() as conversation, trio.open_nursery() as nursery:
                 nursery.start_soon(self._hear, conversation)
                 await self._say(conversation)
                 await trio.sleep(self._random.uniform(0, VISIT))
@@ -112,7 +112,7 @@ class CrashUser:
         await self._insist(lambda: self.client.post(self.conversation, text, text))
         self._confirmed()
 
-    def _talk(self) -> Any:
+    def _open_conversation(self) -> Any:
         return self.client.conversation(self.conversation, self.state.head, backoff=BACKOFF)
 
     async def _hear(self, conversation: Conversation) -> None:

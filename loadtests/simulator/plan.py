@@ -57,7 +57,7 @@ class Setting:
     """The constants of a run. Small limits are reached in minutes, the usual ones only in years."""
 
     people: int
-    talks: int
+    conversations: int
     recent: int  # events that a conversation keeps in memory
     replay: int  # events of one page of a replay
     page_bytes: int
@@ -74,13 +74,13 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step. `who` and `talk` are taken modulo the number of people and talks; `more`, in [0, 1), is for the kind's use."""
+    """One step. `who` and `conversation` are taken modulo how many there are; `more`, in [0, 1), is for the kind's use."""
 
     number: int
     at: float
     kind: str
     who: int
-    talk: int
+    conversation: int
     more: float
 
 
@@ -98,7 +98,7 @@ class Plan:
         chance = Random(f"plan {seed}")
         setting = Setting(
             people=chance.randint(2, 4),
-            talks=chance.choice((1, 1, 2)),
+            conversations=chance.choice((1, 1, 2)),
             recent=chance.choice((3, 8, 50)),
             replay=chance.choice((2, 5, 200)),
             page_bytes=chance.choice((300, 2_000, 131_072)),

@@ -91,19 +91,19 @@ def _read(world: World, step: Step) -> None:
 def _leave(world: World, step: Step) -> None:
     if step.who % len(world.people):  # the first person stays: a conversation must not become empty
         person = world.people[step.who % len(world.people)]
-        world.start(_try, person.leave, world.talks[step.talk % len(world.talks)])
+        world.start(_try, person.leave, world.conversation_id(step))
 
 
 def _join(world: World, step: Step) -> None:
     person = world.people[step.who % len(world.people)]
-    world.start(_try, person.join, world.talks[step.talk % len(world.talks)])
+    world.start(_try, person.join, world.conversation_id(step))
 
 
 def _rename(world: World, step: Step) -> None:
     person = world.people[step.who % len(world.people)]
     title = f"Title {step.number}"
     rename = partial(person.update, title=title)
-    world.start(_try, rename, world.talks[step.talk % len(world.talks)])
+    world.start(_try, rename, world.conversation_id(step))
 
 
 def _change_name(world: World, step: Step) -> None:
@@ -126,7 +126,7 @@ def _visit(world: World, step: Step) -> None:
 def _open_tab(world: World, step: Step) -> None:
     if len(world.tabs) < 2 * len(world.people):
         person = world.people[step.who % len(world.people)]
-        world.open_tab(person, world.talks[step.talk % len(world.talks)])
+        world.open_tab(person, world.conversation_id(step))
 
 
 # --- faults of the network ------------------------------------------------------------------------
@@ -170,7 +170,7 @@ def _lose_answers(world: World, step: Step) -> None:
 
 def _crash_conversation(world: World, step: Step) -> None:
     if world.process is not None:
-        actor = world.process.directory.active(world.talks[step.talk % len(world.talks)])
+        actor = world.process.directory.active(world.conversation_id(step))
         if actor is not None:
             _poison(actor.actor_ref)
 

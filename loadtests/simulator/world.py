@@ -70,7 +70,7 @@ class World:
         )
         self.settings = self._settings()
         self.people = [self._person(name) for name in NAMES[: plan.setting.people]]
-        self.talks: list[str] = []
+        self.conversation_ids: list[str] = []
         self.tabs: list[Tab] = []
         self.peaceful = False
         self.nursery: trio.Nursery
@@ -121,10 +121,10 @@ class World:
             self.nursery = nursery
             nursery.start_soon(self.agenda.run)
             await nursery.start(self._keep_server_up)
-            await self._create_talks()
+            await self._create_conversations()
             for person in self.people:
-                for talk in self.talks:
-                    self.open_tab(person, talk)
+                for conversation_id in self.conversation_ids:
+                    self.open_tab(person, conversation_id)
             for step in self.plan.steps:
                 await trio.sleep_until(step.at)
                 self._take(step)
@@ -150,27 +150,31 @@ class World:
             self.recorder.note(ENDED)
             await trio.sleep(DOWN * self.chance.random())
 
-    async def _create_talks(self) -> None:
+    async def _create_conversations(self) -> None:
         assert self.process is not None
         first, *others = (person.identity.participant for person in self.people)
-        for number in range(self.plan.setting.talks):
-            talk = f"talk-{number}"
+        for number in range(self.plan.setting.conversations):
+            conversation_id = f"talk-{number}"
             # They have another name until they connect.
             entrants = tuple(Entrant(each._replace(name="Somebody")) for each in others)
             ref = self.process.directory.participant(first.id)
-            await ref.ask(Create(talk, first, "Talk", entrants))
-            self.talks.append(talk)
+            await ref.ask(Create(conversation_id, first, "Talk", entrants))
+            self.conversation_ids.append(conversation_id)
 
-    def open_tab(self, person: Person, talk: str) -> None:
+    def open_tab(self, person: Person, conversation_id: str) -> None:
         """Open one more tab."""
         setting = self.plan.setting
-        tab = Tab(person, talk, window=setting.window, outbox=setting.outbox)
+        tab = Tab(person, conversation_id, window=setting.window, outbox=setting.outbox)
         self.tabs.append(tab)
         self.nursery.start_soon(tab.run)
 
     def tab(self, step: Step) -> Tab:
         """The tab that a step is about."""
         return self.tabs[step.who % len(self.tabs)]
+
+    def conversation_id(self, step: Step) -> str:
+        """The id of the conversation that a step is about."""
+        return self.conversation_ids[step.conversation % len(self.conversation_ids)]
 
     def key(self, tab: Tab) -> str:
         """A new key."""
@@ -197,17 +201,17 @@ class World:
         self.recorder.note("peace")
         for person in self.people:
             person.answers_lost = False
-            for talk in self.talks:
-                self.start(self._be_member, person, talk)
+            for conversation_id in self.conversation_ids:
+                self.start(self._be_member, person, conversation_id)
         with trio.move_on_after(PEACE):
             await self._become_quiet()
             await self._go_and_come_back()
             await self._become_quiet()
             await self._say_last_words()
             await self._become_quiet()
-            for talk in self.talks:
-                events = self.log(talk)
-                self.recorder.log(talk, 0, len(events), events)
+            for conversation_id in self.conversation_ids:
+                events = self.log(conversation_id)
+                self.recorder.log(conversation_id, 0, len(events), events)
             return
         raise Stuck("; ".join(self._lacking()) or "it never became quiet")
 
@@ -250,15 +254,15 @@ class World:
             for link in person.links:
                 link.pause = 0.0
 
-    async def _be_member(self, person: Person, talk: str) -> None:
-        while not self._is_member(person, talk):
+    async def _be_member(self, person: Person, conversation_id: str) -> None:
+        while not self._is_member(person, conversation_id):
             try:
-                await person.join(talk)
+                await person.join(conversation_id)
             except Exception:  # any error: only membership counts
                 await trio.sleep(1)
 
-    def _is_member(self, person: Person, talk: str) -> bool:
-        state = self.disk.load(talk).get()
+    def _is_member(self, person: Person, conversation_id: str) -> bool:
+        state = self.disk.load(conversation_id).get()
         return state is not None and person.person in state.members
 
     def _lacking(self) -> list[str]:
@@ -274,26 +278,28 @@ class World:
                 lacking.append(f"{name} waits for receipts of {', '.join(tab.unsettled)}")
         return lacking
 
-    def log(self, talk: str) -> list[dict[str, Any]]:
+    def log(self, conversation_id: str) -> list[dict[str, Any]]:
         """All events of a conversation, as a client receives them."""
-        return [json.loads(record.body) for record in self.disk.log(talk)]
+        return [json.loads(record.body) for record in self.disk.log(conversation_id)]
 
     def differing(self) -> list[str]:
         """A text for each tab or conversation whose state differs from the log."""
-        logs = {talk: self.log(talk) for talk in self.talks}
+        logs = {
+            conversation_id: self.log(conversation_id) for conversation_id in self.conversation_ids
+        }
         return [
             f"{tab.person.person} has not the events of {tab.conversation_id} that the log has"
             for tab in self.tabs
             if tab.events != logs[tab.conversation_id]
         ] + [
-            f"{talk} has in memory or in the store another state than its log"
-            for talk, events in logs.items()
-            if not self._is_state_of(talk, events)
+            f"{conversation_id} has in memory or in the store another state than its log"
+            for conversation_id, events in logs.items()
+            if not self._is_state_of(conversation_id, events)
         ]
 
-    def _is_state_of(self, talk: str, events: list[dict[str, Any]]) -> bool:
+    def _is_state_of(self, conversation_id: str, events: list[dict[str, Any]]) -> bool:
         """Whether the state of the conversation, active or loaded, is the one that its events lead to."""
-        folded = State(talk)
+        folded = State(conversation_id)
         for event in events:
             apply(folded, decode_event(event))
         names = {id: self.disk.name_of(id).get() for id in folded.members}
@@ -302,8 +308,8 @@ class World:
             for id, name in names.items()
         ):
             return False
-        actor = self.process.directory.active(talk) if self.process is not None else None
-        stored = self.disk.load(talk).get()
+        actor = self.process.directory.active(conversation_id) if self.process is not None else None
+        stored = self.disk.load(conversation_id).get()
         active = actor.state if actor is not None else None
         found = [state for state in (stored, active) if state is not None]
         if len({tuple(sorted(state.reads.items())) for state in found}) > 1:
@@ -314,14 +320,16 @@ class World:
     def wrong_replies(self) -> list[str]:
         """A text for each accepted reply to something that is no message, and for each refused reply to a message."""
         wrong = []
-        for talk in self.talks:
-            log = self.log(talk)
+        for conversation_id in self.conversation_ids:
+            log = self.log(conversation_id)
             said = [each["message"] for each in log if each["type"] == "message"]
             messages = {each["message_id"] for each in said}
             named = {each["reply_to"] for each in said if "reply_to" in each}
             wrong += [f"{name} is replied to" for name in sorted(named - messages)]
-            refused = [tab.refused_replies for tab in self.tabs if tab.conversation_id == talk]
-            names = {f"{talk}-{sequence}" for sequence in set().union(*refused)}
+            refused = [
+                tab.refused_replies for tab in self.tabs if tab.conversation_id == conversation_id
+            ]
+            names = {f"{conversation_id}-{sequence}" for sequence in set().union(*refused)}
             wrong += [f"{name} is refused as a reply" for name in sorted(names & messages)]
         return wrong
 
