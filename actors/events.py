@@ -129,7 +129,7 @@ class _Posted(NamedTuple):
 
 
 class Posted(_Posted):
-    """A message, to every member, the sender too."""
+    """A message, sent to every member, including the sender."""
 
     __slots__ = ()
     kind: ClassVar[str] = "message"
@@ -215,7 +215,7 @@ class Left:
 
 @dataclass(frozen=True, slots=True)
 class Introduced:
-    """A member has another name from here on: their own, where others had named them, or a newly chosen one."""
+    """A member's name or type changed: to their own instead of those given by others, or to a newly chosen name."""
 
     kind: ClassVar[str] = "participant_updated"
     frame: ClassVar[tuple[Field, ...]] = (

@@ -62,7 +62,7 @@ def feed_routes(parts: AdminParts) -> Blueprint:
     @document_response(EventStream)
     @refusals(Code.FORBIDDEN, Code.TOO_MANY_CONNECTIONS)
     async def follow() -> Response:
-        """The figures, and what is watched, as they change; until the client leaves or the server drains."""
+        """Stream changes of the figures and of the watched list or item, until the client leaves or the server drains."""
         operator = parts.admin()
         asked = query(schemas.FeedQuery)
         watch = Watch(_view(parts, asked), asked.history, asked.every)

@@ -1,4 +1,4 @@
-"""The health routes: for load balancers, monitoring and anybody who asks for the state of the chat. Open to all."""
+"""The health routes, for load balancers and monitoring. They are open to all."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def health_routes(parts: Parts) -> Blueprint:
     @security_scheme([])
     @document_response(schemas.Health)
     async def health() -> Response:
-        """Whether the process is alive."""
+        """Check whether the process is alive."""
         return answer(alive)
 
     @routes.get("/ready")
@@ -53,7 +53,7 @@ def health_routes(parts: Parts) -> Blueprint:
     @document_response(schemas.Health)
     @refusals(Code.DRAINING)
     async def ready() -> Response:
-        """Whether new clients should come here: not while it starts or drains."""
+        """Check whether the server accepts new clients: not while it starts or drains."""
         if not parts.ready:
             draining = parts.directory.draining
             wait = STARTING if draining is None else draining()
@@ -65,7 +65,7 @@ def health_routes(parts: Parts) -> Blueprint:
     @security_scheme([])
     @document_response(schemas.ChatHealth)
     async def chat_health() -> Response:
-        """How the chat is, in figures without any id."""
+        """Get figures of the chat, without ids."""
         directory = parts.directory
         return answer(
             {
@@ -84,7 +84,7 @@ def health_routes(parts: Parts) -> Blueprint:
     @security_scheme([])
     @document_response(MetricsText)
     async def metrics() -> Response:
-        """The process for Prometheus, without any id."""
+        """Get the metrics for Prometheus, without ids."""
         return Response(await metrics_text(parts), content_type=CONTENT_TYPE_LATEST)
 
     return routes

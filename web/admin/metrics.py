@@ -48,15 +48,15 @@ class EngineCollector(Collector):
         meter, statistics = directory.meter, directory.store.statistics()
         for name, text, value in (
             ("messages", "Messages committed and delivered.", meter.messages),
-            ("events", "Events committed and delivered: messages, joins, leaves.", meter.events),
+            ("events", "Events of all kinds, committed and delivered.", meter.events),
             ("batches", "Turns that recorded anything.", meter.batches),
-            ("deliveries", "Events times the connections that took them.", meter.deliveries),
+            ("deliveries", "Events, each counted once a connection.", meter.deliveries),
             ("turns", "Turns of all actors, counted for each step.", directory.system.turns),
             ("actor_crashes", "Turns that raised.", directory.system.crashes),
             ("actor_restarts", "Actors lost to a crash.", meter.restarts),
             ("activations", "Conversations activated.", meter.activations),
             ("passivations", "Actors passivated.", meter.passivations),
-            ("store_errors", "What the store could not do.", meter.store_errors),
+            ("store_errors", "Failed operations of the store.", meter.store_errors),
             ("store_commits", "Transactions committed.", statistics.commits),
             ("store_records", "Events stored.", statistics.records),
         ):
@@ -76,7 +76,7 @@ class EngineCollector(Collector):
             ("participants", "Active participants.", len(directory.participants)),
             ("mailbox_deepest", "Commands in the fullest mailbox.", waiting.deepest),
             ("mailbox_waiting", "Commands in all mailboxes.", waiting.total),
-            ("mailbox_limit", "Commands that one mailbox takes; 0 for any.", waiting.limit),
+            ("mailbox_limit", "Commands that one mailbox holds; 0 for no limit.", waiting.limit),
             ("store_connected", "0 for a minute after an error of the store.", int(connected)),
             ("store_waiting", "Appends not committed.", directory.store.statistics().waiting),
         ):

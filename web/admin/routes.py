@@ -42,7 +42,7 @@ def _add_lists(routes: Blueprint, parts: AdminParts) -> None:
     @document_response(schemas.Actors)
     @refusals(Code.FORBIDDEN)
     async def list_actors() -> Response:
-        """Every live actor."""
+        """List all live actors."""
         parts.admin()
         asked = query(schemas.ActorQuery)
         return await _list(parts, "actors", select_actors(parts, asked), asked)
@@ -53,7 +53,7 @@ def _add_lists(routes: Blueprint, parts: AdminParts) -> None:
     @document_response(schemas.Conversations)
     @refusals(Code.FORBIDDEN)
     async def list_conversations() -> Response:
-        """Every active conversation."""
+        """List all active conversations."""
         parts.admin()
         asked = query(schemas.ConversationQuery)
         return await _list(parts, "conversations", select_conversations(parts, asked), asked)
@@ -64,7 +64,7 @@ def _add_lists(routes: Blueprint, parts: AdminParts) -> None:
     @document_response(schemas.Connections)
     @refusals(Code.FORBIDDEN)
     async def list_connections() -> Response:
-        """Every open connection."""
+        """List all open connections."""
         parts.admin()
         asked = query(schemas.ConnectionQuery)
         return await _list(parts, "connections", select_connections(parts, asked), asked)
@@ -95,7 +95,7 @@ def _add_dossiers(routes: Blueprint, parts: AdminParts) -> None:
     @document_response(schemas.ConversationDossier)
     @refusals(Code.FORBIDDEN, Code.NOT_FOUND, Code.STORE_UNAVAILABLE)
     async def inspect_conversation(conversation_id: str) -> Response:
-        """All about one conversation, active or not."""
+        """Get all details of one conversation, active or not."""
         parts.admin()
         return found(await conversation_dossier(parts.directory, conversation_id))
 
@@ -105,7 +105,7 @@ def _add_dossiers(routes: Blueprint, parts: AdminParts) -> None:
     @document_response(EventPage)
     @refusals(Code.FORBIDDEN, Code.NOT_FOUND, Code.STORE_UNAVAILABLE)
     async def read_log(conversation_id: str) -> Response:
-        """A page of a conversation's log, active or not. That somebody looked at what people wrote is noted."""
+        """Get a page of the log of a conversation, active or not. The audit records this access to message text."""
         operator = parts.admin()
         asked = event_query(parts)
         state = await state_of(parts.directory, conversation_id)
@@ -119,7 +119,7 @@ def _add_dossiers(routes: Blueprint, parts: AdminParts) -> None:
     @document_response(schemas.ParticipantDossier)
     @refusals(Code.FORBIDDEN, Code.NOT_FOUND, Code.STORE_UNAVAILABLE)
     async def inspect_participant(participant_id: str) -> Response:
-        """All about one participant, here or not."""
+        """Get all details of one participant, connected or not."""
         parts.admin()
         return found(await participant_dossier(parts.directory, participant_id))
 
@@ -128,7 +128,7 @@ def _add_dossiers(routes: Blueprint, parts: AdminParts) -> None:
     @document_response(schemas.RefusalDossier)
     @refusals(Code.FORBIDDEN, Code.NOT_FOUND)
     async def inspect_refusal(refusal_id: str) -> Response:
-        """Why something was refused, while it is remembered: the last ten thousand are."""
+        """Get the details of one of the last ten thousand refusals."""
         parts.admin()
         entry = parts.directory.refusals.find(refusal_id)
         return found(None if entry is None else refusal_dossier(entry))
@@ -140,7 +140,7 @@ def _add_figures(routes: Blueprint, parts: AdminParts) -> None:
     @document_response(schemas.Stats)
     @refusals(Code.FORBIDDEN)
     async def stats() -> Response:
-        """The process in figures."""
+        """Get the figures of the process."""
         parts.admin()
         return answer(await parts.figures.read())
 
@@ -149,7 +149,7 @@ def _add_figures(routes: Blueprint, parts: AdminParts) -> None:
     @document_response(schemas.Audit)
     @refusals(Code.FORBIDDEN)
     async def audit() -> Response:
-        """What operators did last."""
+        """List the last actions of operators."""
         parts.admin()
         return answer({"deeds": [asdict(deed) for deed in parts.audit.after(0)]})
 
@@ -159,7 +159,7 @@ def _add_figures(routes: Blueprint, parts: AdminParts) -> None:
     @document_response(schemas.Hits)
     @refusals(Code.FORBIDDEN, Code.STORE_UNAVAILABLE)
     async def search() -> Response:
-        """Find anything by a part of its id, title or name."""
+        """Search by a part of an id, title or name."""
         parts.admin()
         hits = await find(parts.directory, parts.wire, query(schemas.SearchQuery).q.strip())
         return answer({"hits": [asdict(hit) for hit in hits]})
@@ -171,7 +171,7 @@ def _add_handles(routes: Blueprint, parts: AdminParts) -> None:
     @document_response(schemas.Passivated)
     @refusals(Code.FORBIDDEN, Code.NOT_FOUND)
     async def passivate(conversation_id: str) -> Response:
-        """Drop a conversation from memory, if nobody needs it now; it comes back by itself."""
+        """Remove a conversation from memory if it is not in use. It is loaded again when needed."""
         operator = parts.admin()
         actor = parts.directory.active(conversation_id)
         if actor is None:
@@ -185,7 +185,7 @@ def _add_handles(routes: Blueprint, parts: AdminParts) -> None:
     @document_response(NoContent, 204)
     @refusals(Code.FORBIDDEN, Code.NOT_FOUND)
     async def close_connection(connection_id: str) -> Response:
-        """Close a connection; its client comes back on a fresh one."""
+        """Close a connection. Its client reconnects."""
         operator = parts.admin()
         connection = _connection(parts, connection_id)
         if connection is None:
@@ -202,7 +202,7 @@ def _add_drain(routes: Blueprint, parts: AdminParts) -> None:
     @document_response(schemas.Draining, 202)
     @refusals(Code.FORBIDDEN)
     async def drain() -> Response:
-        """End the server as SIGTERM does: what was accepted is committed, clients are told when to come back."""
+        """Stop the server as SIGTERM does: accepted messages are committed, and clients are told when to reconnect."""
         operator = parts.admin()
         parts.audit.note(operator, "drain", "the server")
         parts.stop.set()

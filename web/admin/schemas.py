@@ -1,4 +1,4 @@
-"""The shapes of health and administration. Times are ISO 8601 or seconds ago; what is not known is null."""
+"""The schemas of health and administration. Times are ISO 8601 or seconds ago; an unknown value is null."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Health(BaseModel):
 
 
 class Storage(BaseModel):
-    """The store. `waiting` counts what is not committed yet; `error` lasts for a minute after the last one."""
+    """The store. `waiting` counts appends that are not committed yet. The status is `error` for a minute after the last error."""
 
     status: Literal["connected", "error"]
     durability: Literal["committed", "memory"]
@@ -47,7 +47,7 @@ class Storage(BaseModel):
 
 
 class ChatHealth(BaseModel):
-    """The chat in figures."""
+    """Figures of the chat."""
 
     status: Literal["healthy", "degraded", "draining"]
     timestamp: str
@@ -81,8 +81,9 @@ class StorageFigures(Storage):
 
 
 class Stats(BaseModel):
-    """The process since its start. `events` are messages, joins and leaves; `deliveries` are events times who took them;
-    `turn_seconds` are of the last turns, from a command's coming to all answers and deliveries; `listeners` follow /admin/events.
+    """The process since its start. `events` counts events of all kinds. `deliveries` counts each event once for each
+    connection that got it. `turn_seconds` covers the last turns, from a command's arrival to all answers and deliveries.
+    `listeners` counts open streams of /admin/events.
     """
 
     timestamp: str
@@ -111,14 +112,14 @@ class Stats(BaseModel):
 
 
 class RowQuery(ListQuery):
-    """Which rows; `key` is a part of the id, or of the title or name, in whichever case."""
+    """The requested rows; `key` is a part of the id, title or name, in upper or lower case."""
 
     key: str | None = Field(default=None, max_length=ID_LENGTH)
     sort: str | None = None
 
 
 class ActorQuery(RowQuery):
-    """Which actors."""
+    """The requested actors."""
 
     kind: Literal["conversation", "participant"] | None = None
     state: ActorState | None = None
@@ -126,14 +127,14 @@ class ActorQuery(RowQuery):
 
 
 class ConversationQuery(RowQuery):
-    """Which active conversations."""
+    """The requested active conversations."""
 
     state: ActorState | None = None
     sort: str | None = Field(default=None, pattern=columns(ConversationRow))
 
 
 class ConnectionQuery(RowQuery):
-    """Which connections."""
+    """The requested connections."""
 
     state: ConnectionState | None = None
     conversation_id: str | None = None
@@ -142,7 +143,7 @@ class ConnectionQuery(RowQuery):
 
 
 class FeedQuery(RowQuery):
-    """What to follow besides the figures: a list, with that list's own parameters, or one thing by its `id`."""
+    """The list to follow in addition to the figures, with the parameters of that list; or the item to follow, by its `id`."""
 
     watch: Watched | None = None
     id: str | None = Field(default=None, max_length=ID_LENGTH)
@@ -153,22 +154,22 @@ class FeedQuery(RowQuery):
     inside: str | None = Field(
         default=None,
         max_length=ID_LENGTH,
-        description="In a list of actors or conversations: whose connections are followed too.",
+        description="In a list of actors or conversations: the one whose connections are also followed.",
     )
     history: int = Field(
-        default=0, ge=0, le=SAMPLES, description="Samples of the past to begin with."
+        default=0, ge=0, le=SAMPLES, description="Number of past samples at the start."
     )
-    every: int = Field(default=1, ge=1, le=60, description="Seconds between two looks.")
+    every: int = Field(default=1, ge=1, le=60, description="Seconds between two updates.")
 
 
 class SearchQuery(BaseModel):
-    """What to look for: a part of an id, a title or a name; a whole id where it is in memory no more."""
+    """The search text: a part of an id, a title or a name; for a conversation that is not in memory, its whole id."""
 
     q: str = Field(min_length=1, max_length=ID_LENGTH)
 
 
 class Hit(BaseModel):
-    """Something found."""
+    """An item that was found."""
 
     kind: Literal["conversation", "participant", "connection", "refusal"]
     id: str
@@ -177,13 +178,13 @@ class Hit(BaseModel):
 
 
 class Hits(BaseModel):
-    """What was found, the nearest first."""
+    """The items that were found, best match first."""
 
     hits: list[Hit]
 
 
 class DeedModel(BaseModel):
-    """Something that an operator did."""
+    """An action of an operator."""
 
     number: int
     at: str
@@ -194,13 +195,13 @@ class DeedModel(BaseModel):
 
 
 class Audit(BaseModel):
-    """What operators did last, oldest first."""
+    """The last actions of operators, oldest first."""
 
     deeds: list[DeedModel]
 
 
 class Actors(BaseModel):
-    """Live actors; `total` is of all pages."""
+    """Live actors; `total` counts all pages."""
 
     actors: list[ActorRow]
     total: int
@@ -209,7 +210,7 @@ class Actors(BaseModel):
 
 
 class Conversations(BaseModel):
-    """Active conversations; `total` is of all pages."""
+    """Active conversations; `total` counts all pages."""
 
     conversations: list[ConversationRow]
     total: int
@@ -218,7 +219,7 @@ class Conversations(BaseModel):
 
 
 class Connections(BaseModel):
-    """Open connections; `total` is of all pages."""
+    """Open connections; `total` counts all pages."""
 
     connections: list[ConnectionRow]
     total: int
@@ -227,16 +228,15 @@ class Connections(BaseModel):
 
 
 class SenderModel(BaseModel):
-    """Whose commands wait."""
+    """A participant, and the number of their waiting commands."""
 
     participant_id: str
     commands: int
 
 
 class MailboxModel(BaseModel):
-    """Commands that wait: of `limit`, and of `share` from one participant; `drain_rate` a second, while there was work.
-
-    `senders` are those with the most of them.
+    """The `depth` waiting commands. `limit` bounds them, `share` those of one participant. `drain_rate` is in commands a second,
+    measured while there was work. `senders` are the participants with the most waiting commands.
     """
 
     depth: int
@@ -247,7 +247,7 @@ class MailboxModel(BaseModel):
 
 
 class ActorModel(BaseModel):
-    """The actor behind it."""
+    """The actor of a conversation or participant."""
 
     state: ActorState
     mailbox: MailboxModel
@@ -260,7 +260,7 @@ class ActorModel(BaseModel):
 
 
 class TurnTimes(BaseModel):
-    """Seconds, over the last turns."""
+    """Times of the last turns, in seconds."""
 
     waited: Quantiles
     committing: Quantiles
@@ -268,7 +268,7 @@ class TurnTimes(BaseModel):
 
 
 class EnvelopeModel(BaseModel):
-    """One command of a turn. `sequence_id` is null where it made no event; the refusal's id can be looked up."""
+    """One command of a turn. `sequence_id` is null if the command made no event. `refusal_id` can be looked up."""
 
     command: str
     sender_id: str
@@ -280,8 +280,9 @@ class EnvelopeModel(BaseModel):
 
 
 class TraceModel(BaseModel):
-    """One turn. Its oldest command `waited` seconds; sequences are 0 where nothing was recorded. `envelopes` are
-    those of the last 32 commands that were its; `size` counts all."""
+    """One turn. `waited` is the waiting time of its oldest command, in seconds. The sequences are 0 if nothing was recorded.
+    `envelopes` has the commands of this turn that are among the last 32 of the conversation; `size` counts all its commands.
+    """
 
     turn: str
 
@@ -300,7 +301,7 @@ class TraceModel(BaseModel):
 
 
 class RefusalLine(BaseModel):
-    """A refusal in short."""
+    """A refusal, abridged."""
 
     id: str
     code: str
@@ -309,7 +310,7 @@ class RefusalLine(BaseModel):
 
 
 class ConversationDossier(BaseModel):
-    """All about one conversation; while it is not active there is no actor and nothing to measure."""
+    """All details of one conversation. Without an actor, while it is not active, there are no measurements."""
 
     id: str
     active: bool
@@ -333,7 +334,7 @@ class ConversationDossier(BaseModel):
 
 
 class ParticipantDossier(BaseModel):
-    """All about one participant. The name is known while they are connected."""
+    """All details of one participant. The name is known while they are connected."""
 
     id: str
     active: bool
@@ -346,7 +347,7 @@ class ParticipantDossier(BaseModel):
 
 
 class RefusalDossier(BaseModel):
-    """Why something was refused. `depth` of `limit` were taken, draining at `drain_rate` a second, where it was for load."""
+    """The details of a refusal. For load, `depth` of `limit` places were taken, and `drain_rate` is in commands a second."""
 
     id: str
     code: str
@@ -367,13 +368,13 @@ class RefusalDossier(BaseModel):
 
 
 class Passivated(BaseModel):
-    """Whether the conversation left memory, and why not."""
+    """Whether the conversation was removed from memory; `why` gives the reason if not."""
 
     passivated: bool
     why: str | None
 
 
 class Draining(BaseModel):
-    """The server drains and ends."""
+    """The server drains and exits."""
 
     draining: Literal[True]

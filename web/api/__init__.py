@@ -1,4 +1,4 @@
-"""The interface of clients: routes, the lanes that answer the plain ones early, schemas, and the reference made of them."""
+"""The interface for clients: routes, the fast lanes for plain requests, schemas, and the reference generated from them."""
 
 from .auth import auth_routes
 from .conversations import chat_routes

@@ -1,4 +1,4 @@
-"""The reference of the WebSocket: AsyncAPI 3.0, made from the types that parse clients' frames and describe the server's."""
+"""The reference of the WebSocket: AsyncAPI 3.0, generated from the types of the clients' and the server's frames."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CLIENT_FRAMES: tuple[type[BaseModel], ...] = (
     PingFrame,
     JoinFrame,
 )
-ANSWERS = {  # what follows a client's frame, besides `error`
+ANSWERS = {  # the answers to a client's frame, besides `error`
     "message": ("message_ack",),
     "sync": ("message", "caught_up"),
     "ping": ("pong",),
@@ -51,12 +51,12 @@ HANDSHAKE = (
     Code.STORE_UNAVAILABLE,
     Code.INTERNAL_ERROR,
 )
-DESCRIPTION = """One socket to one conversation; text frames, one JSON object each.
+DESCRIPTION = """A socket serves one conversation. Each text frame is one JSON object.
 
-First come `connected`, `participant_list`, the events that the client lacks and `caught_up`; what follows is live.
-Who was behind while others came online or went gets `participant_list` again, right before `caught_up`.
-Events (`sequence_id`) are the same for every reader, without a gap, for ever; all else is never sent again.
-Pass over fields and types that you do not know."""
+The first frames are `connected`, `participant_list`, the events that the client lacks, and `caught_up`; later frames are live.
+A reader that missed presence changes while it was behind gets `participant_list` again, right before `caught_up`.
+Events have a `sequence_id`. They are permanent, have no gap, and are the same for every reader; other frames are never replayed.
+Ignore unknown fields and types."""
 
 
 class FrameSchema(GenerateJsonSchema):
@@ -78,7 +78,7 @@ def frame_type(model: type[BaseModel]) -> str:
 
 @cache
 def asyncapi() -> dict[str, Any]:
-    """The whole document but for its server, which is where it was asked for. Not to be changed."""
+    """The document without its server, which depends on the request. Callers must not change it."""
     return {
         "asyncapi": "3.0.0",
         "info": {"title": "salon", "version": "1", "description": DESCRIPTION},
@@ -103,9 +103,9 @@ def _channel() -> dict[str, Any]:
     return {
         "address": "/chat/ws/{conversation_id}",
         "title": "A conversation",
-        "description": "For its members. A person may have several sockets to it; each gets everything.",
+        "description": "For members only. A person may have several sockets; each gets all frames.",
         "parameters": {
-            "conversation_id": {"description": "As `POST /chat/create` answered it."},
+            "conversation_id": {"description": "From the answer of `POST /chat/create`."},
         },
         "messages": {
             name: {"$ref": f"#/components/messages/{name}"}
@@ -129,18 +129,18 @@ def _query() -> dict[str, Any]:
                 "type": "integer",
                 "minimum": 0,
                 "maximum": LAST_SEQUENCE,
-                "description": "The newest event that the client has; without it the last 50 are sent.",
+                "description": "The newest event that the client has. Without it, the last 50 are sent.",
             },
             "ticket": {
                 "type": "string",
-                "description": "From `POST /auth/ticket`, good once and for 30 s: for browsers, which cannot set headers.",
+                "description": "From `POST /auth/ticket`, valid once within 30 s: for browsers, which cannot set headers.",
             },
         },
     }
 
 
 def _operations() -> dict[str, Any]:
-    """What the server receives, one operation for each frame with its answers; and what it sends of itself."""
+    """One operation for each frame that the server receives, with its answers; and one for all frames that it sends."""
     channel = {"$ref": f"#/channels/{CHANNEL}"}
     operations: dict[str, Any] = {}
     for frame in CLIENT_FRAMES:

@@ -25,10 +25,9 @@ if TYPE_CHECKING:
     from ..http import Parts
     from ..identity import Guest
 
-KEPT = 10_000  # of an allowance: 2 MB; one that is dropped begins anew
-RENAMINGS_PER_HOUR = (
-    20  # each becomes an event in all conversations of somebody; who mends a slip needs two
-)
+KEPT = 10_000  # buckets of an allowance: 2 MB; a dropped bucket starts full again
+# Each becomes an event in all conversations of the person; correcting a typing error takes two
+RENAMINGS_PER_HOUR = 20
 
 
 def auth_routes(parts: Parts) -> Blueprint:
@@ -48,7 +47,7 @@ def _add_guests(routes: Blueprint, parts: Parts) -> None:
     @security_scheme([])
     @document_response(schemas.WaysIn)
     async def ways() -> Response:
-        """How one may come in, for a page that asks."""
+        """List the ways to sign in."""
         auth = parts.settings.auth
         providers = [
             {"name": name, "label": label_of(name, each), "url": f"/auth/provider/{name}"}
@@ -68,7 +67,7 @@ def _add_guests(routes: Blueprint, parts: Parts) -> None:
         Code.STORE_UNAVAILABLE,
     )
     async def guest() -> Response:
-        """Come in as a guest: a session, and a code to come back with."""
+        """Enter as a guest. The answer has a session and a recovery code."""
         parts.check_origin()
         if not parts.settings.auth.guests:
             raise parts.refusal(Code.GUESTS_NOT_ALLOWED)
@@ -83,7 +82,7 @@ def _add_guests(routes: Blueprint, parts: Parts) -> None:
     @document_response(schemas.GuestAnswer)
     @refusals(Code.UNAUTHENTICATED, Code.ORIGIN_NOT_ALLOWED, Code.STORE_UNAVAILABLE)
     async def recover() -> Response:
-        """Come back as the guest one was."""
+        """Return as an earlier guest, by the recovery code."""
         parts.check_origin()
         wanted = await body(schemas.RecoverBody, depth=limits.json_depth)
         returned = await parts.identities.recover(wanted.recovery_code)
@@ -100,7 +99,7 @@ def _add_sessions(routes: Blueprint, parts: Parts) -> None:
     @tag(["identity"])
     @document_response(schemas.Me)
     async def me() -> Response:
-        """Who the caller is."""
+        """Get the caller's identity."""
         identity = parts.caller()
         who = identity.participant
         return answer({"id": who.id, "name": who.name, "admin": identity.admin})
@@ -111,7 +110,7 @@ def _add_sessions(routes: Blueprint, parts: Parts) -> None:
     @document_response(schemas.Me)
     @refusals(Code.ORIGIN_NOT_ALLOWED, Code.RATE_LIMITED, Code.STORE_UNAVAILABLE)
     async def rename() -> Response:
-        """Be called something else, on all devices and in all conversations; each of them tells its members."""
+        """Change the caller's name, on all devices and in all conversations. Their members get `participant_updated`."""
         parts.check_origin()
         identity = parts.caller()
         wanted = await body(schemas.RenameBody, depth=parts.settings.limits.json_depth)
@@ -127,7 +126,7 @@ def _add_sessions(routes: Blueprint, parts: Parts) -> None:
     @document_response(schemas.Me)
     @refusals(Code.ORIGIN_NOT_ALLOWED)
     async def session() -> Response:
-        """Keep the bearer token's session in a cookie, which no script can read: for pages where somebody gives a token."""
+        """Set a session cookie from the bearer token, for pages where a person enters a token. Scripts cannot read it."""
         parts.check_origin()
         identity = parts.caller()
         who = identity.participant
@@ -141,7 +140,7 @@ def _add_sessions(routes: Blueprint, parts: Parts) -> None:
     @tag(["identity"])
     @document_response(schemas.TicketAnswer)
     async def ticket() -> Response:
-        """A word for opening one WebSocket where headers cannot be set, as in a browser."""
+        """Get a ticket that opens one WebSocket, for browsers, which cannot set headers."""
         identity = parts.caller()
         return answer(
             {
@@ -155,7 +154,7 @@ def _add_sessions(routes: Blueprint, parts: Parts) -> None:
     @document_response(NoContent, 204)
     @refusals(Code.STORE_UNAVAILABLE)
     async def logout() -> Response:
-        """End the session; its connections close."""
+        """End the session and close its connections."""
         identity = parts.caller()
         await parts.identities.revoke(identity)
         if identity.token_id is not None:
@@ -179,13 +178,13 @@ def _welcome(parts: Parts, guest: Guest, status: int) -> Response:
 
 
 def keep(parts: Parts, response: Response, token: str) -> None:
-    """Send the token along as the session cookie."""
+    """Set the token as the session cookie."""
     days, secure = parts.settings.auth.session_days, parts.is_secure()
     response.set_cookie(**session_cookie(token, days=days, secure=secure))
 
 
 class Allowance:
-    """How often each of many did something of late. `hourly` is how often they may; 0 turns this off.
+    """Limits an action to `hourly` times an hour for each caller; 0 turns the limit off.
 
     `unit` and `scope` are for the refusal.
     """
@@ -195,7 +194,7 @@ class Allowance:
         self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
 
     def check(self, who: str) -> None:
-        """Count once more. Raises the refusal where it is once too often."""
+        """Count one action. Raises the refusal if the limit is exceeded."""
         if not self._hourly:
             return
         now = trio.current_time()

@@ -1,4 +1,4 @@
-"""The routes of conversations: begin, list, look, come in, go."""
+"""The routes of conversations: create, list, read, update, join, leave."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PREVIEW = 100  # characters of the last message in a list
 
 
 def chat_routes(parts: Parts) -> Blueprint:
-    """Everything about conversations but what is said in them."""
+    """The routes of conversations and membership."""
     routes = Blueprint("chat", __name__, url_prefix="/chat")
     _add_create(routes, parts)
     _add_list(routes, parts)
@@ -48,7 +48,7 @@ def _add_create(routes: Blueprint, parts: Parts) -> None:
     @document_response(schemas.Created, 201)
     @refusals(*COMMAND, Code.RATE_LIMITED, Code.CAPACITY_EXCEEDED)
     async def create() -> Response:
-        """Begin a conversation."""
+        """Create a conversation."""
         identity = parts.caller()
         wanted = await body(schemas.CreateBody, depth=parts.settings.limits.json_depth)
         entrants = tuple(_entrant(who, identity) for who in wanted.participants)
@@ -83,7 +83,7 @@ def _add_list(routes: Blueprint, parts: Parts) -> None:
     @document_response(schemas.ConversationList)
     @refusals(Code.STORE_UNAVAILABLE)
     async def my_conversations() -> Response:
-        """The caller's conversations, newest activity first."""
+        """List the caller's conversations, newest activity first."""
         identity = parts.caller()
         asked = query(schemas.ListQuery)
         listing = await parts.directory.store.listing(
@@ -106,7 +106,7 @@ def _add_view(routes: Blueprint, parts: Parts) -> None:
     @document_response(schemas.Conversation)
     @refusals(Code.NOT_FOUND, Code.STORE_UNAVAILABLE)
     async def conversation(conversation_id: str) -> Response:
-        """The conversation as it is now, with its last messages."""
+        """Get a conversation in its current state, with its last messages."""
         identity = parts.caller()
         snapshot = await seen(parts, identity, conversation_id)
         return raw(await conversation_json(parts, snapshot, identity))
@@ -119,7 +119,7 @@ def _add_update(routes: Blueprint, parts: Parts) -> None:
     @document_response(schemas.Conversation)
     @refusals(*COMMAND, Code.RATE_LIMITED, Code.FORBIDDEN, Code.NOT_FOUND)
     async def update(conversation_id: str) -> Response:
-        """Change the title or the metadata, as the owner. Everybody in it is told by `conversation_updated`."""
+        """Change the title or the metadata; only the owner may. All members get `conversation_updated`."""
         identity = parts.caller()
         wanted = await body(schemas.UpdateBody, depth=parts.settings.limits.json_depth)
         metadata = None
@@ -141,7 +141,7 @@ def _add_join(routes: Blueprint, parts: Parts) -> None:
         *COMMAND, Code.FORBIDDEN, Code.NOT_FOUND, Code.ALREADY_PARTICIPANT, Code.CAPACITY_EXCEEDED
     )
     async def join(conversation_id: str) -> Response:
-        """Come in, or bring somebody in."""
+        """Join a conversation, or add another participant."""
         identity = parts.caller()
         wanted = (
             await body(schemas.JoinBody, depth=parts.settings.limits.json_depth, optional=True)
@@ -163,7 +163,7 @@ def _add_leave(routes: Blueprint, parts: Parts) -> None:
     @document_response(schemas.LeaveAnswer)
     @refusals(*COMMAND, Code.NOT_FOUND, Code.NOT_PARTICIPANT)
     async def leave(conversation_id: str) -> Response:
-        """Go. The last one out archives the conversation."""
+        """Leave a conversation. When the last member leaves, the conversation is archived."""
         identity = parts.caller()
         left = await parts.ask(identity, Leave(conversation_id, identity.participant))
         return answer(
@@ -177,7 +177,7 @@ def _add_leave(routes: Blueprint, parts: Parts) -> None:
 
 
 def _entrant(who: schemas.ParticipantBody, inviter: Identity) -> Entrant:
-    """Somebody as the inviter calls them, until they come themselves. Whether they are an agent is not for others to say."""
+    """The participant with the inviter's name for them. Only an admin may say that they are an agent."""
     kind = who.kind if inviter.admin else "human"
     return Entrant(Participant(who.user_id, who.name or who.user_id, kind), who.role)
 

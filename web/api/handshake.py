@@ -1,4 +1,4 @@
-"""The WebSocket's handshake: who asks, whether they may; then the connection goes over to its participant."""
+"""The WebSocket handshake: authentication and permission; then the connection is handed over to its participant."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Asked(NamedTuple):
-    """A request for a WebSocket: for which conversation, and what it says of who asks."""
+    """A request for a WebSocket: the conversation, and the credentials of the caller."""
 
     conversation_id: str
     address: str
@@ -34,12 +34,12 @@ class Asked(NamedTuple):
 
 
 def socket_routes(parts: Parts) -> Blueprint:
-    """The one WebSocket route. Most requests never come here: the fast lane answers those that are let in."""
+    """The WebSocket route. Most requests do not reach it: the fast lane answers those that are accepted."""
     routes = Blueprint("socket", __name__, url_prefix="/chat")
 
     @routes.websocket("/ws/<conversation_id>")
     async def converse(conversation_id: str) -> Response | None:
-        """Shake hands, or refuse before the upgrade; then hand the connection over."""
+        """Accept or refuse before the upgrade; then hand the connection over."""
         http_stream: HttpStream = websocket.scope["state"]["http_stream"]
         if http_stream.refusal is not None:
             raise Refused(http_stream.refusal)
@@ -73,9 +73,9 @@ def _asked(conversation_id: str) -> Asked:
 
 
 async def greet(parts: Parts, asked: Asked) -> Connection:
-    """A connection for who asks, admitted by their participant. Raises the refusal where they may not.
+    """A connection for the caller, admitted by their participant. Raises the refusal if they have no permission.
 
-    Whoever gets it has to call `attach` or `turn_away`.
+    The caller of this function must then call `attach` or `turn_away`.
     """
     identity = _identify(parts, asked)
     last_sequence(parts, asked)
@@ -105,7 +105,7 @@ async def greet(parts: Parts, asked: Asked) -> Connection:
 
 
 def attach(parts: Parts, connection: Connection, after: int | None, early: bytes) -> None:
-    """Let an admitted connection, whose socket the wire has, hear its conversation; `early` is what it has sent."""
+    """Attach an admitted connection, whose socket the wire has, to its conversation; `early` has the bytes that it has sent."""
     participant = parts.directory.participant(connection.participant.id)
     participant.tell(Attach(connection.conversation_id, connection, after), connection)
     if parts.directory.draining is not None:  # since the handshake began
@@ -115,14 +115,14 @@ def attach(parts: Parts, connection: Connection, after: int | None, early: bytes
 
 
 def turn_away(parts: Parts, connection: Connection) -> None:
-    """Give back an admitted connection's place."""
-    # Told behind `Admit`, so that the place is given back even where that has still to be granted.
+    """Give back the place of an admitted connection."""
+    # Sent after `Admit`, so that the place is given back even if it is still to be granted.
     participant = parts.directory.participant(connection.participant.id)
     participant.tell(Detach(connection.conversation_id, connection))
 
 
 def last_sequence(parts: Parts, asked: Asked) -> int | None:
-    """The last event that the client has. Raises the refusal where it is no number."""
+    """The last event that the client has. Raises the refusal if it is not a number."""
     given = asked.query.get("last_sequence_id")
     if given is None:
         return None
@@ -134,7 +134,7 @@ def last_sequence(parts: Parts, asked: Asked) -> int | None:
 
 
 def _identify(parts: Parts, asked: Asked) -> Identity:
-    """Who asks: by header, by a one-time ticket, or by cookie from a page that may."""
+    """The identity of the caller: by header, by a one-time ticket, or by cookie from a page of an allowed origin."""
     if parts.directory.draining is not None:
         raise Refused(
             Refusal(Code.DRAINING, retry_after=parts.directory.draining(), scope="server")

@@ -1,8 +1,8 @@
-"""The fast lane of the handshake: a plain request for a WebSocket by somebody who may is answered here.
+"""The fast lane of the handshake: answers plain WebSocket requests of callers that have permission.
 
-Hypercorn and Quart take over a millisecond for what is a lookup and a digest. So the request that everybody sends is read
-here, and asks the same identities, the same membership, the same limits as the route. Whatever is unusual, and whatever
-is refused, goes on to Hypercorn and Quart-Trio as it came.
+Hypercorn and Quart take over a millisecond for a lookup and a digest. The usual request is therefore read here. It uses the
+same identities, membership and limits as the route. Unusual requests, and requests that are refused, are passed on
+unchanged to Hypercorn and Quart-Trio.
 """
 
 from __future__ import annotations
@@ -42,13 +42,11 @@ class FastLane:
 
     def __init__(self, app: QuartTrio, parts: Parts) -> None:
         endpoint, _ = app.url_map.bind("").match("/chat/ws/id", websocket=True)
-        assert endpoint == ROUTE, (
-            "the fast lane stands for another route than the routing table has"
-        )
+        assert endpoint == ROUTE, "the fast lane and the routing table have different routes"
         self._parts = parts
 
     async def take(self, http_stream: HttpStream) -> bool:
-        """Whether the connection is a participant's now. If not, nothing has been answered yet."""
+        """Try to hand the connection over to a participant. If the result is False, nothing has been answered yet."""
         fields = read_fields(http_stream.upgrade_lines)
         asked = fields and read_request(http_stream.upgrade_lines[0], fields, http_stream.address)
         if not fields or not asked:
@@ -56,9 +54,8 @@ class FastLane:
         try:
             connection = await greet(self._parts, asked)
         except Refused as refused:
-            http_stream.refusal = (
-                refused.refusal
-            )  # a ticket, for one, cannot be shown a second time
+            # Kept for the route: a ticket, for example, is valid only once.
+            http_stream.refusal = refused.refusal
             return False
         except StoreError as error:
             self._parts.directory.report(error)
@@ -76,7 +73,7 @@ class FastLane:
 
 
 def read_fields(lines: list[bytes]) -> dict[str, str] | None:
-    """The fields of a request for a WebSocket; None where one is unusual, lacking, or comes twice."""
+    """The header fields of a WebSocket request; None if a field is unusual, missing or repeated."""
     fields = plain_fields(lines[1:])
     if fields is None or "sec-websocket-protocol" in fields or "host" not in fields:
         return None
@@ -84,7 +81,7 @@ def read_fields(lines: list[bytes]) -> dict[str, str] | None:
 
 
 def plain_fields(lines: list[bytes]) -> dict[str, str] | None:
-    """A head's fields by their names in small letters; None where one can be read in two ways, or comes twice."""
+    """The fields of a request head by their names in lower case; None if a field is ambiguous or repeated."""
     fields: dict[str, str] = {}
     for line in lines:
         field = FIELD.fullmatch(line)
@@ -98,7 +95,7 @@ def plain_fields(lines: list[bytes]) -> dict[str, str] | None:
 
 
 def read_request(start: bytes, fields: dict[str, str], address: str) -> Asked | None:
-    """What is asked for; None where the path is not plainly that of the route."""
+    """The parsed request; None if the path is not exactly that of the route."""
     path = START.fullmatch(start)
     if path is None:
         return None
@@ -108,7 +105,7 @@ def read_request(start: bytes, fields: dict[str, str], address: str) -> Asked | 
     cookies = fields.get("cookie")
     sessions = parse_cookie(cookies).getlist(COOKIE) if cookies else []
     if len(set(sessions)) > 1:
-        return None  # the route says what is wrong with it
+        return None  # the route answers with the reason
     return Asked(
         path[1].decode(),
         address,

@@ -1,4 +1,4 @@
-"""A JSON schema in words and by example, as the reference shows it to people."""
+"""Describes a JSON schema in words and by an example, for the reference page."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 Schema = dict[str, Any]
 
-EXAMPLES: dict[str, Any] = {  # by a field's name, where its type alone says little
+EXAMPLES: dict[str, Any] = {  # by a field's name, for fields whose type says little
     "bytes": 131_072,
     "code": "RATE_LIMITED",
     "content": "Shall we meet at eight?",
@@ -48,7 +48,7 @@ MOMENT = "2026-01-31T12:00:00.000Z"
 
 
 class Line(NamedTuple):
-    """One field: its name, with those of what it stands in, and what it may hold."""
+    """One field: its name with the names of its parents, and its allowed values."""
 
     name: str
     kind: str
@@ -57,7 +57,7 @@ class Line(NamedTuple):
 
 
 def lines(schema: Schema, schemas: Mapping[str, Schema], inside: str = "") -> Iterator[Line]:
-    """Every field of an object, those of objects inside of it too."""
+    """Every field of an object, including those of nested objects."""
     whole = resolved(schema, schemas)
     for name, field in whole.get("properties", {}).items():
         required = name in whole.get("required", ())
@@ -70,7 +70,7 @@ def lines(schema: Schema, schemas: Mapping[str, Schema], inside: str = "") -> It
 
 
 def kind(schema: Schema, schemas: Mapping[str, Schema]) -> str:
-    """What a value may be, in words."""
+    """The allowed values, in words."""
     schema = resolved(schema, schemas)
     if "const" in schema:
         return _word(schema["const"])
@@ -89,7 +89,7 @@ def kind(schema: Schema, schemas: Mapping[str, Schema]) -> str:
 
 
 def example(schema: Schema, schemas: Mapping[str, Schema], name: str = "") -> Any:
-    """A value that fits."""
+    """A value that matches the schema."""
     schema = _present(schema, schemas)
     if "const" in schema:
         return schema["const"]
@@ -115,7 +115,7 @@ def example(schema: Schema, schemas: Mapping[str, Schema], name: str = "") -> An
 
 
 def resolved(schema: Schema, schemas: Mapping[str, Schema]) -> Schema:
-    """The schema itself where it is named only."""
+    """The schema that a reference names."""
     while "$ref" in schema:
         schema = schemas[schema["$ref"].rpartition("/")[2]]
     return schema

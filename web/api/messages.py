@@ -1,4 +1,4 @@
-"""The routes of messages: say something, read the log, move the read position."""
+"""The routes of messages: send, read the log, move the read position."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def message_routes(parts: Parts) -> Blueprint:
-    """Everything about the messages of one conversation."""
+    """The routes of the messages of one conversation."""
     routes = Blueprint("messages", __name__, url_prefix="/chat")
     _add_post(routes, parts)
     _add_events(routes, parts)
@@ -46,7 +46,7 @@ def _add_post(routes: Blueprint, parts: Parts) -> None:
     @document_response(schemas.ReceiptModel, 200)
     @refusals(*COMMAND, *POST)
     async def post(conversation_id: str) -> Response:
-        """Say something. Answered once it is stored; the same key again gets the same receipt."""
+        """Send a message. The answer comes after it is stored; a retry with the same key gets the same receipt."""
         identity = parts.caller()
         wanted = await body(schemas.PostBody, depth=parts.settings.limits.json_depth)
         in_header = request.headers.get("Idempotency-Key")
@@ -62,7 +62,7 @@ def command_of(
     wanted: schemas.PostBody,
     key_in_header: str | None,
 ) -> Post:
-    """What a request to say something comes to. Raises the refusal where content, key or metadata are not right."""
+    """The command of a request to send a message. Raises the refusal if content, key or metadata are invalid."""
     try:
         key = one_key(wanted.client_message_id, wanted.message_id)
     except ValueError as problem:
@@ -86,7 +86,7 @@ def _add_events(routes: Blueprint, parts: Parts) -> None:
     @document_response(schemas.EventPage)
     @refusals(Code.NOT_FOUND, Code.STORE_UNAVAILABLE)
     async def events(conversation_id: str) -> Response:
-        """A page of the log: every sequenced frame in a range, ascending."""
+        """Get a page of the log: the events of a range, in ascending order."""
         identity = parts.caller()
         asked = event_query(parts)
         snapshot = await seen(parts, identity, conversation_id)
@@ -94,7 +94,7 @@ def _add_events(routes: Blueprint, parts: Parts) -> None:
 
 
 def event_query(parts: Parts) -> schemas.EventQuery:
-    """Which part of the log is asked for. Raises the refusal where that contradicts itself."""
+    """The requested part of the log. Raises the refusal if both `after` and `before` are given."""
     asked = query(schemas.EventQuery)
     if asked.after is not None and asked.before is not None:
         raise parts.malformed("after and before exclude each other")

@@ -1,8 +1,8 @@
-"""The fast lane of HTTP: a plain request to post a message, by somebody with a bearer token, is answered here.
+"""The fast lane of HTTP: answers plain requests with a bearer token that post a message.
 
-Hypercorn and Quart take over a millisecond for what is a lookup, a parse and one command. So the request that backends
-and agents send most is read here, and goes the same way as the route's: the same identities, shapes and refusals. Whatever
-is unusual, or not right, goes on to Hypercorn and Quart-Trio as it came.
+Hypercorn and Quart take over a millisecond for a lookup, a parse and one command. The most frequent request of backends and
+agents is therefore read here. It uses the same identities, schemas and refusals as the route. Unusual and invalid requests
+are passed on unchanged to Hypercorn and Quart-Trio.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 START = re.compile(rb"POST /chat/([A-Za-z0-9_-]{1,64})/messages HTTP/1\.1")
 END = b"\r\n\r\n"
 LENGTH = re.compile(r"[0-9]{1,9}")
-# What changes how a request is to be read, or who may send it: Hypercorn and Quart know how.
+# Headers that change how a request is read, or who may send it: Hypercorn and Quart handle these.
 UNUSUAL = {
     "connection",
     "content-encoding",
@@ -49,14 +49,14 @@ logger = logging.getLogger(__name__)
 
 
 class PostLane:
-    """Reads and answers such requests."""
+    """Reads and answers these requests."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._max_body_size = parts.settings.limits.max_body_size
 
     def read(self, data: bytes) -> Wanted | None:
-        """The request that these bytes begin with; None where it is not plainly one for this lane."""
+        """The request at the beginning of these bytes; None if it is not for this lane."""
         head = data.find(END)
         start, *lines = data[: max(head, 0)].split(b"\r\n")
         path = START.fullmatch(start)
@@ -83,7 +83,7 @@ class PostLane:
         return Wanted(path[1].decode(), token, fields.get("idempotency-key"), head, size)
 
     async def answer(self, wanted: Wanted, data: bytes) -> bytes | None:
-        """The whole answer to a whole request; None where Quart has to say what is wrong with it."""
+        """The whole answer to a whole request; None if Quart has to answer with the reason of a refusal."""
         parts = self._parts
         identity = parts.identities.verify(wanted.token)
         if identity is None:

@@ -1,4 +1,4 @@
-"""The routes of the reference: two documents for tools, made from the code, and a page that shows both to people."""
+"""The routes of the reference: two documents for tools, generated from the code, and a page that shows both."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'no
 
 
 def reference_routes(parts: Parts) -> Blueprint:
-    """AsyncAPI, and the page; quart-schema serves OpenAPI itself, as `HttpReference` describes it."""
+    """The AsyncAPI document and the page. quart-schema serves the OpenAPI document, which `HttpReference` makes."""
     routes = Blueprint("reference", __name__)
     page: str | None = None
 
@@ -36,7 +36,7 @@ def reference_routes(parts: Parts) -> Blueprint:
     @security_scheme([])
     @document_response(JsonDocument)
     async def asyncapi_json() -> Response:
-        """The WebSocket, as AsyncAPI 3.0."""
+        """The AsyncAPI 3.0 document of the WebSocket."""
         secure = request.scheme in ("https", "wss")
         return answer(located(request.host, "wss" if secure else "ws"))
 
@@ -45,7 +45,7 @@ def reference_routes(parts: Parts) -> Blueprint:
     @security_scheme([])
     @document_response(Page)
     async def docs() -> Response:
-        """Both, for people."""
+        """The reference of HTTP and WebSocket as a page."""
         nonlocal page
         if page is None:
             provider = current_app.extensions["QUART_SCHEMA"].openapi_provider
@@ -60,7 +60,7 @@ def reference_routes(parts: Parts) -> Blueprint:
     @security_scheme([])
     @document_response(Style)
     async def docs_style() -> Response:
-        """How the page looks."""
+        """The style sheet of this page."""
         return Response(_static("reference.css"), content_type="text/css; charset=utf-8")
 
     return routes
@@ -72,7 +72,7 @@ def _static(name: str) -> str:
 
 
 def _page(environment: Any, provider: HttpReference) -> str:
-    """The page; it says the same to everybody."""
+    """The page; it is the same for all callers."""
     document, socket = provider.schema(), asyncapi()
     plain = environment.overlay(
         autoescape=True, enable_async=False, lstrip_blocks=True, trim_blocks=True
@@ -103,6 +103,6 @@ def _operations(document: dict[str, Any], tag_name: str) -> list[dict[str, Any]]
 
 
 def _problem() -> dict[str, Any]:
-    """A refusal as a client gets it."""
+    """An example of a refusal."""
     refusal = too_fast(20, "messages a second", 0.05, "participant")
     return error_fields(replace(refusal, id=PROBLEM_ID))

@@ -1,4 +1,4 @@
-"""The shapes of HTTP: what a body may hold and what an answer holds. The reference at /openapi.json is made from these."""
+"""The schemas of HTTP requests and answers. The reference at /openapi.json is generated from them."""
 
 from __future__ import annotations
 
@@ -47,37 +47,37 @@ Sequence = Annotated[int, Field(ge=0, le=LAST_SEQUENCE)]
 
 
 class Body(BaseModel):
-    """A request's body; fields that are not known are passed over."""
+    """The body of a request; unknown fields are ignored."""
 
     model_config = ConfigDict(strict=True, frozen=True)
 
 
 class ParticipantBody(Body):
-    """Somebody to bring in. The name, or without one the id, is shown until they come themselves; then their own is."""
+    """A participant to add. Until they connect for the first time, they are shown with this name, or else the id."""
 
     user_id: Id = Field(validation_alias=AliasChoices("user_id", "participantId"))
     name: Name | None = Field(default=None, validation_alias=AliasChoices("name", "displayName"))
     type: Literal["human", "agent", "ai", "email", "oauth"] = Field(
         default="human",
-        description="Taken from admins only: what somebody is, their own token says. "
-        "NLWeb's `ai` means `agent`; its `email` and `oauth` say how a human came in.",
+        description="Ignored unless an admin gives it: the participant's own token decides. "
+        "NLWeb's `ai` means `agent`; its `email` and `oauth` mean `human`.",
     )
     role: Literal["member", "observer"] = "member"
 
     @property
     def kind(self) -> Literal["human", "agent"]:
-        """What they are, in the words of this server."""
+        """The type under this server's own names."""
         return "agent" if self.type in ("agent", "ai") else "human"
 
 
 class CreateBody(Body):
-    """A new conversation; the caller is added, first, and owns it."""
+    """A new conversation. The caller is its first participant and its owner."""
 
     title: Title
     participants: list[ParticipantBody] = Field(default=[], max_length=AT_CREATION)
     mode: Literal["list", "summarize", "generate", "single", "multi"] = Field(
         default="list",
-        description="`single` and `multi` are what NLWeb's clients send here: the conversation's mode is `list` then.",
+        description="NLWeb's clients send `single` or `multi`; the mode of the conversation is `list` then.",
     )
     sites: list[Annotated[str, Field(min_length=1, max_length=253)]] = Field(
         default=[], max_length=100
@@ -90,11 +90,11 @@ class CreateBody(Body):
 
 
 class UpdateBody(Body):
-    """What is to change; what is left out stays as it is."""
+    """The changes; fields that are left out stay as they are."""
 
     title: Title | None = None
     metadata: dict[str, Any] | None = Field(
-        default=None, description="Takes the place of all of it; null removes it."
+        default=None, description="Replaces all metadata; null removes it."
     )
 
     @model_validator(mode="after")
@@ -107,13 +107,13 @@ class UpdateBody(Body):
 
 
 class JoinBody(Body):
-    """Nobody named means the caller."""
+    """The participant to add; by default the caller."""
 
     participant: ParticipantBody | None = None
 
 
 class PostBody(Body):
-    """A message. The header `Idempotency-Key` means the same as `client_message_id`."""
+    """A message. The header `Idempotency-Key` is another name for `client_message_id`."""
 
     content: Content
     client_message_id: str | None = Field(default=None, min_length=1, max_length=KEY_LENGTH)
@@ -123,13 +123,13 @@ class PostBody(Body):
 
 
 class ReadBody(Body):
-    """Everything up to this sequence has been read."""
+    """The new read position: everything up to this sequence has been read."""
 
     sequence_id: Sequence
 
 
 class ProviderView(BaseModel):
-    """A provider to sign in with: send the browser to `url`, with `?return_to=PATH` for where it is to come back to."""
+    """A provider to sign in with: send the browser to `url?return_to=PATH`; it returns to that path."""
 
     name: str
     label: str
@@ -137,20 +137,20 @@ class ProviderView(BaseModel):
 
 
 class WaysIn(BaseModel):
-    """How somebody may come in here. A token is always one."""
+    """The ways to sign in. A token always works."""
 
     guests: bool
     providers: list[ProviderView]
 
 
 class SignInQuery(Body):
-    """Where to come back to: a path of this server."""
+    """The path of this server to which the browser returns."""
 
     return_to: str = Field(default="/", max_length=RETURN_LENGTH)
 
 
 class CallbackQuery(Body):
-    """What a provider sends a browser back with."""
+    """The query with which a provider redirects the browser back."""
 
     code: str | None = None
     state: str | None = None
@@ -159,25 +159,25 @@ class CallbackQuery(Body):
 
 
 class GuestBody(Body):
-    """A guest's name; without one they get one."""
+    """The guest's name; by default the server chooses one."""
 
     name: Name | None = None
 
 
 class RenameBody(Body):
-    """What somebody wants to be called."""
+    """The caller's new name."""
 
     name: Name
 
 
 class RecoverBody(Body):
-    """The code that a guest was given."""
+    """The recovery code of a guest."""
 
     recovery_code: str = Field(min_length=1, max_length=200)
 
 
 class ParticipantView(BaseModel):
-    """A participant as events show them."""
+    """A participant as shown in events."""
 
     id: str
     name: str
@@ -185,7 +185,7 @@ class ParticipantView(BaseModel):
 
 
 class MemberModel(BaseModel):
-    """A member as the conversation shows them."""
+    """A member as shown in the conversation."""
 
     participantId: str  # noqa: N815  # the contract's spelling
     displayName: str  # noqa: N815
@@ -196,7 +196,7 @@ class MemberModel(BaseModel):
 
 
 class Message(BaseModel):
-    """A message, as `message` frames carry it."""
+    """A message, as in `message` frames."""
 
     message_id: str
     conversation_id: str
@@ -224,7 +224,7 @@ class Created(BaseModel):
 
 
 class Conversation(BaseModel):
-    """A conversation with its last hundred messages, ascending."""
+    """A conversation with its last hundred messages, in ascending order."""
 
     id: str
     title: str
@@ -248,14 +248,14 @@ class Conversation(BaseModel):
 
 
 class JoinAnswer(BaseModel):
-    """The conversation that was joined."""
+    """The joined conversation."""
 
     success: Literal[True]
     conversation: Conversation
 
 
 class LeaveAnswer(BaseModel):
-    """Who is left."""
+    """The number of remaining participants."""
 
     success: Literal[True]
     message: str
@@ -264,7 +264,7 @@ class LeaveAnswer(BaseModel):
 
 
 class ReceiptModel(BaseModel):
-    """The promise that a message is stored; `event_hash` is SHA-256 over the event's salt and its stored form."""
+    """The receipt of a stored message; `event_hash` is SHA-256 over the event's salt and its stored form."""
 
     conversation_id: str
     message_id: str
@@ -276,7 +276,7 @@ class ReceiptModel(BaseModel):
 
 
 class EventPage(BaseModel):
-    """Sequenced frames, ascending; `has_more` in the direction asked."""
+    """Events in ascending order; `has_more` says whether there are more in the requested direction."""
 
     events: list[dict[str, Any]]
     head_sequence_id: int
@@ -284,7 +284,7 @@ class EventPage(BaseModel):
 
 
 class ConversationLine(BaseModel):
-    """One line of the caller's list."""
+    """One conversation in the caller's list."""
 
     conversation_id: str
     title: str
@@ -296,7 +296,7 @@ class ConversationLine(BaseModel):
 
 
 class ConversationList(BaseModel):
-    """The caller's conversations, newest activity first; `total` is of all pages."""
+    """The caller's conversations, newest activity first; `total` counts all pages."""
 
     conversations: list[ConversationLine]
     total: int
@@ -305,14 +305,14 @@ class ConversationList(BaseModel):
 
 
 class ReadAnswer(BaseModel):
-    """Where the read position stands, and how many messages come after it."""
+    """The read position, and the number of messages after it."""
 
     read_sequence_id: int
     unread_count: int
 
 
 class GuestAnswer(BaseModel):
-    """A session; the recovery code is shown this once."""
+    """A guest's session. The recovery code is shown only once."""
 
     token: str
     participant: ParticipantView
@@ -320,7 +320,7 @@ class GuestAnswer(BaseModel):
 
 
 class Me(BaseModel):
-    """Who the caller is."""
+    """The caller's identity."""
 
     id: str
     name: str
@@ -328,21 +328,21 @@ class Me(BaseModel):
 
 
 class TicketAnswer(BaseModel):
-    """A word good for one WebSocket within `expires_in` seconds."""
+    """A ticket that opens one WebSocket within `expires_in` seconds."""
 
     ticket: str
     expires_in: int
 
 
 class ListQuery(BaseModel):
-    """Which part of the list."""
+    """The requested part of the list."""
 
     limit: Annotated[int, Field(ge=1, le=PAGE)] = 20
     offset: Annotated[int, Field(ge=0, le=LAST_SEQUENCE)] = 0
 
 
 class EventQuery(BaseModel):
-    """Which part of the log: events after or before a sequence, or with neither the newest."""
+    """The requested part of the log: events after or before a sequence; by default the newest."""
 
     after: Sequence | None = None
     before: Sequence | None = None

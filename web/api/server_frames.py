@@ -1,7 +1,7 @@
-"""What the server sends over a WebSocket, as shapes: the reference is made from them, and tests hold the codec to them.
+"""The schemas of the server's WebSocket frames: the reference is generated from them, and tests compare the codec with them.
 
-An event has a place in the conversation's sequence and is sent again to whoever lacks it; a signal and an answer are not.
-A field that may be None is left out then, unless its description says that it is null.
+An event has a place in the conversation's sequence and is replayed to readers that lack it; a signal and an answer are not.
+A field whose value is None is left out, unless its description says that it is null.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ Sequence = int
 
 
 class ServerFrame(BaseModel):
-    """Any frame; clients pass over fields and types that they do not know."""
+    """Any frame; clients ignore unknown fields and types."""
 
     sequenced: ClassVar[bool] = False
 
 
 class EntrantView(ParticipantView):
-    """A participant who was in the conversation from its beginning."""
+    """A participant of the new conversation."""
 
     role: Literal["owner", "member", "observer"]
 
 
 class PresenceChange(BaseModel):
-    """Somebody who came or went."""
+    """A participant who came online or went offline."""
 
     participant_id: str
     status: Literal["online", "offline"]
 
 
 class ConnectedSignal(ServerFrame):
-    """The first frame, and the answer to a `sync` that cannot be complete. `epoch` names the log: when it changes, forget all."""
+    """The first frame, and the answer to a `sync` that cannot be complete. When `epoch` changes, delete all kept events."""
 
     type: Literal["connected"]
     conversation_id: str
@@ -50,17 +50,17 @@ class ConnectedSignal(ServerFrame):
     mode: Literal["single", "multi"]
     input_timeout: Literal[100, 2000] = Field(description="Milliseconds to wait for more input.")
     head_sequence_id: int
-    first_sequence_id: int = Field(description="The first event that follows, if any does.")
+    first_sequence_id: int = Field(description="The first of the events that follow, if any.")
     epoch: str
     resume: Literal["fresh", "complete", "reset"] = Field(
-        description="fresh: the last events follow; complete: all that were missing; reset: page back over HTTP."
+        description="fresh: the last events follow; complete: all missing events follow; reset: page back over HTTP."
     )
     heartbeat: float = Field(description="Seconds between two pings of the server; 0 for none.")
-    max_message_size: int = Field(description="Unicode code points of content; 0 for no bound.")
+    max_message_size: int = Field(description="Unicode code points of content; 0 for no limit.")
 
 
 class ParticipantListSignal(ServerFrame):
-    """Who is in: the first hundred, those online first where there are more."""
+    """The participants: the first hundred; if there are more, those online first."""
 
     type: Literal["participant_list"]
     conversation_id: str
@@ -69,27 +69,27 @@ class ParticipantListSignal(ServerFrame):
 
 
 class AckAnswer(ServerFrame, ReceiptModel):
-    """The receipt of a message, to the socket that sent it: it is stored. `client_message_id` is null where none was given."""
+    """The receipt of a stored message, for the socket that sent it. `client_message_id` is null if none was given."""
 
     type: Literal["message_ack"]
 
 
 class CaughtUpSignal(ServerFrame):
-    """Everything up to here has been sent; what follows is live."""
+    """Everything up to this sequence has been sent; later events are live."""
 
     type: Literal["caught_up"]
     sequence_id: int
 
 
 class PresenceSignal(ServerFrame):
-    """Who came online or went offline; gathered, at most one a second."""
+    """The participants who came online or went offline; by default at most one such frame a second."""
 
     type: Literal["presence"]
     changes: list[PresenceChange] = Field(min_length=1)
 
 
 class TypingSignal(ServerFrame):
-    """Somebody else types, or has stopped."""
+    """Another participant is typing, or has stopped."""
 
     type: Literal["typing"]
     participant_id: str
@@ -97,7 +97,7 @@ class TypingSignal(ServerFrame):
 
 
 class ReadSignal(ServerFrame):
-    """A read position moved, by reading or sending: the same person's on another socket, or anybody's where reading is shared."""
+    """A read position moved, by reading or sending: your own, or with `share_reads` that of any participant."""
 
     type: Literal["read"]
     participant_id: str
@@ -105,7 +105,7 @@ class ReadSignal(ServerFrame):
 
 
 class ErrorAnswer(ServerFrame, Problem):
-    """A frame was refused; the socket stays open unless a close follows."""
+    """A frame was refused. The socket stays open unless a close frame follows."""
 
     type: Literal["error"]
 
@@ -117,7 +117,7 @@ class PongAnswer(ServerFrame):
 
 
 class LaggingSignal(ServerFrame):
-    """This reader is too slow for live push: events after here come from the log at its own pace, until `caught_up`."""
+    """This reader is too slow for live delivery: later events come from the log at its own pace, until `caught_up`."""
 
     type: Literal["lagging"]
     sequence_id: int
@@ -142,7 +142,7 @@ ANNOTATIONS: dict[Form, Any] = {
 
 
 def event_model(kind: type[Event]) -> type[ServerFrame]:
-    """The shape of an event's frame, by the declaration of its kind."""
+    """The schema of an event's frame, from the declaration of its kind."""
     fields: dict[str, Any] = {"type": (Literal[kind.kind], ...)}
     for field in kind.frame:
         annotation = ANNOTATIONS[field.form]
@@ -189,7 +189,7 @@ SERVER_FRAMES: tuple[type[ServerFrame], ...] = (
 
 
 class Closing(NamedTuple):
-    """A close code, and whether a client that gets it should connect again by itself."""
+    """A close code, and whether the client should reconnect by itself."""
 
     code: int
     come_back: bool
@@ -197,17 +197,17 @@ class Closing(NamedTuple):
 
 
 CLOSINGS = (
-    Closing(1000, False, "Left conversation, or the answer to the client's own close."),
-    Closing(1002, False, "The client broke the WebSocket protocol."),
-    Closing(1003, False, "Only text frames are understood."),
+    Closing(1000, False, "The participant left (reason: Left conversation), or the client closed."),
+    Closing(1002, False, "The client violated the WebSocket protocol."),
+    Closing(1003, False, "Only text frames are accepted."),
     Closing(1007, False, "A text frame was not UTF-8."),
-    Closing(1009, False, "A frame was larger than the server takes."),
+    Closing(1009, False, "A frame was larger than the limit."),
     Closing(4000, True, 'The server restarts; the reason is {"retry_after": seconds}.'),
-    Closing(4001, True, "Two pings went unanswered."),
-    Closing(4002, True, "Resume on a fresh socket."),
-    Closing(4003, True, "Nothing was read for too long."),
+    Closing(4001, True, "Two pings were not answered."),
+    Closing(4002, True, "Resume on a new socket."),
+    Closing(4003, True, "The client read nothing for too long."),
     Closing(4500, False, "The identity has expired or was revoked: get a new one first."),
-    Closing(4501, False, "Too many frames that are not understood."),
+    Closing(4501, False, "Too many invalid frames."),
     Closing(4502, False, "Too many connections."),
     Closing(4503, False, "No longer a participant."),
 )

@@ -1,7 +1,7 @@
-"""The routes of signing in with a provider: there, and back with a session.
+"""The routes of signing in with a provider: the redirect to the provider, and the return with a session.
 
-People come here by a link, so whatever fails is told by the page they came from: they are sent back to it with
-`?sign_in=REASON&id=ID`, and an operator finds the id in the console and in the log.
+Browsers arrive by a link, so failures are shown by the page where the sign-in began: the browser is redirected to it with
+`?sign_in=REASON&id=ID`. An operator finds the id in the console and in the log.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def sign_in_routes(parts: Parts) -> Blueprint:
     @document_response(Elsewhere, 303, Redirect)
     @refusals(Code.NOT_FOUND)
     async def sign_in(name: str) -> Response:
-        """Go to a provider to sign in, by a link. The browser comes back to `return_to`, with `sign_in=REASON` if it failed."""
+        """Redirect to a provider to sign in. The browser returns to `return_to`, with `sign_in=REASON` after a failure."""
         desk.check_name(name)
         return_to = query(schemas.SignInQuery).return_to
         if not is_own_path(return_to):
@@ -100,7 +100,7 @@ def sign_in_routes(parts: Parts) -> Blueprint:
     @document_response(Elsewhere, 303, Redirect)
     @refusals(Code.NOT_FOUND)
     async def sign_in_callback(name: str) -> Response:
-        """Where a provider sends the browser back to. Whoever is let in gets the session cookie."""
+        """Handle the return from a provider. After a successful sign-in, the browser gets the session cookie."""
         desk.check_name(name)
         return await desk.come_back(name)
 
@@ -108,7 +108,7 @@ def sign_in_routes(parts: Parts) -> Blueprint:
 
 
 class Desk:
-    """Sends people to providers and lets in those who come back."""
+    """Redirects people to providers and gives sessions to those who return."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -117,12 +117,12 @@ class Desk:
         self._providers = _providers(parts)
 
     def check_name(self, name: str) -> None:
-        """Refuse what is no provider's name."""
+        """Raise the refusal if no provider has this name."""
         if name not in self._providers:
             raise self._parts.refusal(Code.NOT_FOUND)
 
     async def leave(self, name: str, return_to: str) -> Response:
-        """To the provider, with what has to come back kept in a cookie."""
+        """The redirect to the provider, with the state of the sign-in in a cookie."""
         begun = Transaction.begin(name, return_to, self._sources)
         try:
             redirect_uri = self._redirect_uri(name)
@@ -133,7 +133,7 @@ class Desk:
         return response
 
     async def come_back(self, name: str) -> Response:
-        """From the provider, with a session or the reason why not."""
+        """The redirect after the return, with a session or the reason of the failure."""
         begun = self._begun(name)
         if begun is None:
             return self._fail(name, "/", Failed("lost", "no such sign-in waits in this browser"))
@@ -146,7 +146,7 @@ class Desk:
         return response
 
     def _begun(self, name: str) -> Transaction | None:
-        """The sign-in that is answered now. It is used up by that, and by nothing else: a stranger's link ends none."""
+        """The sign-in that this request answers. Only a matching request uses it up: a stranger's link ends none."""
         states = request.args.getlist("state")
         kept = request.cookies.get(sign_in_cookie_name(secure=self._parts.is_secure()), "")
         begun = unseal(self._parts.identities.signer, kept)
@@ -194,7 +194,7 @@ class Desk:
         return _go(with_query(return_to, sign_in=failed.reason, id=refusal.id))
 
     def _redirect_uri(self, name: str) -> str:
-        """Never made of a Host that anybody could have sent: of the operator's setting, or of this very machine's name."""
+        """Made from the operator's setting, or from a name of this machine; never from an arbitrary Host header."""
         address = self._parts.settings.server.public_url
         if address is None:
             host = request.headers.get("Host", "")
@@ -217,12 +217,12 @@ class Desk:
 
 
 def is_own_path(path: str) -> bool:
-    """Whether a browser that is sent there stays on this server, and comes to a page."""
+    """Whether a redirect to this path stays on this server and leads to a page."""
     return bool(PATH.fullmatch(path)) and "//" not in path and not path.startswith("/auth/")
 
 
 def with_query(path: str, **more: str) -> str:
-    """A path of this server with more in its query."""
+    """The path with more parameters in its query."""
     parts = urlsplit(path)
     joined = "&".join(filter(None, (parts.query, urlencode(more))))
     return urlunsplit(parts._replace(query=joined))
@@ -233,7 +233,7 @@ def _go(location: str) -> Response:
 
 
 def _only(name: str) -> str | None:
-    """A parameter of the query, of which there may be one alone."""
+    """A parameter of the query, which may occur only once."""
     found = request.args.getlist(name)
     if len(found) > 1:
         raise Failed("failed", f"{name} was sent more than once")
@@ -244,7 +244,7 @@ def _providers(parts: Parts) -> dict[str, Provider]:
     configured = parts.settings.auth.providers
     if not configured:
         return {}
-    # Imported here: an HTTP client is nothing that a server without providers should carry.
+    # Imported here: a server without providers needs no HTTP client.
     from ..identity.fetch import JsonFetcher  # noqa: PLC0415
     from ..identity.provider import Provider  # noqa: PLC0415
 
@@ -252,6 +252,6 @@ def _providers(parts: Parts) -> dict[str, Provider]:
         logger.info(
             "server.public_url is not set: providers work where this server is opened as localhost"
         )
-    # Each has a client of its own: those who wait for one that stalls take no place from those who go to another.
+    # Each has its own client: requests to a stalled provider do not delay requests to another one.
     now = parts.directory.sources.now
     return {name: Provider(each, JsonFetcher(), now) for name, each in configured.items()}

@@ -1,4 +1,4 @@
-"""What a member may see of a conversation: whether they may at all, what is unread, and the whole object."""
+"""The view that a member has of a conversation: the permission, the number of unread messages, and the whole object."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PAGES_SEARCHED = 10  # of a hundred events, for that many messages: more joins a
 
 
 async def seen(parts: Parts, identity: Identity, conversation_id: str) -> Snapshot:
-    """The conversation, if the caller may see it: unknown and not for you look alike."""
+    """The conversation, if the caller may see it. The refusal is the same for an unknown and a forbidden conversation."""
     snapshot = await parts.directory.look(conversation_id)
     if snapshot is None or not (
         identity.admin or identity.participant.id in snapshot.state.members
@@ -37,7 +37,7 @@ async def unread_of(parts: Parts, snapshot: Snapshot, sequence: int) -> int:
 
 
 async def conversation_json(parts: Parts, snapshot: Snapshot, identity: Identity) -> bytes:
-    """The conversation object. Its messages are copied from the log as they are, without being parsed."""
+    """The conversation object. Its messages are copied from the log without parsing."""
     state = snapshot.state
     reader = identity.participant.id
     unread = (
@@ -52,7 +52,7 @@ async def conversation_json(parts: Parts, snapshot: Snapshot, identity: Identity
 
 
 def _fields(snapshot: Snapshot, unread: int) -> dict[str, Any]:
-    """The conversation object but for its messages."""
+    """The conversation object without its messages."""
     state = snapshot.state
     return {
         "id": state.id,

@@ -31,31 +31,31 @@ SECURITY_SCHEMES = {
     "bearer": {
         "type": "http",
         "scheme": "bearer",
-        "description": "A session's token, or one of the operator's.",
+        "description": "The token of a session, or one from the operator.",
     },
     "session": {
         "type": "apiKey",
         "in": "cookie",
         "name": COOKIE,
-        "description": "The cookie of a browser whose person has come in.",
+        "description": "The session cookie of a browser.",
     },
 }
 TAGS = {
-    "conversations": "Begin conversations, list them, look at one.",
-    "membership": "Come in, bring others in, leave.",
-    "messages": "Say something, read the log, move the read position.",
+    "conversations": "Create, list, read and update conversations.",
+    "membership": "Join, add others, leave.",
+    "messages": "Send messages, read the log, move the read position.",
     "identity": "Guests, sessions, sign-in with a provider, tickets for WebSockets.",
     "health": "For load balancers and monitoring; open to everybody.",
-    "admin": "Inspect and operate; for admins alone. Looking never waits in a mailbox and never changes a state.",
+    "admin": "Inspect and operate; for admins only. Inspection never waits in a mailbox and never changes a state.",
     "reference": "This reference.",
-    "page": "What a browser loads: chat, console, salon.js.",
+    "page": "The files for browsers: chat, console, salon.js.",
 }
-DESCRIPTION = """Conversations over HTTP; live delivery is described by /asyncapi.json.
+DESCRIPTION = """Conversations over HTTP. /asyncapi.json describes live delivery.
 
-A message is answered once it is stored. Sent again with the same key, however much later, it gets the same receipt.
-Pass over fields that you do not know."""
+The answer to a message comes after the message is stored. A retry with the same key gets the same receipt, at any later time.
+Ignore unknown fields."""
 COMMAND = (Code.QUEUE_FULL, Code.DRAINING, Code.STORE_UNAVAILABLE)
-"""What any command to a conversation may be refused with, whatever it says."""
+"""The refusals of any command to a conversation."""
 POST = (
     Code.INVALID_FORMAT,
     Code.FORBIDDEN,
@@ -65,11 +65,11 @@ POST = (
     Code.MESSAGE_TOO_LARGE,
     Code.RATE_LIMITED,
 )
-"""What a message may be refused with besides."""
+"""The additional refusals of a message."""
 
 
 class Problem(BaseModel):
-    """Why a request was refused. Load and rate say when to come again; the last nine say more about some codes."""
+    """The reason of a refusal. `retry_after` is in seconds. The last nine fields belong to some codes only."""
 
     error: str
     code: str
@@ -89,28 +89,28 @@ class Problem(BaseModel):
 
 
 class PostHeaders(BaseModel):
-    """How to send a message again without saying it twice."""
+    """The key that makes a retry safe."""
 
     idempotency_key: str | None = Field(
         default=None,
         min_length=1,
         max_length=KEY_LENGTH,
-        description="Means the same as `client_message_id`.",
+        description="Another name for `client_message_id`.",
     )
 
 
 class NoContent(BaseModel):
-    """Done; there is nothing to say."""
+    """Success, without a body."""
 
     media_type: ClassVar[str | None] = None
 
 
 class Elsewhere(NoContent):
-    """The browser goes on at the `Location`."""
+    """A redirect to the `Location`."""
 
 
 class Redirect(BaseModel):
-    """Where it goes on."""
+    """The target of the redirect."""
 
     location: str
 
@@ -122,35 +122,36 @@ class MetricsText(RootModel[str]):
 
 
 class EventStream(RootModel[str]):
-    """Server-sent events, a look each second. Each `stats` and each `view` is a JSON merge patch (RFC 7396) of the one before:
-    the first is whole. `stats` is the object of /admin/stats; `view` is what is watched: a list has `rows` by id, their `order`,
-    the `total`, and the connections `inside` of one. `samples` has `columns` first, then rows for charts; `audit` has what
-    operators did; `end` says why the stream ends, and `drain` that the server does.
+    """Server-sent events, by default each second. `stats` and `view` are JSON merge patches (RFC 7396) of the previous event of
+    that name; the first is the whole object. `stats` is the object of /admin/stats. `view` is the watched item or list; a list
+    has `rows` by id, their `order`, the `total`, and the connections `inside` of one actor. `samples` has `columns` in the first
+    event, then rows for charts. `audit` has new actions of operators. `end` gives the reason why the stream ends; `drain` says
+    that the server drains.
     """
 
     media_type: ClassVar[str | None] = "text/event-stream"
 
 
 class Page(RootModel[str]):
-    """A page for people."""
+    """An HTML page."""
 
     media_type: ClassVar[str | None] = "text/html"
 
 
 class Style(RootModel[str]):
-    """How the page looks."""
+    """A style sheet."""
 
     media_type: ClassVar[str | None] = "text/css"
 
 
 class Script(RootModel[str]):
-    """A script and what belongs to it."""
+    """A script, or another file of a page."""
 
     media_type: ClassVar[str | None] = "text/javascript"
 
 
 class Declarations(RootModel[str]):
-    """The types of a script."""
+    """The TypeScript declarations of a script."""
 
     media_type: ClassVar[str | None] = "text/plain"
 

@@ -56,7 +56,7 @@ ASK_AGAIN = "no-cache"  # cached by the browser, and revalidated by ETag before 
 WORKER = "worker.js"
 NOT_BUILT = b"""<!doctype html><html lang="en"><title>salon</title>
 <p>This server was installed without its page (SALON_SKIP_PAGE=1 was set when it was built).
-Install it again without that to get it. The server itself works: <a href="/docs">its interface</a>.</p></html>
+To get the page, install again without this variable. The server itself works: <a href="/docs">its interface</a>.</p></html>
 """
 # Ends an earlier service worker and deletes its caches: for servers without the page, or with offline use switched off.
 NO_WORKER = b"""self.addEventListener("install", () => self.skipWaiting());
@@ -87,7 +87,7 @@ def frontend_routes(parts: Parts) -> Blueprint:
     @security_scheme([])
     @document_response(Page)
     async def home() -> Response:
-        """The chat."""
+        """The chat page."""
         return await static.page("chat.html")
 
     @routes.get("/c/<conversation_id>")
@@ -95,7 +95,7 @@ def frontend_routes(parts: Parts) -> Blueprint:
     @security_scheme([])
     @document_response(Page)
     async def chat(conversation_id: str) -> Response:
-        """The chat, in this conversation: the address that invites to it. The page finds out whether there is such a one."""
+        """The chat page, opened in this conversation. The page itself checks whether the conversation exists."""
         return await static.page("chat.html")
 
     @routes.get("/admin")
@@ -103,7 +103,7 @@ def frontend_routes(parts: Parts) -> Blueprint:
     @security_scheme([])
     @document_response(Page)
     async def console() -> Response:
-        """The operator's console; what it shows it asks for as an admin."""
+        """The operators' console. Its requests need an admin's token or session."""
         return await static.page("admin.html")
 
     @routes.get("/salon.js")
@@ -111,7 +111,7 @@ def frontend_routes(parts: Parts) -> Blueprint:
     @security_scheme([])
     @document_response(Script)
     async def sdk() -> Response:
-        """The JavaScript SDK, an ES module for anybody's page."""
+        """The JavaScript SDK, an ES module for pages of any origin."""
         return await static.public("salon.js")
 
     @routes.get("/salon.d.ts")
@@ -119,7 +119,7 @@ def frontend_routes(parts: Parts) -> Blueprint:
     @security_scheme([])
     @document_response(Declarations)
     async def sdk_types() -> Response:
-        """Its types."""
+        """The types of salon.js."""
         return await static.public("salon.d.ts")
 
     @routes.get("/worker.js")
@@ -127,7 +127,7 @@ def frontend_routes(parts: Parts) -> Blueprint:
     @security_scheme([])
     @document_response(Script)
     async def worker() -> Response:
-        """What keeps the chat page's own files in a browser, so that it opens offline; where that is not wanted, what ends it."""
+        """The service worker that caches the chat page for offline use; or, with `offline_page: false`, deletes the cache."""
         return await static.worker(wanted=parts.settings.server.offline_page)
 
     @routes.get("/assets/<name>")

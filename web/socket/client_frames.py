@@ -28,7 +28,7 @@ LAST_SEQUENCE = 2**53 - 1  # the largest integer that is exact in JavaScript
 Content = Annotated[
     str,
     Field(
-        description="Refused where it is blank: white space, controls and invisible characters alone.",
+        description="Refused if blank: only white space, controls and invisible characters.",
         json_schema_extra={"minLength": 1},
     ),
 ]
@@ -59,7 +59,7 @@ class Frame(BaseModel):
 
 
 class MessageFrame(Frame):
-    """Say something. Answered with `message_ack`, or with `error` naming the same client_message_id."""
+    """Send a message. The answer is `message_ack`, or `error` with the same client_message_id."""
 
     type: Literal["message"] = "message"
     content: Content
@@ -70,39 +70,39 @@ class MessageFrame(Frame):
 
 
 class TypingFrame(Frame):
-    """Show or stop showing that one is typing; ends by itself after five seconds."""
+    """Show or stop showing that the sender is typing; ends by itself, by default after five seconds."""
 
     type: Literal["typing"] = "typing"
     is_typing: bool = Field(
         validation_alias=AliasChoices("is_typing", "isTyping"),
-        description="NLWeb's `isTyping` is understood, too.",
+        description="NLWeb's `isTyping` is accepted, too.",
     )
 
 
 class ReadFrame(Frame):
-    """Everything up to this sequence has been read."""
+    """Move the read position: everything up to this sequence has been read."""
 
     type: Literal["read"] = "read"
     sequence_id: int = Field(ge=0, le=LAST_SEQUENCE)
 
 
 class SyncFrame(Frame):
-    """Send everything after this sequence again; answered with the events and `caught_up`."""
+    """Request all events after this sequence again. The answer is the events and `caught_up`."""
 
     type: Literal["sync"] = "sync"
     last_sequence_id: int = Field(ge=0, le=LAST_SEQUENCE)
 
 
 class PingFrame(Frame):
-    """Answered with `pong`."""
+    """Test the connection. The answer is `pong`."""
 
     type: Literal["ping"] = "ping"
 
 
 class JoinFrame(Frame):
-    """NLWeb's word for wanting to hear a conversation: a socket does from its handshake on, so nothing follows.
+    """NLWeb's request to get the events of a conversation. It has no effect: a socket gets them from the handshake on.
 
-    Refused where it names another conversation.
+    The id of another conversation is refused.
     """
 
     type: Literal["join"] = "join"
@@ -110,7 +110,7 @@ class JoinFrame(Frame):
 
 
 class LeaveFrame(Frame):
-    """NLWeb's word for going; always refused, since here one leaves for good, with `DELETE /chat/ID/leave`."""
+    """NLWeb's request to leave. Always refused: leaving is permanent here, with `DELETE /chat/ID/leave`."""
 
     type: Literal["leave"] = "leave"
 
