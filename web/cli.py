@@ -59,7 +59,7 @@ Config = Annotated[
     Path | None, typer.Option("--config", help="YAML file with settings; else $SALON_CONFIG.")
 ]
 Store = Annotated[
-    str | None, typer.Option("--store", help="sqlite:///PATH, or memory: which forgets.")
+    str | None, typer.Option("--store", help="sqlite:///PATH, or memory: without persistence.")
 ]
 
 
@@ -133,7 +133,7 @@ def token(
     store: Store = None,
     config: Config = None,
 ) -> None:
-    """Print a token for somebody, signed with the server's key."""
+    """Print a token for a participant, signed with the server's key."""
     settings, _ = _load_settings(config, {"store.url": store})
     from salon.actors.model import Participant
 
