@@ -1,5 +1,8 @@
 """A real browser for the tests of the pages: Debian's Chromium, driven by Playwright.
 
+Its headless shell draws and runs pages by the same code for a third of the processor time. It has no notifications: tests of
+these are marked with `whole_browser`.
+
 Tests that use it are plain functions: Playwright's synchronous interface has an event loop of its own, ended with the module.
 """
 
@@ -13,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
@@ -25,6 +29,8 @@ ARGUMENTS = [
     "--no-first-run",
     "--no-sandbox",  # the tests may run as root
 ]
+SHELL = "chromium-headless-shell"
+whole_browser = pytest.mark.parametrize("browser", ["chromium"], indirect=True)
 # What a page has violated of its policy, kept where a test can look.
 WATCH = """
 globalThis.violations = [];
@@ -63,13 +69,11 @@ class Faults:
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
+def chromium(command: str = SHELL) -> Iterator[Browser]:
     """A browser, without a window."""
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=ARGUMENTS
-        )
+        browser = playwright.chromium.launch(executable_path=shutil.which(command), args=ARGUMENTS)
         yield browser
         browser.close()
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests import parsing, signals
 from tests.server import ServerProcess
@@ -20,9 +20,8 @@ from tests.server import ServerProcess
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-settings.register_profile(
-    "salon", deadline=None
-)  # how long an example takes is the machine's affair
+# How long an example takes is the machine's affair.
+settings.register_profile("salon", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("salon")
 parsing.mend()
 
@@ -92,7 +91,7 @@ def run(main: Callable[[], Awaitable[None]], **options: Any) -> None:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """The server that tests share: each makes its own conversations, and none may stop it."""
-    shared = ServerProcess(tmp_path_factory.mktemp("server"))
+    shared = ServerProcess(tmp_path_factory.mktemp("server"), fresh=True)
     yield shared
     assert shared.stop() == 0, shared.log
 
@@ -120,11 +119,11 @@ def own_server(start_server: Callable[..., ServerProcess]) -> ServerProcess:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
     """A Chromium for the tests of one module; each opens its own pages in it."""
-    from tests.browser import chromium  # most runs need none
+    from tests.browser import SHELL, chromium  # most runs need none
 
-    with chromium() as launched:
+    with chromium(getattr(request, "param", SHELL)) as launched:
         yield launched
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import CDPSession, Page
+from playwright.sync_api import CDPSession, Error, Page
 
 from tests.accessibility import contrast_faults
 
@@ -112,11 +112,21 @@ def forced(session: CDPSession, states: list[str]) -> Iterator[None]:
     """All controls are in these states, for as long as the block takes."""
     session.send("DOM.enable")
     session.send("CSS.enable")
+    while not _force(session, states):
+        pass
+    yield
+    session.send("CSS.disable")  # which ends them
+
+
+def _force(session: CDPSession, states: list[str]) -> bool:
+    """Whether all controls took the states: a control that the page replaces meanwhile does not."""
     root = session.send("DOM.getDocument")["root"]["nodeId"]
     nodes = session.send("DOM.querySelectorAll", {"nodeId": root, "selector": CONTROLS})["nodeIds"]
-    for node in nodes:
-        session.send("CSS.forcePseudoState", {"nodeId": node, "forcedPseudoClasses": states})
-    yield
-    for node in nodes:
-        session.send("CSS.forcePseudoState", {"nodeId": node, "forcedPseudoClasses": []})
-    session.send("CSS.disable")
+    try:
+        for node in nodes:
+            session.send("CSS.forcePseudoState", {"nodeId": node, "forcedPseudoClasses": states})
+    except Error as error:
+        if "Could not find node" not in error.message:
+            raise
+        return False
+    return True

@@ -46,10 +46,15 @@ async def serving(**server: Any) -> AsyncIterator[str]:
     send, receive = trio.open_memory_channel[str](1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("salon.web.app._settle_garbage", lambda: None)  # what is frozen is not found
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(partial(serve, settings, announce=send.send_nowait))
-            yield await receive.receive()
-            nursery.cancel_scope.cancel()
+        gc.collect()
+        gc.freeze()  # what was there before is not looked through each time
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(partial(serve, settings, announce=send.send_nowait))
+                yield await receive.receive()
+                nursery.cancel_scope.cancel()
+        finally:
+            gc.unfreeze()
 
 
 def tasks() -> int:

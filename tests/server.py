@@ -15,7 +15,9 @@ import httpx2
 import psutil  # type: ignore[import-untyped]
 import trio
 
+from tests import processes
 from tests.patience import PATIENCE
+from tests.processes import Forked
 
 CONFIG = Path(__file__).with_name("config_test.yaml")
 ANNOUNCEMENT = "Salon listening on "
@@ -30,10 +32,16 @@ class ServerProcess:
     """One server, started at once. `settings` are environment variables without their SALON_: LIMITS__QUEUE_SIZE="5".
 
     `under` is the beginning of a command that runs the rest of it, such as strace's; it may be changed between starts.
+    Without it the process is forked from one that has imported salon, unless it is to be `fresh`.
     """
 
-    def __init__(self, folder: Path, *, under: Sequence[str] = (), **settings: str) -> None:
+    process: subprocess.Popen[str] | Forked
+
+    def __init__(
+        self, folder: Path, *, under: Sequence[str] = (), fresh: bool = False, **settings: str
+    ) -> None:
         self.under = under
+        self._fresh = fresh
         self.store = f"sqlite:///{folder / 'salon.db'}"
         self.url = ""
         self._log = folder / "salon.log"
@@ -73,23 +81,27 @@ class ServerProcess:
 
     def start(self) -> None:
         """Start, and wait until connections are accepted. Once more means on the same port."""
-        command = [*self.under, sys.executable, "-m", "salon.web.cli", "serve"]
-        command += ["--config", str(CONFIG)]
-        command += ["--port", str(self._port), "--store", self.store]
+        words = ["serve", "--config", str(CONFIG), "--port", str(self._port), "--store", self.store]
         with self._log.open("a") as log:
-            self.process = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=log, text=True, env=self._environment
-            )
+            if self.under or self._fresh:
+                self.process = subprocess.Popen(
+                    [*self.under, sys.executable, "-m", "salon.web.cli", *words],
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    text=True,
+                    env=self._environment,
+                )
+            else:
+                self.process = processes.start(words, stderr=log, env=self._environment)
         self.url = self._announced()
         self._port = int(self.url.rpartition(":")[2])
 
     def token(self, id: str) -> str:
         """A new token of an operator with this id, by the command that makes them."""
-        command = [sys.executable, "-m", "salon.web.cli", "token", "--config", str(CONFIG)]
-        command += ["--store", self.store, "--id", id, "--name", id, "--admin"]
-        done = subprocess.run(
-            command, capture_output=True, text=True, env=self._environment, check=True
-        )
+        words = ["token", "--config", str(CONFIG), "--store", self.store]
+        words += ["--id", id, "--name", id, "--admin"]
+        done = processes.run(words, env=self._environment)
+        assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
     def terminate(self) -> None:

@@ -148,6 +148,7 @@ TRIALS = [
         "pytest -q tests/reliability/test_resume.py",
         "pytest -q tests/reliability/test_resume.py",
         proof.of_tests,
+        {"SALON_TEST_MISSED": "100000"},
     ),
     Trial(
         "presence",
@@ -170,6 +171,7 @@ TRIALS = [
         "pytest -q tests/integration/test_autobahn.py tests/integration/test_schemathesis.py tests/unit/test_websocket.py",
         "pytest -q tests/integration/test_autobahn.py tests/unit/test_websocket.py",
         proof.of_tests,
+        {"SALON_TEST_EXAMPLES": "8", "SALON_TEST_AUTOBAHN": "all"},
     ),
 ]
 NAMES = ", ".join(trial.name for trial in TRIALS)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, WebSocket, expect
 
+from tests.browser import whole_browser
 from tests.server import ServerProcess
 from tests.visitor import Visitor
 
@@ -349,6 +350,7 @@ def test_what_shows_nothing_is_not_sent(server: ServerProcess, open_page: OpenPa
     assert ada.stored(room) == ["\u200b."]
 
 
+@whole_browser
 def test_a_hidden_page_notifies_whoever_asked_for_it(
     server: ServerProcess, open_page: OpenPage
 ) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Error, Page, Response, expect
 
-from tests.browser import new_page
+from tests.browser import new_page, whole_browser
 from tests.server import ServerProcess
 from tests.visitor import Visitor
 
@@ -233,6 +233,7 @@ def test_a_server_that_does_not_answer_holds_nobody_up(
     ada.expect_settled()
 
 
+@whole_browser
 def test_where_only_a_worker_may_notify_it_does_and_leads_to_the_conversation(
     own_server: ServerProcess, visit: Callable[..., Visitor]
 ) -> None:

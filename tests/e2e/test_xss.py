@@ -24,7 +24,7 @@ from tests.server import ServerProcess
 
 PEOPLE = 12
 EVERY = int(
-    os.environ.get("SALON_TEST_STRINGS", "6")
+    os.environ.get("SALON_TEST_STRINGS", "12")
 )  # of so many strings one is tried; make prove tries all
 
 # Scrolls an element from its end to its beginning, so that every row is drawn; a row more or less is seen twice.

@@ -23,6 +23,17 @@ async def test_a_page_of_an_allowed_origin_is_answered(
     assert ticket.headers["Access-Control-Allow-Origin"] == SHOP
 
 
+async def test_every_method_of_the_api_is_allowed(
+    start_server: Callable[..., ServerProcess],
+) -> None:
+    server = start_server(SERVER__ALLOWED_ORIGINS=SHOP)
+    paths = (await api(server, "GET", "/openapi.json")).json()["paths"]
+    used = {method.upper() for path in paths.values() for method in path}
+    asked = {"Origin": SHOP, "Access-Control-Request-Method": "PATCH"}
+    preflight = await api(server, "OPTIONS", "/auth/me", headers=asked)
+    assert used <= {*preflight.headers["Access-Control-Allow-Methods"].split(", ")}
+
+
 async def test_other_pages_get_no_permission(start_server: Callable[..., ServerProcess]) -> None:
     server = start_server(SERVER__ALLOWED_ORIGINS=SHOP)
     headers = {"Origin": "https://thief.example.org"}

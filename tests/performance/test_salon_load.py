@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 import trio
 
+from tests import processes
 from tests.performance.spoiler import Spoil, spoiled
 from tests.server import ServerProcess
 
@@ -29,13 +29,7 @@ FEW_PEOPLE = {
 
 
 def load(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "salon.web.cli", "load", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    return processes.run(["load", *arguments], timeout=100)
 
 
 def played(name: str, *arguments: object) -> dict[str, Any]:
@@ -53,8 +47,8 @@ def played(name: str, *arguments: object) -> dict[str, Any]:
 
 
 class TestItsOwnServer:
-    @pytest.mark.parametrize("name", FEW_PEOPLE)
-    def test_plays_every_scenario_and_nothing_is_lost(self, name: str) -> None:
+    @pytest.mark.parametrize("name", ["fanout", "storm", "day"])
+    def test_plays_a_scenario_and_nothing_is_lost(self, name: str) -> None:
         figures = played(name, "--serve")
         assert figures["scenario"] == name
         assert figures["refused"] == {}
@@ -63,7 +57,6 @@ class TestItsOwnServer:
         assert figures["server_memory"] > 10_000_000
         assert figures["delivery_ms"]["p50"] <= figures["delivery_ms"]["max"]
         happened = {
-            "churn": figures["reconnects"] > 0 and figures["rejoins"] > 0,
             "day": figures["reconnects"] > 0 and figures["rejoins"] > 0,
             "storm": figures["reconnects"] == figures["people"] == 40,
         }
@@ -87,14 +80,14 @@ def forgetful(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProces
 
 
 class TestAServerByUrl:
-    @pytest.mark.parametrize("name", ["fanout", "rooms", "churn"])
+    @pytest.mark.parametrize("name", ["rooms", "burst"])
     def test_is_driven_by_two_processes(self, forgetful: ServerProcess, name: str) -> None:
         options = ["--processes", 2, "--server-pid", forgetful.pid]
         figures = played(name, "--url", forgetful.url, *options)
         assert figures["processes"] == 2
         assert figures["server_cpu_seconds"] > 0
 
-    @pytest.mark.parametrize("name", ["fanout", "churn", "slow"])
+    @pytest.mark.parametrize("name", ["fanout", "slow"])
     def test_is_driven_by_windows_that_count_deliveries_to_all_in_both_processes(
         self, forgetful: ServerProcess, name: str
     ) -> None:
@@ -102,13 +95,14 @@ class TestAServerByUrl:
         figures = played(name, "--url", forgetful.url, "--window", 2, *options)
         assert figures["window_counts"] == "deliveries"
 
-    @pytest.mark.parametrize("name", ["fanout", "churn", "storm", "slow"])
+    @pytest.mark.parametrize("name", ["churn", "storm"])
     def test_is_driven_over_trio_websocket_and_all_see_the_same(
         self, forgetful: ServerProcess, name: str
     ) -> None:
         options = ["--processes", 2, "--wire", "raw,trio-websocket"]
         figures = played(name, "--url", forgetful.url, *options)
         assert figures["wires"] == ["raw", "trio-websocket"]
+        assert figures["reconnects"] > 0
 
     def test_is_driven_without_keys(self, forgetful: ServerProcess) -> None:
         played("rooms", "--url", forgetful.url, "--no-keys")

@@ -19,11 +19,11 @@ from tests.raw import Line, open_line, open_socket, request
 from tests.server import ServerProcess
 from tests.traffic import Speaker, check_promises, deaf
 
-SOCKETS = int(os.environ.get("SALON_TEST_SOCKETS", "600"))
+SOCKETS = int(os.environ.get("SALON_TEST_SOCKETS", "200"))
 AT_ONCE = 50  # handshakes on their way
 RATE = SOCKETS // 6  # clients a second that the new server is to greet
 DRAIN = 6.0  # seconds that a drain may take: those who never read make it take all of them
-RESTART = 15.0  # seconds: what the clients are told that it takes; a busy machine is slow to start a server
+RESTART = 10.0  # seconds: what the clients are told that it takes; a busy machine is slow to start a server
 STUCK = 20
 
 

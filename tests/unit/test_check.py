@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from pathlib import Path
@@ -19,6 +18,7 @@ from salon.loadtests.checker.checker import Report, judge
 from salon.loadtests.checker.history import Header, HistoryError, HistoryFile, Recorder, parse, read
 from salon.loadtests.checker.recorded import RecordedClient
 from salon.web.client import Refused, Socket
+from tests import processes
 from tests.patience import PATIENCE
 from tests.server import ServerProcess
 
@@ -424,8 +424,7 @@ def test_without_the_log_nothing_is_called_good(good: Lines) -> None:
 
 
 def salon_check(path: Path, *flags: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "salon.web.cli", "check", str(path), *flags]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return processes.run(["check", path, *flags], timeout=60)
 
 
 def test_the_page_for_users_has_every_anomaly() -> None:
@@ -487,10 +486,9 @@ class TestTheCommand:
 
     def test_judges_what_the_load_tool_writes(self, tmp_path: Path) -> None:
         path = tmp_path / "load.jsonl"
-        command = [sys.executable, "-m", "salon.web.cli", "load", "day", "--rooms", "3", "--serve"]
-        command += ["--seconds", "1", "--set", "warm_up=0.2", "--set", "leaving=5"]
-        command += ["--set", "churn=10", "--history", str(path)]
-        loaded = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+        words = ["load", "day", "--rooms", "3", "--serve", "--seconds", "1"]
+        words += ["--set", "warm_up=0.2", "--set", "leaving=5", "--set", "churn=10"]
+        loaded = processes.run([*words, "--history", path], timeout=100)
         assert loaded.returncode == 0, loaded.stdout + loaded.stderr
         result = salon_check(path, "--json")
         assert result.returncode == 0, result.stderr

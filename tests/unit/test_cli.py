@@ -30,6 +30,7 @@ from salon.web import cli
 from salon.web.identity.signing import DAY, KeyFileError, Signer, read_key
 from salon.web.settings.loading import load
 from salon.web.settings.model import Settings
+from tests import processes
 
 TOKEN = "a-token-that-nobody-may-see"
 HEAVY = ("joserfc", "pydantic", "quart", "rich", "sqlalchemy", "structlog", "trio", "yaml")
@@ -38,8 +39,11 @@ HEAVY = ("joserfc", "pydantic", "quart", "rich", "sqlalchemy", "structlog", "tri
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     """A fresh machine: nothing set, an empty data folder."""
-    kept = {key: os.environ[key] for key in ("PATH", "PYTHONPATH") if key in os.environ}
-    return kept | {"HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path / "data"), "COLUMNS": "200"}
+    return {"PATH": os.environ["PATH"]} | {
+        "HOME": str(tmp_path),
+        "XDG_DATA_HOME": str(tmp_path / "data"),
+        "COLUMNS": "200",
+    }
 
 
 @pytest.fixture
@@ -47,10 +51,12 @@ def salon(environment: dict[str, str]) -> Callable[..., subprocess.CompletedProc
     """The command as a process of its own."""
 
     def run(*arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "salon.web.cli", *map(str, arguments)]
-        return subprocess.run(
-            command, env=environment | variables, capture_output=True, text=True, check=False
-        )
+        if "PYTHONPATH" in environment:  # another package, which only a new interpreter finds
+            command = [sys.executable, "-m", "salon.web.cli", *map(str, arguments)]
+            return subprocess.run(
+                command, env=environment | variables, capture_output=True, text=True, check=False
+            )
+        return processes.run(arguments, env=environment | variables)
 
     return run
 

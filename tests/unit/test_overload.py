@@ -20,9 +20,9 @@ from salon.actors.refusals import Code
 from salon.actors.store import Appended, Changes, KeysTaken
 from tests.unit.engine import ADA, Engine, copy, open_engine, refused, run_seeded
 
-CAPACITY = 200  # messages a second
+CAPACITY = 100  # messages a second
 COMMIT = 0.005  # seconds more for each commit
-QUEUE = 100
+QUEUE = 50
 ON_THE_WAY = 0.05  # seconds at most between a caller and the server
 PEOPLE = 1000
 BURST = 10.0  # seconds
@@ -128,12 +128,12 @@ def test_after_a_burst_of_ten_times_the_capacity_nearly_all_are_served_at_their_
             start = trio.current_time()
             await overload.burst(10)
             overload.check()
-            assert len(overload.tries) == overload.sent == 20_000
-            assert overload.refused > 18_000
+            assert len(overload.tries) == overload.sent == 10 * CAPACITY * BURST
+            assert overload.refused > 0.9 * overload.sent
             if steady:
                 assert overload.at_first_retry >= 0.99
                 assert overload.served_in_burst >= 0.95 * CAPACITY * BURST
-                most = 20_000 / CAPACITY / 0.95 + 1
+                most = overload.sent / CAPACITY / 0.95 + 1
                 assert trio.current_time() - start <= most, "no time is wasted"
             else:
                 assert overload.at_first_retry >= 0.95

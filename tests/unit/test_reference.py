@@ -412,7 +412,8 @@ def test_every_close_code_in_the_code_is_in_the_document() -> None:
 
 def test_a_close_code_says_by_its_number_whether_to_come_back() -> None:
     for closing in CLOSINGS:
-        assert closing.come_back == (4000 <= closing.code < 4500)
+        ours = closing.code >= 4000
+        assert not ours or closing.come_back == (closing.code < 4500)
 
 
 # --- the page --------------------------------------------------------------------------------------------------------------

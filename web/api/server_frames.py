@@ -201,7 +201,7 @@ CLOSINGS = (
     Closing(1002, False, "The client violated the WebSocket protocol."),
     Closing(1003, False, "Only text frames are accepted."),
     Closing(1007, False, "A text frame was not UTF-8."),
-    Closing(1009, False, "A frame was larger than the limit."),
+    Closing(1009, True, "A frame was larger than the limit: reconnect, and do not send it again."),
     Closing(4000, True, 'The server restarts; the reason is {"retry_after": seconds}.'),
     Closing(4001, True, "Two pings were not answered."),
     Closing(4002, True, "Resume on a new socket."),

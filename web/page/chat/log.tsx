@@ -13,7 +13,7 @@ import { useVirtual, type List } from "./virtual.ts";
 
 const NEAR_END = 60; // pixels that still count as the end
 const NEAR_TOP = 12; // rows: what is above is fetched before it is missed
-const SETTLES = 100; // milliseconds until the first rows have been measured: only then it is known what is near the top
+const SETTLES = 6; // frames until the first rows have been measured: only then it is known what is near the top
 const PINNED = 150; // milliseconds: a few frames, in which what came in above is drawn and measured
 const PATIENCE = 300; // frames until a row that does not come to rest is let go
 const STILL = 10; // frames without a movement: everything near has been measured
@@ -167,7 +167,7 @@ function useOpening(room: Room, list: List, rows: readonly Row[]): boolean {
   useLayoutEffect(() => {
     if (!rows.length || placed.current) return;
     placed.current = true;
-    setTimeout(() => setOpened(true), SETTLES);
+    afterFrames(SETTLES, () => setOpened(true));
     const { place } = room.kept;
     const at = place ? rows.findIndex((row) => row.key === place.key) : -1;
     if (at < 0 || !place) return list.scrollToEnd({ behavior: "auto" });
@@ -183,6 +183,11 @@ function useOpening(room: Room, list: List, rows: readonly Row[]): boolean {
     if (at > 0 && room.atEnd) list.scrollToIndex(at - 1, { align: "start" });
   }, [divider, rows.length > 0]);
   return opened;
+}
+
+/** Frames, not time: a slow machine draws fewer of them. */
+function afterFrames(count: number, then: () => void): void {
+  requestAnimationFrame(() => (count > 1 ? afterFrames(count - 1, then) : then()));
 }
 
 /** A message that was asked for comes into sight with the focus on it, and stands out for a moment. */
