@@ -5,6 +5,7 @@ Left alone, pytest-timeout raises in the midst of trio's event loop, which ends 
 
 from __future__ import annotations
 
+import gc
 import signal
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
@@ -34,6 +35,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("trio"):
             item.add_marker(pytest.mark.trio(run=run), append=False)
+
+
+def pytest_collection_finish() -> None:
+    """Keep the collector from looking through all modules and tests each time: they stay until the end."""
+    gc.collect()
+    gc.freeze()
 
 
 class Figures:

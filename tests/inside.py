@@ -48,13 +48,10 @@ async def serving(**server: Any) -> AsyncIterator[str]:
         patch.setattr("salon.web.app._settle_garbage", lambda: None)  # what is frozen is not found
         gc.collect()
         gc.freeze()  # what was there before is not looked through each time
-        try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(partial(serve, settings, announce=send.send_nowait))
-                yield await receive.receive()
-                nursery.cancel_scope.cancel()
-        finally:
-            gc.unfreeze()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(partial(serve, settings, announce=send.send_nowait))
+            yield await receive.receive()
+            nursery.cancel_scope.cancel()
 
 
 def tasks() -> int:

@@ -80,14 +80,14 @@ def forgetful(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProces
 
 
 class TestAServerByUrl:
-    @pytest.mark.parametrize("name", ["rooms", "burst"])
+    @pytest.mark.parametrize("name", ["rooms"])
     def test_is_driven_by_two_processes(self, forgetful: ServerProcess, name: str) -> None:
         options = ["--processes", 2, "--server-pid", forgetful.pid]
         figures = played(name, "--url", forgetful.url, *options)
         assert figures["processes"] == 2
         assert figures["server_cpu_seconds"] > 0
 
-    @pytest.mark.parametrize("name", ["fanout", "slow"])
+    @pytest.mark.parametrize("name", ["slow"])
     def test_is_driven_by_windows_that_count_deliveries_to_all_in_both_processes(
         self, forgetful: ServerProcess, name: str
     ) -> None:

@@ -21,7 +21,7 @@ from tests import processes
 
 pytestmark = pytest.mark.timeout(600)  # seconds: a bound for a machine with other work on it
 
-SEEDS = 10  # `make prove` plays 200
+SEEDS = 6  # `make prove` plays 200
 MOST = 24  # seeds within which all that the simulation is for has happened
 
 HAPPENS = {
