@@ -5,6 +5,7 @@ No clock, no store, no socket: all of it can be tested without an event loop.
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -223,12 +224,20 @@ def _update(state: State, update: Update, at: int, limits: Limits) -> Updated | 
     if member.role != "owner":
         return Refusal(Code.FORBIDDEN)
     metadata = update.metadata
-    if metadata == (state.metadata or REMOVED):
+    if metadata is not None and _same_json(metadata, state.metadata or REMOVED):
         metadata = None
     title = None if update.title == state.title else update.title
     if title is None and metadata is None:
         return Unchanged()
     return Updated(state.id, state.head + 1, at, member.participant.id, title, metadata)
+
+
+def _same_json(one: str, other: str) -> bool:
+    """Whether two texts stand for the same value: the order of an object's keys says nothing, 1 is not true and not 1.0."""
+    if one == other:
+        return True
+    plain = (json.dumps(json.loads(text), sort_keys=True) for text in (one, other))
+    return next(plain) == next(plain)
 
 
 # Each command and its decision function; a test checks that none is missing.

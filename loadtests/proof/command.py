@@ -168,10 +168,11 @@ TRIALS = [
     Trial(
         "conformance",
         "the Autobahn cases, any bytes against wsproto, any request of the OpenAPI document",
-        "pytest -q tests/integration/test_autobahn.py tests/integration/test_schemathesis.py tests/unit/test_websocket.py",
+        "pytest -q tests/integration/test_autobahn.py tests/integration/test_schemathesis.py tests/unit/test_websocket.py"
+        " tests/unit/test_request_heads.py tests/unit/test_connection.py tests/unit/test_interleavings.py",
         "pytest -q tests/integration/test_autobahn.py tests/unit/test_websocket.py",
         proof.of_tests,
-        {"SALON_TEST_EXAMPLES": "8", "SALON_TEST_AUTOBAHN": "all"},
+        {"SALON_TEST_EXAMPLES": "all"},
     ),
 ]
 NAMES = ", ".join(trial.name for trial in TRIALS)

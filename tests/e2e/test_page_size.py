@@ -21,7 +21,7 @@ from tests.visitor import Visitor
 SPEAKERS = ("test_token_1", "test_token_2", "test_token_3")
 AT_SPEED = 600
 PAUSE = 0.01  # seconds between two messages of one speaker: three hundred a second in all
-MANY = 3000
+MANY = 2000
 
 # Notes when each sequence was first on the screen, in milliseconds since the epoch.
 WATCH_ARRIVALS = """() => {

@@ -1,13 +1,12 @@
 """The cases of the Autobahn test suite against our side of the WebSocket protocol: frames, control frames, fragments, UTF-8,
 closing, limits. Compression (12, 13) is not offered by salon and so is left out.
 
-Of the cases with large messages (9) only the smallest of each kind are tried; `make prove` sets SALON_TEST_AUTOBAHN=all.
+Of the cases with large messages (9) only the smallest of each kind are tried; `make prove` sets SALON_TEST_EXAMPLES=all.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -18,6 +17,7 @@ import trio
 from kosoku import FailureError, run_fuzzingclient
 
 from tests.echo import echo_endpoint
+from tests.examples import ALL
 
 SECTIONS = {
     "1": "framing",
@@ -30,11 +30,7 @@ SECTIONS = {
     "9": "limits and performance",
     "10": "automatic fragments",
 }
-CASES = (
-    {}
-    if os.environ.get("SALON_TEST_AUTOBAHN") == "all"
-    else {"9": [f"9.{n}.1" for n in range(1, 9)]}
-)
+CASES = {} if ALL else {"9": [f"9.{n}.1" for n in range(1, 9)]}
 
 
 def play(url: str, section: str) -> list[Any]:

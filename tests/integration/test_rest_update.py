@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from salon.web.client import Refused
 from tests.person import guests
 from tests.server import ServerProcess
 from tests.shape import TIMESTAMP, refusal
@@ -46,14 +47,18 @@ async def test_metadata_is_replaced_whole_and_null_removes_it(server: ServerProc
 
 async def test_what_changes_nothing_is_no_event(server: ServerProcess) -> None:
     (ada,) = await guests(server, "Ada")
-    conversation_id = await ada.create(title="Lunch", metadata={"a": 1})
+    conversation_id = await ada.create(title="Lunch", metadata={"a": 1, "b": [True]})
     for body in (
         {"title": "Lunch"},
-        {"metadata": {"a": 1}},
-        {"title": "Lunch", "metadata": {"a": 1}},
+        {"metadata": {"a": 1, "b": [True]}},
+        {"metadata": {"b": [True], "a": 1}},
+        {"title": "Lunch", "metadata": {"a": 1, "b": [True]}},
     ):
         answer = await ada.ask("PATCH", f"/chat/{conversation_id}", body)
         assert answer["head_sequence_id"] == 1
+    for number, other in enumerate(({"a": 1, "b": [1]}, {"a": 1.0, "b": [1]}), 2):
+        answer = await ada.ask("PATCH", f"/chat/{conversation_id}", {"metadata": other})
+        assert answer["head_sequence_id"] == number
     plain = await ada.create()
     answer = await ada.ask("PATCH", f"/chat/{plain}", {"metadata": None})
     assert answer["head_sequence_id"] == 1
@@ -113,3 +118,26 @@ async def test_after_a_kill_it_is_still_called_that(
     assert await ada.see(conversation_id) == before
     listed = await ada.ask("GET", "/chat/my-conversations")
     assert listed["conversations"][0]["title"] == "Supper"
+
+
+async def test_the_client_has_a_call_for_each_change(server: ServerProcess) -> None:
+    ada, bob = await guests(server, "Ada", "Bob")
+    conversation_id = await ada.create(bob, title="Lunch")
+    async with ada.client() as client, bob.tab(conversation_id) as tab:
+        assert (await client.update(conversation_id, title="Supper"))["title"] == "Supper"
+        changed = await client.update(conversation_id, metadata={"a": 1})
+        assert (changed["title"], changed["metadata"]) == ("Supper", {"a": 1})
+        with pytest.raises(Refused, match="title: is blank"):
+            await client.update(conversation_id, title=" ")
+        await client.rename("Ada L.")
+        await tab.until("participant_updated")
+    async with bob.client() as client:
+        with pytest.raises(Refused, match="FORBIDDEN"):
+            await client.update(conversation_id, title="Breakfast")
+    kinds = [event["type"] for event in await bob.history(conversation_id)]
+    assert kinds[1:] == ["conversation_updated", "conversation_updated", "participant_updated"]
+    shown = (await bob.see(conversation_id))["participants"]
+    assert {member["displayName"] for member in shown} == {
+        "Ada L.",
+        "Bob",
+    }

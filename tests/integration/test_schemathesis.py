@@ -16,15 +16,14 @@ import pytest
 import trio
 
 from tests import parsing
+from tests.examples import examples
 from tests.person import Person, guests
 from tests.server import ServerProcess, api
 
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 # The first ends the server, the second never ends by itself
 LEFT_OUT = ("/admin/drain", "/admin/events")
-EXAMPLES = int(
-    os.environ.get("SALON_TEST_EXAMPLES", "3")
-)  # of each operation, besides those of the coverage phase; make prove tries eight
+EXAMPLES = examples(9)  # of each operation, besides those of the coverage phase
 FOUND = re.compile(r"(\d+) generated, (\d+) passed")
 
 

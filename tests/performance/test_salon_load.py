@@ -24,7 +24,6 @@ FEW_PEOPLE = {
     "storm": ["--rooms", "10", "--set", "storm=0.3", "--seconds", "1.5"],
     "slow": ["--readers", "20", "--never-read", "5"],
     "burst": ["--rooms", "5", "--set", "burst_from=0.2", "--set", "burst_until=0.7"],
-    "day": ["--rooms", "10", "--set", "leaving=5", "--set", "churn=10"],
 }
 
 
@@ -47,20 +46,14 @@ def played(name: str, *arguments: object) -> dict[str, Any]:
 
 
 class TestItsOwnServer:
-    @pytest.mark.parametrize("name", ["fanout", "storm", "day"])
-    def test_plays_a_scenario_and_nothing_is_lost(self, name: str) -> None:
-        figures = played(name, "--serve")
-        assert figures["scenario"] == name
+    def test_plays_a_scenario_and_nothing_is_lost(self) -> None:
+        figures = played("fanout", "--serve")
+        assert figures["scenario"] == "fanout"
         assert figures["refused"] == {}
         assert figures["sent"] == figures["accepted"]
         assert figures["cpu_us_per_delivery"] > 0
         assert figures["server_memory"] > 10_000_000
         assert figures["delivery_ms"]["p50"] <= figures["delivery_ms"]["max"]
-        happened = {
-            "day": figures["reconnects"] > 0 and figures["rejoins"] > 0,
-            "storm": figures["reconnects"] == figures["people"] == 40,
-        }
-        assert happened.get(name, True), figures
 
     def test_says_to_people_what_it_saw_and_writes_a_page(self, tmp_path: Path) -> None:
         page = tmp_path / "report.html"
@@ -102,7 +95,10 @@ class TestAServerByUrl:
         options = ["--processes", 2, "--wire", "raw,trio-websocket"]
         figures = played(name, "--url", forgetful.url, *options)
         assert figures["wires"] == ["raw", "trio-websocket"]
-        assert figures["reconnects"] > 0
+        if name == "storm":
+            assert figures["reconnects"] == figures["people"]
+        else:
+            assert figures["rejoins"] > 0
 
     def test_is_driven_without_keys(self, forgetful: ServerProcess) -> None:
         played("rooms", "--url", forgetful.url, "--no-keys")

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from salon.web.socket.codec import JsonCodec
 from tests.person import Person
 from tests.server import ServerProcess, api
+from tests.unit.stores import log_of, open_store
 
 STORES = Path(__file__).parents[1] / "stores"
 TOKENS = {
@@ -61,6 +63,24 @@ async def test_every_event_is_there_as_it_was(
         assert seen["participants"] == conversation["participants"]
         assert seen["head_sequence_id"] == conversation["head"]
         assert await who.history(conversation["conversation_id"]) == conversation["events"]
+
+
+async def test_every_event_is_written_again_as_the_same_bytes(
+    server: ServerProcess, expected: dict[str, Any]
+) -> None:
+    """An event's hash is over its bytes."""
+    server.stop()
+    codec = JsonCodec(heartbeat=25, max_message_size=10_000)
+    store = open_store(server.path)
+    try:
+        for conversation in expected["conversations"]:
+            log = await log_of(store, conversation["conversation_id"])
+            assert len(log) == conversation["head"]
+            for record in log:
+                assert codec.encode(codec.decode(record)) == record.body
+    finally:
+        store.close()
+        server.start()
 
 
 async def test_every_key_stands_for_the_message_it_stood_for(

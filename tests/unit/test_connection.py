@@ -29,6 +29,7 @@ from salon.web.socket.connection import (
     Phase,
 )
 from salon.web.socket.websocket import text_header
+from tests.examples import examples
 from tests.raw import BINARY, CLOSE, PING, PONG, TEXT, client_frame, close_payload, frames_in
 from tests.unit.engine import ADA, BEN, Engine, in_virtual_time, open_engine
 
@@ -364,7 +365,7 @@ steps = st.one_of(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.lists(steps, max_size=40), st.integers(0, 2**32))
 @example([("deliver", 200), ("answer", 0), ("deliver", 200), ("deliver", 1), ("push", 1)], 0)
 def test_what_arrives_is_what_was_written_in_its_order_whatever_is_partial_or_refused(
@@ -422,7 +423,7 @@ def test_what_arrives_is_what_was_written_in_its_order_whatever_is_partial_or_re
         in_virtual_time(play)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     st.lists(st.sampled_from(["say", "say", "hear", "sync", "fault", "some", "all"]), max_size=40),
     st.integers(0, 2**32),

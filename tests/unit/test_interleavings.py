@@ -21,6 +21,7 @@ from salon.actors.refusals import Code, Refusal
 from salon.actors.runtime import ActorDied
 from salon.actors.signals import CaughtUp
 from salon.actors.store import StoreError
+from tests.examples import examples
 from tests.unit.engine import (
     ADA,
     BEN,
@@ -247,7 +248,7 @@ def check(world: World) -> None:
 
 
 @given(STEPS)
-@settings(max_examples=300, deadline=None, report_multiple_bugs=False)
+@settings(max_examples=examples(300), deadline=None, report_multiple_bugs=False)
 def test_everybody_hears_the_same_sequence_whatever_happens(
     steps: list[tuple[str, int, int]],
 ) -> None:

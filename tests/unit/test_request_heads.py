@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from salon.web.http.request_heads import HEAD_BYTES, TAKEN_OUT, RequestHeads
+from tests.examples import examples
 from tests.raw import request, upgrade
 
 WEBSOCKET = upgrade("/chat/ws/x", Sec_WebSocket_Extensions="permessage-deflate")
@@ -190,7 +191,7 @@ def hypercorn_takes_for_websocket(event: h11.Request) -> bool:
     )
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(wild_streams | st.binary(max_size=60), cuts)
 def test_where_the_bytes_are_cut_makes_no_difference(stream: bytes, places: list[int]) -> None:
     whole, pieces, bytewise = RequestHeads(), RequestHeads(), RequestHeads()
@@ -202,7 +203,7 @@ def test_where_the_bytes_are_cut_makes_no_difference(stream: bytes, places: list
     assert whole.pending == pieces.pending == bytewise.pending
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.lists(right_requests, min_size=1, max_size=4), st.booleans())
 @example([request("GET", "/", Upgrade="h2c", Connection="Upgrade, HTTP2-Settings")], False)
 def test_right_requests_pass_as_they_are(stream: list[bytes], chunked: bool) -> None:
@@ -213,7 +214,7 @@ def test_right_requests_pass_as_they_are(stream: list[bytes], chunked: bool) -> 
     assert seen.refused_with is None
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(wild_streams)
 @example(WEBSOCKET + b"\x81")
 @example(WEBSOCKET.replace(b"GET", b"get") + b"\x81")
@@ -233,7 +234,7 @@ def test_whatever_comes_hypercorn_sees_no_byte_behind_an_upgrade(stream: bytes) 
         assert len(reader.rest) < len(stream)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(wild_streams)
 def test_whatever_comes_hypercorn_is_offered_nothing_but_http_1(stream: bytes) -> None:
     connection = h11.Connection(h11.SERVER)
@@ -250,7 +251,7 @@ def test_whatever_comes_hypercorn_is_offered_nothing_but_http_1(stream: bytes) -
         assert fields.keys().isdisjoint({b"http2-settings", b"sec-websocket-extensions"})
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(wild_streams)
 def test_whatever_comes_no_request_is_seen_that_was_not_sent(stream: bytes) -> None:
     """A request that hides in another's body is how one client speaks in another's name behind a proxy."""

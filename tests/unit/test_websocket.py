@@ -26,6 +26,7 @@ from salon.web.socket.websocket import (
     pong_frame,
     text_header,
 )
+from tests.examples import examples
 from tests.raw import (
     BINARY,
     CLOSE,
@@ -146,7 +147,7 @@ def size(message: Received) -> int:
     return len(message.payload)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(streams, cuts)
 @example(client_frame(TEXT, b"\xff") + client_frame(TEXT, "a"), [])
 @example(client_frame(TEXT, b"\xff" * 50)[:20], [])
@@ -170,7 +171,7 @@ def test_any_bytes_however_cut_give_what_wsproto_gives(stream: bytes, places: li
     assert without_reasons(ours) == without_reasons(theirs)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(streams, cuts)
 def test_where_the_bytes_are_cut_makes_no_difference(stream: bytes, places: list[int]) -> None:
     whole = fed(Receiver(LIMIT), [stream] if stream else [])
@@ -178,7 +179,7 @@ def test_where_the_bytes_are_cut_makes_no_difference(stream: bytes, places: list
     assert fed(Receiver(LIMIT), [bytes((byte,)) for byte in stream]) == whole
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.lists(right_frames, max_size=3), odd_frames | fragments | closes)
 def test_a_fault_is_told_once_its_frame_is_whole(before: list[bytes], last: bytes) -> None:
     stream = b"".join([*before, last])
