@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,10 +16,8 @@ from tests.inside import (
     IN_LOOPS,
     OF_HYPERCORN,
     TOKEN,
-    all_gone,
     each_in_turn,
     left,
-    serving,
     tasks,
     until,
 )
@@ -42,20 +39,9 @@ LANES: dict[str, dict[str, str]] = {"fast": {}, "slow": {"Sec_WebSocket_Protocol
 
 
 @pytest.fixture
-async def url() -> AsyncIterator[str]:
-    """Where a server of this very process listens."""
-    async with serving() as url:
-        yield url
-
-
-@pytest.fixture
-async def path(url: str) -> str:
+def path(conversation_id: str) -> str:
     """The WebSocket of a conversation."""
-    async with open_line(url) as line:
-        await line.send(request("POST", "/chat/create", b'{"title":"Lunch"}', TOKEN))
-        answer = (await line.answer()).json()
-    await all_gone()
-    return str(answer["websocket_url"])
+    return f"/chat/ws/{conversation_id}"
 
 
 @pytest.mark.parametrize("lane", LANES)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -10,29 +9,12 @@ import trio
 import trio.testing
 
 from salon.web.api.post_lane import PostLane
-from tests.inside import TOKEN, all_gone, each_in_turn, left, serving, until
+from tests.inside import TOKEN, each_in_turn, left, until
 from tests.raw import Answer, Line, open_line, request, upgrade
 
 # What makes the fast lane leave a request to Hypercorn and Quart-Trio.
 LANES: dict[str, dict[str, str]] = {"fast": {}, "slow": {"Cookie": "theme=dark"}}
 HEADERS = {"content-type", "content-length", "date", "cache-control", "referrer-policy"}
-
-
-@pytest.fixture
-async def url() -> AsyncIterator[str]:
-    """Where a server of this very process listens."""
-    async with serving() as url:
-        yield url
-
-
-@pytest.fixture
-async def path(url: str) -> str:
-    """Where the messages of a conversation go."""
-    async with open_line(url) as line:
-        await line.send(request("POST", "/chat/create", b'{"title":"Lunch"}', TOKEN))
-        created = (await line.answer()).json()
-    await all_gone()
-    return f"/chat/{created['conversation_id']}/messages"
 
 
 @pytest.fixture

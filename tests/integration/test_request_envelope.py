@@ -3,34 +3,17 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import AsyncIterator
 
 import pytest
 import trio
 
-from tests.inside import TOKEN, all_gone, serving
+from tests.inside import TOKEN, all_gone
 from tests.raw import Answer, Line, open_line, request, upgrade
 
 # What makes the fast lane leave a request to Hypercorn and Quart-Trio.
 LANES: dict[str, dict[str, str]] = {"fast": {}, "slow": {"Cookie": "theme=dark"}}
 FORM = "application/x-www-form-urlencoded"
 HELLO = b'{"content":"hello"}'
-
-
-@pytest.fixture
-async def url() -> AsyncIterator[str]:
-    """Where a server of this very process listens."""
-    async with serving() as url:
-        yield url
-
-
-@pytest.fixture
-async def path(url: str) -> str:
-    """Where the messages of a conversation go."""
-    async with open_line(url) as line:
-        await line.send(request("POST", "/chat/create", b'{"title":"Lunch"}', TOKEN))
-        created = (await line.answer()).json()
-    return f"/chat/{created['conversation_id']}/messages"
 
 
 @pytest.fixture(params=LANES)
