@@ -126,6 +126,7 @@ class _Posted(NamedTuple):
     key: str | None = None
     reply_to: str | None = None
     metadata: str | None = None
+    mentions: tuple[str, ...] = ()  # ids of the mentioned members
 
 
 class Posted(_Posted):

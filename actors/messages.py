@@ -69,10 +69,14 @@ class _Post(NamedTuple):
     key: str | None = None
     reply_to: str | None = None
     metadata: str | None = None
+    mentions: tuple[str, ...] = ()
 
 
 class Post(_Post):
-    """Send a message. The same key from the same sender is the same message, for ever."""
+    """Send a message. The same key from the same sender is the same message, for ever.
+
+    `mentions` are the ids that the client named; names in the text are added.
+    """
 
     __slots__ = ()
     is_command: ClassVar[bool] = True

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from .events import REMOVED, Created, Introduced, Joined, Left, Posted, Updated
+from .mentions import mentioned
 from .messages import (
     Create,
     Join,
@@ -124,6 +125,9 @@ def _post(state: State, post: Post, at: int, limits: Limits) -> Posted | Refusal
         post.key,
         post.reply_to,
         post.metadata,
+        mentioned(state.members, post.content, post.mentions)
+        if post.mentions or "@" in post.content
+        else (),
     )
 
 

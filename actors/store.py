@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 # A sender has read what they have sent. To write that with each message would cost the writer a third more, so a sender's stored
 # position is written when it is this many events behind; the store adds what it finds in so many events after it.
 READ_LAG = 64
+MOST_MENTIONS = (
+    1000  # that are counted: a list shows "99+", and counting more would cost with each of them
+)
 
 
 class StoreError(Exception):
@@ -39,6 +42,9 @@ class Record(NamedTuple):
     messages: int
     sender_id: str | None = None  # only for a message
     key: str | None = None  # only for a message that came with one
+    mentions: tuple[
+        str, ...
+    ] = ()  # whom a message mentions; a record that was read from the store leaves it out
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +87,10 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """One line of a participant's list of conversations. `last_message` is the newest message's record, or None."""
+    """One line of a participant's list of conversations. `last_message` is the newest message's record, or None.
+
+    `mention_count` counts the unread messages that mention the participant, up to `MOST_MENTIONS`.
+    """
 
     conversation_id: str
     title: str
@@ -89,6 +98,7 @@ class Summary:
     last_message_at: int | None
     participant_count: int
     unread_count: int
+    mention_count: int
     last_message: Record | None
 
 
@@ -134,6 +144,9 @@ class Store(Protocol):
 
     def messages_after(self, number: int, sequence: int) -> Future[int]:
         """The number of messages after a sequence: the unread messages of a reader at that position."""
+
+    def mentions_after(self, number: int, participant_id: str, sequence: int) -> Future[int]:
+        """The number of messages after a sequence that mention a participant, up to `MOST_MENTIONS`."""
 
     def messages_among(self, number: int, sequences: Sequence[int]) -> Future[frozenset[int]]:
         """Those of the sequences whose events are messages."""

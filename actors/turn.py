@@ -187,7 +187,11 @@ class Turn:
     def _record(self, event: Event) -> Record:
         rules.apply(self.state, event)
         start = SALT * len(self.records)
-        sender_id, key = (event.sender.id, event.key) if isinstance(event, Posted) else (None, None)
+        sender_id, key, mentions = (
+            (event.sender.id, event.key, event.mentions)
+            if isinstance(event, Posted)
+            else (None, None, ())
+        )
         self.typing.pop(sender_id or "", None)  # sending a message ends typing
         record = Record(
             event.sequence,
@@ -197,6 +201,7 @@ class Turn:
             self.state.messages,
             sender_id,
             key,
+            mentions,
         )
         self.records.append(record)
         return record

@@ -43,6 +43,11 @@ _MEMBERS = Rows(
     "SELECT * FROM {values} WHERE column1 > 0",
     8,
 )
+_MENTIONS = Rows(
+    "INSERT OR ROLLBACK INTO mentions (conversation, participant, sequence) "
+    "SELECT * FROM {values} WHERE column1 > 0",
+    3,
+)
 _READS = Rows(
     "UPDATE members SET read_sequence = column3 FROM {values} "
     "WHERE column1 > 0 AND conversation = column1 AND participant = column2 AND read_sequence < column3",
@@ -78,6 +83,7 @@ class Batch:
         self._events: list[Any] = []
         self._conversations: list[Any] = []
         self._members: list[Any] = []
+        self._mentions: list[Any] = []
         self._ordered: list[tuple[int, StateEvent]] = []  # the order matters if a member leaves
         self._reads: list[Any] = []
 
@@ -115,7 +121,7 @@ class Batch:
 
     def _add_records(self, number: int, changes: Changes) -> None:
         events, keys = self._events, self.keys
-        for sequence, at, body, salt, messages, sender_id, key in changes.records:
+        for sequence, at, body, salt, messages, sender_id, key, mentions in changes.records:
             hashed = None
             if key is not None:
                 hashed = self._digest(sender_id, key)
@@ -135,6 +141,8 @@ class Batch:
                 key,
                 hashed,
             )
+            for participant_id in mentions:
+                self._mentions += (number, participant_id, sequence)
 
     def _add_state_events(self, number: int, changes: Changes) -> None:
         ordered = any(isinstance(event, Left) for event in changes.state_events)
@@ -154,6 +162,8 @@ class Batch:
             yield _CHECKED if checked else _UNCHECKED, self._events
         if self._members:
             yield _MEMBERS, self._members
+        if self._mentions:
+            yield _MENTIONS, self._mentions
         if self._reads and not self._ordered:
             yield _READS, self._reads
 

@@ -115,7 +115,7 @@ class Ledger:
         used: dict[int, dict[tuple[str, str], Record]] = {}
         for index, *row in _KEYS_USED.execute(self._connection, flat) if flat else ():
             place, record = sought[index - 1]
-            found = Record._make(row)
+            found = Record(*row)
             if found[-2:] == record[-2:]:  # the key itself is equal, not only the hash
                 assert record.sender_id is not None
                 assert record.key is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from salon.actors.future import Future
 from salon.actors.model import State
 from salon.actors.rules import apply
 from salon.actors.store import (
+    MOST_MENTIONS,
     Appended,
     KeysTaken,
     Listing,
@@ -38,6 +39,7 @@ class _Conversation:
     state: State
     records: list[Record] = field(default_factory=list)
     keys: dict[tuple[str | None, str], Record] = field(default_factory=dict)
+    mentions: dict[str, list[int]] = field(default_factory=dict)  # participant id -> sequences
     newest: int = 0  # order of its last change among all conversations
 
 
@@ -97,6 +99,12 @@ class MemoryStore:
     def messages_after(self, number: int, sequence: int) -> Future[int]:
         """The number of messages after a sequence."""
         return Future.of(_messages_after(self._log(number), sequence))
+
+    def mentions_after(self, number: int, participant_id: str, sequence: int) -> Future[int]:
+        """The number of messages after a sequence that mention a participant."""
+        if not 0 < number <= len(self._conversations):
+            return Future.of(0)
+        return Future.of(_mentions_after(self._conversations[number - 1], participant_id, sequence))
 
     def messages_among(self, number: int, sequences: Sequence[int]) -> Future[frozenset[int]]:
         """Those of the sequences whose events are messages."""
@@ -218,6 +226,8 @@ class MemoryStore:
             conversation.records.append(record)
             if record.key is not None:
                 conversation.keys[record.sender_id, record.key] = record
+            for participant_id in record.mentions:
+                conversation.mentions.setdefault(participant_id, []).append(record.sequence)
         state.reads = reads
         if changes.records:
             conversation.newest = next(self._arrivals)
@@ -240,18 +250,24 @@ def _messages_after(records: list[Record], sequence: int) -> int:
     return records[-1].messages - so_far if records else 0
 
 
+def _mentions_after(conversation: _Conversation, participant_id: str, sequence: int) -> int:
+    sequences = conversation.mentions.get(participant_id, [])
+    return min(MOST_MENTIONS, len(sequences) - bisect_right(sequences, sequence))
+
+
 def _summary(conversation: _Conversation, participant_id: str) -> Summary:
     state, records = conversation.state, conversation.records
     newest = None
     if state.messages:
         newest = records[bisect_left(records, state.messages, key=lambda record: record.messages)]
-    unread = _messages_after(records, state.reads.get(participant_id, 0))
+    read = state.reads.get(participant_id, 0)
     return Summary(
         state.id,
         state.title,
         state.created_at,
         None if newest is None else newest.at,
         len(state.members),
-        unread,
+        _messages_after(records, read),
+        _mentions_after(conversation, participant_id, read),
         newest,
     )

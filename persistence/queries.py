@@ -7,10 +7,11 @@ None of them costs more in a long conversation than in a short one.
 from __future__ import annotations
 
 import json
+from itertools import starmap
 from typing import TYPE_CHECKING
 
 from salon.actors.model import Member, Participant, State
-from salon.actors.store import READ_LAG, Listing, Page, Record, Summary
+from salon.actors.store import MOST_MENTIONS, READ_LAG, Listing, Page, Record, Summary
 
 from .transaction import transaction
 
@@ -57,6 +58,13 @@ _MESSAGES_AFTER = (
     "WHERE e.conversation = ?1 ORDER BY e.sequence DESC LIMIT 1"
 )
 
+_MENTIONS_AFTER = (
+    "SELECT count(*) FROM (SELECT 1 FROM mentions WHERE conversation = {conversation} "
+    "AND participant = {participant} AND sequence > {sequence} LIMIT "
+    f"{MOST_MENTIONS})"
+)
+_MENTIONED = _MENTIONS_AFTER.format(conversation="?1", participant="?2", sequence="?3")
+
 _IS_MESSAGE = (
     "SELECT 1 FROM events WHERE conversation = ? AND sequence = ? AND sender_id IS NOT NULL"
 )
@@ -69,10 +77,12 @@ WITH mine AS (
         (SELECT e.position FROM events e WHERE e.conversation = m.conversation
          ORDER BY e.sequence DESC LIMIT 1) AS newest
     FROM members m WHERE m.participant = ?1
-), page AS MATERIALIZED (SELECT * FROM mine ORDER BY newest DESC LIMIT ?2 OFFSET ?3)
+), chosen AS MATERIALIZED (SELECT * FROM mine ORDER BY newest DESC LIMIT ?2 OFFSET ?3),
+page AS MATERIALIZED (SELECT conversation, newest, {_POSITION.replace("m.", "chosen.")} AS read FROM chosen)
 SELECT c.id, c.title, c.created_at,
     (SELECT count(*) FROM members m WHERE m.conversation = page.conversation),
-    head.messages - {_READ_SO_FAR.format(conversation="page.conversation", sequence=f"({_POSITION.replace('m.', 'page.')})")},
+    head.messages - {_READ_SO_FAR.format(conversation="page.conversation", sequence="page.read")},
+    ({_MENTIONS_AFTER.format(conversation="page.conversation", participant="?1", sequence="page.read")}),
     {RECORD}
 FROM page
 JOIN conversations c ON c.number = page.conversation
@@ -136,13 +146,21 @@ def read(
     del rows[limit:]
     if backward:
         rows.reverse()
-    return Page(tuple(map(Record._make, rows)), has_more)
+    return Page(tuple(starmap(Record, rows)), has_more)
 
 
 def messages_after(connection: sqlite3.Connection, number: int, sequence: int) -> int:
     """The number of messages after a sequence."""
     row = connection.execute(_MESSAGES_AFTER, (number, sequence)).fetchone()
     return row[0] if row else 0
+
+
+def mentions_after(
+    connection: sqlite3.Connection, number: int, participant_id: str, sequence: int
+) -> int:
+    """The number of messages after a sequence that mention a participant."""
+    count: int = connection.execute(_MENTIONED, (number, participant_id, sequence)).fetchone()[0]
+    return count
 
 
 def messages_among(
@@ -162,10 +180,10 @@ def listing(
         rows = connection.execute(_LISTING, (participant_id, limit, offset)).fetchall()
         total = connection.execute(_TOTAL, (participant_id,)).fetchone()[0]
     summaries = []
-    for id_, title, created_at, members, unread, *record in rows:
-        last = None if record[0] is None else Record._make(record)
+    for id_, title, created_at, members, unread, mentions, *record in rows:
+        last = None if record[0] is None else Record(*record)
         at = None if last is None else last.at
-        summaries.append(Summary(id_, title, created_at, at, members, unread, last))
+        summaries.append(Summary(id_, title, created_at, at, members, unread, mentions, last))
     return Listing(tuple(summaries), total)
 
 

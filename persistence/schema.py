@@ -69,6 +69,17 @@ conversations = Table(
     UniqueConstraint("id"),
 )
 
+# Unread messages that mention a participant are counted by this.
+mentions = Table(
+    "mentions",
+    metadata,
+    Column("participant", Text, nullable=False),
+    Column("conversation", Integer, nullable=False),
+    Column("sequence", Integer, nullable=False),
+    PrimaryKeyConstraint("participant", "conversation", "sequence"),
+    sqlite_with_rowid=False,
+)
+
 # Current members. `place` ascends in the order of joining. `introduced` is 1 once an invited participant has acted themselves.
 members = Table(
     "members",

@@ -83,6 +83,10 @@ class SqlStore:
         """The number of messages after a sequence."""
         return self._readers.ask(queries.messages_after, number, sequence)
 
+    def mentions_after(self, number: int, participant_id: str, sequence: int) -> Future[int]:
+        """The number of messages after a sequence that mention a participant."""
+        return self._readers.ask(queries.mentions_after, number, participant_id, sequence)
+
     def messages_among(self, number: int, sequences: Sequence[int]) -> Future[frozenset[int]]:
         """Those of the sequences whose events are messages."""
         return self._readers.ask(queries.messages_among, number, sequences)

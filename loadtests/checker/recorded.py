@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from salon.web.client import Client, Closed, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from salon.web.client import Frame, Receipt, Socket
 
@@ -54,13 +54,16 @@ class RecordedClient(Client):
         key: str | None = None,
         reply_to: str | None = None,
         metadata: Frame | None = None,
+        mentions: Sequence[str] = (),
     ) -> Receipt:
         """Send over HTTP, as `Client.post`."""
         key = key or self.new_key()
         line = self._recorder.over_http(conversation_id, self.person)
         line.say(key, content)
         try:
-            receipt = await super().post(conversation_id, content, key, reply_to, metadata)
+            receipt = await super().post(
+                conversation_id, content, key, reply_to, metadata, mentions
+            )
         except Refused as refused:
             error = {"type": "error", **refused.details, "code": refused.code}
             line.took({**error, "client_message_id": key})

@@ -84,6 +84,10 @@ class DiskPort:
         """As `Disk.messages_after`, without delay."""
         return self.disk.messages_after(number, sequence)
 
+    def mentions_after(self, number: int, participant_id: str, sequence: int) -> Future[int]:
+        """As `Disk.mentions_after`, without delay."""
+        return self.disk.mentions_after(number, participant_id, sequence)
+
     def messages_among(self, number: int, sequences: Sequence[int]) -> Future[frozenset[int]]:
         """Which of these events are messages."""
         fault = self.reads.popleft() if self.reads else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -115,9 +115,11 @@ class UnrealClient(Client):
         key: str | None = None,
         reply_to: str | None = None,
         metadata: Frame | None = None,
+        mentions: Sequence[str] = (),
     ) -> Receipt:
         """Send a message over HTTP, without retries."""
-        post = Post(conversation_id, self.identity.participant, content, key, reply_to)
+        who = self.identity.participant
+        post = Post(conversation_id, who, content, key, reply_to, mentions=tuple(mentions))
         return Receipt.of(await self._answer(lambda p: p.post(self._me(p), post)))
 
     async def _answer(self, ask: Callable[[Process], Reply]) -> Any:

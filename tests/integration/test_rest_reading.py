@@ -36,6 +36,7 @@ class TestMyConversations:
                 "last_message_at": last["timestamp"],
                 "participant_count": 2,
                 "unread_count": 2,
+                "mention_count": 0,
                 "last_message_preview": "x" * 99 + "…",
             },
             {
@@ -45,6 +46,7 @@ class TestMyConversations:
                 "last_message_at": None,
                 "participant_count": 1,
                 "unread_count": 0,
+                "mention_count": 0,
                 "last_message_preview": None,
             },
         ]
@@ -136,6 +138,7 @@ class TestConversation:
             "participant_count": 2,
             "message_count": 2,
             "unread_count": 0,
+            "mention_count": 0,
             "status": "active",
         }
 
@@ -172,7 +175,11 @@ class TestRead:
                 "POST", f"/chat/{conversation_id}/read", {"sequence_id": asked}
             )
             assert response.status_code == 200
-            assert response.json() == {"read_sequence_id": position, "unread_count": unread}
+            assert response.json() == {
+                "read_sequence_id": position,
+                "unread_count": unread,
+                "mention_count": 0,
+            }
 
     async def test_only_messages_count_as_unread_and_each_reader_has_their_own_count(
         self, server: ServerProcess
@@ -184,7 +191,7 @@ class TestRead:
         await bob.say(conversation_id, "two")
         read = {"sequence_id": 2}
         answer = await ada.ask("POST", f"/chat/{conversation_id}/read", read)
-        assert answer == {"read_sequence_id": 2, "unread_count": 1}
+        assert answer == {"read_sequence_id": 2, "unread_count": 1, "mention_count": 0}
         for who, unread in ((ada, 1), (bob, 0)):
             assert (await who.see(conversation_id))["unread_count"] == unread
             lines = (await who.ask("GET", "/chat/my-conversations"))["conversations"]

@@ -198,7 +198,7 @@ class TestReading:
             await phone.send("read", sequence_id=3)
             assert await phone.settle() == await laptop.settle() == await tab.settle() == []
             answer = await ada.ask("POST", f"/chat/{conversation_id}/read", {"sequence_id": 4})
-            assert answer == {"read_sequence_id": 4, "unread_count": 1}
+            assert answer == {"read_sequence_id": 4, "unread_count": 1, "mention_count": 0}
             for each in (phone, laptop):
                 assert await each.until("read") == moved | {"sequence_id": 4}
 

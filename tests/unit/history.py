@@ -56,6 +56,10 @@ class History:
         """A turn of one message for each key."""
         return self.turn(*(Post(self.id, sender, f"say {key}", key) for key in keys))
 
+    def tell(self, *texts: str, sender: Participant = ADA) -> Changes:
+        """A turn of one message for each text."""
+        return self.turn(*(Post(self.id, sender, text) for text in texts))
+
     def mark(self, sequence: int, reader: Participant = ADA) -> Changes:
         """A turn that moves a read position."""
         return self.turn(MarkRead(self.id, reader, sequence))
@@ -112,4 +116,6 @@ class History:
         sender, key = (event.sender.id, event.key) if isinstance(event, Posted) else (None, None)
         body = f'{{"sequence": {event.sequence}}}'.encode()
         salt = secrets.token_bytes(16)
-        return Record(event.sequence, event.at, body, salt, self.state.messages, sender, key)
+        mentions = event.mentions if isinstance(event, Posted) else ()
+        messages = self.state.messages
+        return Record(event.sequence, event.at, body, salt, messages, sender, key, mentions)

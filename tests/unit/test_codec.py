@@ -62,7 +62,8 @@ json_values = st.recursive(
 metadata = st.none() | st.dictionaries(texts, json_values, max_size=3).map(compact)
 entrants = st.lists(st.builds(Entrant, people, roles), min_size=1, max_size=3).map(tuple)
 
-posted = st.builds(Posted, texts, numbers, times, people, texts, some, some, metadata)
+ids = st.lists(texts, max_size=3).map(tuple)
+posted = st.builds(Posted, texts, numbers, times, people, texts, some, some, metadata, ids)
 events: st.SearchStrategy[Event] = st.one_of(
     posted,
     st.builds(Joined, texts, numbers, times, people, numbers, roles, some),

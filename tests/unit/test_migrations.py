@@ -160,3 +160,10 @@ def test_0003_moves_each_read_position_to_what_its_owner_had_sent(first: Path) -
     open_store(first).close()
     assert count(first, BEHIND) == 0
     assert count(first, further) > before
+
+
+def test_0004_counts_mentions_from_then_on(first: Path) -> None:
+    messages = count(first, "SELECT count(*) FROM events WHERE sender_id IS NOT NULL")
+    open_store(first).close()
+    assert count(first, "SELECT count(*) FROM mentions") == 0
+    assert count(first, "SELECT count(*) FROM events WHERE sender_id IS NOT NULL") == messages > 0

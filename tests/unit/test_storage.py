@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 
 from salon.actors.messages import Command, Create, Join, Leave, MarkRead, Post
 from salon.actors.model import Entrant, Participant
-from salon.actors.store import Appended, Changes, KeysTaken, Page, Record, Store, StoreError
+from salon.actors.store import (
+    MOST_MENTIONS,
+    Appended,
+    Changes,
+    KeysTaken,
+    Page,
+    Record,
+    Store,
+    StoreError,
+)
 from salon.persistence import MemoryStore, resolve
 from salon.persistence.sql import SqlStore
 from tests.unit.history import ADA, BEN, CLEO, DAN, History, sources
@@ -304,7 +313,7 @@ def test_records_come_back_as_they_were(opened: AnyStore, **parts: Any) -> None:
         assert isinstance(await opened.append(changes).wait(), Appended)
         page = await opened.read(history.state.number, after=1).wait()
         assert page == Page((record,), False)
-        assert {type(value) for value in page.records[0]} <= {int, bytes, str, type(None)}
+        assert {type(value) for value in page.records[0][:-1]} <= {int, bytes, str, type(None)}
         if record.key is not None:
             later = record._replace(sequence=3, messages=2)
             again = Changes(history.id, history.state.number, (later,))
@@ -348,6 +357,31 @@ async def test_unread_are_the_messages_after_a_position(store: Store) -> None:
     await put(store, history, history.say(None))  # 5
     for position, unread in enumerate((3, 3, 2, 1, 1, 0, 0, 0)):
         assert await store.messages_after(history.state.number, position).wait() == unread
+
+
+async def test_mentions_of_somebody_after_a_position_are_counted(store: Store) -> None:
+    history = await begin(store)
+    await put(store, history, history.join(BEN, CLEO))  # 2, 3
+    await put(store, history, history.tell("@Ben", "@Cleo @Ben", "nobody"))  # 4, 5, 6
+    await put(store, history, history.tell("@Ben"))  # 7
+    number = history.state.number
+    for position, mentions in enumerate((3, 3, 3, 3, 2, 1, 1, 0, 0)):
+        assert await store.mentions_after(number, BEN.id, position).wait() == mentions
+    assert await store.mentions_after(number, CLEO.id, 0).wait() == 1
+    assert await store.mentions_after(number, DAN.id, 0).wait() == 0
+    assert await store.mentions_after(number + 1, BEN.id, 0).wait() == 0
+    summary = (await store.listing(BEN.id, limit=1, offset=0).wait()).summaries[0]
+    assert (summary.unread_count, summary.mention_count) == (4, 3)
+    await put(store, history, history.mark(5, BEN))
+    summary = (await store.listing(BEN.id, limit=1, offset=0).wait()).summaries[0]
+    assert (summary.unread_count, summary.mention_count) == (2, 1)
+
+
+async def test_no_more_mentions_are_counted_than_matter(store: Store) -> None:
+    history = await begin(store)
+    await put(store, history, history.join(BEN))
+    await put(store, history, history.tell(*["@Ben"] * (MOST_MENTIONS + 1)))
+    assert await store.mentions_after(history.state.number, BEN.id, 0).wait() == MOST_MENTIONS
 
 
 async def test_events_are_told_apart_from_messages_by_what_they_are(store: Store) -> None:

@@ -211,6 +211,7 @@ def _line(summary: Summary) -> dict[str, Any]:
         "last_message_at": None if last is None else timestamp(last.at),
         "participant_count": summary.participant_count,
         "unread_count": summary.unread_count,
+        "mention_count": summary.mention_count,
         "last_message_preview": None if last is None else _preview(last.body),
     }
 

@@ -76,7 +76,8 @@ def command_of(
     if is_blank(wanted.content):
         raise Refused(blank_content(key))
     metadata = parts.metadata(wanted.metadata)
-    return Post(conversation_id, sender, wanted.content, key, wanted.reply_to, metadata)
+    mentions = tuple(wanted.mentions or ())
+    return Post(conversation_id, sender, wanted.content, key, wanted.reply_to, metadata, mentions)
 
 
 def _add_events(routes: Blueprint, parts: Parts) -> None:
@@ -133,5 +134,11 @@ def _add_read(routes: Blueprint, parts: Parts) -> None:
             identity, MarkRead(conversation_id, identity.participant, wanted.sequence_id)
         )
         snapshot = await seen(parts, identity, conversation_id)
-        unread = await unread_of(parts, snapshot, marked.sequence)
-        return answer({"read_sequence_id": marked.sequence, "unread_count": unread})
+        unread = await unread_of(parts, snapshot, identity.participant.id, marked.sequence)
+        return answer(
+            {
+                "read_sequence_id": marked.sequence,
+                "unread_count": unread.messages,
+                "mention_count": unread.mentions,
+            }
+        )

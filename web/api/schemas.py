@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
 from ..names import NAME_LENGTH, TITLE_LENGTH, normalise_name
-from ..socket import KEY_LENGTH, LAST_SEQUENCE, Content, MessageId, ReplyTo
+from ..socket import KEY_LENGTH, LAST_SEQUENCE, Content, Mentions, MessageId, ReplyTo
 
 # Participants that may be named when a conversation is created, the caller among them
 AT_CREATION = 10
@@ -120,6 +120,7 @@ class PostBody(Body):
     message_id: MessageId = None
     reply_to: ReplyTo = None
     metadata: dict[str, Any] | None = None
+    mentions: Mentions = None
 
 
 class ReadBody(Body):
@@ -210,6 +211,7 @@ class Message(BaseModel):
     client_message_id: str | None = None
     reply_to: str | None = None
     metadata: dict[str, Any] | None = None
+    mentions: list[str] | None = None
 
 
 class Created(BaseModel):
@@ -244,6 +246,7 @@ class Conversation(BaseModel):
     participant_count: int
     message_count: int
     unread_count: int
+    mention_count: int
     status: Literal["active", "inactive"]
 
 
@@ -292,6 +295,7 @@ class ConversationLine(BaseModel):
     last_message_at: str | None
     participant_count: int
     unread_count: int
+    mention_count: int
     last_message_preview: str | None
 
 
@@ -309,6 +313,7 @@ class ReadAnswer(BaseModel):
 
     read_sequence_id: int
     unread_count: int
+    mention_count: int
 
 
 class GuestAnswer(BaseModel):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from salon.actors.refusals import Code
 
@@ -30,10 +30,21 @@ async def seen(parts: Parts, identity: Identity, conversation_id: str) -> Snapsh
     return snapshot
 
 
-async def unread_of(parts: Parts, snapshot: Snapshot, sequence: int) -> int:
+class Unread(NamedTuple):
+    """The number of messages that somebody has not read, and of those that mention them."""
+
+    messages: int = 0
+    mentions: int = 0
+
+
+async def unread_of(parts: Parts, snapshot: Snapshot, reader: str, sequence: int) -> Unread:
+    """What is unread for a participant who has read up to a sequence."""
     if sequence >= snapshot.state.head:
-        return 0
-    return await parts.directory.store.messages_after(snapshot.state.number, sequence).wait()
+        return Unread()
+    number, store = snapshot.state.number, parts.directory.store
+    messages = store.messages_after(number, sequence)
+    mentions = store.mentions_after(number, reader, sequence)
+    return Unread(await messages.wait(), await mentions.wait())
 
 
 async def conversation_json(parts: Parts, snapshot: Snapshot, identity: Identity) -> bytes:
@@ -41,9 +52,9 @@ async def conversation_json(parts: Parts, snapshot: Snapshot, identity: Identity
     state = snapshot.state
     reader = identity.participant.id
     unread = (
-        await unread_of(parts, snapshot, state.reads.get(reader, 0))
+        await unread_of(parts, snapshot, reader, state.reads.get(reader, 0))
         if reader in state.members
-        else 0
+        else Unread()
     )
     fields = _fields(snapshot, unread)
     messages = await _last_messages(parts, snapshot)
@@ -51,7 +62,7 @@ async def conversation_json(parts: Parts, snapshot: Snapshot, identity: Identity
     return head[:-1] + b',"messages":[' + b",".join(messages) + b"]}"
 
 
-def _fields(snapshot: Snapshot, unread: int) -> dict[str, Any]:
+def _fields(snapshot: Snapshot, unread: Unread) -> dict[str, Any]:
     """The conversation object without its messages."""
     state = snapshot.state
     return {
@@ -71,7 +82,8 @@ def _fields(snapshot: Snapshot, unread: int) -> dict[str, Any]:
         "ended_at": None if state.ended_at is None else timestamp(state.ended_at),
         "participant_count": len(state.members),
         "message_count": state.messages,
-        "unread_count": unread,
+        "unread_count": unread.messages,
+        "mention_count": unread.mentions,
         "status": "active" if state.ended_at is None else "inactive",
     }
 

@@ -167,9 +167,10 @@ class Client:
         key: str | None = None,
         reply_to: str | None = None,
         metadata: Frame | None = None,
+        mentions: Sequence[str] = (),
     ) -> Receipt:
-        """Send over HTTP, once. After Unreachable, post again with the same `key`."""
-        body = message_fields(content, key or self.new_key(), reply_to, metadata)
+        """Send over HTTP, once. After Unreachable, post again with the same `key`. `mentions` are ids of members."""
+        body = message_fields(content, key or self.new_key(), reply_to, metadata, mentions)
         path = f"/chat/{_quoted(conversation_id)}/messages"
         return Receipt.of(await self.request("POST", path, body))
 

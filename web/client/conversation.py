@@ -29,7 +29,7 @@ from .rules import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from .wire import Socket
@@ -145,8 +145,9 @@ class Conversation:
         key: str | None = None,
         reply_to: str | None = None,
         metadata: Frame | None = None,
+        mentions: Sequence[str] = (),
     ) -> Receipt:
-        """Send a message, across drops and temporary refusals, until there is a receipt.
+        """Send a message, across drops and temporary refusals, until there is a receipt. `mentions` are ids of members.
 
         Messages are sent in the order of the calls, and again after a drop. Only a message that is refused for load may fall
         behind messages already sent. Raises Refused for a final refusal, and Closed or Refused when the conversation is over.
@@ -154,7 +155,7 @@ class Conversation:
         """
         self._check()
         key = key or self._account.new_key()
-        frame = {"type": "message", **message_fields(content, key, reply_to, metadata)}
+        frame = {"type": "message", **message_fields(content, key, reply_to, metadata, mentions)}
         settled = trio.Event()
         pending = self._outbox.add(key, json.dumps(frame, separators=(",", ":")), settled.set)
         self._work.unpark_all()

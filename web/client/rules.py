@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -403,9 +403,15 @@ class Outbox:
         pending.in_flight = False
 
 
-def message_fields(content: str, key: str, reply_to: str | None, metadata: Frame | None) -> Frame:
+def message_fields(
+    content: str,
+    key: str,
+    reply_to: str | None,
+    metadata: Frame | None,
+    mentions: Sequence[str] = (),
+) -> Frame:
     """The fields of a message, the same over HTTP and in a frame."""
-    optional = given(reply_to=reply_to, metadata=metadata)
+    optional = given(reply_to=reply_to, metadata=metadata, mentions=[*mentions] or None)
     return {"content": content, "client_message_id": key, **optional}
 
 

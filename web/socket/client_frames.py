@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from salon.actors.mentions import MENTIONS
 from salon.actors.refusals import Code, Refusal
 
-from ..names import is_blank
+from ..names import ID_LENGTH, is_blank
 from .event_json import compact
 
 if TYPE_CHECKING:
@@ -51,6 +52,14 @@ ReplyTo = Annotated[
     ),
 ]
 
+Mentions = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=ID_LENGTH)]] | None,
+    Field(
+        max_length=MENTIONS,
+        description="Ids of members who are mentioned. `@Name` in the text adds whoever alone has that name.",
+    ),
+]
+
 
 class Frame(BaseModel):
     """Any frame; unknown fields are ignored, so that newer clients can talk to older servers."""
@@ -67,6 +76,7 @@ class MessageFrame(Frame):
     message_id: MessageId = None
     reply_to: ReplyTo = None
     metadata: dict[str, Any] | None = None
+    mentions: Mentions = None
 
 
 class TypingFrame(Frame):

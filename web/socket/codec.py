@@ -145,6 +145,8 @@ def _posted(event: Posted) -> str:
         optional += f',"reply_to":{quote(event.reply_to)}'
     if event.metadata is not None:
         optional += f',"metadata":{event.metadata}'
+    if event.mentions:
+        optional += f',"mentions":[{",".join(map(quote, event.mentions))}]'
     return (
         f'{{"type":"message","sequence_id":{event.sequence},"message":{{'
         f'"message_id":{quote(event.message_id)},"conversation_id":{quote(event.conversation_id)},'

@@ -261,6 +261,7 @@ class Connection:
                 key,
                 frame.reply_to,
                 metadata,
+                tuple(frame.mentions or ()),
             )
         )
 

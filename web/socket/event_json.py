@@ -97,6 +97,7 @@ def _write_message(event: Posted) -> dict[str, Any]:
         "client_message_id": event.key,
         "reply_to": event.reply_to,
         "metadata": None if event.metadata is None else json.loads(event.metadata),
+        "mentions": list(event.mentions) or None,
     }
     return {name: value for name, value in fields.items() if value is not None}
 
@@ -112,6 +113,7 @@ def _read_message(message: dict[str, Any]) -> Posted:
         message.get("client_message_id"),
         message.get("reply_to"),
         None if metadata is None else compact(metadata),
+        tuple(message.get("mentions", ())),
     )
 
 

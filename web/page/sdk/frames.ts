@@ -39,6 +39,8 @@ export interface Message {
   client_message_id?: string;
   reply_to?: string;
   metadata?: Json;
+  /** Ids of the members whom the message mentions. */
+  mentions?: string[];
 }
 
 /** The server's word that a message is stored and has its place in the sequence. */
@@ -238,6 +240,8 @@ export interface MessageFrame {
   message_id?: string | null;
   reply_to?: string | null;
   metadata?: Json | null;
+  /** Ids of members who are mentioned. `@Name` in the text adds whoever alone has that name. */
+  mentions?: string[] | null;
 }
 
 export interface TypingFrame {

@@ -98,7 +98,7 @@ export class Line implements Conversation {
     return () => void listeners.delete(listener);
   }
 
-  send(content: string, more: { reply_to?: string; metadata?: Record<string, unknown> } = {}): Outgoing {
+  send(content: string, more: { reply_to?: string; metadata?: Record<string, unknown>; mentions?: readonly string[] } = {}): Outgoing {
     this.typing(false);
     return this.mail.send(content, more);
   }

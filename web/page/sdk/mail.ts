@@ -5,7 +5,7 @@ import type { ClientFrame, MessageFrame, Outgoing, Reason, Receipt, Refusal } fr
 import { Backoff } from "./verdict.ts";
 
 type Write = (frame: ClientFrame) => boolean;
-type More = { reply_to?: string; metadata?: Record<string, unknown> };
+type More = { reply_to?: string; metadata?: Record<string, unknown>; mentions?: readonly string[] };
 
 const TOO_LARGE: Refusal = {
   code: "MESSAGE_TOO_LARGE",
@@ -154,10 +154,11 @@ export class Mail {
   /** Send what is due, now and when a pause ends. */
   private flush(): void {
     if (!this.ready) return;
-    for (const { key, content, reply_to, metadata } of this.outbox.due(performance.now())) {
+    for (const { key, content, reply_to, metadata, mentions } of this.outbox.due(performance.now())) {
       const frame: MessageFrame = { type: "message", content, client_message_id: key };
       if (reply_to !== undefined) frame.reply_to = reply_to;
       if (metadata !== undefined) frame.metadata = metadata;
+      if (mentions?.length) frame.mentions = [...mentions];
       this.write(frame);
     }
     const delay = this.outbox.delay(performance.now());

@@ -116,7 +116,7 @@ export class Salon {
   }
 
   /** Everything up to there is read. */
-  markRead(id: string, sequence: number): Promise<{ read_sequence_id: number; unread_count: number }> {
+  markRead(id: string, sequence: number): Promise<{ read_sequence_id: number; unread_count: number; mention_count: number }> {
     return this.request("POST", `/chat/${encodeURIComponent(id)}/read`, { sequence_id: sequence });
   }
 

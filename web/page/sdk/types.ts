@@ -88,6 +88,8 @@ export interface ConversationLine {
   last_message_at: string | null;
   participant_count: number;
   unread_count: number;
+  /** Of the unread messages, those that mention the caller; at most 1,000 are counted. */
+  mention_count: number;
   last_message_preview: string | null;
 }
 
@@ -118,6 +120,8 @@ export interface ConversationObject {
   participant_count: number;
   message_count: number;
   unread_count: number;
+  /** Of the unread messages, those that mention the caller; at most 1,000 are counted. */
+  mention_count: number;
   status: "active" | "inactive";
 }
 
@@ -128,6 +132,7 @@ export interface Outgoing {
   readonly content: string;
   readonly reply_to?: string;
   readonly metadata?: Json;
+  readonly mentions?: readonly string[];
   readonly queued_at: number;
   /**
    * `waiting` for a connection, its turn or the end of a pause; `sent`: there is a receipt, and the event follows;
@@ -178,7 +183,7 @@ export interface Conversation {
   /** Listen; the answer stops it. */
   on<K extends keyof Signals>(name: K, listener: (value: Signals[K]) => void): () => void;
   /** Put a message into the outbox, which sends it through drops and reloads until its receipt. Throws `Refused` OUTBOX_FULL. */
-  send(content: string, more?: { reply_to?: string; metadata?: Json }): Outgoing;
+  send(content: string, more?: { reply_to?: string; metadata?: Json; mentions?: readonly string[] }): Outgoing;
   /** Try a refused message again, with the same key. */
   retry(key: string): void;
   /** Forget a message that waits or was refused; one that is being sent may already be stored. */
