@@ -59,7 +59,8 @@ def _post(world: World, step: Step) -> None:
     # Most are replies to any event received, which may be no message.
     place = int(step.more * 1.5 * len(tab.events))
     reply_to = place + 1 if place < len(tab.events) else None
-    world.start(tab.post, key, f"posted under {key}", reply_to)
+    mentioned = world.people[step.conversation % len(world.people)].identity.participant.name
+    world.start(tab.post, key, f"posted under {key} for @{mentioned}", reply_to)
 
 
 def _repeat(world: World, step: Step) -> None:

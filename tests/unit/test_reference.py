@@ -333,7 +333,7 @@ SPOKEN: list[Event | Signal] = [
     Created("c", 1, 5, "Dinner", ENTRANTS, "list"),
     Created("c", 1, 5, "Dinner", ENTRANTS, "generate", ("a.example",), metadata='{"a":[1]}'),
     Posted("c", 2, 6, ADA, "Hello “you”\n\u2028"),
-    Posted("c", 3, 6, BOT, "Hello", "key", "c-2", '{"a":null}'),
+    Posted("c", 3, 6, BOT, "Hello", "key", "c-2", '{"a":null}', ("ada",)),
     Joined("c", 4, 7, BOT, 2),
     Joined("c", 5, 7, BOT, 2, "observer", "ada"),
     Left("c", 6, 8, BOT, 1),

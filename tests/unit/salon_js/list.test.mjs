@@ -12,16 +12,24 @@ const ids = (lines) => lines.map((each) => each.conversation_id).join(" ");
 const LINES = [line("a", 9), line("b", 5), line("c", null)];
 
 test("a message puts its conversation in front, is counted where it was not seen, and is cut as the server cuts it", () => {
-  const lines = changed(LINES, "c", (each) => told(each, message(10, "x".repeat(101)), true));
+  const lines = changed(LINES, "c", (each) => told(each, message(10, "x".repeat(101)), "me", true));
   assert.equal(ids(lines), "c a b");
   assert.equal(lines[0].unread_count, 1);
   assert.equal(lines[0].last_message_preview, `${"x".repeat(99)}…`);
-  assert.equal(changed(lines, "c", (each) => told(each, message(11), false))[0].unread_count, 1);
+  assert.equal(changed(lines, "c", (each) => told(each, message(11), "me", false))[0].unread_count, 1);
+});
+
+test("unread messages that name the reader are counted apart until they are read", () => {
+  const named = { ...message(10), mentions: ["ada", "me"] };
+  const lines = changed(LINES, "c", (each) => told(each, named, "me", true));
+  assert.deepEqual([lines[0].unread_count, lines[0].mention_count], [1, 1]);
+  assert.equal(changed(LINES, "c", (each) => told(each, named, "bob", true))[0].mention_count, 0);
+  assert.equal(changed(lines, "c", read)[0].mention_count, 0);
 });
 
 test("what is older than the list, or of no line in it, changes nothing", () => {
-  assert.equal(changed(LINES, "a", (each) => told(each, message(9), true)), LINES);
-  assert.equal(changed(LINES, "z", (each) => told(each, message(10), true)), LINES);
+  assert.equal(changed(LINES, "a", (each) => told(each, message(9), "me", true)), LINES);
+  assert.equal(changed(LINES, "z", (each) => told(each, message(10), "me", true)), LINES);
   assert.equal(changed(LINES, "a", read), LINES);
 });
 

@@ -33,10 +33,12 @@ export function speak(message: Message): void {
   spoken.value = spoken.value === text ? `${text}\u00a0` : text;
 }
 
-export function notify(room: Room, message: Message): void {
+/** `me` is who reads this page: to be mentioned is said as such. */
+export function notify(room: Room, message: Message, me: string): void {
   if (!document.hidden && document.hasFocus()) return;
   if (permission.value !== "on") return;
-  const title = `${message.sender_name} in ${room.title.value}`;
+  const did = message.mentions?.includes(me) ? "mentioned you in" : "in";
+  const title = `${message.sender_name} ${did} ${room.title.value}`;
   const options = { body: message.content.slice(0, LONGEST), tag: room.id };
   try {
     const notification = new Notification(title, options);

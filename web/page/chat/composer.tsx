@@ -3,6 +3,8 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { isBlank } from "../shared/blank.ts";
 import { Icon } from "./icon.tsx";
+import { named } from "./mention.ts";
+import { People, usePicker } from "./picker.tsx";
 import type { Room } from "./room.ts";
 import { toast } from "./toast.ts";
 import { listed, plain } from "./timeline.ts";
@@ -21,18 +23,28 @@ export function Composer({ room }: { room: Room }) {
   const tooMany = room.longest ? length - room.longest : 0;
   const reply = room.replyTo.value;
 
+  const picked = useRef(new Map<string, string>()); // id -> name
+  const caret = useRef<number | null>(null); // where it goes once the text is drawn
+
   const write = (next: string): void => {
     setText(next);
     room.kept.draft = next;
   };
+  const picker = usePicker(room, field, (next, at, who) => {
+    picked.current.set(who.participantId, who.displayName);
+    caret.current = at;
+    write(next);
+  });
   const send = (): void => {
     if (isBlank(text) || tooMany > 0) return;
     try {
-      room.send(text);
+      room.send(text, named(text, picked.current));
     } catch (error) {
       return toast(said(error));
     }
     write("");
+    picked.current.clear();
+    picker.look("", null);
     typing.stop();
     field.current?.focus();
   };
@@ -40,6 +52,8 @@ export function Composer({ room }: { room: Room }) {
     const element = field.current!;
     element.style.height = "auto";
     element.style.height = `${element.scrollHeight}px`;
+    if (caret.current !== null) element.setSelectionRange(caret.current, caret.current);
+    caret.current = null;
   }, [text]);
   useLayoutEffect(() => {
     if (reply || matchMedia("(pointer: fine)").matches) field.current?.focus();
@@ -78,6 +92,7 @@ export function Composer({ room }: { room: Room }) {
           </button>
         </div>
       )}
+      <People picker={picker} />
       <div class="composer-row">
         <textarea
           ref={field}
@@ -90,13 +105,19 @@ export function Composer({ room }: { room: Room }) {
           aria-describedby={tooMany > 0 ? "too-long" : undefined}
           aria-invalid={tooMany > 0}
           enterkeyhint="send"
+          {...picker.field}
           onInput={(event) => {
             write(event.currentTarget.value);
+            picker.look(event.currentTarget.value, event.currentTarget.selectionEnd);
             if (isBlank(event.currentTarget.value)) typing.stop();
             else typing.go();
           }}
-          onBlur={typing.stop}
+          onBlur={() => {
+            picker.look("", null);
+            typing.stop();
+          }}
           onKeyDown={(event) => {
+            if (picker.key(event)) return;
             if (event.key === "Escape" && reply) room.replyTo.value = null;
             if (!entered(event)) return;
             event.preventDefault();

@@ -286,11 +286,11 @@ export class Inbox {
     const message = event.message;
     const own = message.sender_id === this.me.id;
     const unread = live && !own && !this.#isRead(room.id);
-    this.#change(room.id, (line) => told(line, message, unread));
+    this.#change(room.id, (line) => told(line, message, this.me.id, unread));
     if (!live || own) return;
     if (unread && room === this.open.value) room.marker.begin(event.sequence_id - 1);
     if (room === this.open.value) speak(message);
-    notify(room, message);
+    notify(room, message, this.me.id);
   }
 
   #change(id: string, change: (line: ConversationLine) => ConversationLine): void {

@@ -16,18 +16,20 @@ export function changed(lines: Lines, id: string, change: (line: ConversationLin
 }
 
 /** What a message makes of its conversation's line; `unread` where nobody has seen it here. */
-export function told(line: ConversationLine, { content, timestamp }: Message, unread: boolean): ConversationLine {
+export function told(line: ConversationLine, message: Message, me: string, unread: boolean): ConversationLine {
+  const { content, timestamp, mentions } = message;
   if (line.last_message_at !== null && line.last_message_at >= timestamp) return line;
   return {
     ...line,
     last_message_at: timestamp,
     last_message_preview: content.length > PREVIEW ? `${content.slice(0, PREVIEW - 1)}…` : content,
     unread_count: line.unread_count + (unread ? 1 : 0),
+    mention_count: (line.mention_count ?? 0) + (unread && mentions?.includes(me) ? 1 : 0),
   };
 }
 
 export function read(line: ConversationLine): ConversationLine {
-  return line.unread_count ? { ...line, unread_count: 0 } : line;
+  return line.unread_count ? { ...line, unread_count: 0, mention_count: 0 } : line;
 }
 
 /** What the server has answered, but for what has happened here since it was asked: then the answer is the older word. */
@@ -37,8 +39,8 @@ export function merged(answered: Lines, here: Lines, since: ReadonlySet<string>)
   const rest = answered.flatMap((line) => {
     const own = since.has(line.conversation_id) ? ours.get(line.conversation_id) : undefined;
     if (own === undefined || at(line) > at(own)) return [line];
-    const { last_message_at, last_message_preview, unread_count } = own;
-    const kept = { ...line, last_message_at, last_message_preview, unread_count };
+    const { last_message_at, last_message_preview, unread_count, mention_count } = own;
+    const kept = { ...line, last_message_at, last_message_preview, unread_count, mention_count };
     return at(line) === at(own) ? [kept] : (newer.push(kept), []);
   });
   return [...newer.sort((a, b) => (at(a) < at(b) ? 1 : -1)), ...rest];

@@ -15,7 +15,7 @@ const PLAIN = /^(?!www\.)[\p{L}\p{M}"'(][\p{L}\p{M}\p{N} ,;?!'"()…–—%€$�
 export function MessageRow({ row, room }: { row: Said; room: Room }) {
   const state = row.outgoing?.state;
   const found = row.sequence !== undefined && room.found.value?.sequence === row.sequence;
-  const kind = ["message", row.own && "own", row.first && "first", row.last && "last", found && "found", state];
+  const kind = ["message", row.own && "own", row.first && "first", row.last && "last", found && "found", row.mentioned && "mentioned", state];
   return (
     <article class={kind.filter(Boolean).join(" ")} aria-label={label(row)} tabIndex={-1}>
       {!row.own && row.first && <Avatar id={row.sender} name={row.name} />}
@@ -92,5 +92,5 @@ function Refusal({ row, room }: { row: Said; room: Room }) {
 }
 
 function label(row: Said): string {
-  return `${row.own ? "You" : row.name}, ${hour(row.at)}`;
+  return `${row.own ? "You" : row.name}, ${hour(row.at)}${row.mentioned ? ", mentions you" : ""}`;
 }

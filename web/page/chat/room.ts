@@ -101,9 +101,9 @@ export class Room {
   }
 
   /** Say it; it shows at once and stays until its receipt is here. Throws where too much waits already. */
-  send(content: string): void {
+  send(content: string, mentions: readonly string[] = []): void {
     const reply = this.replyTo.value;
-    this.#conversation.send(content, reply ? { reply_to: reply.id } : {});
+    this.#conversation.send(content, { ...(reply && { reply_to: reply.id }), ...(mentions.length > 0 && { mentions }) });
     batch(() => {
       this.replyTo.value = null;
       this.marker.clear();

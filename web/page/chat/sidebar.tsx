@@ -132,8 +132,9 @@ function Line({ line, open }: { line: ConversationLine; open: boolean }) {
       </span>
       {line.unread_count > 0 && (
         <span class="line-unread">
+          {line.mention_count > 0 && <span aria-hidden="true">@ </span>}
           {line.unread_count > 99 ? "99+" : line.unread_count}
-          <span class="visually-hidden"> unread</span>
+          <span class="visually-hidden"> unread{line.mention_count > 0 && `, ${line.mention_count} with your name`}</span>
         </span>
       )}
     </a>

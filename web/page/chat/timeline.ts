@@ -17,6 +17,8 @@ export interface Said {
   /** Milliseconds since the epoch. */
   at: number;
   reply_to?: string;
+  /** It names the reader. */
+  mentioned: boolean;
   /** The first of a run by one sender: it carries the name. */
   first: boolean;
   /** The last of a run: it carries the time. */
@@ -181,6 +183,7 @@ function said(event: Extract<Event, { type: "message" }>, me: string, at: number
     content: message.content,
     at,
     ...(message.reply_to ? { reply_to: message.reply_to } : {}),
+    mentioned: message.sender_id !== me && (message.mentions?.includes(me) ?? false),
     first: true,
     last: true,
   };
@@ -197,6 +200,7 @@ function waiting(outgoing: Outgoing, me: string): Said {
     content: outgoing.content,
     at: outgoing.queued_at,
     ...(outgoing.reply_to ? { reply_to: outgoing.reply_to } : {}),
+    mentioned: false,
     first: true,
     last: true,
     outgoing,
