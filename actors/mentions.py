@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 # so that a text full of @ costs a millisecond at most.
 MENTIONS = 50
 _AT = re.compile(r"(?<!\w)@")  # not inside a word, as in an address
+_IN_WORD = re.compile(r"\w")
 
 
 def mentioned(
@@ -39,7 +40,7 @@ def _in_text(members: Mapping[str, Member], content: str) -> Iterator[str]:
         for length in lengths:
             end = start + length
             name = text[start:end]
-            if name in names and not text[end : end + 1].isalnum():
+            if name in names and not _IN_WORD.match(text, end):
                 if (id := names[name]) is not None:
                     yield id
                 break

@@ -47,6 +47,7 @@ def test_a_name_behind_an_at_is_meant(content: str, ids: list[str]) -> None:
         "@",
         "@ Bob",
         "@Bobby",
+        "@Bob_2",
         "@Nobody",
         "@Cleo",  # two have this name
         "me@bob",
