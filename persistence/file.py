@@ -15,6 +15,7 @@ from salon.actors.store import StoreError
 from .fault import DAMAGED, explain
 from .migrations import NEWEST
 from .transaction import transaction
+from .wal_pages import logged_pages
 
 if TYPE_CHECKING:
     from salon.actors.sources import Sources
@@ -155,6 +156,22 @@ class File:
         if size < HEADER and (size or (log.exists() and log.stat().st_size)):
             raise StoreError(f"{self.path}: {DAMAGED}")
 
+    def _check_whole(self, connection: sqlite3.Connection) -> None:
+        """Refuse a file that was cut short, unless the log has all that is missing.
+
+        SQLite reads zeros behind the end of a file. In a page of a table it finds them out; where a long text goes on, it
+        gives them for the text.
+        """
+        page_size = connection.execute("PRAGMA page_size").fetchone()[0]
+        count = connection.execute("PRAGMA page_count").fetchone()[0]
+        there = self.path.stat().st_size // page_size
+        if there >= count:
+            return
+        if not logged_pages(Path(f"{self.path}-wal"), page_size).issuperset(
+            range(there + 1, count + 1)
+        ):
+            raise StoreError(f"{self.path}: {DAMAGED}")
+
     def _sync_log(self) -> None:
         """Sync what a killed server wrote without syncing: it now counts as committed, so a power cut must not remove it."""
         log = Path(f"{self.path}-wal")
@@ -171,6 +188,7 @@ class File:
                     f"{self.path}: this file system cannot share memory, which SQLite's "
                     "write-ahead log needs: choose a local disk with --store"
                 )
+            self._check_whole(connection)
             connection.execute("PRAGMA synchronous = FULL")  # a commit waits for the disk
             connection.execute("PRAGMA wal_autocheckpoint = 0")  # the writer chooses the time
             connection.execute("PRAGMA journal_size_limit = 67108864")

@@ -160,6 +160,9 @@ async def test_a_file_that_is_cut_short_is_never_taken_for_a_whole_one(
     luck = random.Random(3)
     ends = [1, 99, 100, 4095, 4096, len(whole) - 4096, len(whole) - 1]
     ends += [luck.randrange(len(whole)) for _ in range(CUTS)]
+    ends += range(
+        6144, len(whole), 4096
+    )  # in the midst of each page: where a long text goes on nothing else tells
     ends += [0] if log is None else []  # nothing at all is a new store
     refused = 0
     for end in ends:
