@@ -125,9 +125,7 @@ def _post(state: State, post: Post, at: int, limits: Limits) -> Posted | Refusal
         post.key,
         post.reply_to,
         post.metadata,
-        mentioned(state.members, post.content, post.mentions)
-        if post.mentions or "@" in post.content
-        else (),
+        mentioned(state.members, post.content, post.mentions),
     )
 
 
@@ -238,10 +236,11 @@ def _update(state: State, update: Update, at: int, limits: Limits) -> Updated | 
 
 def _same_json(one: str, other: str) -> bool:
     """Whether two texts stand for the same value: the order of an object's keys says nothing, 1 is not true and not 1.0."""
-    if one == other:
-        return True
-    plain = (json.dumps(json.loads(text), sort_keys=True) for text in (one, other))
-    return next(plain) == next(plain)
+
+    def plain(text: str) -> str:
+        return json.dumps(json.loads(text), sort_keys=True)
+
+    return one == other or plain(one) == plain(other)
 
 
 # Each command and its decision function; a test checks that none is missing.

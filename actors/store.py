@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 # A sender has read what they have sent. To write that with each message would cost the writer a third more, so a sender's stored
 # position is written when it is this many events behind; the store adds what it finds in so many events after it.
 READ_LAG = 64
-MOST_MENTIONS = (
-    1000  # that are counted: a list shows "99+", and counting more would cost with each of them
-)
+# Mentions that are counted: a list shows "99+", and each one more would cost.
+MOST_MENTIONS = 1000
 
 
 class StoreError(Exception):
@@ -42,9 +41,7 @@ class Record(NamedTuple):
     messages: int
     sender_id: str | None = None  # only for a message
     key: str | None = None  # only for a message that came with one
-    mentions: tuple[
-        str, ...
-    ] = ()  # whom a message mentions; a record that was read from the store leaves it out
+    mentions: tuple[str, ...] = ()  # only of a record on its way into the store
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,16 @@ def test_those_whom_the_client_named_come_first_each_once_and_only_if_they_are_m
     assert mentioned(MEMBERS, "@Bob @Ada", ["c2", "zoe", "b", "c2"]) == ("c2", "b", "a")
 
 
+def test_who_comes_or_changes_their_name_is_meant_from_then_on() -> None:
+    members = {"a": Member(Participant("a", "Ada"), "member", 0)}
+    assert mentioned(members, "@Ada @Bob") == ("a",)
+    more = {**members, "b": Member(Participant("b", "Bob"), "member", 0)}
+    assert mentioned(more, "@Ada @Bob") == ("a", "b")
+    renamed = {**more, "a": Member(Participant("a", "Countess"), "member", 0)}
+    assert mentioned(renamed, "@Ada @Bob @Countess") == ("b", "a")
+    assert mentioned(members, "@Ada @Bob") == ("a",)
+
+
 def test_a_text_full_of_ats_costs_no_more_than_its_bound() -> None:
     assert mentioned(MEMBERS, "@nobody " * MENTIONS + "@Bob") == ()
     many = {f"p{n}": Member(Participant(f"p{n}", f"P{n}"), "member", 0) for n in range(100)}
