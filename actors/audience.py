@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .future import Breath
-from .signals import CaughtUp, Lagging, Presence
+from .signals import CaughtUp, Delta, Lagging, Presence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from .signals import Signal
     from .store import Record
@@ -44,7 +44,8 @@ class Audience:
     """The subscribers of one conversation, and the events last delivered to all live ones.
 
     `fetch` is called with a subscriber and a sequence when the log must be read; the page comes back through `replayed`.
-    `roster` gives the current list of members, encoded, for subscribers that missed presence signals.
+    `roster` gives the current list of members, encoded, for subscribers that missed presence signals; `so_far` what a subscriber
+    that has just become live must know besides the events: the text so far of the open runs.
     """
 
     __slots__ = (
@@ -54,6 +55,7 @@ class Audience:
         "_recent",
         "_recent_bytes",
         "_roster",
+        "_so_far",
         "behind",
         "head",
         "live",
@@ -64,6 +66,7 @@ class Audience:
         codec: Codec,
         fetch: Callable[[Subscriber, int], None],
         roster: Callable[[], bytes],
+        so_far: Callable[[Subscriber], Iterable[Signal]],
     ) -> None:
         self.live: dict[Subscriber, None] = {}
         self.behind: dict[Subscriber, Position] = {}
@@ -71,6 +74,7 @@ class Audience:
         self._codec = codec
         self._fetch = fetch
         self._roster = roster
+        self._so_far = so_far
         self._connections: dict[str, dict[Subscriber, None]] = {}
         self._recent: list[Record] = []
         self._recent_bytes = 0
@@ -148,17 +152,19 @@ class Audience:
     def signal(self, signal: Signal, *, but: str | None = None) -> None:
         """Send a signal to all live subscribers except those of one participant. A subscriber that is behind misses it.
 
-        Signals are not replayed. A subscriber that missed a presence signal gets the list of members again once it caught up.
+        Signals are not replayed. A subscriber that missed a presence signal gets the list of members again once it caught up, one
+        that missed a delta the text so far.
         """
-        lasting = isinstance(signal, Presence)
-        if lasting:
+        stale = isinstance(signal, Presence)
+        lasting = stale or isinstance(signal, Delta)
+        if stale:
             for position in self.behind.values():
                 position.stale = True
         body = self.encode(signal)
         for subscriber in tuple(self.live):
             if subscriber.participant.id != but and not subscriber.deliver(body) and lasting:
                 self._fall_behind(subscriber, self.head)
-                self.behind[subscriber].stale = True
+                self.behind[subscriber].stale = stale
 
     def encode(self, *signals: Signal | bytes) -> bytes:
         """Signals as one payload; a signal given as bytes is already encoded."""
@@ -206,7 +212,7 @@ class Audience:
             self.live[subscriber] = None
             caught_up = CaughtUp(position.sequence)
             signals = (self._roster(), caught_up) if position.stale else (caught_up,)
-            subscriber.push(self.encode(*signals))
+            subscriber.push(self.encode(*signals, *self._so_far(subscriber)))
 
     def replayed(self, subscriber: Subscriber, after: int, records: Sequence[Record]) -> None:
         """Take a page of the log that begins after the sequence `after`."""
@@ -219,7 +225,7 @@ class Audience:
 
     def release(self) -> None:
         """Release the references of a stopped conversation, so that its memory is freed without the garbage collector."""
-        del self._fetch, self._roster
+        del self._fetch, self._roster, self._so_far
 
     def fall_back(self, sequence: int) -> None:
         """Mark all live subscribers as behind: they got nothing after `sequence` and must catch up."""

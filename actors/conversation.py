@@ -11,29 +11,43 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import trio
 
 from .audience import BREATH, BREATH_EVERY, RECENT_EVENTS, Audience
-from .events import Left
-from .messages import Attach, Detach, Drained, Look, Post, ReadMarked, Rename, Replay, Sync, Tick
+from .events import Left, Posted, RunFailed
+from .messages import (
+    RUN_COMMANDS,
+    Attach,
+    Detach,
+    Drained,
+    Look,
+    Post,
+    ReadMarked,
+    Rename,
+    Replay,
+    RunReceipt,
+    SaveRuns,
+    Sync,
+    Tick,
+)
 from .model import State
 from .presence import PresenceBoard, TypingBoard
 from .recorder import Recorder
-from .refusals import Refusal
+from .refusals import Refusal, about_run
 from .replies import Replies, replied_to
 from .roster import Roster
+from .runs import RunBoard
 from .runtime import TrioActor
-from .signals import Connected, ReadMoved, Typing
+from .signals import Cancel, Connected, ReadMoved, Typing
 from .store import Appended, StoreError
-from .turn import Turn, known_from
+from .turn import Turn, known_from, run_receipt
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from .events import Posted
     from .future import Future
     from .host import Host
     from .mailbox import Letter
     from .messages import Receipt, Timer
     from .model import Participant
-    from .signals import MemberView, Resume
+    from .signals import MemberView, Resume, Signal
     from .store import Page
     from .subscriber import Subscriber
 
@@ -41,6 +55,8 @@ REPLAY_EVENTS = 200  # events of the log in one page for a reader that catches u
 RELOAD_AFTER = 2.0  # seconds after a failed commit: its sender mostly tries again before
 # The second round knows every used key; a third round would mean that the store is faulty
 KEY_ROUNDS = 3
+# Ended runs whose ends are remembered, for an agent that goes on speaking after a cancel
+ENDED_RUNS = 16
 
 
 class ConversationActor(TrioActor):
@@ -56,7 +72,7 @@ class ConversationActor(TrioActor):
         self._host = host
         self._store = host.store
         self.state: State | None = State(conversation_id) if begun else None
-        self.audience = Audience(host.codec, self._fetch, self._roster_body)
+        self.audience = Audience(host.codec, self._fetch, self._roster_body, self._runs_so_far)
         self._replies = Replies(self._store, self.audience.at_hand)
         self.presence = PresenceBoard(
             self.audience.connected,
@@ -65,6 +81,10 @@ class ConversationActor(TrioActor):
         )
         self._roster = Roster(host.codec, self.audience.participants, self.presence.online)
         self._typing = TypingBoard(limits.typing_timeout)
+        self.runs = RunBoard(
+            self.audience.connected, grace=limits.run_grace, timeout=limits.run_timeout
+        )
+        self._ended: dict[str, tuple[str, RunReceipt]] = {}
         self._timers: dict[str, float] = {}
         self.recorder = Recorder()
 
@@ -77,7 +97,9 @@ class ConversationActor(TrioActor):
             if self.state is None:
                 self.state = await self._load()
             people = self._people(batch, self.state)
-            if commands or people or self.state.renamed:
+            if self.runs and any(isinstance(letter.message, SaveRuns) for letter in batch):
+                self.runs.save_now()
+            if commands or people or self.state.renamed or self._runs_due(self.state):
                 await self._take(commands, self.state, people)
         except StoreError as error:
             self.state = None  # the next turn loads the state from the log again
@@ -94,6 +116,8 @@ class ConversationActor(TrioActor):
         if state.head:
             page = await self._store.read(state.number, before=state.head + 1, limit=RECENT_EVENTS)
             self.state = state
+            self._ended.clear()
+            self.runs.loaded(state, trio.current_time())
             delivered = self.audience.head
             self.audience.recall(page.records)
             if delivered < state.head:
@@ -102,6 +126,9 @@ class ConversationActor(TrioActor):
                     if participant_id not in state.members:
                         self._see_off(participant_id)
                 self.audience.fall_back(delivered)
+            if self.runs:
+                self._schedule("deltas", self.runs.deltas_due(state))
+                self._schedule_runs(state)
         return state
 
     @staticmethod
@@ -143,9 +170,12 @@ class ConversationActor(TrioActor):
         people: Sequence[tuple[Participant, bool]],
     ) -> Turn:
         host = self._host
-        replied = replied_to(commands, state)
-        if replied:
-            replied = await self._replies.messages_among(replied, state.number)
+        named, replied = replied_to(commands, state), None
+        if named:
+            replied = await self._replies.senders_among(named, state.number)
+        ended = await self._ended_among(commands, state)
+        now = trio.current_time()
+        save_at = self.runs.save_due(state) if self.runs else None
         known: dict[tuple[str, str], tuple[Posted, Receipt]] = {}
         # Most turns end in the first round. Where the log has keys that the turn took for new, the turn is decided again.
         for _ in range(KEY_ROUNDS):
@@ -156,9 +186,15 @@ class ConversationActor(TrioActor):
                 parts=host,
                 replied_to=replied,
                 people=people,
+                ended=ended,
+                overdue=self.runs.overdue(now) if self.runs else (),
+                unsaved=self.runs.unsaved,
+                save=save_at is not None and save_at <= now,
             )
             changes = turn.changes
             if changes is None:
+                if turn.state.runs is not state.runs:  # what a run has said is stored later
+                    self.state = turn.state
                 return turn
             outcome = await self._store.append(changes)
             if isinstance(outcome, Appended):
@@ -180,6 +216,8 @@ class ConversationActor(TrioActor):
         for event in turn.state_events:
             if isinstance(event, Left):
                 self._see_off(event.participant.id)
+        if self.runs or turn.state.runs:
+            self._follow_runs(turn)
         if turn.records:
             taken = await self.audience.deliver(turn.records)
             self._host.meter.delivered(turn.records, taken)
@@ -192,13 +230,87 @@ class ConversationActor(TrioActor):
             self._schedule("typing", self._typing.due())
         for letter, mark in turn.marks.values():
             self._tell_read(letter, mark)
+        if self.runs:
+            self._tell_runs(turn)
         for letter, _ in turn.answers:
             if letter.reply_to is not None:
                 letter.reply_to.flush()
 
+    # --- runs -------------------------------------------------------------------------------------------------------------
+
+    def _runs_due(self, state: State) -> bool:
+        """Whether a run is overdue, or what was said must be stored."""
+        if not self.runs:
+            return False
+        times = (self.runs.overdue_at(), self.runs.save_due(state))
+        return any(at is not None and at <= trio.current_time() for at in times)
+
+    async def _ended_among(
+        self, commands: Sequence[Letter], state: State
+    ) -> dict[str, tuple[str, RunReceipt]]:
+        """The runs that commands name and that have ended: the agent's id and the receipt of the end."""
+        named = {
+            letter.message.run_id
+            for letter in commands
+            if type(letter.message) in RUN_COMMANDS and letter.message.run_id not in state.runs
+        }
+        ended = {run_id: self._ended[run_id] for run_id in named if run_id in self._ended}
+        unknown = named - ended.keys()
+        if unknown and state.head:
+            stored = await self._store.runs_among(state.number, sorted(unknown))
+            for run_id, (agent_id, record) in stored.items():
+                if record is not None:
+                    event = self._host.codec.decode(record)
+                    assert isinstance(event, Posted | RunFailed), "nothing else ends a run"
+                    receipt = run_receipt(event, record, self._store.durability)
+                    ended[run_id] = self._ended[run_id] = agent_id, receipt
+            while len(self._ended) > ENDED_RUNS:
+                del self._ended[next(iter(self._ended))]
+        return ended
+
+    def _follow_runs(self, turn: Turn) -> None:
+        """Before the events: the readers get what ended runs have said last, the agents learn that they were ended."""
+        now = trio.current_time()
+        for delta in self.runs.deltas((run for run, _ in turn.closed), now, at_once=True):
+            self.audience.signal(delta, but=delta.participant_id)
+        for run, by in turn.closed:
+            if by != run.participant_id:
+                payload = self.audience.encode(Cancel(run.id))
+                for subscriber in self.audience.of(run.participant_id):
+                    subscriber.push(payload)
+        self.runs.follow(turn.state, now)
+        self.runs.saved(turn.texts, now)
+        for letter, outcome in turn.answers:
+            if isinstance(outcome, RunReceipt) and outcome.status == "open":
+                self.runs.heard(letter.message.sender.id, now)
+
+    def _tell_runs(self, turn: Turn) -> None:
+        for status in turn.statuses.values():
+            self.runs.note(status)
+            agent_id = turn.state.runs[status.run_id].participant_id
+            self.audience.signal(status, but=agent_id)
+        self._send_deltas(turn.state)
+        self._schedule_runs(turn.state)
+
+    def _send_deltas(self, state: State) -> None:
+        for delta in self.runs.deltas(state.runs.values(), trio.current_time()):
+            self.audience.signal(delta, but=delta.participant_id)
+        self._schedule("deltas", self.runs.deltas_due(state))
+
+    def _schedule_runs(self, state: State) -> None:
+        self._schedule("runs", self.runs.overdue_at())
+        self._schedule("runs", self.runs.save_due(state))
+
+    def _runs_so_far(self, subscriber: Subscriber) -> Iterable[Signal]:
+        if self.state is None or not self.runs:
+            return ()
+        return self.runs.so_far(self.state, subscriber.participant.id)
+
     # --- refusing ---------------------------------------------------------------------------------------------------------
 
     def _named(self, refusal: Refusal, letter: Letter) -> Refusal:
+        if type(letter.message) in RUN_COMMANDS:
+            refusal = about_run(refusal, letter.message.run_id)
         return self._host.refusals.name(
             refusal, participant_id=letter.message.sender.id, conversation_id=self.key
         )
@@ -225,7 +337,7 @@ class ConversationActor(TrioActor):
             now = trio.current_time()
             self.recorder.note([*refused.items()], refused, (self.last_turn_at, now, now))
         self._tell_presence()
-        if self.audience:
+        if self.audience or self.runs:
             # The commit may have taken effect after all: a reload delivers it without waiting for another command.
             self._schedule("reload", trio.current_time() + RELOAD_AFTER)
 
@@ -251,17 +363,22 @@ class ConversationActor(TrioActor):
                 self.audience.catch_up(subscriber)
             case Replay(subscriber, after, page):
                 self._replay(subscriber, after, page)
-            case Rename():
-                pass  # the turn has made an event of it
+            case Rename() | SaveRuns():
+                pass  # the turn has done it
             case Look():
                 letter.answer(state if state.head else None)
             case Tick(what, at):
                 if self._timers.get(what) == at:  # a timer that another has replaced is ignored
                     del self._timers[what]
-                # "presence" and "reload" need only the turn itself: presence is sent after all controls,
-                # the reload is done before them.
-                if what == "typing":
-                    self._end_typing()
+                # "presence", "reload" and "runs" need only the turn itself: presence is sent after all controls, the reload
+                # and the ends of runs are done before them.
+                match what:
+                    case "typing":
+                        self._end_typing()
+                    case "deltas" if self.state is not None:
+                        self._send_deltas(state)
+                    case "runs" if self.state is not None:
+                        self._schedule_runs(state)
             case other:
                 raise TypeError(f"a conversation does not take {type(other).__name__}")
 
@@ -271,6 +388,7 @@ class ConversationActor(TrioActor):
             return
         self._resume(state, subscriber, last_sequence)
         self.presence.touch(subscriber.participant.id, trio.current_time())
+        self.runs.heard(subscriber.participant.id, trio.current_time())
 
     def _resume(
         self,
@@ -321,6 +439,9 @@ class ConversationActor(TrioActor):
         if not self.audience.remove(subscriber):
             return
         self.presence.touch(participant_id, trio.current_time())
+        if self.runs and self.state is not None:
+            self.runs.heard(participant_id, trio.current_time())
+            self._schedule_runs(self.state)
         if not self.audience.connected(participant_id) and self._typing.stop(participant_id):
             self._tell_typing(Typing(participant_id, False))
 
@@ -391,7 +512,7 @@ class ConversationActor(TrioActor):
     @property
     def passive(self) -> bool:
         """Whether there are no subscribers and no waiting work, so that the actor can be passivated."""
-        return self.idle and not self.audience
+        return self.idle and not self.audience and not self.runs
 
     def owes(self, subscriber: Subscriber) -> bool:
         """Whether committed events may still be undelivered to a subscriber; true also while the log has yet to be read."""

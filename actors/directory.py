@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from .conversation import ConversationActor
-from .messages import Look, Rename
+from .messages import Look, Rename, SaveRuns
 from .meter import Meter
 from .participant import ParticipantActor
 from .rates import Outage
@@ -112,6 +112,22 @@ class Directory:
             if actor is not None and actor.state is not None and actor.state.head:
                 return Snapshot(actor.state, actor.view(actor.state))
         raise ActorDied(f"conversation:{conversation_id} does not stay alive")
+
+    async def resume_runs(self) -> None:
+        """Activate the conversations that have open runs: each run goes on, or is ended when its time is up.
+
+        Called once after the start. Raises `StoreError`.
+        """
+        for number, conversation_id in enumerate(await self.store.with_open_runs().wait(), 1):
+            self.conversation(conversation_id).tell(Look())
+            if not number % SWEPT_AT_ONCE:
+                await trio.lowlevel.checkpoint()
+
+    def save_runs(self) -> None:
+        """Have every open run's text stored: the server is about to stop."""
+        for actor in self.conversations.values():
+            if actor.runs and actor.actor_ref.is_alive():
+                actor.actor_ref.tell(SaveRuns())
 
     async def rename(self, participant: Participant) -> None:
         """Tell a participant's new name to their active conversations. Other conversations read it when they are activated."""

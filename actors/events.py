@@ -13,10 +13,19 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from .model import Member
+from .model import Member, Run
 
 if TYPE_CHECKING:
-    from .model import Entrant, JoinPolicy, Mode, Participant, Role, State
+    from .model import (
+        Entrant,
+        FailureReason,
+        JoinPolicy,
+        MessageStatus,
+        Mode,
+        Participant,
+        Role,
+        State,
+    )
 
 
 class Form(Enum):
@@ -31,7 +40,9 @@ class Form(Enum):
     MODE = auto()
     ENTRANTS = auto()
     PARTICIPANT = auto()
+    REASON = auto()  # why a run failed
     ROLE = auto()
+    SECONDS = auto()
     SEQUENCE = auto()
     TEXT = auto()
     TEXTS = auto()
@@ -58,6 +69,7 @@ SEQUENCE_ID = Field("sequence_id", Form.SEQUENCE, "sequence")
 CONVERSATION_ID = Field("conversation_id", Form.ID)
 TIMESTAMP = Field("timestamp", Form.TIME, "at")
 METADATA = Field("metadata", Form.METADATA, optional=True)
+RUN_ID = Field("run_id", Form.ID)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +139,13 @@ class _Posted(NamedTuple):
     reply_to: str | None = None
     metadata: str | None = None
     mentions: tuple[str, ...] = ()  # ids of the mentioned members
+    run_id: str | None = None
+    status: MessageStatus | None = None  # of a run's message only
+    usage: str | None = None  # JSON text: what the run has used
 
 
 class Posted(_Posted):
-    """A message, sent to every member, including the sender."""
+    """A message, sent to every member, including the sender. An agent's may be the end of a run."""
 
     __slots__ = ()
     kind: ClassVar[str] = "message"
@@ -142,8 +157,10 @@ class Posted(_Posted):
         return f"{self.conversation_id}-{self.sequence}"
 
     def apply(self, state: State) -> None:
-        """Count the message."""
+        """Count the message; if it is the end of a run, the run is over."""
         state.messages += 1
+        if self.run_id is not None:
+            close_run(state, self.run_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,11 +286,78 @@ class Updated:
             state.metadata = None if self.metadata == REMOVED else self.metadata
 
 
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """An agent has begun an answer. Its text comes in `delta` frames; it ends in one `message` or one `run_failed`."""
+
+    kind: ClassVar[str] = "run_started"
+    frame: ClassVar[tuple[Field, ...]] = (
+        SEQUENCE_ID,
+        CONVERSATION_ID,
+        RUN_ID,
+        Field("participant_id", Form.ID, description="The agent."),
+        Field("reply_to", Form.ID, optional=True, description="The message that it answers."),
+        Field("asked_by", Form.ID, optional=True, description="The sender of that message."),
+        TIMESTAMP,
+    )
+
+    conversation_id: str
+    sequence: int
+    at: int
+    run_id: str
+    participant_id: str
+    reply_to: str | None = None
+    asked_by: str | None = None
+
+    def apply(self, state: State) -> None:
+        """Open the run."""
+        run = Run(
+            self.run_id, self.participant_id, self.sequence, self.at, self.reply_to, self.asked_by
+        )
+        state.runs = {**state.runs, run.id: run}
+
+
+@dataclass(frozen=True, slots=True)
+class RunFailed:
+    """A run has ended without a word. `temporary`: the same run may succeed if it is asked for again, after `retry_after`."""
+
+    kind: ClassVar[str] = "run_failed"
+    frame: ClassVar[tuple[Field, ...]] = (
+        SEQUENCE_ID,
+        CONVERSATION_ID,
+        RUN_ID,
+        Field("participant_id", Form.ID, description="The agent."),
+        Field("reason", Form.REASON),
+        Field("temporary", Form.FLAG),
+        Field("retry_after", Form.SECONDS, optional=True, description="Seconds."),
+        TIMESTAMP,
+    )
+
+    conversation_id: str
+    sequence: int
+    at: int
+    run_id: str
+    participant_id: str
+    reason: FailureReason
+    temporary: bool
+    retry_after: float | None = None
+
+    def apply(self, state: State) -> None:
+        """Close the run."""
+        close_run(state, self.run_id)
+
+
+def close_run(state: State, run_id: str) -> None:
+    """Take a run that has ended out of a draft."""
+    state.runs = {id: run for id, run in state.runs.items() if id != run_id}
+
+
 REMOVED = "null"  # the metadata of an update that removes it
 
-Event = Created | Posted | Joined | Left | Introduced | Updated
+Event = Created | Posted | Joined | Left | Introduced | Updated | RunStarted | RunFailed
 # Every kind but a message: what a store's tables follow.
-StateEvent = Created | Joined | Left | Introduced | Updated
+StateEvent = Created | Joined | Left | Introduced | Updated | RunStarted | RunFailed
 KINDS: dict[str, type[Event]] = {
-    each.kind: each for each in (Created, Posted, Joined, Left, Introduced, Updated)
+    each.kind: each
+    for each in (Created, Posted, Joined, Left, Introduced, Updated, RunStarted, RunFailed)
 }

@@ -24,6 +24,10 @@ class Limits:
     presence_grace: float = 5.0  # seconds offline before it is announced: a reconnect takes less
     presence_interval: float = 1.0  # seconds between two presence signals
     typing_timeout: float = 5.0  # seconds until "is typing" ends by itself
+    # Seconds that an open run waits for its agent, who has no connection: a restart takes less
+    run_grace: float = 30.0
+    run_timeout: float = 300.0  # seconds of silence until a run ends, though its agent is connected
+    open_runs: int = 10  # of one agent in one conversation
     idle_timeout: float = 60.0  # seconds unobserved and idle until a conversation is passivated
     # Crashes of one conversation before it is refused for the rest of the minute
     restarts_per_minute: int = 5

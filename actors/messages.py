@@ -8,15 +8,24 @@ The types that travel once per message are named tuples: as frozen as the datacl
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, get_args
 
 if TYPE_CHECKING:
     from .future import Future
-    from .model import Durability, Entrant, JoinPolicy, Mode, Participant
+    from .model import (
+        Durability,
+        Entrant,
+        FailureReason,
+        JoinPolicy,
+        MessageStatus,
+        Mode,
+        Participant,
+        RunState,
+    )
     from .store import Page
     from .subscriber import Subscriber
 
-Timer = Literal["presence", "typing", "reload"]
+Timer = Literal["presence", "typing", "reload", "deltas", "runs"]
 
 
 # --- commands: what a client asks; each counts against the mailbox, `sender` says whose share it takes -------------------
@@ -116,7 +125,93 @@ class Update:
     metadata: str | None = None
 
 
-Command = Create | Join | Leave | Post | MarkRead | SetTyping | Update
+@dataclass(frozen=True, slots=True)
+class StartRun:
+    """Begin a run. The same `run_id` from the same agent is the same run, for ever; the answer says where it is."""
+
+    is_command: ClassVar[bool] = True
+
+    conversation_id: str
+    sender: Participant
+    run_id: str
+    reply_to: str | None = None
+
+
+class _ExtendRun(NamedTuple):
+    conversation_id: str
+    sender: Participant
+    run_id: str
+    offset: int
+    text: str
+
+
+class ExtendRun(_ExtendRun):
+    """Say more in a run. `offset` counts the code points said before; what is there already changes nothing."""
+
+    __slots__ = ()
+    is_command: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
+class SetRunState:
+    """Show what a run is doing while it says nothing."""
+
+    is_command: ClassVar[bool] = True
+
+    conversation_id: str
+    sender: Participant
+    run_id: str
+    state: RunState
+    label: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EndRun:
+    """End a run: what it has said becomes the message, or it has failed, for `reason`, if nothing was said.
+
+    `offset`, if given, counts the code points that were said: a run that lacks some of them does not end.
+    """
+
+    is_command: ClassVar[bool] = True
+
+    conversation_id: str
+    sender: Participant
+    run_id: str
+    status: MessageStatus = "complete"
+    offset: int | None = None
+    usage: str | None = None
+    metadata: str | None = None
+    reason: FailureReason | None = None
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRun:
+    """End a run for the person it answers, or an owner; its agent may, too. What it has said becomes the message."""
+
+    is_command: ClassVar[bool] = True
+
+    conversation_id: str
+    sender: Participant
+    run_id: str
+
+
+RunCommand = StartRun | ExtendRun | SetRunState | EndRun | CancelRun
+RUN_COMMANDS = frozenset(get_args(RunCommand))
+Command = (
+    Create
+    | Join
+    | Leave
+    | Post
+    | MarkRead
+    | SetTyping
+    | Update
+    | StartRun
+    | ExtendRun
+    | SetRunState
+    | EndRun
+    | CancelRun
+)
 
 
 # --- controls: what the engine tells itself; few by construction, so no mailbox refuses them ----------------------------
@@ -203,6 +298,13 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
+class SaveRuns:
+    """Store now what the open runs have said: the server is about to stop."""
+
+    is_command: ClassVar[bool] = False
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """A timer that the actor set for the time `at` has run out."""
 
@@ -221,7 +323,9 @@ class Revoke:
     token_id: str
 
 
-Control = Admit | Attach | Sync | Detach | Drained | Replay | Look | Rename | Tick | Revoke
+Control = (
+    Admit | Attach | Sync | Detach | Drained | Replay | Look | Rename | SaveRuns | Tick | Revoke
+)
 
 
 # --- outcomes: what a command is answered with, besides the event itself and a Refusal -----------------------------------
@@ -237,6 +341,25 @@ class Receipt(NamedTuple):
     key: str | None
     durability: Durability
     event_hash: str
+    duplicate: bool = False
+
+
+class RunReceipt(NamedTuple):
+    """Where a run is. `offset` counts the code points that it has said, `sequence` is that of its newest event.
+
+    `duplicate` is true where the command changed nothing. `message_id` and `event_hash` are those of a message that ended it.
+    """
+
+    conversation_id: str
+    run_id: str
+    status: Literal["open", "complete", "cancelled", "interrupted", "failed"]
+    offset: int
+    sequence: int
+    at: int
+    durability: Durability
+    message_id: str | None = None
+    event_hash: str | None = None
+    reason: FailureReason | None = None
     duplicate: bool = False
 
 

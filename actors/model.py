@@ -14,6 +14,9 @@ Role = Literal["owner", "member", "observer"]
 JoinPolicy = Literal["open", "invite"]
 Mode = Literal["list", "summarize", "generate"]
 Durability = Literal["committed", "memory"]
+RunState = Literal["thinking", "tool", "waiting_for_approval"]
+MessageStatus = Literal["complete", "cancelled", "interrupted"]
+FailureReason = Literal["timeout", "upstream", "budget", "cancelled", "interrupted"]
 
 
 class Participant(NamedTuple):
@@ -42,6 +45,18 @@ class Member:
     introduced: bool = (
         True  # False: name and type are what others have said of them, until they come themselves
     )
+
+
+class Run(NamedTuple):
+    """An open run: an agent's answer in the making. `text` is what has been said of it, `asked_by` the person it answers."""
+
+    id: str
+    participant_id: str
+    sequence: int  # of its `run_started`
+    started_at: int
+    reply_to: str | None = None
+    asked_by: str | None = None
+    text: str = ""
 
 
 @dataclass(slots=True)
@@ -73,6 +88,9 @@ class State:
     saved: dict[str, int] = field(default_factory=dict, compare=False)
     # Members whose name has changed, as the store knows: participant id -> name. The next turn makes events of them.
     renamed: dict[str, str] = field(default_factory=dict)
+    runs: dict[str, Run] = field(
+        default_factory=dict
+    )  # the open ones by id, in the order of their start
 
     def draft(self) -> State:
         """A copy to decide on; what the copy shares with its original is replaced, never changed in place."""

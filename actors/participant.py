@@ -7,9 +7,20 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import trio
 
 from .mailbox import MailboxFull
-from .messages import Admit, Attach, Create, Detach, Post, Revoke, Sync, Update
+from .messages import (
+    RUN_COMMANDS,
+    Admit,
+    Attach,
+    Create,
+    Detach,
+    Post,
+    Revoke,
+    StartRun,
+    Sync,
+    Update,
+)
 from .rates import TokenBucket
-from .refusals import Code, Refusal, too_fast
+from .refusals import Code, Refusal, about_run, too_fast
 from .runtime import ActorDied, TrioActor
 
 if TYPE_CHECKING:
@@ -64,7 +75,7 @@ class ParticipantActor(TrioActor):
                 Code.DRAINING, retry_after=retry_after, scope="server", key=_key(message)
             )
         match message:
-            case Post() | Sync() | Update():
+            case Post() | Sync() | Update() | StartRun():
                 limit, unit = self._limits.message_rate, "messages a second"
                 bucket = self._rate(message.conversation_id, now) if limit else None
                 wait = bucket.take(now, _key(message)) if bucket else 0.0
@@ -119,6 +130,8 @@ class ParticipantActor(TrioActor):
             )
 
     def _refuse(self, letter: Letter, refusal: Refusal, **figures: float | str) -> None:
+        if type(letter.message) in RUN_COMMANDS:
+            refusal = about_run(refusal, letter.message.run_id)
         named = self._host.refusals.name(
             refusal,
             participant_id=self.key,

@@ -37,6 +37,10 @@ class Code(StrEnum):
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
     ALREADY_PARTICIPANT = "ALREADY_PARTICIPANT"
     KEY_REUSED = "KEY_REUSED"
+    RUN_NOT_FOUND = "RUN_NOT_FOUND"
+    RUN_ENDED = "RUN_ENDED"
+    OFFSET_MISMATCH = "OFFSET_MISMATCH"
+    TOO_MANY_RUNS = "TOO_MANY_RUNS"
     MESSAGE_TOO_LARGE = "MESSAGE_TOO_LARGE"
     BODY_TOO_LARGE = "BODY_TOO_LARGE"
     UNSUPPORTED_ENCODING = "UNSUPPORTED_ENCODING"
@@ -80,6 +84,14 @@ TABLE: dict[Code, Reason] = {
     Code.METHOD_NOT_ALLOWED: Reason("This address does not take this method.", 405),
     Code.ALREADY_PARTICIPANT: Reason("Already a participant of this conversation.", 409),
     Code.KEY_REUSED: Reason("This key was used before, for another message: make a new key.", 409),
+    Code.RUN_NOT_FOUND: Reason("There is no run {run_id} here: start it first.", 404),
+    Code.RUN_ENDED: Reason("The run {run_id} has ended: {run_status}. Begin another one.", 409),
+    Code.OFFSET_MISMATCH: Reason(
+        "The run {run_id} has {expected_offset} characters: go on from there.", 409
+    ),
+    Code.TOO_MANY_RUNS: Reason(
+        "At most {limit} runs of one agent may be open here: end one first.", 429, temporary=True
+    ),
     Code.MESSAGE_TOO_LARGE: Reason(
         "The message has {actual_size} characters; at most {max_size} are allowed.", 413
     ),
@@ -168,6 +180,12 @@ def too_fast(
         scope=scope,
         key=key,
     )
+
+
+def about_run(refusal: Refusal, run_id: str) -> Refusal:
+    """The refusal of a command about a run, which its sender knows by the run's id."""
+    facts = refusal.facts or {}
+    return refusal if "run_id" in facts else replace(refusal, facts={**facts, "run_id": run_id})
 
 
 def milliseconds_up(seconds: float) -> float:

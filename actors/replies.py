@@ -1,22 +1,25 @@
-"""Finds the events of the log that a turn's replies name, and whether they are messages."""
+"""Finds the messages of the log that a turn's replies name, and who sent them."""
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from .messages import Post
+from .messages import Post, StartRun
 from .rules import named_sequence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence, Set
+    from collections.abc import Callable, Mapping, Sequence, Set
 
     from .mailbox import Letter
     from .model import State
     from .store import Record, Store
 
+_REPLYING = frozenset({Post, StartRun})
 # Messages that are replied to stay in memory, so that a thread about an old one asks the log once. About 60 KB
 KNOWN_MESSAGES = 1000
-NOTHING: frozenset[int] = frozenset()
+NOTHING: Mapping[int, str] = MappingProxyType({})
+NO_SEQUENCES: frozenset[int] = frozenset()
 
 
 class Replies:
@@ -30,28 +33,31 @@ class Replies:
     def __init__(self, store: Store, at_hand: Callable[[int], Record | None]) -> None:
         self._store = store
         self._at_hand = at_hand
-        self._known: set[int] = set()
+        self._known: dict[int, str] = {}
 
-    async def messages_among(self, named: Set[int], number: int) -> Set[int]:
-        """Those of the named events that are messages; the log must have them all. Raises `StoreError`."""
-        messages = set(named & self._known)
+    async def senders_among(self, named: Set[int], number: int) -> Mapping[int, str]:
+        """The senders of those of the named events that are messages; the log must have them all. Raises `StoreError`."""
+        senders: dict[int, str] = {}
         unknown = []
-        for sequence in named - messages:
+        for sequence in named:
+            if (known := self._known.get(sequence)) is not None:
+                senders[sequence] = known
+                continue
             record = self._at_hand(sequence)
             if record is None:
                 unknown.append(sequence)
             elif record.sender_id is not None:
-                messages.add(sequence)
+                senders[sequence] = record.sender_id
         if unknown:
-            found = await self._store.messages_among(number, sorted(unknown))
-            messages |= found
+            found = await self._store.senders_among(number, sorted(unknown))
+            senders |= found
             self._know(found)
-        return messages
+        return senders
 
-    def _know(self, messages: Set[int]) -> None:
-        if len(self._known) + len(messages) > KNOWN_MESSAGES:
+    def _know(self, senders: Mapping[int, str]) -> None:
+        if len(self._known) + len(senders) > KNOWN_MESSAGES:
             self._known.clear()
-        self._known.update(sorted(messages)[-KNOWN_MESSAGES:])
+        self._known.update(sorted(senders.items())[-KNOWN_MESSAGES:])
 
 
 def replied_to(letters: Sequence[Letter], state: State) -> Set[int]:
@@ -59,9 +65,9 @@ def replied_to(letters: Sequence[Letter], state: State) -> Set[int]:
     names = [
         name
         for letter in letters
-        if type(post := letter.message) is Post and (name := post.reply_to) is not None
+        if type(command := letter.message) in _REPLYING and (name := command.reply_to) is not None
     ]
     if not names:
-        return NOTHING
+        return NO_SEQUENCES
     sequences = (named_sequence(state.id, name) for name in names)
     return {each for each in sequences if each is not None and each <= state.head}

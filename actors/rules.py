@@ -7,18 +7,25 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from .events import REMOVED, Created, Introduced, Joined, Left, Posted, Updated
+from . import run_rules
+from .events import REMOVED, Created, Introduced, Joined, Left, Posted, RunStarted, Updated
 from .mentions import mentioned
 from .messages import (
+    CancelRun,
     Create,
+    EndRun,
+    ExtendRun,
     Join,
     Leave,
     MarkRead,
     Post,
     ReadMarked,
+    SetRunState,
     SetTyping,
+    StartRun,
     Unchanged,
     Update,
 )
@@ -33,15 +40,15 @@ if TYPE_CHECKING:
     from .events import Event
     from .limits import Limits
     from .messages import Command
-    from .model import Participant, State
+    from .model import Participant, Run, State
 
-    Decision = Event | ReadMarked | Typing | Unchanged | Refusal
+    Decision = Event | ReadMarked | Run | Typing | Unchanged | Refusal
 
 SEQUENCE = re.compile("[1-9][0-9]{0,14}")  # as it stands in a message's id
 
 
-def _no_message(sequence: int) -> bool:
-    return False
+def _no_message(sequence: int) -> str | None:
+    return None
 
 
 def decide(
@@ -49,17 +56,21 @@ def decide(
     command: Command,
     at: int,
     limits: Limits,
-    is_message: Callable[[int], bool] = _no_message,
+    sender_of: Callable[[int], str | None] = _no_message,
 ) -> Decision:
     """The event, refusal or other outcome of the command at time `at`. Nothing is changed; an event must still be applied.
 
-    `is_message` says whether the event with a sequence is a message: a state does not remember the kinds of its events.
+    `sender_of` gives the sender's id of the message with a sequence; None for an event that is no message.
     """
     if not state.head and not isinstance(command, Create):
         return Refusal(Code.NOT_FOUND, key=command.key if isinstance(command, Post) else None)
     decision = DECIDE[type(command)](state, command, at, limits)
-    if type(decision) is Posted and decision.reply_to is not None:
-        return _reply(decision, decision.reply_to, is_message)
+    if type(decision) is Posted and decision.reply_to is not None and decision.run_id is None:
+        sender_id = _asker(state, decision.reply_to, sender_of)
+        return _no_reply(decision.key) if sender_id is None else decision
+    if type(decision) is RunStarted and decision.reply_to is not None:
+        sender_id = _asker(state, decision.reply_to, sender_of)
+        return _no_reply() if sender_id is None else replace(decision, asked_by=sender_id)
     return decision
 
 
@@ -129,12 +140,15 @@ def _post(state: State, post: Post, at: int, limits: Limits) -> Posted | Refusal
     )
 
 
-def _reply(posted: Posted, to: str, is_message: Callable[[int], bool]) -> Posted | Refusal:
-    sequence = named_sequence(posted.conversation_id, to)
-    if sequence is None or not is_message(sequence):
-        facts = {"problem": "reply_to names no message of this conversation"}
-        return Refusal(Code.INVALID_FORMAT, facts, key=posted.key)
-    return posted
+def _asker(state: State, reply_to: str, sender_of: Callable[[int], str | None]) -> str | None:
+    """The sender's id of the message that is replied to; None where `reply_to` names no message of this conversation."""
+    sequence = named_sequence(state.id, reply_to)
+    return None if sequence is None else sender_of(sequence)
+
+
+def _no_reply(key: str | None = None) -> Refusal:
+    facts = {"problem": "reply_to names no message of this conversation"}
+    return Refusal(Code.INVALID_FORMAT, facts, key=key)
 
 
 def named_sequence(conversation_id: str, message_id: str) -> int | None:
@@ -252,4 +266,9 @@ DECIDE: dict[type[Command], Callable[[State, Any, int, Limits], Decision]] = {
     Leave: _leave,
     Create: _create,
     Update: _update,
+    StartRun: run_rules.start,
+    ExtendRun: run_rules.extend,
+    SetRunState: run_rules.note,
+    EndRun: run_rules.end,
+    CancelRun: run_rules.cancel,
 }

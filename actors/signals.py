@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from .model import Participant, Role
+    from .model import Participant, Role, RunState
 
 Resume = Literal["fresh", "complete", "reset"]
 
@@ -81,4 +81,41 @@ class Lagging:
     sequence: int = field(default=0)
 
 
-Signal = Connected | ParticipantList | CaughtUp | Presence | Typing | ReadMoved | Lagging
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """Text of a run from `offset` on, in code points. With what a reader has up to there it is the text so far."""
+
+    run_id: str
+    participant_id: str
+    offset: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunStatus:
+    """What a run is doing while it says nothing."""
+
+    run_id: str
+    state: RunState
+    label: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """For the agent of a run: the run was ended by somebody else, or its time was up."""
+
+    run_id: str
+
+
+Signal = (
+    Connected
+    | ParticipantList
+    | CaughtUp
+    | Presence
+    | Typing
+    | ReadMoved
+    | Lagging
+    | Delta
+    | RunStatus
+    | Cancel
+)

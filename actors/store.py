@@ -42,11 +42,29 @@ class Record(NamedTuple):
     sender_id: str | None = None  # only for a message
     key: str | None = None  # only for a message that came with one
     mentions: tuple[str, ...] = ()  # only of a record on its way into the store
+    run_id: str | None = None  # likewise: the run that this message ends
+
+
+class RunText(NamedTuple):
+    """A piece of an open run's text, from `offset` (code points) on. The pieces of a run follow each other without a gap."""
+
+    run_id: str
+    offset: int
+    text: str
+
+
+class StoredRun(NamedTuple):
+    """A run that the log knows: its agent, and the record of its end, or None while it is open."""
+
+    participant_id: str
+    end: Record | None
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
     """The changes of one turn to one conversation, all or nothing: its records without a gap, ascending, and read positions.
+
+    `texts` are what open runs have said since the last such changes. The text of a run is forgotten when the run ends.
 
     `number` is 0 where the first record creates the conversation. `state_events` repeats the events that are no messages,
     in order: the store's answers about the conversation follow them. A member's read position is at least the sequence at which
@@ -58,6 +76,7 @@ class Changes:
     records: tuple[Record, ...]
     state_events: tuple[StateEvent, ...] = ()
     reads: Mapping[str, int] | None = None
+    texts: tuple[RunText, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +164,14 @@ class Store(Protocol):
     def mentions_after(self, number: int, participant_id: str, sequence: int) -> Future[int]:
         """The number of messages after a sequence that mention a participant, up to `MOST_MENTIONS`."""
 
-    def messages_among(self, number: int, sequences: Sequence[int]) -> Future[frozenset[int]]:
-        """Those of the sequences whose events are messages."""
+    def senders_among(self, number: int, sequences: Sequence[int]) -> Future[Mapping[int, str]]:
+        """The senders' ids of those of the sequences whose events are messages."""
+
+    def runs_among(self, number: int, run_ids: Sequence[str]) -> Future[Mapping[str, StoredRun]]:
+        """Those of the runs that were ever started, by id."""
+
+    def with_open_runs(self) -> Future[tuple[str, ...]]:
+        """The ids of the conversations that have open runs."""
 
     def listing(self, participant_id: str, *, limit: int, offset: int) -> Future[Listing]:
         """A page of the conversations that a participant is a member of."""

@@ -5,22 +5,36 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Protocol
 
-from . import rules
-from .events import Left, Posted
-from .messages import MarkRead, Post, ReadMarked, Receipt, Unchanged
+from . import rules, run_rules
+from .events import Left, Posted, RunFailed, RunStarted
+from .messages import (
+    RUN_COMMANDS,
+    ExtendRun,
+    Leave,
+    MarkRead,
+    Post,
+    ReadMarked,
+    Receipt,
+    RunReceipt,
+    SetRunState,
+    StartRun,
+    Unchanged,
+)
+from .model import Run
 from .refusals import Code, Refusal
-from .signals import Typing
+from .signals import RunStatus, Typing
 from .store import Changes, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence, Set
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from .events import Event, StateEvent
     from .limits import Limits
     from .mailbox import Letter
     from .model import Durability, Participant, State
+    from .runs import Overdue
     from .sources import Sources
-    from .store import KeysTaken, Store
+    from .store import KeysTaken, RunText, Store
     from .subscriber import Codec
 
 
@@ -54,12 +68,42 @@ def receipt_for(event: Posted, record: Record, durability: Durability) -> Receip
     )
 
 
+def run_receipt(event: Posted | RunFailed, record: Record, durability: Durability) -> RunReceipt:
+    """The receipt of a run that has ended with this event."""
+    if isinstance(event, RunFailed):
+        assert event.run_id is not None
+        return RunReceipt(
+            event.conversation_id,
+            event.run_id,
+            "failed",
+            0,
+            record.sequence,
+            record.at,
+            durability,
+            reason=event.reason,
+        )
+    assert event.run_id is not None, "only the message of a run ends it"
+    return RunReceipt(
+        event.conversation_id,
+        event.run_id,
+        event.status or "complete",
+        len(event.content),
+        record.sequence,
+        record.at,
+        durability,
+        event.message_id,
+        event_hash(record),
+    )
+
+
 class Turn:
     """Decides a batch of commands in order, each on the state that the commands before it leave.
 
     `people` are participants besides the senders who act themselves for the first time or, if the pair's second is true, have a
     new name. `known` are messages whose keys the log has already, by (sender id, key): a command that repeats one gets its
-    receipt. `replied_to` are messages of the log by sequence: those that commands of the turn may name as replied to.
+    receipt. `replied_to` has the senders of messages of the log by sequence: those that commands of the turn may name as replied
+    to. `ended` are ended runs that commands name, as (agent's id, receipt); `overdue` are runs to end first. `unsaved` gives the
+    texts of runs that the store lacks; they are part of any changes, and `save` makes changes of them alone.
     """
 
     def __init__(
@@ -69,8 +113,12 @@ class Turn:
         *,
         known: dict[tuple[str, str], tuple[Posted, Receipt]],
         parts: Parts,
-        replied_to: Set[int] = frozenset(),
+        replied_to: Mapping[int, str] | None = None,
         people: Iterable[tuple[Participant, bool]] = (),
+        ended: Mapping[str, tuple[str, RunReceipt]] | None = None,
+        overdue: Iterable[Overdue] = (),
+        unsaved: Callable[[State], tuple[RunText, ...]] | None = None,
+        save: bool = False,
     ) -> None:
         self.state = state.draft()
         self.records: list[Record] = []
@@ -79,12 +127,16 @@ class Turn:
         self.typing: dict[str, Typing] = {}  # each participant's last typing command
         self.marks: dict[str, tuple[Letter, ReadMarked]] = {}
         self.answers: list[tuple[Letter, Any]] = []
+        self.closed: list[tuple[Run, str | None]] = []  # runs that ended, and who ended them
+        self.statuses: dict[str, RunStatus] = {}
+        self.texts: tuple[RunText, ...] = ()
         self._limits = parts.limits
         self._codec = parts.codec
         self._durability = parts.store.durability
         self._known = known
         self._moved = False  # whether the draft has its own copy of the read positions
-        self._replied_to = replied_to
+        self._replied_to = replied_to or {}
+        self._ended = dict(ended or {})
         self._first = state.head + 1  # the sequence of the turn's first record
         # A conversation's time never goes back, even if the clock does.
         self._at = max(parts.sources.now(), state.updated_at)
@@ -95,14 +147,21 @@ class Turn:
             self._introduce(who, renamed=True)
         for who, renamed in people:
             self._introduce(who, renamed=renamed)
+        for run_id, reason in overdue:
+            if (run := self.state.runs.get(run_id)) is not None:
+                self._close(
+                    run, run_rules.ended_by(self.state, run, self._at, "interrupted", reason)
+                )
         for letter in letters:
             self._introduce(letter.message.sender)
             self.answers.append((letter, self._decide(letter)))
+        if unsaved is not None and self.state.runs and (save or self.records):
+            self.texts = unsaved(self.state)
 
     @property
     def changes(self) -> Changes | None:
         """The changes to commit, or None."""
-        if not self.records and not self.reads:
+        if not self.records and not self.reads and not self.texts:
             return None
         return Changes(
             self.state.id,
@@ -110,6 +169,7 @@ class Turn:
             tuple(self.records),
             tuple(self.state_events),
             self.reads or None,
+            self.texts,
         )
 
     def _introduce(self, who: Participant, *, renamed: bool = False) -> None:
@@ -121,8 +181,16 @@ class Turn:
 
     def _decide(self, letter: Letter) -> Any:
         command = letter.message
-        decision = rules.decide(self.state, command, self._at, self._limits, self._is_message)
+        if type(command) in RUN_COMMANDS and (ended := self._ended.get(command.run_id)):
+            return self._over(command, *ended)
+        if type(command) is Leave:
+            self._interrupt(command.sender.id)
+        decision = rules.decide(self.state, command, self._at, self._limits, self._sender_of)
         match decision:
+            case Posted(run_id=str(run_id)) | RunFailed(run_id=run_id):
+                return self._close(self.state.runs[run_id], decision, command.sender.id)
+            case Run():
+                return self._go_on(command, decision)
             case Posted():
                 return self._post(letter, decision)
             case ReadMarked():
@@ -136,13 +204,68 @@ class Turn:
                 self._record(event)
                 if isinstance(event, Left):
                     self._forget(event.participant.id)
+                elif isinstance(event, RunStarted):
+                    return self._position(self.state.runs[event.run_id])
         return decision
 
-    def _is_message(self, sequence: int) -> bool:
+    # --- runs -------------------------------------------------------------------------------------------------------------
+
+    def _go_on(self, command: Any, run: Run) -> RunReceipt:
+        """An open run, as the command leaves it."""
+        before = self.state.runs[run.id]
+        if isinstance(command, SetRunState):
+            self.statuses[run.id] = RunStatus(run.id, command.state, command.label)
+        elif run is not before:
+            self.state.runs = {**self.state.runs, run.id: run}
+            self.statuses.pop(run.id, None)
+        return self._position(run, duplicate=run is before)
+
+    def _position(self, run: Run, *, duplicate: bool = False) -> RunReceipt:
+        return RunReceipt(
+            self.state.id,
+            run.id,
+            "open",
+            len(run.text),
+            run.sequence,
+            run.started_at,
+            self._durability,
+            duplicate=duplicate,
+        )
+
+    def _close(self, run: Run, event: Posted | RunFailed, by: str | None = None) -> RunReceipt:
+        """Record the end of a run. Its agent has read everything up to its own message, as every sender."""
+        record = self._record(event)
+        if isinstance(event, Posted):
+            self._read_by_sending(event)
+        else:
+            self.state_events.append(event)
+        self.closed.append((run, by))
+        self.statuses.pop(run.id, None)
+        receipt = run_receipt(event, record, self._durability)
+        self._ended[run.id] = (run.participant_id, receipt)
+        return receipt
+
+    def _over(self, command: Any, agent_id: str, receipt: RunReceipt) -> RunReceipt | Refusal:
+        """The answer to a command about a run that has ended: its receipt again, but nothing can be added."""
+        if command.sender.id not in self.state.members:
+            return Refusal(Code.NOT_PARTICIPANT)
+        if isinstance(command, ExtendRun | SetRunState):
+            return Refusal(Code.RUN_ENDED, {"run_id": receipt.run_id, "run_status": receipt.status})
+        if isinstance(command, StartRun) and command.sender.id != agent_id:
+            return Refusal(Code.KEY_REUSED)
+        return receipt._replace(duplicate=True)
+
+    def _interrupt(self, participant_id: str) -> None:
+        """End the runs of an agent who is about to leave."""
+        for run in [r for r in self.state.runs.values() if r.participant_id == participant_id]:
+            event = run_rules.ended_by(self.state, run, self._at, "interrupted")
+            self._close(run, event, participant_id)
+
+    def _sender_of(self, sequence: int) -> str | None:
         place = sequence - self._first
         if place < 0:
-            return sequence in self._replied_to
-        return place < len(self.records) and self.records[place].sender_id is not None
+            return self._replied_to.get(sequence)
+        return self.records[place].sender_id if place < len(self.records) else None
 
     def _forget(self, participant_id: str) -> None:
         """Drop the typing signal and read positions of a participant who left later in the turn."""
@@ -165,13 +288,16 @@ class Turn:
     def _say(self, letter: Letter, event: Posted) -> Receipt:
         """Record a message. Its sender has read everything up to it."""
         record = self._record(event)
+        self._read_by_sending(event)
+        self.marks[event.sender.id] = letter, ReadMarked(event.sequence)
+        return receipt_for(event, record, self._durability)
+
+    def _read_by_sending(self, event: Posted) -> None:
         state, sender_id = self.state, event.sender.id
         if not self._moved:
             state.reads, state.saved, self._moved = dict(state.reads), dict(state.saved), True
         if rules.read_by_sending(state, sender_id, event.sequence):
             self.reads[sender_id] = event.sequence
-        self.marks[sender_id] = letter, ReadMarked(event.sequence)
-        return receipt_for(event, record, self._durability)
 
     @staticmethod
     def _repeat(event: Posted, before: Posted, receipt: Receipt) -> Receipt | Refusal:
@@ -187,10 +313,12 @@ class Turn:
     def _record(self, event: Event) -> Record:
         rules.apply(self.state, event)
         start = SALT * len(self.records)
-        sender_id, key, mentions = (
-            (event.sender.id, event.key, event.mentions)
+        if start >= len(self._salts):  # more events than commands: a leaving agent's runs end, too
+            self._salts += self._entropy(SALT)
+        sender_id, key, mentions, run_id = (
+            (event.sender.id, event.key, event.mentions, event.run_id)
             if isinstance(event, Posted)
-            else (None, None, ())
+            else (None, None, (), None)
         )
         self.typing.pop(sender_id or "", None)  # sending a message ends typing
         record = Record(
@@ -202,6 +330,7 @@ class Turn:
             sender_id,
             key,
             mentions,
+            run_id,
         )
         self.records.append(record)
         return record

@@ -5,7 +5,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from salon.actors.events import REMOVED, Created, Introduced, Joined, Left, Updated
+from salon.actors.events import (
+    REMOVED,
+    Created,
+    Introduced,
+    Joined,
+    Left,
+    RunFailed,
+    RunStarted,
+    Updated,
+)
 
 from .keys import place_of
 from .rows import Rows
@@ -48,6 +57,27 @@ _MENTIONS = Rows(
     "SELECT * FROM {values} WHERE column1 > 0",
     3,
 )
+_RUNS = Rows(
+    "INSERT OR ROLLBACK INTO runs "
+    "(conversation, run_id, participant, started, started_at, reply_to, asked_by) "
+    "SELECT * FROM {values} WHERE column1 > 0",
+    7,
+)
+_TEXTS = Rows(
+    "INSERT OR ROLLBACK INTO run_texts (conversation, run_id, start, text) "
+    "SELECT * FROM {values} WHERE column1 > 0",
+    4,
+)
+_ENDS = Rows(
+    "UPDATE runs SET ended = column3 FROM {values} "
+    "WHERE column1 > 0 AND conversation = column1 AND run_id = column2",
+    3,
+)
+_SAID = Rows(
+    "DELETE FROM run_texts WHERE (conversation, run_id) IN "
+    "(SELECT column1, column2 FROM {values} WHERE column1 > 0)",
+    3,
+)
 _READS = Rows(
     "UPDATE members SET read_sequence = column3 FROM {values} "
     "WHERE column1 > 0 AND conversation = column1 AND participant = column2 AND read_sequence < column3",
@@ -86,6 +116,9 @@ class Batch:
         self._mentions: list[Any] = []
         self._ordered: list[tuple[int, StateEvent]] = []  # the order matters if a member leaves
         self._reads: list[Any] = []
+        self._runs: list[Any] = []
+        self._texts: list[Any] = []
+        self._ends: list[Any] = []
 
     def add(self, changes: Changes) -> int:
         """Add the changes of one conversation; return the conversation's number.
@@ -100,6 +133,8 @@ class Batch:
         self._add_state_events(number, changes)
         for participant_id, sequence in (changes.reads or {}).items():
             self._reads += (number, participant_id, sequence)
+        for piece in changes.texts:
+            self._texts += (number, *piece)
         return number
 
     def write(self, connection: sqlite3.Connection, *, checked: bool) -> None:
@@ -121,7 +156,7 @@ class Batch:
 
     def _add_records(self, number: int, changes: Changes) -> None:
         events, keys = self._events, self.keys
-        for sequence, at, body, salt, messages, sender_id, key, mentions in changes.records:
+        for sequence, at, body, salt, messages, sender_id, key, mentions, run_id in changes.records:
             hashed = None
             if key is not None:
                 hashed = self._digest(sender_id, key)
@@ -143,6 +178,8 @@ class Batch:
             )
             for participant_id in mentions:
                 self._mentions += (number, participant_id, sequence)
+            if run_id is not None:
+                self._ends += (number, run_id, sequence)
 
     def _add_state_events(self, number: int, changes: Changes) -> None:
         ordered = any(isinstance(event, Left) for event in changes.state_events)
@@ -152,6 +189,10 @@ class Batch:
                 self._members += _founder_rows(number, event)
             elif isinstance(event, Joined) and not ordered:
                 self._members += _member_row(number, event)
+            elif isinstance(event, RunStarted):
+                self._runs += _run_row(number, event)
+            elif isinstance(event, RunFailed):
+                self._ends += (number, event.run_id, event.sequence)
             else:
                 self._ordered.append((number, event))
 
@@ -166,6 +207,13 @@ class Batch:
             yield _MENTIONS, self._mentions
         if self._reads and not self._ordered:
             yield _READS, self._reads
+        if self._runs:
+            yield _RUNS, self._runs
+        if self._texts:
+            yield _TEXTS, self._texts
+        if self._ends:
+            yield _ENDS, self._ends
+            yield _SAID, self._ends
 
 
 def _apply(connection: sqlite3.Connection, number: int, event: StateEvent) -> None:
@@ -183,8 +231,8 @@ def _apply(connection: sqlite3.Connection, number: int, event: StateEvent) -> No
         case Updated(title=title, metadata=metadata):
             kept = None if metadata == REMOVED else metadata
             connection.execute(_UPDATE, (title, metadata, kept, number))
-        case Created():
-            raise TypeError("a conversation is created by its own row")
+        case Created() | RunStarted() | RunFailed():
+            raise TypeError(f"a row of its own stands for {type(event).__name__}")
 
 
 def _conversation_row(number: int, event: Created) -> list[Any]:
@@ -211,6 +259,11 @@ def _founder_rows(number: int, event: Created) -> list[Any]:
         inviter = None if participant.id == owner else owner
         rows += (number, *participant, role, event.at, inviter, place)
     return rows
+
+
+def _run_row(number: int, event: RunStarted) -> list[Any]:
+    run_id, agent_id = event.run_id, event.participant_id
+    return [number, run_id, agent_id, event.sequence, event.at, event.reply_to, event.asked_by]
 
 
 def _member_row(number: int, event: Joined) -> list[Any]:

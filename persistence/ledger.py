@@ -116,7 +116,8 @@ class Ledger:
         for index, *row in _KEYS_USED.execute(self._connection, flat) if flat else ():
             place, record = sought[index - 1]
             found = Record(*row)
-            if found[-2:] == record[-2:]:  # the key itself is equal, not only the hash
+            # The key itself is equal, not only the hash.
+            if (found.sender_id, found.key) == (record.sender_id, record.key):
                 assert record.sender_id is not None
                 assert record.key is not None
                 used.setdefault(place, {})[record.sender_id, record.key] = found

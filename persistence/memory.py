@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING
 
-from salon.actors.events import Created, Joined, Left
+from salon.actors.events import Created, Joined, Left, RunFailed, RunStarted, close_run
 from salon.actors.future import Future
 from salon.actors.model import State
 from salon.actors.rules import apply
@@ -17,13 +17,14 @@ from salon.actors.store import (
     KeysTaken,
     Listing,
     Page,
+    StoredRun,
     StoreError,
     StoreStatistics,
     Summary,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from salon.actors.events import StateEvent
@@ -40,6 +41,7 @@ class _Conversation:
     records: list[Record] = field(default_factory=list)
     keys: dict[tuple[str | None, str], Record] = field(default_factory=dict)
     mentions: dict[str, list[int]] = field(default_factory=dict)  # participant id -> sequences
+    runs: dict[str, tuple[str, int]] = field(default_factory=dict)  # id -> agent's id, end or 0
     newest: int = 0  # order of its last change among all conversations
 
 
@@ -106,11 +108,29 @@ class MemoryStore:
             return Future.of(0)
         return Future.of(_mentions_after(self._conversations[number - 1], participant_id, sequence))
 
-    def messages_among(self, number: int, sequences: Sequence[int]) -> Future[frozenset[int]]:
-        """Those of the sequences whose events are messages."""
+    def senders_among(self, number: int, sequences: Sequence[int]) -> Future[Mapping[int, str]]:
+        """The senders' ids of those of the sequences whose events are messages."""
         records = self._log(number)
         there = (records[n - 1] for n in sequences if 0 < n <= len(records))
-        return Future.of(frozenset(each.sequence for each in there if each.sender_id is not None))
+        return Future.of(
+            {each.sequence: each.sender_id for each in there if each.sender_id is not None}
+        )
+
+    def runs_among(self, number: int, run_ids: Sequence[str]) -> Future[Mapping[str, StoredRun]]:
+        """Those of the runs that were ever started, by id."""
+        records = self._log(number)
+        runs = self._conversations[number - 1].runs if records else {}
+        found = {run_id: runs[run_id] for run_id in run_ids if run_id in runs}
+        return Future.of(
+            {
+                run_id: StoredRun(agent_id, records[end - 1] if end else None)
+                for run_id, (agent_id, end) in found.items()
+            }
+        )
+
+    def with_open_runs(self) -> Future[tuple[str, ...]]:
+        """The ids of the conversations that have open runs."""
+        return Future.of(tuple(each.state.id for each in self._conversations if each.state.runs))
 
     def listing(self, participant_id: str, *, limit: int, offset: int) -> Future[Listing]:
         """A page of the conversations that a participant is a member of."""
@@ -210,6 +230,10 @@ class MemoryStore:
         for event in changes.state_events:
             apply(state, event)
             self._note_membership(state.number, event)
+            if isinstance(event, RunStarted):
+                conversation.runs[event.run_id] = event.participant_id, 0
+            elif isinstance(event, RunFailed):
+                conversation.runs[event.run_id] = event.participant_id, event.sequence
         for participant_id, sequence in (changes.reads or {}).items():
             if participant_id in state.members and sequence > state.reads.get(participant_id, 0):
                 state.reads = {**state.reads, participant_id: sequence}
@@ -228,7 +252,13 @@ class MemoryStore:
                 conversation.keys[record.sender_id, record.key] = record
             for participant_id in record.mentions:
                 conversation.mentions.setdefault(participant_id, []).append(record.sequence)
+            if record.run_id is not None and record.sender_id is not None:
+                conversation.runs[record.run_id] = record.sender_id, record.sequence
+                close_run(state, record.run_id)
         state.reads = reads
+        for run_id, offset, text in changes.texts:
+            run = state.runs[run_id]
+            state.runs = {**state.runs, run_id: run._replace(text=run.text[:offset] + text)}
         if changes.records:
             conversation.newest = next(self._arrivals)
         self._commits += 1

@@ -10,8 +10,16 @@ import json
 from itertools import starmap
 from typing import TYPE_CHECKING
 
-from salon.actors.model import Member, Participant, State
-from salon.actors.store import MOST_MENTIONS, READ_LAG, Listing, Page, Record, Summary
+from salon.actors.model import Member, Participant, Run, State
+from salon.actors.store import (
+    MOST_MENTIONS,
+    READ_LAG,
+    Listing,
+    Page,
+    Record,
+    StoredRun,
+    Summary,
+)
 
 from .transaction import transaction
 
@@ -65,8 +73,23 @@ _MENTIONS_AFTER = (
 )
 _MENTIONED = _MENTIONS_AFTER.format(conversation="?1", participant="?2", sequence="?3")
 
-_IS_MESSAGE = (
-    "SELECT 1 FROM events WHERE conversation = ? AND sequence = ? AND sender_id IS NOT NULL"
+_SENDER = (
+    "SELECT sender_id FROM events WHERE conversation = ? AND sequence = ? AND sender_id IS NOT NULL"
+)
+
+_OPEN_RUNS = (
+    "SELECT run_id, participant, started, started_at, reply_to, asked_by FROM runs "
+    "WHERE conversation = ? AND ended = 0 ORDER BY started"
+)
+_SAID = "SELECT text FROM run_texts WHERE conversation = ? AND run_id = ? ORDER BY start"
+_RUN = (
+    f"SELECT r.participant, {RECORD} FROM runs r "
+    "LEFT JOIN events e ON r.ended > 0 AND e.conversation = r.conversation AND e.sequence = r.ended "
+    "WHERE r.conversation = ? AND r.run_id = ?"
+)
+_WITH_OPEN_RUNS = (
+    "SELECT c.id FROM (SELECT DISTINCT conversation FROM runs WHERE ended = 0) r "
+    "JOIN conversations c ON c.number = r.conversation ORDER BY c.number"
 )
 
 # The order of arrival is the order of activity. The newest message is the first event with the same count of messages as the
@@ -110,6 +133,11 @@ def load(connection: sqlite3.Connection, conversation_id: str) -> State | None:
         if head is None:
             return None
         rows = connection.execute(_MEMBERS, (head[0],)).fetchall()
+        runs = [Run(*row) for row in connection.execute(_OPEN_RUNS, (head[0],))]
+        said = [
+            "".join(piece for (piece,) in connection.execute(_SAID, (head[0], run.id)))
+            for run in runs
+        ]
     state = State(conversation_id)
     state.number, state.title, state.mode, sites = head[:4]
     state.sites = tuple(json.loads(sites))
@@ -132,6 +160,8 @@ def load(connection: sqlite3.Connection, conversation_id: str) -> State | None:
             state.reads[id_] = read
         if saved != read:
             state.saved[id_] = saved
+    for run, text in zip(runs, said, strict=True):
+        state.runs[run.id] = run._replace(text=text)
     return state
 
 
@@ -163,13 +193,30 @@ def mentions_after(
     return count
 
 
-def messages_among(
+def senders_among(
     connection: sqlite3.Connection, number: int, sequences: Sequence[int]
-) -> frozenset[int]:
-    """Those of the sequences whose events are messages."""
-    return frozenset(
-        each for each in sequences if connection.execute(_IS_MESSAGE, (number, each)).fetchone()
-    )
+) -> dict[int, str]:
+    """The senders' ids of those of the sequences whose events are messages."""
+    rows = ((each, connection.execute(_SENDER, (number, each)).fetchone()) for each in sequences)
+    return {sequence: row[0] for sequence, row in rows if row is not None}
+
+
+def runs_among(
+    connection: sqlite3.Connection, number: int, run_ids: Sequence[str]
+) -> dict[str, StoredRun]:
+    """Those of the runs that were ever started, by id."""
+    runs = {}
+    for run_id in run_ids:
+        row = connection.execute(_RUN, (number, run_id)).fetchone()
+        if row is not None:
+            participant, *record = row
+            runs[run_id] = StoredRun(participant, None if record[0] is None else Record(*record))
+    return runs
+
+
+def with_open_runs(connection: sqlite3.Connection) -> tuple[str, ...]:
+    """The ids of the conversations that have open runs."""
+    return tuple(row[0] for row in connection.execute(_WITH_OPEN_RUNS))
 
 
 def listing(

@@ -80,6 +80,35 @@ mentions = Table(
     sqlite_with_rowid=False,
 )
 
+# Every run that was ever started. `ended` is the sequence of the event that ended it, 0 while it is open.
+runs = Table(
+    "runs",
+    metadata,
+    Column("conversation", Integer, nullable=False),
+    Column("run_id", Text, nullable=False),
+    Column("participant", Text, nullable=False),
+    Column("started", Integer, nullable=False),
+    Column("started_at", Integer, nullable=False),
+    Column("reply_to", Text),
+    Column("asked_by", Text),
+    Column("ended", Integer, nullable=False, server_default=text("0")),
+    PrimaryKeyConstraint("conversation", "run_id"),
+    Index("runs_open", "conversation", sqlite_where=text("ended = 0")),
+    sqlite_with_rowid=False,
+)
+
+# What open runs have said so far, in pieces. `start` counts the code points before the piece.
+run_texts = Table(
+    "run_texts",
+    metadata,
+    Column("conversation", Integer, nullable=False),
+    Column("run_id", Text, nullable=False),
+    Column("start", Integer, nullable=False),
+    Column("text", Text, nullable=False),
+    PrimaryKeyConstraint("conversation", "run_id", "start"),
+    sqlite_with_rowid=False,
+)
+
 # Current members. `place` ascends in the order of joining. `introduced` is 1 once an invited participant has acted themselves.
 members = Table(
     "members",

@@ -20,13 +20,21 @@ from .writer import Writer
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from salon.actors.future import Future
     from salon.actors.model import Durability, State
     from salon.actors.sources import Sources
-    from salon.actors.store import Appended, Changes, KeysTaken, Listing, Page, StoreStatistics
+    from salon.actors.store import (
+        Appended,
+        Changes,
+        KeysTaken,
+        Listing,
+        Page,
+        StoredRun,
+        StoreStatistics,
+    )
 
 PREFIX = "sqlite:///"
 
@@ -87,9 +95,17 @@ class SqlStore:
         """The number of messages after a sequence that mention a participant."""
         return self._readers.ask(queries.mentions_after, number, participant_id, sequence)
 
-    def messages_among(self, number: int, sequences: Sequence[int]) -> Future[frozenset[int]]:
-        """Those of the sequences whose events are messages."""
-        return self._readers.ask(queries.messages_among, number, sequences)
+    def senders_among(self, number: int, sequences: Sequence[int]) -> Future[Mapping[int, str]]:
+        """The senders' ids of those of the sequences whose events are messages."""
+        return self._readers.ask(queries.senders_among, number, sequences)
+
+    def runs_among(self, number: int, run_ids: Sequence[str]) -> Future[Mapping[str, StoredRun]]:
+        """Those of the runs that were ever started, by id."""
+        return self._readers.ask(queries.runs_among, number, run_ids)
+
+    def with_open_runs(self) -> Future[tuple[str, ...]]:
+        """The ids of the conversations that have open runs."""
+        return self._readers.ask(queries.with_open_runs)
 
     def listing(self, participant_id: str, *, limit: int, offset: int) -> Future[Listing]:
         """A page of the conversations that a participant is a member of."""

@@ -27,6 +27,7 @@ from .api import (
     chat_routes,
     message_routes,
     reference_routes,
+    run_routes,
     sign_in_routes,
     socket_routes,
 )
@@ -120,6 +121,7 @@ async def _run(parts: AdminParts, announce: Callable[[str], None]) -> None:
         nursery.start_soon(directory.sweep)
         nursery.start_soon(parts.figures.record)
         nursery.start_soon(_watch_signals, parts)
+        await directory.resume_runs()
         async with trio.open_nursery() as serving:
             serving.start_soon(partial(server.run, stop=parts.stop, drained=drained))
             _settle_garbage()
@@ -151,6 +153,7 @@ def build_app(parts: AdminParts) -> QuartTrio:
     for routes in (
         chat_routes,
         message_routes,
+        run_routes,
         socket_routes,
         auth_routes,
         sign_in_routes,

@@ -31,6 +31,7 @@ async def drain(parts: Parts) -> None:
     parts.directory.draining = lambda: (
         limits.restart_time + parts.directory.sources.chance() * spread
     )
+    parts.directory.save_runs()
     # Reconnect times increase in the order of closing, so that no two clients reconnect at once.
     places = (limits.restart_time + number * pause for number in count())
     with trio.move_on_after(limits.drain_timeout):

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import trio
+
 from salon.actors.conversation import ConversationActor
 from salon.actors.mailbox import Mailbox, MailboxFull
 from salon.actors.participant import ParticipantActor
@@ -55,8 +57,18 @@ def receipt_before_commit() -> Change:
 async def _decided(actor: Any, commands: Any, state: Any, people: Any) -> Turn:
     """The turn as the real engine decides it, before its commit."""
     named = replied_to(commands, state)
-    messages = await actor._replies.messages_among(named, state.number)
-    return Turn(state, commands, known={}, parts=actor._host, replied_to=messages, people=people)
+    senders = await actor._replies.senders_among(named, state.number)
+    return Turn(
+        state,
+        commands,
+        known={},
+        parts=actor._host,
+        replied_to=senders,
+        people=people,
+        ended=await actor._ended_among(commands, state),
+        overdue=actor.runs.overdue(trio.current_time()),
+        unsaved=actor.runs.unsaved,
+    )
 
 
 async def _commit(actor: Any, turn: Turn, otherwise: Callable[[], Any]) -> Turn:
@@ -210,18 +222,19 @@ def reply_to_anything() -> Change:
     """A reply may name any event, not only a message."""
 
     def change(real: Any) -> Any:
-        return lambda self, sequence: sequence <= self.state.head
+        return lambda self, sequence: real(self, sequence) or self.state.id
 
-    return Turn, "_is_message", change
+    return Turn, "_sender_of", change
 
 
 def old_messages_forgotten() -> Change:
     """Only messages that are still in memory may be replied to."""
 
     def change(real: Any) -> Any:
-        async def messages_among(self: Any, named: Any, number: int) -> Any:
-            return {each for each in named if self._at_hand(each) is not None}
+        async def senders_among(self: Any, named: Any, number: int) -> Any:
+            there = [record for each in named if (record := self._at_hand(each)) is not None]
+            return {each.sequence: each.sender_id for each in there if each.sender_id is not None}
 
-        return messages_among
+        return senders_among
 
-    return Replies, "messages_among", change
+    return Replies, "senders_among", change

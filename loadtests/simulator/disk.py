@@ -12,11 +12,11 @@ from salon.actors.store import Appended, StoreError
 from salon.persistence.memory import MemoryStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from random import Random
 
     from salon.actors.sources import Sources
-    from salon.actors.store import Changes, KeysTaken, Page, Record
+    from salon.actors.store import Changes, KeysTaken, Page, Record, StoredRun
 
     from ..checker import Recorder
     from .agenda import Agenda
@@ -88,10 +88,19 @@ class DiskPort:
         """As `Disk.mentions_after`, without delay."""
         return self.disk.mentions_after(number, participant_id, sequence)
 
-    def messages_among(self, number: int, sequences: Sequence[int]) -> Future[frozenset[int]]:
-        """Which of these events are messages."""
+    def senders_among(self, number: int, sequences: Sequence[int]) -> Future[Mapping[int, str]]:
+        """The senders of those of these events that are messages."""
         fault = self.reads.popleft() if self.reads else None
-        return self._do(lambda: self.disk.messages_among(number, sequences), fault, 0.25)
+        return self._do(lambda: self.disk.senders_among(number, sequences), fault, 0.25)
+
+    def runs_among(self, number: int, run_ids: Sequence[str]) -> Future[Mapping[str, StoredRun]]:
+        """Those of the runs that were ever started."""
+        fault = self.reads.popleft() if self.reads else None
+        return self._do(lambda: self.disk.runs_among(number, run_ids), fault, 0.25)
+
+    def with_open_runs(self) -> Future[tuple[str, ...]]:
+        """As `Disk.with_open_runs`, without delay."""
+        return self.disk.with_open_runs()
 
     def listing(self, participant_id: str, *, limit: int, offset: int) -> Future[Any]:
         """As `Disk.listing`, without delay."""

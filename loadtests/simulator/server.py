@@ -104,6 +104,7 @@ class Process:
                 await nursery.start(self.directory.system.run)
                 await nursery.start(self.wire.run)
                 nursery.start_soon(self.directory.sweep)
+                await self.directory.resume_runs()
                 self._nursery = nursery
                 task_status.started()
                 await trio.sleep_forever()

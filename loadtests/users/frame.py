@@ -17,6 +17,8 @@ EVENTS = (
     "participant_joined",
     "participant_left",
     "participant_updated",
+    "run_started",
+    "run_failed",
 )
 SEQUENCE = b'"sequence_id":'
 KEY = b'"client_message_id":"'

@@ -15,9 +15,10 @@ import pytest
 import trio
 from playwright.sync_api import Browser, Dialog, Page, Request, expect
 
+from salon.actors.blank import is_blank
 from salon.web.client import Client
 from salon.web.identity.identity import COOKIE
-from salon.web.names import NAME_LENGTH, TITLE_LENGTH, is_blank, normalise_name
+from salon.web.names import NAME_LENGTH, TITLE_LENGTH, normalise_name
 from tests.browser import new_page
 from tests.hostile import TRIPWIRE, Clerk, ask_all, naughty, xss
 from tests.server import ServerProcess

@@ -49,7 +49,7 @@ ALL = 1_000_000  # events: more than any test writes
 
 ADA, BEN, CLEO, DAN = (Participant(name.lower(), name) for name in ("Ada", "Ben", "Cleo", "Dan"))
 
-Call = Literal["append", "load", "read", "messages_among"]
+Call = Literal["append", "load", "read", "senders_among", "runs_among"]
 
 
 def seeded_sources(seed: int = 0, now: Callable[[], int] | None = None) -> Sources:
@@ -128,9 +128,14 @@ class TryingStore(MemoryStore):
     def read(self, number: int, **bounds: Any) -> Future[Page]:
         return self._call("read", lambda: super(TryingStore, self).read(number, **bounds))
 
-    def messages_among(self, number: int, sequences: Sequence[int]) -> Future[frozenset[int]]:
+    def senders_among(self, number: int, sequences: Sequence[int]) -> Future[Any]:
         return self._call(
-            "messages_among", lambda: super(TryingStore, self).messages_among(number, sequences)
+            "senders_among", lambda: super(TryingStore, self).senders_among(number, sequences)
+        )
+
+    def runs_among(self, number: int, run_ids: Sequence[str]) -> Future[Any]:
+        return self._call(
+            "runs_among", lambda: super(TryingStore, self).runs_among(number, run_ids)
         )
 
     def _call(self, name: Call, work: Callable[[], Future[Any]]) -> Future[Any]:
@@ -258,6 +263,19 @@ class Engine:
             store=self.store,
             codec=PickleCodec(),
             limits=limits or Limits(),
+            sources=self.sources,
+        )
+
+    def restart(self) -> None:
+        """Begin anew on what the store has, as after a kill: no actor and no connection is left."""
+        for actor in list(self.directory):
+            actor.stop()
+        limits = self.directory.limits
+        self.directory = Directory(
+            system=self.system,
+            store=self.store,
+            codec=self.directory.codec,
+            limits=limits,
             sources=self.sources,
         )
 

@@ -20,7 +20,7 @@ from salon.actors.audience import (
 )
 from salon.actors.events import Posted
 from salon.actors.model import Participant
-from salon.actors.signals import CaughtUp, Lagging, ParticipantList, Presence, Typing
+from salon.actors.signals import CaughtUp, Delta, Lagging, ParticipantList, Presence, Typing
 from salon.actors.store import Record
 from salon.actors.subscriber import Subscriber
 from tests.unit.engine import ADA, BEN, CLEO, Engine, PickleCodec, Reader
@@ -48,12 +48,16 @@ class Room:
 
     log: list[Record] = field(default_factory=list)
     asked: list[tuple[Subscriber, int]] = field(default_factory=list)
+    so_far: tuple[Delta, ...] = ()
     codec: CountingCodec = field(default_factory=CountingCodec)
     engine: Engine = field(default_factory=Engine)
 
     def __post_init__(self) -> None:
         self.audience = Audience(
-            self.codec, lambda *asked: self.asked.append(asked), lambda: self.codec.encode(MEMBERS)
+            self.codec,
+            lambda *asked: self.asked.append(asked),
+            lambda: self.codec.encode(MEMBERS),
+            lambda subscriber: self.so_far,
         )
 
     def reader(self, who: Participant = ADA) -> Reader:

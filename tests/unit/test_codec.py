@@ -11,18 +11,31 @@ from hypothesis import strategies as st
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import TextMessage
 
-from salon.actors.events import Created, Event, Introduced, Joined, Left, Posted, Updated
+from salon.actors.events import (
+    Created,
+    Event,
+    Introduced,
+    Joined,
+    Left,
+    Posted,
+    RunFailed,
+    RunStarted,
+    Updated,
+)
 from salon.actors.messages import Receipt
 from salon.actors.model import Entrant, Participant
 from salon.actors.refusals import TABLE, Code, Refusal
 from salon.actors.signals import (
+    Cancel,
     CaughtUp,
     Connected,
+    Delta,
     Lagging,
     MemberView,
     ParticipantList,
     Presence,
     ReadMoved,
+    RunStatus,
     Signal,
     Typing,
 )
@@ -63,13 +76,42 @@ metadata = st.none() | st.dictionaries(texts, json_values, max_size=3).map(compa
 entrants = st.lists(st.builds(Entrant, people, roles), min_size=1, max_size=3).map(tuple)
 
 ids = st.lists(texts, max_size=3).map(tuple)
-posted = st.builds(Posted, texts, numbers, times, people, texts, some, some, metadata, ids)
+said = st.builds(Posted, texts, numbers, times, people, texts, some, some, metadata, ids)
+reasons = st.sampled_from(["timeout", "upstream", "budget", "cancelled", "interrupted"])
+ends = st.builds(
+    Posted,
+    texts,
+    numbers,
+    times,
+    people,
+    texts,
+    st.none(),
+    some,
+    metadata,
+    ids,
+    texts,
+    st.sampled_from(["complete", "cancelled", "interrupted"]),
+    metadata,
+)
+posted = said | ends
 events: st.SearchStrategy[Event] = st.one_of(
     posted,
     st.builds(Joined, texts, numbers, times, people, numbers, roles, some),
     st.builds(Left, texts, numbers, times, people, numbers),
     st.builds(Introduced, texts, numbers, times, people),
     st.builds(Updated, texts, numbers, times, texts, some, metadata | st.just("null")),
+    st.builds(RunStarted, texts, numbers, times, texts, texts, some, some),
+    st.builds(
+        RunFailed,
+        texts,
+        numbers,
+        times,
+        texts,
+        texts,
+        reasons,
+        st.booleans(),
+        st.none() | st.floats(0, 1e6),
+    ),
     st.builds(
         Created,
         texts,
@@ -105,6 +147,9 @@ signals: st.SearchStrategy[Signal] = st.one_of(
     st.builds(Presence, st.lists(st.tuples(texts, st.booleans()), max_size=3).map(tuple)),
     st.builds(Typing, texts, st.booleans()),
     st.builds(ReadMoved, texts, numbers),
+    st.builds(Delta, texts, texts, numbers, texts),
+    st.builds(RunStatus, texts, st.sampled_from(["thinking", "tool"]), some),
+    st.builds(Cancel, texts),
 )
 receipts = st.builds(
     Receipt,

@@ -13,6 +13,7 @@ from salon.actors.refusals import Code, Refusal
 from salon.web.socket.client_frames import (
     JSON_DEPTH,
     KEY_LENGTH,
+    KNOWN_TYPES,
     LAST_SEQUENCE,
     METADATA_LENGTH,
     Frame,
@@ -189,7 +190,7 @@ def test_what_is_no_object_with_a_type_has_the_wrong_shape(text: str) -> None:
 )
 def test_an_unknown_type_is_refused_with_those_that_are_known(kind: object) -> None:
     refusal = refused(json.dumps({"type": kind, "content": "x"}), Code.UNKNOWN_TYPE)
-    assert refusal.facts == {"known": "message, typing, read, sync, ping"}
+    assert refusal.facts == {"known": KNOWN_TYPES}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from salon.web.names import is_blank, is_id, normalise_name, normalise_title
+from salon.actors.blank import is_blank
+from salon.web.names import is_id, normalise_name, normalise_title
 
 # Where rules of this kind break: joiners, marks, fillers, controls, letters that compose in more than one way.
 TROUBLE = st.text(

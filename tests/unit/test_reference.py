@@ -15,19 +15,32 @@ import pytest
 from quart_trio import QuartTrio
 
 from salon.actors.directory import Directory
-from salon.actors.events import Created, Event, Introduced, Joined, Left, Posted, Updated
-from salon.actors.messages import Receipt
+from salon.actors.events import (
+    Created,
+    Event,
+    Introduced,
+    Joined,
+    Left,
+    Posted,
+    RunFailed,
+    RunStarted,
+    Updated,
+)
+from salon.actors.messages import Receipt, RunReceipt
 from salon.actors.model import Entrant, Participant
 from salon.actors.refusals import TABLE, Code, Refusal
 from salon.actors.runtime import System
 from salon.actors.signals import (
+    Cancel,
     CaughtUp,
     Connected,
+    Delta,
     Lagging,
     MemberView,
     ParticipantList,
     Presence,
     ReadMoved,
+    RunStatus,
     Signal,
     Typing,
 )
@@ -40,7 +53,7 @@ from salon.web.http.request import Parts
 from salon.web.identity.identity import IdentityBook
 from salon.web.settings.model import Settings
 from salon.web.socket.client_frames import parse
-from salon.web.socket.codec import JsonCodec, error_frame, message_ack
+from salon.web.socket.codec import JsonCodec, error_frame, message_ack, run_ack
 from salon.web.socket.connection import PONG
 from salon.web.socket.wire import Wire
 from tests.contract import (
@@ -70,6 +83,17 @@ PROMISED = {
     },
     ("get", "/chat/{conversation_id}/messages"): {200, 400, 401, 404},
     ("post", "/chat/{conversation_id}/read"): {200, 400, 401, 404},
+    ("post", "/chat/{conversation_id}/runs"): {200, 201, 400, 401, 403, 404, 409, 429, 503},
+    ("post", "/chat/{conversation_id}/runs/{run_id}/delta"): {
+        *(200, 400, 401, 403, 404, 409, 413, 429, 503),
+    },
+    ("post", "/chat/{conversation_id}/runs/{run_id}/status"): {
+        *(200, 400, 401, 403, 404, 409, 429, 503),
+    },
+    ("post", "/chat/{conversation_id}/runs/{run_id}/end"): {
+        *(200, 400, 401, 403, 404, 409, 429, 503),
+    },
+    ("post", "/chat/{conversation_id}/runs/{run_id}/cancel"): {200, 401, 403, 404, 429, 503},
     ("get", "/auth/ways"): {200},
     ("get", "/auth/provider/{name}"): {303, 400, 404},
     ("get", "/auth/provider/{name}/callback"): {303, 404},
@@ -324,8 +348,9 @@ def test_a_message_of_an_operation_is_one_of_its_channel() -> None:
 
 def test_every_frame_is_in_the_document() -> None:
     frames = FrameContract(asyncapi())
-    assert frames.client_types == {"message", "typing", "read", "sync", "ping", "join"}
-    assert len(frames.server_types) == len(SERVER_FRAMES) == 16
+    runs = {"run_start", "delta", "run_status", "run_end", "cancel"}
+    assert frames.client_types == {"message", "typing", "read", "sync", "ping", "join"} | runs
+    assert len(frames.server_types) == len(SERVER_FRAMES) == 22
 
 
 ENTRANTS = (Entrant(ADA, "owner"), Entrant(BOT, "observer"))
@@ -341,6 +366,15 @@ SPOKEN: list[Event | Signal] = [
     Updated("c", 7, 9, "ada", "Supper"),
     Updated("c", 8, 9, "ada", None, '{"a":1}'),
     Updated("c", 9, 9, "ada", "Supper", "null"),
+    RunStarted("c", 10, 9, "r", "bot"),
+    RunStarted("c", 11, 9, "s", "bot", "c-2", "ada"),
+    RunFailed("c", 12, 10, "r", "bot", "timeout", True),
+    RunFailed("c", 13, 10, "s", "bot", "budget", True, 1.5),
+    Posted("c", 14, 11, BOT, "Hello", run_id="t", status="cancelled", usage='{"tokens":3}'),
+    Delta("t", "bot", 3, "lo “you”"),
+    RunStatus("t", "thinking"),
+    RunStatus("t", "tool", "looks for a table"),
+    Cancel("t"),
     Connected("c", "ada", "x", False, 0, 1, "e", "fresh"),
     Connected("c", "ada", "x", True, 9, 3, "e", "reset"),
     ParticipantList("c", (MemberView(ADA, "owner", 5, True),), 1),
@@ -359,6 +393,10 @@ def said() -> Iterator[Any]:
     for key in ("key", None):
         receipt = Receipt("c", "c-2", 2, 5, key, "committed", "0" * 64)
         yield json.loads(message_ack(receipt))
+    place = ("c", "r")
+    yield json.loads(run_ack(RunReceipt(*place, "open", 3, 10, 5, "committed")))
+    yield json.loads(run_ack(RunReceipt(*place, "complete", 3, 14, 5, "memory", "c-14", "0" * 64)))
+    yield json.loads(run_ack(RunReceipt(*place, "failed", 0, 12, 5, "memory", reason="timeout")))
     for code in Code:
         yield json.loads(error_frame(Refusal(code, {"problem": "…"}, 1.5, "server", "key", "id")))
     yield json.loads(error_frame(Refusal(Code.FORBIDDEN, id="id")))

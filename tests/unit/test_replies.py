@@ -51,7 +51,7 @@ def judged(outcome: Any, *, right: bool) -> None:
 
 
 def asked(engine: Engine) -> int:
-    return engine.store.calls.count("messages_among")
+    return engine.store.calls.count("senders_among")
 
 
 @pytest.mark.parametrize(("sequence", "right"), KINDS)
@@ -104,7 +104,7 @@ async def test_the_log_is_asked_once_for_all_replies_of_a_turn(engine: Engine, t
 
 async def test_where_the_log_cannot_say_the_sender_may_try_again(engine: Engine, talk: str) -> None:
     await grow(engine, talk)
-    engine.store.fail("messages_among")
+    engine.store.fail("senders_among")
     refusal = refused(await reply(engine, talk, 2), Code.STORE_UNAVAILABLE)
     assert refusal.key == "k"
     accepted(await reply(engine, talk, 2))
@@ -114,7 +114,7 @@ async def test_a_message_without_a_reply_asks_nothing_and_waits_for_nothing(
     engine: Engine, talk: str
 ) -> None:
     await grow(engine, talk)
-    engine.store.hold("messages_among")
+    engine.store.hold("senders_among")
     accepted(await engine.post(talk, ADA, "alone"))
     assert asked(engine) == 0
 
@@ -128,11 +128,11 @@ async def test_what_is_known_is_bounded(engine: Engine, monkeypatch: pytest.Monk
     assert state is not None
     known = Replies(engine.store, lambda sequence: None)
     for named, questions in (({2, 3}, 1), ({2, 3}, 1), ({4, 5}, 2), ({4, 5}, 2), ({2}, 3)):
-        assert await known.messages_among(named, state.number) == named
+        assert await known.senders_among(named, state.number) == dict.fromkeys(named, ADA.id)
         assert asked(engine) == questions
     everything = set(range(2, 10))
-    assert await known.messages_among(everything, state.number) == everything
-    assert await known.messages_among({7, 8, 9}, state.number) == {7, 8, 9}
+    assert set(await known.senders_among(everything, state.number)) == everything
+    assert set(await known.senders_among({7, 8, 9}, state.number)) == {7, 8, 9}
     assert asked(engine) == 4
 
 

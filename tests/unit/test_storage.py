@@ -313,7 +313,7 @@ def test_records_come_back_as_they_were(opened: AnyStore, **parts: Any) -> None:
         assert isinstance(await opened.append(changes).wait(), Appended)
         page = await opened.read(history.state.number, after=1).wait()
         assert page == Page((record,), False)
-        assert {type(value) for value in page.records[0][:-1]} <= {int, bytes, str, type(None)}
+        assert {type(value) for value in page.records[0][:7]} <= {int, bytes, str, type(None)}
         if record.key is not None:
             later = record._replace(sequence=3, messages=2)
             again = Changes(history.id, history.state.number, (later,))
@@ -377,6 +377,22 @@ async def test_mentions_of_somebody_after_a_position_are_counted(store: Store) -
     assert (summary.unread_count, summary.mention_count) == (2, 1)
 
 
+async def test_a_key_is_known_again_whatever_else_its_message_has(store: Store) -> None:
+    history = await begin(store)
+    await put(store, history, history.join(BEN))
+    post = Post(history.id, ADA, "@Ben", "k", mentions=(BEN.id,))
+    later = history.fork()
+    await put(store, history, history.turn(post))  # 3
+    await put(store, history, history.tell("between"))  # 4
+    later.state = history.state.draft()
+    again = later.turn(post)
+    taken = KeysTaken({(ADA.id, "k"): history.records[2]._replace(mentions=())})
+    outcome = await store.append(again).wait()
+    assert isinstance(outcome, KeysTaken)
+    assert outcome.records[ADA.id, "k"]._replace(mentions=()) == taken.records[ADA.id, "k"]
+    assert await store.mentions_after(history.state.number, BEN.id, 0).wait() == 1
+
+
 async def test_no_more_mentions_are_counted_than_matter(store: Store) -> None:
     history = await begin(store)
     await put(store, history, history.join(BEN))
@@ -393,11 +409,12 @@ async def test_events_are_told_apart_from_messages_by_what_they_are(store: Store
     await put(store, history, history.leave(BEN))  # 6
     number = history.state.number
     sequences = (0, 1, 2, 3, 4, 5, 6, 7, 2**53 - 1)
-    assert await store.messages_among(number, sequences).wait() == {2, 3, 5}
-    assert await store.messages_among(number, (4, 5, 5)).wait() == {5}
-    assert await store.messages_among(number, ()).wait() == frozenset()
-    assert await store.messages_among(other.state.number, sequences).wait() == frozenset()
-    assert await store.messages_among(99, sequences).wait() == frozenset()
+    senders = {2: ADA.id, 3: ADA.id, 5: BEN.id}
+    assert await store.senders_among(number, sequences).wait() == senders
+    assert await store.senders_among(number, (4, 5, 5)).wait() == {5: BEN.id}
+    assert await store.senders_among(number, ()).wait() == {}
+    assert await store.senders_among(other.state.number, sequences).wait() == {}
+    assert await store.senders_among(99, sequences).wait() == {}
 
 
 async def test_a_listing_begins_with_the_newest_activity(store: Store) -> None:

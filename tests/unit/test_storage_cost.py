@@ -78,7 +78,7 @@ def test_a_long_conversation_costs_what_a_short_one_costs(connection: sqlite3.Co
             "newest": steps(connection, queries.read, number, 0, head + 1, 50),
             "oldest": steps(connection, queries.read, number, 0, None, 50),
             "middle": steps(connection, queries.read, number, head // 2, None, 20),
-            "kinds": steps(connection, queries.messages_among, number, (1, head // 2, head)),
+            "kinds": steps(connection, queries.senders_among, number, (1, head // 2, head)),
             "unread": steps(connection, queries.messages_after, number, head // 2),
             "listing": steps(connection, queries.listing, owner, 20, 0),
             "append": steps(
@@ -105,7 +105,7 @@ def test_no_question_reads_the_whole_log(connection: sqlite3.Connection) -> None
     queries.read(connection, 1, 0, 10, 10)
     queries.messages_after(connection, 1, 5)
     queries.mentions_after(connection, 1, "id", 5)
-    queries.messages_among(connection, 1, (5, 6))
+    queries.senders_among(connection, 1, (5, 6))
     queries.listing(connection, "id", 10, 0)
     queries.find_guest(connection, b"hash")
     connection.set_trace_callback(None)

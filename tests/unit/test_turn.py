@@ -198,7 +198,7 @@ def test_a_reply_names_a_message_of_the_log_or_of_its_own_turn(
     stored = decide(parts, state, post(ADA), join).state  # 2, 3
     reply = post(ADA, reply_to=f"talk-{named}")
     # 4, 5, 6; what would be 8 or 9 is not there
-    turn = decide(parts, stored, post(ADA), leave, post(BEN), reply, replied_to=frozenset({2}))
+    turn = decide(parts, stored, post(ADA), leave, post(BEN), reply, replied_to={2: ADA.id})
     outcome = outcomes(turn)[-1]
     if right:
         assert outcome.sequence == 7

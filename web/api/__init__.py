@@ -7,6 +7,7 @@ from .handshake_lane import FastLane
 from .messages import event_page, event_query, message_routes
 from .post_lane import PostLane
 from .reference import reference_routes
+from .runs import run_routes
 from .schemas import (
     ID_LENGTH,
     EventPage,
@@ -34,6 +35,7 @@ __all__ = [
     "event_query",
     "message_routes",
     "reference_routes",
+    "run_routes",
     "sign_in_routes",
     "socket_routes",
 ]

@@ -12,10 +12,15 @@ from salon.actors.refusals import TABLE, Code
 from ..http import SECURITY_SCHEMES
 from ..socket import (
     LAST_SEQUENCE,
+    CancelFrame,
+    DeltaFrame,
     JoinFrame,
     MessageFrame,
     PingFrame,
     ReadFrame,
+    RunEndFrame,
+    RunStartFrame,
+    RunStatusFrame,
     SyncFrame,
     TypingFrame,
 )
@@ -33,12 +38,21 @@ CLIENT_FRAMES: tuple[type[BaseModel], ...] = (
     ReadFrame,
     SyncFrame,
     PingFrame,
+    RunStartFrame,
+    DeltaFrame,
+    RunStatusFrame,
+    RunEndFrame,
+    CancelFrame,
     JoinFrame,
 )
 ANSWERS = {  # the answers to a client's frame, besides `error`
     "message": ("message_ack",),
     "sync": ("message", "caught_up"),
     "ping": ("pong",),
+    "run_start": ("run_ack",),
+    "run_status": ("run_ack",),
+    "run_end": ("run_ack",),
+    "cancel": ("run_ack",),
 }
 HANDSHAKE = (
     Code.MALFORMED_REQUEST,
@@ -53,7 +67,8 @@ HANDSHAKE = (
 )
 DESCRIPTION = """A socket serves one conversation. Each text frame is one JSON object.
 
-The first frames are `connected`, `participant_list`, the events that the client lacks, and `caught_up`; later frames are live.
+The first frames are `connected`, `participant_list`, the events that the client lacks, `caught_up`, and for each open run a
+`delta` with the whole text so far; later frames are live.
 A reader that missed presence changes while it was behind gets `participant_list` again, right before `caught_up`.
 Events have a `sequence_id`. They are permanent, have no gap, and are the same for every reader; other frames are never replayed.
 Ignore unknown fields and types."""

@@ -13,11 +13,11 @@ from quart_schema import (
     tag,
 )
 
+from salon.actors.blank import is_blank
 from salon.actors.messages import MarkRead, Post, Receipt
 from salon.actors.refusals import Code
 
 from ..http import COMMAND, POST, PostHeaders, Refused, answer, body, query, raw, refusals
-from ..names import is_blank
 from ..socket import KEY_LENGTH, blank_content, one_key, receipt_json
 from . import schemas
 from .view import seen, unread_of

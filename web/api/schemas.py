@@ -7,7 +7,22 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
 from ..names import NAME_LENGTH, TITLE_LENGTH, normalise_name
-from ..socket import KEY_LENGTH, LAST_SEQUENCE, Content, Mentions, MessageId, ReplyTo
+from ..socket import (
+    KEY_LENGTH,
+    LAST_SEQUENCE,
+    Content,
+    DeltaText,
+    EndOffset,
+    EndReason,
+    EndStatus,
+    Mentions,
+    MessageId,
+    ReplyTo,
+    RetryAfter,
+    RunId,
+    RunLabel,
+    Usage,
+)
 
 # Participants that may be named when a conversation is created, the caller among them
 AT_CREATION = 10
@@ -123,6 +138,38 @@ class PostBody(Body):
     mentions: Mentions = None
 
 
+class RunBody(Body):
+    """A new run of an agent. The same `run_id` again is the same run: the answer says where it is."""
+
+    run_id: RunId
+    reply_to: ReplyTo = None
+
+
+class DeltaBody(Body):
+    """More text of a run."""
+
+    offset: Sequence = Field(description="Unicode code points of the run before `text`.")
+    text: DeltaText
+
+
+class RunStateBody(Body):
+    """What a run is doing while it says nothing."""
+
+    state: Literal["thinking", "tool", "waiting_for_approval"]
+    label: RunLabel = None
+
+
+class RunEndBody(Body):
+    """The end of a run. What it has said becomes its message; if it has said nothing, it has failed, for `reason`."""
+
+    status: EndStatus = "complete"
+    offset: EndOffset = None
+    usage: Usage = None
+    metadata: dict[str, Any] | None = None
+    reason: EndReason = None
+    retry_after: RetryAfter = None
+
+
 class ReadBody(Body):
     """The new read position: everything up to this sequence has been read."""
 
@@ -212,6 +259,13 @@ class Message(BaseModel):
     reply_to: str | None = None
     metadata: dict[str, Any] | None = None
     mentions: list[str] | None = None
+    run_id: str | None = Field(default=None, description="The run that this message ends.")
+    status: Literal["complete", "cancelled", "interrupted"] | None = Field(
+        default=None, description="How the run ended; `content` is all that was said until then."
+    )
+    usage: dict[str, Any] | None = Field(
+        default=None, description="What the run has used, as its agent says."
+    )
 
 
 class Created(BaseModel):
@@ -276,6 +330,24 @@ class ReceiptModel(BaseModel):
     client_message_id: str | None
     durability: Literal["committed", "memory"]
     event_hash: str
+
+
+class RunModel(BaseModel):
+    """Where a run is. `sequence_id` is that of its newest event, `offset` the number of code points that it has said.
+
+    `message_id` and `event_hash` are those of the message that ended it, `reason` says why it failed.
+    """
+
+    conversation_id: str
+    run_id: str
+    status: Literal["open", "complete", "cancelled", "interrupted", "failed"]
+    offset: int
+    sequence_id: int
+    timestamp: str
+    durability: Literal["committed", "memory"]
+    message_id: str | None = None
+    event_hash: str | None = None
+    reason: Literal["timeout", "upstream", "budget", "cancelled", "interrupted"] | None = None
 
 
 class EventPage(BaseModel):

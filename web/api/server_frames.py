@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, create_model
 from salon.actors.events import KINDS, Created, Form
 
 from ..http import Problem
-from .schemas import MemberModel, Message, ParticipantView, ReceiptModel
+from .schemas import MemberModel, Message, ParticipantView, ReceiptModel, RunModel
 
 if TYPE_CHECKING:
     from salon.actors.events import Event
@@ -116,6 +116,41 @@ class PongAnswer(ServerFrame):
     type: Literal["pong"]
 
 
+class DeltaSignal(ServerFrame):
+    """Text of an open run. Keep what you have of it up to `offset`, and add `text`: that is the text so far.
+
+    After `caught_up` each open run is sent whole, with `offset` 0. The deltas of a run together are the content of its message.
+    """
+
+    type: Literal["delta"]
+    run_id: str
+    participant_id: str = Field(description="The agent.")
+    offset: int = Field(ge=0, description="Unicode code points before `text`.")
+    text: str
+
+
+class RunStatusSignal(ServerFrame):
+    """What an agent is doing while its run says nothing; over with the next `delta` of the run, or with its end."""
+
+    type: Literal["run_status"]
+    run_id: str
+    state: Literal["thinking", "tool", "waiting_for_approval"]
+    label: str | None = None
+
+
+class CancelSignal(ServerFrame):
+    """For an agent: its run was ended by somebody else, or its time was up. Stop the work on it."""
+
+    type: Literal["cancel"]
+    run_id: str
+
+
+class RunAnswer(ServerFrame, RunModel):
+    """The answer to `run_start`, `run_status`, `run_end` and `cancel`, for the socket that sent it; a `delta` has no answer."""
+
+    type: Literal["run_ack"]
+
+
 class LaggingSignal(ServerFrame):
     """This reader is too slow for live delivery: later events come from the log at its own pace, until `caught_up`."""
 
@@ -133,7 +168,9 @@ ANNOTATIONS: dict[Form, Any] = {
     Form.METADATA: dict[str, Any],
     Form.MODE: Literal["list", "summarize", "generate"],
     Form.PARTICIPANT: ParticipantView,
+    Form.REASON: Literal["timeout", "upstream", "budget", "cancelled", "interrupted"],
     Form.ROLE: Literal["owner", "member", "observer"],
+    Form.SECONDS: float,
     Form.SEQUENCE: Annotated[int, Field(ge=2)],
     Form.TEXT: str,
     Form.TEXTS: list[str],
@@ -185,6 +222,10 @@ SERVER_FRAMES: tuple[type[ServerFrame], ...] = (
     ErrorAnswer,
     PongAnswer,
     LaggingSignal,
+    DeltaSignal,
+    RunStatusSignal,
+    CancelSignal,
+    RunAnswer,
 )
 
 

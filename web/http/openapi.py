@@ -69,7 +69,7 @@ POST = (
 
 
 class Problem(BaseModel):
-    """The reason of a refusal. `retry_after` is in seconds. The last nine fields belong to some codes only."""
+    """The reason of a refusal. `retry_after` is in seconds. The last twelve fields belong to some codes only."""
 
     error: str
     code: str
@@ -86,6 +86,9 @@ class Problem(BaseModel):
     actual_size: int | None = None
     max_size: int | None = None
     accepted: str | None = None
+    run_id: str | None = None
+    run_status: str | None = None
+    expected_offset: int | None = None
 
 
 class PostHeaders(BaseModel):

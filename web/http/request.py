@@ -99,10 +99,10 @@ class Parts:
             "https:"
         )
 
-    def metadata(self, metadata: dict[str, Any] | None) -> str | None:
-        """A body's metadata as the engine carries it. Raises the refusal if it is invalid."""
+    def metadata(self, metadata: dict[str, Any] | None, what: str = "metadata") -> str | None:
+        """A body's metadata as the engine carries it. Raises the refusal if it is invalid; `what` names the field."""
         try:
-            return metadata_text(metadata)
+            return metadata_text(metadata, what)
         except ValueError as problem:
             raise self.malformed(str(problem)) from None
 

@@ -231,6 +231,12 @@ class LimitSettings(SettingsGroup):
     """Seconds between two presence frames of a conversation; changes in between are sent together."""
     typing_timeout: Amount = 5
     """Seconds until "is typing" ends by itself."""
+    run_grace: Amount = 30
+    """Seconds that a run waits for its agent, who has no connection, before it ends as interrupted: a restart takes less."""
+    run_timeout: Amount = 300
+    """Seconds of silence after which a run ends although its agent is connected; 0 = off."""
+    open_runs: Count = 10
+    """Runs of one agent that may be open in one conversation."""
     idle_timeout: Amount = 60
     """Seconds that a conversation without readers stays in memory."""
     restarts_per_minute: Count = 5

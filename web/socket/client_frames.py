@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from salon.actors.blank import is_blank
 from salon.actors.mentions import MENTIONS
 from salon.actors.refusals import Code, Refusal
 
-from ..names import ID_LENGTH, is_blank
+from ..names import ID_LENGTH
 from .event_json import compact
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 KEY_LENGTH = 128  # characters of a client_message_id: a UUID has 36
 # Characters of JSON: enough for an application's own fields, too few for a second message
 METADATA_LENGTH = 4096
+LABEL_LENGTH = 200  # characters of what a run says it is doing
 JSON_DEPTH = 32  # levels of nesting in any JSON from a client
 LAST_SEQUENCE = 2**53 - 1  # the largest integer that is exact in JavaScript
 
@@ -58,6 +60,39 @@ Mentions = Annotated[
         max_length=MENTIONS,
         description="Ids of members who are mentioned. `@Name` in the text adds whoever alone has that name.",
     ),
+]
+
+RunId = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=KEY_LENGTH,
+        description="The agent's own key of the run, unlike any other in the conversation, such as a UUID.",
+    ),
+]
+DeltaText = Annotated[str, Field(min_length=1)]
+RunLabel = Annotated[
+    str | None, Field(max_length=LABEL_LENGTH, description="A few words for people.")
+]
+EndStatus = Literal["complete", "cancelled", "interrupted"]
+EndOffset = Annotated[
+    int | None,
+    Field(
+        ge=0,
+        le=LAST_SEQUENCE,
+        description="Unicode code points of all that was said. The run does not end if some of them are missing.",
+    ),
+]
+EndReason = Annotated[
+    Literal["timeout", "upstream", "budget", "cancelled", "interrupted"] | None,
+    Field(description="Why it failed, if nothing was said; by default from `status`."),
+]
+RetryAfter = Annotated[
+    float | None, Field(ge=0, le=LAST_SEQUENCE, description="Seconds, if it failed.")
+]
+Usage = Annotated[
+    dict[str, Any] | None,
+    Field(description="What the run has used, such as tokens; as metadata in size and depth."),
 ]
 
 
@@ -103,6 +138,54 @@ class SyncFrame(Frame):
     last_sequence_id: int = Field(ge=0, le=LAST_SEQUENCE)
 
 
+class RunStartFrame(Frame):
+    """Begin a run, as an agent. The answer is `run_ack`; the same `run_id` again is the same run, wherever it is."""
+
+    type: Literal["run_start"] = "run_start"
+    run_id: RunId
+    reply_to: ReplyTo = None
+
+
+class DeltaFrame(Frame):
+    """Say more in a run. There is no answer but `error`: OFFSET_MISMATCH names the `expected_offset` to go on from."""
+
+    type: Literal["delta"] = "delta"
+    run_id: RunId
+    offset: int = Field(
+        ge=0, le=LAST_SEQUENCE, description="Unicode code points of the run before `text`."
+    )
+    text: DeltaText
+
+
+class RunStatusFrame(Frame):
+    """Show what a run is doing while it says nothing. The answer is `run_ack`."""
+
+    type: Literal["run_status"] = "run_status"
+    run_id: RunId
+    state: Literal["thinking", "tool", "waiting_for_approval"]
+    label: RunLabel = None
+
+
+class RunEndFrame(Frame):
+    """End a run. What it has said becomes its message; if it has said nothing, it has failed. The answer is `run_ack`."""
+
+    type: Literal["run_end"] = "run_end"
+    run_id: RunId
+    status: EndStatus = "complete"
+    offset: EndOffset = None
+    usage: Usage = None
+    metadata: dict[str, Any] | None = None
+    reason: EndReason = None
+    retry_after: RetryAfter = None
+
+
+class CancelFrame(Frame):
+    """Cancel a run: for the person it answers, an owner, or its agent. The answer is `run_ack`."""
+
+    type: Literal["cancel"] = "cancel"
+    run_id: RunId
+
+
 class PingFrame(Frame):
     """Test the connection. The answer is `pong`."""
 
@@ -125,10 +208,23 @@ class LeaveFrame(Frame):
     type: Literal["leave"] = "leave"
 
 
-AnyFrame = MessageFrame | TypingFrame | ReadFrame | SyncFrame | PingFrame | JoinFrame | LeaveFrame
+AnyFrame = (
+    MessageFrame
+    | TypingFrame
+    | ReadFrame
+    | SyncFrame
+    | PingFrame
+    | RunStartFrame
+    | DeltaFrame
+    | RunStatusFrame
+    | RunEndFrame
+    | CancelFrame
+    | JoinFrame
+    | LeaveFrame
+)
 ClientFrame = Annotated[AnyFrame, Field(discriminator="type")]
 FRAMES: TypeAdapter[AnyFrame] = TypeAdapter(ClientFrame)
-KNOWN_TYPES = "message, typing, read, sync, ping"
+KNOWN_TYPES = "message, typing, read, sync, ping, run_start, delta, run_status, run_end, cancel"
 # pydantic's error when the type of `content` is the only fault
 NO_TEXT = (
     "string_type",
@@ -161,19 +257,19 @@ def one_key(key: str | None, message_id: str | None) -> str | None:
     return key or message_id
 
 
-def metadata_text(metadata: dict[str, Any] | None) -> str | None:
-    """Metadata as the JSON text that the engine carries. Raises `ValueError` with the problem in words."""
+def metadata_text(metadata: dict[str, Any] | None, what: str = "metadata") -> str | None:
+    """Metadata as the JSON text that the engine carries. Raises `ValueError` with the problem in words; `what` names it."""
     if metadata is None:
         return None
     if _depth(metadata) > JSON_DEPTH:
-        raise ValueError(f"metadata is nested deeper than {JSON_DEPTH} levels")
+        raise ValueError(f"{what} is nested deeper than {JSON_DEPTH} levels")
     try:
         text = compact(metadata)
     except ValueError:
-        raise ValueError("metadata holds a number that JSON has no word for") from None
+        raise ValueError(f"{what} holds a number that JSON has no word for") from None
     if len(text) > METADATA_LENGTH:
         raise ValueError(
-            f"metadata has {len(text)} characters as JSON; at most {METADATA_LENGTH} are allowed"
+            f"{what} has {len(text)} characters as JSON; at most {METADATA_LENGTH} are allowed"
         )
     return text
 

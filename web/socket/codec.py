@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING, Any
 from salon.actors.events import Event, Posted
 from salon.actors.refusals import milliseconds_up
 from salon.actors.signals import (
+    Cancel,
     CaughtUp,
     Connected,
+    Delta,
     Lagging,
     ParticipantList,
     Presence,
     ReadMoved,
+    RunStatus,
     Typing,
 )
 
@@ -29,7 +32,7 @@ from .websocket import text_header
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from salon.actors.messages import Receipt
+    from salon.actors.messages import Receipt, RunReceipt
     from salon.actors.refusals import Refusal
     from salon.actors.signals import MemberView, Signal
     from salon.actors.store import Record
@@ -96,6 +99,28 @@ def receipt_json(receipt: Receipt) -> bytes:
     return f"{{{_receipt_fields(receipt)}}}".encode()
 
 
+def run_fields(receipt: RunReceipt) -> dict[str, Any]:
+    """Where a run is, as a JSON object, the same over HTTP and in a frame."""
+    fields: dict[str, Any] = {
+        "conversation_id": receipt.conversation_id,
+        "run_id": receipt.run_id,
+        "status": receipt.status,
+        "offset": receipt.offset,
+        "sequence_id": receipt.sequence,
+        "timestamp": timestamp(receipt.at),
+        "durability": receipt.durability,
+        "message_id": receipt.message_id,
+        "event_hash": receipt.event_hash,
+        "reason": receipt.reason,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def run_ack(receipt: RunReceipt) -> bytes:
+    """Where a run is, as the text of a `run_ack` frame, for the agent's socket."""
+    return _dump(type="run_ack", **run_fields(receipt)).encode()
+
+
 def error_fields(refusal: Refusal) -> dict[str, Any]:
     """A refusal as a JSON object, the same over HTTP and in a frame."""
     fields: dict[str, Any] = {
@@ -147,6 +172,10 @@ def _posted(event: Posted) -> str:
         optional += f',"metadata":{event.metadata}'
     if event.mentions:
         optional += f',"mentions":[{",".join(map(quote, event.mentions))}]'
+    if event.run_id is not None:
+        optional += f',"run_id":{quote(event.run_id)},"status":"{event.status}"'
+        if event.usage is not None:
+            optional += f',"usage":{event.usage}'
     return (
         f'{{"type":"message","sequence_id":{event.sequence},"message":{{'
         f'"message_id":{quote(event.message_id)},"conversation_id":{quote(event.conversation_id)},'
@@ -194,12 +223,27 @@ def _read_moved(signal: ReadMoved) -> str:
     return _dump(type="read", participant_id=signal.participant_id, sequence_id=signal.sequence)
 
 
+def _delta(signal: Delta) -> str:
+    return (
+        f'{{"type":"delta","run_id":{quote(signal.run_id)},"participant_id":{quote(signal.participant_id)},'
+        f'"offset":{signal.offset},"text":{quote(signal.text)}}}'
+    )
+
+
+def _run_status(signal: RunStatus) -> str:
+    label = {} if signal.label is None else {"label": signal.label}
+    return _dump(type="run_status", run_id=signal.run_id, state=signal.state, **label)
+
+
 _SIGNALS: dict[type[Any], Callable[[Any], str]] = {
+    Cancel: lambda signal: f'{{"type":"cancel","run_id":{quote(signal.run_id)}}}',
     CaughtUp: lambda signal: f'{{"type":"caught_up","sequence_id":{signal.sequence}}}',
+    Delta: _delta,
     Lagging: lambda signal: f'{{"type":"lagging","sequence_id":{signal.sequence}}}',
     ParticipantList: _participant_list,
     Presence: _presence,
     ReadMoved: _read_moved,
+    RunStatus: _run_status,
     Typing: _typing,
 }
 

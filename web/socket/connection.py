@@ -16,24 +16,44 @@ from typing import TYPE_CHECKING, Any, Protocol, assert_never
 import trio
 
 from salon.actors.mailbox import MailboxFull
-from salon.actors.messages import Detach, Drained, MarkRead, Post, Receipt, SetTyping, Sync
+from salon.actors.messages import (
+    RUN_COMMANDS,
+    CancelRun,
+    Detach,
+    Drained,
+    EndRun,
+    ExtendRun,
+    MarkRead,
+    Post,
+    Receipt,
+    RunReceipt,
+    SetRunState,
+    SetTyping,
+    StartRun,
+    Sync,
+)
 from salon.actors.rates import TokenBucket
-from salon.actors.refusals import Code, Refusal, milliseconds_up, too_fast
+from salon.actors.refusals import Code, Refusal, about_run, milliseconds_up, too_fast
 from salon.actors.runtime import ActorDied
 
 from .client_frames import (
+    CancelFrame,
+    DeltaFrame,
     JoinFrame,
     LeaveFrame,
     MessageFrame,
     PingFrame,
     ReadFrame,
+    RunEndFrame,
+    RunStartFrame,
+    RunStatusFrame,
     SyncFrame,
     TypingFrame,
     metadata_text,
     one_key,
     parse,
 )
-from .codec import error_frame, message_ack
+from .codec import error_frame, message_ack, run_ack
 from .websocket import (
     Binary,
     Closed,
@@ -60,6 +80,7 @@ CLOSE_TIMEOUT = 5.0  # seconds for the peer to answer a close frame before the s
 # The same where the peer's frames can no longer be read: a browser tells its page only once the socket is cut
 FAREWELL = 1.0
 UNANSWERED_PINGS = 2
+RUN_FRAMES = frozenset({RunStartFrame, RunStatusFrame, RunEndFrame, CancelFrame})
 PONG = text_header(15) + b'{"type":"pong"}'
 
 logger = logging.getLogger(__name__)
@@ -220,6 +241,14 @@ class Connection:
             self._tell(Sync(self.conversation_id, self, frame.last_sequence_id))
         elif kind is PingFrame:
             self.push(PONG)
+        elif kind is DeltaFrame:
+            self._tell(
+                ExtendRun(
+                    self.conversation_id, self.participant, frame.run_id, frame.offset, frame.text
+                )
+            )
+        elif kind in RUN_FRAMES:
+            self._run(frame)
         elif kind is JoinFrame or kind is LeaveFrame:
             self._original(frame)
         else:
@@ -265,21 +294,51 @@ class Connection:
             )
         )
 
+    def _run(self, frame: RunStartFrame | RunStatusFrame | RunEndFrame | CancelFrame) -> None:
+        place = self.conversation_id, self.participant, frame.run_id
+        match frame:
+            case RunStartFrame():
+                self._tell(StartRun(*place, frame.reply_to))
+            case RunStatusFrame():
+                self._tell(SetRunState(*place, frame.state, frame.label))
+            case CancelFrame():
+                self._tell(CancelRun(*place))
+            case RunEndFrame():
+                try:
+                    usage = metadata_text(frame.usage, "usage")
+                    metadata = metadata_text(frame.metadata)
+                except ValueError as error:
+                    facts = {"problem": str(error), "run_id": frame.run_id}
+                    self._fault(Refusal(Code.INVALID_FORMAT, facts))
+                    return
+                self._tell(
+                    EndRun(
+                        *place,
+                        frame.status,
+                        frame.offset,
+                        usage,
+                        metadata,
+                        frame.reason,
+                        frame.retry_after,
+                    )
+                )
+
     def _tell(self, command: Any) -> None:
         try:
             self._directory.participant(self.participant.id).tell(command, self)
         except MailboxFull as full:
             key = command.key if isinstance(command, Post) else None
             facts = {"queue_size": full.waiting, "limit": full.limit}
-            self._refuse(
-                Refusal(
-                    Code.QUEUE_FULL,
-                    facts,
-                    retry_after=full.retry_after,
-                    scope="participant",
-                    key=key,
-                )
+            refusal = Refusal(
+                Code.QUEUE_FULL,
+                facts,
+                retry_after=full.retry_after,
+                scope="participant",
+                key=key,
             )
+            if type(command) in RUN_COMMANDS:
+                refusal = about_run(refusal, command.run_id)
+            self._refuse(refusal)
 
     def _fault(self, refusal: Refusal) -> None:
         """Answer an invalid frame; close the connection after too many of them."""
@@ -306,6 +365,8 @@ class Connection:
         """Write the outcome of a command. It is held until the next payload of the same turn, or until `flush`."""
         if isinstance(value, Receipt):
             body = message_ack(value)
+        elif isinstance(value, RunReceipt):
+            body = run_ack(value)
         elif isinstance(value, Refusal):
             body = error_frame(value)
             if value.retry_after and self._transport is not None and self.phase is Phase.OPEN:

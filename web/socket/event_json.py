@@ -98,6 +98,9 @@ def _write_message(event: Posted) -> dict[str, Any]:
         "reply_to": event.reply_to,
         "metadata": None if event.metadata is None else json.loads(event.metadata),
         "mentions": list(event.mentions) or None,
+        "run_id": event.run_id,
+        "status": event.status,
+        "usage": None if event.usage is None else json.loads(event.usage),
     }
     return {name: value for name, value in fields.items() if value is not None}
 
@@ -114,6 +117,9 @@ def _read_message(message: dict[str, Any]) -> Posted:
         message.get("reply_to"),
         None if metadata is None else compact(metadata),
         tuple(message.get("mentions", ())),
+        message.get("run_id"),
+        message.get("status"),
+        None if message.get("usage") is None else compact(message["usage"]),
     )
 
 

@@ -41,6 +41,12 @@ export interface Message {
   metadata?: Json;
   /** Ids of the members whom the message mentions. */
   mentions?: string[];
+  /** The run that this message ends. */
+  run_id?: string;
+  /** How the run ended; `content` is all that was said until then. */
+  status?: "complete" | "cancelled" | "interrupted";
+  /** What the run has used, as its agent says. */
+  usage?: Json;
 }
 
 /** The server's word that a message is stored and has its place in the sequence. */
@@ -119,6 +125,34 @@ export interface ConversationUpdated {
   timestamp: string;
 }
 
+/** An agent has begun an answer: its text comes in `delta` frames, its end is one `message` or one `run_failed`. */
+export interface RunStarted {
+  type: "run_started";
+  sequence_id: number;
+  conversation_id: string;
+  run_id: string;
+  participant_id: string;
+  reply_to?: string;
+  asked_by?: string;
+  timestamp: string;
+}
+
+export type RunReason = "timeout" | "upstream" | "budget" | "cancelled" | "interrupted";
+
+/** A run has ended without a word. */
+export interface RunFailed {
+  type: "run_failed";
+  sequence_id: number;
+  conversation_id: string;
+  run_id: string;
+  participant_id: string;
+  reason: RunReason;
+  temporary: boolean;
+  /** Seconds. */
+  retry_after?: number;
+  timestamp: string;
+}
+
 /** What has a place in the conversation's sequence. Pass over types that you do not know: later servers have more. */
 export type Event =
   | ConversationCreated
@@ -126,7 +160,9 @@ export type Event =
   | MessageEvent
   | ParticipantJoined
   | ParticipantLeft
-  | ParticipantUpdated;
+  | ParticipantUpdated
+  | RunFailed
+  | RunStarted;
 
 /** The first frame, and the answer to a `sync` that cannot be complete. When `epoch` changes, forget all. */
 export interface ConnectedFrame {
@@ -206,6 +242,9 @@ export interface ErrorFrame {
   actual_size?: number;
   max_size?: number;
   accepted?: string;
+  run_id?: string;
+  run_status?: string;
+  expected_offset?: number;
 }
 
 export interface PongFrame {
@@ -216,6 +255,46 @@ export interface PongFrame {
 export interface LaggingFrame {
   type: "lagging";
   sequence_id: number;
+}
+
+/** Text of an open run from `offset` (code points) on. After `caught_up` each open run is sent whole, with `offset` 0. */
+export interface DeltaSignalFrame {
+  type: "delta";
+  run_id: string;
+  participant_id: string;
+  offset: number;
+  text: string;
+}
+
+export type RunState = "thinking" | "tool" | "waiting_for_approval";
+
+/** What an agent does while its run says nothing. */
+export interface RunStatusSignalFrame {
+  type: "run_status";
+  run_id: string;
+  state: RunState;
+  label?: string;
+}
+
+/** For an agent: its run was ended by somebody else, or its time was up. */
+export interface CancelSignalFrame {
+  type: "cancel";
+  run_id: string;
+}
+
+/** Where a run is, for the agent that asked. */
+export interface RunAckFrame {
+  type: "run_ack";
+  conversation_id: string;
+  run_id: string;
+  status: "open" | "complete" | "cancelled" | "interrupted" | "failed";
+  offset: number;
+  sequence_id: number;
+  timestamp: string;
+  durability: "committed" | "memory";
+  message_id?: string;
+  event_hash?: string;
+  reason?: RunReason;
 }
 
 /** All that the server sends. Pass over types and fields that you do not know. */
@@ -230,7 +309,11 @@ export type ServerFrame =
   | ReadSignalFrame
   | ErrorFrame
   | PongFrame
-  | LaggingFrame;
+  | LaggingFrame
+  | DeltaSignalFrame
+  | RunStatusSignalFrame
+  | CancelSignalFrame
+  | RunAckFrame;
 
 export interface MessageFrame {
   type: "message";
@@ -263,6 +346,47 @@ export interface PingFrame {
   type: "ping";
 }
 
+/** Begin a run, as an agent; the same id again is the same run. */
+export interface RunStartFrame {
+  type: "run_start";
+  run_id: string;
+  reply_to?: string | null;
+}
+
+/** Say more in a run. */
+export interface DeltaFrame {
+  type: "delta";
+  run_id: string;
+  offset: number;
+  text: string;
+}
+
+/** Show what a run does while it says nothing. */
+export interface RunStatusFrame {
+  type: "run_status";
+  run_id: string;
+  state: RunState;
+  label?: string | null;
+}
+
+/** End a run: what it has said becomes its message. */
+export interface RunEndFrame {
+  type: "run_end";
+  run_id: string;
+  status?: "complete" | "cancelled" | "interrupted";
+  offset?: number | null;
+  usage?: Json | null;
+  metadata?: Json | null;
+  reason?: RunReason | null;
+  retry_after?: number | null;
+}
+
+/** Cancel a run. */
+export interface CancelFrame {
+  type: "cancel";
+  run_id: string;
+}
+
 /** NLWeb's word for wanting to hear a conversation; nothing follows. */
 export interface JoinFrame {
   type: "join";
@@ -270,4 +394,15 @@ export interface JoinFrame {
 }
 
 /** All that a client may send. */
-export type ClientFrame = MessageFrame | TypingFrame | ReadFrame | SyncFrame | PingFrame | JoinFrame;
+export type ClientFrame =
+  | MessageFrame
+  | TypingFrame
+  | ReadFrame
+  | SyncFrame
+  | PingFrame
+  | RunStartFrame
+  | DeltaFrame
+  | RunStatusFrame
+  | RunEndFrame
+  | CancelFrame
+  | JoinFrame;

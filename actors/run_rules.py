@@ -1,0 +1,143 @@
+"""The rules of runs: who may start, extend, end and cancel one, and what it leaves behind.
+
+A run ends once: in the message that holds all it has said or, where nothing was said, in `RunFailed`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .blank import is_blank
+from .events import Posted, RunFailed, RunStarted
+from .mentions import mentioned
+from .refusals import Code, Refusal
+
+if TYPE_CHECKING:
+    from .limits import Limits
+    from .messages import CancelRun, EndRun, ExtendRun, SetRunState, StartRun
+    from .model import FailureReason, MessageStatus, Run, State
+
+# The reason of a run that says nothing and gives none.
+SILENT: dict[MessageStatus, FailureReason] = {
+    "complete": "upstream",
+    "cancelled": "cancelled",
+    "interrupted": "interrupted",
+}
+
+
+def start(state: State, command: StartRun, at: int, limits: Limits) -> RunStarted | Run | Refusal:
+    """Begin a run; a run of this agent that is open already is given as it is."""
+    sender = command.sender
+    member = state.members.get(sender.id)
+    if member is None:
+        return Refusal(Code.NOT_PARTICIPANT)
+    if member.role == "observer" or sender.type != "agent":
+        return Refusal(Code.FORBIDDEN)
+    there = state.runs.get(command.run_id)
+    if there is not None:
+        return there if there.participant_id == sender.id else Refusal(Code.KEY_REUSED)
+    own = sum(run.participant_id == sender.id for run in state.runs.values())
+    if 0 < limits.open_runs <= own:
+        return Refusal(Code.TOO_MANY_RUNS, {"limit": limits.open_runs}, scope="participant")
+    return RunStarted(
+        state.id, state.head + 1, at, command.run_id, sender.id, reply_to=command.reply_to
+    )
+
+
+def extend(state: State, command: ExtendRun, at: int, limits: Limits) -> Run | Refusal:
+    """Add to a run's text. What the run has already is not added twice; a gap is refused."""
+    run = _own(state, command)
+    if isinstance(run, Refusal):
+        return run
+    here = len(run.text) - command.offset
+    known, new = command.text[: max(here, 0)], command.text[max(here, 0) :]
+    if here < 0 or not run.text.startswith(known, command.offset):
+        return _mismatch(run)
+    size = len(run.text) + len(new)
+    if 0 < limits.max_message_size < size:
+        return Refusal(
+            Code.MESSAGE_TOO_LARGE,
+            {"run_id": run.id, "actual_size": size, "max_size": limits.max_message_size},
+        )
+    return run._replace(text=run.text + new) if new else run
+
+
+def note(state: State, command: SetRunState, at: int, limits: Limits) -> Run | Refusal:
+    """The run whose agent shows what it is doing."""
+    return _own(state, command)
+
+
+def end(state: State, command: EndRun, at: int, limits: Limits) -> Posted | RunFailed | Refusal:
+    """End a run as its agent asks."""
+    run = _own(state, command)
+    if isinstance(run, Refusal):
+        return run
+    if command.offset is not None and command.offset != len(run.text):
+        return _mismatch(run)
+    ended = ended_by(state, run, at, command.status, command.reason, command.retry_after)
+    if isinstance(ended, Posted):
+        return ended._replace(usage=command.usage, metadata=command.metadata)
+    return ended
+
+
+def cancel(
+    state: State, command: CancelRun, at: int, limits: Limits
+) -> Posted | RunFailed | Refusal:
+    """End a run for the person it answers, for an owner, or for its agent."""
+    member = state.members.get(command.sender.id)
+    if member is None:
+        return Refusal(Code.NOT_PARTICIPANT)
+    run = state.runs.get(command.run_id)
+    if run is None:
+        return Refusal(Code.RUN_NOT_FOUND, {"run_id": command.run_id})
+    if member.role != "owner" and command.sender.id not in (run.asked_by, run.participant_id):
+        return Refusal(Code.FORBIDDEN)
+    return ended_by(state, run, at, "cancelled")
+
+
+def ended_by(
+    state: State,
+    run: Run,
+    at: int,
+    status: MessageStatus,
+    reason: FailureReason | None = None,
+    retry_after: float | None = None,
+) -> Posted | RunFailed:
+    """The event that ends the run: a message of what was said or, if that is blank, the failure."""
+    if is_blank(run.text):
+        reason = reason or SILENT[status]
+        temporary = reason != "cancelled"
+        return RunFailed(
+            state.id,
+            state.head + 1,
+            at,
+            run.id,
+            run.participant_id,
+            reason,
+            temporary,
+            retry_after if temporary else None,
+        )
+    return Posted(
+        state.id,
+        state.head + 1,
+        at,
+        state.members[run.participant_id].participant,
+        run.text,
+        reply_to=run.reply_to,
+        mentions=mentioned(state.members, run.text),
+        run_id=run.id,
+        status=status,
+    )
+
+
+def _own(state: State, command: ExtendRun | SetRunState | EndRun) -> Run | Refusal:
+    run = state.runs.get(command.run_id)
+    if command.sender.id not in state.members:
+        return Refusal(Code.NOT_PARTICIPANT)
+    if run is None:
+        return Refusal(Code.RUN_NOT_FOUND, {"run_id": command.run_id})
+    return run if run.participant_id == command.sender.id else Refusal(Code.FORBIDDEN)
+
+
+def _mismatch(run: Run) -> Refusal:
+    return Refusal(Code.OFFSET_MISMATCH, {"run_id": run.id, "expected_offset": len(run.text)})

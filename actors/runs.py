@@ -1,0 +1,169 @@
+"""How far each open run has come: what its readers have, what the store has, and until when its agent may be silent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from .signals import Delta, RunStatus
+from .store import RunText
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from .model import FailureReason, Run, State
+
+# Seconds between two deltas of a run: smooth to the eye, whatever the tokens a second
+DELTA_EVERY = 0.05
+# Seconds until what a run has said is stored. A kill loses at most a second of it, the commit included
+SAVE_EVERY = 0.8
+NEVER = float("inf")
+
+
+class Overdue(NamedTuple):
+    """A run whose time is up, and why."""
+
+    run_id: str
+    reason: FailureReason
+
+
+@dataclass(slots=True)
+class Progress:
+    """One open run. Lengths are code points, times are seconds on the caller's clock."""
+
+    participant_id: str
+    heard_at: float  # the agent's last sign
+    saved_at: float
+    saved: int = 0  # of its text, in the store
+    sent: int = 0  # of its text, with the live readers
+    sent_at: float = -NEVER
+    reset: bool = False  # the readers may have other text: it must be replaced
+    status: RunStatus | None = None
+
+
+class RunBoard:
+    """The progress of a conversation's open runs.
+
+    `connected` tells whether a participant has a connection now. A silent run ends after `grace` seconds where its agent has
+    none, else after `timeout` (0: never).
+    """
+
+    __slots__ = ("_connected", "_grace", "_open", "_timeout")
+
+    def __init__(self, connected: Callable[[str], bool], *, grace: float, timeout: float) -> None:
+        self._connected = connected
+        self._grace = grace
+        self._timeout = timeout or NEVER
+        self._open: dict[str, Progress] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._open)
+
+    def follow(self, state: State, now: float) -> None:
+        """Begin and end with the runs of a state that was just published."""
+        if state.runs.keys() != self._open.keys():
+            for run in state.runs.values():
+                if run.id not in self._open:
+                    self._open[run.id] = Progress(run.participant_id, now, now)
+            self._open = {id: each for id, each in self._open.items() if id in state.runs}
+
+    def loaded(self, state: State, now: float) -> None:
+        """Take the runs as the store has them. Readers who are live now may have more of a text than it has."""
+        known = set(self._open)
+        self.follow(state, now)
+        for id, progress in self._open.items():
+            progress.saved = progress.sent = len(state.runs[id].text)
+            progress.reset = id in known
+            progress.heard_at = progress.saved_at = now
+
+    def heard(self, participant_id: str, now: float) -> None:
+        """Note that an agent has given a sign of life: a command, a connection, or the loss of one."""
+        for progress in self._open.values():
+            if progress.participant_id == participant_id:
+                progress.heard_at = now
+
+    # --- readers ----------------------------------------------------------------------------------------------------------
+
+    def deltas(self, runs: Iterable[Run], now: float, *, at_once: bool = False) -> Iterator[Delta]:
+        """What live readers lack of these runs and may be sent now; `at_once` whatever was sent lately."""
+        for run in runs:
+            progress = self._open.get(run.id)
+            if progress is None:
+                continue
+            late = at_once or now >= progress.sent_at + DELTA_EVERY
+            if late and (progress.reset or len(run.text) > progress.sent):
+                start = 0 if progress.reset else progress.sent
+                progress.reset, progress.sent, progress.sent_at = False, len(run.text), now
+                yield Delta(run.id, run.participant_id, start, run.text[start:])
+
+    def so_far(self, state: State, but: str) -> Iterator[Delta | RunStatus]:
+        """For a reader who has just become live: all that the other readers have. `but` is the reader's id."""
+        for run in state.runs.values():
+            progress = self._open[run.id]
+            if run.participant_id != but:
+                yield Delta(run.id, run.participant_id, 0, run.text[: progress.sent])
+                if progress.status is not None:
+                    yield progress.status
+
+    def note(self, status: RunStatus) -> None:
+        """Keep what a run is doing, for readers to come."""
+        self._open[status.run_id].status = status
+
+    def deltas_due(self, state: State) -> float | None:
+        """When the next delta is due, or None."""
+        times = [
+            progress.sent_at + DELTA_EVERY
+            for id, progress in self._open.items()
+            if progress.reset or len(state.runs[id].text) > progress.sent
+        ]
+        return min(times, default=None)
+
+    # --- the store --------------------------------------------------------------------------------------------------------
+
+    def save_due(self, state: State) -> float | None:
+        """When the store must be told what was said, or None."""
+        times = [
+            progress.saved_at + SAVE_EVERY
+            for id, progress in self._open.items()
+            if len(state.runs[id].text) > progress.saved
+        ]
+        return min(times, default=None)
+
+    def save_now(self) -> None:
+        """Make everything that the store lacks due."""
+        for progress in self._open.values():
+            progress.saved_at = -NEVER
+
+    def unsaved(self, state: State) -> tuple[RunText, ...]:
+        """What the open runs of a draft have said and the store lacks."""
+        pieces = []
+        for run in state.runs.values():
+            saved = self._open[run.id].saved if run.id in self._open else 0
+            if len(run.text) > saved:
+                pieces.append(RunText(run.id, saved, run.text[saved:]))
+        return tuple(pieces)
+
+    def saved(self, pieces: Iterable[RunText], now: float) -> None:
+        """Note what the store has now; `follow` comes first."""
+        for run_id, offset, text in pieces:
+            progress = self._open[run_id]
+            progress.saved, progress.saved_at = offset + len(text), now
+
+    # --- silence ----------------------------------------------------------------------------------------------------------
+
+    def overdue(self, now: float) -> list[Overdue]:
+        """The runs whose agents were silent for too long."""
+        return [
+            Overdue(id, "timeout" if self._connected(progress.participant_id) else "interrupted")
+            for id, progress in self._open.items()
+            if self._ends(progress) <= now
+        ]
+
+    def overdue_at(self) -> float | None:
+        """When the next run is overdue, or None."""
+        at = min(map(self._ends, self._open.values()), default=NEVER)
+        return None if at == NEVER else at
+
+    def _ends(self, progress: Progress) -> float:
+        connected = self._connected(progress.participant_id)
+        return progress.heard_at + (self._timeout if connected else self._grace)

@@ -1,0 +1,130 @@
+"""The routes of runs: an agent's program speaks by them over plain HTTP, and people cancel runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from quart import Blueprint, Response
+from quart_schema import document_request, document_response, tag
+
+from salon.actors.messages import CancelRun, EndRun, ExtendRun, SetRunState, StartRun
+from salon.actors.refusals import Code
+
+from ..http import COMMAND, answer, body, refusals
+from ..socket import run_fields
+from . import schemas
+
+if TYPE_CHECKING:
+    from salon.actors.messages import RunReceipt
+
+    from ..http import Parts
+
+OF_A_RUN = (Code.FORBIDDEN, Code.NOT_FOUND, Code.NOT_PARTICIPANT, Code.RUN_NOT_FOUND)
+
+
+def run_routes(parts: Parts) -> Blueprint:
+    """The routes of the runs of one conversation."""
+    routes = Blueprint("runs", __name__, url_prefix="/chat/<conversation_id>/runs")
+    _add_start(routes, parts)
+    _add_delta(routes, parts)
+    _add_state(routes, parts)
+    _add_end(routes, parts)
+    _add_cancel(routes, parts)
+    return routes
+
+
+def _add_start(routes: Blueprint, parts: Parts) -> None:
+    @routes.post("")
+    @tag(["runs"])
+    @document_request(schemas.RunBody)
+    @document_response(schemas.RunModel, 201)
+    @document_response(schemas.RunModel, 200)
+    @refusals(
+        *COMMAND,
+        Code.RATE_LIMITED,
+        Code.FORBIDDEN,
+        Code.NOT_FOUND,
+        Code.NOT_PARTICIPANT,
+        Code.INVALID_FORMAT,
+        Code.KEY_REUSED,
+        Code.TOO_MANY_RUNS,
+    )
+    async def start(conversation_id: str) -> Response:
+        """Begin a run, as an agent; for a run that was begun before, get where it is."""
+        identity = parts.caller()
+        wanted = await body(schemas.RunBody, depth=parts.settings.limits.json_depth)
+        receipt: RunReceipt = await parts.ask(
+            identity,
+            StartRun(conversation_id, identity.participant, wanted.run_id, wanted.reply_to),
+        )
+        return answer(run_fields(receipt), 200 if receipt.duplicate else 201)
+
+
+def _add_delta(routes: Blueprint, parts: Parts) -> None:
+    @routes.post("/<run_id>/delta")
+    @tag(["runs"])
+    @document_request(schemas.DeltaBody)
+    @document_response(schemas.RunModel)
+    @refusals(*COMMAND, *OF_A_RUN, Code.RUN_ENDED, Code.OFFSET_MISMATCH, Code.MESSAGE_TOO_LARGE)
+    async def delta(conversation_id: str, run_id: str) -> Response:
+        """Say more in a run. The same delta again changes nothing."""
+        identity = parts.caller()
+        wanted = await body(schemas.DeltaBody, depth=parts.settings.limits.json_depth)
+        command = ExtendRun(
+            conversation_id, identity.participant, run_id, wanted.offset, wanted.text
+        )
+        return answer(run_fields(await parts.ask(identity, command)))
+
+
+def _add_state(routes: Blueprint, parts: Parts) -> None:
+    @routes.post("/<run_id>/status")
+    @tag(["runs"])
+    @document_request(schemas.RunStateBody)
+    @document_response(schemas.RunModel)
+    @refusals(*COMMAND, *OF_A_RUN, Code.RUN_ENDED)
+    async def status(conversation_id: str, run_id: str) -> Response:
+        """Show what a run is doing while it says nothing."""
+        identity = parts.caller()
+        wanted = await body(schemas.RunStateBody, depth=parts.settings.limits.json_depth)
+        command = SetRunState(
+            conversation_id, identity.participant, run_id, wanted.state, wanted.label
+        )
+        return answer(run_fields(await parts.ask(identity, command)))
+
+
+def _add_end(routes: Blueprint, parts: Parts) -> None:
+    @routes.post("/<run_id>/end")
+    @tag(["runs"])
+    @document_request(schemas.RunEndBody)
+    @document_response(schemas.RunModel)
+    @refusals(*COMMAND, *OF_A_RUN, Code.OFFSET_MISMATCH)
+    async def end(conversation_id: str, run_id: str) -> Response:
+        """End a run. What it has said becomes its message; a run that has said nothing has failed."""
+        identity = parts.caller()
+        wanted = await body(
+            schemas.RunEndBody, depth=parts.settings.limits.json_depth, optional=True
+        )
+        command = EndRun(
+            conversation_id,
+            identity.participant,
+            run_id,
+            wanted.status,
+            wanted.offset,
+            parts.metadata(wanted.usage, "usage"),
+            parts.metadata(wanted.metadata),
+            wanted.reason,
+            wanted.retry_after,
+        )
+        return answer(run_fields(await parts.ask(identity, command)))
+
+
+def _add_cancel(routes: Blueprint, parts: Parts) -> None:
+    @routes.post("/<run_id>/cancel")
+    @tag(["runs"])
+    @document_response(schemas.RunModel)
+    @refusals(*COMMAND, *OF_A_RUN)
+    async def cancel(conversation_id: str, run_id: str) -> Response:
+        """Cancel a run: for the person it answers, an owner, or its agent. What it has said stays as a message."""
+        identity = parts.caller()
+        command = CancelRun(conversation_id, identity.participant, run_id)
+        return answer(run_fields(await parts.ask(identity, command)))
