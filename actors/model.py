@@ -15,6 +15,8 @@ JoinPolicy = Literal["open", "invite"]
 Mode = Literal["list", "summarize", "generate"]
 Durability = Literal["committed", "memory"]
 RunState = Literal["thinking", "tool", "waiting_for_approval"]
+# Why an agent is asked: it is alone with one person, it was mentioned, replied to, always answers, or a person asked again.
+Why = Literal["alone", "mention", "reply", "always", "regenerate"]
 MessageStatus = Literal["complete", "cancelled", "interrupted"]
 FailureReason = Literal["timeout", "upstream", "budget", "cancelled", "interrupted"]
 

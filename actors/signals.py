@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from .model import Participant, Role, RunState
+    from .model import Participant, Role, RunState, Why
 
 Resume = Literal["fresh", "complete", "reset"]
 
@@ -107,6 +107,16 @@ class Cancel:
     run_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class RunRequested:
+    """For an agent: a message wants its answer, in a run of this id. `why` says which rule asks for it."""
+
+    run_id: str
+    message_id: str
+    mentions: tuple[str, ...]
+    why: Why
+
+
 Signal = (
     Connected
     | ParticipantList
@@ -117,5 +127,6 @@ Signal = (
     | Lagging
     | Delta
     | RunStatus
+    | RunRequested
     | Cancel
 )

@@ -35,6 +35,7 @@ from salon.actors.signals import (
     ParticipantList,
     Presence,
     ReadMoved,
+    RunRequested,
     RunStatus,
     Signal,
     Typing,
@@ -149,6 +150,7 @@ signals: st.SearchStrategy[Signal] = st.one_of(
     st.builds(ReadMoved, texts, numbers),
     st.builds(Delta, texts, texts, numbers, texts),
     st.builds(RunStatus, texts, st.sampled_from(["thinking", "tool"]), some),
+    st.builds(RunRequested, texts, texts, ids, st.sampled_from(["alone", "mention"])),
     st.builds(Cancel, texts),
 )
 receipts = st.builds(

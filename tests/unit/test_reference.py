@@ -40,6 +40,7 @@ from salon.actors.signals import (
     ParticipantList,
     Presence,
     ReadMoved,
+    RunRequested,
     RunStatus,
     Signal,
     Typing,
@@ -350,7 +351,7 @@ def test_every_frame_is_in_the_document() -> None:
     frames = FrameContract(asyncapi())
     runs = {"run_start", "delta", "run_status", "run_end", "cancel"}
     assert frames.client_types == {"message", "typing", "read", "sync", "ping", "join"} | runs
-    assert len(frames.server_types) == len(SERVER_FRAMES) == 22
+    assert len(frames.server_types) == len(SERVER_FRAMES) == 23
 
 
 ENTRANTS = (Entrant(ADA, "owner"), Entrant(BOT, "observer"))
@@ -374,6 +375,8 @@ SPOKEN: list[Event | Signal] = [
     Delta("t", "bot", 3, "lo “you”"),
     RunStatus("t", "thinking"),
     RunStatus("t", "tool", "looks for a table"),
+    RunRequested("t", "c-2", ("bot",), "mention"),
+    RunRequested("t", "c-2", (), "alone"),
     Cancel("t"),
     Connected("c", "ada", "x", False, 0, 1, "e", "fresh"),
     Connected("c", "ada", "x", True, 9, 3, "e", "reset"),

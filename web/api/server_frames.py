@@ -138,6 +138,19 @@ class RunStatusSignal(ServerFrame):
     label: str | None = None
 
 
+class RunRequestedSignal(ServerFrame):
+    """For an agent: a message wants its answer. Start the run with this `run_id` and `reply_to` the message, or pass it over.
+
+    An agent that connects gets again what it has not started yet.
+    """
+
+    type: Literal["run_requested"]
+    run_id: str
+    message_id: str
+    mentions: list[str] = Field(description="Ids of the members whom the message mentions.")
+    why: Literal["alone", "mention", "reply", "always", "regenerate"]
+
+
 class CancelSignal(ServerFrame):
     """For an agent: its run was ended by somebody else, or its time was up. Stop the work on it."""
 
@@ -224,6 +237,7 @@ SERVER_FRAMES: tuple[type[ServerFrame], ...] = (
     LaggingSignal,
     DeltaSignal,
     RunStatusSignal,
+    RunRequestedSignal,
     CancelSignal,
     RunAnswer,
 )

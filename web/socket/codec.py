@@ -22,6 +22,7 @@ from salon.actors.signals import (
     ParticipantList,
     Presence,
     ReadMoved,
+    RunRequested,
     RunStatus,
     Typing,
 )
@@ -230,6 +231,16 @@ def _delta(signal: Delta) -> str:
     )
 
 
+def _run_requested(signal: RunRequested) -> str:
+    return _dump(
+        type="run_requested",
+        run_id=signal.run_id,
+        message_id=signal.message_id,
+        mentions=signal.mentions,
+        why=signal.why,
+    )
+
+
 def _run_status(signal: RunStatus) -> str:
     label = {} if signal.label is None else {"label": signal.label}
     return _dump(type="run_status", run_id=signal.run_id, state=signal.state, **label)
@@ -243,6 +254,7 @@ _SIGNALS: dict[type[Any], Callable[[Any], str]] = {
     ParticipantList: _participant_list,
     Presence: _presence,
     ReadMoved: _read_moved,
+    RunRequested: _run_requested,
     RunStatus: _run_status,
     Typing: _typing,
 }

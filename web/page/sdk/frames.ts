@@ -276,6 +276,15 @@ export interface RunStatusSignalFrame {
   label?: string;
 }
 
+/** For an agent: a message wants its answer, in a run of this id. */
+export interface RunRequestedSignalFrame {
+  type: "run_requested";
+  run_id: string;
+  message_id: string;
+  mentions: string[];
+  why: "alone" | "mention" | "reply" | "always" | "regenerate";
+}
+
 /** For an agent: its run was ended by somebody else, or its time was up. */
 export interface CancelSignalFrame {
   type: "cancel";
@@ -312,6 +321,7 @@ export type ServerFrame =
   | LaggingFrame
   | DeltaSignalFrame
   | RunStatusSignalFrame
+  | RunRequestedSignalFrame
   | CancelSignalFrame
   | RunAckFrame;
 
