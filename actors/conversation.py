@@ -32,15 +32,16 @@ from .presence import PresenceBoard, TypingBoard
 from .recorder import Recorder
 from .refusals import Refusal, about_run
 from .replies import Replies, replied_to
+from .requests import RequestBoard, hops_after, recalled
 from .roster import Roster
 from .runs import RunBoard
 from .runtime import TrioActor
 from .signals import Cancel, Connected, ReadMoved, Typing
 from .store import Appended, StoreError
-from .turn import Turn, known_from, run_receipt
+from .turn import EndedRun, Turn, known_from, run_receipt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterator, Sequence
 
     from .future import Future
     from .host import Host
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from .messages import Receipt, Timer
     from .model import Participant
     from .signals import MemberView, Resume, Signal
-    from .store import Page
+    from .store import Page, Record
     from .subscriber import Subscriber
 
 REPLAY_EVENTS = 200  # events of the log in one page for a reader that catches up
@@ -84,7 +85,8 @@ class ConversationActor(TrioActor):
         self.runs = RunBoard(
             self.audience.connected, grace=limits.run_grace, timeout=limits.run_timeout
         )
-        self._ended: dict[str, tuple[str, RunReceipt]] = {}
+        self.requests = RequestBoard()
+        self._ended: dict[str, EndedRun] = {}
         self._timers: dict[str, float] = {}
         self.recorder = Recorder()
 
@@ -118,6 +120,8 @@ class ConversationActor(TrioActor):
             self.state = state
             self._ended.clear()
             self.runs.loaded(state, trio.current_time())
+            if any(m.participant.type == "agent" for m in state.members.values()):
+                self._recall_requests(state, page.records)
             delivered = self.audience.head
             self.audience.recall(page.records)
             if delivered < state.head:
@@ -232,6 +236,8 @@ class ConversationActor(TrioActor):
             self._tell_read(letter, mark)
         if self.runs:
             self._tell_runs(turn)
+        if turn.judgements or turn.requests or turn.begun:
+            self._ask_agents(turn)
         for letter, _ in turn.answers:
             if letter.reply_to is not None:
                 letter.reply_to.flush()
@@ -245,10 +251,8 @@ class ConversationActor(TrioActor):
         times = (self.runs.overdue_at(), self.runs.save_due(state))
         return any(at is not None and at <= trio.current_time() for at in times)
 
-    async def _ended_among(
-        self, commands: Sequence[Letter], state: State
-    ) -> dict[str, tuple[str, RunReceipt]]:
-        """The runs that commands name and that have ended: the agent's id and the receipt of the end."""
+    async def _ended_among(self, commands: Sequence[Letter], state: State) -> dict[str, EndedRun]:
+        """The runs that commands name and that have ended."""
         named = {
             letter.message.run_id
             for letter in commands
@@ -258,15 +262,34 @@ class ConversationActor(TrioActor):
         unknown = named - ended.keys()
         if unknown and state.head:
             stored = await self._store.runs_among(state.number, sorted(unknown))
-            for run_id, (agent_id, record) in stored.items():
+            for run_id, (agent_id, record, reply_to, asked_by) in stored.items():
                 if record is not None:
                     event = self._host.codec.decode(record)
                     assert isinstance(event, Posted | RunFailed), "nothing else ends a run"
                     receipt = run_receipt(event, record, self._store.durability)
-                    ended[run_id] = self._ended[run_id] = agent_id, receipt
+                    ended[run_id] = EndedRun(agent_id, reply_to, asked_by, receipt)
+            self._ended |= ended
             while len(self._ended) > ENDED_RUNS:
                 del self._ended[next(iter(self._ended))]
         return ended
+
+    def _recall_requests(self, state: State, records: Sequence[Record]) -> None:
+        """After a load: what agents were asked for by the newest events and have not begun."""
+        events = [self._host.codec.decode(record) for record in records]
+        senders = {record.sequence: record.sender_id for record in records}
+        state.hops = hops_after(events)
+        self.requests = recalled(events, state, senders.get)
+
+    def _ask_agents(self, turn: Turn) -> None:
+        """After the events: the agents hear what they are asked to answer."""
+        self.requests.note(turn.judgements)
+        self.requests.follow(turn.begun)
+        for agent_id, request in turn.requests:
+            self.requests.ask(agent_id, request)
+            payload = self.audience.encode(request)
+            for subscriber in self.audience.of(agent_id):
+                if subscriber in self.audience.live:
+                    subscriber.push(payload)
 
     def _follow_runs(self, turn: Turn) -> None:
         """Before the events: the readers get what ended runs have said last, the agents learn that they were ended."""
@@ -301,10 +324,10 @@ class ConversationActor(TrioActor):
         self._schedule("runs", self.runs.overdue_at())
         self._schedule("runs", self.runs.save_due(state))
 
-    def _runs_so_far(self, subscriber: Subscriber) -> Iterable[Signal]:
-        if self.state is None or not self.runs:
-            return ()
-        return self.runs.so_far(self.state, subscriber.participant.id)
+    def _runs_so_far(self, subscriber: Subscriber) -> Iterator[Signal]:
+        if self.state is not None and self.runs:
+            yield from self.runs.so_far(self.state, subscriber.participant.id)
+        yield from self.requests.of(subscriber.participant.id)
 
     # --- refusing ---------------------------------------------------------------------------------------------------------
 
@@ -452,6 +475,7 @@ class ConversationActor(TrioActor):
             subscriber.close(1000, "Left conversation")
         self.presence.forget(participant_id)
         self._typing.forget(participant_id)
+        self.requests.forget(participant_id)
 
     # --- signals ----------------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum, auto
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, get_args
 
 from .model import Member, Run
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Participant,
         Role,
         State,
+        Trigger,
     )
 
 
@@ -47,6 +48,7 @@ class Form(Enum):
     TEXT = auto()
     TEXTS = auto()
     TIME = auto()
+    TRIGGER = auto()  # which messages an agent is asked to answer
 
 
 class Field(NamedTuple):
@@ -159,6 +161,7 @@ class Posted(_Posted):
     def apply(self, state: State) -> None:
         """Count the message; if it is the end of a run, the run is over."""
         state.messages += 1
+        state.hops = 0 if self.sender.type == "human" else state.hops + 1
         if self.run_id is not None:
             close_run(state, self.run_id)
 
@@ -347,6 +350,43 @@ class RunFailed:
         close_run(state, self.run_id)
 
 
+@dataclass(frozen=True, slots=True)
+class AgentUpdated:
+    """An owner has set which messages an agent is asked to answer."""
+
+    kind: ClassVar[str] = "agent_updated"
+    frame: ClassVar[tuple[Field, ...]] = (
+        SEQUENCE_ID,
+        CONVERSATION_ID,
+        Field("participant_id", Form.ID, description="The agent."),
+        Field("trigger", Form.TRIGGER),
+        Field(
+            "agents_may_call",
+            Form.COUNT,
+            description="Messages of agents, without one of a person between, that it still answers.",
+        ),
+        Field("by", Form.ID, description="The participant who set it."),
+        TIMESTAMP,
+    )
+
+    conversation_id: str
+    sequence: int
+    at: int
+    participant_id: str
+    trigger: Trigger
+    agents_may_call: int
+    by: str
+
+    def apply(self, state: State) -> None:
+        """Set it."""
+        member = replace(
+            state.members[self.participant_id],
+            trigger=self.trigger,
+            agents_may_call=self.agents_may_call,
+        )
+        state.members = {**state.members, self.participant_id: member}
+
+
 def close_run(state: State, run_id: str) -> None:
     """Take a run that has ended out of a draft."""
     state.runs = {id: run for id, run in state.runs.items() if id != run_id}
@@ -354,10 +394,9 @@ def close_run(state: State, run_id: str) -> None:
 
 REMOVED = "null"  # the metadata of an update that removes it
 
-Event = Created | Posted | Joined | Left | Introduced | Updated | RunStarted | RunFailed
+Event = (
+    Created | Posted | Joined | Left | Introduced | Updated | AgentUpdated | RunStarted | RunFailed
+)
 # Every kind but a message: what a store's tables follow.
-StateEvent = Created | Joined | Left | Introduced | Updated | RunStarted | RunFailed
-KINDS: dict[str, type[Event]] = {
-    each.kind: each
-    for each in (Created, Posted, Joined, Left, Introduced, Updated, RunStarted, RunFailed)
-}
+StateEvent = Created | Joined | Left | Introduced | Updated | AgentUpdated | RunStarted | RunFailed
+KINDS: dict[str, type[Event]] = {each.kind: each for each in get_args(Event)}

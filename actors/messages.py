@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         Mode,
         Participant,
         RunState,
+        Trigger,
     )
     from .store import Page
     from .subscriber import Subscriber
@@ -196,7 +197,32 @@ class CancelRun:
     run_id: str
 
 
-RunCommand = StartRun | ExtendRun | SetRunState | EndRun | CancelRun
+@dataclass(frozen=True, slots=True)
+class RegenerateRun:
+    """Ask the agent of a run for another answer to the same message."""
+
+    is_command: ClassVar[bool] = True
+
+    conversation_id: str
+    sender: Participant
+    run_id: str
+    new_run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateAgent:
+    """Set which messages an agent is asked to answer. None leaves a setting as it is."""
+
+    is_command: ClassVar[bool] = True
+
+    conversation_id: str
+    sender: Participant
+    participant_id: str
+    trigger: Trigger | None = None
+    agents_may_call: int | None = None
+
+
+RunCommand = StartRun | ExtendRun | SetRunState | EndRun | CancelRun | RegenerateRun
 RUN_COMMANDS = frozenset(get_args(RunCommand))
 Command = (
     Create
@@ -211,6 +237,8 @@ Command = (
     | SetRunState
     | EndRun
     | CancelRun
+    | RegenerateRun
+    | UpdateAgent
 )
 
 

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 ParticipantType = Literal["human", "agent"]
 Role = Literal["owner", "member", "observer"]
 JoinPolicy = Literal["open", "invite"]
+Trigger = Literal["auto", "mention", "always", "never"]
 Mode = Literal["list", "summarize", "generate"]
 Durability = Literal["committed", "memory"]
 RunState = Literal["thinking", "tool", "waiting_for_approval"]
@@ -47,6 +48,8 @@ class Member:
     introduced: bool = (
         True  # False: name and type are what others have said of them, until they come themselves
     )
+    trigger: Trigger = "auto"  # of an agent: which messages it is asked to answer
+    agents_may_call: int = 0  # messages of agents without a person's between, that it still answers
 
 
 class Run(NamedTuple):
@@ -90,6 +93,8 @@ class State:
     saved: dict[str, int] = field(default_factory=dict, compare=False)
     # Members whose name has changed, as the store knows: participant id -> name. The next turn makes events of them.
     renamed: dict[str, str] = field(default_factory=dict)
+    # Messages of agents since the last one of a person; after a load from the newest events.
+    hops: int = field(default=0, compare=False)
     runs: dict[str, Run] = field(
         default_factory=dict
     )  # the open ones by id, in the order of their start

@@ -14,10 +14,12 @@ from .messages import (
     Create,
     Detach,
     Post,
+    RegenerateRun,
     Revoke,
     StartRun,
     Sync,
     Update,
+    UpdateAgent,
 )
 from .rates import TokenBucket
 from .refusals import Code, Refusal, about_run, too_fast
@@ -75,7 +77,7 @@ class ParticipantActor(TrioActor):
                 Code.DRAINING, retry_after=retry_after, scope="server", key=_key(message)
             )
         match message:
-            case Post() | Sync() | Update() | StartRun():
+            case Post() | Sync() | Update() | StartRun() | RegenerateRun() | UpdateAgent():
                 limit, unit = self._limits.message_rate, "messages a second"
                 bucket = self._rate(message.conversation_id, now) if limit else None
                 wait = bucket.take(now, _key(message)) if bucket else 0.0

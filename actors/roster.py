@@ -40,12 +40,12 @@ class Roster:
 
     def views(self, members: Iterable[Member]) -> tuple[MemberView, ...]:
         """Members as other members see them."""
-        return tuple(
-            [
-                MemberView(m.participant, m.role, m.joined_at, self._online(m.participant.id))
-                for m in members
-            ]
-        )
+        return tuple([self._view(m) for m in members])
+
+    def _view(self, member: Member) -> MemberView:
+        who = member.participant
+        agent = (member.trigger, member.agents_may_call) if who.type == "agent" else ()
+        return MemberView(who, member.role, member.joined_at, self._online(who.id), *agent)
 
     def body(self, state: State) -> bytes:
         """The signal as the codec encodes it."""

@@ -11,7 +11,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from . import run_rules
-from .events import REMOVED, Created, Introduced, Joined, Left, Posted, RunStarted, Updated
+from .events import (
+    REMOVED,
+    AgentUpdated,
+    Created,
+    Introduced,
+    Joined,
+    Left,
+    Posted,
+    RunStarted,
+    Updated,
+)
 from .mentions import mentioned
 from .messages import (
     CancelRun,
@@ -23,11 +33,13 @@ from .messages import (
     MarkRead,
     Post,
     ReadMarked,
+    RegenerateRun,
     SetRunState,
     SetTyping,
     StartRun,
     Unchanged,
     Update,
+    UpdateAgent,
 )
 from .model import Entrant
 from .refusals import Code, Refusal
@@ -248,6 +260,26 @@ def _update(state: State, update: Update, at: int, limits: Limits) -> Updated | 
     return Updated(state.id, state.head + 1, at, member.participant.id, title, metadata)
 
 
+def _update_agent(
+    state: State, command: UpdateAgent, at: int, limits: Limits
+) -> AgentUpdated | Unchanged | Refusal:
+    member = state.members.get(command.sender.id)
+    if member is None:
+        return Refusal(Code.NOT_FOUND)
+    if member.role != "owner":
+        return Refusal(Code.FORBIDDEN)
+    agent = state.members.get(command.participant_id)
+    if agent is None or agent.participant.type != "agent":
+        return Refusal(Code.NOT_FOUND)
+    trigger = agent.trigger if command.trigger is None else command.trigger
+    calls = agent.agents_may_call if command.agents_may_call is None else command.agents_may_call
+    if (trigger, calls) == (agent.trigger, agent.agents_may_call):
+        return Unchanged()
+    return AgentUpdated(
+        state.id, state.head + 1, at, command.participant_id, trigger, calls, member.participant.id
+    )
+
+
 def _same_json(one: str, other: str) -> bool:
     """Whether two texts stand for the same value: the order of an object's keys says nothing, 1 is not true and not 1.0."""
 
@@ -271,4 +303,6 @@ DECIDE: dict[type[Command], Callable[[State, Any, int, Limits], Decision]] = {
     SetRunState: run_rules.note,
     EndRun: run_rules.end,
     CancelRun: run_rules.cancel,
+    RegenerateRun: run_rules.not_ended,
+    UpdateAgent: _update_agent,
 }

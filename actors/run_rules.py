@@ -14,7 +14,7 @@ from .refusals import Code, Refusal
 
 if TYPE_CHECKING:
     from .limits import Limits
-    from .messages import CancelRun, EndRun, ExtendRun, SetRunState, StartRun
+    from .messages import CancelRun, EndRun, ExtendRun, RegenerateRun, SetRunState, StartRun
     from .model import FailureReason, MessageStatus, Run, State
 
 # The reason of a run that says nothing and gives none.
@@ -93,6 +93,16 @@ def cancel(
     if member.role != "owner" and command.sender.id not in (run.asked_by, run.participant_id):
         return Refusal(Code.FORBIDDEN)
     return ended_by(state, run, at, "cancelled")
+
+
+def not_ended(state: State, command: RegenerateRun, at: int, limits: Limits) -> Refusal:
+    """Only a run that has ended is answered anew; the turn knows those."""
+    if command.sender.id not in state.members:
+        return Refusal(Code.NOT_PARTICIPANT)
+    if command.run_id in state.runs:
+        facts = {"problem": "the run is still open: cancel it first", "run_id": command.run_id}
+        return Refusal(Code.INVALID_FORMAT, facts)
+    return Refusal(Code.RUN_NOT_FOUND, {"run_id": command.run_id})
 
 
 def ended_by(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from .model import Participant, Role, RunState, Why
+    from .model import Participant, Role, RunState, Trigger, Why
 
 Resume = Literal["fresh", "complete", "reset"]
 
@@ -33,6 +33,8 @@ class MemberView:
     role: Role
     joined_at: int
     is_online: bool
+    trigger: Trigger | None = None  # of an agent only
+    agents_may_call: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

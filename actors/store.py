@@ -54,10 +54,12 @@ class RunText(NamedTuple):
 
 
 class StoredRun(NamedTuple):
-    """A run that the log knows: its agent, and the record of its end, or None while it is open."""
+    """A run that the log knows: its agent, the record of its end, or None while it is open, and what it answers for whom."""
 
     participant_id: str
     end: Record | None
+    reply_to: str | None = None
+    asked_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from . import rules, run_rules
 from .events import Left, Posted, RunFailed, RunStarted
@@ -15,6 +15,7 @@ from .messages import (
     Post,
     ReadMarked,
     Receipt,
+    RegenerateRun,
     RunReceipt,
     SetRunState,
     StartRun,
@@ -22,7 +23,8 @@ from .messages import (
 )
 from .model import Run
 from .refusals import Code, Refusal
-from .signals import RunStatus, Typing
+from .requests import judged
+from .signals import RunRequested, RunStatus, Typing
 from .store import Changes, Record
 
 if TYPE_CHECKING:
@@ -31,7 +33,8 @@ if TYPE_CHECKING:
     from .events import Event, StateEvent
     from .limits import Limits
     from .mailbox import Letter
-    from .model import Durability, Participant, State
+    from .model import Durability, Member, Participant, State
+    from .requests import Judgement
     from .runs import Overdue
     from .sources import Sources
     from .store import KeysTaken, RunText, Store
@@ -96,13 +99,22 @@ def run_receipt(event: Posted | RunFailed, record: Record, durability: Durabilit
     )
 
 
+class EndedRun(NamedTuple):
+    """A run that has ended: its agent, what it answered and for whom, and the receipt of its end."""
+
+    participant_id: str
+    reply_to: str | None
+    asked_by: str | None
+    receipt: RunReceipt
+
+
 class Turn:
     """Decides a batch of commands in order, each on the state that the commands before it leave.
 
     `people` are participants besides the senders who act themselves for the first time or, if the pair's second is true, have a
     new name. `known` are messages whose keys the log has already, by (sender id, key): a command that repeats one gets its
     receipt. `replied_to` has the senders of messages of the log by sequence: those that commands of the turn may name as replied
-    to. `ended` are ended runs that commands name, as (agent's id, receipt); `overdue` are runs to end first. `unsaved` gives the
+    to. `ended` are ended runs that commands name; `overdue` are runs to end first. `unsaved` gives the
     texts of runs that the store lacks; they are part of any changes, and `save` makes changes of them alone.
     """
 
@@ -115,7 +127,7 @@ class Turn:
         parts: Parts,
         replied_to: Mapping[int, str] | None = None,
         people: Iterable[tuple[Participant, bool]] = (),
-        ended: Mapping[str, tuple[str, RunReceipt]] | None = None,
+        ended: Mapping[str, EndedRun] | None = None,
         overdue: Iterable[Overdue] = (),
         unsaved: Callable[[State], tuple[RunText, ...]] | None = None,
         save: bool = False,
@@ -129,6 +141,9 @@ class Turn:
         self.answers: list[tuple[Letter, Any]] = []
         self.closed: list[tuple[Run, str | None]] = []  # runs that ended, and who ended them
         self.statuses: dict[str, RunStatus] = {}
+        self.begun: list[RunStarted | Posted] = []  # runs that began, and messages of agents
+        self.judgements: list[Judgement] = []
+        self.requests: list[tuple[str, RunRequested]] = []  # with the agents' ids
         self.texts: tuple[RunText, ...] = ()
         self._limits = parts.limits
         self._codec = parts.codec
@@ -136,6 +151,8 @@ class Turn:
         self._known = known
         self._moved = False  # whether the draft has its own copy of the read positions
         self._replied_to = replied_to or {}
+        self._looked_at: Mapping[str, Member] | None = None
+        self._has_agents = False
         self._ended = dict(ended or {})
         self._first = state.head + 1  # the sequence of the turn's first record
         # A conversation's time never goes back, even if the clock does.
@@ -182,7 +199,7 @@ class Turn:
     def _decide(self, letter: Letter) -> Any:
         command = letter.message
         if type(command) in RUN_COMMANDS and (ended := self._ended.get(command.run_id)):
-            return self._over(command, *ended)
+            return self._over(command, ended)
         if type(command) is Leave:
             self._interrupt(command.sender.id)
         decision = rules.decide(self.state, command, self._at, self._limits, self._sender_of)
@@ -237,23 +254,49 @@ class Turn:
         record = self._record(event)
         if isinstance(event, Posted):
             self._read_by_sending(event)
+            self._judge(event, run.asked_by)
         else:
             self.state_events.append(event)
         self.closed.append((run, by))
         self.statuses.pop(run.id, None)
         receipt = run_receipt(event, record, self._durability)
-        self._ended[run.id] = (run.participant_id, receipt)
+        self._ended[run.id] = EndedRun(run.participant_id, run.reply_to, run.asked_by, receipt)
         return receipt
 
-    def _over(self, command: Any, agent_id: str, receipt: RunReceipt) -> RunReceipt | Refusal:
+    def _over(self, command: Any, run: EndedRun) -> RunReceipt | RunRequested | Refusal:
         """The answer to a command about a run that has ended: its receipt again, but nothing can be added."""
+        receipt = run.receipt
+        if isinstance(command, RegenerateRun):
+            return self._regenerate(command, run)
         if command.sender.id not in self.state.members:
             return Refusal(Code.NOT_PARTICIPANT)
         if isinstance(command, ExtendRun | SetRunState):
             return Refusal(Code.RUN_ENDED, {"run_id": receipt.run_id, "run_status": receipt.status})
-        if isinstance(command, StartRun) and command.sender.id != agent_id:
+        if isinstance(command, StartRun) and command.sender.id != run.participant_id:
             return Refusal(Code.KEY_REUSED)
         return receipt._replace(duplicate=True)
+
+    def _regenerate(self, command: RegenerateRun, run: EndedRun) -> RunRequested | Refusal:
+        member = self.state.members.get(command.sender.id)
+        if member is None:
+            return Refusal(Code.NOT_PARTICIPANT)
+        if member.role != "owner" and command.sender.id != run.asked_by:
+            return Refusal(Code.FORBIDDEN)
+        if run.reply_to is None or run.participant_id not in self.state.members:
+            facts = {"problem": "the run answered no message, or its agent has left"}
+            return Refusal(Code.INVALID_FORMAT, facts)
+        request = RunRequested(command.new_run_id, run.reply_to, (), "regenerate")
+        self.requests.append((run.participant_id, request))
+        return request
+
+    def _judge(self, event: Posted, replied_to: str | None) -> None:
+        """Find the agents that are asked to answer a message."""
+        if not self._agents:
+            return
+        for judgement, request in judged(event, self.state, replied_to):
+            self.judgements.append(judgement)
+            if request is not None:
+                self.requests.append((judgement.agent_id, request))
 
     def _interrupt(self, participant_id: str) -> None:
         """End the runs of an agent who is about to leave."""
@@ -285,10 +328,22 @@ class Turn:
         self._known[name] = (event, receipt)
         return receipt
 
+    @property
+    def _agents(self) -> bool:
+        """Whether agents are members; the members change rarely, and a message should not look through all of them."""
+        members = self.state.members
+        if members is not self._looked_at:
+            self._looked_at = members
+            self._has_agents = any(m.participant.type == "agent" for m in members.values())
+        return self._has_agents
+
     def _say(self, letter: Letter, event: Posted) -> Receipt:
         """Record a message. Its sender has read everything up to it."""
         record = self._record(event)
         self._read_by_sending(event)
+        if self._agents:
+            sequence = rules.named_sequence(event.conversation_id, event.reply_to or "")
+            self._judge(event, self._sender_of(sequence) if sequence else None)
         self.marks[event.sender.id] = letter, ReadMarked(event.sequence)
         return receipt_for(event, record, self._durability)
 
@@ -312,6 +367,8 @@ class Turn:
 
     def _record(self, event: Event) -> Record:
         rules.apply(self.state, event)
+        if type(event) is RunStarted or (type(event) is Posted and event.sender.type == "agent"):
+            self.begun.append(event)
         start = SALT * len(self.records)
         if start >= len(self._salts):  # more events than commands: a leaving agent's runs end, too
             self._salts += self._entropy(SALT)

@@ -41,7 +41,8 @@ class _Conversation:
     records: list[Record] = field(default_factory=list)
     keys: dict[tuple[str | None, str], Record] = field(default_factory=dict)
     mentions: dict[str, list[int]] = field(default_factory=dict)  # participant id -> sequences
-    runs: dict[str, tuple[str, int]] = field(default_factory=dict)  # id -> agent's id, end or 0
+    runs: dict[str, RunStarted] = field(default_factory=dict)
+    ends: dict[str, int] = field(default_factory=dict)  # run id -> sequence
     newest: int = 0  # order of its last change among all conversations
 
 
@@ -119,12 +120,19 @@ class MemoryStore:
     def runs_among(self, number: int, run_ids: Sequence[str]) -> Future[Mapping[str, StoredRun]]:
         """Those of the runs that were ever started, by id."""
         records = self._log(number)
-        runs = self._conversations[number - 1].runs if records else {}
-        found = {run_id: runs[run_id] for run_id in run_ids if run_id in runs}
+        if not records:
+            return Future.of({})
+        runs, ends = self._conversations[number - 1].runs, self._conversations[number - 1].ends
+        found = [runs[run_id] for run_id in run_ids if run_id in runs]
         return Future.of(
             {
-                run_id: StoredRun(agent_id, records[end - 1] if end else None)
-                for run_id, (agent_id, end) in found.items()
+                run.run_id: StoredRun(
+                    run.participant_id,
+                    records[ends[run.run_id] - 1] if run.run_id in ends else None,
+                    run.reply_to,
+                    run.asked_by,
+                )
+                for run in found
             }
         )
 
@@ -231,9 +239,9 @@ class MemoryStore:
             apply(state, event)
             self._note_membership(state.number, event)
             if isinstance(event, RunStarted):
-                conversation.runs[event.run_id] = event.participant_id, 0
+                conversation.runs[event.run_id] = event
             elif isinstance(event, RunFailed):
-                conversation.runs[event.run_id] = event.participant_id, event.sequence
+                conversation.ends[event.run_id] = event.sequence
         for participant_id, sequence in (changes.reads or {}).items():
             if participant_id in state.members and sequence > state.reads.get(participant_id, 0):
                 state.reads = {**state.reads, participant_id: sequence}
@@ -252,8 +260,8 @@ class MemoryStore:
                 conversation.keys[record.sender_id, record.key] = record
             for participant_id in record.mentions:
                 conversation.mentions.setdefault(participant_id, []).append(record.sequence)
-            if record.run_id is not None and record.sender_id is not None:
-                conversation.runs[record.run_id] = record.sender_id, record.sequence
+            if record.run_id is not None:
+                conversation.ends[record.run_id] = record.sequence
                 close_run(state, record.run_id)
         state.reads = reads
         for run_id, offset, text in changes.texts:

@@ -42,6 +42,7 @@ _POSITION = (
 )
 _MEMBERS = (
     "SELECT m.participant, m.name, m.type, m.role, m.joined_at, m.invited_by, m.introduced, "
+    "m.agent_trigger, m.agent_calls, "
     f"{_SAVED}, {_POSITION}, n.name "
     "FROM members m LEFT JOIN names n ON n.participant = m.participant "
     "WHERE m.conversation = ? ORDER BY m.place"
@@ -83,7 +84,7 @@ _OPEN_RUNS = (
 )
 _SAID = "SELECT text FROM run_texts WHERE conversation = ? AND run_id = ? ORDER BY start"
 _RUN = (
-    f"SELECT r.participant, {RECORD} FROM runs r "
+    f"SELECT r.participant, r.reply_to, r.asked_by, {RECORD} FROM runs r "
     "LEFT JOIN events e ON r.ended > 0 AND e.conversation = r.conversation AND e.sequence = r.ended "
     "WHERE r.conversation = ? AND r.run_id = ?"
 )
@@ -146,13 +147,17 @@ def load(connection: sqlite3.Connection, conversation_id: str) -> State | None:
     state.members_invite, state.share_reads = bool(head[6]), bool(head[7])
     state.metadata, state.created_at, state.ended_at = head[8:11]
     state.updated_at, state.head, state.messages = head[11:]
-    for id_, name, type_, role, joined_at, invited_by, introduced, saved, read, renamed in rows:
+    for row in rows:
+        id_, name, type_, role, joined_at, invited_by, introduced, *agent, saved, read, renamed = (
+            row
+        )
         state.members[id_] = Member(
             Participant(id_, name, type_),
             role,
             joined_at,
             invited_by,
             bool(introduced) or not invited_by,
+            *agent,
         )
         if renamed is not None and renamed != name:
             state.renamed[id_] = renamed
@@ -209,8 +214,9 @@ def runs_among(
     for run_id in run_ids:
         row = connection.execute(_RUN, (number, run_id)).fetchone()
         if row is not None:
-            participant, *record = row
-            runs[run_id] = StoredRun(participant, None if record[0] is None else Record(*record))
+            participant, reply_to, asked_by, *record = row
+            end = None if record[0] is None else Record(*record)
+            runs[run_id] = StoredRun(participant, end, reply_to, asked_by)
     return runs
 
 

@@ -123,6 +123,9 @@ members = Table(
     Column("place", Integer, nullable=False),
     Column("read_sequence", Integer, nullable=False, server_default=text("0")),
     Column("introduced", Integer, nullable=False, server_default=text("0")),
+    # Of an agent: which messages it is asked to answer.
+    Column("agent_trigger", Text, nullable=False, server_default=text("'auto'")),
+    Column("agent_calls", Integer, nullable=False, server_default=text("0")),
     PrimaryKeyConstraint("conversation", "participant"),
     Index("members_by_participant", "participant"),
     sqlite_with_rowid=False,

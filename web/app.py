@@ -23,6 +23,7 @@ from .admin import AdminParts, admin_routes, feed_routes, health_routes
 from .api import (
     FastLane,
     PostLane,
+    agent_routes,
     auth_routes,
     chat_routes,
     message_routes,
@@ -154,6 +155,7 @@ def build_app(parts: AdminParts) -> QuartTrio:
         chat_routes,
         message_routes,
         run_routes,
+        agent_routes,
         socket_routes,
         auth_routes,
         sign_in_routes,

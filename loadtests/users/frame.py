@@ -17,6 +17,7 @@ EVENTS = (
     "participant_joined",
     "participant_left",
     "participant_updated",
+    "agent_updated",
     "run_started",
     "run_failed",
 )

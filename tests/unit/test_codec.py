@@ -12,6 +12,7 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.events import TextMessage
 
 from salon.actors.events import (
+    AgentUpdated,
     Created,
     Event,
     Introduced,
@@ -101,6 +102,16 @@ events: st.SearchStrategy[Event] = st.one_of(
     st.builds(Left, texts, numbers, times, people, numbers),
     st.builds(Introduced, texts, numbers, times, people),
     st.builds(Updated, texts, numbers, times, texts, some, metadata | st.just("null")),
+    st.builds(
+        AgentUpdated,
+        texts,
+        numbers,
+        times,
+        texts,
+        st.sampled_from(["auto", "never"]),
+        numbers,
+        texts,
+    ),
     st.builds(RunStarted, texts, numbers, times, texts, texts, some, some),
     st.builds(
         RunFailed,

@@ -16,6 +16,7 @@ from quart_trio import QuartTrio
 
 from salon.actors.directory import Directory
 from salon.actors.events import (
+    AgentUpdated,
     Created,
     Event,
     Introduced,
@@ -95,6 +96,12 @@ PROMISED = {
         *(200, 400, 401, 403, 404, 409, 429, 503),
     },
     ("post", "/chat/{conversation_id}/runs/{run_id}/cancel"): {200, 401, 403, 404, 429, 503},
+    ("post", "/chat/{conversation_id}/runs/{run_id}/regenerate"): {
+        *(202, 400, 401, 403, 404, 429, 503),
+    },
+    ("patch", "/chat/{conversation_id}/agents/{participant_id}"): {
+        *(200, 400, 401, 403, 404, 429),
+    },
     ("get", "/auth/ways"): {200},
     ("get", "/auth/provider/{name}"): {303, 400, 404},
     ("get", "/auth/provider/{name}/callback"): {303, 404},
@@ -367,6 +374,7 @@ SPOKEN: list[Event | Signal] = [
     Updated("c", 7, 9, "ada", "Supper"),
     Updated("c", 8, 9, "ada", None, '{"a":1}'),
     Updated("c", 9, 9, "ada", "Supper", "null"),
+    AgentUpdated("c", 10, 9, "bot", "never", 3, "ada"),
     RunStarted("c", 10, 9, "r", "bot"),
     RunStarted("c", 11, 9, "s", "bot", "c-2", "ada"),
     RunFailed("c", 12, 10, "r", "bot", "timeout", True),
@@ -381,6 +389,7 @@ SPOKEN: list[Event | Signal] = [
     Connected("c", "ada", "x", False, 0, 1, "e", "fresh"),
     Connected("c", "ada", "x", True, 9, 3, "e", "reset"),
     ParticipantList("c", (MemberView(ADA, "owner", 5, True),), 1),
+    ParticipantList("c", (MemberView(BOT, "member", 5, True, "auto", 0),), 1),
     ParticipantList("c", (), 0),
     CaughtUp(9),
     Presence((("ada", True), ("bot", False))),

@@ -7,7 +7,7 @@ from .handshake_lane import FastLane
 from .messages import event_page, event_query, message_routes
 from .post_lane import PostLane
 from .reference import reference_routes
-from .runs import run_routes
+from .runs import agent_routes, run_routes
 from .schemas import (
     ID_LENGTH,
     EventPage,
@@ -29,6 +29,7 @@ __all__ = [
     "ParticipantView",
     "PostLane",
     "Title",
+    "agent_routes",
     "auth_routes",
     "chat_routes",
     "event_page",

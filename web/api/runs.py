@@ -7,15 +7,25 @@ from typing import TYPE_CHECKING
 from quart import Blueprint, Response
 from quart_schema import document_request, document_response, tag
 
-from salon.actors.messages import CancelRun, EndRun, ExtendRun, SetRunState, StartRun
+from salon.actors.messages import (
+    CancelRun,
+    EndRun,
+    ExtendRun,
+    RegenerateRun,
+    SetRunState,
+    StartRun,
+    UpdateAgent,
+)
 from salon.actors.refusals import Code
 
-from ..http import COMMAND, answer, body, refusals
+from ..http import COMMAND, answer, body, raw, refusals
 from ..socket import run_fields
 from . import schemas
+from .view import conversation_json, seen
 
 if TYPE_CHECKING:
     from salon.actors.messages import RunReceipt
+    from salon.actors.signals import RunRequested
 
     from ..http import Parts
 
@@ -30,6 +40,7 @@ def run_routes(parts: Parts) -> Blueprint:
     _add_state(routes, parts)
     _add_end(routes, parts)
     _add_cancel(routes, parts)
+    _add_regenerate(routes, parts)
     return routes
 
 
@@ -128,3 +139,47 @@ def _add_cancel(routes: Blueprint, parts: Parts) -> None:
         identity = parts.caller()
         command = CancelRun(conversation_id, identity.participant, run_id)
         return answer(run_fields(await parts.ask(identity, command)))
+
+
+def _add_regenerate(routes: Blueprint, parts: Parts) -> None:
+    @routes.post("/<run_id>/regenerate")
+    @tag(["runs"])
+    @document_response(schemas.RunRequest, 202)
+    @refusals(*COMMAND, *OF_A_RUN, Code.INVALID_FORMAT)
+    async def regenerate(conversation_id: str, run_id: str) -> Response:
+        """Ask the agent of a run that has ended for another answer to the same message, for whom a cancel is allowed to."""
+        identity = parts.caller()
+        command = RegenerateRun(
+            conversation_id, identity.participant, run_id, parts.directory.sources.new_id()
+        )
+        request: RunRequested = await parts.ask(identity, command)
+        return answer({"run_id": request.run_id, "message_id": request.message_id}, 202)
+
+
+def agent_routes(parts: Parts) -> Blueprint:
+    """The route of what an agent answers in one conversation."""
+    routes = Blueprint("agents", __name__, url_prefix="/chat/<conversation_id>/agents")
+
+    @routes.patch("/<participant_id>")
+    @tag(["runs"])
+    @document_request(schemas.AgentBody)
+    @document_response(schemas.Conversation)
+    @refusals(*COMMAND, Code.RATE_LIMITED, Code.FORBIDDEN, Code.NOT_FOUND)
+    async def update_agent(conversation_id: str, participant_id: str) -> Response:
+        """Set which messages an agent is asked to answer; only the owner may. All members get `agent_updated`."""
+        identity = parts.caller()
+        wanted = await body(schemas.AgentBody, depth=parts.settings.limits.json_depth)
+        await parts.ask(
+            identity,
+            UpdateAgent(
+                conversation_id,
+                identity.participant,
+                participant_id,
+                wanted.trigger,
+                wanted.agents_may_call,
+            ),
+        )
+        snapshot = await seen(parts, identity, conversation_id)
+        return raw(await conversation_json(parts, snapshot, identity))
+
+    return routes

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
+from salon.actors.triggers import AGENTS_MAY_CALL
+
 from ..names import NAME_LENGTH, TITLE_LENGTH, normalise_name
 from ..socket import (
     KEY_LENGTH,
@@ -170,6 +172,28 @@ class RunEndBody(Body):
     retry_after: RetryAfter = None
 
 
+class AgentBody(Body):
+    """Which messages an agent is asked to answer; fields that are left out stay as they are.
+
+    `auto`: each message where it is alone with one person, else those that mention it or reply to it. `mention`: those that
+    mention it. `always`: each. `never`: none. A message that mentions others and not this agent is never for it.
+    """
+
+    trigger: Literal["auto", "mention", "always", "never"] | None = None
+    agents_may_call: int | None = Field(
+        default=None,
+        ge=0,
+        le=AGENTS_MAY_CALL,
+        description="Messages of agents, without one of a person between, that it still answers; 0: an agent's never.",
+    )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.trigger is None and self.agents_may_call is None:
+            raise ValueError("says nothing to change: trigger or agents_may_call is wanted")
+        return self
+
+
 class ReadBody(Body):
     """The new read position: everything up to this sequence has been read."""
 
@@ -241,6 +265,13 @@ class MemberModel(BaseModel):
     role: Literal["owner", "member", "observer"]
     joinedAt: str  # noqa: N815
     isOnline: bool  # noqa: N815
+    trigger: Literal["auto", "mention", "always", "never"] | None = Field(
+        default=None, description="Of an agent: which messages it is asked to answer."
+    )
+    agentsMayCall: int | None = Field(  # noqa: N815
+        default=None,
+        description="Of an agent: the messages of agents, without one of a person between, that it still answers.",
+    )
 
 
 class Message(BaseModel):
@@ -348,6 +379,13 @@ class RunModel(BaseModel):
     message_id: str | None = None
     event_hash: str | None = None
     reason: Literal["timeout", "upstream", "budget", "cancelled", "interrupted"] | None = None
+
+
+class RunRequest(BaseModel):
+    """The agent is asked to answer the message again, in a run of this id."""
+
+    run_id: str
+    message_id: str
 
 
 class EventPage(BaseModel):

@@ -188,6 +188,7 @@ ANNOTATIONS: dict[Form, Any] = {
     Form.TEXT: str,
     Form.TEXTS: list[str],
     Form.TIME: str,
+    Form.TRIGGER: Literal["auto", "mention", "always", "never"],
 }
 
 

@@ -27,6 +27,7 @@ from .rules import (
     is_event,
     message_fields,
 )
+from .run import Request, Run
 from .wire import Dial, Headers, Response, Socket, Target, connect, fetch
 
 __all__ = [
@@ -37,7 +38,9 @@ __all__ = [
     "Gap",
     "Receipt",
     "Refused",
+    "Request",
     "Response",
+    "Run",
     "Socket",
     "Statistics",
     "Unreachable",
@@ -174,6 +177,33 @@ class Client:
         path = f"/chat/{_quoted(conversation_id)}/messages"
         return Receipt.of(await self.request("POST", path, body))
 
+    async def start_run(
+        self, conversation_id: str, run_id: str, reply_to: str | None = None
+    ) -> Frame:
+        """Begin a run over HTTP, as an agent; for one that was begun before, where it is: `{status, offset, ...}`.
+
+        An agent without a socket keeps a run by speaking: after half a minute of silence it ends. `Conversation.run` does all
+        of this by itself.
+        """
+        body = {"run_id": run_id, **given(reply_to=reply_to)}
+        return await self.request("POST", f"/chat/{_quoted(conversation_id)}/runs", body)
+
+    async def extend_run(self, conversation_id: str, run_id: str, offset: int, text: str) -> Frame:
+        """Say more in a run over HTTP; `offset` counts the code points said before. The same again changes nothing."""
+        body = {"offset": offset, "text": text}
+        return await self.request("POST", _of_run(conversation_id, run_id, "delta"), body)
+
+    async def end_run(
+        self, conversation_id: str, run_id: str, status: str = "complete", **options: Any
+    ) -> Frame:
+        """End a run over HTTP; `options` are `offset`, `usage`, `metadata`, `reason` and `retry_after`."""
+        body = {"status": status, **options}
+        return await self.request("POST", _of_run(conversation_id, run_id, "end"), body)
+
+    async def cancel_run(self, conversation_id: str, run_id: str) -> Frame:
+        """Cancel a run as the person it answers, or as an owner; where it ended: `{status, message_id, ...}`."""
+        return await self.request("POST", _of_run(conversation_id, run_id, "cancel"))
+
     async def history(
         self,
         conversation_id: str,
@@ -253,6 +283,10 @@ class Client:
         if not re.fullmatch(r"[!-~]+", self.token):
             raise ValueError("the token holds what a header cannot carry")
         return [*self._headers, ("Authorization", f"Bearer {self.token}")]
+
+
+def _of_run(conversation_id: str, run_id: str, what: str) -> str:
+    return f"/chat/{_quoted(conversation_id)}/runs/{_quoted(run_id)}/{what}"
 
 
 def _quoted(conversation_id: str) -> str:

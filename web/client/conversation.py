@@ -27,14 +27,18 @@ from .rules import (
     message_fields,
     seconds,
 )
+from .run import Request, Run, Runs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from .wire import Socket
 
 SIGNALS = 100  # signals kept for a caller who reads rarely; older ones describe outdated state
+REQUESTS = (
+    100  # of answers, kept for an agent that takes them slowly: the server gives older ones again
+)
 BATCH = 64  # messages in one write: enough to save writes, few enough that a drop loses little
 
 
@@ -111,6 +115,10 @@ class Conversation:
         self._arrived = trio.lowlevel.ParkingLot()  # readers wait here for events
         self._work = trio.lowlevel.ParkingLot()  # the writer waits here
         self._control: dict[str, Frame] = {}  # the latest of each kind, to be written
+        self._cancels: dict[str, Frame] = {}  # by run, to be written
+        self._runs = Runs(self)
+        self._requested: dict[str, None] = {}  # run ids, of which each is given once
+        self._request_in, self._request_out = trio.open_memory_channel[Request](REQUESTS)
         self._pong: trio.Event | None = None
         self._caught_up = False
         self._ended: Exception | None = None
@@ -166,6 +174,33 @@ class Conversation:
         if pending.receipt is None:
             raise copy(pending.error or self._ended or Closed(1006))
         return pending.receipt
+
+    async def requests(self) -> AsyncIterator[Request]:
+        """The messages that this agent is asked to answer, each once. It ends as iterating the conversation does."""
+        async for request in self._request_out:
+            yield request
+        if self._ended is not None and self._ended.args != LEFT:
+            raise copy(self._ended)
+
+    def run(
+        self, reply_to: str | None = None, run_id: str | None = None
+    ) -> AbstractAsyncContextManager[Run]:
+        """A run of this agent: `async with conversation.run() as run: await run.say(...)`.
+
+        What is said in the block becomes one message at its end. Leaving the block by an exception ends the run as interrupted.
+        If somebody cancels the run, the block is cancelled and left without an exception. Across drops the run goes on where the
+        server has it. Raises Refused, or Closed when the conversation is over.
+        """
+        return self._runs.run(run_id or self._account.new_key(), reply_to)
+
+    def cancel(self, run_id: str) -> None:
+        """Cancel an agent's run, as the person it answers or an owner; `Client.cancel_run` does the same and has an answer."""
+        self._cancels[run_id] = {"type": "cancel", "run_id": run_id}
+        self.wake()
+
+    def wake(self) -> None:
+        """Write what is due."""
+        self._work.unpark_all()
 
     def typing(self, is_typing: bool = True) -> None:
         """Show the others whether this person is typing; dropped while there is no connection."""
@@ -233,6 +268,8 @@ class Conversation:
         finally:
             self._ended = end
             self._outbox.fail(end)
+            self._runs.fail(end)
+            self._request_in.close()
             self._answer_ping()
             self._arrived.unpark_all()
             self._signal_in.close()
@@ -258,6 +295,7 @@ class Conversation:
                 socket.on_owed = self._work.unpark_all
                 socket.idle_timeout = self._account.answer_timeout  # until `connected`
                 self._outbox.rewind()
+                self._runs.rewind()
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._write, socket)
                     end = await self._receive(socket)
@@ -276,8 +314,10 @@ class Conversation:
     async def _write(self, socket: Socket) -> None:
         while True:
             now = trio.current_time()
-            texts = [json.dumps(frame) for frame in self._control.values()]
+            control = [*self._control.values(), *self._cancels.values(), *self._runs.frames(now)]
+            texts = [json.dumps(frame) for frame in control]
             self._control.clear()
+            self._cancels.clear()
             texts += [pending.text for pending in self._outbox.due(now, BATCH)]
             if texts or socket.owed:
                 try:
@@ -285,7 +325,7 @@ class Conversation:
                 except Closed:
                     return  # the receiver handles the reason
             else:
-                with trio.move_on_after(self._outbox.delay(now)):
+                with trio.move_on_after(min(self._outbox.delay(now), self._runs.delay(now))):
                     await self._work.park()
 
     async def _receive(self, socket: Socket) -> Closed | None:
@@ -315,6 +355,11 @@ class Conversation:
                 delay = self._retrying.delay(refused.retry_after)
                 self._outbox.refuse(key, refused, trio.current_time(), delay)
                 self._work.unpark_all()
+            case {"type": "run_ack" | "cancel" | "error", "run_id": run_id} if run_id in self._runs:
+                self._runs.accept(frame, trio.current_time(), self._retrying.delay)
+                self._work.unpark_all()
+            case {"type": "run_requested"}:
+                self._request(frame)
             case {"type": "pong"}:
                 self._answer_ping()
             case {"type": "connected"}:
@@ -339,6 +384,21 @@ class Conversation:
         if same_log and self._pong is not None:
             self._tell({"type": "ping"})
         return same_log
+
+    def _request(self, frame: Frame) -> None:
+        run_id = frame["run_id"]
+        if run_id in self._requested:
+            return
+        request = Request(
+            run_id, frame["message_id"], tuple(frame["mentions"]), frame["why"], self._runs
+        )
+        try:
+            self._request_in.send_nowait(request)
+        except trio.WouldBlock:
+            return  # it comes again on the next connection
+        self._requested[run_id] = None
+        if len(self._requested) > REQUESTS:
+            del self._requested[next(iter(self._requested))]
 
     def _sync(self, position: int | None) -> None:
         if position is not None:

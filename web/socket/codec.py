@@ -152,7 +152,7 @@ def message_of(body: bytes) -> bytes:
 
 def member_fields(member: MemberView) -> dict[str, Any]:
     """A member as `participant_list` and the conversation object show them."""
-    return {
+    fields: dict[str, Any] = {
         "participantId": member.participant.id,
         "displayName": member.participant.name,
         "type": member.participant.type,
@@ -160,6 +160,9 @@ def member_fields(member: MemberView) -> dict[str, Any]:
         "joinedAt": timestamp(member.joined_at),
         "isOnline": member.is_online,
     }
+    if member.trigger is not None:
+        fields |= {"trigger": member.trigger, "agentsMayCall": member.agents_may_call}
+    return fields
 
 
 def _posted(event: Posted) -> str:

@@ -1,4 +1,4 @@
-"""Adds the tables of runs and of what they have said so far. Earlier conversations had none."""
+"""Adds the tables of runs and of what they have said so far, and what agents answer. Earlier conversations had no runs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,14 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.add_column(
+        "members",
+        sa.Column("agent_trigger", sa.Text, nullable=False, server_default=sa.text("'auto'")),
+    )
+    op.add_column(
+        "members",
+        sa.Column("agent_calls", sa.Integer, nullable=False, server_default=sa.text("0")),
+    )
     op.create_table(
         "runs",
         sa.Column("conversation", sa.Integer, nullable=False),

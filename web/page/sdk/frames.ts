@@ -24,7 +24,13 @@ export interface Participant {
   role: Role;
   joinedAt: string;
   isOnline: boolean;
+  /** Of an agent: which messages it is asked to answer. */
+  trigger?: Trigger;
+  /** Of an agent: the messages of agents, without one of a person between, that it still answers. */
+  agentsMayCall?: number;
 }
+
+export type Trigger = "auto" | "mention" | "always" | "never";
 
 export interface Message {
   message_id: string;
@@ -125,6 +131,18 @@ export interface ConversationUpdated {
   timestamp: string;
 }
 
+/** An owner has set which messages an agent is asked to answer. */
+export interface AgentUpdated {
+  type: "agent_updated";
+  sequence_id: number;
+  conversation_id: string;
+  participant_id: string;
+  trigger: Trigger;
+  agents_may_call: number;
+  by: string;
+  timestamp: string;
+}
+
 /** An agent has begun an answer: its text comes in `delta` frames, its end is one `message` or one `run_failed`. */
 export interface RunStarted {
   type: "run_started";
@@ -155,6 +173,7 @@ export interface RunFailed {
 
 /** What has a place in the conversation's sequence. Pass over types that you do not know: later servers have more. */
 export type Event =
+  | AgentUpdated
   | ConversationCreated
   | ConversationUpdated
   | MessageEvent

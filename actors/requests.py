@@ -1,0 +1,129 @@
+"""The answers that agents are asked for and have not begun: each is given again when its agent connects."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+from .events import AgentUpdated, Joined, Posted, RunStarted
+from .rules import named_sequence
+from .signals import RunRequested
+from .triggers import Verdict, judge, run_id_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from .events import Event
+    from .model import State
+
+OPEN_REQUESTS = 20  # of one agent: one that was away for longer need not answer everything
+JUDGEMENTS = 64  # remembered for operators who ask why an agent did not answer
+
+
+class Judgement(NamedTuple):
+    """What was decided about a message and an agent."""
+
+    sequence: int
+    agent_id: str
+    verdict: Verdict
+
+
+class RequestBoard:
+    """The open requests of a conversation, by agent and run id, oldest first; and the last judgements."""
+
+    __slots__ = ("_open", "judgements")
+
+    def __init__(self) -> None:
+        self._open: dict[str, dict[str, RunRequested]] = {}
+        self.judgements: deque[Judgement] = deque(maxlen=JUDGEMENTS)
+
+    def note(self, judgements: Iterable[Judgement]) -> None:
+        """Remember what was decided."""
+        self.judgements.extend(judgements)
+
+    def ask(self, agent_id: str, request: RunRequested) -> None:
+        """Add a request; the oldest of too many is dropped."""
+        requests = self._open.setdefault(agent_id, {})
+        requests[request.run_id] = request
+        if len(requests) > OPEN_REQUESTS:
+            del requests[next(iter(requests))]
+
+    def follow(self, events: Iterable[Event]) -> None:
+        """Drop the requests that these events answer: by the run that was asked for, or by any reply of that agent."""
+        for event in events:
+            if isinstance(event, RunStarted):
+                self._drop(event.participant_id, event.run_id, event.reply_to)
+            elif isinstance(event, Posted) and event.sender.id in self._open:
+                self._drop(event.sender.id, event.run_id, event.reply_to)
+
+    def of(self, agent_id: str) -> Sequence[RunRequested]:
+        """What an agent has not begun."""
+        return tuple(self._open.get(agent_id, {}).values())
+
+    def forget(self, agent_id: str) -> None:
+        """Drop the requests of an agent who is no longer a member."""
+        self._open.pop(agent_id, None)
+
+    def _drop(self, agent_id: str, run_id: str | None, message_id: str | None) -> None:
+        requests = self._open.get(agent_id)
+        if requests is not None:
+            requests.pop(run_id or "", None)
+            for answered in [id for id, each in requests.items() if each.message_id == message_id]:
+                del requests[answered]
+            if not requests:
+                del self._open[agent_id]
+
+
+def judged(
+    message: Posted, state: State, replied_to: str | None
+) -> Iterator[tuple[Judgement, RunRequested | None]]:
+    """What is decided about a message for each agent; with the request where the agent is asked."""
+    for agent_id, member in state.members.items():
+        if member.participant.type != "agent" or member.role == "observer":
+            continue
+        verdict = judge(message, member, state.members, replied_to, state.hops)
+        request = None
+        if verdict.asked:
+            run_id = run_id_of(message.message_id, agent_id)
+            request = RunRequested(run_id, message.message_id, message.mentions, verdict.why)  # type: ignore[arg-type]
+        yield Judgement(message.sequence, agent_id, verdict), request
+
+
+def hops_after(events: Sequence[Event]) -> int:
+    """The number of messages of agents since the last one of a person."""
+    hops = 0
+    for event in reversed(events):
+        if isinstance(event, Posted):
+            if event.sender.type == "human":
+                return hops
+            hops += 1
+    return hops
+
+
+def recalled(
+    events: Sequence[Event], state: State, sender_of: Callable[[int], str | None]
+) -> RequestBoard:
+    """The board after a restart: what was asked for by the newest events, for the members of today.
+
+    An agent is not asked about messages from before it came in, or from before its setting was changed.
+    """
+    board = RequestBoard()
+    since = {
+        event.participant.id if isinstance(event, Joined) else event.participant_id: event.sequence
+        for event in events
+        if isinstance(event, Joined | AgentUpdated)
+    }
+    then = state.draft()
+    for place, event in enumerate(events):
+        if isinstance(event, Posted):
+            then.hops = hops_after(events[: place + 1])
+            sequence = named_sequence(state.id, event.reply_to or "")
+            replied_to = sender_of(sequence) if sequence else None
+            for judgement, request in judged(event, then, replied_to):
+                if event.sequence < since.get(judgement.agent_id, 0):
+                    continue
+                board.note((judgement,))
+                if request is not None:
+                    board.ask(judgement.agent_id, request)
+        board.follow((event,))
+    return board

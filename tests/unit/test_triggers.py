@@ -1,0 +1,266 @@
+"""When an agent is asked to answer: the table of the rules, and what becomes of a request."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from trio.testing import MockClock
+
+from salon.actors.events import Posted, RunStarted
+from salon.actors.limits import Limits
+from salon.actors.messages import EndRun, ExtendRun, Post, RegenerateRun, StartRun, UpdateAgent
+from salon.actors.model import Member, Participant
+from salon.actors.refusals import Code
+from salon.actors.requests import OPEN_REQUESTS
+from salon.actors.signals import CaughtUp, RunRequested
+from salon.actors.triggers import judge, run_id_of
+
+from .engine import ADA, BEN, CLEO, Engine, Reader, open_engine, refused
+
+BOT = Participant("bot", "Bot", "agent")
+OTHER = Participant("other", "Other", "agent")
+
+
+def member(who: Participant, **settings: Any) -> Member:
+    return Member(who, settings.pop("role", "member"), 0, **settings)
+
+
+def asked(
+    *others: Participant,
+    sender: Participant = ADA,
+    mentions: tuple[str, ...] = (),
+    replied_to: str | None = None,
+    hops: int = 0,
+    **settings: Any,
+) -> tuple[bool, str]:
+    """What is decided about the agent Bot, who is in a conversation with Ada and the others."""
+    agent = member(BOT, **settings)
+    members = {who.id: member(who) for who in (ADA, *others)} | {BOT.id: agent}
+    message = Posted("talk", 7, 0, sender, "hello", mentions=mentions)
+    return judge(message, agent, members, replied_to, hops)
+
+
+@pytest.mark.parametrize(
+    ("trigger", "alone", "among_people", "mentioned", "replied_to", "others_mentioned"),
+    [
+        ("auto", "alone", None, "mention", "reply", None),
+        ("mention", None, None, "mention", None, None),
+        ("always", "always", "always", "mention", "always", None),
+        ("never", None, None, None, None, None),
+    ],
+)
+def test_a_persons_message_is_for_an_agent_by_its_setting(
+    trigger: str,
+    alone: str | None,
+    among_people: str | None,
+    mentioned: str | None,
+    replied_to: str | None,
+    others_mentioned: str | None,
+) -> None:
+    def why(*others: Participant, **message: Any) -> str | None:
+        verdict = asked(*others, trigger=trigger, **message)
+        return verdict[1] if verdict[0] else None
+
+    assert why() == alone
+    assert why(BEN) == among_people
+    assert why(BEN, mentions=(BOT.id, BEN.id)) == mentioned
+    assert why(BEN, replied_to=BOT.id) == replied_to
+    assert why(BEN, mentions=(BEN.id,)) == others_mentioned
+    assert why(mentions=(ADA.id,)) == others_mentioned
+    assert why(BEN, mentions=(BEN.id,), replied_to=BOT.id) == others_mentioned
+
+
+def test_two_agents_and_one_person_are_not_alone() -> None:
+    assert asked(OTHER) == (False, "not alone")
+
+
+def test_an_observer_makes_nobody_less_alone() -> None:
+    agent = member(BOT)
+    watcher = member(BEN, role="observer")
+    members = {ADA.id: member(ADA), BOT.id: agent, BEN.id: watcher}
+    assert judge(Posted("talk", 7, 0, ADA, "hello"), agent, members, None, 0).asked
+
+
+@pytest.mark.parametrize("trigger", ["auto", "mention", "always"])
+@pytest.mark.parametrize(
+    ("allowed", "hops", "is_asked"), [(0, 1, False), (2, 2, True), (2, 3, False)]
+)
+def test_an_agents_message_is_for_an_agent_only_for_so_many_hops(
+    trigger: str, allowed: int, hops: int, is_asked: bool
+) -> None:
+    verdict = asked(
+        OTHER,
+        sender=OTHER,
+        mentions=(BOT.id,),
+        hops=hops,
+        trigger=trigger,
+        agents_may_call=allowed,
+    )
+    assert verdict == ((True, "mention") if is_asked else (False, "agent spoke"))
+
+
+def test_nobody_is_asked_about_their_own_message() -> None:
+    assert asked(sender=BOT, trigger="always", hops=1, agents_may_call=9) == (False, "own")
+
+
+# --- in a conversation ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def engine(autojump_clock: MockClock) -> AsyncIterator[Engine]:
+    async with open_engine(Limits(message_rate=0)) as engine:
+        yield engine
+
+
+async def answer(
+    engine: Engine, talk: str, agent: Participant, request: RunRequested, text: str
+) -> None:
+    await engine.do(StartRun(talk, agent, request.run_id, request.message_id))
+    await engine.do(ExtendRun(talk, agent, request.run_id, 0, text))
+    await engine.do(EndRun(talk, agent, request.run_id))
+    await engine.settle()
+
+
+def requests(reader: Reader) -> list[RunRequested]:
+    found: list[RunRequested] = reader.of(RunRequested)
+    return found
+
+
+async def test_an_agent_hears_what_it_is_asked_after_the_message_and_nobody_else_does(
+    engine: Engine,
+) -> None:
+    talk = await engine.create(ADA, BOT)
+    ada, bot = await engine.connect(talk, ADA), await engine.connect(talk, BOT)
+    receipt = await engine.post(talk, ADA, "well?")
+    await engine.settle()
+    run_id = run_id_of(receipt.message_id, BOT.id)
+    assert requests(bot) == [RunRequested(run_id, receipt.message_id, (), "alone")]
+    assert [type(each) for each in bot.heard[-2:]] == [Posted, RunRequested]
+    assert requests(ada) == []
+
+
+async def test_an_agent_that_comes_later_hears_what_it_has_not_begun(engine: Engine) -> None:
+    talk = await engine.create(ADA, BEN, BOT)
+    for text in ("@Bot one", "two", "@Bot three", "@Bot four"):
+        await engine.post(talk, ADA, text)
+    early = await engine.connect(talk, BOT)
+    first, second, third = requests(early)
+    await engine.do(StartRun(talk, BOT, first.run_id, first.message_id))
+    await engine.do(Post(talk, BOT, "to the second", None, second.message_id))
+    late = await engine.connect(talk, BOT)
+    assert requests(late) == [third]
+    kinds = [type(each) for each in late.heard]
+    assert kinds.index(CaughtUp) < kinds.index(RunRequested)
+
+
+@pytest.mark.parametrize("killed", [False, True])
+async def test_what_was_asked_outlives_the_conversations_rest_and_a_kill(
+    engine: Engine, killed: bool
+) -> None:
+    talk = await engine.create(ADA, BEN, BOT)
+    await engine.post(talk, ADA, "@Bot one")
+    await engine.post(talk, ADA, "@Bot two")
+    bot = await engine.connect(talk, BOT)
+    first, second = requests(bot)
+    await answer(engine, talk, BOT, first, "done")
+    bot.close(1006)
+    await engine.settle()
+    if killed:
+        engine.restart()
+    else:
+        assert engine.directory.passivate(engine.conversation(talk))
+    again = await engine.connect(talk, BOT)
+    assert requests(again) == [second]
+
+
+async def test_no_more_than_so_many_requests_wait_for_an_agent(engine: Engine) -> None:
+    talk = await engine.create(ADA, BOT)
+    for number in range(OPEN_REQUESTS + 3):
+        await engine.post(talk, ADA, str(number))
+    bot = await engine.connect(talk, BOT)
+    assert len(requests(bot)) == OPEN_REQUESTS
+    assert requests(bot)[-1].message_id == f"{talk}-{OPEN_REQUESTS + 4}"
+
+
+async def test_two_agents_that_may_call_each_other_three_times_stop_after_three(
+    engine: Engine,
+) -> None:
+    talk = await engine.create(ADA, BEN, BOT, OTHER)
+    for agent in (BOT, OTHER):
+        await engine.do(UpdateAgent(talk, ADA, agent.id, agents_may_call=3))
+    readers = {agent: await engine.connect(talk, agent) for agent in (BOT, OTHER)}
+    names = {BOT: "@Other", OTHER: "@Bot"}
+    await engine.post(talk, ADA, "@Bot, ask the other")
+    await engine.settle()
+    done: set[str] = set()
+    while waiting := [
+        (agent, request)
+        for agent, reader in readers.items()
+        for request in requests(reader)
+        if request.run_id not in done
+    ]:
+        for agent, request in waiting:
+            done.add(request.run_id)
+            await answer(engine, talk, agent, request, f"over to {names[agent]}")
+    spoken = [event.sender for event in engine.log(talk) if isinstance(event, Posted)]
+    assert spoken == [ADA, BOT, OTHER, BOT, OTHER]  # the first answers a person, three an agent
+    await engine.post(talk, ADA, "@Bot again")
+    await engine.settle()
+    assert requests(readers[BOT])[-1].message_id == f"{talk}-{len(engine.log(talk))}"
+
+
+async def test_only_an_owner_says_what_an_agent_answers(engine: Engine) -> None:
+    talk = await engine.create(ADA, BEN, BOT)
+    refused(await engine.do(UpdateAgent(talk, BEN, BOT.id, "never")), Code.FORBIDDEN)
+    refused(await engine.do(UpdateAgent(talk, ADA, BEN.id, "never")), Code.NOT_FOUND)
+    refused(await engine.do(UpdateAgent(talk, CLEO, BOT.id, "never")), Code.NOT_FOUND)
+    bot = await engine.connect(talk, BOT)
+    await engine.do(UpdateAgent(talk, ADA, BOT.id, "never"))
+    await engine.post(talk, ADA, "@Bot?")
+    assert requests(bot) == []
+    assert engine.directory.passivate(engine.conversation(talk)) is False
+    bot.close(1006)
+    await engine.settle()
+    assert engine.directory.passivate(engine.conversation(talk))
+    again = await engine.connect(talk, BOT)
+    await engine.do(UpdateAgent(talk, ADA, BOT.id, "always"))
+    await engine.post(talk, ADA, "anybody?")
+    await engine.settle()
+    assert [request.why for request in requests(again)] == ["always"]
+
+
+async def test_another_answer_is_asked_for_by_who_asked_or_an_owner(engine: Engine) -> None:
+    talk = await engine.create(ADA, BEN, CLEO, BOT)
+    bot = await engine.connect(talk, BOT)
+    await engine.post(talk, BEN, "@Bot?")
+    await engine.settle()
+    (request,) = requests(bot)
+    await engine.do(StartRun(talk, BOT, request.run_id, request.message_id))
+    refused(await engine.do(RegenerateRun(talk, BEN, request.run_id, "new")), Code.INVALID_FORMAT)
+    await engine.do(EndRun(talk, BOT, request.run_id))
+    refused(await engine.do(RegenerateRun(talk, CLEO, request.run_id, "new")), Code.FORBIDDEN)
+    refused(await engine.do(RegenerateRun(talk, BEN, "r9", "new")), Code.RUN_NOT_FOUND)
+    for who, name in ((BEN, "new"), (ADA, "newer")):
+        outcome = await engine.do(RegenerateRun(talk, who, request.run_id, name))
+        assert outcome == RunRequested(name, request.message_id, (), "regenerate")
+    await engine.settle()
+    assert [each.run_id for each in requests(bot)[1:]] == ["new", "newer"]
+    await answer(engine, talk, BOT, requests(bot)[1], "so")
+    starts = [event for event in engine.log(talk) if isinstance(event, RunStarted)]
+    assert {start.asked_by for start in starts} == {BEN.id}
+
+
+async def test_who_is_brought_in_later_is_asked_only_from_then_on(engine: Engine) -> None:
+    talk = await engine.create(ADA)
+    await engine.post(talk, ADA, "anybody?")
+    await engine.join(talk, BOT)
+    bot = await engine.connect(talk, BOT)
+    assert requests(bot) == []
+    await engine.post(talk, ADA, "you?")
+    await engine.settle()
+    assert len(requests(bot)) == 1
+    engine.restart()
+    again = await engine.connect(talk, BOT)
+    assert requests(again) == requests(bot)
