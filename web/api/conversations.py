@@ -51,7 +51,7 @@ def _add_create(routes: Blueprint, parts: Parts) -> None:
         """Create a conversation."""
         identity = parts.caller()
         wanted = await body(schemas.CreateBody, depth=parts.settings.limits.json_depth)
-        entrants = tuple(_entrant(who, identity) for who in wanted.participants)
+        entrants = tuple(_entrant(parts, who, identity) for who in wanted.participants)
         named = {entrant.participant.id for entrant in entrants} | {identity.participant.id}
         if len(named) > schemas.AT_CREATION:
             raise parts.malformed(
@@ -148,7 +148,7 @@ def _add_join(routes: Blueprint, parts: Parts) -> None:
         ).participant
         entrant = Entrant(identity.participant)
         if wanted is not None and wanted.user_id != identity.participant.id:
-            entrant = _entrant(wanted, identity)
+            entrant = _entrant(parts, wanted, identity)
         await parts.ask(identity, Join(conversation_id, identity.participant, entrant))
         snapshot = await parts.directory.look(conversation_id)
         if snapshot is None:
@@ -176,9 +176,9 @@ def _add_leave(routes: Blueprint, parts: Parts) -> None:
         )
 
 
-def _entrant(who: schemas.ParticipantBody, inviter: Identity) -> Entrant:
-    """The participant with the inviter's name for them. Only an admin may say that they are an agent."""
-    kind = who.kind if inviter.admin else "human"
+def _entrant(parts: Parts, who: schemas.ParticipantBody, inviter: Identity) -> Entrant:
+    """The participant with the inviter's name for them. Only the configuration or an admin says that they are an agent."""
+    kind = parts.identities.type_of(who.user_id) or (who.kind if inviter.admin else "human")
     return Entrant(Participant(who.user_id, who.name or who.user_id, kind), who.role)
 
 

@@ -30,7 +30,7 @@ from .rules import (
 from .run import Request, Run, Runs
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from .wire import Socket
@@ -80,6 +80,26 @@ class Account(Protocol):
         self, conversation_id: str, last_sequence_id: int | None
     ) -> AbstractAsyncContextManager[Socket]:
         """A raw socket into a conversation."""
+
+
+class Requests:
+    """The requests that come, an asynchronous iterator; no generator, which must be closed when it is left."""
+
+    def __init__(
+        self, requests: trio.MemoryReceiveChannel[Request], check: Callable[[], None]
+    ) -> None:
+        self._requests = requests
+        self._check = check
+
+    def __aiter__(self) -> Requests:
+        return self
+
+    async def __anext__(self) -> Request:
+        try:
+            return await self._requests.receive()
+        except trio.EndOfChannel:
+            self._check()
+            raise StopAsyncIteration from None
 
 
 class Conversation:
@@ -175,12 +195,9 @@ class Conversation:
             raise copy(pending.error or self._ended or Closed(1006))
         return pending.receipt
 
-    async def requests(self) -> AsyncIterator[Request]:
+    def requests(self) -> Requests:
         """The messages that this agent is asked to answer, each once. It ends as iterating the conversation does."""
-        async for request in self._request_out:
-            yield request
-        if self._ended is not None and self._ended.args != LEFT:
-            raise copy(self._ended)
+        return Requests(self._request_out, self._check_left)
 
     def run(
         self, reply_to: str | None = None, run_id: str | None = None
@@ -233,9 +250,9 @@ class Conversation:
     async def __anext__(self) -> Frame:
         await trio.lowlevel.checkpoint_if_cancelled()
         while (event := self._window.take()) is None:
-            if self._ended is not None and (self._ended.args == LEFT):
+            self._check_left()
+            if self._ended is not None:
                 raise StopAsyncIteration
-            self._check()
             if self._window.page_due:
                 await self._page()
             else:
@@ -420,6 +437,11 @@ class Conversation:
         if self._pong is not None:
             self._pong.set()
             self._pong = None
+
+    def _check_left(self) -> None:
+        """As `_check`, but leaving is an end in order."""
+        if self._ended is not None and self._ended.args != LEFT:
+            raise copy(self._ended)
 
     def _check(self) -> None:
         if self._ended is not None:

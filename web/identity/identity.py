@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypedDict
 
-from salon.actors.model import Participant
+from salon.actors.model import Participant, ParticipantType
 
 from ..names import NAME_LENGTH, TITLE_LENGTH, normalise_name, normalise_title
 from .claims import grants
@@ -124,6 +124,7 @@ class IdentityBook:
             _digest(token.get_secret_value()): Identity(who.participant, who.admin)
             for token, who in auth.static_tokens.items()
         }
+        self._types = {who.id: who.type for who in auth.static_tokens.values()}
         self._verified: OrderedDict[bytes, Identity] = OrderedDict()
         self._revoked: set[str] = set()  # size: the logouts within the lifetime of a session
         # Names newer than those in the tokens. Names of people with a static token, which never expires, are kept for good.
@@ -154,6 +155,10 @@ class IdentityBook:
         if identity.via != via:
             identity = replace(identity, via=via)
         return self._named(identity) if self._names else identity
+
+    def type_of(self, participant_id: str) -> ParticipantType | None:
+        """The type of a participant that has a static token, as the configuration says; None for all others."""
+        return self._types.get(participant_id)
 
     def holds(self, identity: Identity) -> bool:
         """Whether an identity is still valid: neither expired nor revoked. A long-lived connection has to check again."""
