@@ -32,12 +32,13 @@ from .presence import PresenceBoard, TypingBoard
 from .recorder import Recorder
 from .refusals import Refusal, about_run
 from .replies import Replies, replied_to
-from .requests import RequestBoard, hops_after, recalled
+from .requests import RequestBoard, recalled, replied_to_in, until_person
 from .roster import Roster
 from .runs import RunBoard
 from .runtime import TrioActor
 from .signals import Cancel, Connected, ReadMoved, Typing
 from .store import Appended, StoreError
+from .triggers import AGENTS_MAY_CALL
 from .turn import EndedRun, Turn, known_from, run_receipt
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ class ConversationActor(TrioActor):
             self._ended.clear()
             self.runs.loaded(state, trio.current_time())
             if any(m.participant.type == "agent" for m in state.members.values()):
-                self._recall_requests(state, page.records)
+                await self._recall_requests(state, page.records)
             delivered = self.audience.head
             self.audience.recall(page.records)
             if delivered < state.head:
@@ -273,12 +274,29 @@ class ConversationActor(TrioActor):
                 del self._ended[next(iter(self._ended))]
         return ended
 
-    def _recall_requests(self, state: State, records: Sequence[Record]) -> None:
-        """After a load: what agents were asked for by the newest events and have not begun."""
+    async def _recall_requests(self, state: State, records: Sequence[Record]) -> None:
+        """After a load: what agents were asked for by the newest events and have not begun. Raises `StoreError`."""
         events = [self._host.codec.decode(record) for record in records]
-        senders = {record.sequence: record.sender_id for record in records}
-        state.hops = hops_after(events)
-        self.requests = recalled(events, state, senders.get)
+        hops = 0
+        first = next((event for event in events if isinstance(event, Posted)), None)
+        if records and (first is None or first.sender.type == "agent"):
+            hops = await self._hops_before(state, records[0].sequence)
+        named = replied_to_in(events, state)
+        senders = await self._replies.senders_among(named, state.number) if named else {}
+        self.requests, state.hops = recalled(events, state, senders.get, hops)
+
+    async def _hops_before(self, state: State, sequence: int) -> int:
+        """The messages of agents since the last one of a person, before an event; no more are counted than matter."""
+        hops = 0
+        while sequence > 1 and hops <= AGENTS_MAY_CALL:
+            page = await self._store.read(state.number, before=sequence, limit=RECENT_EVENTS)
+            events = [self._host.codec.decode(record) for record in page.records]
+            last = until_person(events)
+            if last is not None:
+                return hops + last
+            hops += sum(isinstance(event, Posted) for event in events)
+            sequence = page.records[0].sequence
+        return hops
 
     def _ask_agents(self, turn: Turn) -> None:
         """After the events: the agents hear what they are asked to answer."""

@@ -89,23 +89,30 @@ def judged(
         yield Judgement(message.sequence, agent_id, verdict), request
 
 
-def hops_after(events: Sequence[Event]) -> int:
-    """The number of messages of agents since the last one of a person."""
+def until_person(events: Sequence[Event]) -> int | None:
+    """The number of messages after the last one of a person; None where there is none of a person."""
     hops = 0
     for event in reversed(events):
         if isinstance(event, Posted):
             if event.sender.type == "human":
                 return hops
             hops += 1
-    return hops
+    return None
+
+
+def replied_to_in(events: Iterable[Event], state: State) -> set[int]:
+    """The sequences of the messages that these events reply to."""
+    names = (event.reply_to for event in events if isinstance(event, Posted) and event.reply_to)
+    return {each for name in names if (each := named_sequence(state.id, name)) is not None}
 
 
 def recalled(
-    events: Sequence[Event], state: State, sender_of: Callable[[int], str | None]
-) -> RequestBoard:
-    """The board after a restart: what was asked for by the newest events, for the members of today.
+    events: Sequence[Event], state: State, sender_of: Callable[[int], str | None], hops: int
+) -> tuple[RequestBoard, int]:
+    """The board after a restart, and the hops after the events: what was asked for by the newest events.
 
-    An agent is not asked about messages from before it came in, or from before its setting was changed.
+    `hops` are those before the events. The members of today are judged: an agent is not asked about messages from before it
+    came in, or from before its setting was changed.
     """
     board = RequestBoard()
     since = {
@@ -114,9 +121,10 @@ def recalled(
         if isinstance(event, Joined | AgentUpdated)
     }
     then = state.draft()
-    for place, event in enumerate(events):
+    then.hops = hops
+    for event in events:
         if isinstance(event, Posted):
-            then.hops = hops_after(events[: place + 1])
+            then.hops = 0 if event.sender.type == "human" else then.hops + 1
             sequence = named_sequence(state.id, event.reply_to or "")
             replied_to = sender_of(sequence) if sequence else None
             for judgement, request in judged(event, then, replied_to):
@@ -126,4 +134,4 @@ def recalled(
                 if request is not None:
                     board.ask(judgement.agent_id, request)
         board.follow((event,))
-    return board
+    return board, then.hops

@@ -19,6 +19,9 @@ KINDS = {
     "unseen": "a reader is connected, nothing is under way, and the reader was not sent the end of the log",
     "unanswered": "a message has neither receipt nor refusal, and its socket is still open",
     "outsider": "an event was sent to a participant who had left",
+    "delta": "the deltas that a reader was sent of a run are not the text of its message, or come after its end",
+    "run": "a run of the log has no end, more than one, or one without a start",
+    "hops": "an agent has answered more messages of agents in a row than it may",
     "epoch": "the epoch changed: the log is a different one",
 }
 

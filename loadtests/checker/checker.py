@@ -55,9 +55,13 @@ class Report:
 
 
 class Checker:
-    """Takes the records of a history in their order; `report` judges the records taken so far."""
+    """Takes the records of a history in their order; `report` judges the records taken so far.
 
-    def __init__(self) -> None:
+    `runs_ended` says that no run may be open in the logs at the end.
+    """
+
+    def __init__(self, *, runs_ended: bool = False) -> None:
+        self._runs_ended = runs_ended
         self._conversations: dict[str, ObservedConversation] = {}
         self._records = 0
 
@@ -71,6 +75,7 @@ class Checker:
             conversation = self._conversations[record.conversation] = ObservedConversation(
                 record.conversation
             )
+            conversation.runs_ended = self._runs_ended
         match record.record:
             case "received":
                 conversation.received(line, record)
@@ -83,8 +88,7 @@ class Checker:
             case "disconnect":
                 conversation.disconnect(line, record.socket or "")
             case "sync":
-                if record.socket in conversation.views:
-                    conversation.views[record.socket].ask(record.after)
+                conversation.ask(record.socket or "", record.after)
             case "log":
                 conversation.page(line, record)
 

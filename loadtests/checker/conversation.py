@@ -8,6 +8,7 @@ from salon.web.client import is_event
 
 from .anomaly import Anomaly
 from .order import span, spans
+from .run_log import Following, faults
 from .sent_message import SentMessage
 from .socket_log import SocketLog
 
@@ -29,6 +30,7 @@ class ObservedConversation:
         self.sent_messages: dict[tuple[str, str], SentMessage] = {}
         self.people: set[str] = set()
         self.delivered = 0
+        self.runs_ended = False  # whether no run may be open in the log
         self.log_line = 0  # line of the log's last page; 0: the log was not read
         self._log_begun = 0  # line of the log's first page
         self.head = 0
@@ -40,6 +42,7 @@ class ObservedConversation:
         self._known: dict[
             str, tuple[int, int]
         ] = {}  # person -> the highest sequence it was told of, and the line
+        self._following: dict[str, Following] = {}  # by socket
         self._committed: int | None = None
         self._epoch: tuple[int, str] | None = None
 
@@ -51,11 +54,20 @@ class ObservedConversation:
         names = (self.conversation, person, socket)
         view = self.views[socket] = SocketLog(names, line, after, self.problems)
         view.known = self._known.get(person, view.known)
+        self._following[socket] = Following(
+            person, lambda at, text: self._wrong("delta", text, at, view=view)
+        )
 
     def disconnect(self, line: int, socket: str) -> None:
         """Take the end of a socket."""
         if socket in self.views:
             self.views[socket].ended = line
+
+    def ask(self, socket: str, after: int) -> None:
+        """Take a `sync`: the reader is not live until it has caught up again."""
+        if socket in self.views:
+            self.views[socket].ask(after)
+            self._following[socket].interrupted()
 
     def send(self, line: int, person: str, socket: str | None, key: str, content: str) -> None:
         """Take the sending of a message."""
@@ -83,6 +95,11 @@ class ObservedConversation:
             self._connected(line, view, frame)
         elif kind == "caught_up":
             view.caught_up(line, frame["sequence_id"])
+            self._following[view.socket].caught_up()
+        elif kind == "lagging":
+            self._following[view.socket].interrupted()
+        elif kind == "delta":
+            self._following[view.socket].delta(line, frame)
         elif is_event(frame):
             self._event(line, view, frame)
 
@@ -115,6 +132,7 @@ class ObservedConversation:
         sequence = int(event["sequence_id"])
         self.delivered += 1
         view.event(line, sequence)
+        self._following[view.socket].event(line, event)
         self._know(view.person, sequence, line)
         first = self._seen.setdefault(sequence, (line, view.person, event))
         if first[2] != event:
@@ -166,6 +184,12 @@ class ObservedConversation:
             text = f"{span(first, last)} of {self.head} is not in the log"
             found.append(self._anomaly("gap", text, self.log_line, sequence=first))
         found += self._log_against_itself()
+        if not self._first:
+            whole = [event for _, event in sorted(self._log.items())]
+            for fault in faults(whole, ended=self.runs_ended):
+                found.append(
+                    self._anomaly(fault.kind, fault.text, self.log_line, sequence=fault.sequence)
+                )
         found += self._log_against_readers()
         found += self._log_against_promises()
         members, left = self._membership()
@@ -192,7 +216,7 @@ class ObservedConversation:
             latest = max(at, latest)
             sender, key = message.get("sender_id"), message.get("client_message_id")
             if key is None:
-                if sender in self.people:
+                if sender in self.people and "run_id" not in message:
                     text = f"sequence {sequence} carries no key"
                     yield self._anomaly("invented", text, self.log_line, sequence=sequence)
                 continue

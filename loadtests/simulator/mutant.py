@@ -10,7 +10,7 @@ import inspect
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from . import bug_delivery, bug_store, bug_turn
+from . import bug_delivery, bug_run, bug_store, bug_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MUTANTS: dict[str, Callable[[], Change]] = {
     name.replace("_", "-"): make
-    for file in (bug_turn, bug_delivery, bug_store)
+    for file in (bug_turn, bug_delivery, bug_store, bug_run)
     for name, make in vars(file).items()
     if inspect.isfunction(make) and not name.startswith("_") and make.__module__ == file.__name__
 }
@@ -35,6 +35,11 @@ TRIED_FIRST = {
     "tell-those-who-left": 12,
     "old-socket-takes-the-new-one-along": 4,
     "duplicate-on-retry-after-crash": 3,
+    "lose-a-delta": 3,
+    "end-a-run-twice": 9,
+    "leave-runs-open": 6,
+    "forget-the-text-so-far": 3,
+    "agents-call-once-too-often": 3,
 }
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from salon.actors.messages import Post
+from salon.actors.messages import CancelRun, Post, RegenerateRun
 from salon.actors.model import Participant
 from salon.web.api.handshake import Asked
 from salon.web.client import Client, Closed, Frame, Gap, Receipt, Refused, Socket, Unreachable
@@ -102,6 +102,17 @@ class UnrealClient(Client):
     async def call_oneself(self, name: str) -> None:
         """Change one's own name."""
         await self._answer(lambda p: p.call(self._me(p), name))
+
+    async def cancel_run(self, conversation_id: str, run_id: str) -> Frame:
+        """Cancel a run."""
+        who = self.identity.participant
+        await self._answer(lambda p: p.ask(self._me(p), CancelRun(conversation_id, who, run_id)))
+        return {}
+
+    async def regenerate_run(self, conversation_id: str, run_id: str, new: str) -> None:
+        """Ask for another answer."""
+        command = RegenerateRun(conversation_id, self.identity.participant, run_id, new)
+        await self._answer(lambda p: p.ask(self._me(p), command))
 
     async def leave(self, conversation_id: str) -> Frame:
         """Leave a conversation."""

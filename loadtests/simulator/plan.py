@@ -9,6 +9,10 @@ from dataclasses import dataclass, replace
 from random import Random
 
 NAMES = ("ada", "ben", "cleo", "dan", "eve")
+AGENTS = ("bot", "bit")
+# Every so many seeds have agents: the others test people alone, as fast as ever.
+WITH_AGENTS = 3
+CALLS = 2  # messages of agents in a row that an agent answers
 SECONDS = 1200.0  # the steps are spread over this time, most of them in clusters
 STEPS = (40, 90)
 CLUSTERS = 8  # moments around which most steps happen
@@ -51,6 +55,18 @@ FAULTS = {
     "empty": 3,
 }
 
+# Steps of a seed with agents, besides the others.
+WITH_AGENT = {
+    "ask": 12,
+    "cancel": 5,
+    "regenerate": 2,
+    "drop agent": 5,
+    "stop agent": 3,
+    "kill": 1,
+    "restart": 1,
+}
+AGENT_STEPS = (10, 25)
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -70,6 +86,7 @@ class Setting:
     window: int  # events that a client buffers for its user
     outbox: int  # messages that a client has in flight
     idle_timeout: float
+    agents: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +129,14 @@ class Plan:
             outbox=chance.choice((3, 50, 200)),
             idle_timeout=chance.choice((5.0, 60.0)),
         )
-        return cls(seed, setting, _steps(chance))
+        steps = _steps(chance)
+        if seed % WITH_AGENTS == 0:
+            # Drawn apart, so that the steps of people are those of the seed without agents.
+            apart = Random(f"agents {seed}")
+            setting = replace(setting, agents=apart.randint(1, len(AGENTS)))
+            steps += _steps(apart, WITH_AGENT, AGENT_STEPS, first=len(steps))
+            steps = tuple(sorted(steps, key=lambda step: step.at))
+        return cls(seed, setting, steps)
 
     def only(self, numbers: set[int]) -> Plan:
         """The same plan with only these steps."""
@@ -124,18 +148,22 @@ class Plan:
         return tuple(each.number for each in self.steps)
 
 
-def _steps(chance: Random) -> tuple[Step, ...]:
-    kinds = [*DEEDS, *FAULTS]
-    weights = [*DEEDS.values(), *FAULTS.values()]
+def _steps(
+    chance: Random,
+    weighted: dict[str, int] = DEEDS | FAULTS,
+    how_many: tuple[int, int] = STEPS,
+    first: int = 0,
+) -> tuple[Step, ...]:
+    kinds, weights = [*weighted], [*weighted.values()]
     moments = [chance.uniform(0, SECONDS) for _ in range(CLUSTERS)]
     drawn = []
-    for _ in range(chance.randint(*STEPS)):
+    for _ in range(chance.randint(*how_many)):
         near = chance.choice(moments) + chance.gauss(0, NEAR)
         at = near if chance.random() < 0.8 else chance.uniform(0, SECONDS)
         kind = chance.choices(kinds, weights)[0]
         what = kind, chance.randrange(60), chance.randrange(60), chance.random()
         drawn.append((max(0.0, at), *what))
-    return tuple(Step(number, *each) for number, each in enumerate(sorted(drawn)))
+    return tuple(Step(number, *each) for number, each in enumerate(sorted(drawn), first))
 
 
 def ranges(numbers: tuple[int, ...]) -> str:

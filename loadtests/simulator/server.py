@@ -198,6 +198,10 @@ class Process:
 
         return self._serve(work)
 
+    def ask(self, identity: Identity, command: Command) -> Reply:
+        """A request that is one command and has an empty answer."""
+        return self._command(identity, command)
+
     def _command(self, identity: Identity, command: Command) -> Reply:
         async def work() -> Any:
             await self.parts.ask(identity, command)

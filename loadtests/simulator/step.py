@@ -112,6 +112,47 @@ def _change_name(world: World, step: Step) -> None:
     world.start(_try, person.call_oneself, f"{person.person} the {step.number}th")
 
 
+def _ask(world: World, step: Step) -> None:
+    if world.agents:
+        tab = world.tab(step)
+        key = world.key(tab)
+        name = world.agents[step.conversation % len(world.agents)].identity.participant.name
+        tab.say(key, f"asked under {key}: @{name}?")
+
+
+def _cancel(world: World, step: Step) -> None:
+    """Somebody cancels an open run; whoever may not is refused."""
+    tab = world.tab(step)
+    runs = world.open_runs(tab.conversation_id)
+    if runs:
+        run_id = runs[int(step.more * len(runs))]
+        if tab.conversation is not None and step.more < 0.5:
+            tab.conversation.cancel(run_id)
+        else:
+            world.start(_try, tab.person.cancel_run, tab.conversation_id, run_id)
+
+
+def _regenerate(world: World, step: Step) -> None:
+    tab = world.tab(step)
+    runs = [event["run_id"] for event in tab.events if event["type"] == "run_started"]
+    if runs:
+        run_id = runs[int(step.more * len(runs))]
+        new = f"again-{step.number}"
+        world.start(_try, tab.person.regenerate_run, tab.conversation_id, run_id, new)
+
+
+def _drop_agent(world: World, step: Step) -> None:
+    for agent in world.agents:
+        for link in list(agent.links):
+            link.cut()
+
+
+def _stop_agent(world: World, step: Step) -> None:
+    """The agent's program dies; it is started again, perhaps too late for its runs."""
+    if world.programs:
+        world.programs[step.who % len(world.programs)].stop(60 * step.more)
+
+
 async def _try(work: Callable[..., Awaitable[object]], *arguments: object) -> None:
     with suppress(Refused, Unreachable):
         await work(*arguments)
@@ -265,6 +306,11 @@ STEPS: dict[str, Callable[[World, Step], None]] = {
     "change one's name": _change_name,
     "open a tab": _open_tab,
     "visit": _visit,
+    "ask": _ask,
+    "cancel": _cancel,
+    "regenerate": _regenerate,
+    "drop agent": _drop_agent,
+    "stop agent": _stop_agent,
     "drop": _drop,
     "drop all": _drop_all,
     "stand still": _stand_still,

@@ -49,7 +49,11 @@ class Trial:
         self.plan = plan
         self.kept: list[Record] = []
         self._keep = keep
-        self._checker, self._presence, self._farewell = Checker(), Presence(), Farewell()
+        self._checker, self._presence, self._farewell = (
+            Checker(runs_ended=True),
+            Presence(),
+            Farewell(),
+        )
         self._digest = sha256()
         self._line = 1  # the header's
         self._seconds = 0.0

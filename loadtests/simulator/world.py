@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from salon.actors.messages import Create
-from salon.actors.model import Entrant, Participant, State
+from salon.actors.messages import Create, UpdateAgent
+from salon.actors.model import Entrant, Participant, ParticipantType, State
 from salon.actors.rules import apply
 from salon.actors.sources import Sources
 from salon.web.settings.model import AuthSettings, LimitSettings, Settings
@@ -20,10 +20,11 @@ from salon.web.socket.event_json import decode_event
 
 from ..checker import Recorder
 from .agenda import Agenda
+from .agent import AgentProgram
 from .disk import Disk
 from .farewell import ENDED
 from .person import Network, Person, Tab
-from .plan import NAMES
+from .plan import AGENTS, CALLS, NAMES
 from .server import Process
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ class World:
         )
         self.settings = self._settings()
         self.people = [self._person(name) for name in NAMES[: plan.setting.people]]
+        self.agents = [self._person(name, "agent") for name in AGENTS[: plan.setting.agents]]
+        self.programs: list[AgentProgram] = []
         self.conversation_ids: list[str] = []
         self.tabs: list[Tab] = []
         self.peaceful = False
@@ -95,6 +98,9 @@ class World:
     def _settings(self) -> Settings:
         setting = self.plan.setting
         tokens = {_token(name): {"id": name, "name": name.title()} for name in NAMES}
+        tokens |= {
+            _token(name): {"id": name, "name": name.title(), "type": "agent"} for name in AGENTS
+        }
         return Settings(
             auth=AuthSettings.model_validate({"static_tokens": tokens}),
             limits=LimitSettings(
@@ -107,10 +113,10 @@ class World:
             ),
         )
 
-    def _person(self, name: str) -> Person:
+    def _person(self, name: str, kind: ParticipantType = "human") -> Person:
         chance = Random(f"{name} {self.plan.seed}").random
         person = Person("http://salon", self.recorder, name, token=_token(name), random=chance)
-        person.begin(self.network, Participant(name, name.title()))
+        person.begin(self.network, Participant(name, name.title(), kind))
         return person
 
     # --- the run --------------------------------------------------------------------------------
@@ -125,6 +131,7 @@ class World:
             for person in self.people:
                 for conversation_id in self.conversation_ids:
                     self.open_tab(person, conversation_id)
+            self._start_agents()
             for step in self.plan.steps:
                 await trio.sleep_until(step.at)
                 self._take(step)
@@ -158,8 +165,27 @@ class World:
             # They have another name until they connect.
             entrants = tuple(Entrant(each._replace(name="Somebody")) for each in others)
             ref = self.process.directory.participant(first.id)
+            agents = [agent.identity.participant for agent in self.agents]
+            entrants += tuple(map(Entrant, agents))
             await ref.ask(Create(conversation_id, first, "Talk", entrants))
+            for agent in agents:
+                await ref.ask(UpdateAgent(conversation_id, first, agent.id, agents_may_call=CALLS))
             self.conversation_ids.append(conversation_id)
+
+    def _start_agents(self) -> None:
+        for agent in self.agents:
+            others = tuple(
+                each.identity.participant.name for each in self.agents if each is not agent
+            )
+            for conversation_id in self.conversation_ids:
+                program = AgentProgram(agent, conversation_id, others, self.plan.seed)
+                self.programs.append(program)
+                self.nursery.start_soon(program.run)
+
+    def open_runs(self, conversation_id: str) -> list[str]:
+        """The ids of the runs that are open, as the store knows."""
+        state = self.disk.load(conversation_id).get()
+        return [] if state is None else list(state.runs)
 
     def open_tab(self, person: Person, conversation_id: str) -> None:
         """Open one more tab."""
@@ -199,6 +225,8 @@ class World:
         """End all faults, make everybody a member, wait until all tabs have all events and receipts, and record the logs."""
         self.peaceful = True
         self.recorder.note("peace")
+        for program in self.programs:
+            program.peaceful = True
         for person in self.people:
             person.answers_lost = False
             for conversation_id in self.conversation_ids:
@@ -250,7 +278,7 @@ class World:
             store.appends.clear()
             store.reads.clear()
             store.slow_until = 0.0
-        for person in self.people:
+        for person in (*self.people, *self.agents):
             for link in person.links:
                 link.pause = 0.0
 
@@ -276,6 +304,9 @@ class World:
                 lacking.append(f"{name} is not connected: {tab.ended}")
             if tab.unsettled:
                 lacking.append(f"{name} waits for receipts of {', '.join(tab.unsettled)}")
+        for conversation_id in self.conversation_ids:
+            if runs := self.open_runs(conversation_id):
+                lacking.append(f"{conversation_id} has the open runs {', '.join(runs)}")
         return lacking
 
     def log(self, conversation_id: str) -> list[dict[str, Any]]:
