@@ -21,9 +21,12 @@ from tests.traffic import Speaker, check_promises, deaf
 
 SOCKETS = int(os.environ.get("SALON_TEST_SOCKETS", "200"))
 AT_ONCE = 50  # handshakes on their way
-RATE = SOCKETS // 6  # clients a second that the new server is to greet
-DRAIN = 6.0  # seconds that a drain may take: those who never read make it take all of them
-RESTART = 10.0  # seconds: what the clients are told that it takes; a busy machine is slow to start a server
+RATE = min(SOCKETS // 3, 500)  # clients a second that the new server is to greet
+# Seconds that a drain may take: those who never read make it take all of them.
+DRAIN = 2 + SOCKETS / 750
+RESTART = (
+    DRAIN + 4
+)  # seconds: what the clients are told that it takes; a busy machine is slow to start a server
 STUCK = 20
 
 
