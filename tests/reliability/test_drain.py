@@ -20,6 +20,7 @@ from tests.server import ServerProcess
 from tests.traffic import Speaker, check_promises, deaf
 
 SOCKETS = int(os.environ.get("SALON_TEST_SOCKETS", "200"))
+CONVERSATIONS = min(SOCKETS // 8, 100)
 AT_ONCE = 50  # handshakes on their way
 RATE = min(SOCKETS // 3, 500)  # clients a second that the new server is to greet
 # Seconds that a drain may take: those who never read make it take all of them.
@@ -103,7 +104,7 @@ async def test_all_sockets_are_sent_away_and_come_back_one_after_the_other(
     )
     people = await guests(server, *(f"Person {number}" for number in range(20)))
     talkers = await guests(server, "Ada", "Bob")
-    conversations = [await people[0].create(*people[1:10]) for _ in range(100)]
+    conversations = [await people[0].create(*people[1:10]) for _ in range(CONVERSATIONS)]
     for conversation_id in conversations:
         await people[0].join(conversation_id, *people[10:])
     busy = await talkers[0].create(talkers[1])
