@@ -27,6 +27,9 @@ PROJECT_FILES := LICENSE MANIFEST.in pyproject.toml setup.py $(wildcard README.m
 SOURCES := $(PROJECT_FILES) $(shell find $(FOLDERS) \
   \( -name __pycache__ -o -name node_modules -o -path web/static/page \) -prune -o \( -type d -o -type f \) -print)
 
+# Without compiled tests each worker spends seconds on compiling all of them before it begins.
+unexport PYTHONDONTWRITEBYTECODE
+
 # What the page was built from is kept here, so that npm runs again only when the lock file changes.
 export SALON_PAGE_CACHE := $(CURDIR)/.page
 

@@ -319,10 +319,8 @@ def test_ten_thousand_conversations_are_no_burden(
             f" and more in the page, the longest {max(tasks, default=0):.0f} ms"
         )
         cpu = server.cpu_seconds
-        page.wait_for_timeout(2000)  # to be measured, nothing is awaited
-        tell(
-            f"the server then uses {(server.cpu_seconds - cpu) / 2:.1%} of a core, one console open"
-        )
+        page.wait_for_timeout(1000)  # to be measured, nothing is awaited
+        tell(f"the server then uses {server.cpu_seconds - cpu:.1%} of a core, one console open")
 
 
 # --- everybody ------------------------------------------------------------------------------------------------------------

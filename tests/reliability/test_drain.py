@@ -20,10 +20,14 @@ from tests.server import ServerProcess
 from tests.traffic import Speaker, check_promises, deaf
 
 SOCKETS = int(os.environ.get("SALON_TEST_SOCKETS", "200"))
+CONVERSATIONS = min(SOCKETS // 8, 100)
 AT_ONCE = 50  # handshakes on their way
-RATE = SOCKETS // 6  # clients a second that the new server is to greet
-DRAIN = 6.0  # seconds that a drain may take: those who never read make it take all of them
-RESTART = 10.0  # seconds: what the clients are told that it takes; a busy machine is slow to start a server
+RATE = min(SOCKETS // 3, 500)  # clients a second that the new server is to greet
+# Seconds that a drain may take: those who never read make it take all of them.
+DRAIN = 2 + SOCKETS / 750
+RESTART = (
+    DRAIN + 4
+)  # seconds: what the clients are told that it takes; a busy machine is slow to start a server
 STUCK = 20
 
 
@@ -100,7 +104,7 @@ async def test_all_sockets_are_sent_away_and_come_back_one_after_the_other(
     )
     people = await guests(server, *(f"Person {number}" for number in range(20)))
     talkers = await guests(server, "Ada", "Bob")
-    conversations = [await people[0].create(*people[1:10]) for _ in range(100)]
+    conversations = [await people[0].create(*people[1:10]) for _ in range(CONVERSATIONS)]
     for conversation_id in conversations:
         await people[0].join(conversation_id, *people[10:])
     busy = await talkers[0].create(talkers[1])

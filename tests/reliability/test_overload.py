@@ -23,10 +23,12 @@ from tests.syscalls import slow_syncs
 NEIGHBOURS = int(os.environ.get("SALON_TEST_NEIGHBOURS", "100"))
 SYNC = 0.05  # seconds that each sync of the slow disk takes
 QUEUE = 25
-BURST = int(os.environ.get("SALON_TEST_BURST", "1"))  # seconds
-MEMORY = (
-    64 * 2**20
-)  # bytes that the server may grow by: the messages, their keys and the log's cache
+BURST = float(
+    os.environ.get("SALON_TEST_BURST", "0.5")
+)  # seconds: to let it in takes ten times that
+CROWD = 40  # people at the slow disk, for whom it syncs twice before they can speak
+CALM = 1.0  # seconds before a burst and after it
+MEMORY = 64 * 2**20  # bytes that the server may grow by: messages, their keys, the log's cache
 
 
 def load(scenario: str, server: ServerProcess, *options: str) -> dict[str, Any]:
@@ -40,17 +42,23 @@ def load(scenario: str, server: ServerProcess, *options: str) -> dict[str, Any]:
     return figures
 
 
+def burst_of(factor: int) -> list[str]:
+    """The options for so many times the rate, between two times of calm."""
+    values = {"burst_factor": factor, "burst_from": CALM, "burst_until": CALM + BURST}
+    settings = [word for name, value in values.items() for word in ("--set", f"{name}={value}")]
+    return [*settings, "--seconds", f"{2 * CALM + BURST}"]
+
+
 @pytest.mark.timeout(240)
 async def test_in_a_burst_of_ten_times_the_rate_all_who_obey_are_in_at_their_first_retry(
     start_server: Callable[..., ServerProcess], tell: Callable[[str], None]
 ) -> None:
     server = start_server(LIMITS__MESSAGE_RATE="5", LIMITS__MESSAGE_BURST="5")
-    burst = ["--rate", "100", "--set", "burst_factor=20", "--set", "burst_from=1"]
-    options = [*burst, "--set", "burst_until=2", "--seconds", "4"]
+    options = ["--rate", "100", *burst_of(20)]
     figures = await trio.to_thread.run_sync(partial(load, "overload", server, *options))
     assert figures["sent"] == figures["stored"], "in the end all of it is said"
     assert set(figures["refused"]) == {"RATE_LIMITED"}
-    assert figures["put_off"] > 1000
+    assert figures["put_off"] > 1000 * BURST
     assert figures["first_retry"] >= 0.99 * figures["put_off"]
     grown = figures["server_memory"] - figures["memory_before"]
     assert grown < MEMORY
@@ -73,19 +81,11 @@ async def test_in_a_burst_of_ten_times_what_the_disk_takes_those_who_obey_are_in
         LIMITS__QUEUE_SIZE=f"{QUEUE}",
         LIMITS__MESSAGE_RATE="0",
     )
-    alone = ["--readers", "2", "--senders", "1", "--window", "1", "--seconds", "3"]
+    alone = ["--readers", "2", "--senders", "1", "--window", "1", "--seconds", "2"]
     turns = await trio.to_thread.run_sync(partial(load, "fanout", server, *alone))
     capacity = QUEUE * turns["receipts"] / turns["seconds"]  # with the mailbox full each turn
-    crowd = ["--readers", "100", "--senders", "100", "--rate", f"{capacity / 10:.0f}"]
-    burst = [
-        "--set",
-        "burst_factor=100",
-        "--set",
-        "burst_from=1",
-        "--set",
-        f"burst_until={BURST + 1}",
-    ]
-    options = ["--rooms", "1", *crowd, *burst, "--seconds", f"{BURST + 2}"]
+    crowd = ["--readers", f"{CROWD}", "--senders", f"{CROWD}", "--rate", f"{capacity / 10:.0f}"]
+    options = ["--rooms", "1", *crowd, *burst_of(100)]
     figures = await trio.to_thread.run_sync(partial(load, "overload", server, *options))
     assert figures["sent"] == figures["stored"], "in the end all of it is said"
     assert set(figures["refused"]) == {"QUEUE_FULL"}
@@ -96,8 +96,8 @@ async def test_in_a_burst_of_ten_times_what_the_disk_takes_those_who_obey_are_in
     assert grown < MEMORY
     share = figures["first_retry"] / figures["put_off"]
     samples = figures["receipts_a_sample"]
-    second = len(samples) // (BURST + 2)
-    goodput = sum(samples[second : second * (BURST + 1)]) / BURST / capacity
+    each = len(samples) / (2 * CALM + BURST)
+    goodput = sum(samples[round(each * CALM) : round(each * (CALM + BURST))]) / BURST / capacity
     tell(
         f"ten times the {capacity:.0f} messages a second that a disk with {SYNC * 1000:.0f} ms a sync takes: "
         f"{figures['put_off']} refused, {share:.1%} "
@@ -111,8 +111,8 @@ async def test_a_noisy_conversation_takes_nothing_from_its_neighbours(
 ) -> None:
     server = start_server()
     rooms = NEIGHBOURS // 4
-    quiet = ["--rooms", f"{rooms}", "--rate", f"{rooms}", "--seconds", "3"]
-    noisy = ["--readers", "10", "--senders", "10", "--rate", "2000", "--seconds", "5"]
+    quiet = ["--rooms", f"{rooms}", "--rate", f"{rooms}", "--seconds", "2"]
+    noisy = ["--readers", "10", "--senders", "10", "--rate", "2000", "--seconds", "4"]
     without = await trio.to_thread.run_sync(partial(load, "rooms", server, *quiet))
     beside: list[dict[str, Any]] = []
 

@@ -71,8 +71,9 @@ async def test_many_short_drops_are_not_told_and_a_long_one_is(
 
 
 async def test_after_a_crash_nobody_is_said_to_be_here_who_is_not_nor_gone_who_is(
-    own_server: ServerProcess,
+    start_server: Callable[..., ServerProcess],
 ) -> None:
+    own_server = start_server(LIMITS__PRESENCE_GRACE="2")
     ada, bob, cleo = await guests(own_server, "Ada", "Bob", "Cleo")
     conversation_id = await ada.create(bob, cleo)
     async with (

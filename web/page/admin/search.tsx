@@ -1,6 +1,6 @@
 /** Finding anything: by a part of an id, a title or a name; a refusal by its whole id. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { reason, salon } from "./operator.ts";
 import { go } from "./route.ts";
 
@@ -102,8 +102,9 @@ export function Search() {
   );
 }
 
+/** The slash key leads to the field from the first moment that it is shown: an effect after the paint would miss a quick hand. */
 function useSlash(field: { current: HTMLInputElement | null }): void {
-  useEffect(() => {
+  useLayoutEffect(() => {
     const keys = (event: KeyboardEvent): void => {
       const target = event.target as HTMLElement;
       if (event.key !== "/" || event.ctrlKey || event.metaKey || target.closest("input, textarea, select, dialog")) return;

@@ -1,7 +1,7 @@
 /** The whole page: the way in, or the list beside the open conversation. */
 
 import { useSignalEffect } from "@preact/signals";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import type { Identity } from "../sdk/types.ts";
 import { Boundary } from "../shared/boundary.tsx";
 import { Wordmark } from "../shared/wordmark.tsx";
@@ -39,7 +39,8 @@ export function App() {
 function Home({ me }: { me: Identity }) {
   const [inbox] = useState(() => new Inbox(me));
   useEffect(() => () => inbox.close(), [inbox]);
-  useEffect(() => {
+  // With the first paint: an effect after it would miss a quick hand.
+  useLayoutEffect(() => {
     const keys = (event: KeyboardEvent): void => jump(event, inbox);
     addEventListener("keydown", keys);
     return () => removeEventListener("keydown", keys);
