@@ -16,7 +16,7 @@ import trio
 
 from salon.web.client import Client, Conversation, Frame, Refused, Run
 from tests.patience import PATIENCE
-from tests.person import Person, guests
+from tests.person import Person, admin, guests
 from tests.server import ServerProcess
 
 AGENT, TOKEN = "test_agent", "agent_token"
@@ -317,6 +317,24 @@ async def test_an_owner_sets_what_an_agent_answers(server: ServerProcess) -> Non
         async for request in bot.requests():
             assert request.why == "always"
             break
+
+
+async def test_an_operator_sees_open_runs_and_why_an_agent_did_not_answer(
+    server: ServerProcess,
+) -> None:
+    conversation_id, (ada, _) = await room(server, "Ada", "Bob")
+    silent = await ada.say(conversation_id, "@Bob, not you, robot")
+    spoken = await ada.say(conversation_id, "you", mentions=[AGENT])
+    await http(server, f"/chat/{conversation_id}/runs", {"run_id": "r"})
+    seen = await admin(server).ask("GET", f"/admin/conversations/{conversation_id}")
+    assert [
+        (each["message_id"], each["participant_id"], each["asked"], each["why"])
+        for each in seen["decisions"]
+    ] == [
+        (spoken["message_id"], AGENT, True, "mention"),
+        (silent["message_id"], AGENT, False, "others mentioned"),
+    ]
+    assert [(run["run_id"], run["offset"]) for run in seen["runs"]] == [("r", 0)]
 
 
 async def test_a_regenerated_answer_is_a_second_run_for_the_same_message(

@@ -8,8 +8,16 @@ from random import random
 
 from salon.actors.events import Event, Left, Posted, StateEvent
 from salon.actors.limits import Limits
-from salon.actors.messages import Command, Create, Join, Leave, MarkRead, Post, ReadMarked
-from salon.actors.model import Entrant, Participant, State
+from salon.actors.messages import (
+    Command,
+    Create,
+    Join,
+    Leave,
+    MarkRead,
+    Post,
+    ReadMarked,
+)
+from salon.actors.model import Entrant, Participant, Run, State
 from salon.actors.rules import apply, apply_read, decide, introduce, read_by_sending
 from salon.actors.sources import Sources
 from salon.actors.store import Changes, Record
@@ -77,6 +85,10 @@ class History:
         at = next(_ticks)
         event = introduce(self.state, who, at, renamed=True)
         assert event is not None
+        return self.take(event)
+
+    def take(self, event: StateEvent) -> Changes:
+        """A turn of this event, which no command here leads to."""
         apply(self.state, event)
         record = self._record(event)
         self.records.append(record)
@@ -90,7 +102,9 @@ class History:
         reads: dict[str, int] = {}
         for command in commands:
             decision = decide(self.state, command, at, LIMITS)
-            if isinstance(decision, Event):
+            if isinstance(decision, Run):
+                self.state.runs = {**self.state.runs, decision.id: decision}
+            elif isinstance(decision, Event):
                 apply(self.state, decision)
                 records.append(self._record(decision))
                 if not isinstance(decision, Posted):
@@ -116,6 +130,8 @@ class History:
         sender, key = (event.sender.id, event.key) if isinstance(event, Posted) else (None, None)
         body = f'{{"sequence": {event.sequence}}}'.encode()
         salt = secrets.token_bytes(16)
-        mentions = event.mentions if isinstance(event, Posted) else ()
+        mentions, run_id = (
+            (event.mentions, event.run_id) if isinstance(event, Posted) else ((), None)
+        )
         messages = self.state.messages
-        return Record(event.sequence, event.at, body, salt, messages, sender, key, mentions)
+        return Record(event.sequence, event.at, body, salt, messages, sender, key, mentions, run_id)

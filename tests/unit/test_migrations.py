@@ -167,3 +167,12 @@ def test_0004_counts_mentions_from_then_on(first: Path) -> None:
     open_store(first).close()
     assert count(first, "SELECT count(*) FROM mentions") == 0
     assert count(first, "SELECT count(*) FROM events WHERE sender_id IS NOT NULL") == messages > 0
+
+
+def test_0005_has_no_runs_and_every_agent_answers_as_it_is_asked(first: Path) -> None:
+    open_store(first).close()
+    assert count(first, "SELECT count(*) FROM runs") == 0
+    assert count(first, "SELECT count(*) FROM run_texts") == 0
+    members = count(first, "SELECT count(*) FROM members")
+    unchanged = "SELECT count(*) FROM members WHERE agent_trigger = 'auto' AND agent_calls = 0"
+    assert count(first, unchanged) == members > 0

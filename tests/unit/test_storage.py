@@ -12,8 +12,20 @@ import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from salon.actors.messages import Command, Create, Join, Leave, MarkRead, Post
-from salon.actors.model import Entrant, Participant
+from salon.actors.events import RunStarted
+from salon.actors.messages import (
+    CancelRun,
+    Command,
+    Create,
+    EndRun,
+    Join,
+    Leave,
+    MarkRead,
+    Post,
+    StartRun,
+    UpdateAgent,
+)
+from salon.actors.model import Entrant, Participant, State
 from salon.actors.store import (
     MOST_MENTIONS,
     Appended,
@@ -21,7 +33,9 @@ from salon.actors.store import (
     KeysTaken,
     Page,
     Record,
+    RunText,
     Store,
+    StoredRun,
     StoreError,
 )
 from salon.persistence import MemoryStore, resolve
@@ -29,6 +43,8 @@ from salon.persistence.sql import SqlStore
 from tests.unit.history import ADA, BEN, CLEO, DAN, History, sources
 
 AnyStore = MemoryStore | SqlStore
+
+BOT = Participant("bot", "Bot", "agent")
 
 URLS = {"memory": "memory:", "sqlite": "sqlite:///{path}/salon.db"}
 
@@ -375,6 +391,65 @@ async def test_mentions_of_somebody_after_a_position_are_counted(store: Store) -
     await put(store, history, history.mark(5, BEN))
     summary = (await store.listing(BEN.id, limit=1, offset=0).wait()).summaries[0]
     assert (summary.unread_count, summary.mention_count) == (2, 1)
+
+
+async def test_a_run_is_open_with_what_it_has_said_until_it_ends(store: Store) -> None:
+    history = await begin(store, BOT)
+    number = history.state.number
+    await put(
+        store, history, history.turn(StartRun(history.id, BOT, "r"), StartRun(history.id, BOT, "s"))
+    )
+    opened = (await store.load(history.id).wait()) or State("")
+    assert [(run.id, run.participant_id, run.text) for run in opened.runs.values()] == [
+        ("r", BOT.id, ""),
+        ("s", BOT.id, ""),
+    ]
+    assert opened.runs == history.state.runs
+    pieces = (RunText("r", 0, "Fish 😀"), RunText("r", 6, " and chips"), RunText("s", 0, "x"))
+    for piece in pieces:
+        await put(store, history, Changes(history.id, number, (), texts=(piece,)))
+    again = (await store.load(history.id).wait()) or State("")
+    assert {run.id: run.text for run in again.runs.values()} == {"r": "Fish 😀 and chips", "s": "x"}
+    assert await store.with_open_runs().wait() == (history.id,)
+
+    history.state.runs = again.runs
+    await put(store, history, history.turn(EndRun(history.id, BOT, "r", usage='{"a":1}')))
+    found = await store.runs_among(number, ("r", "s", "t")).wait()
+    assert found.keys() == {"r", "s"}
+    assert found["s"] == StoredRun(BOT.id, None)
+    assert found["r"].end is not None
+    assert found["r"].end.sequence == history.state.head
+    await put(store, history, history.turn(CancelRun(history.id, ADA, "s")))
+    ended = (await store.load(history.id).wait()) or State("")
+    assert ended.runs == {}
+    assert await store.with_open_runs().wait() == ()
+    assert await store.runs_among(99, ("r",)).wait() == {}
+
+
+async def test_a_run_that_says_nothing_has_failed_and_is_known_with_what_it_answered(
+    store: Store,
+) -> None:
+    history = await begin(store, BOT)
+    number = history.state.number
+    await put(store, history, history.tell("well?"))
+    start = RunStarted(history.id, 3, 5, "r", BOT.id, f"{history.id}-2", ADA.id)
+    await put(store, history, history.take(start))
+    assert await store.runs_among(number, ("r",)).wait() == {
+        "r": StoredRun(BOT.id, None, start.reply_to, ADA.id)
+    }
+    await put(store, history, history.turn(EndRun(history.id, BOT, "r")))
+    (found,) = (await store.runs_among(number, ("r",)).wait()).values()
+    assert found == StoredRun(BOT.id, history.records[-1], start.reply_to, ADA.id)
+    assert await store.messages_after(number, 0).wait() == 1, "a failure is no message"
+
+
+async def test_what_an_agent_answers_is_kept(store: Store) -> None:
+    history = await begin(store, BOT)
+    await put(store, history, history.turn(UpdateAgent(history.id, ADA, BOT.id, "always", 3)))
+    loaded = (await store.load(history.id).wait()) or State("")
+    agent = loaded.members[BOT.id]
+    assert (agent.trigger, agent.agents_may_call) == ("always", 3)
+    assert loaded.members == history.state.members
 
 
 async def test_a_key_is_known_again_whatever_else_its_message_has(store: Store) -> None:

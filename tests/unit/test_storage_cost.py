@@ -106,6 +106,8 @@ def test_no_question_reads_the_whole_log(connection: sqlite3.Connection) -> None
     queries.messages_after(connection, 1, 5)
     queries.mentions_after(connection, 1, "id", 5)
     queries.senders_among(connection, 1, (5, 6))
+    queries.runs_among(connection, 1, ("r",))
+    queries.with_open_runs(connection)
     queries.listing(connection, "id", 10, 0)
     queries.find_guest(connection, b"hash")
     connection.set_trace_callback(None)
@@ -118,6 +120,7 @@ def test_no_question_reads_the_whole_log(connection: sqlite3.Connection) -> None
     assert len(plans) > 8
     scans = [plan for plan in plans if plan.startswith("SCAN")]
     of_a_page = {"SCAN page", "SCAN chosen", "SCAN mine", "SCAN halves", "SCAN CONSTANT ROW"}
+    of_a_page |= {"SCAN runs USING INDEX runs_open", "SCAN r"}  # of the open runs alone
     counted = {plan for plan in scans if plan.startswith("SCAN (subquery")}  # a thousand at most
     assert set(scans) <= of_a_page | counted, scans
 

@@ -45,6 +45,7 @@ async def conversation_dossier(
         | {"actor": None if actor is None else _actor_fields(directory, actor, clock)}
         | _turn_fields(actor, clock)
         | {"refusals": _refusals(directory, conversation_id)}
+        | _agent_fields(state, actor)
     )
 
 
@@ -184,6 +185,33 @@ def _refusals(directory: Directory, conversation_id: str) -> list[dict[str, Any]
         }
         for entry in directory.refusals.of(conversation_id, REFUSALS)
     ]
+
+
+def _agent_fields(state: State, actor: ConversationActor | None) -> dict[str, Any]:
+    """The open runs, and why agents were asked or not, newest first."""
+    judgements = [] if actor is None else reversed(actor.requests.judgements)
+    return {
+        "runs": [
+            {
+                "run_id": run.id,
+                "participant_id": run.participant_id,
+                "started_at": timestamp(run.started_at),
+                "reply_to": run.reply_to,
+                "asked_by": run.asked_by,
+                "offset": len(run.text),
+            }
+            for run in state.runs.values()
+        ],
+        "decisions": [
+            {
+                "message_id": f"{state.id}-{judgement.sequence}",
+                "participant_id": judgement.agent_id,
+                "asked": judgement.verdict.asked,
+                "why": judgement.verdict.why,
+            }
+            for judgement in judgements
+        ],
+    }
 
 
 def _turn_fields(actor: ConversationActor | None, clock: Clock) -> dict[str, Any]:

@@ -309,6 +309,37 @@ class RefusalLine(BaseModel):
     participant_id: str | None
 
 
+class RunLine(BaseModel):
+    """An open run."""
+
+    run_id: str
+    participant_id: str
+    started_at: str
+    reply_to: str | None
+    asked_by: str | None
+    offset: int
+
+
+class DecisionLine(BaseModel):
+    """Whether an agent was asked to answer a message, and by which rule."""
+
+    message_id: str
+    participant_id: str
+    asked: bool
+    why: Literal[
+        "alone",
+        "mention",
+        "reply",
+        "always",
+        "own",
+        "never",
+        "others mentioned",
+        "agent spoke",
+        "not mentioned",
+        "not alone",
+    ]
+
+
 class ConversationDossier(BaseModel):
     """All details of one conversation. Without an actor, while it is not active, there are no measurements."""
 
@@ -331,6 +362,12 @@ class ConversationDossier(BaseModel):
     batch_sizes: Quantiles | None
     traces: list[TraceModel]
     refusals: list[RefusalLine]
+    runs: list[RunLine] = Field(
+        description="The open runs of agents; `offset` counts what is said."
+    )
+    decisions: list[DecisionLine] = Field(
+        description="Whether agents were asked to answer the last messages, and by which rule; newest first."
+    )
 
 
 class ParticipantDossier(BaseModel):
