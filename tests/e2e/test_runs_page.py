@@ -13,6 +13,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from salon.web.client import Client, Socket
 from tests.accessibility import grave_faults
+from tests.console import console
 from tests.patience import PATIENCE
 from tests.server import ServerProcess
 from tests.visitor import Visitor
@@ -269,10 +270,12 @@ def test_the_log_follows_who_is_at_its_end_and_moves_for_nobody_else(
     line = ada.log.get_by_text("Line 45.", exact=True)
     expect(line).to_be_in_viewport()
     before = top(line)
+    line.evaluate("(element) => (globalThis.line = element)")
     agent.say("r1", *(f"More {number}.\n\n" for number in range(40)))
     expect(ada.log.get_by_text("More 39.")).to_have_count(1)
     ada.scroll_to(None)
     assert top(line) == pytest.approx(before, abs=1)
+    assert line.evaluate("(element) => element === globalThis.line")  # with what is selected in it
     agent.end("r1")
     expect(making(ada)).to_have_count(0)
     ada.scroll_to(None)
@@ -287,3 +290,15 @@ def test_what_an_answer_holds_is_text_while_it_grows(ada: Visitor, agent: Agent)
     prose = making(ada).locator(".prose")
     expect(prose).to_contain_text("<img src=x onerror=alert(1)>")
     expect(prose.locator("img, b, a[href]")).to_have_count(0)
+
+
+def test_the_console_has_words_for_a_run(
+    server: ServerProcess, ada: Visitor, agent: Agent, open_page: OpenPage
+) -> None:
+    agent.start("r1")
+    agent.end("r1", reason="budget")
+    page = console(server, open_page, f"#/conversation/{ada.conversation_id}")
+    page.get_by_role("button", name="Read the log").click()
+    log = page.get_by_role("region", name="The log")
+    expect(log).to_contain_text("test_agent began to answer")
+    expect(log).to_contain_text("test_agent gave no answer: budget")

@@ -5,7 +5,7 @@ import { Refused } from "../sdk/salon.ts";
 import type { ConversationLine, Event, Identity, State } from "../sdk/types.ts";
 import { Backoff } from "../sdk/verdict.ts";
 import { notify, say, speak } from "./alert.ts";
-import { changed, merged, read, told } from "./lines.ts";
+import { changed, merged, read, renamed, told } from "./lines.ts";
 import { Pace } from "./pace.ts";
 import { Poll } from "./poll.ts";
 import { Room } from "./room.ts";
@@ -278,11 +278,7 @@ export class Inbox {
     const live = room.state.value.status === "live";
     if (event.type !== "message") {
       if (live && event.type === "participant_left" && event.participant.id === this.me.id) void this.refresh();
-      if (event.type === "conversation_updated" && event.title !== undefined) {
-        const { title } = event;
-        this.#change(room.id, (line) => (line.title === title ? line : { ...line, title }));
-      }
-      return;
+      return this.#change(room.id, (line) => renamed(line, event));
     }
     const message = event.message;
     const own = message.sender_id === this.me.id;

@@ -4,11 +4,12 @@ import { batch, computed, signal } from "@preact/signals";
 import type { Salon } from "../sdk/salon.ts";
 import type { Conversation, ConversationObject, Event, Outgoing, Participant, State } from "../sdk/types.ts";
 import { Answering } from "./answering.ts";
+import type { Hooks } from "./hooks.ts";
 import { Kept, type Place } from "./kept.ts";
 import { Marker } from "./marker.ts";
+import { namesOf } from "./names.ts";
 import { Past } from "./past.ts";
 import type { Shelf } from "./shelf.ts";
-import { namesOf } from "./names.ts";
 import { arrange, titleOf } from "./timeline.ts";
 import { Typists } from "./typists.ts";
 
@@ -16,17 +17,6 @@ const KEPT = 6000; // events held while reading on; older ones are paged again w
 const TRIMMED = 5000;
 const UNSEEN = 200; // milliseconds without a frame
 const SAVE_AFTER = 1500; // milliseconds without a change
-
-export interface Hooks {
-  /** Each new event, once, before it is on the screen. */
-  happened(room: Room, event: Event): void;
-  refused(text: string): void;
-  /** There is more to be read out. */
-  heard(room: Room, text: string): void;
-  /** The same person has read that far, in another tab or on another device. */
-  read(room: Room, sequence: number): void;
-  turned(state: State): void;
-}
 
 /** Connected from its making until `close`. */
 export class Room {
