@@ -292,6 +292,27 @@ def test_what_an_answer_holds_is_text_while_it_grows(ada: Visitor, agent: Agent)
     expect(prose.locator("img, b, a[href]")).to_have_count(0)
 
 
+def test_every_tab_shows_the_answer_and_a_conversation_that_is_opened_in_its_midst(
+    server: ServerProcess, ada: Visitor, agent: Agent
+) -> None:
+    room = ada.conversation_id
+    other = Visitor(ada.page.context.new_page(), "Ada")
+    other.page.goto(f"{server.url}/c/{room}")
+    other.expect_last(2)
+    ada.begin("Elsewhere")
+    agent.start("r1")
+    agent.say("r1", "Fish and")
+    expect(making(other).locator(".prose")).to_have_text("Fish and")
+    expect(making(ada)).to_have_count(0)
+    ada.line("Dinner").click()
+    expect(making(ada).locator(".prose")).to_have_text("Fish and")
+    making(other).get_by_role("button", name="Stop Agent").click()
+    for each in (ada, other):
+        expect(answer(each, "Fish and").locator(".end")).to_have_text("Stopped")
+        expect(making(each)).to_have_count(0)
+        assert each.everything() == ["Fish and"]
+
+
 def test_the_console_has_words_for_a_run(
     server: ServerProcess, ada: Visitor, agent: Agent, open_page: OpenPage
 ) -> None:

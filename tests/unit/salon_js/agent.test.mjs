@@ -53,6 +53,16 @@ test("half of a character waits for the other", async (t) => {
   assert.deepEqual(take(), [delta(1, "🐟")]);
 });
 
+test("half of a character whose other never comes is shown as such, and the rest follows it", async (t) => {
+  const { run, take } = begun();
+  await run.say("a\udc1fb\ud83dc");
+  t.mock.timers.tick(50);
+  assert.deepEqual(take(), [delta(0, "a\ufffdb\ufffdc")]);
+  await run.say("d\ud83d");
+  void run.end();
+  assert.deepEqual(take(), [delta(5, "d"), end({ offset: 6 })]);
+});
+
 test("the end is sent after all that was said, and gives the receipt", async () => {
   const { agent, run, take } = begun();
   await run.say("Fish");

@@ -15,7 +15,7 @@ test("an open run is the last row, under the key that its message will have", ()
   const rows = withRuns([before], [run("Fish")], NONE, READER, 5);
   assert.deepEqual(rows.map(({ key, first, last }) => [key, first, last]), [["#1", true, false], [runKey("r"), false, true]]);
   assert.equal(before.last, true); // the rows that it follows are not changed in place
-  assert.deepEqual([rows[1].name, rows[1].content, rows[1].making], ["Bot", "Fish", { run: "r", mine: false }]);
+  assert.deepEqual([rows[1].name, rows[1].content, rows[1].run, rows[1].making], ["Bot", "Fish", "r", { mine: false }]);
 });
 
 test("a run whose end is known is not shown, whatever is still told of it", () => {

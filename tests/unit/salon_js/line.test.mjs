@@ -12,7 +12,7 @@ class Socket {
   close() { this.readyState = 2; }
   open() { this.readyState = 1; this.onopen(); }
   hear(...frames) { for (const frame of frames) this.onmessage({ data: JSON.stringify(frame) }); }
-  end() { this.readyState = 3; this.onclose({ code: 1006, reason: "" }); }
+  end(code = 1006) { this.readyState = 3; this.onclose({ code, reason: "" }); }
 }
 globalThis.WebSocket = Socket;
 const { Salon } = await import("../../../web/page/sdk/salon.ts");
@@ -110,6 +110,14 @@ test("another log has other runs, and so may have a log with a hole", async (t) 
     next.hear(connected(1, other));
     assert.deepEqual([take(), line.runs], [[[]], []]);
   }
+});
+
+test("who is no member any more has no open runs", async (t) => {
+  const { take, socket } = await live(t);
+  socket.hear(connected(0), caughtUp(0), started(1), delta(0, "Fish"));
+  take();
+  socket.end(4503);
+  assert.deepEqual(take(), [[]]);
 });
 
 test("what an agent is told of its runs is no event of the sequence", async (t) => {

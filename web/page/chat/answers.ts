@@ -54,7 +54,6 @@ function rowOf(run: OpenRun, started: RunStarted | undefined, { me, owner, names
   const reply = run.reply_to ?? started?.reply_to;
   const { run_id, state, label } = run;
   const making: Making = {
-    run: run_id,
     // Until it says anything, there is something to wait for.
     ...(state !== undefined ? { doing: inWords(state, label) } : run.text === "" ? { doing: DOING.thinking } : {}),
     mine: owner || (run.asked_by ?? started?.asked_by) === me,
@@ -72,6 +71,7 @@ function rowOf(run: OpenRun, started: RunStarted | undefined, { me, owner, names
     mentioned: false,
     first: true,
     last: true,
+    run: run_id,
     making,
   };
 }

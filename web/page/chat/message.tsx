@@ -33,7 +33,7 @@ export function MessageRow({ row, room }: { row: Said; room: Room }) {
         )}
         {row.reply_to && <Quote id={row.reply_to} room={room} />}
         <div class="body">
-          <Prose text={row.content} rich={row.key.startsWith("run ")} />
+          <Prose text={row.content} rich={row.run !== undefined} />
           {row.making && <Doing row={row} room={room} />}
           {!row.making && (row.last || row.outgoing || end || tokens) && (
             <p class="meta">
@@ -85,7 +85,7 @@ function grow(element: HTMLElement, fragment: DocumentFragment): void {
 
 /** What an agent does that has not ended its answer, and the way to end it. */
 function Doing({ row, room }: { row: Said; room: Room }) {
-  const { run, doing, mine } = row.making!;
+  const { doing, mine } = row.making!;
   return (
     <p class="meta doing">
       {doing !== undefined && (
@@ -100,7 +100,7 @@ function Doing({ row, room }: { row: Said; room: Room }) {
           </span>
         </>
       )}
-      {mine && <Stop run={run} name={row.name} room={room} />}
+      {mine && <Stop run={row.run!} name={row.name} room={room} />}
     </p>
   );
 }

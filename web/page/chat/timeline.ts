@@ -24,6 +24,8 @@ export interface Said {
   /** The last of a group: it carries the time. */
   last: boolean;
   outgoing?: Outgoing;
+  /** The run of an agent that it is of. */
+  run?: string;
   /** An answer in the making. */
   making?: Making;
   /** How the answer of an agent has ended, where it was not complete. */
@@ -33,7 +35,6 @@ export interface Said {
 }
 
 export interface Making {
-  run: string;
   /** What the agent does since it has said the last of this. */
   doing?: string;
   /** The reader may end it. */
@@ -232,6 +233,7 @@ function said(event: Extract<Event, { type: "message" }>, me: string, at: number
     mentioned: message.sender_id !== me && (message.mentions?.includes(me) ?? false),
     first: true,
     last: true,
+    ...(message.run_id ? { run: message.run_id } : {}),
     ...(message.status && message.status !== "complete" ? { status: message.status } : {}),
     ...(message.usage ? { usage: message.usage } : {}),
   };

@@ -168,7 +168,8 @@ class Speech implements Run {
       let text = this.text.slice(this.units, this.units + PIECE);
       if (/[\ud800-\udbff]$/.test(text)) text = text.slice(0, -1); // its other half comes with the next piece
       if (text === "") break;
-      this.write({ type: "delta", run_id: this.id, offset: this.base! + this.sent, text });
+      const sound = text.replace(/\p{Surrogate}/gu, "\ufffd"); // half a character would be refused for ever
+      this.write({ type: "delta", run_id: this.id, offset: this.base! + this.sent, text: sound });
       this.units += text.length;
       this.sent += points(text);
     }

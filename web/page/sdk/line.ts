@@ -176,6 +176,7 @@ export class Line implements Conversation {
     if (state.status === "ended" && CLOSED_TO_US.has(state.reason?.code ?? "")) {
       this.mail.refuseAll(state.reason!);
       this.agent.refuseAll(state.reason!);
+      if (this.answers.clear()) this.emit("runs", this.runs);
     }
     this.emit("state", state);
   }
