@@ -143,12 +143,17 @@ def test_an_answer_grows_on_the_page_and_becomes_its_message_in_place(
     expect(row.locator(".doing-words")).to_have_count(0)
     assert grave_faults(ada.page) == []
     row.evaluate("(element) => (globalThis.growing = element)")
+    before = row.bounding_box()
     agent.end("r1", usage={"input_tokens": 100, "output_tokens": 32})
 
     expect(making(ada)).to_have_count(0)
     message = answer(ada, "Fish and chips. With peas, too.")
     expect(message).to_have_count(1)
     assert message.evaluate("(element) => element === growing")  # it is the row that was there
+    after = message.bounding_box()
+    assert before is not None
+    assert after is not None
+    assert (after["y"], after["height"]) == (before["y"], before["height"])
     expect(message.locator(".used")).to_have_text("132 tokens")
     expect(message.locator(".end")).to_have_count(0)
     assert ada.everything() == ["What is for dinner?", "Fish and chips. With peas, too."]

@@ -32,10 +32,10 @@ export function MessageRow({ row, room }: { row: Said; room: Room }) {
           </p>
         )}
         {row.reply_to && <Quote id={row.reply_to} room={room} />}
-        <div class="body">
+        <div class={row.run === undefined ? "body" : "body stacked"}>
           <Prose text={row.content} rich={row.run !== undefined} />
           {row.making && <Doing row={row} room={room} />}
-          {!row.making && (row.last || row.outgoing || end || tokens) && (
+          {!row.making && (row.last || row.outgoing || row.run !== undefined) && (
             <p class="meta">
               {end && <span class="end">{end}</span>}
               {tokens && <span class="used">{tokens}</span>}
@@ -87,7 +87,7 @@ function grow(element: HTMLElement, fragment: DocumentFragment): void {
 function Doing({ row, room }: { row: Said; room: Room }) {
   const { doing, mine } = row.making!;
   return (
-    <p class="meta doing">
+    <p class="meta">
       {doing !== undefined && (
         <>
           <span class="typing-dots" aria-hidden="true">
