@@ -172,6 +172,8 @@ def test_the_declarations_say_how_salon_js_is_used(tmp_path: Path) -> None:
         'tea.on("event", (event: Event) => event.type === "message" && event.message.content);\n'
         'tea.on("state", ({ status, retryAt }) => [status, retryAt ?? 0]);\n'
         'tea.send("Hello", { reply_to: "m" });\n'
+        'tea.on("runs", (runs) => runs.map(({ text, label }) => [text, label ?? ""]));\n'
+        'const { status } = await tea.run({ runId: "r" }).end({ usage: { tokens: 3 } });\n'
         "salon.look('id').catch((error) => error instanceof Refused && error.refusal.code);\n"
         "function participantName(): string { return participant.name; }\n"
         "export {};\n"
@@ -194,7 +196,7 @@ def test_the_examples_of_the_manual_compile(tmp_path: Path) -> None:
     (tmp_path / "salon.d.ts").write_text(static.joinpath("salon.d.ts").read_text())
     manual = (ROOT / "docs/salon-js.md").read_text()
     examples = re.findall(r"```ts\n(.*?)```", manual, re.DOTALL)
-    assert len(examples) == 3
+    assert len(examples) == 5
     for number, text in enumerate(examples):
         example = tmp_path / f"example_{number}.ts"
         example.write_text(text)

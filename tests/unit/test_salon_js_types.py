@@ -22,6 +22,7 @@ from salon.web.api.schemas import (
     GuestAnswer,
     Me,
     MemberModel,
+    RunModel,
 )
 from tests.node import NODE, ROOT, modules
 
@@ -34,6 +35,8 @@ EVENTS = {
     "participant_joined": "ParticipantJoined",
     "participant_left": "ParticipantLeft",
     "participant_updated": "ParticipantUpdated",
+    "run_failed": "RunFailed",
+    "run_started": "RunStarted",
 }
 ANSWERS = {
     "ConversationObject": Conversation,
@@ -43,6 +46,7 @@ ANSWERS = {
     "Guest": GuestAnswer,
     "Identity": Me,
     "Participant": MemberModel,
+    "RunReceipt": RunModel,
 }
 # What a message that has come back before its receipt cannot say: salon.js makes such a receipt itself.
 ABSENT_IN_A_MADE_RECEIPT = {"durability", "event_hash"}

@@ -1,10 +1,10 @@
 // What a reader sees of events and of messages on their way.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { arrange, describe, listed, plain, readBefore } from "../../../web/page/chat/timeline.ts";
+import { arrange, describe, listed, plain, readBefore, runKey } from "../../../web/page/chat/timeline.ts";
 
 const NOON = Date.parse("2026-03-01T12:00:00.000Z");
-const VIEW = { me: "ada", readBefore: null, more: false, starts: new Set() };
+const VIEW = { me: "ada", readBefore: null, more: false, starts: new Set(), names: new Map([["bot", "Bot"]]) };
 
 function said(sequence_id, sender, { minutes = 0, key } = {}) {
   const timestamp = new Date(NOON + minutes * 60_000).toISOString();
@@ -94,4 +94,23 @@ test("a new title and a new name are said, differently to whom they are", () => 
   const named = { type: "participant_updated", sequence_id: 5 };
   assert.equal(words({ ...named, participant: person("ada") }), "You are called ADA from here on");
   assert.equal(words({ ...named, participant: person("bob") }), "A member is called BOB from here on");
+});
+
+const run = (type, more = {}) => ({ type, run_id: "r", participant_id: "bot", timestamp: new Date(NOON).toISOString(), ...more });
+
+test("the start of a run is no line, and its failure is one in words", () => {
+  const failed = run("run_failed", { sequence_id: 3, reason: "timeout", temporary: true });
+  const rows = arrange([said(1, "bob"), run("run_started", { sequence_id: 2 }), failed], [], VIEW);
+  assert.equal(kinds(rows), "day said notice");
+  assert.deepEqual(rows.at(-1).text, [{ name: "Bot" }, " could not answer: it took too long."]);
+  assert.match(words({ ...failed, participant_id: "zoe" }), /^An agent could not/);
+});
+
+test("a run that ends leaves its row to its message, which says how it ended", () => {
+  const event = said(4, "bot");
+  Object.assign(event.message, { run_id: "r", status: "interrupted", usage: { tokens: 3 } });
+  const row = arrange([event], [], VIEW).at(-1);
+  assert.equal(row.key, runKey("r"));
+  assert.equal(row.status, "interrupted");
+  assert.equal("status" in arrange([said(4, "bot")], [], VIEW).at(-1), false);
 });

@@ -6,6 +6,7 @@ import type { Room } from "./room.ts";
 import { go } from "./route.ts";
 import { shelf } from "./session.ts";
 import { notifyFor } from "./standby.ts";
+import { plain } from "./timeline.ts";
 
 export type Permission = "unsupported" | "off" | "on" | "blocked";
 
@@ -26,9 +27,15 @@ export async function toggle(): Promise<void> {
   permission.value = now();
 }
 
-/** To a screen reader: the log itself is silent, since it is drawn anew whenever somebody scrolls. */
-export function speak(message: Message): void {
-  const text = `${message.sender_name}: ${message.content.slice(0, LONGEST)}`;
+/** To a screen reader: the log itself is silent, since it is drawn anew whenever somebody scrolls. `rest` is what was not read yet. */
+export function speak(message: Message, rest: string | null = null): void {
+  say(rest ?? `${message.sender_name}: ${message.content.slice(0, LONGEST)}`);
+}
+
+/** Read it out, without the marks of its Markdown. */
+export function say(markdown: string): void {
+  const text = plain(markdown);
+  if (text === "") return;
   // The same words twice would be no change, and not be spoken.
   spoken.value = spoken.value === text ? `${text}\u00a0` : text;
 }

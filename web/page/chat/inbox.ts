@@ -4,8 +4,8 @@ import { batch, computed, signal } from "@preact/signals";
 import { Refused } from "../sdk/salon.ts";
 import type { ConversationLine, Event, Identity, State } from "../sdk/types.ts";
 import { Backoff } from "../sdk/verdict.ts";
-import { notify, speak } from "./alert.ts";
-import { changed, merged, read, told } from "./lines.ts";
+import { notify, say, speak } from "./alert.ts";
+import { changed, merged, read, renamed, told } from "./lines.ts";
 import { Pace } from "./pace.ts";
 import { Poll } from "./poll.ts";
 import { Room } from "./room.ts";
@@ -179,6 +179,7 @@ export class Inbox {
       room = new Room(salon, this.#shelf, id, this.me.id, {
         happened: (which, event) => this.#happened(which, event),
         refused: (text) => toast(text),
+        heard: (which, text) => which === this.open.value && say(text),
         read: (which, sequence) => which.position <= sequence && this.#change(which.id, read),
         turned: (state) => this.#turned(state),
       });
@@ -277,19 +278,16 @@ export class Inbox {
     const live = room.state.value.status === "live";
     if (event.type !== "message") {
       if (live && event.type === "participant_left" && event.participant.id === this.me.id) void this.refresh();
-      if (event.type === "conversation_updated" && event.title !== undefined) {
-        const { title } = event;
-        this.#change(room.id, (line) => (line.title === title ? line : { ...line, title }));
-      }
-      return;
+      return this.#change(room.id, (line) => renamed(line, event));
     }
     const message = event.message;
     const own = message.sender_id === this.me.id;
     const unread = live && !own && !this.#isRead(room.id);
     this.#change(room.id, (line) => told(line, message, this.me.id, unread));
+    const rest = room.answering.rest(message);
     if (!live || own) return;
     if (unread && room === this.open.value) room.marker.begin(event.sequence_id - 1);
-    if (room === this.open.value) speak(message);
+    if (room === this.open.value) speak(message, rest);
     notify(room, message, this.me.id);
   }
 

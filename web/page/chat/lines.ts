@@ -1,6 +1,6 @@
 /** The lines of the list, and what changes in them between two looks at the server's. Plain functions, no page. */
 
-import type { ConversationLine, Message } from "../sdk/types.ts";
+import type { ConversationLine, Event, Message } from "../sdk/types.ts";
 
 export type Lines = readonly ConversationLine[];
 
@@ -26,6 +26,12 @@ export function told(line: ConversationLine, message: Message, me: string, unrea
     unread_count: line.unread_count + (unread ? 1 : 0),
     mention_count: (line.mention_count ?? 0) + (unread && mentions?.includes(me) ? 1 : 0),
   };
+}
+
+/** What an event makes of the title. */
+export function renamed(line: ConversationLine, event: Event): ConversationLine {
+  if (event.type !== "conversation_updated" || event.title === undefined || event.title === line.title) return line;
+  return { ...line, title: event.title };
 }
 
 export function read(line: ConversationLine): ConversationLine {

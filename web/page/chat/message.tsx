@@ -1,21 +1,26 @@
 /** One message: who, what, when, and for one's own what has become of it. */
 
-import { useLayoutEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { markdown } from "../shared/markdown.ts";
+import { endOf, used } from "./answers.ts";
 import { Avatar, hue } from "./avatar.tsx";
 import { Icon } from "./icon.tsx";
 import { Quote } from "./quote.tsx";
 import type { Room } from "./room.ts";
 import { hour, precise } from "./time.ts";
 import type { Said } from "./timeline.ts";
+import { toast } from "./toast.ts";
+import { said } from "./words.ts";
 
 /** Letters and plain punctuation alone: no need to look for Markdown in it. */
 const PLAIN = /^(?!www\.)[\p{L}\p{M}"'(][\p{L}\p{M}\p{N} ,;?!'"()…–—%€$،؟。、！？]*\.?$/u;
 
 export function MessageRow({ row, room }: { row: Said; room: Room }) {
   const state = row.outgoing?.state;
+  const end = endOf(row.status);
+  const tokens = used(row.usage);
   const found = row.sequence !== undefined && room.found.value?.sequence === row.sequence;
-  const kind = ["message", row.own && "own", row.first && "first", row.last && "last", found && "found", row.mentioned && "mentioned", state];
+  const kind = ["message", row.own && "own", row.first && "first", row.last && "last", found && "found", row.mentioned && "mentioned", row.making && "making", state];
   return (
     <article class={kind.filter(Boolean).join(" ")} aria-label={label(row)} tabIndex={-1}>
       {!row.own && row.first && <Avatar id={row.sender} name={row.name} />}
@@ -27,10 +32,13 @@ export function MessageRow({ row, room }: { row: Said; room: Room }) {
           </p>
         )}
         {row.reply_to && <Quote id={row.reply_to} room={room} />}
-        <div class="body">
-          <Prose text={row.content} />
-          {(row.last || row.outgoing) && (
+        <div class={row.run === undefined ? "body" : "body stacked"}>
+          <Prose text={row.content} rich={row.run !== undefined} />
+          {row.making && <Doing row={row} room={room} />}
+          {!row.making && (row.last || row.outgoing || row.run !== undefined) && (
             <p class="meta">
+              {end && <span class="end">{end}</span>}
+              {tokens && <span class="used">{tokens}</span>}
               <time dateTime={new Date(row.at).toISOString()} title={precise(row.at)}>
                 {hour(row.at)}
               </time>
@@ -55,14 +63,69 @@ export function MessageRow({ row, room }: { row: Said; room: Room }) {
   );
 }
 
-function Prose({ text }: { text: string }) {
+/** `rich` stays what it is while the text grows, so that its paragraphs do. */
+function Prose({ text, rich }: { text: string; rich: boolean }) {
   const place = useRef<HTMLDivElement>(null);
   useLayoutEffect(() => {
     const element = place.current!;
-    if (PLAIN.test(text)) element.textContent = text;
-    else element.replaceChildren(markdown(text));
+    if (!rich && PLAIN.test(text)) element.textContent = text;
+    else grow(element, text.trim() ? markdown(text) : document.createDocumentFragment());
   }, [text]);
   return <div ref={place} class="prose" dir="auto" />;
+}
+
+/** What is there already stays, with what a reader has selected in it. */
+function grow(element: HTMLElement, fragment: DocumentFragment): void {
+  const made = [...fragment.childNodes];
+  let same = 0;
+  while (same < made.length && element.childNodes[same]?.isEqualNode(made[same]!)) same++;
+  while (element.childNodes.length > same) element.lastChild!.remove();
+  element.append(...made.slice(same));
+}
+
+/** What an agent does that has not ended its answer, and the way to end it. */
+function Doing({ row, room }: { row: Said; room: Room }) {
+  const { doing, mine } = row.making!;
+  return (
+    <p class="meta">
+      {doing !== undefined && (
+        <>
+          <span class="typing-dots" aria-hidden="true">
+            <i />
+            <i />
+            <i />
+          </span>
+          <span class="doing-words" dir="auto">
+            {doing}
+          </span>
+        </>
+      )}
+      {mine && <Stop run={row.run!} name={row.name} room={room} />}
+    </p>
+  );
+}
+
+function Stop({ run, name, room }: { run: string; name: string; room: Room }) {
+  const button = useRef<HTMLButtonElement>(null);
+  const [asked, setAsked] = useState(false);
+  useLayoutEffect(() => {
+    const element = button.current!;
+    // The focus stays at the message when the button goes.
+    return () => void (document.activeElement === element && element.closest<HTMLElement>(".message")?.focus({ preventScroll: true }));
+  }, []);
+  const stop = (): void => {
+    if (asked) return;
+    setAsked(true);
+    room.stop(run).catch((error: unknown) => {
+      setAsked(false);
+      toast(said(error));
+    });
+  };
+  return (
+    <button ref={button} type="button" class="link" aria-label={`Stop ${name}`} aria-disabled={asked} onClick={stop}>
+      Stop
+    </button>
+  );
 }
 
 function Receipt({ row }: { row: Said }) {
@@ -92,5 +155,7 @@ function Refusal({ row, room }: { row: Said; room: Room }) {
 }
 
 function label(row: Said): string {
-  return `${row.own ? "You" : row.name}, ${hour(row.at)}${row.mentioned ? ", mentions you" : ""}`;
+  if (row.making) return `${row.name}, is answering`;
+  const end = endOf(row.status);
+  return `${row.own ? "You" : row.name}, ${hour(row.at)}${row.mentioned ? ", mentions you" : ""}${end && `, ${end.toLowerCase()}`}`;
 }

@@ -3,26 +3,20 @@
 import { batch, computed, signal } from "@preact/signals";
 import type { Salon } from "../sdk/salon.ts";
 import type { Conversation, ConversationObject, Event, Outgoing, Participant, State } from "../sdk/types.ts";
+import { Answering } from "./answering.ts";
+import type { Hooks } from "./hooks.ts";
 import { Kept, type Place } from "./kept.ts";
 import { Marker } from "./marker.ts";
+import { namesOf } from "./names.ts";
 import { Past } from "./past.ts";
 import type { Shelf } from "./shelf.ts";
-import { arrange } from "./timeline.ts";
+import { arrange, titleOf } from "./timeline.ts";
 import { Typists } from "./typists.ts";
 
 const KEPT = 6000; // events held while reading on; older ones are paged again when somebody scrolls there
 const TRIMMED = 5000;
 const UNSEEN = 200; // milliseconds without a frame
 const SAVE_AFTER = 1500; // milliseconds without a change
-
-export interface Hooks {
-  /** Each new event, once, before it is on the screen. */
-  happened(room: Room, event: Event): void;
-  refused(text: string): void;
-  /** The same person has read that far, in another tab or on another device. */
-  read(room: Room, sequence: number): void;
-  turned(state: State): void;
-}
 
 /** Connected from its making until `close`. */
 export class Room {
@@ -31,10 +25,8 @@ export class Room {
   readonly state = signal<State>({ status: "connecting" });
   readonly members = signal<readonly Participant[]>([]);
   /** The names of those who are writing. */
-  readonly typists = computed(() => {
-    const names = new Map(this.members.value.map((each) => [each.participantId, each.displayName]));
-    return this.#typists.ids.value.map((id) => names.get(id) ?? "Somebody");
-  });
+  readonly typists = computed(() => this.#typists.ids.value.map((id) => this.names.value.get(id) ?? "Somebody"));
+  readonly names = namesOf(this.members);
   readonly facts = signal<ConversationObject | null>(null);
   readonly title = signal("");
   /** What this person may do here; undefined until it is known. */
@@ -44,14 +36,17 @@ export class Room {
   /** Counts what was said here, so that the log can show it wherever the reader is. */
   readonly spoken = signal(0);
   readonly replyTo = signal<{ id: string; name: string; content: string } | null>(null);
-  readonly rows = computed(() =>
+  readonly #settled = computed(() =>
     arrange(this.events.value, this.outbox.value, {
       me: this.me,
       readBefore: this.marker.after.value,
       more: this.past.more.value,
       starts: this.past.starts,
+      names: this.names.value,
     }),
   );
+  readonly answering = new Answering(this, (text) => this.#hooks.heard(this, text));
+  readonly rows = computed(() => this.answering.after(this.#settled.value));
 
   /** A message that the log is to bring into sight; anew for each time it is asked for. */
   readonly found = signal<{ sequence: number } | null>(null);
@@ -117,6 +112,11 @@ export class Room {
 
   discard(key: string): void {
     this.#conversation.discard(key);
+  }
+
+  /** End an answer in the making. Throws `Refused`. */
+  async stop(run: string): Promise<void> {
+    await this.#conversation.cancel(run);
   }
 
   reconnect(): void {
@@ -219,6 +219,10 @@ export class Room {
       this.#flush();
       this.outbox.value = outbox;
     });
+    conversation.on("runs", (runs) => {
+      this.#flush(); // the message of a run takes its place in the same frame
+      this.answering.take(runs);
+    });
     conversation.on("participants", (members) => {
       this.members.value = members;
       this.count.value = conversation.participantCount;
@@ -251,6 +255,7 @@ export class Room {
 
   #take(event: Event): void {
     this.#incoming.push(event);
+    this.answering.happened(event, this.state.value.status === "live");
     this.#hooks.happened(this, event);
     if (this.#flushing) return;
     this.#flushing = true;
@@ -290,13 +295,4 @@ export class Room {
   #caughtUp(): void {
     this.marker.caughtUp(this.events.value, this.me);
   }
-}
-
-/** The title that the events tell of: the newest change of it, or the one it began with. */
-function titleOf(events: readonly Event[]): string | undefined {
-  for (let at = events.length - 1; at >= 0; at -= 1) {
-    const event = events[at]!;
-    if (event.type === "conversation_created" || (event.type === "conversation_updated" && event.title !== undefined)) return event.title;
-  }
-  return undefined;
 }

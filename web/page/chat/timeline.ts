@@ -1,6 +1,6 @@
 /** Arranges what was said and what waits to be sent into the rows that a reader sees. Plain functions, no page. */
 
-import type { Event, MessageEvent, Outgoing } from "../sdk/types.ts";
+import type { Event, Message, MessageEvent, Outgoing, RunFailed, RunReason, RunStarted } from "../sdk/types.ts";
 
 /** A message as shown, with or without its receipt. */
 export interface Said {
@@ -19,11 +19,26 @@ export interface Said {
   reply_to?: string;
   /** It names the reader. */
   mentioned: boolean;
-  /** The first of a run by one sender: it carries the name. */
+  /** The first of a group by one sender: it carries the name. */
   first: boolean;
-  /** The last of a run: it carries the time. */
+  /** The last of a group: it carries the time. */
   last: boolean;
   outgoing?: Outgoing;
+  /** The run of an agent that it is of. */
+  run?: string;
+  /** An answer in the making. */
+  making?: Making;
+  /** How the answer of an agent has ended, where it was not complete. */
+  status?: "cancelled" | "interrupted";
+  /** What it has used, as its agent says. */
+  usage?: Message["usage"];
+}
+
+export interface Making {
+  /** What the agent does since it has said the last of this. */
+  doing?: string;
+  /** The reader may end it. */
+  mine: boolean;
 }
 
 /** A sentence whose names keep their own direction of writing. */
@@ -56,12 +71,17 @@ export interface View {
   readBefore: number | null;
   /** Whether there is more above: then the first day has begun further up, and has no heading here. */
   more: boolean;
-  /** Sequences that were once the first on the screen. They go on beginning a run, so that nothing moves when more comes above. */
+  /** Sequences that were once the first on the screen. They go on beginning a group, so that nothing moves when more comes above. */
   starts: ReadonlySet<number>;
+  /** What the members are called, by their ids. */
+  names: ReadonlyMap<string, string>;
 }
 
-/** Longer than this and the same sender begins a new run. */
-const RUN = 5 * 60_000;
+/** What is said in words; messages are shown, and a run is from its first word on. */
+export type Told = Exclude<Event, MessageEvent | RunStarted>;
+
+/** Longer than this and the same sender begins a new group. */
+const GROUP = 5 * 60_000;
 
 /** All rows, oldest first. */
 export function arrange(
@@ -74,9 +94,10 @@ export function arrange(
   let day = view.more && events[0] ? dayOf(events[0]) : "";
   let marked = view.readBefore === null;
   for (const event of events) {
+    if (event.type === "run_started") continue; // it is shown as long as it is open
     const at = timeOf(event);
     day = separate(rows, day, at);
-    const row = event.type === "message" ? said(event, view.me, at) : notice(event, view.me, at);
+    const row = event.type === "message" ? said(event, view.me, at) : notice(event, view, at);
     if (row.kind === "said" && row.own) stored.add(row.key);
     if (!marked && event.sequence_id > (view.readBefore ?? 0) && !(row.kind === "said" && row.own)) {
       rows.push({ kind: "unread", key: "unread" });
@@ -94,7 +115,8 @@ export function arrange(
 }
 
 /** What has happened, in words. */
-export function describe(event: Exclude<Event, MessageEvent>, me: string): Words {
+export function describe(event: Told, me: string, names: ReadonlyMap<string, string> = new Map()): Words {
+  if (event.type === "run_failed") return failed(event, names);
   if (event.type === "conversation_created") {
     const [owner, ...others] = event.participants;
     const by = owner === undefined ? "Somebody" : you(owner, me, true);
@@ -115,6 +137,18 @@ export function describe(event: Exclude<Event, MessageEvent>, me: string): Words
   if (by === undefined || by === null || by === event.participant.id) return [who, " joined"];
   if (by === me) return ["You brought ", { name: event.participant.name }, " in"];
   return [who, " joined, by invitation"];
+}
+
+const FAILURES: Record<RunReason, string> = {
+  timeout: " could not answer: it took too long.",
+  upstream: " could not answer: a service that it needs has failed.",
+  budget: " could not answer: its budget is used up.",
+  cancelled: " was stopped before it said anything.",
+  interrupted: " could not answer: it was interrupted.",
+};
+
+function failed({ participant_id, reason }: RunFailed, names: ReadonlyMap<string, string>): Words {
+  return [{ name: names.get(participant_id) ?? "An agent" }, FAILURES[reason] ?? " could not answer."];
 }
 
 /** "Ada", "Ada and Bob", "Ada, Bob and 3 others". */
@@ -148,6 +182,20 @@ export function readBefore(events: readonly Event[], unread: number): number | n
   return events.length ? events[0]!.sequence_id - 1 : null;
 }
 
+/** The title that the events tell of: the newest change of it, or the one it began with. */
+export function titleOf(events: readonly Event[]): string | undefined {
+  for (let at = events.length - 1; at >= 0; at -= 1) {
+    const event = events[at]!;
+    if (event.type === "conversation_created" || (event.type === "conversation_updated" && event.title !== undefined)) return event.title;
+  }
+  return undefined;
+}
+
+/** A sentence as one text. */
+export function inLine(words: Words): string {
+  return words.map((part) => (typeof part === "string" ? part : part.name)).join("");
+}
+
 function you(who: { id: string; name: string }, me: string, start: boolean): Words[number] {
   if (who.id !== me) return { name: who.name };
   return start ? "You" : "you";
@@ -172,8 +220,7 @@ function said(event: Extract<Event, { type: "message" }>, me: string, at: number
   const own = message.sender_id === me;
   return {
     kind: "said",
-    // The own key stays from the first keystroke to the receipt and beyond, so the row never blinks.
-    key: own && message.client_message_id ? message.client_message_id : `#${event.sequence_id}`,
+    key: keyOf(event, own),
     sequence: event.sequence_id,
     id: message.message_id,
     sender: message.sender_id,
@@ -186,7 +233,20 @@ function said(event: Extract<Event, { type: "message" }>, me: string, at: number
     mentioned: message.sender_id !== me && (message.mentions?.includes(me) ?? false),
     first: true,
     last: true,
+    ...(message.run_id ? { run: message.run_id } : {}),
+    ...(message.status && message.status !== "complete" ? { status: message.status } : {}),
+    ...(message.usage ? { usage: message.usage } : {}),
   };
+}
+
+/** A row keeps its key from the first keystroke, or from the start of its run, to the message and beyond, so it never blinks. */
+function keyOf({ sequence_id, message: { client_message_id, run_id } }: MessageEvent, own: boolean): string {
+  if (own && client_message_id) return client_message_id;
+  return run_id ? runKey(run_id) : `#${sequence_id}`;
+}
+
+export function runKey(id: string): string {
+  return `run ${id}`;
 }
 
 function waiting(outgoing: Outgoing, me: string): Said {
@@ -207,20 +267,23 @@ function waiting(outgoing: Outgoing, me: string): Said {
   };
 }
 
-function notice(event: Exclude<Event, { type: "message" }>, me: string, at: number): Notice {
+function notice(event: Told, view: View, at: number): Notice {
   const sequence = event.sequence_id;
-  return { kind: "notice", key: `#${sequence}`, sequence, text: describe(event, me), at };
+  return { kind: "notice", key: `#${sequence}`, sequence, text: describe(event, view.me, view.names), at };
 }
 
-/** Neighbours by one sender are one run. */
+/** Neighbours by one sender are one group. */
 function group(rows: Row[], starts: ReadonlySet<number>): void {
   for (let at = 1; at < rows.length; at++) {
     const row = rows[at]!;
     const before = rows[at - 1]!;
-    if (row.kind !== "said" || before.kind !== "said") continue;
-    if (row.sender !== before.sender || row.at - before.at > RUN) continue;
+    if (row.kind !== "said" || before.kind !== "said" || !together(before, row)) continue;
     if (row.sequence !== undefined && starts.has(row.sequence)) continue;
     row.first = false;
     before.last = false;
   }
+}
+
+export function together(before: Said, row: Said): boolean {
+  return row.sender === before.sender && row.at - before.at <= GROUP;
 }

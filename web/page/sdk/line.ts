@@ -1,9 +1,12 @@
 /** A conversation that keeps itself connected: every event once and in order, every message sent until its receipt. */
+import { Agent } from "./agent.ts";
 import { Link } from "./link.ts";
+import { Listeners } from "./listeners.ts";
 import { Mail } from "./mail.ts";
+import { Pages } from "./pages.ts";
 import { refusalOf } from "./refusal.ts";
-import { Refused } from "./refused.ts";
 import { Roster } from "./roster.ts";
+import { Runs } from "./runs.ts";
 import type { Shelf } from "./shelf.ts";
 import type {
   ConnectedFrame,
@@ -13,15 +16,17 @@ import type {
   Events,
   Message,
   OpenOptions,
+  OpenRun,
   Outgoing,
   Participant,
   Presence,
   Receipt,
+  Run,
+  RunRequest,
   ServerFrame,
   Signals,
   State,
 } from "./types.ts";
-import { Backoff, judgeRefusal } from "./verdict.ts";
 import { type Step, Window } from "./window.ts";
 
 const TYPING_AGAIN = 3_000; // milliseconds; the server forgets after five seconds that somebody types
@@ -34,9 +39,8 @@ export interface Caller {
   /** The address of a WebSocket for this person. Throws `Refused`. */
   address(id: string, after: number | undefined): Promise<string>;
   messages(id: string, range: { after?: number; limit?: number }): Promise<Events>;
+  cancel(id: string, runId: string): Promise<unknown>;
 }
-
-type Listeners = { [K in keyof Signals]?: Set<(value: Signals[K]) => void> };
 
 export class Line implements Conversation {
   readonly id: string;
@@ -47,9 +51,10 @@ export class Line implements Conversation {
   private readonly mail: Mail;
   private readonly window: Window;
   private readonly roster = new Roster();
-  private readonly paging = new Backoff();
-  private readonly listeners: Listeners = {};
-  private paged = false; // a page is being fetched
+  private readonly answers = new Runs();
+  private readonly agent = new Agent((frame) => this.link.write(frame));
+  private readonly pages: Pages;
+  private readonly listeners = new Listeners();
   private typed = -Infinity;
   private readUpTo = -1;
 
@@ -57,6 +62,17 @@ export class Line implements Conversation {
     this.caller = caller;
     this.id = id;
     this.window = new Window(options.lastSequenceId, options.epoch, options.resume !== "newest");
+    this.pages = new Pages(this.window, {
+      fetch: (after) => caller.messages(id, { after, limit: PAGE }),
+      attempt: () => this.link.attempt,
+      give: (events) => this.give(events),
+      skip: () => {
+        this.reset({ why: "gap", first_sequence_id: this.window.skip() });
+        this.give(this.window.release());
+      },
+      refused: (error) => this.link.refused(error),
+      done: () => this.link.settle(this.window.whole),
+    });
     this.link = new Link({
       address: () => caller.address(id, this.position >= 0 ? this.position : undefined),
       probe: () => caller.messages(id, { limit: 1 }),
@@ -92,10 +108,12 @@ export class Line implements Conversation {
     return this.mail.list();
   }
 
+  get runs(): readonly OpenRun[] {
+    return this.answers.list();
+  }
+
   on<K extends keyof Signals>(name: K, listener: (value: Signals[K]) => void): () => void {
-    const listeners = (this.listeners[name] ??= new Set() as NonNullable<Listeners[K]>);
-    listeners.add(listener);
-    return () => void listeners.delete(listener);
+    return this.listeners.add(name, listener);
   }
 
   send(content: string, more: { reply_to?: string; metadata?: Record<string, unknown>; mentions?: readonly string[] } = {}): Outgoing {
@@ -123,6 +141,18 @@ export class Line implements Conversation {
     this.link.write({ type: "read", sequence_id: sequence });
   }
 
+  async cancel(runId: string): Promise<void> {
+    await this.caller.cancel(this.id, runId);
+  }
+
+  requests(): AsyncIterable<RunRequest> {
+    return this.agent.requests();
+  }
+
+  run({ runId, replyTo }: { runId: string; replyTo?: string }): Run {
+    return this.agent.run(runId, replyTo);
+  }
+
   reconnect(): void {
     this.link.reconnect();
   }
@@ -130,18 +160,24 @@ export class Line implements Conversation {
   close(): void {
     this.link.close();
     this.mail.close();
-    for (const name of Object.keys(this.listeners)) delete this.listeners[name as keyof Signals];
+    this.agent.close(this.state.reason!);
+    this.listeners.clear();
   }
 
   private down(tooLarge: boolean): void {
     if (tooLarge) this.mail.tooLarge();
-    this.paged = false;
+    this.pages.down();
     this.typed = -Infinity;
     this.mail.down();
+    this.agent.down();
   }
 
   private turned(state: State): void {
-    if (state.status === "ended" && CLOSED_TO_US.has(state.reason?.code ?? "")) this.mail.refuseAll(state.reason!);
+    if (state.status === "ended" && CLOSED_TO_US.has(state.reason?.code ?? "")) {
+      this.mail.refuseAll(state.reason!);
+      this.agent.refuseAll(state.reason!);
+      if (this.answers.clear()) this.emit("runs", this.runs);
+    }
     this.emit("state", state);
   }
 
@@ -165,6 +201,16 @@ export class Line implements Conversation {
       case "typing":
       case "read":
         return this.emit(frame.type, frame);
+      case "delta":
+        return this.answers.delta(frame) ? this.emit("runs", this.runs) : this.sync(this.window.again());
+      case "run_status":
+        return void (this.answers.status(frame) && this.emit("runs", this.runs));
+      case "run_requested":
+        return this.agent.request(frame);
+      case "run_ack":
+        return this.agent.acknowledge(frame);
+      case "cancel":
+        return this.agent.cancel(frame.run_id);
       case "pong":
         return;
       default: // an event, or what a later server has to say
@@ -177,30 +223,32 @@ export class Line implements Conversation {
     this.maxMessageSize = frame.max_message_size;
     this.head = frame.head_sequence_id;
     this.mail.recognise(frame.participant_id);
+    this.answers.me = frame.participant_id;
     const opening = this.window.open(frame);
     if (opening.is === "another log") {
       this.mail.delivered(Infinity);
       this.readUpTo = -1;
-      this.emit("reset", { why: "epoch" });
+      this.reset({ why: "epoch" });
       return void this.link.connect();
     }
-    if (opening.is === "begun anew") this.emit("reset", { why: "gap", first_sequence_id: opening.first });
+    if (opening.is === "begun anew") this.reset({ why: "gap", first_sequence_id: opening.first });
     if (this.readUpTo >= 0) this.link.write({ type: "read", sequence_id: this.readUpTo });
-    void this.page();
+    void this.pages.fetch();
   }
 
   private arrived(sequence: number): void {
     this.link.steady();
     this.sync(this.window.caughtUp(sequence));
-    void this.page();
+    void this.pages.fetch();
     this.link.settle(this.window.whole);
     this.mail.up(); // not before, since the replay may bring the event of what is without a receipt
+    this.agent.up();
   }
 
   private step({ events, sync }: Step): void {
     this.give(events);
     this.sync(sync);
-    void this.page();
+    void this.pages.fetch();
   }
 
   private give(events: readonly Event[]): void {
@@ -209,6 +257,8 @@ export class Line implements Conversation {
       if (this.roster.apply(event)) this.emit("participants", this.participants);
       if (event.type === "message") this.recognised(event.message);
       this.emit("event", event);
+      // What begins in a replay may end in it, too: what is open after it is sent whole.
+      if (this.answers.apply(event) && (event.type !== "run_started" || this.window.whole)) this.emit("runs", this.runs);
       this.mail.delivered(event.sequence_id);
     }
   }
@@ -225,7 +275,7 @@ export class Line implements Conversation {
 
   private complained(frame: ErrorFrame): void {
     const refusal = refusalOf(frame);
-    if (!this.mail.refuse(refusal)) this.emit("refused", refusal);
+    if (!this.mail.refuse(refusal) && !this.agent.refuse(frame)) this.emit("refused", refusal);
   }
 
   private presence(changes: readonly Presence[]): void {
@@ -234,50 +284,17 @@ export class Line implements Conversation {
     this.emit("participants", this.participants);
   }
 
-  /** Fetch what only the log can still give, page by page. */
-  private async page(): Promise<void> {
-    if (this.paged || !this.window.pageDue) return;
-    this.paged = true;
-    const { attempt } = this.link;
-    while (attempt === this.link.attempt && this.window.pageDue) {
-      const after = this.position;
-      try {
-        const { events } = await this.caller.messages(this.id, { after, limit: PAGE });
-        if (attempt !== this.link.attempt) return;
-        this.paging.reset();
-        this.give(this.window.fill(events));
-        if (this.position === after) this.skip();
-      } catch (error) {
-        if (attempt !== this.link.attempt) return;
-        const verdict = error instanceof Refused ? judgeRefusal(error.refusal, error.status) : undefined;
-        if (verdict?.comeBack !== true) return this.link.refused(error);
-        await new Promise((resolve) => setTimeout(resolve, this.paging.delay(verdict.retryAfter)));
-      }
-    }
-    if (attempt !== this.link.attempt) return;
-    this.paged = false;
-    this.link.settle(this.window.whole);
-  }
-
-  private skip(): void {
-    this.emit("reset", { why: "gap", first_sequence_id: this.window.skip() });
-    this.give(this.window.release());
+  /** Where events are left out, the ends of runs may be: those that are still open are sent whole again. */
+  private reset(why: Signals["reset"]): void {
+    this.emit("reset", why);
+    if (this.answers.clear()) this.emit("runs", this.runs);
   }
 
   private sync(position: number | undefined): void {
     if (position !== undefined) this.link.write({ type: "sync", last_sequence_id: position });
   }
 
-  /** A listener that throws is the page's fault and its alone. */
   private emit<K extends keyof Signals>(name: K, value: Signals[K]): void {
-    for (const listener of [...(this.listeners[name] ?? [])]) {
-      try {
-        listener(value);
-      } catch (error) {
-        queueMicrotask(() => {
-          throw error;
-        });
-      }
-    }
+    this.listeners.tell(name, value);
   }
 }

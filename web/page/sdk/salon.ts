@@ -19,6 +19,7 @@ import type {
   NewConversation,
   OpenOptions,
   Options,
+  RunReceipt,
 } from "./types.ts";
 
 export type * from "./types.ts";
@@ -118,6 +119,11 @@ export class Salon {
   /** Everything up to there is read. */
   markRead(id: string, sequence: number): Promise<{ read_sequence_id: number; unread_count: number; mention_count: number }> {
     return this.request("POST", `/chat/${encodeURIComponent(id)}/read`, { sequence_id: sequence });
+  }
+
+  /** End the run of an agent, as whom it answers or as an owner; what it has said stays as a message. */
+  cancel(id: string, runId: string): Promise<RunReceipt> {
+    return this.request("POST", `/chat/${encodeURIComponent(id)}/runs/${encodeURIComponent(runId)}/cancel`);
   }
 
   /** The conversations in which this person has left messages that no tab sends any more: `open` them, and they are sent. */

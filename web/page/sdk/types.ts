@@ -2,7 +2,21 @@
  * The shapes that salon.js takes and gives; those of the socket are in frames.ts. Seconds, where nothing else is said; a time of the
  * clock is in milliseconds since the epoch, a `timestamp` is ISO 8601.
  */
-import type { Event, Join, Json, Message, Mode, Participant, Person, Presence, Receipt } from "./frames.ts";
+import type {
+  Event,
+  Join,
+  Json,
+  Message,
+  Mode,
+  Participant,
+  Person,
+  Presence,
+  Receipt,
+  RunAckFrame,
+  RunEndFrame,
+  RunRequestedSignalFrame,
+  RunState,
+} from "./frames.ts";
 
 export type * from "./frames.ts";
 
@@ -143,6 +157,48 @@ export interface Outgoing {
   readonly receipt?: Receipt;
 }
 
+/** An answer in the making, of another member. Never changed in place. */
+export interface OpenRun {
+  readonly run_id: string;
+  /** The agent's. */
+  readonly participant_id: string;
+  /** All that it has said so far. */
+  readonly text: string;
+  /** What the agent does since it has said the last of this. */
+  readonly state?: RunState;
+  /** The same in its own words. */
+  readonly label?: string;
+  /** This and the next two are absent where `run_started` came before the events that were given out. */
+  readonly reply_to?: string;
+  readonly asked_by?: string;
+  readonly timestamp?: string;
+}
+
+/** How an agent ends its run. */
+export type RunEnd = Omit<RunEndFrame, "type" | "run_id" | "offset">;
+
+/** The server's word on where a run is. */
+export type RunReceipt = Omit<RunAckFrame, "type">;
+
+/** A message that wants an answer of this agent. */
+export interface RunRequest extends Omit<RunRequestedSignalFrame, "type"> {
+  /** Begin the answer, as a reply to the message. */
+  run(): Run;
+}
+
+/** An answer of this agent in the making. It outlives drops of the connection, but not this object. */
+export interface Run {
+  readonly id: string;
+  /** Aborted when the run was cancelled or has ended elsewhere; the reason is a `Refused`. */
+  readonly signal: AbortSignal;
+  /** Add to what it says; sent with what else is said within 50 ms. Throws `Refused` once the run is over. */
+  say(text: string): Promise<void>;
+  /** Show what the agent does until it says more. */
+  status(state: RunState, label?: string): void;
+  /** End it: what it has said becomes its message. A run that is over already gives the receipt of that end. */
+  end(more?: RunEnd): Promise<RunReceipt>;
+}
+
 /** What a conversation tells, by name. */
 export interface Signals {
   /** Every event of the sequence, once and in order. */
@@ -153,6 +209,8 @@ export interface Signals {
   /** A message is stored. */
   receipt: Receipt;
   participants: readonly Participant[];
+  /** The answers in the making, after every change; a run's end is its message or `run_failed`, which is told before. */
+  runs: readonly OpenRun[];
   presence: Presence;
   typing: { participant_id: string; is_typing: boolean };
   read: { participant_id: string; sequence_id: number };
@@ -178,6 +236,8 @@ export interface Conversation {
   readonly participants: readonly Participant[];
   readonly participantCount: number;
   readonly outbox: readonly Outgoing[];
+  /** The answers in the making, of other members. */
+  readonly runs: readonly OpenRun[];
   /** Unicode code points that a message may have; 0 for no bound, or not known yet. */
   readonly maxMessageSize: number;
   /** Listen; the answer stops it. */
@@ -192,6 +252,12 @@ export interface Conversation {
   typing(is: boolean): void;
   /** Everything up to there is read; kept until there is a connection. */
   read(sequence: number): void;
+  /** End the run of an agent, as whom it answers or as an owner. Throws `Refused`. */
+  cancel(runId: string): Promise<void>;
+  /** As an agent: the messages that want an answer, each once, until the conversation is closed. */
+  requests(): AsyncIterable<RunRequest>;
+  /** As an agent: begin a run, or go on with one after a restart, where what is said comes after what it has. */
+  run(run: { runId: string; replyTo?: string }): Run;
   /** Connect now instead of when the next try is due, or once more after the end. */
   reconnect(): void;
   /** Let go of the connection and of all listeners; what is in the outbox stays in the storage for the next time. */

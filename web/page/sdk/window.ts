@@ -98,6 +98,11 @@ export class Window {
     return undefined;
   }
 
+  /** The position to sync from where a signal was missed; undefined where a replay is under way already. */
+  again(): number | undefined {
+    return this.replaying || this.position < 0 ? undefined : this.ask();
+  }
+
   /** The log itself does not have what comes next: go on with what there is, whose first event is the answer. */
   skip(): number {
     const first = Math.min(...this.held.keys(), this.wanted + 1);

@@ -1,0 +1,80 @@
+// How answers in the making look, and what is read out of them.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Aloud, sentencesEnd } from "../../../web/page/chat/aloud.ts";
+import { endOf, toldOf, used, withRuns } from "../../../web/page/chat/answers.ts";
+import { runKey } from "../../../web/page/chat/timeline.ts";
+
+const READER = { me: "ada", owner: false, names: new Map([["bot", "Bot"]]) };
+const NONE = toldOf([]);
+const run = (text, more = {}) => ({ run_id: "r", participant_id: "bot", text, ...more });
+const row = (more, told = NONE, reader = READER) => withRuns([], [run("", more)], told, reader, 5)[0];
+
+test("an open run is the last row, under the key that its message will have", () => {
+  const before = { kind: "said", key: "#1", sender: "bot", at: 0, first: true, last: true };
+  const rows = withRuns([before], [run("Fish")], NONE, READER, 5);
+  assert.deepEqual(rows.map(({ key, first, last }) => [key, first, last]), [["#1", true, false], [runKey("r"), false, true]]);
+  assert.equal(before.last, true); // the rows that it follows are not changed in place
+  assert.deepEqual([rows[1].name, rows[1].content, rows[1].run, rows[1].making], ["Bot", "Fish", "r", { mine: false }]);
+});
+
+test("a run whose end is known is not shown, whatever is still told of it", () => {
+  for (const event of [{ type: "message", message: { run_id: "r" } }, { type: "run_failed", run_id: "r" }]) {
+    assert.deepEqual(withRuns([], [run("Fish")], toldOf([event]), READER, 5), []);
+  }
+});
+
+test("it may be stopped by whom it answers and by an owner", () => {
+  const told = toldOf([{ type: "run_started", run_id: "r", asked_by: "ada", reply_to: "m", timestamp: "1970-01-01T00:00:01Z" }]);
+  assert.equal(row({}).making.mine, false);
+  assert.equal(row({ asked_by: "bob" }).making.mine, false);
+  assert.equal(row({ asked_by: "ada" }).making.mine, true);
+  assert.equal(row({}, told).making.mine, true); // its start was kept over a reload
+  assert.deepEqual([row({}, told).reply_to, row({}, told).at], ["m", 1000]);
+  assert.equal(row({}, NONE, { ...READER, owner: true }).making.mine, true);
+});
+
+test("what it does is said in its own words, or in ours", () => {
+  assert.equal(row({}).making.doing, "Thinking");
+  assert.equal(row({ state: "tool" }).making.doing, "Using a tool");
+  assert.equal(row({ state: "tool", label: "Reading" }).making.doing, "Reading");
+  assert.equal(row({ state: "dreaming" }).making.doing, "Working");
+  assert.equal("doing" in row({ text: "Fish" }).making, false);
+});
+
+test("tokens are counted where there are numbers of them", () => {
+  assert.equal(used({ total_tokens: 132 }), "132 tokens");
+  assert.equal(used({ input_tokens: 1000, output_tokens: 32 }), "1,032 tokens");
+  assert.equal(used({ prompt_tokens: 1 }), "1 token");
+  for (const usage of [undefined, {}, { tokens: "many" }, { tokens: 0 }, { tokens: NaN }, { cost: 3 }]) assert.equal(used(usage), null);
+});
+
+test("an end that is not complete has a word", () => {
+  assert.deepEqual(["complete", undefined, "cancelled", "interrupted"].map(endOf), ["", "", "Stopped", "Interrupted"]);
+});
+
+test("a text can be read up to its last whole sentence", () => {
+  const whole = (text) => text.slice(0, sentencesEnd(text));
+  assert.equal(whole("It costs 3.50"), "");
+  assert.equal(whole("Yes. It costs 3.50"), "Yes.");
+  assert.equal(whole('He said "no!" And'), 'He said "no!"');
+  assert.equal(whole("はい。いいえ"), "はい。");
+  assert.equal(whole("- one\n- tw"), "- one\n");
+});
+
+test("a run is read out sentence by sentence, each once, and its message brings the rest", () => {
+  const aloud = new Aloud();
+  assert.equal(aloud.grown(run(""), "Bot"), "Bot is answering.");
+  assert.equal(aloud.grown(run("Fish and"), "Bot"), "");
+  assert.equal(aloud.grown(run("Fish and chips. With"), "Bot"), "Fish and chips.");
+  assert.equal(aloud.grown(run("Fish and chips. With"), "Bot"), "");
+  assert.equal(aloud.rest({ run_id: "r", content: "Fish and chips. With", status: "cancelled" }), "With Stopped");
+  assert.equal(aloud.rest({ run_id: "r", content: "Fish" }), null);
+  assert.equal(aloud.rest({ content: "Fish" }), null);
+});
+
+test("what was said before somebody came is not read to them", () => {
+  const aloud = new Aloud();
+  assert.equal(aloud.grown(run("One. Two. Thr"), "Bot"), "Bot is answering.");
+  assert.equal(aloud.grown(run("One. Two. Three. Four"), "Bot"), " Three.");
+});

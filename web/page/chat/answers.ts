@@ -1,0 +1,97 @@
+/** The answers in the making: as rows behind all others, and in words. Plain functions, no page. */
+
+import type { Event, Json, Message, OpenRun, RunStarted, RunState } from "../sdk/types.ts";
+import { runKey, together, type Making, type Row, type Said } from "./timeline.ts";
+
+const DOING: Record<RunState, string> = {
+  thinking: "Thinking",
+  tool: "Using a tool",
+  waiting_for_approval: "Waiting for approval",
+};
+
+/** What the events tell of runs. */
+export interface Told {
+  started: ReadonlyMap<string, RunStarted>;
+  ended: ReadonlySet<string>;
+}
+
+export interface Reader {
+  me: string;
+  /** They may end every run. */
+  owner: boolean;
+  names: ReadonlyMap<string, string>;
+}
+
+export function toldOf(events: readonly Event[]): Told {
+  const started = new Map<string, RunStarted>();
+  const ended = new Set<string>();
+  for (const event of events) {
+    if (event.type === "run_started") started.set(event.run_id, event);
+    else if (event.type === "run_failed") ended.add(event.run_id);
+    else if (event.type === "message" && event.message.run_id !== undefined) ended.add(event.message.run_id);
+  }
+  return { started, ended };
+}
+
+/** All rows, with the open runs at the end. */
+export function withRuns(rows: readonly Row[], runs: readonly OpenRun[], told: Told, reader: Reader, now: number): readonly Row[] {
+  const all = [...rows];
+  for (const run of runs) {
+    if (told.ended.has(run.run_id)) continue;
+    const row = rowOf(run, told.started.get(run.run_id), reader, now);
+    const before = all.at(-1);
+    if (before?.kind === "said" && together(before, row)) {
+      row.first = false;
+      all[all.length - 1] = { ...before, last: false };
+    }
+    all.push(row);
+  }
+  return all;
+}
+
+function rowOf(run: OpenRun, started: RunStarted | undefined, { me, owner, names }: Reader, now: number): Said {
+  const begun = run.timestamp ?? started?.timestamp;
+  const reply = run.reply_to ?? started?.reply_to;
+  const { run_id, state, label } = run;
+  const making: Making = {
+    // Until it says anything, there is something to wait for.
+    ...(state !== undefined ? { doing: inWords(state, label) } : run.text === "" ? { doing: DOING.thinking } : {}),
+    mine: owner || (run.asked_by ?? started?.asked_by) === me,
+  };
+  return {
+    kind: "said",
+    key: runKey(run_id),
+    sender: run.participant_id,
+    name: names.get(run.participant_id) ?? "An agent",
+    agent: true,
+    own: false,
+    content: run.text,
+    at: begun === undefined ? now : Date.parse(begun),
+    ...(reply !== undefined && { reply_to: reply }),
+    mentioned: false,
+    first: true,
+    last: true,
+    run: run_id,
+    making,
+  };
+}
+
+function inWords(state: RunState, label: string | undefined): string {
+  return label || (DOING[state] ?? "Working");
+}
+
+/** How an answer has ended, in a word; "" where it is complete. */
+export function endOf(status: Message["status"]): string {
+  return status === "cancelled" ? "Stopped" : status === "interrupted" ? "Interrupted" : "";
+}
+
+/** "132 tokens", from the fields that agents use for it; null where there is no such number. */
+export function used(usage: Json | undefined): string | null {
+  const number = (name: string): number => {
+    const value = usage?.[name];
+    return typeof value === "number" && Number.isFinite(value) && value > 0 ? value : 0;
+  };
+  const parts = number("input_tokens") + number("output_tokens") || number("prompt_tokens") + number("completion_tokens");
+  const count = Math.round(number("total_tokens") || number("tokens") || parts);
+  return count ? `${count.toLocaleString("en")} ${count === 1 ? "token" : "tokens"}` : null;
+}
