@@ -17,7 +17,7 @@ from salon.loadtests.checker.anomaly import KINDS
 from salon.loadtests.checker.checker import Report, judge
 from salon.loadtests.checker.history import Header, HistoryError, HistoryFile, Recorder, parse, read
 from salon.loadtests.checker.recorded import RecordedClient
-from salon.web.client import Refused, Socket
+from salon.web.client import Client, Refused, Socket
 from tests import processes
 from tests.patience import PATIENCE
 from tests.server import ServerProcess
@@ -51,6 +51,7 @@ async def record(url: str, recorder: Recorder) -> None:
     cleo = RecordedClient(url, recorder, "test_user_3", token="test_token_3")
     # By their own names: another would be put right by an event when they first come.
     others = [{"user_id": ben.person, "name": "Bob"}, {"user_id": cleo.person, "name": "Cleo"}]
+    others.append({"user_id": "test_agent", "name": "Agent"})
     talk = (await ada.create("Talk", others))["conversation_id"]
     async with ada.socket(talk, 0) as at_ada:
         async with ben.socket(talk, 0) as at_ben, cleo.socket(talk) as at_cleo:
@@ -78,7 +79,19 @@ async def record(url: str, recorder: Recorder) -> None:
             await say(at_ben, "ben-4")
             await until(at_ada, 14)
             await until(at_ben, 14)
+            await answer(url, talk)
+            await until(at_ada, 16)
+            await until(at_ben, 16)
             await ada.record_log(talk)
+
+
+async def answer(url: str, talk: str) -> None:
+    """The run of an agent, from its start to its message."""
+    async with Client(url, token="agent_token") as agent:
+        await agent.start_run(talk, "r", f"{talk}-14")
+        await agent.extend_run(talk, "r", 0, "Fish ")
+        await agent.extend_run(talk, "r", 5, "and chips")
+        await agent.end_run(talk, "r", offset=14)
 
 
 @pytest.fixture(scope="module")
@@ -162,9 +175,12 @@ def pairs(lines: Lines) -> list[tuple[int, int]]:
 
 
 def lose_the_last(lines: Lines, chance: Random) -> Lines:
+    """The last message of a person, and what came of it."""
     head = log(lines)["head"]
-    log(lines)["head"] = head - 1
-    return without(lines, head)
+    log(lines)["head"] = head - 3
+    for sequence in range(head - 2, head + 1):
+        lines = without(lines, sequence)
+    return lines
 
 
 def lose_one(lines: Lines, chance: Random) -> Lines:
@@ -305,6 +321,28 @@ def tell_an_outsider(lines: Lines, chance: Random) -> Lines:
     return [*lines[:end], *told, *lines[end:]]
 
 
+def lose_a_delta(lines: Lines, chance: Random) -> Lines:
+    del lines[chance.choice(frames(lines, "delta"))]
+    return lines
+
+
+def go_on_after_the_end(lines: Lines, chance: Random) -> Lines:
+    late = frames(lines, "message")[-1] + 1
+    return [*lines[:late], deepcopy(lines[frames(lines, "delta")[-1]]), *lines[late:]]
+
+
+def end_another_run(lines: Lines, chance: Random) -> Lines:
+    for each in everywhere(lines, 16):
+        each["message"]["run_id"] = "another"
+    return lines
+
+
+def answer_an_agent(lines: Lines, chance: Random) -> Lines:
+    for each in everywhere(lines, 14):
+        each["message"]["sender_type"] = "agent"
+    return lines
+
+
 def begin_another_log(lines: Lines, chance: Random) -> Lines:
     lines[frames(lines, "connected")[-1]]["frame"]["epoch"] = "another"
     return lines
@@ -323,6 +361,10 @@ PLANTED: list[tuple[Callable[[Lines, Random], Lines], set[str]]] = [
     (catch_up_to_more, {"gap"}),
     (turn_the_clock_back, {"non-monotonic"}),
     (show_what_is_not_there, {"uncommitted"}),
+    (lose_a_delta, {"delta"}),
+    (go_on_after_the_end, {"delta"}),
+    (end_another_run, {"run"}),
+    (answer_an_agent, {"hops"}),
     (commit_late, {"uncommitted"}),
     (contradict, {"receipt"}),
     (answer_differently_again, {"receipt"}),
@@ -343,7 +385,8 @@ def test_a_good_history_passes(good: Lines) -> None:
     assert (report.conversations, report.people) == (1, 3)
     assert report.sent == report.acknowledged == 12
     assert report.delivered == sum(
-        len(frames(good, kind)) for kind in ("message", "participant_left", "conversation_created")
+        len(frames(good, kind))
+        for kind in ("message", "participant_left", "conversation_created", "run_started")
     )
 
 

@@ -135,7 +135,10 @@ def test_the_types_of_frames_are_those_of_the_document(types: Path, tmp_path: Pa
     ("was", "becomes", "named"),
     [
         pytest.param(
-            "  by: string;\n", "", {"server conversation_updated.by"}, id="a field is missing"
+            "null;\n  by: string;\n",
+            "null;\n",
+            {"server conversation_updated.by"},
+            id="a field is missing",
         ),
         pytest.param(
             "  invited_by?: string;",

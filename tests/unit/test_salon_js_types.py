@@ -29,6 +29,7 @@ from tests.node import NODE, ROOT, modules
 TYPES = ROOT / "web/page/sdk/types.ts"
 FRAMES = TYPES.with_name("frames.ts")  # which types.ts hands on
 EVENTS = {
+    "agent_updated": "AgentUpdated",
     "conversation_created": "ConversationCreated",
     "conversation_updated": "ConversationUpdated",
     "message": "MessageEvent",
@@ -149,10 +150,14 @@ def test_every_field_is_as_the_documents_have_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "found"),
     [
-        ("  by: string;", "", {"ConversationUpdated.keys", "ConversationUpdated.by"}),
-        ("  by: string;", "  by?: string;", {"ConversationUpdated.by"}),
-        ("  by: string;", "  by: number;", {"ConversationUpdated.by"}),
-        ("  by: string;", "  by: string;\n  of: string;", {"ConversationUpdated.keys"}),
+        ("null;\n  by: string;", "null;", {"ConversationUpdated.keys", "ConversationUpdated.by"}),
+        ("null;\n  by: string;", "null;\n  by?: string;", {"ConversationUpdated.by"}),
+        ("null;\n  by: string;", "null;\n  by: number;", {"ConversationUpdated.by"}),
+        (
+            "null;\n  by: string;",
+            "null;\n  by: string;\n  of: string;",
+            {"ConversationUpdated.keys"},
+        ),
     ],
     ids=["missing", "optional", "another type", "too many"],
 )

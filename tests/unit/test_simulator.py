@@ -11,14 +11,14 @@ from trio.testing import MockClock
 
 from salon.loadtests.simulator.agenda import Agenda
 from salon.loadtests.simulator.link import Link
-from salon.loadtests.simulator.plan import DEEDS, FAULTS, Plan, parse_ranges, ranges
+from salon.loadtests.simulator.plan import DEEDS, FAULTS, WITH_AGENT, Plan, parse_ranges, ranges
 from salon.loadtests.simulator.shrink import shrunk
 from salon.loadtests.simulator.step import STEPS
 from salon.loadtests.simulator.trial import Trial
 
 
 def test_everything_that_can_be_drawn_can_happen_and_the_other_way_round() -> None:
-    assert set(STEPS) == {*DEEDS, *FAULTS}
+    assert set(STEPS) == {*DEEDS, *FAULTS, *WITH_AGENT}
     drawn = {step.kind for seed in range(1, 30) for step in Plan.of(seed).steps}
     assert drawn == set(STEPS)
 

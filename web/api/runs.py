@@ -60,7 +60,7 @@ def _add_start(routes: Blueprint, parts: Parts) -> None:
         Code.KEY_REUSED,
         Code.TOO_MANY_RUNS,
     )
-    async def start(conversation_id: str) -> Response:
+    async def start_run(conversation_id: str) -> Response:
         """Begin a run, as an agent; for a run that was begun before, get where it is."""
         identity = parts.caller()
         wanted = await body(schemas.RunBody, depth=parts.settings.limits.json_depth)
@@ -77,7 +77,7 @@ def _add_delta(routes: Blueprint, parts: Parts) -> None:
     @document_request(schemas.DeltaBody)
     @document_response(schemas.RunModel)
     @refusals(*COMMAND, *OF_A_RUN, Code.RUN_ENDED, Code.OFFSET_MISMATCH, Code.MESSAGE_TOO_LARGE)
-    async def delta(conversation_id: str, run_id: str) -> Response:
+    async def extend_run(conversation_id: str, run_id: str) -> Response:
         """Say more in a run. The same delta again changes nothing."""
         identity = parts.caller()
         wanted = await body(schemas.DeltaBody, depth=parts.settings.limits.json_depth)
@@ -93,7 +93,7 @@ def _add_state(routes: Blueprint, parts: Parts) -> None:
     @document_request(schemas.RunStateBody)
     @document_response(schemas.RunModel)
     @refusals(*COMMAND, *OF_A_RUN, Code.RUN_ENDED)
-    async def status(conversation_id: str, run_id: str) -> Response:
+    async def set_run_state(conversation_id: str, run_id: str) -> Response:
         """Show what a run is doing while it says nothing."""
         identity = parts.caller()
         wanted = await body(schemas.RunStateBody, depth=parts.settings.limits.json_depth)
@@ -109,7 +109,7 @@ def _add_end(routes: Blueprint, parts: Parts) -> None:
     @document_request(schemas.RunEndBody)
     @document_response(schemas.RunModel)
     @refusals(*COMMAND, *OF_A_RUN, Code.OFFSET_MISMATCH)
-    async def end(conversation_id: str, run_id: str) -> Response:
+    async def end_run(conversation_id: str, run_id: str) -> Response:
         """End a run. What it has said becomes its message; a run that has said nothing has failed."""
         identity = parts.caller()
         wanted = await body(
@@ -134,7 +134,7 @@ def _add_cancel(routes: Blueprint, parts: Parts) -> None:
     @tag(["runs"])
     @document_response(schemas.RunModel)
     @refusals(*COMMAND, *OF_A_RUN)
-    async def cancel(conversation_id: str, run_id: str) -> Response:
+    async def cancel_run(conversation_id: str, run_id: str) -> Response:
         """Cancel a run: for the person it answers, an owner, or its agent. What it has said stays as a message."""
         identity = parts.caller()
         command = CancelRun(conversation_id, identity.participant, run_id)
@@ -146,7 +146,7 @@ def _add_regenerate(routes: Blueprint, parts: Parts) -> None:
     @tag(["runs"])
     @document_response(schemas.RunRequest, 202)
     @refusals(*COMMAND, *OF_A_RUN, Code.INVALID_FORMAT)
-    async def regenerate(conversation_id: str, run_id: str) -> Response:
+    async def regenerate_run(conversation_id: str, run_id: str) -> Response:
         """Ask the agent of a run that has ended for another answer to the same message, for whom a cancel is allowed to."""
         identity = parts.caller()
         command = RegenerateRun(

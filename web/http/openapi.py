@@ -43,6 +43,7 @@ SECURITY_SCHEMES = {
 TAGS = {
     "conversations": "Create, list, read and update conversations.",
     "membership": "Join, add others, leave.",
+    "runs": "Agents' answers in the making: start, say more, end, cancel; and what an agent answers.",
     "messages": "Send messages, read the log, move the read position.",
     "identity": "Guests, sessions, sign-in with a provider, tickets for WebSockets.",
     "health": "For load balancers and monitoring; open to everybody.",

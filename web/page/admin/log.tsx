@@ -89,6 +89,8 @@ function Said({ event }: { event: Logged }) {
       return <span class="soft">a member is called <bdi>{event["participant"].name}</bdi> from here on</span>;
     case "conversation_updated":
       return <span class="soft"><bdi>{event["by"]}</bdi> {event["title"] === undefined ? "changed the metadata" : <>renamed it to <bdi>{event["title"]}</bdi></>}</span>;
+    case "agent_updated":
+      return <span class="soft"><bdi>{event["by"]}</bdi> set what <bdi>{event["participant_id"]}</bdi> answers: {event["trigger"]}, {event["agents_may_call"]} of agents</span>;
     case "run_started":
       return <span class="soft"><bdi>{event["participant_id"]}</bdi> began to answer{event["asked_by"] ? <> <bdi>{event["asked_by"]}</bdi></> : ""}</span>;
     case "run_failed":

@@ -1,6 +1,6 @@
 /** Arranges what was said and what waits to be sent into the rows that a reader sees. Plain functions, no page. */
 
-import type { Event, Message, MessageEvent, Outgoing, RunFailed, RunReason, RunStarted } from "../sdk/types.ts";
+import type { Event, Message, MessageEvent, Outgoing, RunFailed, RunReason, RunStarted, Trigger } from "../sdk/types.ts";
 
 /** A message as shown, with or without its receipt. */
 export interface Said {
@@ -127,6 +127,10 @@ export function describe(event: Told, me: string, names: ReadonlyMap<string, str
     if (event.title === undefined) return ["The owner changed what is kept with this conversation"];
     return event.by === me ? ["You renamed this to ", { name: event.title }] : ["This is called ", { name: event.title }, " now"];
   }
+  if (event.type === "agent_updated") {
+    const agent = { name: names.get(event.participant_id) ?? event.participant_id };
+    return [agent, ANSWERS[event.trigger]];
+  }
   if (event.type === "participant_updated") {
     const called = { name: event.participant.name };
     return event.participant.id === me ? ["You are called ", called, " from here on"] : ["A member is called ", called, " from here on"];
@@ -138,6 +142,13 @@ export function describe(event: Told, me: string, names: ReadonlyMap<string, str
   if (by === me) return ["You brought ", { name: event.participant.name }, " in"];
   return [who, " joined, by invitation"];
 }
+
+const ANSWERS: Record<Trigger, string> = {
+  auto: " answers where it is alone with somebody, mentioned or replied to, from here on",
+  mention: " answers where it is mentioned, from here on",
+  always: " answers every message from here on",
+  never: " answers nothing from here on",
+};
 
 const FAILURES: Record<RunReason, string> = {
   timeout: " could not answer: it took too long.",
