@@ -10,9 +10,10 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.accessibility import grave_faults
 from tests.console import console
-from tests.e2e.socket_agent import Agent
 from tests.server import ServerProcess
 from tests.visitor import Visitor
+
+from .socket_agent import Agent
 
 OpenPage = Callable[..., Page]
 PIECES = ["Fish ", "and **chips**. ", "With peas, ", "too."]
