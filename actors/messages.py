@@ -391,6 +391,12 @@ class RunReceipt(NamedTuple):
     duplicate: bool = False
 
 
+class RunExtended(RunReceipt):
+    """The receipt of more text. Over HTTP it is the answer; a socket hears only of refusals, or each token would have an echo."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Unchanged:
     """The conversation is already as the command wants it."""

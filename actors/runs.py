@@ -94,6 +94,7 @@ class RunBoard:
             if late and (progress.reset or len(run.text) > progress.sent):
                 start = 0 if progress.reset else progress.sent
                 progress.reset, progress.sent, progress.sent_at = False, len(run.text), now
+                progress.status = None  # what it says now is what it does
                 yield Delta(run.id, run.participant_id, start, run.text[start:])
 
     def so_far(self, state: State, but: str) -> Iterator[Delta | RunStatus]:
@@ -101,7 +102,8 @@ class RunBoard:
         for run in state.runs.values():
             progress = self._open[run.id]
             if run.participant_id != but:
-                yield Delta(run.id, run.participant_id, 0, run.text[: progress.sent])
+                text = run.text[: progress.sent]
+                yield Delta(run.id, run.participant_id, 0, text, run.reply_to, run.asked_by)
                 if progress.status is not None:
                     yield progress.status
 

@@ -85,12 +85,17 @@ class Lagging:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """Text of a run from `offset` on, in code points. With what a reader has up to there it is the text so far."""
+    """Text of a run from `offset` on, in code points. With what a reader has up to there it is the text so far.
+
+    A reader that comes late may not have `run_started`: the whole text comes with what is in it.
+    """
 
     run_id: str
     participant_id: str
     offset: int
     text: str
+    reply_to: str | None = None
+    asked_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from .messages import (
     ReadMarked,
     Receipt,
     RegenerateRun,
+    RunExtended,
     RunReceipt,
     SetRunState,
     StartRun,
@@ -235,7 +236,8 @@ class Turn:
         elif run is not before:
             self.state.runs = {**self.state.runs, run.id: run}
             self.statuses.pop(run.id, None)
-        return self._position(run, duplicate=run is before)
+        position = self._position(run, duplicate=run is before)
+        return RunExtended(*position) if isinstance(command, ExtendRun) else position
 
     def _position(self, run: Run, *, duplicate: bool = False) -> RunReceipt:
         return RunReceipt(

@@ -152,7 +152,7 @@ def without(lines: Lines, sequence: int) -> Lines:
     log(lines)["events"] = [e for e in log(lines)["events"] if e["sequence_id"] != sequence]
     gone = [
         at
-        for at in frames(lines, "message", "participant_left")
+        for at in frames(lines, "message", "participant_left", "run_started")
         if lines[at]["frame"]["sequence_id"] == sequence
     ]
     return [line for at, line in enumerate(lines) if at not in gone]

@@ -159,7 +159,7 @@ signals: st.SearchStrategy[Signal] = st.one_of(
     st.builds(Presence, st.lists(st.tuples(texts, st.booleans()), max_size=3).map(tuple)),
     st.builds(Typing, texts, st.booleans()),
     st.builds(ReadMoved, texts, numbers),
-    st.builds(Delta, texts, texts, numbers, texts),
+    st.builds(Delta, texts, texts, numbers, texts, some, some),
     st.builds(RunStatus, texts, st.sampled_from(["thinking", "tool"]), some),
     st.builds(RunRequested, texts, texts, ids, st.sampled_from(["alone", "mention"])),
     st.builds(Cancel, texts),

@@ -381,6 +381,7 @@ SPOKEN: list[Event | Signal] = [
     RunFailed("c", 13, 10, "s", "bot", "budget", True, 1.5),
     Posted("c", 14, 11, BOT, "Hello", run_id="t", status="cancelled", usage='{"tokens":3}'),
     Delta("t", "bot", 3, "lo “you”"),
+    Delta("t", "bot", 0, "Hello", "c-2", "ada"),
     RunStatus("t", "thinking"),
     RunStatus("t", "tool", "looks for a table"),
     RunRequested("t", "c-2", ("bot",), "mention"),

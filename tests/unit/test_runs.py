@@ -167,6 +167,9 @@ async def test_what_a_run_does_meanwhile_is_shown_and_kept_for_who_comes(
     assert ada.of(RunStatus) == [RunStatus("r", "tool", "looks at the menu")]
     ben = await engine.connect(talk, BEN)
     assert ben.of(RunStatus) == ada.of(RunStatus)
+    await say(engine, talk, 0, "Fish")
+    cleo = await engine.connect(talk, ADA)
+    assert cleo.of(RunStatus) == [], "it speaks by now"
 
 
 async def test_names_in_an_answer_are_mentions(engine: Engine, talk: str) -> None:
@@ -360,12 +363,13 @@ async def test_an_agent_that_leaves_has_ended_its_runs(engine: Engine, talk: str
 async def test_who_comes_late_gets_the_whole_text_after_caught_up_and_then_the_rest(
     engine: Engine, talk: str
 ) -> None:
-    await start(engine, talk)
+    asked = await engine.post(talk, ADA, "well?")
+    await start(engine, talk, reply_to=asked.message_id)
     await say(engine, talk, 0, "so far")
     ben = await engine.connect(talk, BEN)
     kinds = [type(each) for each in ben.heard]
     assert kinds.index(CaughtUp) == kinds.index(Delta) - 1
-    assert ben.of(Delta) == [Delta("r", BOT.id, 0, "so far")]
+    assert ben.of(Delta) == [Delta("r", BOT.id, 0, "so far", asked.message_id, ADA.id)]
     await say(engine, talk, 6, ", so good")
     await end(engine, talk)
     assert read(ben) == "so far, so good"

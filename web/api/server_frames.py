@@ -127,6 +127,10 @@ class DeltaSignal(ServerFrame):
     participant_id: str = Field(description="The agent.")
     offset: int = Field(ge=0, description="Unicode code points before `text`.")
     text: str
+    reply_to: str | None = Field(
+        default=None, description="With a whole text: the message that the run answers."
+    )
+    asked_by: str | None = Field(default=None, description="The sender of that message.")
 
 
 class RunStatusSignal(ServerFrame):

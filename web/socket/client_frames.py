@@ -12,7 +12,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, TypeAdapter, Va
 
 from salon.actors.blank import is_blank
 from salon.actors.mentions import MENTIONS
-from salon.actors.refusals import Code, Refusal
+from salon.actors.refusals import Code, Refusal, about_run
 
 from ..names import ID_LENGTH
 from .event_json import compact
@@ -298,7 +298,9 @@ def _refusal(text: str, details: list[ErrorDetails]) -> Refusal:
     if not details[0]["loc"]:
         return Refusal(Code.INVALID_FORMAT, {"problem": "it is no JSON object"})
     details[0]["loc"] = details[0]["loc"][1:]  # without the tag that the discriminator adds
-    return Refusal(Code.INVALID_FORMAT, {"problem": problem_of(details)}, key=_key_in(text))
+    refusal = Refusal(Code.INVALID_FORMAT, {"problem": problem_of(details)}, key=_key_in(text))
+    run_id = _name_in(text, "run_id")
+    return refusal if run_id is None else about_run(refusal, run_id)
 
 
 def _with_query(text: str, details: list[ErrorDetails]) -> str | None:
@@ -328,13 +330,17 @@ def _holds_lone_surrogate(text: str) -> bool:
 
 def _key_in(text: str) -> str | None:
     """The client's key in an invalid frame, so that the client learns which message was refused."""
+    return _name_in(text, "client_message_id") or _name_in(text, "message_id")
+
+
+def _name_in(text: str, field: str) -> str | None:
+    """A short text in a field of an invalid frame."""
     try:
-        fields = json.loads(text)
-        key = fields.get("client_message_id") or fields.get("message_id")
-        key.encode()  # a lone surrogate could not be sent back
+        name: str = json.loads(text).get(field)
+        name.encode()  # a lone surrogate could not be sent back
     except (ValueError, RecursionError, AttributeError):
         return None
-    return key if len(key) <= KEY_LENGTH else None
+    return name if len(name) <= KEY_LENGTH else None
 
 
 def _depth(value: Any, so_far: int = 0) -> int:

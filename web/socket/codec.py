@@ -228,9 +228,14 @@ def _read_moved(signal: ReadMoved) -> str:
 
 
 def _delta(signal: Delta) -> str:
+    about = ""
+    if signal.reply_to is not None:
+        about = f',"reply_to":{quote(signal.reply_to)}'
+    if signal.asked_by is not None:
+        about += f',"asked_by":{quote(signal.asked_by)}'
     return (
         f'{{"type":"delta","run_id":{quote(signal.run_id)},"participant_id":{quote(signal.participant_id)},'
-        f'"offset":{signal.offset},"text":{quote(signal.text)}}}'
+        f'"offset":{signal.offset},"text":{quote(signal.text)}{about}}}'
     )
 
 

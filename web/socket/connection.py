@@ -26,6 +26,7 @@ from salon.actors.messages import (
     MarkRead,
     Post,
     Receipt,
+    RunExtended,
     RunReceipt,
     SetRunState,
     SetTyping,
@@ -365,7 +366,7 @@ class Connection:
         """Write the outcome of a command. It is held until the next payload of the same turn, or until `flush`."""
         if isinstance(value, Receipt):
             body = message_ack(value)
-        elif isinstance(value, RunReceipt):
+        elif isinstance(value, RunReceipt) and not isinstance(value, RunExtended):
             body = run_ack(value)
         elif isinstance(value, Refusal):
             body = error_frame(value)

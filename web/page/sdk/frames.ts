@@ -283,6 +283,9 @@ export interface DeltaSignalFrame {
   participant_id: string;
   offset: number;
   text: string;
+  /** With a whole text: the message that the run answers, and its sender. */
+  reply_to?: string;
+  asked_by?: string;
 }
 
 export type RunState = "thinking" | "tool" | "waiting_for_approval";

@@ -22,13 +22,14 @@ export class Runs {
   }
 
   /** Take in a text; false where one before it is missing. */
-  delta({ run_id, participant_id, offset, text }: DeltaSignalFrame): boolean {
+  delta({ run_id, participant_id, offset, text, reply_to, asked_by }: DeltaSignalFrame): boolean {
     if (this.ended.has(run_id)) return true;
     const known = this.lengths.get(run_id) ?? 0;
     if (offset > known) return false;
     const { state: _, label: __, ...run } = this.open.get(run_id) ?? { run_id, participant_id, text: "" };
     const kept = offset === known ? run.text : first(run.text, offset);
-    this.put({ ...run, text: kept + text }, offset + points(text));
+    const more = { ...(reply_to !== undefined && { reply_to }), ...(asked_by !== undefined && { asked_by }) };
+    this.put({ ...run, ...more, text: kept + text }, offset + points(text));
     return true;
   }
 
