@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import trio
 
+from .agents import Agents
 from .audience import BREATH, BREATH_EVERY, RECENT_EVENTS, Audience
-from .events import Left, Posted, RunFailed
+from .events import Left, Posted
 from .messages import (
     RUN_COMMANDS,
     Attach,
@@ -22,7 +23,6 @@ from .messages import (
     ReadMarked,
     Rename,
     Replay,
-    RunReceipt,
     SaveRuns,
     Sync,
     Tick,
@@ -32,14 +32,11 @@ from .presence import PresenceBoard, TypingBoard
 from .recorder import Recorder
 from .refusals import Refusal, about_run
 from .replies import Replies, replied_to
-from .requests import RequestBoard, recalled, replied_to_in, until_person
 from .roster import Roster
-from .runs import RunBoard
 from .runtime import TrioActor
-from .signals import Cancel, Connected, ReadMoved, Typing
+from .signals import Connected, ReadMoved, Typing
 from .store import Appended, StoreError
-from .triggers import AGENTS_MAY_CALL
-from .turn import EndedRun, Turn, known_from, run_receipt
+from .turn import Turn, known_from
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -50,15 +47,13 @@ if TYPE_CHECKING:
     from .messages import Receipt, Timer
     from .model import Participant
     from .signals import MemberView, Resume, Signal
-    from .store import Page, Record
+    from .store import Page
     from .subscriber import Subscriber
 
 REPLAY_EVENTS = 200  # events of the log in one page for a reader that catches up
 RELOAD_AFTER = 2.0  # seconds after a failed commit: its sender mostly tries again before
 # The second round knows every used key; a third round would mean that the store is faulty
 KEY_ROUNDS = 3
-# Ended runs whose ends are remembered, for an agent that goes on speaking after a cancel
-ENDED_RUNS = 16
 
 
 class ConversationActor(TrioActor):
@@ -74,7 +69,7 @@ class ConversationActor(TrioActor):
         self._host = host
         self._store = host.store
         self.state: State | None = State(conversation_id) if begun else None
-        self.audience = Audience(host.codec, self._fetch, self._roster_body, self._runs_so_far)
+        self.audience = Audience(host.codec, self._fetch, self._roster_body, self._so_far)
         self._replies = Replies(self._store, self.audience.at_hand)
         self.presence = PresenceBoard(
             self.audience.connected,
@@ -83,11 +78,7 @@ class ConversationActor(TrioActor):
         )
         self._roster = Roster(host.codec, self.audience.participants, self.presence.online)
         self._typing = TypingBoard(limits.typing_timeout)
-        self.runs = RunBoard(
-            self.audience.connected, grace=limits.run_grace, timeout=limits.run_timeout
-        )
-        self.requests = RequestBoard()
-        self._ended: dict[str, EndedRun] = {}
+        self.agents = Agents(host, self.audience, self._replies, self._schedule)
         self._timers: dict[str, float] = {}
         self.recorder = Recorder()
 
@@ -100,9 +91,9 @@ class ConversationActor(TrioActor):
             if self.state is None:
                 self.state = await self._load()
             people = self._people(batch, self.state)
-            if self.runs and any(isinstance(letter.message, SaveRuns) for letter in batch):
-                self.runs.save_now()
-            if commands or people or self.state.renamed or self._runs_due(self.state):
+            if self.agents.runs and any(isinstance(each.message, SaveRuns) for each in batch):
+                self.agents.runs.save_now()
+            if commands or people or self.state.renamed or self.agents.due(self.state):
                 await self._take(commands, self.state, people)
         except StoreError as error:
             self.state = None  # the next turn loads the state from the log again
@@ -119,10 +110,7 @@ class ConversationActor(TrioActor):
         if state.head:
             page = await self._store.read(state.number, before=state.head + 1, limit=RECENT_EVENTS)
             self.state = state
-            self._ended.clear()
-            self.runs.loaded(state, trio.current_time())
-            if any(m.participant.type == "agent" for m in state.members.values()):
-                await self._recall_requests(state, page.records)
+            await self.agents.loaded(state, page.records)
             delivered = self.audience.head
             self.audience.recall(page.records)
             if delivered < state.head:
@@ -131,9 +119,9 @@ class ConversationActor(TrioActor):
                     if participant_id not in state.members:
                         self._see_off(participant_id)
                 self.audience.fall_back(delivered)
-            if self.runs:
-                self._schedule("deltas", self.runs.deltas_due(state))
-                self._schedule_runs(state)
+            if self.agents.runs:
+                self._schedule("deltas", self.agents.runs.deltas_due(state))
+                self.agents.schedule(state)
         return state
 
     @staticmethod
@@ -178,9 +166,8 @@ class ConversationActor(TrioActor):
         named, replied = replied_to(commands, state), None
         if named:
             replied = await self._replies.senders_among(named, state.number)
-        ended = await self._ended_among(commands, state)
-        now = trio.current_time()
-        save_at = self.runs.save_due(state) if self.runs else None
+        ended = await self.agents.ended_among(commands, state)
+        overdue, save = self.agents.overdue(), self.agents.save_due(state)
         known: dict[tuple[str, str], tuple[Posted, Receipt]] = {}
         # Most turns end in the first round. Where the log has keys that the turn took for new, the turn is decided again.
         for _ in range(KEY_ROUNDS):
@@ -192,9 +179,9 @@ class ConversationActor(TrioActor):
                 replied_to=replied,
                 people=people,
                 ended=ended,
-                overdue=self.runs.overdue(now) if self.runs else (),
-                unsaved=self.runs.unsaved,
-                save=save_at is not None and save_at <= now,
+                overdue=overdue,
+                unsaved=self.agents.unsaved,
+                save=save,
             )
             changes = turn.changes
             if changes is None:
@@ -221,8 +208,7 @@ class ConversationActor(TrioActor):
         for event in turn.state_events:
             if isinstance(event, Left):
                 self._see_off(event.participant.id)
-        if self.runs or turn.state.runs:
-            self._follow_runs(turn)
+        self.agents.before_events(turn)
         if turn.records:
             taken = await self.audience.deliver(turn.records)
             self._host.meter.delivered(turn.records, taken)
@@ -235,117 +221,10 @@ class ConversationActor(TrioActor):
             self._schedule("typing", self._typing.due())
         for letter, mark in turn.marks.values():
             self._tell_read(letter, mark)
-        if self.runs:
-            self._tell_runs(turn)
-        if turn.judgements or turn.requests or turn.begun:
-            self._ask_agents(turn)
+        self.agents.after_events(turn)
         for letter, _ in turn.answers:
             if letter.reply_to is not None:
                 letter.reply_to.flush()
-
-    # --- runs -------------------------------------------------------------------------------------------------------------
-
-    def _runs_due(self, state: State) -> bool:
-        """Whether a run is overdue, or what was said must be stored."""
-        if not self.runs:
-            return False
-        times = (self.runs.overdue_at(), self.runs.save_due(state))
-        return any(at is not None and at <= trio.current_time() for at in times)
-
-    async def _ended_among(self, commands: Sequence[Letter], state: State) -> dict[str, EndedRun]:
-        """The runs that commands name and that have ended."""
-        named = {
-            letter.message.run_id
-            for letter in commands
-            if type(letter.message) in RUN_COMMANDS and letter.message.run_id not in state.runs
-        }
-        ended = {run_id: self._ended[run_id] for run_id in named if run_id in self._ended}
-        unknown = named - ended.keys()
-        if unknown and state.head:
-            stored = await self._store.runs_among(state.number, sorted(unknown))
-            for run_id, (agent_id, record, reply_to, asked_by) in stored.items():
-                if record is not None:
-                    event = self._host.codec.decode(record)
-                    assert isinstance(event, Posted | RunFailed), "nothing else ends a run"
-                    receipt = run_receipt(event, record, self._store.durability)
-                    ended[run_id] = EndedRun(agent_id, reply_to, asked_by, receipt)
-            self._ended |= ended
-            while len(self._ended) > ENDED_RUNS:
-                del self._ended[next(iter(self._ended))]
-        return ended
-
-    async def _recall_requests(self, state: State, records: Sequence[Record]) -> None:
-        """After a load: what agents were asked for by the newest events and have not begun. Raises `StoreError`."""
-        events = [self._host.codec.decode(record) for record in records]
-        hops = 0
-        first = next((event for event in events if isinstance(event, Posted)), None)
-        if records and (first is None or first.sender.type == "agent"):
-            hops = await self._hops_before(state, records[0].sequence)
-        named = replied_to_in(events, state)
-        senders = await self._replies.senders_among(named, state.number) if named else {}
-        self.requests, state.hops = recalled(events, state, senders.get, hops)
-
-    async def _hops_before(self, state: State, sequence: int) -> int:
-        """The messages of agents since the last one of a person, before an event; no more are counted than matter."""
-        hops = 0
-        while sequence > 1 and hops <= AGENTS_MAY_CALL:
-            page = await self._store.read(state.number, before=sequence, limit=RECENT_EVENTS)
-            events = [self._host.codec.decode(record) for record in page.records]
-            last = until_person(events)
-            if last is not None:
-                return hops + last
-            hops += sum(isinstance(event, Posted) for event in events)
-            sequence = page.records[0].sequence
-        return hops
-
-    def _ask_agents(self, turn: Turn) -> None:
-        """After the events: the agents hear what they are asked to answer."""
-        self.requests.note(turn.judgements)
-        self.requests.follow(turn.begun)
-        for agent_id, request in turn.requests:
-            self.requests.ask(agent_id, request)
-            payload = self.audience.encode(request)
-            for subscriber in self.audience.of(agent_id):
-                if subscriber in self.audience.live:
-                    subscriber.push(payload)
-
-    def _follow_runs(self, turn: Turn) -> None:
-        """Before the events: the readers get what ended runs have said last, the agents learn that they were ended."""
-        now = trio.current_time()
-        for delta in self.runs.deltas((run for run, _ in turn.closed), now, at_once=True):
-            self.audience.signal(delta, but=delta.participant_id)
-        for run, by in turn.closed:
-            if by != run.participant_id:
-                payload = self.audience.encode(Cancel(run.id))
-                for subscriber in self.audience.of(run.participant_id):
-                    subscriber.push(payload)
-        self.runs.follow(turn.state, now)
-        self.runs.saved(turn.texts, now)
-        for letter, outcome in turn.answers:
-            if isinstance(outcome, RunReceipt) and outcome.status == "open":
-                self.runs.heard(letter.message.sender.id, now)
-
-    def _tell_runs(self, turn: Turn) -> None:
-        for status in turn.statuses.values():
-            self.runs.note(status)
-            agent_id = turn.state.runs[status.run_id].participant_id
-            self.audience.signal(status, but=agent_id)
-        self._send_deltas(turn.state)
-        self._schedule_runs(turn.state)
-
-    def _send_deltas(self, state: State) -> None:
-        for delta in self.runs.deltas(state.runs.values(), trio.current_time()):
-            self.audience.signal(delta, but=delta.participant_id)
-        self._schedule("deltas", self.runs.deltas_due(state))
-
-    def _schedule_runs(self, state: State) -> None:
-        self._schedule("runs", self.runs.overdue_at())
-        self._schedule("runs", self.runs.save_due(state))
-
-    def _runs_so_far(self, subscriber: Subscriber) -> Iterator[Signal]:
-        if self.state is not None and self.runs:
-            yield from self.runs.so_far(self.state, subscriber.participant.id)
-        yield from self.requests.of(subscriber.participant.id)
 
     # --- refusing ---------------------------------------------------------------------------------------------------------
 
@@ -378,7 +257,7 @@ class ConversationActor(TrioActor):
             now = trio.current_time()
             self.recorder.note([*refused.items()], refused, (self.last_turn_at, now, now))
         self._tell_presence()
-        if self.audience or self.runs:
+        if self.audience or self.agents.runs:
             # The commit may have taken effect after all: a reload delivers it without waiting for another command.
             self._schedule("reload", trio.current_time() + RELOAD_AFTER)
 
@@ -417,9 +296,9 @@ class ConversationActor(TrioActor):
                     case "typing":
                         self._end_typing()
                     case "deltas" if self.state is not None:
-                        self._send_deltas(state)
+                        self.agents.send_deltas(state)
                     case "runs" if self.state is not None:
-                        self._schedule_runs(state)
+                        self.agents.schedule(state)
             case other:
                 raise TypeError(f"a conversation does not take {type(other).__name__}")
 
@@ -429,7 +308,7 @@ class ConversationActor(TrioActor):
             return
         self._resume(state, subscriber, last_sequence)
         self.presence.touch(subscriber.participant.id, trio.current_time())
-        self.runs.heard(subscriber.participant.id, trio.current_time())
+        self.agents.heard(subscriber.participant.id, state)
 
     def _resume(
         self,
@@ -480,9 +359,7 @@ class ConversationActor(TrioActor):
         if not self.audience.remove(subscriber):
             return
         self.presence.touch(participant_id, trio.current_time())
-        if self.runs and self.state is not None:
-            self.runs.heard(participant_id, trio.current_time())
-            self._schedule_runs(self.state)
+        self.agents.heard(participant_id, self.state)
         if not self.audience.connected(participant_id) and self._typing.stop(participant_id):
             self._tell_typing(Typing(participant_id, False))
 
@@ -493,7 +370,7 @@ class ConversationActor(TrioActor):
             subscriber.close(1000, "Left conversation")
         self.presence.forget(participant_id)
         self._typing.forget(participant_id)
-        self.requests.forget(participant_id)
+        self.agents.requests.forget(participant_id)
 
     # --- signals ----------------------------------------------------------------------------------------------------------
 
@@ -541,6 +418,9 @@ class ConversationActor(TrioActor):
             resume,
         )
 
+    def _so_far(self, subscriber: Subscriber) -> Iterator[Signal]:
+        return self.agents.so_far(self.state, subscriber)
+
     def _roster_body(self) -> bytes:
         assert self.state is not None, "only a loaded conversation has an audience that catches up"
         return self._roster.body(self.state)
@@ -554,7 +434,7 @@ class ConversationActor(TrioActor):
     @property
     def passive(self) -> bool:
         """Whether there are no subscribers and no waiting work, so that the actor can be passivated."""
-        return self.idle and not self.audience and not self.runs
+        return self.idle and not self.audience and not self.agents.runs
 
     def owes(self, subscriber: Subscriber) -> bool:
         """Whether committed events may still be undelivered to a subscriber; true also while the log has yet to be read."""
@@ -570,6 +450,7 @@ class ConversationActor(TrioActor):
         if self.actor_ref.is_alive():
             super().stop()
             self.audience.release()
+            self.agents.release()
 
     def on_failure(self, *_: Any) -> None:
         """Report the crash, so that another actor takes over."""

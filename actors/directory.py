@@ -126,7 +126,7 @@ class Directory:
     def save_runs(self) -> None:
         """Have every open run's text stored: the server is about to stop."""
         for actor in self.conversations.values():
-            if actor.runs and actor.actor_ref.is_alive():
+            if actor.agents.runs and actor.actor_ref.is_alive():
                 actor.actor_ref.tell(SaveRuns())
 
     async def rename(self, participant: Participant) -> None:

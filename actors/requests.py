@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from .events import AgentUpdated, Joined, Posted, RunStarted
@@ -35,11 +34,12 @@ class RequestBoard:
 
     def __init__(self) -> None:
         self._open: dict[str, dict[str, RunRequested]] = {}
-        self.judgements: deque[Judgement] = deque(maxlen=JUDGEMENTS)
+        self.judgements: list[Judgement] = []
 
     def note(self, judgements: Iterable[Judgement]) -> None:
         """Remember what was decided."""
         self.judgements.extend(judgements)
+        del self.judgements[:-JUDGEMENTS]
 
     def ask(self, agent_id: str, request: RunRequested) -> None:
         """Add a request; the oldest of too many is dropped."""

@@ -96,10 +96,10 @@ class ServerProcess:
         self.url = self._announced()
         self._port = int(self.url.rpartition(":")[2])
 
-    def token(self, id: str) -> str:
-        """A new token of an operator with this id, by the command that makes them."""
+    def token(self, id: str, kind: str = "--admin") -> str:
+        """A new token of an operator, or of an `--agent`, with this id, by the command that makes them."""
         words = ["token", "--config", str(CONFIG), "--store", self.store]
-        words += ["--id", id, "--name", id, "--admin"]
+        words += ["--id", id, "--name", id, kind]
         done = processes.run(words, env=self._environment)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()

@@ -16,6 +16,7 @@ from ..scenarios import Result, Ticker, run
 from ..scenarios import scenario as scenarios
 from ..servers import busy, floor, own_server
 from ..users import RunError
+from .agents import agents
 from .cost import costs, memory
 
 RATIO_ALLOWED = 2.0  # times the recorded ratio to the floor; so high because machines are noisy
@@ -76,6 +77,7 @@ CASES = [
     Case("20 of 100 never read", "slow", {}, floor=False),
 ]
 CHECKED = CASES[:4]
+RUNS = (0, 200, 1000)  # answers of agents at once
 
 
 def bench(
@@ -104,7 +106,8 @@ def bench(
             raise typer.Exit(_compare(console, rows, recorded))
         with console.status("what single requests cost") as status:
             singles, held = costs(status.update), memory(status.update)
-        save(results, rows, singles, held)
+            answers = [agents(runs, seconds, status.update).as_rows() for runs in RUNS]
+        save(results, rows, singles, held, answers)
     except RunError as error:
         console.print(f"[red]error:[/red] {error}", soft_wrap=True)
         raise typer.Exit(2) from None

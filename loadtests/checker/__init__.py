@@ -6,6 +6,7 @@ from .command import judge_file
 from .history import HistoryError, HistoryFile, Line, Received, Record, Recorder, as_line
 from .order import Order, span, spans
 from .recorded import RecordedClient
+from .run_log import ended_run
 
 __all__ = [
     "Anomaly",
@@ -20,6 +21,7 @@ __all__ = [
     "Recorder",
     "Report",
     "as_line",
+    "ended_run",
     "judge_file",
     "span",
     "spans",

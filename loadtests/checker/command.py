@@ -44,9 +44,12 @@ def check(
     raise typer.Exit(1 if report.anomalies else 2 if report.unread else 0)
 
 
-def judge_file(path: Path) -> Report:
-    """The verdict on a file. Raises `HistoryError` if it cannot be read, has a bad frame, or records no conversation."""
-    checker = Checker()
+def judge_file(path: Path, *, runs_ended: bool = False) -> Report:
+    """The verdict on a file; `runs_ended` says that no run may be open at its end.
+
+    Raises `HistoryError` if it cannot be read, has a bad frame, or records no conversation.
+    """
+    checker = Checker(runs_ended=runs_ended)
     for line, record in read(path):
         try:
             checker.take(line, record)

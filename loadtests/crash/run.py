@@ -12,7 +12,8 @@ import trio
 
 from salon.web.client import Client, Closed, Gap, Refused
 
-from ..checker import RecordedClient
+from ..checker import RecordedClient, ended_run
+from .agent import CrashAgent, LeavingAgent
 from .fault_proxy import CALM, FaultProxy, drawn
 from .server import KilledServer
 from .user import CrashUser, Fingerprint
@@ -20,6 +21,8 @@ from .user import CrashUser, Fingerprint
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
+
+    from salon.web.client import Frame
 
     from ..checker import Recorder
 
@@ -29,6 +32,7 @@ IN_VAIN = 0.1  # the share of starts that are killed before they complete
 BIRTH = 0.7  # seconds until such a start is killed, at most
 PATIENCE = 60.0  # seconds for any step of the run, on a busy machine
 # Exceptions with which a client gives up. If the server has lost something, this may be the first sign of it.
+AGENT, LEAVER = "agent", "leaver"  # as crash.yaml has them
 GAVE_UP = (Closed, Gap, Refused, trio.TooSlowError)
 
 
@@ -47,7 +51,8 @@ class Plan:
 class Toll:
     """The counts and the outcome of a run.
 
-    `disagreeing` are the people whose client's events differ from the log; `failed` says what ended the run too early.
+    `disagreeing` are the people whose client's events differ from the log, and what is wrong with the answers of agents;
+    `failed` says what ended the run too early.
     """
 
     kills: int = 0
@@ -57,6 +62,8 @@ class Toll:
     cuts: int = 0
     faults: dict[str, int] = field(default_factory=dict)
     stored: int = 0
+    runs: int = 0
+    runs_interrupted: int = 0
     disagreeing: list[str] = field(default_factory=list)
     failed: str = ""
     seconds: float = 0.0
@@ -76,6 +83,8 @@ class CrashRun:
         self._random = Random(plan.seed)
         self._calm = not plan.faults
         self._survivors: list[CrashUser] = []
+        self._agents: list[CrashAgent] = []
+        self._leavers: list[LeavingAgent] = []
         self._rooms: list[CrashUser] = []  # for each conversation its owner, on a good line
         self._served = trio.Event()
 
@@ -130,6 +139,14 @@ class CrashRun:
                 await owner.join(conversation, {"user_id": each.person, "name": "Member"})
             self._rooms.append(self._survivor(owner, conversation))
             self._survivors += [self._survivor(each, conversation) for each in people]
+            for agent in (AGENT, LEAVER):
+                await owner.join(conversation, {"user_id": agent, "name": agent.title()})
+            client = RecordedClient(
+                url, self._recorder, AGENT, token=f"crash_{AGENT}", answer_timeout=ANSWER
+            )
+            self._agents.append(CrashAgent(client, conversation, Random(self._random.random())))
+            leaver = Client(self._victim.url, token=f"crash_{LEAVER}", answer_timeout=ANSWER)
+            self._leavers.append(LeavingAgent(leaver, conversation))
 
     async def _guest(self, url: str, name: str) -> RecordedClient:
         """A new guest, registered over a good line, whose client uses `url`."""
@@ -156,8 +173,14 @@ class CrashRun:
                 # The last of each conversation joins and leaves, the one before sends over HTTP.
                 roles = {0: each.come_and_go, self._plan.people - 1: each.post}
                 nursery.start_soon(roles.get(place, each.live), end)
+            for agent in self._agents:
+                nursery.start_soon(agent.live, end)
             for _ in range(self._plan.kills):
-                await self._kill()
+                async with trio.open_nursery() as leavers:
+                    for leaver in self._leavers:
+                        leavers.start_soon(leaver.speak)
+                    await self._kill()
+                    leavers.cancel_scope.cancel()
                 self._progress(self.toll)
             self._calm = True
             self._recorder.note("no more kills, a good network from now on")
@@ -179,6 +202,8 @@ class CrashRun:
             self._recorder.note("has served")
         await trio.sleep(self._random.uniform(0, LIFE))
         await self._victim.kill()
+        for leaver in self._leavers:
+            leaver.killed()
         self.toll.kills += 1
         self._recorder.note(f"killed, for the {self.toll.kills}. time")
         if self._random.random() < IN_VAIN:
@@ -192,10 +217,32 @@ class CrashRun:
         """Wait until all people have their receipts and all members have all events of the log."""
         for each in self._survivors:
             await each.spoken.wait()
+        for agent in self._agents:
+            await agent.spoken.wait()
+        for room in self._rooms:
+            await self._runs_ended(room)
         for room in self._rooms:
             page = await room.client.history(room.conversation, after=0, limit=1)
             for each in self._members_of(room):
                 await each.wait_heard(page["head_sequence_id"])
+
+    async def _runs_ended(self, room: CrashUser) -> None:
+        """Wait until no run is open: those of agents that left end by themselves."""
+        while True:
+            events = [event async for event in self._log(room)]
+            started = {event["run_id"] for event in events if event["type"] == "run_started"}
+            if started == {ended_run(event) for event in events} - {None}:
+                return
+            await trio.sleep(LIFE)
+
+    async def _log(self, room: CrashUser) -> AsyncIterator[Frame]:
+        after, more = 0, True
+        while more:
+            page = await room.client.history(room.conversation, after=after, limit=100)
+            for event in page["events"]:
+                after = event["sequence_id"]
+                yield event
+            more = page["has_more"]
 
     def _members_of(self, room: CrashUser) -> list[CrashUser]:
         """The people that are members to the end and listen on a socket."""
@@ -220,20 +267,31 @@ class CrashRun:
                     state = each.state
                     if state.digest != digests.get(state.head):
                         self.toll.disagreeing.append(f"{each.client.person} at {state.head}")
+            await self._compare_runs(room)
+
+    async def _compare_runs(self, room: CrashUser) -> None:
+        """Compare what agents have said with the messages of their runs."""
+        contents = {}
+        async for event in self._log(room):
+            if (run_id := ended_run(event)) is not None:
+                message = event.get("message", {})
+                contents[run_id] = message.get("content", "")
+                self.toll.runs += 1
+                self.toll.runs_interrupted += message.get("status") == "interrupted"
+        agents: list[CrashAgent | LeavingAgent] = [*self._agents, *self._leavers]
+        for agent in agents:
+            if agent.conversation == room.conversation:
+                self.toll.disagreeing += agent.wrong(contents)
 
     async def _digests(self, room: CrashUser) -> dict[int, str]:
         """The fingerprint of the log up to each sequence at which a client stopped."""
         heads = {each.state.head for each in self._survivors}
         log = Fingerprint()
         digests = {0: log.digest}
-        more = True
-        while more:
-            page = await room.client.history(room.conversation, after=log.head, limit=100)
-            for event in page["events"]:
-                log.add(event)
-                if log.head in heads:
-                    digests[log.head] = log.digest
-            more = page["has_more"]
+        async for event in self._log(room):
+            log.add(event)
+            if log.head in heads:
+                digests[log.head] = log.digest
         return digests
 
 

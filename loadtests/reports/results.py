@@ -73,14 +73,30 @@ def load(results: Path) -> dict[str, dict[str, Any]]:
         ) from None
 
 
-def save(results: Path, rows: list[Row], costs: dict[str, float], memory: dict[str, float]) -> None:
-    """Write the page and the JSON file beside it; costs are in microseconds, memory in KiB."""
-    results.write_text(_page(rows, costs, memory), encoding="utf-8")
-    figures = {"rows": [asdict(row) for row in rows], "costs": costs, "memory": memory}
+def save(
+    results: Path,
+    rows: list[Row],
+    costs: dict[str, float],
+    memory: dict[str, float],
+    answers: list[dict[str, float]],
+) -> None:
+    """Write the page and the JSON file beside it; costs are in microseconds, memory in KiB, `answers` as in bench/agents.py."""
+    results.write_text(_page(rows, costs, memory, answers), encoding="utf-8")
+    figures = {
+        "rows": [asdict(row) for row in rows],
+        "costs": costs,
+        "memory": memory,
+        "answers": answers,
+    }
     results.with_suffix(".json").write_text(json.dumps(figures, indent=1) + "\n")
 
 
-def _page(rows: list[Row], costs: dict[str, float], memory: dict[str, float]) -> str:
+def _page(
+    rows: list[Row],
+    costs: dict[str, float],
+    memory: dict[str, float],
+    answers: list[dict[str, float]],
+) -> str:
     well = all(row.well for row in rows)
     verdict = "Every delivery was checked: nothing lost, repeated or out of order."
     lines = [
@@ -113,11 +129,33 @@ def _page(rows: list[Row], costs: dict[str, float], memory: dict[str, float]) ->
             if row.back
         ),
         "",
+        *answer_lines(answers),
         "The commands:",
         "",
         *(f"- {row.name}: `{row.command}`; {row.sent}" for row in rows),
     ]
     return "\n".join(lines) + "\n"
+
+
+def answer_lines(answers: list[dict[str, float]]) -> list[str]:
+    """The table of agents' answers."""
+    return [
+        "Answers of agents: each of 80 tokens a second to a room of an agent and three people, 20 frames a second as the client "
+        "gathers them; beside them a person sends 20 messages a second in a room of five.",
+        "",
+        "| runs at once | of a core | CPU a delta | CPU a delivery | token p50 / p99 | message beside p50 / p99 | memory a run |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        *(
+            f"| {each['runs']:,.0f} | {100 * each['core']:.0f} % | {each['cpu_per_delta']:.0f} µs | "
+            f"{each['cpu_per_delivery']:.1f} µs | {each['token_p50']:.1f} / {each['token_p99']:.1f} ms | "
+            f"{each['message_p50']:.1f} / {each['message_p99']:.1f} ms | {each['memory_per_run']:.1f} KiB |"
+            if each["runs"]
+            else f"| none | {100 * each['core']:.0f} % | – | – | – | "
+            f"{each['message_p50']:.1f} / {each['message_p99']:.1f} ms | – |"
+            for each in answers
+        ),
+        "",
+    ]
 
 
 def _line(row: Row) -> str:

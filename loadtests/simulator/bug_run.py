@@ -6,7 +6,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from salon.actors import requests
-from salon.actors.conversation import ConversationActor
+from salon.actors.agents import Agents
 from salon.actors.runs import NEVER, RunBoard
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def end_a_run_twice() -> Change:
 
         return ended_among
 
-    return ConversationActor, "_ended_among", change
+    return Agents, "ended_among", change
 
 
 def leave_runs_open() -> Change:

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import trio
-
 from salon.actors.conversation import ConversationActor
 from salon.actors.mailbox import Mailbox, MailboxFull
 from salon.actors.participant import ParticipantActor
@@ -65,9 +63,9 @@ async def _decided(actor: Any, commands: Any, state: Any, people: Any) -> Turn:
         parts=actor._host,
         replied_to=senders,
         people=people,
-        ended=await actor._ended_among(commands, state),
-        overdue=actor.runs.overdue(trio.current_time()),
-        unsaved=actor.runs.unsaved,
+        ended=await actor.agents.ended_among(commands, state),
+        overdue=actor.agents.overdue(),
+        unsaved=actor.agents.unsaved,
     )
 
 

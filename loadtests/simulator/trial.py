@@ -13,7 +13,7 @@ import trio
 from trio._core import _run  # nothing public seeds the scheduler
 from trio.testing import MockClock
 
-from salon.actors import audience, conversation
+from salon.actors import agents, audience, conversation
 from salon.web.socket import connection
 
 from ..checker import Anomaly, Checker, as_line
@@ -128,6 +128,7 @@ def _settings(plan: Plan) -> Iterator[None]:
     wanted: list[tuple[Any, str, int]] = [
         (audience, "RECENT_EVENTS", setting.recent),
         (conversation, "RECENT_EVENTS", setting.recent),
+        (agents, "PAGE", setting.replay),
         (conversation, "REPLAY_EVENTS", setting.replay),
         (audience, "PAGE_BYTES", setting.page_bytes),
         (connection, "OUTBOX_BYTES", setting.outbox_bytes),

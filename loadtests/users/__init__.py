@@ -4,7 +4,7 @@ from .api import LIMITS, Api, RunError, Target, advice
 from .connections import Connections
 from .everywhere import Everywhere, Share, shares
 from .figures import INTERVAL, NEVER, Histogram, Sample, Tally
-from .frame import server_frame
+from .frame import TEXT, client_frame, server_frame
 from .http_thread import HttpThread, page
 from .leaving import Leaving
 from .raw_user import RawUser
@@ -18,6 +18,7 @@ __all__ = [
     "INTERVAL",
     "LIMITS",
     "NEVER",
+    "TEXT",
     "Api",
     "Connections",
     "Digest",
@@ -39,6 +40,7 @@ __all__ = [
     "User",
     "Wire",
     "advice",
+    "client_frame",
     "judge",
     "page",
     "server_frame",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 
 import pytest
 
-from tests.person import Person, admin, agent, guest, guests
+from tests.person import Person, admin, agent, guest, guests, static
 from tests.server import ServerProcess, api
 from tests.shape import TIMESTAMP, refusal
 
@@ -95,9 +96,16 @@ class TestANameGivenByOthers:
         assert (await kinds(ada, conversation_id)).count("participant_updated") == 1
 
 
+def signed_agent(server: ServerProcess) -> Person:
+    """An agent whom the configuration does not name."""
+    name = f"helper-{secrets.token_hex(4)}"
+    return static(server, server.token(name, "--agent"), name, name)
+
+
 class TestWhetherSomebodyIsAnAgent:
     async def test_is_not_for_members_to_say(self, server: ServerProcess) -> None:
-        ada, bob, bot = *await guests(server, "Ada", "Bob"), agent(server)
+        ada, bob = await guests(server, "Ada", "Bob")
+        bot = signed_agent(server)
         body = {"title": "Help", "participants": [bob.entry(type="agent")]}
         created = await ada.ask("POST", "/chat/create", body)
         assert created["participants"][1] == bob.shown("human")
@@ -113,8 +121,17 @@ class TestWhetherSomebodyIsAnAgent:
         created = await boss.ask("POST", "/chat/create", body)
         assert created["participants"][1] == bot.shown("agent")
 
-    async def test_their_own_token_says(self, server: ServerProcess) -> None:
+    @pytest.mark.parametrize("word", ["agent", "human"])
+    async def test_is_for_the_configuration_to_say_of_those_it_names(
+        self, server: ServerProcess, word: str
+    ) -> None:
         ada, bot = await guest(server, "Ada"), agent(server)
+        body = {"title": "Help", "participants": [bot.entry(type=word)]}
+        created = await ada.ask("POST", "/chat/create", body)
+        assert created["participants"][1] == bot.shown("agent")
+
+    async def test_their_own_token_says(self, server: ServerProcess) -> None:
+        ada, bot = await guest(server, "Ada"), signed_agent(server)
         conversation_id = await ada.create(bot)
         await bot.say(conversation_id, "How can I help?")
         updated, message = (await ada.history(conversation_id))[-2:]

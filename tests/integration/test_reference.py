@@ -223,7 +223,62 @@ async def test_frames_are_as_described(server: ServerProcess) -> None:
         await see.say(ada, type="sync", last_sequence_id=2**53 - 1)
         await see.receive(ada, "connected", resume="reset")
         await see.receive(bob, "presence")
+        await an_agent_answers(see, conversation_id, ada, bob)
     assert see.frames.server_types - see.frames.seen == {"lagging", "error"}
+
+
+async def an_agent_answers(see: Witness, conversation_id: str, ada: Socket, bob: Socket) -> None:
+    """Every frame that has to do with an agent, of three runs: complete, cancelled and failed."""
+    chat = f"/chat/{conversation_id}"
+    await see.call("POST", f"{chat}/join", ADA, {"participant": {"user_id": "test_agent"}})
+    async with Client(see.server.url, token="agent_token").socket(conversation_id) as agent:
+        await see.receive(agent, "caught_up")
+        await see.call("PATCH", f"{chat}/agents/test_agent", ADA, {"trigger": "always"})
+        await see.receive(bob, "agent_updated")
+        await see.say(ada, type="message", content="Well?")
+        asked = await see.receive(agent, "run_requested")
+        about = {"run_id": asked["run_id"]}
+        await see.say(agent, type="run_start", **about, reply_to=asked["message_id"])
+        await see.receive(agent, "run_ack", status="open")
+        await see.say(agent, type="run_status", **about, state="tool", label="looks")
+        await see.receive(bob, "run_status")
+        await see.say(agent, type="delta", **about, offset=0, text="So")
+        await see.receive(bob, "delta")
+        await see.say(agent, type="run_end", **about, offset=2, usage={"tokens": 1})
+        await see.receive(agent, "run_ack", status="complete")
+        await see.say(agent, type="run_start", run_id="r")
+        await see.say(agent, type="delta", run_id="r", offset=0, text="I")
+        await see.receive(bob, "delta", run_id="r")
+        await see.say(ada, type="cancel", run_id="r")
+        await see.receive(agent, "cancel", run_id="r")
+        await see.receive(ada, "run_ack", status="cancelled")
+        await see.say(agent, type="run_start", run_id="s")
+        await see.say(agent, type="run_end", run_id="s")
+        await see.receive(bob, "run_failed", run_id="s")
+
+
+async def test_runs_over_http_are_as_described(server: ServerProcess) -> None:
+    see = await witness(server)
+    body = {"title": "Dinner", "participants": [{"user_id": "test_agent"}]}
+    created = await see.call("POST", "/chat/create", ADA, body)
+    chat = f"/chat/{created.json()['conversation_id']}"
+    asked = (await see.call("POST", f"{chat}/messages", ADA, {"content": "Well?"})).json()
+    start = {"run_id": "r", "reply_to": asked["message_id"]}
+    for _ in range(2):
+        await see.call("POST", f"{chat}/runs", "agent_token", start)
+    await see.call("POST", f"{chat}/runs/r/status", "agent_token", {"state": "thinking"})
+    await see.call("POST", f"{chat}/runs/r/delta", "agent_token", {"offset": 0, "text": "So"})
+    await see.call("POST", f"{chat}/runs/r/delta", "agent_token", {"offset": 9, "text": "So"})
+    await see.call("POST", f"{chat}/runs/r/cancel", BOB)
+    await see.call("POST", f"{chat}/runs/r/end", "agent_token", {"offset": 2})
+    await see.call("POST", f"{chat}/runs/r/delta", "agent_token", {"offset": 2, "text": "So"})
+    await see.call("POST", f"{chat}/runs/r/cancel", ADA)
+    await see.call("POST", f"{chat}/runs/r/regenerate", ADA)
+    await see.call("POST", f"{chat}/runs/none/end", "agent_token")
+    await see.call("POST", f"{chat}/runs", ADA, {"run_id": "s"})
+    await see.call("PATCH", f"{chat}/agents/test_agent", ADA, {"agents_may_call": 1})
+    await see.call("PATCH", f"{chat}/agents/nobody", ADA, {"trigger": "never"})
+    await see.call("PATCH", f"{chat}/agents/test_agent", ADA, {})
 
 
 @pytest.mark.parametrize(

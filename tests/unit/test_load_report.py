@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from salon.loadtests.bench.agents import Figures
 from salon.loadtests.bench.command import _compare
 from salon.loadtests.reports.plot import nice, plot
 from salon.loadtests.reports.report import advices, as_json, figures, page, table
@@ -208,10 +209,14 @@ class TestBench:
 
     def test_writes_a_page_and_reads_it_again(self, tmp_path: Path) -> None:
         results = tmp_path / "RESULTS.md"
-        save(results, [self.row("a", 10.0), self.row("b", 3.0)], {"a send": 123.4}, {"a room": 2.5})
+        rows = [self.row("a", 10.0), self.row("b", 3.0)]
+        answers = [Figures(0).as_rows(), Figures(200, core=0.5, token_p99=9.0).as_rows()]
+        save(results, rows, {"a send": 123.4}, {"a room": 2.5}, answers)
         assert load(results)["a"]["cpu"] == 10.0
         text = results.read_text()
         assert "| a | 10.00 µs | 2.00 µs | 1,000 | 1.0 / 2.0 ms |" in text
         assert "| a send | 123 µs |" in text
         assert "| a room | 2.5 KiB |" in text
+        assert "| none | 0 % | – | – | – | 0.0 / 0.0 ms | – |" in text
+        assert "| 200 | 50 % | 0 µs | 0.0 µs | 0.0 / 9.0 ms | 0.0 / 0.0 ms | 0.0 KiB |" in text
         assert "a: the last is live again after 6.2 s." in text

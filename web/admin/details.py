@@ -189,7 +189,7 @@ def _refusals(directory: Directory, conversation_id: str) -> list[dict[str, Any]
 
 def _agent_fields(state: State, actor: ConversationActor | None) -> dict[str, Any]:
     """The open runs, and why agents were asked or not, newest first."""
-    judgements = [] if actor is None else reversed(actor.requests.judgements)
+    judgements = [] if actor is None else reversed(actor.agents.requests.judgements)
     return {
         "runs": [
             {

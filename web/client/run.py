@@ -43,6 +43,7 @@ class RunOutbox:
         self._place: str = "unsent"  # then "asked", then "open"
         # The run's text on the server before this object's: another process of the agent has said it.
         self._base = 0
+        self._begun = False
         self._sent = 0  # of the text, on this connection
         self._sent_at = -math.inf
         self._end_sent = False
@@ -113,8 +114,8 @@ class RunOutbox:
             self.over.set()
         elif self._place == "asked":
             self._place = "open"
-            if not self._sent:
-                self._base = max(0, frame["offset"] - len(self.text))
+            if not self._begun:  # nothing of this object's can be there yet
+                self._begun, self._base = True, frame["offset"]
             self._go_on_from(frame["offset"])
 
     def refuse(self, refused: Refused, now: float, delay: float) -> None:

@@ -1,0 +1,208 @@
+"""A conversation's agents: their open runs, the ends of runs, and what they are asked.
+
+The conversation calls it after a load, before a turn is decided, and before and after the events of the turn are delivered.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+
+from .events import Posted, RunFailed
+from .messages import RUN_COMMANDS, RunReceipt
+from .requests import RequestBoard, recalled, replied_to_in, until_person
+from .runs import RunBoard
+from .signals import Cancel
+from .triggers import AGENTS_MAY_CALL
+from .turn import EndedRun, run_receipt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from .audience import Audience
+    from .host import Host
+    from .mailbox import Letter
+    from .messages import Timer
+    from .model import State
+    from .replies import Replies
+    from .runs import Overdue
+    from .signals import Signal
+    from .store import Record, RunText
+    from .subscriber import Subscriber
+    from .turn import Turn
+
+# Ended runs that are remembered, for an agent that goes on speaking after a cancel
+ENDED_RUNS = 16
+PAGE = 50  # events of the log in one look for the last message of a person
+
+
+class Agents:
+    """The runs and requests of one conversation. `schedule` sets one of the conversation's timers."""
+
+    __slots__ = ("_audience", "_ended", "_host", "_replies", "_schedule", "requests", "runs")
+
+    def __init__(
+        self,
+        host: Host,
+        audience: Audience,
+        replies: Replies,
+        schedule: Callable[[Timer, float | None], None],
+    ) -> None:
+        self.runs = RunBoard(
+            audience.connected, grace=host.limits.run_grace, timeout=host.limits.run_timeout
+        )
+        self.requests = RequestBoard()
+        self._host = host
+        self._audience = audience
+        self._replies = replies
+        self._schedule = schedule
+        self._ended: dict[str, EndedRun] = {}
+
+    def release(self) -> None:
+        """Release the references of a stopped conversation, so that its memory is freed without the garbage collector."""
+        del self._schedule, self._audience, self._replies
+
+    # --- after a load -----------------------------------------------------------------------------------------------------
+
+    async def loaded(self, state: State, records: Sequence[Record]) -> None:
+        """Take the state as the store has it, with its newest events. Raises `StoreError`."""
+        self._ended.clear()
+        self.runs.loaded(state, trio.current_time())
+        if any(member.participant.type == "agent" for member in state.members.values()):
+            await self._recall(state, records)
+
+    async def _recall(self, state: State, records: Sequence[Record]) -> None:
+        """Find what agents were asked for by the newest events and have not begun."""
+        events = [self._host.codec.decode(record) for record in records]
+        hops = 0
+        first = next((event for event in events if isinstance(event, Posted)), None)
+        if records and (first is None or first.sender.type == "agent"):
+            hops = await self._hops_before(state, records[0].sequence)
+        named = replied_to_in(events, state)
+        senders = await self._replies.senders_among(named, state.number) if named else {}
+        self.requests, state.hops = recalled(events, state, senders.get, hops)
+
+    async def _hops_before(self, state: State, sequence: int) -> int:
+        """The messages of agents since the last one of a person, before an event; no more are counted than matter."""
+        hops = 0
+        while sequence > 1 and hops <= AGENTS_MAY_CALL:
+            page = await self._host.store.read(state.number, before=sequence, limit=PAGE)
+            events = [self._host.codec.decode(record) for record in page.records]
+            last = until_person(events)
+            if last is not None:
+                return hops + last
+            hops += sum(isinstance(event, Posted) for event in events)
+            sequence = page.records[0].sequence
+        return hops
+
+    # --- before a turn ----------------------------------------------------------------------------------------------------
+
+    def due(self, state: State) -> bool:
+        """Whether a run is overdue, or what was said must be stored."""
+        return bool(self.runs) and (self._is_due(self.runs.overdue_at()) or self.save_due(state))
+
+    def save_due(self, state: State) -> bool:
+        """Whether what was said must be stored now."""
+        return bool(self.runs) and self._is_due(self.runs.save_due(state))
+
+    def overdue(self) -> Sequence[Overdue]:
+        """The runs to end now."""
+        return self.runs.overdue(trio.current_time()) if self.runs else ()
+
+    def unsaved(self, state: State) -> tuple[RunText, ...]:
+        """What the open runs of a draft have said and the store lacks."""
+        return self.runs.unsaved(state)
+
+    async def ended_among(self, commands: Sequence[Letter], state: State) -> dict[str, EndedRun]:
+        """The runs that commands name and that have ended. Raises `StoreError`."""
+        named = {
+            letter.message.run_id
+            for letter in commands
+            if type(letter.message) in RUN_COMMANDS and letter.message.run_id not in state.runs
+        }
+        ended = {run_id: self._ended[run_id] for run_id in named if run_id in self._ended}
+        unknown = named - ended.keys()
+        if unknown and state.head:
+            stored = await self._host.store.runs_among(state.number, sorted(unknown))
+            for run_id, (agent_id, record, reply_to, asked_by) in stored.items():
+                if record is not None:
+                    event = self._host.codec.decode(record)
+                    assert isinstance(event, Posted | RunFailed), "nothing else ends a run"
+                    receipt = run_receipt(event, record, self._host.store.durability)
+                    ended[run_id] = EndedRun(agent_id, reply_to, asked_by, receipt)
+            self._ended |= ended
+            while len(self._ended) > ENDED_RUNS:
+                del self._ended[next(iter(self._ended))]
+        return ended
+
+    # --- after a turn -----------------------------------------------------------------------------------------------------
+
+    def before_events(self, turn: Turn) -> None:
+        """Before its events: the readers get what ended runs have said last, the agents learn that they were ended."""
+        if not (self.runs or turn.state.runs or turn.closed):
+            return
+        now = trio.current_time()
+        for delta in self.runs.deltas((run for run, _ in turn.closed), now, at_once=True):
+            self._audience.signal(delta, but=delta.participant_id)
+        for run, by in turn.closed:
+            if by != run.participant_id:
+                payload = self._audience.encode(Cancel(run.id))
+                for subscriber in self._audience.of(run.participant_id):
+                    subscriber.push(payload)
+        self.runs.follow(turn.state, now)
+        self.runs.saved(turn.texts, now)
+        for letter, outcome in turn.answers:
+            if isinstance(outcome, RunReceipt) and outcome.status == "open":
+                self.runs.heard(letter.message.sender.id, now)
+
+    def after_events(self, turn: Turn) -> None:
+        """After its events: the readers get new text, the agents hear what they are asked."""
+        if self.runs:
+            for status in turn.statuses.values():
+                self.runs.note(status)
+                agent_id = turn.state.runs[status.run_id].participant_id
+                self._audience.signal(status, but=agent_id)
+            self.send_deltas(turn.state)
+            self.schedule(turn.state)
+        if turn.judgements or turn.requests or turn.begun:
+            self._ask(turn)
+
+    def _ask(self, turn: Turn) -> None:
+        self.requests.note(turn.judgements)
+        self.requests.follow(turn.begun)
+        for agent_id, request in turn.requests:
+            self.requests.ask(agent_id, request)
+            payload = self._audience.encode(request)
+            for subscriber in self._audience.of(agent_id):
+                if subscriber in self._audience.live:
+                    subscriber.push(payload)
+
+    # --- between turns ----------------------------------------------------------------------------------------------------
+
+    def send_deltas(self, state: State) -> None:
+        """Send the text that is due to the live readers."""
+        for delta in self.runs.deltas(state.runs.values(), trio.current_time()):
+            self._audience.signal(delta, but=delta.participant_id)
+        self._schedule("deltas", self.runs.deltas_due(state))
+
+    def schedule(self, state: State) -> None:
+        """Set the timer for the next run that is overdue, or must be stored."""
+        self._schedule("runs", self.runs.overdue_at())
+        self._schedule("runs", self.runs.save_due(state))
+
+    def so_far(self, state: State | None, subscriber: Subscriber) -> Iterator[Signal]:
+        """For a reader who has just become live: the text of the open runs and, if it is an agent, what it is asked."""
+        if state is not None and self.runs:
+            yield from self.runs.so_far(state, subscriber.participant.id)
+        yield from self.requests.of(subscriber.participant.id)
+
+    def heard(self, participant_id: str, state: State | None) -> None:
+        """Note that somebody has connected or lost a connection; their runs wait anew."""
+        if self.runs and state is not None:
+            self.runs.heard(participant_id, trio.current_time())
+            self.schedule(state)
+
+    @staticmethod
+    def _is_due(at: float | None) -> bool:
+        return at is not None and at <= trio.current_time()
