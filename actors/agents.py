@@ -12,7 +12,7 @@ import trio
 from .events import Posted, RunFailed
 from .messages import RUN_COMMANDS, RunReceipt
 from .requests import RequestBoard, recalled, replied_to_in, until_person
-from .runs import RunBoard
+from .runs import NEVER, RunBoard
 from .signals import Cancel
 from .triggers import AGENTS_MAY_CALL
 from .turn import EndedRun, run_receipt
@@ -40,7 +40,16 @@ PAGE = 50  # events of the log in one look for the last message of a person
 class Agents:
     """The runs and requests of one conversation. `schedule` sets one of the conversation's timers."""
 
-    __slots__ = ("_audience", "_ended", "_host", "_replies", "_schedule", "requests", "runs")
+    __slots__ = (
+        "_audience",
+        "_due_at",
+        "_ended",
+        "_host",
+        "_replies",
+        "_schedule",
+        "requests",
+        "runs",
+    )
 
     def __init__(
         self,
@@ -57,6 +66,7 @@ class Agents:
         self._audience = audience
         self._replies = replies
         self._schedule = schedule
+        self._due_at = NEVER  # when a run is overdue, or must be stored; perhaps later by now
         self._ended: dict[str, EndedRun] = {}
 
     def release(self) -> None:
@@ -98,17 +108,26 @@ class Agents:
 
     # --- before a turn ----------------------------------------------------------------------------------------------------
 
-    def due(self, state: State) -> bool:
-        """Whether a run is overdue, or what was said must be stored."""
-        return bool(self.runs) and (self._is_due(self.runs.overdue_at()) or self.save_due(state))
+    @property
+    def due(self) -> bool:
+        """Whether a run may be overdue, or what was said may have to be stored."""
+        return self._due_at <= trio.current_time()
+
+    def save_now(self, state: State) -> None:
+        """Have what was said stored in this turn."""
+        self.runs.save_now()
+        self.schedule(state)
 
     def save_due(self, state: State) -> bool:
         """Whether what was said must be stored now."""
-        return bool(self.runs) and self._is_due(self.runs.save_due(state))
+        if not self.due:
+            return False
+        at = self.runs.save_due(state)
+        return at is not None and at <= trio.current_time()
 
     def overdue(self) -> Sequence[Overdue]:
         """The runs to end now."""
-        return self.runs.overdue(trio.current_time()) if self.runs else ()
+        return self.runs.overdue(trio.current_time()) if self.due else ()
 
     def unsaved(self, state: State) -> tuple[RunText, ...]:
         """What the open runs of a draft have said and the store lacks."""
@@ -142,9 +161,13 @@ class Agents:
         """Before its events: the readers get what ended runs have said last, the agents learn that they were ended."""
         if not (self.runs or turn.state.runs or turn.closed):
             return
-        now = trio.current_time()
+        now, meter = trio.current_time(), self._host.meter
         for delta in self.runs.deltas((run for run, _ in turn.closed), now, at_once=True):
+            meter.deltas += 1
             self._audience.signal(delta, but=delta.participant_id)
+        for event in turn.ends:
+            status = event.status or "complete" if isinstance(event, Posted) else "failed"
+            meter.runs[status] = meter.runs.get(status, 0) + 1
         for run, by in turn.closed:
             if by != run.participant_id:
                 payload = self._audience.encode(Cancel(run.id))
@@ -183,13 +206,15 @@ class Agents:
     def send_deltas(self, state: State) -> None:
         """Send the text that is due to the live readers."""
         for delta in self.runs.deltas(state.runs.values(), trio.current_time()):
+            self._host.meter.deltas += 1
             self._audience.signal(delta, but=delta.participant_id)
         self._schedule("deltas", self.runs.deltas_due(state))
 
     def schedule(self, state: State) -> None:
         """Set the timer for the next run that is overdue, or must be stored."""
-        self._schedule("runs", self.runs.overdue_at())
-        self._schedule("runs", self.runs.save_due(state))
+        times = self.runs.overdue_at(), self.runs.save_due(state)
+        self._due_at = min((at for at in times if at is not None), default=NEVER)
+        self._schedule("runs", None if self._due_at == NEVER else self._due_at)
 
     def so_far(self, state: State | None, subscriber: Subscriber) -> Iterator[Signal]:
         """For a reader who has just become live: the text of the open runs and, if it is an agent, what it is asked."""
@@ -202,7 +227,3 @@ class Agents:
         if self.runs and state is not None:
             self.runs.heard(participant_id, trio.current_time())
             self.schedule(state)
-
-    @staticmethod
-    def _is_due(at: float | None) -> bool:
-        return at is not None and at <= trio.current_time()

@@ -92,8 +92,8 @@ class ConversationActor(TrioActor):
                 self.state = await self._load()
             people = self._people(batch, self.state)
             if self.agents.runs and any(isinstance(each.message, SaveRuns) for each in batch):
-                self.agents.runs.save_now()
-            if commands or people or self.state.renamed or self.agents.due(self.state):
+                self.agents.save_now(self.state)
+            if commands or people or self.state.renamed or self.agents.due:
                 await self._take(commands, self.state, people)
         except StoreError as error:
             self.state = None  # the next turn loads the state from the log again

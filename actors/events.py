@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Participant,
         Role,
         State,
+        Steering,
         Trigger,
     )
 
@@ -45,6 +46,7 @@ class Form(Enum):
     ROLE = auto()
     SECONDS = auto()
     SEQUENCE = auto()
+    STEERING = auto()  # what a new question does to an open answer
     TEXT = auto()
     TEXTS = auto()
     TIME = auto()
@@ -352,7 +354,7 @@ class RunFailed:
 
 @dataclass(frozen=True, slots=True)
 class AgentUpdated:
-    """An owner has set which messages an agent is asked to answer."""
+    """An owner has set which messages an agent is asked to answer, and what a new one does to an answer that is being given."""
 
     kind: ClassVar[str] = "agent_updated"
     frame: ClassVar[tuple[Field, ...]] = (
@@ -365,6 +367,7 @@ class AgentUpdated:
             Form.COUNT,
             description="Messages of agents, without one of a person between, that it still answers.",
         ),
+        Field("steering", Form.STEERING),
         Field("by", Form.ID, description="The participant who set it."),
         TIMESTAMP,
     )
@@ -375,6 +378,7 @@ class AgentUpdated:
     participant_id: str
     trigger: Trigger
     agents_may_call: int
+    steering: Steering
     by: str
 
     def apply(self, state: State) -> None:
@@ -383,6 +387,7 @@ class AgentUpdated:
             state.members[self.participant_id],
             trigger=self.trigger,
             agents_may_call=self.agents_may_call,
+            steering=self.steering,
         )
         state.members = {**state.members, self.participant_id: member}
 

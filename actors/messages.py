@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         Mode,
         Participant,
         RunState,
+        Steering,
         Trigger,
     )
     from .store import Page
@@ -211,7 +212,7 @@ class RegenerateRun:
 
 @dataclass(frozen=True, slots=True)
 class UpdateAgent:
-    """Set which messages an agent is asked to answer. None leaves a setting as it is."""
+    """Set which messages an agent is asked to answer, and how it is steered. None leaves a setting as it is."""
 
     is_command: ClassVar[bool] = True
 
@@ -220,6 +221,7 @@ class UpdateAgent:
     participant_id: str
     trigger: Trigger | None = None
     agents_may_call: int | None = None
+    steering: Steering | None = None
 
 
 RunCommand = StartRun | ExtendRun | SetRunState | EndRun | CancelRun | RegenerateRun

@@ -27,6 +27,8 @@ class Meter:
     passivations: int = 0
     restarts: int = 0
     store_errors: int = 0
+    deltas: int = 0
+    runs: dict[str, int] = field(default_factory=dict)  # ended ones, by status
     store_failed_at: float = float("-inf")  # seconds of trio's clock
     # Of each conversation's turn: from the arrival of its oldest command until all were answered and delivered
     turn_seconds: deque[float] = field(default_factory=partial(deque, maxlen=TURNS_TIMED))

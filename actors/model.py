@@ -13,6 +13,7 @@ ParticipantType = Literal["human", "agent"]
 Role = Literal["owner", "member", "observer"]
 JoinPolicy = Literal["open", "invite"]
 Trigger = Literal["auto", "mention", "always", "never"]
+Steering = Literal["queue", "restart"]
 Mode = Literal["list", "summarize", "generate"]
 Durability = Literal["committed", "memory"]
 RunState = Literal["thinking", "tool", "waiting_for_approval"]
@@ -50,6 +51,9 @@ class Member:
     )
     trigger: Trigger = "auto"  # of an agent: which messages it is asked to answer
     agents_may_call: int = 0  # messages of agents without a person's between, that it still answers
+    steering: Steering = (
+        "queue"  # what a new question does to the answer that its sender is being given
+    )
 
 
 class Run(NamedTuple):

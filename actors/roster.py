@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -44,8 +45,15 @@ class Roster:
 
     def _view(self, member: Member) -> MemberView:
         who = member.participant
-        agent = (member.trigger, member.agents_may_call) if who.type == "agent" else ()
-        return MemberView(who, member.role, member.joined_at, self._online(who.id), *agent)
+        view = MemberView(who, member.role, member.joined_at, self._online(who.id))
+        if who.type == "human":
+            return view
+        return replace(
+            view,
+            trigger=member.trigger,
+            agents_may_call=member.agents_may_call,
+            steering=member.steering,
+        )
 
     def body(self, state: State) -> bytes:
         """The signal as the codec encodes it."""

@@ -273,10 +273,18 @@ def _update_agent(
         return Refusal(Code.NOT_FOUND)
     trigger = agent.trigger if command.trigger is None else command.trigger
     calls = agent.agents_may_call if command.agents_may_call is None else command.agents_may_call
-    if (trigger, calls) == (agent.trigger, agent.agents_may_call):
+    steering = agent.steering if command.steering is None else command.steering
+    if (trigger, calls, steering) == (agent.trigger, agent.agents_may_call, agent.steering):
         return Unchanged()
     return AgentUpdated(
-        state.id, state.head + 1, at, command.participant_id, trigger, calls, member.participant.id
+        state.id,
+        state.head + 1,
+        at,
+        command.participant_id,
+        trigger,
+        calls,
+        steering,
+        member.participant.id,
     )
 
 

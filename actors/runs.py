@@ -13,10 +13,12 @@ if TYPE_CHECKING:
 
     from .model import FailureReason, Run, State
 
-# Seconds between two deltas of a run: smooth to the eye, whatever the tokens a second
+# Seconds between two deltas of a run on average: smooth to the eye, whatever the tokens a second
 DELTA_EVERY = 0.05
+EARLY = 0.02  # seconds by which a delta may be early if the one before it was late: clients' clocks jitter
 # Seconds until what a run has said is stored. A kill loses at most a second of it, the commit included
 SAVE_EVERY = 0.8
+GRID = 0.05  # seconds: runs are stored at multiples of it, many in one commit
 NEVER = float("inf")
 
 
@@ -36,7 +38,7 @@ class Progress:
     saved_at: float
     saved: int = 0  # of its text, in the store
     sent: int = 0  # of its text, with the live readers
-    sent_at: float = -NEVER
+    free_at: float = 0.0  # when the next delta may be sent
     reset: bool = False  # the readers may have other text: it must be replaced
     status: RunStatus | None = None
 
@@ -56,8 +58,8 @@ class RunBoard:
         self._timeout = timeout or NEVER
         self._open: dict[str, Progress] = {}
 
-    def __bool__(self) -> bool:
-        return bool(self._open)
+    def __len__(self) -> int:
+        return len(self._open)
 
     def follow(self, state: State, now: float) -> None:
         """Begin and end with the runs of a state that was just published."""
@@ -90,10 +92,14 @@ class RunBoard:
             progress = self._open.get(run.id)
             if progress is None:
                 continue
-            late = at_once or now >= progress.sent_at + DELTA_EVERY
-            if late and (progress.reset or len(run.text) > progress.sent):
+            if (at_once or now >= progress.free_at) and (
+                progress.reset or len(run.text) > progress.sent
+            ):
                 start = 0 if progress.reset else progress.sent
-                progress.reset, progress.sent, progress.sent_at = False, len(run.text), now
+                progress.reset, progress.sent = False, len(run.text)
+                # Later by one interval than the last was due, not than it was sent: an agent whose frames come a little early
+                # and a little late has each passed on at once.
+                progress.free_at = max(progress.free_at, now - EARLY) + DELTA_EVERY
                 progress.status = None  # what it says now is what it does
                 yield Delta(run.id, run.participant_id, start, run.text[start:])
 
@@ -114,7 +120,7 @@ class RunBoard:
     def deltas_due(self, state: State) -> float | None:
         """When the next delta is due, or None."""
         times = [
-            progress.sent_at + DELTA_EVERY
+            progress.free_at
             for id, progress in self._open.items()
             if progress.reset or len(state.runs[id].text) > progress.sent
         ]
@@ -125,7 +131,7 @@ class RunBoard:
     def save_due(self, state: State) -> float | None:
         """When the store must be told what was said, or None."""
         times = [
-            progress.saved_at + SAVE_EVERY
+            (progress.saved_at + SAVE_EVERY) // GRID * GRID
             for id, progress in self._open.items()
             if len(state.runs[id].text) > progress.saved
         ]
@@ -134,7 +140,7 @@ class RunBoard:
     def save_now(self) -> None:
         """Make everything that the store lacks due."""
         for progress in self._open.values():
-            progress.saved_at = -NEVER
+            progress.saved_at = -SAVE_EVERY
 
     def unsaved(self, state: State) -> tuple[RunText, ...]:
         """What the open runs of a draft have said and the store lacks."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from .model import Participant, Role, RunState, Trigger, Why
+    from .model import Participant, Role, RunState, Steering, Trigger, Why
 
 Resume = Literal["fresh", "complete", "reset"]
 
@@ -35,6 +35,7 @@ class MemberView:
     is_online: bool
     trigger: Trigger | None = None  # of an agent only
     agents_may_call: int | None = None
+    steering: Steering | None = None
 
 
 @dataclass(frozen=True, slots=True)

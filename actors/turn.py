@@ -141,6 +141,7 @@ class Turn:
         self.marks: dict[str, tuple[Letter, ReadMarked]] = {}
         self.answers: list[tuple[Letter, Any]] = []
         self.closed: list[tuple[Run, str | None]] = []  # runs that ended, and who ended them
+        self.ends: list[Posted | RunFailed] = []  # how they ended
         self.statuses: dict[str, RunStatus] = {}
         self.begun: list[RunStarted | Posted] = []  # runs that began, and messages of agents
         self.judgements: list[Judgement] = []
@@ -260,6 +261,7 @@ class Turn:
         else:
             self.state_events.append(event)
         self.closed.append((run, by))
+        self.ends.append(event)
         self.statuses.pop(run.id, None)
         receipt = run_receipt(event, record, self._durability)
         self._ended[run.id] = EndedRun(run.participant_id, run.reply_to, run.asked_by, receipt)
@@ -295,10 +297,19 @@ class Turn:
         """Find the agents that are asked to answer a message."""
         if not self._agents:
             return
-        for judgement, request in judged(event, self.state, replied_to):
+        for judgement, request in list(judged(event, self.state, replied_to)):
             self.judgements.append(judgement)
             if request is not None:
                 self.requests.append((judgement.agent_id, request))
+                if self.state.members[judgement.agent_id].steering == "restart":
+                    self._cancel_answers(judgement.agent_id, event.sender.id)
+
+    def _cancel_answers(self, agent_id: str, asked_by: str) -> None:
+        """End the answers that an agent is giving to somebody who has asked something else meanwhile."""
+        for run in list(self.state.runs.values()):
+            if (run.participant_id, run.asked_by) == (agent_id, asked_by):
+                event = run_rules.ended_by(self.state, run, self._at, "cancelled")
+                self._close(run, event, asked_by)
 
     def _interrupt(self, participant_id: str) -> None:
         """End the runs of an agent who is about to leave."""

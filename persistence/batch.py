@@ -97,7 +97,7 @@ _UPDATE = (
     "UPDATE conversations SET title = coalesce(?1, title), "
     "metadata = CASE WHEN ?2 IS NULL THEN metadata ELSE ?3 END WHERE number = ?4"
 )
-_AGENT = "UPDATE members SET agent_trigger = ?, agent_calls = ? WHERE conversation = ? AND participant = ?"
+_AGENT = "UPDATE members SET agent_trigger = ?, agent_calls = ?, agent_steering = ? WHERE conversation = ? AND participant = ?"
 _END = "UPDATE conversations SET ended_at = ? WHERE number = ?"
 
 
@@ -233,8 +233,9 @@ def _apply(connection: sqlite3.Connection, number: int, event: StateEvent) -> No
         case Updated(title=title, metadata=metadata):
             kept = None if metadata == REMOVED else metadata
             connection.execute(_UPDATE, (title, metadata, kept, number))
-        case AgentUpdated(participant_id=id, trigger=trigger, agents_may_call=calls):
-            connection.execute(_AGENT, (trigger, calls, number, id))
+        case AgentUpdated(participant_id=id):
+            settings = event.trigger, event.agents_may_call, event.steering
+            connection.execute(_AGENT, (*settings, number, id))
         case Created() | RunStarted() | RunFailed():
             raise TypeError(f"a row of its own stands for {type(event).__name__}")
 

@@ -42,7 +42,7 @@ _POSITION = (
 )
 _MEMBERS = (
     "SELECT m.participant, m.name, m.type, m.role, m.joined_at, m.invited_by, m.introduced, "
-    "m.agent_trigger, m.agent_calls, "
+    "m.agent_trigger, m.agent_calls, m.agent_steering, "
     f"{_SAVED}, {_POSITION}, n.name "
     "FROM members m LEFT JOIN names n ON n.participant = m.participant "
     "WHERE m.conversation = ? ORDER BY m.place"

@@ -126,6 +126,7 @@ members = Table(
     # Of an agent: which messages it is asked to answer.
     Column("agent_trigger", Text, nullable=False, server_default=text("'auto'")),
     Column("agent_calls", Integer, nullable=False, server_default=text("0")),
+    Column("agent_steering", Text, nullable=False, server_default=text("'queue'")),
     PrimaryKeyConstraint("conversation", "participant"),
     Index("members_by_participant", "participant"),
     sqlite_with_rowid=False,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from salon.actors.messages import Create, UpdateAgent
-from salon.actors.model import Entrant, Participant, ParticipantType, State
+from salon.actors.model import Entrant, Participant, ParticipantType, State, Steering
 from salon.actors.rules import apply
 from salon.actors.sources import Sources
 from salon.web.settings.model import AuthSettings, LimitSettings, Settings
@@ -169,7 +169,9 @@ class World:
             entrants += tuple(map(Entrant, agents))
             await ref.ask(Create(conversation_id, first, "Talk", entrants))
             for agent in agents:
-                await ref.ask(UpdateAgent(conversation_id, first, agent.id, agents_may_call=CALLS))
+                steering: Steering = "restart" if self.plan.seed % 2 else "queue"
+                settings = UpdateAgent(conversation_id, first, agent.id, "auto", CALLS, steering)
+                await ref.ask(settings)
             self.conversation_ids.append(conversation_id)
 
     def _start_agents(self) -> None:

@@ -110,6 +110,7 @@ events: st.SearchStrategy[Event] = st.one_of(
         texts,
         st.sampled_from(["auto", "never"]),
         numbers,
+        st.sampled_from(["queue", "restart"]),
         texts,
     ),
     st.builds(RunStarted, texts, numbers, times, texts, texts, some, some),

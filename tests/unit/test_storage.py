@@ -445,10 +445,12 @@ async def test_a_run_that_says_nothing_has_failed_and_is_known_with_what_it_answ
 
 async def test_what_an_agent_answers_is_kept(store: Store) -> None:
     history = await begin(store, BOT)
-    await put(store, history, history.turn(UpdateAgent(history.id, ADA, BOT.id, "always", 3)))
+    await put(
+        store, history, history.turn(UpdateAgent(history.id, ADA, BOT.id, "always", 3, "restart"))
+    )
     loaded = (await store.load(history.id).wait()) or State("")
     agent = loaded.members[BOT.id]
-    assert (agent.trigger, agent.agents_may_call) == ("always", 3)
+    assert (agent.trigger, agent.agents_may_call, agent.steering) == ("always", 3, "restart")
     assert loaded.members == history.state.members
 
 

@@ -14,7 +14,7 @@ from salon.actors.messages import EndRun, ExtendRun, Post, RegenerateRun, StartR
 from salon.actors.model import Member, Participant
 from salon.actors.refusals import Code
 from salon.actors.requests import OPEN_REQUESTS
-from salon.actors.signals import CaughtUp, RunRequested
+from salon.actors.signals import Cancel, CaughtUp, RunRequested
 from salon.actors.triggers import judge, run_id_of
 
 from .engine import ADA, BEN, CLEO, Engine, Reader, open_engine, refused
@@ -209,6 +209,32 @@ async def test_two_agents_that_may_call_each_other_three_times_stop_after_three(
     await engine.post(talk, ADA, "@Bot again")
     await engine.settle()
     assert requests(readers[BOT])[-1].message_id == f"{talk}-{len(engine.log(talk))}"
+
+
+@pytest.mark.parametrize(("steering", "ended"), [("queue", []), ("restart", ["cancelled"])])
+async def test_a_new_question_waits_or_ends_the_answer_to_the_last_one_as_the_owner_has_set(
+    engine: Engine, steering: Any, ended: list[str]
+) -> None:
+    talk = await engine.create(ADA, BEN, BOT)
+    await engine.do(UpdateAgent(talk, ADA, BOT.id, steering=steering))
+    bot = await engine.connect(talk, BOT)
+    for who in (ADA, BEN):
+        await engine.post(talk, who, "@Bot well?")
+    await engine.settle()
+    for request in requests(bot):
+        await engine.do(StartRun(talk, BOT, request.run_id, request.message_id))
+        await engine.do(ExtendRun(talk, BOT, request.run_id, 0, "let me see"))
+    await engine.post(talk, ADA, "@Bot, no: this")
+    await engine.settle()
+    first, second, third = requests(bot)
+    state = engine.conversation(talk).state
+    assert state is not None
+    assert second.run_id in state.runs, "what somebody else is told goes on"
+    assert third.message_id not in (first.message_id, second.message_id)
+    last = [each for each in engine.log(talk) if isinstance(each, Posted) and each.run_id]
+    assert [each.status for each in last] == ended
+    assert [each.run_id for each in last] == [first.run_id] * len(ended)
+    assert bot.of(Cancel) == [Cancel(first.run_id)] * len(ended)
 
 
 async def test_only_an_owner_says_what_an_agent_answers(engine: Engine) -> None:

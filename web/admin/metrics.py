@@ -57,10 +57,19 @@ class EngineCollector(Collector):
             ("activations", "Conversations activated.", meter.activations),
             ("passivations", "Actors passivated.", meter.passivations),
             ("store_errors", "Failed operations of the store.", meter.store_errors),
+            (
+                "deltas",
+                "Pieces of agents' answers, each counted once for all readers.",
+                meter.deltas,
+            ),
             ("store_commits", "Transactions committed.", statistics.commits),
             ("store_records", "Events stored.", statistics.records),
         ):
             yield CounterMetricFamily(f"salon_{name}", text, value=value)
+        runs = CounterMetricFamily("salon_runs", "Answers of agents that ended.", labels=["status"])
+        for status, count in sorted(meter.runs.items()):
+            runs.add_metric([status], count)
+        yield runs
         refusals = CounterMetricFamily("salon_refusals", "Refusals by code.", labels=["code"])
         for code, count in sorted(directory.refusals.counts.items()):
             refusals.add_metric([str(code)], count)
@@ -73,6 +82,7 @@ class EngineCollector(Collector):
             ("ready", "1 from the start to the drain.", int(self._parts.ready)),
             ("connections", "Open WebSockets.", len(self._parts.wire)),
             ("conversations", "Active conversations.", len(directory.conversations)),
+            ("open_runs", "Answers of agents in the making.", self._open_runs()),
             ("participants", "Active participants.", len(directory.participants)),
             ("mailbox_deepest", "Commands in the fullest mailbox.", waiting.deepest),
             ("mailbox_waiting", "Commands in all mailboxes.", waiting.total),
@@ -81,6 +91,9 @@ class EngineCollector(Collector):
             ("store_waiting", "Appends not committed.", directory.store.statistics().waiting),
         ):
             yield GaugeMetricFamily(f"salon_{name}", text, value=value)
+
+    def _open_runs(self) -> int:
+        return sum(len(actor.agents.runs) for actor in self._parts.directory.conversations.values())
 
     def _commits(self) -> Iterator[Metric]:
         """Quantiles over the recent commits that the store keeps; they need no counter."""

@@ -177,6 +177,7 @@ def agent_routes(parts: Parts) -> Blueprint:
                 participant_id,
                 wanted.trigger,
                 wanted.agents_may_call,
+                wanted.steering,
             ),
         )
         snapshot = await seen(parts, identity, conversation_id)

@@ -186,11 +186,17 @@ class AgentBody(Body):
         le=AGENTS_MAY_CALL,
         description="Messages of agents, without one of a person between, that it still answers; 0: an agent's never.",
     )
+    steering: Literal["queue", "restart"] | None = Field(
+        default=None,
+        description="What a new question does to the answer that its sender is being given: wait, or cancel it.",
+    )
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
-        if self.trigger is None and self.agents_may_call is None:
-            raise ValueError("says nothing to change: trigger or agents_may_call is wanted")
+        if self.trigger is None and self.agents_may_call is None and self.steering is None:
+            raise ValueError(
+                "says nothing to change: trigger, agents_may_call or steering is wanted"
+            )
         return self
 
 
@@ -271,6 +277,10 @@ class MemberModel(BaseModel):
     agentsMayCall: int | None = Field(  # noqa: N815
         default=None,
         description="Of an agent: the messages of agents, without one of a person between, that it still answers.",
+    )
+    steering: Literal["queue", "restart"] | None = Field(
+        default=None,
+        description="Of an agent: what a new question does to the answer that its sender is being given.",
     )
 
 

@@ -189,6 +189,7 @@ ANNOTATIONS: dict[Form, Any] = {
     Form.ROLE: Literal["owner", "member", "observer"],
     Form.SECONDS: float,
     Form.SEQUENCE: Annotated[int, Field(ge=2)],
+    Form.STEERING: Literal["queue", "restart"],
     Form.TEXT: str,
     Form.TEXTS: list[str],
     Form.TIME: str,

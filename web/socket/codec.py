@@ -161,7 +161,11 @@ def member_fields(member: MemberView) -> dict[str, Any]:
         "isOnline": member.is_online,
     }
     if member.trigger is not None:
-        fields |= {"trigger": member.trigger, "agentsMayCall": member.agents_may_call}
+        fields |= {
+            "trigger": member.trigger,
+            "agentsMayCall": member.agents_may_call,
+            "steering": member.steering,
+        }
     return fields
 
 

@@ -20,6 +20,10 @@ def upgrade() -> None:
         "members",
         sa.Column("agent_calls", sa.Integer, nullable=False, server_default=sa.text("0")),
     )
+    op.add_column(
+        "members",
+        sa.Column("agent_steering", sa.Text, nullable=False, server_default=sa.text("'queue'")),
+    )
     op.create_table(
         "runs",
         sa.Column("conversation", sa.Integer, nullable=False),

@@ -28,7 +28,11 @@ export interface Participant {
   trigger?: Trigger;
   /** Of an agent: the messages of agents, without one of a person between, that it still answers. */
   agentsMayCall?: number;
+  /** Of an agent: what a new question does to the answer that its sender is being given. */
+  steering?: Steering;
 }
+
+export type Steering = "queue" | "restart";
 
 export type Trigger = "auto" | "mention" | "always" | "never";
 
@@ -139,6 +143,7 @@ export interface AgentUpdated {
   participant_id: string;
   trigger: Trigger;
   agents_may_call: number;
+  steering: Steering;
   by: string;
   timestamp: string;
 }
