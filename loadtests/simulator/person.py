@@ -109,7 +109,7 @@ class UnrealClient(Client):
         await self._answer(lambda p: p.ask(self._me(p), CancelRun(conversation_id, who, run_id)))
         return {}
 
-    async def regenerate_run(self, conversation_id: str, run_id: str, new: str) -> None:
+    async def ask_again(self, conversation_id: str, run_id: str, new: str) -> None:
         """Ask for another answer."""
         command = RegenerateRun(conversation_id, self.identity.participant, run_id, new)
         await self._answer(lambda p: p.ask(self._me(p), command))

@@ -138,7 +138,7 @@ def _regenerate(world: World, step: Step) -> None:
     if runs:
         run_id = runs[int(step.more * len(runs))]
         new = f"again-{step.number}"
-        world.start(_try, tab.person.regenerate_run, tab.conversation_id, run_id, new)
+        world.start(_try, tab.person.ask_again, tab.conversation_id, run_id, new)
 
 
 def _drop_agent(world: World, step: Step) -> None:

@@ -38,6 +38,10 @@ class Agent:
             self._do(self._send, frame)
             self._said[run_id] += len(text)
 
+    def requested(self) -> Any:
+        """The next message that it is asked to answer."""
+        return trio.from_thread.run(self._next_request, trio_token=self._token)
+
     def end(self, run_id: str, **more: Any) -> Any:
         """The server's word on the end."""
         return self._do(self._asked, {"type": "run_end", "run_id": run_id, **more})
@@ -62,20 +66,32 @@ class Agent:
                     return answer
         raise AssertionError("the server did not answer")
 
+    async def _next_request(self) -> dict[str, Any]:
+        with trio.fail_after(PATIENCE):
+            return await self._requests.receive()
+
     async def _main(self) -> None:
         client = Client(self._server.url, token="agent_token")
         await client.join(self._room)
         async with client.socket(self._room) as self._socket:
             self._token, self._stop = trio.lowlevel.current_trio_token(), trio.Event()
             answered, self._answers = trio.open_memory_channel[dict[str, Any]](100)
+            asked, self._requests = trio.open_memory_channel[dict[str, Any]](100)
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._read, self._socket, answered)
+                nursery.start_soon(self._read, self._socket, answered, asked)
                 self._ready.set()
                 await self._stop.wait()
                 nursery.cancel_scope.cancel()
 
-    async def _read(self, socket: Socket, answered: trio.MemorySendChannel[dict[str, Any]]) -> None:
+    async def _read(
+        self,
+        socket: Socket,
+        answered: trio.MemorySendChannel[dict[str, Any]],
+        asked: trio.MemorySendChannel[dict[str, Any]],
+    ) -> None:
         while True:
             frame = await socket.receive_json()
+            if frame["type"] == "run_requested":
+                await asked.send(frame)
             if frame["type"] in ("run_ack", "error"):
                 await answered.send(frame)

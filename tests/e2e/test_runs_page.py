@@ -89,6 +89,27 @@ def test_an_answer_grows_on_the_page_and_becomes_its_message_in_place(
     assert grave_faults(ada.page) == []
 
 
+def test_another_answer_is_asked_for_with_a_button(ada: Visitor, agent: Agent) -> None:
+    ada.say("What is for dinner?")
+    ada.expect_settled()
+    first = agent.requested()
+    agent.start(first["run_id"], reply_to=first["message_id"])
+    agent.say(first["run_id"], "Fish")
+    agent.end(first["run_id"])
+    button = answer(ada, "Fish").get_by_role("button", name="Ask Agent again")
+    answer(ada, "Fish").hover()
+    button.click()
+    again = agent.requested()
+    assert (again["message_id"], again["why"]) == (first["message_id"], "regenerate")
+    agent.start(again["run_id"], reply_to=again["message_id"])
+    expect(button).to_have_count(0)
+    agent.say(again["run_id"], "Chips")
+    agent.end(again["run_id"])
+    expect(answer(ada, "Chips").get_by_role("button", name="Ask Agent again")).to_have_count(1)
+    assert ada.everything() == ["What is for dinner?", "Fish", "Chips"]
+    assert grave_faults(ada.page) == []
+
+
 def test_a_reload_in_the_midst_shows_all_that_was_said_and_then_the_rest(
     ada: Visitor, agent: Agent
 ) -> None:

@@ -306,7 +306,9 @@ async def test_an_owner_sets_what_an_agent_answers(server: ServerProcess) -> Non
     conversation_id, (ada, bob) = await room(server, "Ada", "Bob")
     path = f"/chat/{conversation_id}/agents/{AGENT}"
     async with bob.tab(conversation_id) as tab:
-        seen = await ada.ask("PATCH", path, {"trigger": "always", "agents_may_call": 3})
+        seen = await ada.client().update_agent(
+            conversation_id, AGENT, trigger="always", agents_may_call=3
+        )
         shown = next(p for p in seen["participants"] if p["participantId"] == AGENT)
         assert (shown["trigger"], shown["agentsMayCall"]) == ("always", 3)
         event = await tab.until("agent_updated")
@@ -352,8 +354,7 @@ async def test_a_regenerated_answer_is_a_second_run_for_the_same_message(
             if len(answers) == 2:
                 assert request.why == "regenerate"
                 break
-            path = f"/chat/{conversation_id}/runs/{run.run_id}/regenerate"
-            again = await ada.ask("POST", path, {})
+            again = await ada.client().regenerate_run(conversation_id, run.run_id)
             assert again["message_id"] == asked["message_id"]
     events = await ada.history(conversation_id)
     said = [event["message"]["content"] for event in events if event["type"] == "message"]

@@ -204,6 +204,15 @@ class Client:
         """Cancel a run as the person it answers, or as an owner; where it ended: `{status, message_id, ...}`."""
         return await self.request("POST", _of_run(conversation_id, run_id, "cancel"))
 
+    async def regenerate_run(self, conversation_id: str, run_id: str) -> Frame:
+        """Ask the agent of a run that has ended for another answer to the same message; `{run_id, message_id}` of the new run."""
+        return await self.request("POST", _of_run(conversation_id, run_id, "regenerate"))
+
+    async def update_agent(self, conversation_id: str, agent_id: str, **settings: Any) -> Frame:
+        """Set what an agent answers, as an owner: `trigger`, `agents_may_call`, `steering`. Returns the whole conversation."""
+        path = f"/chat/{_quoted(conversation_id)}/agents/{_quoted(agent_id)}"
+        return await self.request("PATCH", path, settings)
+
     async def history(
         self,
         conversation_id: str,

@@ -34,6 +34,18 @@ test("it may be stopped by whom it answers and by an owner", () => {
   assert.equal(row({}, NONE, { ...READER, owner: true }).making.mine, true);
 });
 
+test("another answer is asked for by whom the last one answers and by an owner, once it has ended", () => {
+  const told = toldOf([{ type: "run_started", run_id: "r", asked_by: "ada" }]);
+  const answer = (more = {}) => ({ kind: "said", key: "#1", sender: "bot", at: 0, run: "r", reply_to: "m", ...more });
+  const again = (rows, runs = [], reader = READER) => withRuns(rows, runs, told, reader, 5).map((row) => row.again === true);
+  assert.deepEqual(again([answer({ run: "q" }), answer()]), [false, true]);
+  assert.deepEqual(again([answer(), { kind: "said", key: "#2", sender: "ada", at: 1 }]), [true, false]);
+  assert.deepEqual(again([answer()], [], { ...READER, me: "bob" }), [false]);
+  assert.deepEqual(again([answer()], [], { ...READER, me: "bob", owner: true }), [true]);
+  assert.deepEqual(again([answer({ reply_to: undefined })]), [false]); // it answered no message
+  assert.deepEqual(again([answer()], [run("Fish", { run_id: "s" })]), [false, false]); // it is answering
+});
+
 test("what it does is said in its own words, or in ours", () => {
   assert.equal(row({}).making.doing, "Thinking");
   assert.equal(row({ state: "tool" }).making.doing, "Using a tool");

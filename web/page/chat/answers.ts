@@ -33,9 +33,15 @@ export function toldOf(events: readonly Event[]): Told {
   return { started, ended };
 }
 
-/** All rows, with the open runs at the end. */
+/** All rows, with the open runs at the end. Another answer may be asked for in place of the last one. */
 export function withRuns(rows: readonly Row[], runs: readonly OpenRun[], told: Told, reader: Reader, now: number): readonly Row[] {
   const all = [...rows];
+  const last = all.findLastIndex((row) => row.kind === "said" && row.run !== undefined);
+  const answer = all[last];
+  if (answer?.kind === "said" && answer.reply_to !== undefined && !runs.some((run) => !told.ended.has(run.run_id))) {
+    const asked = told.started.get(answer.run!)?.asked_by;
+    if (reader.owner || asked === reader.me) all[last] = { ...answer, again: true };
+  }
   for (const run of runs) {
     if (told.ended.has(run.run_id)) continue;
     const row = rowOf(run, told.started.get(run.run_id), reader, now);

@@ -48,6 +48,7 @@ export function MessageRow({ row, room }: { row: Said; room: Room }) {
         </div>
         {state === "refused" && <Refusal row={row} room={room} />}
       </div>
+      {row.again && <Again run={row.run!} name={row.name} room={room} />}
       {row.id !== undefined && (
         <button
           type="button"
@@ -124,6 +125,21 @@ function Stop({ run, name, room }: { run: string; name: string; room: Room }) {
   return (
     <button ref={button} type="button" class="link" aria-label={`Stop ${name}`} aria-disabled={asked} onClick={stop}>
       Stop
+    </button>
+  );
+}
+
+/** Asks the agent for another answer to the same message. */
+function Again({ run, name, room }: { run: string; name: string; room: Room }) {
+  const ask = (): void => {
+    room.again(run).then(
+      () => toast(`${name} is asked again`),
+      (error: unknown) => toast(said(error)),
+    );
+  };
+  return (
+    <button type="button" class="tool" aria-label={`Ask ${name} again`} title="Ask again" onClick={ask}>
+      <Icon name="again" />
     </button>
   );
 }

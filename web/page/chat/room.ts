@@ -119,6 +119,11 @@ export class Room {
     await this.#conversation.cancel(run);
   }
 
+  /** Ask for another answer to the same message. Throws `Refused`. */
+  async again(run: string): Promise<void> {
+    await this.#conversation.regenerate(run);
+  }
+
   reconnect(): void {
     this.#conversation.reconnect();
   }

@@ -32,6 +32,8 @@ export interface Said {
   status?: "cancelled" | "interrupted";
   /** What it has used, as its agent says. */
   usage?: Message["usage"];
+  /** The reader may ask for another answer. */
+  again?: boolean;
 }
 
 export interface Making {

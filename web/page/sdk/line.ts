@@ -40,6 +40,7 @@ export interface Caller {
   address(id: string, after: number | undefined): Promise<string>;
   messages(id: string, range: { after?: number; limit?: number }): Promise<Events>;
   cancel(id: string, runId: string): Promise<unknown>;
+  regenerate(id: string, runId: string): Promise<unknown>;
 }
 
 export class Line implements Conversation {
@@ -143,6 +144,10 @@ export class Line implements Conversation {
 
   async cancel(runId: string): Promise<void> {
     await this.caller.cancel(this.id, runId);
+  }
+
+  async regenerate(runId: string): Promise<void> {
+    await this.caller.regenerate(this.id, runId);
   }
 
   requests(): AsyncIterable<RunRequest> {

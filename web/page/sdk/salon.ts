@@ -20,6 +20,8 @@ import type {
   OpenOptions,
   Options,
   RunReceipt,
+  Steering,
+  Trigger,
 } from "./types.ts";
 
 export type * from "./types.ts";
@@ -124,6 +126,20 @@ export class Salon {
   /** End the run of an agent, as whom it answers or as an owner; what it has said stays as a message. */
   cancel(id: string, runId: string): Promise<RunReceipt> {
     return this.request("POST", `/chat/${encodeURIComponent(id)}/runs/${encodeURIComponent(runId)}/cancel`);
+  }
+
+  /** Ask the agent of a run that has ended for another answer to the same message. Throws `Refused`. */
+  regenerate(id: string, runId: string): Promise<{ run_id: string; message_id: string }> {
+    return this.request("POST", `/chat/${encodeURIComponent(id)}/runs/${encodeURIComponent(runId)}/regenerate`);
+  }
+
+  /** Set what an agent answers in a conversation, as its owner. Throws `Refused`. */
+  updateAgent(
+    id: string,
+    agentId: string,
+    settings: { trigger?: Trigger; agents_may_call?: number; steering?: Steering },
+  ): Promise<ConversationObject> {
+    return this.request("PATCH", `/chat/${encodeURIComponent(id)}/agents/${encodeURIComponent(agentId)}`, settings);
   }
 
   /** The conversations in which this person has left messages that no tab sends any more: `open` them, and they are sent. */

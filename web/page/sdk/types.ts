@@ -254,6 +254,8 @@ export interface Conversation {
   read(sequence: number): void;
   /** End the run of an agent, as whom it answers or as an owner. Throws `Refused`. */
   cancel(runId: string): Promise<void>;
+  /** Ask the agent of a run that has ended for another answer, as who may cancel it. Throws `Refused`. */
+  regenerate(runId: string): Promise<void>;
   /** As an agent: the messages that want an answer, each once, until the conversation is closed. */
   requests(): AsyncIterable<RunRequest>;
   /** As an agent: begin a run, or go on with one after a restart, where what is said comes after what it has. */
