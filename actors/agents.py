@@ -12,13 +12,13 @@ import trio
 from .events import Posted, RunFailed
 from .messages import RUN_COMMANDS, RunReceipt
 from .requests import RequestBoard, recalled, replied_to_in, until_person
+from .run_turn import EndedRun, run_receipt
 from .runs import NEVER, RunBoard
 from .signals import Cancel
 from .triggers import AGENTS_MAY_CALL
-from .turn import EndedRun, run_receipt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from .audience import Audience
     from .host import Host
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .messages import Timer
     from .model import State
     from .replies import Replies
+    from .run_turn import RunTurn
     from .runs import Overdue
     from .signals import Signal
     from .store import Record, RunText
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 # Ended runs that are remembered, for an agent that goes on speaking after a cancel
 ENDED_RUNS = 16
+NOTHING: Mapping[str, EndedRun] = {}
 PAGE = 50  # events of the log in one look for the last message of a person
 
 
@@ -79,7 +81,7 @@ class Agents:
         """Take the state as the store has it, with its newest events. Raises `StoreError`."""
         self._ended.clear()
         self.runs.loaded(state, trio.current_time())
-        if any(member.participant.type == "agent" for member in state.members.values()):
+        if state.agents:
             await self._recall(state, records)
 
     async def _recall(self, state: State, records: Sequence[Record]) -> None:
@@ -111,7 +113,7 @@ class Agents:
     @property
     def due(self) -> bool:
         """Whether a run may be overdue, or what was said may have to be stored."""
-        return self._due_at <= trio.current_time()
+        return self._due_at != NEVER and self._due_at <= trio.current_time()
 
     def save_now(self, state: State) -> None:
         """Have what was said stored in this turn."""
@@ -133,13 +135,15 @@ class Agents:
         """What the open runs of a draft have said and the store lacks."""
         return self.runs.unsaved(state)
 
-    async def ended_among(self, commands: Sequence[Letter], state: State) -> dict[str, EndedRun]:
+    async def ended_among(self, commands: Sequence[Letter], state: State) -> Mapping[str, EndedRun]:
         """The runs that commands name and that have ended. Raises `StoreError`."""
         named = {
-            letter.message.run_id
+            command.run_id
             for letter in commands
-            if type(letter.message) in RUN_COMMANDS and letter.message.run_id not in state.runs
+            if type(command := letter.message) in RUN_COMMANDS and command.run_id not in state.runs
         }
+        if not named:
+            return NOTHING
         ended = {run_id: self._ended[run_id] for run_id in named if run_id in self._ended}
         unknown = named - ended.keys()
         if unknown and state.head:
@@ -159,42 +163,48 @@ class Agents:
 
     def before_events(self, turn: Turn) -> None:
         """Before its events: the readers get what ended runs have said last, the agents learn that they were ended."""
-        if not (self.runs or turn.state.runs or turn.closed):
+        done = turn.runs
+        if done is None and not turn.texts and not self.runs:
             return
         now, meter = trio.current_time(), self._host.meter
-        for delta in self.runs.deltas((run for run, _ in turn.closed), now, at_once=True):
-            meter.deltas += 1
-            self._audience.signal(delta, but=delta.participant_id)
-        for event in turn.ends:
-            status = event.status or "complete" if isinstance(event, Posted) else "failed"
-            meter.runs[status] = meter.runs.get(status, 0) + 1
-        for run, by in turn.closed:
-            if by != run.participant_id:
-                payload = self._audience.encode(Cancel(run.id))
-                for subscriber in self._audience.of(run.participant_id):
-                    subscriber.push(payload)
+        if done is not None and done.closed:
+            closed = [run for run, _ in done.closed]
+            for delta in self.runs.deltas(closed, now, at_once=True):
+                meter.deltas += 1
+                self._audience.signal(delta, but=delta.participant_id)
+            for run, by in done.closed:
+                if by != run.participant_id:
+                    payload = self._audience.encode(Cancel(run.id))
+                    for subscriber in self._audience.of(run.participant_id):
+                        subscriber.push(payload)
+            for event in done.ends:
+                status = event.status or "complete" if isinstance(event, Posted) else "failed"
+                meter.runs[status] = meter.runs.get(status, 0) + 1
         self.runs.follow(turn.state, now)
         self.runs.saved(turn.texts, now)
-        for letter, outcome in turn.answers:
-            if isinstance(outcome, RunReceipt) and outcome.status == "open":
-                self.runs.heard(letter.message.sender.id, now)
+        if done is not None:
+            for letter, outcome in turn.answers:
+                if isinstance(outcome, RunReceipt) and outcome.status == "open":
+                    self.runs.heard(letter.message.sender.id, now)
 
     def after_events(self, turn: Turn) -> None:
         """After its events: the readers get new text, the agents hear what they are asked."""
+        done = turn.runs
         if self.runs:
-            for status in turn.statuses.values():
-                self.runs.note(status)
-                agent_id = turn.state.runs[status.run_id].participant_id
-                self._audience.signal(status, but=agent_id)
+            if done is not None:
+                for status in done.statuses.values():
+                    self.runs.note(status)
+                    agent_id = turn.state.runs[status.run_id].participant_id
+                    self._audience.signal(status, but=agent_id)
             self.send_deltas(turn.state)
             self.schedule(turn.state)
-        if turn.judgements or turn.requests or turn.begun:
-            self._ask(turn)
+        if done is not None and (done.judgements or done.requests or done.begun):
+            self._ask(done)
 
-    def _ask(self, turn: Turn) -> None:
-        self.requests.note(turn.judgements)
-        self.requests.follow(turn.begun)
-        for agent_id, request in turn.requests:
+    def _ask(self, done: RunTurn) -> None:
+        self.requests.note(done.judgements)
+        self.requests.follow(done.begun)
+        for agent_id, request in done.requests:
             self.requests.ask(agent_id, request)
             payload = self._audience.encode(request)
             for subscriber in self._audience.of(agent_id):

@@ -131,6 +131,7 @@ class Created:
             )
             for entrant in self.entrants
         }
+        state.find_agents()
 
 
 class _Posted(NamedTuple):
@@ -197,6 +198,7 @@ class Joined:
         member = Member(self.participant, self.role, self.at, self.invited_by, introduced)
         state.members = {**state.members, self.participant.id: member}
         state.reads = {**state.reads, self.participant.id: self.sequence}
+        state.find_agents()
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +236,7 @@ class Left:
             )
             owner = replace(heir, role="owner")
             state.members = {**state.members, heir.participant.id: owner}
+        state.find_agents()
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +261,7 @@ class Introduced:
         id = self.participant.id
         member = replace(state.members[id], participant=self.participant, introduced=True)
         state.members = {**state.members, id: member}
+        state.find_agents()
         if id in state.renamed:
             state.renamed = {other: name for other, name in state.renamed.items() if other != id}
 

@@ -99,9 +99,20 @@ class State:
     renamed: dict[str, str] = field(default_factory=dict)
     # Messages of agents since the last one of a person; after a load from the newest events.
     hops: int = field(default=0, compare=False)
+    agents: tuple[str, ...] = ()  # the ids of the members who are agents and may speak
     runs: dict[str, Run] = field(
         default_factory=dict
     )  # the open ones by id, in the order of their start
+
+    def find_agents(self) -> None:
+        """Set `agents` after the members have changed: a message must not look through all of them."""
+        self.agents = tuple(
+            [
+                id
+                for id, member in self.members.items()
+                if member.participant.type == "agent" and member.role != "observer"
+            ]
+        )
 
     def draft(self) -> State:
         """A copy to decide on; what the copy shares with its original is replaced, never changed in place."""

@@ -78,10 +78,8 @@ def judged(
     message: Posted, state: State, replied_to: str | None
 ) -> Iterator[tuple[Judgement, RunRequested | None]]:
     """What is decided about a message for each agent; with the request where the agent is asked."""
-    for agent_id, member in state.members.items():
-        if member.participant.type != "agent" or member.role == "observer":
-            continue
-        verdict = judge(message, member, state.members, replied_to, state.hops)
+    for agent_id in state.agents:
+        verdict = judge(message, state.members[agent_id], state.members, replied_to, state.hops)
         request = None
         if verdict.asked:
             run_id = run_id_of(message.message_id, agent_id)

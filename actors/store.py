@@ -7,6 +7,7 @@ the caller loads again before it goes on: nearly always nothing was stored, but 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -79,6 +80,11 @@ class Changes:
     state_events: tuple[StateEvent, ...] = ()
     reads: Mapping[str, int] | None = None
     texts: tuple[RunText, ...] = ()
+
+
+def event_hash(record: Record) -> str:
+    """SHA-256 over the event's salt and its stored form, as hexadecimal digits."""
+    return sha256(record.salt + record.body).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,5 +61,10 @@ def run_id_of(message_id: str, agent_id: str) -> str:
 
 def _alone(members: Mapping[str, Member]) -> bool:
     """Whether one person and one agent are all who may speak."""
-    types = sorted(m.participant.type for m in members.values() if m.role != "observer")
-    return types == ["agent", "human"]
+    found = {"agent": 0, "human": 0}
+    for member in members.values():
+        if member.role != "observer":
+            found[member.participant.type] += 1
+            if found[member.participant.type] > 1:
+                return False
+    return found == {"agent": 1, "human": 1}

@@ -165,6 +165,7 @@ def load(connection: sqlite3.Connection, conversation_id: str) -> State | None:
             state.reads[id_] = read
         if saved != read:
             state.saved[id_] = saved
+    state.find_agents()
     for run, text in zip(runs, said, strict=True):
         state.runs[run.id] = run._replace(text=text)
     return state

@@ -222,7 +222,7 @@ def reply_to_anything() -> Change:
     def change(real: Any) -> Any:
         return lambda self, sequence: real(self, sequence) or self.state.id
 
-    return Turn, "_sender_of", change
+    return Turn, "sender_of", change
 
 
 def old_messages_forgotten() -> Change:

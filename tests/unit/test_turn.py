@@ -26,9 +26,9 @@ from salon.actors.model import Entrant, Participant, State
 from salon.actors.refusals import Code, Refusal
 from salon.actors.signals import Typing
 from salon.actors.sources import Sources
-from salon.actors.store import READ_LAG, KeysTaken, Store
+from salon.actors.store import READ_LAG, KeysTaken, Store, event_hash
 from salon.actors.subscriber import Codec
-from salon.actors.turn import SALT, Turn, event_hash, known_from
+from salon.actors.turn import SALT, Turn, known_from
 from salon.persistence.memory import MemoryStore
 from tests.unit.engine import ADA, BEN, CLEO, EPOCH, PickleCodec, seeded_sources
 
