@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .host import Host
     from .mailbox import Letter
     from .messages import Timer
-    from .model import State
+    from .model import Member, Run, State
     from .replies import Replies
     from .run_turn import RunTurn
     from .runs import Overdue
@@ -36,7 +36,10 @@ if TYPE_CHECKING:
 # Ended runs that are remembered, for an agent that goes on speaking after a cancel
 ENDED_RUNS = 16
 NOTHING: Mapping[str, EndedRun] = {}
-PAGE = 50  # events of the log in one look for the last message of a person
+PAGE = 50  # events of the log in one look for the last message of a person, and
+PAGES = 4  # such looks at most
+# Seconds until the timer of runs is looked at again, at most: one that was set for later would stay in the heap
+LOOK_AGAIN = 5.0
 
 
 class Agents:
@@ -47,6 +50,7 @@ class Agents:
         "_due_at",
         "_ended",
         "_host",
+        "_kept",
         "_replies",
         "_schedule",
         "requests",
@@ -68,8 +72,14 @@ class Agents:
         self._audience = audience
         self._replies = replies
         self._schedule = schedule
+        self._kept: Mapping[str, Run] = {}
         self._due_at = NEVER  # when a run is overdue, or must be stored; perhaps later by now
         self._ended: dict[str, EndedRun] = {}
+
+    def keep(self, state: State | None) -> None:
+        """Keep what open runs have said, before the state is loaded again: the store may lack the last second of it."""
+        if state is not None:
+            self._kept = state.runs
 
     def release(self) -> None:
         """Release the references of a stopped conversation, so that its memory is freed without the garbage collector."""
@@ -80,9 +90,16 @@ class Agents:
     async def loaded(self, state: State, records: Sequence[Record]) -> None:
         """Take the state as the store has it, with its newest events. Raises `StoreError`."""
         self._ended.clear()
-        self.runs.loaded(state, trio.current_time())
+        stored = {run.id: len(run.text) for run in state.runs.values()}
+        state.runs = {id: self._longer(run) for id, run in state.runs.items()}
+        self._kept = {}
+        self.runs.loaded(state, stored, trio.current_time())
         if state.agents:
             await self._recall(state, records)
+
+    def _longer(self, run: Run) -> Run:
+        kept = self._kept.get(run.id)
+        return kept if kept is not None and kept.text.startswith(run.text) else run
 
     async def _recall(self, state: State, records: Sequence[Record]) -> None:
         """Find what agents were asked for by the newest events and have not begun."""
@@ -93,12 +110,16 @@ class Agents:
             hops = await self._hops_before(state, records[0].sequence)
         named = replied_to_in(events, state)
         senders = await self._replies.senders_among(named, state.number) if named else {}
+        before = self.requests
         self.requests, state.hops = recalled(events, state, senders.get, hops)
+        self.requests.take_over(before)
 
     async def _hops_before(self, state: State, sequence: int) -> int:
         """The messages of agents since the last one of a person, before an event; no more are counted than matter."""
         hops = 0
-        while sequence > 1 and hops <= AGENTS_MAY_CALL:
+        for _ in range(PAGES):
+            if sequence <= 1 or hops > AGENTS_MAY_CALL:
+                return hops
             page = await self._host.store.read(state.number, before=sequence, limit=PAGE)
             events = [self._host.codec.decode(record) for record in page.records]
             last = until_person(events)
@@ -106,7 +127,9 @@ class Agents:
                 return hops + last
             hops += sum(isinstance(event, Posted) for event in events)
             sequence = page.records[0].sequence
-        return hops
+        return (
+            AGENTS_MAY_CALL + 1
+        )  # so much has happened since a person spoke that agents had better wait for one
 
     # --- before a turn ----------------------------------------------------------------------------------------------------
 
@@ -140,7 +163,9 @@ class Agents:
         named = {
             command.run_id
             for letter in commands
-            if type(command := letter.message) in RUN_COMMANDS and command.run_id not in state.runs
+            if type(command := letter.message) in RUN_COMMANDS
+            and command.run_id not in state.runs
+            and command.sender.id in state.members  # others are refused anyway
         }
         if not named:
             return NOTHING
@@ -169,9 +194,9 @@ class Agents:
         now, meter = trio.current_time(), self._host.meter
         if done is not None and done.closed:
             closed = [run for run, _ in done.closed]
-            for delta in self.runs.deltas(closed, now, at_once=True):
+            for agent_id, signal in self.runs.news(closed, now, ended=True):
                 meter.deltas += 1
-                self._audience.signal(delta, but=delta.participant_id)
+                self._audience.signal(signal, but=agent_id)
             for run, by in done.closed:
                 if by != run.participant_id:
                     payload = self._audience.encode(Cancel(run.id))
@@ -185,7 +210,7 @@ class Agents:
         if done is not None:
             for letter, outcome in turn.answers:
                 if isinstance(outcome, RunReceipt) and outcome.status == "open":
-                    self.runs.heard(letter.message.sender.id, now)
+                    self.runs.heard(letter.message.run_id, now)
 
     def after_events(self, turn: Turn) -> None:
         """After its events: the readers get new text, the agents hear what they are asked."""
@@ -194,17 +219,17 @@ class Agents:
             if done is not None:
                 for status in done.statuses.values():
                     self.runs.note(status)
-                    agent_id = turn.state.runs[status.run_id].participant_id
-                    self._audience.signal(status, but=agent_id)
             self.send_deltas(turn.state)
             self.schedule(turn.state)
         if done is not None and (done.judgements or done.requests or done.begun):
-            self._ask(done)
+            self._ask(done, turn.state.members)
 
-    def _ask(self, done: RunTurn) -> None:
+    def _ask(self, done: RunTurn, members: Mapping[str, Member]) -> None:
         self.requests.note(done.judgements)
         self.requests.follow(done.begun)
         for agent_id, request in done.requests:
+            if agent_id not in members:
+                continue  # it has left in the same turn
             self.requests.ask(agent_id, request)
             payload = self._audience.encode(request)
             for subscriber in self._audience.of(agent_id):
@@ -215,16 +240,17 @@ class Agents:
 
     def send_deltas(self, state: State) -> None:
         """Send the text that is due to the live readers."""
-        for delta in self.runs.deltas(state.runs.values(), trio.current_time()):
+        for agent_id, signal in self.runs.news(state.runs.values(), trio.current_time()):
             self._host.meter.deltas += 1
-            self._audience.signal(delta, but=delta.participant_id)
-        self._schedule("deltas", self.runs.deltas_due(state))
+            self._audience.signal(signal, but=agent_id)
+        self._schedule("deltas", self.runs.news_due(state))
 
     def schedule(self, state: State) -> None:
         """Set the timer for the next run that is overdue, or must be stored."""
         times = self.runs.overdue_at(), self.runs.save_due(state)
         self._due_at = min((at for at in times if at is not None), default=NEVER)
-        self._schedule("runs", None if self._due_at == NEVER else self._due_at)
+        if self._due_at != NEVER:
+            self._schedule("runs", min(self._due_at, trio.current_time() + LOOK_AGAIN))
 
     def so_far(self, state: State | None, subscriber: Subscriber) -> Iterator[Signal]:
         """For a reader who has just become live: the text of the open runs and, if it is an agent, what it is asked."""
@@ -232,8 +258,9 @@ class Agents:
             yield from self.runs.so_far(state, subscriber.participant.id)
         yield from self.requests.of(subscriber.participant.id)
 
-    def heard(self, participant_id: str, state: State | None) -> None:
-        """Note that somebody has connected or lost a connection; their runs wait anew."""
+    def connected(self, participant_id: str, state: State | None) -> None:
+        """Note that somebody has opened or lost a connection: an agent without one has the grace from then on."""
         if self.runs and state is not None:
-            self.runs.heard(participant_id, trio.current_time())
+            if not self._audience.connected(participant_id):
+                self.runs.lost(participant_id, trio.current_time())
             self.schedule(state)

@@ -96,6 +96,7 @@ class ConversationActor(TrioActor):
             if commands or people or self.state.renamed or self.agents.due:
                 await self._take(commands, self.state, people)
         except StoreError as error:
+            self.agents.keep(self.state)
             self.state = None  # the next turn loads the state from the log again
             self._refuse(batch, error)
             return
@@ -120,7 +121,7 @@ class ConversationActor(TrioActor):
                         self._see_off(participant_id)
                 self.audience.fall_back(delivered)
             if self.agents.runs:
-                self._schedule("deltas", self.agents.runs.deltas_due(state))
+                self._schedule("deltas", self.agents.runs.news_due(state))
                 self.agents.schedule(state)
         return state
 
@@ -308,7 +309,7 @@ class ConversationActor(TrioActor):
             return
         self._resume(state, subscriber, last_sequence)
         self.presence.touch(subscriber.participant.id, trio.current_time())
-        self.agents.heard(subscriber.participant.id, state)
+        self.agents.connected(subscriber.participant.id, state)
 
     def _resume(
         self,
@@ -359,7 +360,7 @@ class ConversationActor(TrioActor):
         if not self.audience.remove(subscriber):
             return
         self.presence.touch(participant_id, trio.current_time())
-        self.agents.heard(participant_id, self.state)
+        self.agents.connected(participant_id, self.state)
         if not self.audience.connected(participant_id) and self._typing.stop(participant_id):
             self._tell_typing(Typing(participant_id, False))
 

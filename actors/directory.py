@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -66,6 +67,7 @@ class Directory:
         self.conversations: dict[str, ConversationActor] = {}
         self.participants: dict[str, ParticipantActor] = {}
         self._crashes: dict[str, deque[float]] = {}
+        self._to_wake: set[str] = set()  # conversations with open runs that are not active
         self._outage = Outage()
 
     def conversation(self, conversation_id: str) -> Ref[ConversationActor]:
@@ -118,8 +120,20 @@ class Directory:
 
         Called once after the start. Raises `StoreError`.
         """
-        for number, conversation_id in enumerate(await self.store.with_open_runs().wait(), 1):
-            self.conversation(conversation_id).tell(Look())
+        self._to_wake.update(await self.store.with_open_runs().wait())
+        await self._wake()
+
+    async def _wake(self) -> None:
+        """Activate the conversations whose runs nobody else would end; again later where that fails."""
+        for number, conversation_id in enumerate(list(self._to_wake), 1):
+            actor = self.conversations.get(conversation_id)
+            if actor is not None and actor.state is not None:
+                self._to_wake.discard(conversation_id)
+            else:
+                with suppress(
+                    ActorDied
+                ):  # it has crashed too often: in a minute it may be tried again
+                    self.conversation(conversation_id).tell(Look())
             if not number % SWEPT_AT_ONCE:
                 await trio.lowlevel.checkpoint()
 
@@ -149,6 +163,8 @@ class Directory:
     def crashed(self, actor: TrioActor) -> None:
         """Remove an actor that crashed: the next lookup makes a new one, unless it crashes too often."""
         self.meter.restarts += 1
+        if isinstance(actor, ConversationActor) and actor.agents.runs:
+            self._to_wake.add(actor.key)
         self._crashes.setdefault(actor.actor_urn, deque(maxlen=64)).append(trio.current_time())
         self.forget(actor)
 
@@ -182,6 +198,7 @@ class Directory:
                 if not number % SWEPT_AT_ONCE:
                     await trio.lowlevel.checkpoint()
             self._forget_crashes()
+            await self._wake()
 
     def passivate(self, actor: TrioActor) -> bool:
         """Remove an actor that is not needed now; return whether that was possible. Its state is in the log."""

@@ -11,6 +11,7 @@ from .messages import (
     RUN_COMMANDS,
     Admit,
     Attach,
+    CancelRun,
     Create,
     Detach,
     Post,
@@ -77,7 +78,15 @@ class ParticipantActor(TrioActor):
                 Code.DRAINING, retry_after=retry_after, scope="server", key=_key(message)
             )
         match message:
-            case Post() | Sync() | Update() | StartRun() | RegenerateRun() | UpdateAgent():
+            case (
+                Post()
+                | Sync()
+                | Update()
+                | StartRun()
+                | CancelRun()
+                | RegenerateRun()
+                | UpdateAgent()
+            ):
                 limit, unit = self._limits.message_rate, "messages a second"
                 bucket = self._rate(message.conversation_id, now) if limit else None
                 wait = bucket.take(now, _key(message)) if bucket else 0.0

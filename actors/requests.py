@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from .events import AgentUpdated, Joined, Posted, RunStarted
+from .events import AgentUpdated, Introduced, Joined, Left, Posted, RunStarted
+from .model import Member
 from .rules import named_sequence
 from .signals import RunRequested
 from .triggers import Verdict, judge, run_id_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from .events import Event
     from .model import State
@@ -55,6 +57,8 @@ class RequestBoard:
                 self._drop(event.participant_id, event.run_id, event.reply_to)
             elif isinstance(event, Posted) and event.sender.id in self._open:
                 self._drop(event.sender.id, event.run_id, event.reply_to)
+                if event.run_id is None and event.reply_to is None:
+                    self._drop_alone(event.sender.id)
 
     def of(self, agent_id: str) -> Sequence[RunRequested]:
         """What an agent has not begun."""
@@ -64,12 +68,32 @@ class RequestBoard:
         """Drop the requests of an agent who is no longer a member."""
         self._open.pop(agent_id, None)
 
+    def take_over(self, before: RequestBoard) -> None:
+        """Add what the log does not tell: the answers that people have asked for once more."""
+        for agent_id, requests in before._open.items():
+            for request in requests.values():
+                if request.why == "regenerate":
+                    self.ask(agent_id, request)
+
+    def _drop_alone(self, agent_id: str) -> None:
+        """A message that replies to nothing answers the person whom the agent is alone with."""
+        requests = self._open.get(agent_id, {})
+        for run_id in [id for id, each in requests.items() if each.why == "alone"]:
+            del requests[run_id]
+        if not requests:
+            self._open.pop(agent_id, None)
+
     def _drop(self, agent_id: str, run_id: str | None, message_id: str | None) -> None:
         requests = self._open.get(agent_id)
         if requests is not None:
             requests.pop(run_id or "", None)
-            for answered in [id for id, each in requests.items() if each.message_id == message_id]:
-                del requests[answered]
+            answered = [
+                id
+                for id, each in requests.items()
+                if each.message_id == message_id and each.why != "regenerate"
+            ]
+            for id in answered:
+                del requests[id]
             if not requests:
                 del self._open[agent_id]
 
@@ -104,32 +128,50 @@ def replied_to_in(events: Iterable[Event], state: State) -> set[int]:
     return {each for name in names if (each := named_sequence(state.id, name)) is not None}
 
 
+def members_at(
+    events: Sequence[Event], members: Mapping[str, Member]
+) -> list[Mapping[str, Member]]:
+    """The members at each of the newest events, worked out backwards from those of today."""
+    found = []
+    for event in reversed(events):
+        found.append(members)
+        match event:
+            case Joined(participant=who):
+                members = {id: member for id, member in members.items() if id != who.id}
+            case Left(participant=who):
+                members = {**members, who.id: Member(who, "member", event.at)}
+            case Introduced(participant=who) if who.type == "agent" and who.id in members:
+                # Until then it was taken for a person.
+                person = members[who.id].participant._replace(type="human")
+                members = {**members, who.id: replace(members[who.id], participant=person)}
+    return found[::-1]
+
+
 def recalled(
     events: Sequence[Event], state: State, sender_of: Callable[[int], str | None], hops: int
 ) -> tuple[RequestBoard, int]:
     """The board after a restart, and the hops after the events: what was asked for by the newest events.
 
-    `hops` are those before the events. The members of today are judged: an agent is not asked about messages from before it
-    came in, or from before its setting was changed.
+    `hops` are those before the events. An agent is not asked again about messages from before its setting was changed.
     """
     board = RequestBoard()
-    since = {
-        event.participant.id if isinstance(event, Joined) else event.participant_id: event.sequence
-        for event in events
-        if isinstance(event, Joined | AgentUpdated)
-    }
+    since = {e.participant_id: e.sequence for e in events if isinstance(e, AgentUpdated)}
     then = state.draft()
     then.hops = hops
-    for event in events:
+    for event, members in zip(events, members_at(events, state.members), strict=True):
         if isinstance(event, Posted):
             then.hops = 0 if event.sender.type == "human" else then.hops + 1
+            if members is not then.members:
+                then.members = dict(members)
+                then.find_agents()
             sequence = named_sequence(state.id, event.reply_to or "")
             replied_to = sender_of(sequence) if sequence else None
             for judgement, request in judged(event, then, replied_to):
-                if event.sequence < since.get(judgement.agent_id, 0):
+                agent_id = judgement.agent_id
+                if agent_id not in state.agents or event.sequence < since.get(agent_id, 0):
                     continue
                 board.note((judgement,))
                 if request is not None:
-                    board.ask(judgement.agent_id, request)
+                    board.ask(agent_id, request)
         board.follow((event,))
     return board, then.hops

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .messages import CancelRun, EndRun, ExtendRun, RegenerateRun, SetRunState, StartRun
     from .model import FailureReason, MessageStatus, Run, State
 
+LONGEST = 1_000_000  # code points of a run where messages have no limit: it is all in memory
 # The reason of a run that says nothing and gives none.
 SILENT: dict[MessageStatus, FailureReason] = {
     "complete": "upstream",
@@ -53,11 +54,10 @@ def extend(state: State, command: ExtendRun, at: int, limits: Limits) -> Run | R
     known, new = command.text[: max(here, 0)], command.text[max(here, 0) :]
     if here < 0 or not run.text.startswith(known, command.offset):
         return _mismatch(run)
-    size = len(run.text) + len(new)
-    if 0 < limits.max_message_size < size:
+    size, most = len(run.text) + len(new), limits.max_message_size or LONGEST
+    if size > most:
         return Refusal(
-            Code.MESSAGE_TOO_LARGE,
-            {"run_id": run.id, "actual_size": size, "max_size": limits.max_message_size},
+            Code.MESSAGE_TOO_LARGE, {"run_id": run.id, "actual_size": size, "max_size": most}
         )
     return run._replace(text=run.text + new) if new else run
 

@@ -104,6 +104,10 @@ class RunTurn:
         self._draft = draft
         self._ended = dict(ended)
 
+    def release(self) -> None:
+        """Release the turn, once all is decided: the two would keep each other alive until the garbage is collected."""
+        del self._draft
+
     def decide(self, command: Any) -> RunReceipt | RunRequested | Refusal:
         """The outcome of a command about a run."""
         ended, draft = self._ended.get(command.run_id), self._draft
@@ -127,9 +131,7 @@ class RunTurn:
     def end_overdue(self, overdue: Iterable[Overdue]) -> None:
         """End the runs whose time is up."""
         for run_id, reason in overdue:
-            run = self._draft.state.runs.get(run_id)
-            if run is not None:
-                self._end(run, "interrupted", None, reason)
+            self._end(self._draft.state.runs[run_id], "interrupted", None, reason)
 
     def leave(self, participant_id: str) -> None:
         """End the runs of an agent who is about to leave."""
@@ -157,7 +159,8 @@ class RunTurn:
 
     def _end(self, run: Run, status: Any, by: str | None, reason: Any = None) -> None:
         draft = self._draft
-        self._close(run, run_rules.ended_by(draft.state, run, draft.at, status, reason), by)
+        if run.id in draft.state.runs:  # else the end of another one has ended it, too
+            self._close(run, run_rules.ended_by(draft.state, run, draft.at, status, reason), by)
 
     def _close(self, run: Run, event: Posted | RunFailed, by: str | None) -> RunReceipt:
         """Record the end of a run. Its agent has read everything up to its own message, as every sender."""

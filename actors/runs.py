@@ -9,7 +9,7 @@ from .signals import Delta, RunStatus
 from .store import RunText
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from .model import FailureReason, Run, State
 
@@ -34,20 +34,22 @@ class Progress:
     """One open run. Lengths are code points, times are seconds on the caller's clock."""
 
     participant_id: str
-    heard_at: float  # the agent's last sign
+    heard_at: float  # the agent's last command about it
     saved_at: float
+    lost_at: float = -NEVER  # when the agent's last connection ended
     saved: int = 0  # of its text, in the store
     sent: int = 0  # of its text, with the live readers
     free_at: float = 0.0  # when the next delta may be sent
     reset: bool = False  # the readers may have other text: it must be replaced
     status: RunStatus | None = None
+    told: bool = True  # whether the readers have the status
 
 
 class RunBoard:
     """The progress of a conversation's open runs.
 
     `connected` tells whether a participant has a connection now. A silent run ends after `grace` seconds where its agent has
-    none, else after `timeout` (0: never).
+    none, counted from its loss or from the last command, and in any case after `timeout` (0: never).
     """
 
     __slots__ = ("_connected", "_grace", "_open", "_timeout")
@@ -69,39 +71,59 @@ class RunBoard:
                     self._open[run.id] = Progress(run.participant_id, now, now)
             self._open = {id: each for id, each in self._open.items() if id in state.runs}
 
-    def loaded(self, state: State, now: float) -> None:
-        """Take the runs as the store has them. Readers who are live now may have more of a text than it has."""
+    def loaded(self, state: State, stored: Mapping[str, int], now: float) -> None:
+        """Take the runs of a state that was just loaded; `stored` has the lengths of their texts in the store.
+
+        Readers who are live now may have more of a text than there is.
+        """
         known = set(self._open)
         self.follow(state, now)
         for id, progress in self._open.items():
-            progress.saved = progress.sent = len(state.runs[id].text)
-            progress.reset = id in known
-            progress.heard_at = progress.saved_at = now
+            length = len(state.runs[id].text)
+            progress.saved, progress.saved_at = stored[id], now
+            if id not in known:
+                progress.sent, progress.heard_at = length, now
+            elif progress.sent > length:
+                progress.sent, progress.reset = length, True
 
-    def heard(self, participant_id: str, now: float) -> None:
-        """Note that an agent has given a sign of life: a command, a connection, or the loss of one."""
+    def heard(self, run_id: str, now: float) -> None:
+        """Note a command of the agent about a run."""
+        if run_id in self._open:
+            self._open[run_id].heard_at = now
+
+    def lost(self, participant_id: str, now: float) -> None:
+        """Note that an agent's last connection has ended."""
         for progress in self._open.values():
             if progress.participant_id == participant_id:
-                progress.heard_at = now
+                progress.lost_at = now
 
     # --- readers ----------------------------------------------------------------------------------------------------------
 
-    def deltas(self, runs: Iterable[Run], now: float, *, at_once: bool = False) -> Iterator[Delta]:
-        """What live readers lack of these runs and may be sent now; `at_once` whatever was sent lately."""
+    def news(
+        self, runs: Iterable[Run], now: float, *, ended: bool = False
+    ) -> Iterator[tuple[str, Delta | RunStatus]]:
+        """What live readers lack of these runs and may be sent now, with the agents' ids; of `ended` ones the text at once."""
         for run in runs:
             progress = self._open.get(run.id)
-            if progress is None:
+            if progress is None or not (ended or now >= progress.free_at):
                 continue
-            if (at_once or now >= progress.free_at) and (
-                progress.reset or len(run.text) > progress.sent
-            ):
+            if progress.reset or len(run.text) > progress.sent:
                 start = 0 if progress.reset else progress.sent
                 progress.reset, progress.sent = False, len(run.text)
-                # Later by one interval than the last was due, not than it was sent: an agent whose frames come a little early
-                # and a little late has each passed on at once.
-                progress.free_at = max(progress.free_at, now - EARLY) + DELTA_EVERY
-                progress.status = None  # what it says now is what it does
-                yield Delta(run.id, run.participant_id, start, run.text[start:])
+                if progress.told:
+                    progress.status = None  # what it says now is what it does
+                self._sent(progress, now)
+                yield run.participant_id, Delta(run.id, run.participant_id, start, run.text[start:])
+            if progress.status is not None and not progress.told and not ended:
+                progress.told = True
+                self._sent(progress, now)
+                yield run.participant_id, progress.status
+
+    @staticmethod
+    def _sent(progress: Progress, now: float) -> None:
+        # Later by one interval than the last was due, not than it was sent: an agent whose frames come a little early
+        # and a little late has each passed on at once.
+        progress.free_at = max(progress.free_at, now - EARLY) + DELTA_EVERY
 
     def so_far(self, state: State, but: str) -> Iterator[Delta | RunStatus]:
         """For a reader who has just become live: all that the other readers have. `but` is the reader's id."""
@@ -110,19 +132,20 @@ class RunBoard:
             if run.participant_id != but:
                 text = run.text[: progress.sent]
                 yield Delta(run.id, run.participant_id, 0, text, run.reply_to, run.asked_by)
-                if progress.status is not None:
+                if progress.status is not None and progress.told:
                     yield progress.status
 
     def note(self, status: RunStatus) -> None:
-        """Keep what a run is doing, for readers to come."""
-        self._open[status.run_id].status = status
+        """Keep what a run is doing, for the readers and those to come; they get the last of several."""
+        progress = self._open[status.run_id]
+        progress.status, progress.told = status, False
 
-    def deltas_due(self, state: State) -> float | None:
-        """When the next delta is due, or None."""
+    def news_due(self, state: State) -> float | None:
+        """When the next news of a run are due, or None."""
         times = [
             progress.free_at
             for id, progress in self._open.items()
-            if progress.reset or len(state.runs[id].text) > progress.sent
+            if progress.reset or not progress.told or len(state.runs[id].text) > progress.sent
         ]
         return min(times, default=None)
 
@@ -173,5 +196,7 @@ class RunBoard:
         return None if at == NEVER else at
 
     def _ends(self, progress: Progress) -> float:
-        connected = self._connected(progress.participant_id)
-        return progress.heard_at + (self._timeout if connected else self._grace)
+        silent = progress.heard_at + self._timeout
+        if self._connected(progress.participant_id):
+            return silent
+        return min(silent, max(progress.heard_at, progress.lost_at) + self._grace)

@@ -115,6 +115,7 @@ class Turn:
             self.answers.append((letter, self._decide(letter)))
         if unsaved is not None and self.state.runs and (save or self.records):
             self.texts = unsaved(self.state)
+        self._release()
 
     @property
     def changes(self) -> Changes | None:
@@ -159,6 +160,10 @@ class Turn:
                 if isinstance(event, Left):
                     self._forget(event.participant.id)
         return decision
+
+    def _release(self) -> None:
+        if self.runs is not None:
+            self.runs.release()
 
     def _run_turn(self) -> RunTurn:
         if self.runs is None:

@@ -19,12 +19,12 @@ def lose_a_delta() -> Change:
     def change(real: Any) -> Any:
         number = count(1)
 
-        def deltas(self: Any, *arguments: Any, **options: Any) -> Any:
+        def news(self: Any, *arguments: Any, **options: Any) -> Any:
             return (each for each in real(self, *arguments, **options) if next(number) % 5)
 
-        return deltas
+        return news
 
-    return RunBoard, "deltas", change
+    return RunBoard, "news", change
 
 
 def end_a_run_twice() -> Change:

@@ -36,7 +36,7 @@ TRIED_FIRST = {
     "old-socket-takes-the-new-one-along": 4,
     "duplicate-on-retry-after-crash": 3,
     "lose-a-delta": 3,
-    "end-a-run-twice": 9,
+    "end-a-run-twice": 27,
     "leave-runs-open": 6,
     "forget-the-text-so-far": 3,
     "agents-call-once-too-often": 3,

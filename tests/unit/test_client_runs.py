@@ -157,11 +157,56 @@ def test_a_program_that_starts_anew_goes_on_behind_what_another_has_said() -> No
     assert server.text == "said before, and now"
 
 
-@pytest.mark.parametrize("code", ["FORBIDDEN", "MESSAGE_TOO_LARGE", "INVALID_FORMAT", "KEY_REUSED"])
-def test_a_refusal_for_good_fails_the_run(code: str) -> None:
+@pytest.mark.parametrize("code", ["FORBIDDEN", "NOT_PARTICIPANT", "KEY_REUSED"])
+def test_a_run_that_is_not_this_agents_fails_at_once(code: str) -> None:
     outbox = RunOutbox("r", None)
     outbox.frames(0.0)
     hear(outbox, refused(code), 0.0)
     assert isinstance(outbox.error, Refused)
     assert outbox.over.is_set()
     assert outbox.frames(9.0) == []
+
+
+@pytest.mark.parametrize("code", ["MESSAGE_TOO_LARGE", "INVALID_FORMAT"])
+def test_a_run_that_takes_no_more_is_ended_with_what_is_there_and_the_agent_is_told(
+    code: str,
+) -> None:
+    outbox = RunOutbox("r", None)
+    outbox.frames(0.0)
+    hear(outbox, position("open", 0), 0.0)
+    outbox.say("too much")
+    outbox.frames(1.0)
+    hear(outbox, refused(code), 1.0)
+    outbox.say("and more")
+    assert outbox.frames(2.0) == [{"type": "run_end", "run_id": "r", "status": "interrupted"}]
+    hear(outbox, position("interrupted", 0), 2.0)
+    assert isinstance(outbox.error, Refused)
+    assert outbox.over.is_set()
+
+
+def test_another_process_that_speaks_in_the_run_ends_it_here() -> None:
+    outbox = RunOutbox("r", None)
+    outbox.frames(0.0)
+    hear(outbox, position("open", 0), 0.0)
+    outbox.say("mine")
+    outbox.frames(1.0)
+    hear(outbox, refused("OFFSET_MISMATCH", expected_offset=9), 1.0)
+    assert isinstance(outbox.error, Refused)
+    assert outbox.delay(1.0) == math.inf
+
+
+def test_what_a_run_does_is_sent_after_what_it_has_said() -> None:
+    outbox = RunOutbox("r", None)
+    outbox.frames(0.0)
+    hear(outbox, position("open", 0), 0.0)
+    outbox.say("Let me look")
+    outbox.frames(1.0)
+    outbox.say(" that up")
+    outbox.show("tool", "looks")
+    assert [frame["type"] for frame in outbox.frames(1.0)] == ["delta", "run_status"]
+
+
+def test_half_a_character_is_said_as_one_that_stands_for_it() -> None:
+    outbox = RunOutbox("r", None)
+    outbox.say("a\ud800b")
+    assert outbox.text == "a\ufffdb"

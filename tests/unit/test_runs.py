@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -25,6 +26,7 @@ from salon.actors.messages import (
 from salon.actors.model import Participant
 from salon.actors.refusals import Code
 from salon.actors.signals import Cancel, CaughtUp, Delta, RunStatus
+from salon.actors.turn import Turn
 from tests.examples import examples
 
 from .engine import ADA, BEN, CLEO, Engine, Reader, open_engine, refused
@@ -168,6 +170,7 @@ async def test_what_a_run_does_meanwhile_is_shown_and_kept_for_who_comes(
     ben = await engine.connect(talk, BEN)
     assert ben.of(RunStatus) == ada.of(RunStatus)
     await say(engine, talk, 0, "Fish")
+    await trio.sleep(0.1)
     cleo = await engine.connect(talk, ADA)
     assert cleo.of(RunStatus) == [], "it speaks by now"
 
@@ -177,6 +180,49 @@ async def test_names_in_an_answer_are_mentions(engine: Engine, talk: str) -> Non
     await say(engine, talk, 0, "ask @Ben")
     await end(engine, talk)
     assert ends(engine, talk)[0].mentions == (BEN.id,)
+
+
+async def test_what_it_does_after_it_has_spoken_is_shown_as_well(engine: Engine, talk: str) -> None:
+    ada, bot = await engine.connect(talk, ADA), await engine.connect(talk, BOT)
+    await start(engine, talk)
+    for command in (
+        ExtendRun(talk, BOT, "r", 0, "Let me "),
+        ExtendRun(talk, BOT, "r", 7, "look."),
+        SetRunState(talk, BOT, "r", "tool"),
+    ):
+        bot.tell(command)
+        await engine.settle()
+    await trio.sleep(1)
+    kinds = [type(each) for each in ada.of(Delta, RunStatus)]
+    assert (read(ada), kinds[-1]) == ("Let me look.", RunStatus)
+    late = await engine.connect(talk, ADA)
+    assert late.of(RunStatus) == [RunStatus("r", "tool")]
+
+
+async def test_what_it_does_is_told_no_faster_than_text(engine: Engine, talk: str) -> None:
+    ada = await engine.connect(talk, ADA)
+    await start(engine, talk)
+    for number in range(100):
+        await engine.do(SetRunState(talk, BOT, "r", "tool", str(number)))
+    await trio.sleep(1)
+    assert len(ada.of(RunStatus)) <= 3
+    assert ada.of(RunStatus)[-1].label == "99"
+
+
+async def test_a_turn_with_runs_leaves_nothing_for_the_garbage_collector(
+    engine: Engine, talk: str
+) -> None:
+    await start(engine, talk)
+    gc.collect()
+    gc.disable()
+    try:
+        for offset in range(20):
+            await say(engine, talk, offset, "x")
+            await engine.post(talk, ADA, "hello")
+        turns = [each for each in gc.get_objects() if isinstance(each, Turn)]
+        assert len(turns) <= 1
+    finally:
+        gc.enable()
 
 
 # --- who may, and what is refused -----------------------------------------------------------------------------------------
@@ -435,6 +481,30 @@ async def test_an_agent_without_a_socket_keeps_its_run_by_speaking(
     assert (ends(engine, talk)[0].content, ends(engine, talk)[0].status) == ("xxxxx", "interrupted")
 
 
+async def test_a_run_that_is_forgotten_ends_though_its_agent_is_busy_with_others(
+    engine: Engine, talk: str
+) -> None:
+    bot = await engine.connect(talk, BOT)
+    await start(engine, talk, "forgotten")
+    for number in range(40):
+        await trio.sleep(10)
+        await start(engine, talk, f"r{number}")
+        await end(engine, talk, f"r{number}")
+        if number % 10 == 5:  # nor does its coming back keep the run
+            bot.close(1006)
+            bot = await engine.connect(talk, BOT)
+    assert len(ends(engine, talk, "forgotten")) == 1
+
+
+async def test_the_timers_of_a_run_that_goes_on_do_not_pile_up(engine: Engine, talk: str) -> None:
+    await engine.connect(talk, BOT)
+    await start(engine, talk)
+    for offset in range(400):
+        await say(engine, talk, offset, "x")
+        await trio.sleep(0.5)
+    assert len(engine.system._timers) < 20
+
+
 async def test_an_agent_that_is_there_and_silent_has_its_time(engine: Engine, talk: str) -> None:
     bot = await engine.connect(talk, BOT)
     await start(engine, talk)
@@ -497,7 +567,25 @@ async def test_a_server_that_stops_in_order_stores_what_was_said(engine: Engine,
     assert engine.store.load(talk).get().runs["r"].text == "a word"
 
 
-async def test_where_the_store_fails_readers_and_agent_go_back_to_what_it_has(
+@pytest.mark.parametrize("call", ["append", "senders_among"])
+async def test_where_the_store_fails_for_a_moment_nothing_that_was_said_is_lost(
+    engine: Engine, talk: str, call: Any
+) -> None:
+    ada = await engine.connect(talk, ADA)
+    await start(engine, talk)
+    await say(engine, talk, 0, "stored")
+    await trio.sleep(1)
+    await say(engine, talk, 6, " and not")
+    engine.store.fail(call)
+    for _ in range(60):
+        await engine.post(talk, ADA, "x", reply_to=None if call == "append" else f"{talk}-2")
+    assert (await say(engine, talk, 14, " yet")).offset == 18
+    await trio.sleep(0.1)
+    await end(engine, talk)
+    assert read(ada) == ends(engine, talk)[0].content == "stored and not yet"
+
+
+async def test_readers_whose_text_is_longer_than_what_is_left_are_given_that(
     engine: Engine, talk: str
 ) -> None:
     ada = await engine.connect(talk, ADA)
@@ -506,9 +594,10 @@ async def test_where_the_store_fails_readers_and_agent_go_back_to_what_it_has(
     await trio.sleep(1)
     await say(engine, talk, 6, " and not")
     await trio.sleep(0.1)
-    assert read(ada) == "stored and not"
-    engine.store.fail("append")
-    refused(await engine.post(talk, ADA, "x"), Code.STORE_UNAVAILABLE)
+    actor = engine.conversation(talk)
+    actor.agents._kept = {}
+    actor.state = None  # as after a failure, but what was said is gone
+    await engine.settle()
     refusal = refused(await say(engine, talk, 14, " yet"), Code.OFFSET_MISMATCH)
     assert refusal.facts == {"run_id": "r", "expected_offset": 6}
     await trio.sleep(0.1)
@@ -516,6 +605,35 @@ async def test_where_the_store_fails_readers_and_agent_go_back_to_what_it_has(
     await say(engine, talk, 6, " now")
     await end(engine, talk)
     assert read(ada) == ends(engine, talk)[0].content == "stored now"
+
+
+async def test_a_run_of_a_conversation_that_crashed_ends_though_nobody_comes(
+    engine: Engine, talk: str
+) -> None:
+    await start(engine, talk)
+    await say(engine, talk, 0, "I was")
+    await trio.sleep(1)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(engine.directory.sweep)
+        engine.conversation(talk).on_failure()
+        assert engine.directory.active(talk) is None
+        await trio.sleep(60)
+        nursery.cancel_scope.cancel()
+    assert ends(engine, talk)[0].content == "I was"
+
+
+async def test_a_run_of_a_conversation_that_cannot_be_loaded_at_the_start_ends_later(
+    engine: Engine, talk: str
+) -> None:
+    await start(engine, talk)
+    engine.restart()
+    engine.store.fail("load")
+    await engine.directory.resume_runs()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(engine.directory.sweep)
+        await trio.sleep(60)
+        nursery.cancel_scope.cancel()
+    assert len(ends(engine, talk)) == 1
 
 
 async def test_a_conversation_with_an_open_run_stays_in_memory(engine: Engine, talk: str) -> None:

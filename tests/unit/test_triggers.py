@@ -10,7 +10,15 @@ from trio.testing import MockClock
 
 from salon.actors.events import Posted, RunStarted
 from salon.actors.limits import Limits
-from salon.actors.messages import EndRun, ExtendRun, Post, RegenerateRun, StartRun, UpdateAgent
+from salon.actors.messages import (
+    EndRun,
+    ExtendRun,
+    Leave,
+    Post,
+    RegenerateRun,
+    StartRun,
+    UpdateAgent,
+)
 from salon.actors.model import Member, Participant
 from salon.actors.refusals import Code
 from salon.actors.requests import OPEN_REQUESTS
@@ -173,6 +181,77 @@ async def test_what_was_asked_outlives_the_conversations_rest_and_a_kill(
         assert engine.directory.passivate(engine.conversation(talk))
     again = await engine.connect(talk, BOT)
     assert requests(again) == [second]
+
+
+async def test_old_talk_of_people_is_not_asked_about_when_one_of_them_has_left(
+    engine: Engine,
+) -> None:
+    talk = await engine.create(ADA, BEN, BOT)
+    for number in range(10):
+        await engine.post(talk, ADA if number % 2 else BEN, str(number))
+    await engine.leave(talk, BEN)
+    engine.restart()
+    bot = await engine.connect(talk, BOT)
+    assert requests(bot) == []
+    await engine.post(talk, ADA, "you?")
+    await engine.settle()
+    assert [each.why for each in requests(bot)] == ["alone"]
+
+
+async def test_what_was_asked_alone_is_asked_again_though_somebody_has_come_in(
+    engine: Engine,
+) -> None:
+    talk = await engine.create(ADA, BOT)
+    asked = await engine.post(talk, ADA, "you?")
+    await engine.join(talk, BEN)
+    await engine.post(talk, BEN, "hello")
+    engine.restart()
+    bot = await engine.connect(talk, BOT)
+    assert [each.message_id for each in requests(bot)] == [asked.message_id]
+
+
+async def test_a_plain_message_answers_whom_the_agent_is_alone_with(engine: Engine) -> None:
+    talk = await engine.create(ADA, BOT)
+    await engine.post(talk, ADA, "you?")
+    await engine.do(Post(talk, BOT, "me."))
+    bot = await engine.connect(talk, BOT)
+    assert requests(bot) == []
+
+
+async def test_another_answer_that_was_asked_for_outlives_a_failure_of_the_store(
+    engine: Engine,
+) -> None:
+    talk = await engine.create(ADA, BOT)
+    await engine.post(talk, ADA, "you?")
+    bot = await engine.connect(talk, BOT)
+    (request,) = requests(bot)
+    await answer(engine, talk, BOT, request, "me.")
+    bot.close(1006)
+    await engine.do(RegenerateRun(talk, ADA, request.run_id, "new"))
+    engine.store.fail("append")
+    refused(await engine.post(talk, ADA, "x"), Code.STORE_UNAVAILABLE)
+    again = await engine.connect(talk, BOT)
+    assert [each.run_id for each in requests(again)] == ["new"]
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+async def test_agents_that_end_each_others_answers_end_each_once(
+    engine: Engine, leaves: bool
+) -> None:
+    talk = await engine.create(ADA, BEN, BOT, OTHER)
+    for agent in (BOT, OTHER):
+        settings = UpdateAgent(talk, ADA, agent.id, "always", 9, "restart")
+        await engine.do(settings)
+    said = await engine.do(Post(talk, OTHER, "x"))
+    told = await engine.do(Post(talk, BOT, "y"))
+    for number in range(3):
+        for agent, message in ((BOT, said), (OTHER, told)):
+            run_id = f"{agent.id}{number}"
+            await engine.do(StartRun(talk, agent, run_id, message.message_id))
+            await engine.do(ExtendRun(talk, agent, run_id, 0, "well"))
+    await engine.do(Leave(talk, BOT) if leaves else Post(talk, BOT, "z"))
+    ended = [each.run_id for each in engine.log(talk) if isinstance(each, Posted) and each.run_id]
+    assert len(ended) == len(set(ended)) > 0
 
 
 async def test_no_more_than_so_many_requests_wait_for_an_agent(engine: Engine) -> None:

@@ -147,7 +147,7 @@ def _add_regenerate(routes: Blueprint, parts: Parts) -> None:
     @document_response(schemas.RunRequest, 202)
     @refusals(*COMMAND, *OF_A_RUN, Code.INVALID_FORMAT)
     async def regenerate_run(conversation_id: str, run_id: str) -> Response:
-        """Ask the agent of a run that has ended for another answer to the same message, for whom a cancel is allowed to."""
+        """Ask the agent of a run that has ended for another answer to the same message: for who asked, and for owners."""
         identity = parts.caller()
         command = RegenerateRun(
             conversation_id, identity.participant, run_id, parts.directory.sources.new_id()

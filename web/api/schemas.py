@@ -385,7 +385,10 @@ class RunModel(BaseModel):
     offset: int
     sequence_id: int
     timestamp: str
-    durability: Literal["committed", "memory"]
+    durability: Literal["committed", "memory"] | None = Field(
+        default=None,
+        description="Left out of the answer to more text, which is stored within a second.",
+    )
     message_id: str | None = None
     event_hash: str | None = None
     reason: Literal["timeout", "upstream", "budget", "cancelled", "interrupted"] | None = None

@@ -30,7 +30,7 @@ from .rules import (
 from .run import Request, Run, Runs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from .wire import Socket
@@ -86,9 +86,13 @@ class Requests:
     """The requests that come, an asynchronous iterator; no generator, which must be closed when it is left."""
 
     def __init__(
-        self, requests: trio.MemoryReceiveChannel[Request], check: Callable[[], None]
+        self,
+        requests: trio.MemoryReceiveChannel[Frame],
+        whole: Callable[[Frame], Awaitable[Request]],
+        check: Callable[[], None],
     ) -> None:
         self._requests = requests
+        self._whole = whole
         self._check = check
 
     def __aiter__(self) -> Requests:
@@ -96,7 +100,7 @@ class Requests:
 
     async def __anext__(self) -> Request:
         try:
-            return await self._requests.receive()
+            return await self._whole(await self._requests.receive())
         except trio.EndOfChannel:
             self._check()
             raise StopAsyncIteration from None
@@ -138,7 +142,8 @@ class Conversation:
         self._cancels: dict[str, Frame] = {}  # by run, to be written
         self._runs = Runs(self)
         self._requested: dict[str, None] = {}  # run ids, of which each is given once
-        self._request_in, self._request_out = trio.open_memory_channel[Request](REQUESTS)
+        self._request_in, self._request_out = trio.open_memory_channel[Frame](REQUESTS)
+        self._messages: dict[str, Frame] = {}  # the newest, by id: a request follows its message
         self._pong: trio.Event | None = None
         self._caught_up = False
         self._ended: Exception | None = None
@@ -197,7 +202,7 @@ class Conversation:
 
     def requests(self) -> Requests:
         """The messages that this agent is asked to answer, each once. It ends as iterating the conversation does."""
-        return Requests(self._request_out, self._check_left)
+        return Requests(self._request_out, self._whole_request, self._check_left)
 
     def run(
         self, reply_to: str | None = None, run_id: str | None = None
@@ -331,16 +336,18 @@ class Conversation:
     async def _write(self, socket: Socket) -> None:
         while True:
             now = trio.current_time()
+            cancels = list(self._cancels)
             control = [*self._control.values(), *self._cancels.values(), *self._runs.frames(now)]
             texts = [json.dumps(frame) for frame in control]
             self._control.clear()
-            self._cancels.clear()
             texts += [pending.text for pending in self._outbox.due(now, BATCH)]
             if texts or socket.owed:
                 try:
                     await socket.send_text(*texts)
                 except Closed:
                     return  # the receiver handles the reason
+                for run_id in cancels:
+                    self._cancels.pop(run_id, None)
             else:
                 with trio.move_on_after(min(self._outbox.delay(now), self._runs.delay(now))):
                     await self._work.park()
@@ -358,6 +365,8 @@ class Conversation:
     def _accept(self, socket: Socket, frame: Frame) -> bool:
         """Handle one frame; False to replace this connection by another."""
         if is_event(frame):
+            if frame["type"] == "message":
+                self._keep(frame["message"])
             self._sync(self._window.put(frame))
             self._arrived.unpark_all()
             return True
@@ -402,20 +411,40 @@ class Conversation:
             self._tell({"type": "ping"})
         return same_log
 
+    def _keep(self, message: Frame) -> None:
+        self._messages[message.get("message_id", "")] = message
+        if len(self._messages) > REQUESTS:
+            del self._messages[next(iter(self._messages))]
+
     def _request(self, frame: Frame) -> None:
         run_id = frame["run_id"]
         if run_id in self._requested:
             return
-        request = Request(
-            run_id, frame["message_id"], tuple(frame["mentions"]), frame["why"], self._runs
-        )
         try:
-            self._request_in.send_nowait(request)
+            self._request_in.send_nowait(frame)
         except trio.WouldBlock:
             return  # it comes again on the next connection
         self._requested[run_id] = None
         if len(self._requested) > REQUESTS:
             del self._requested[next(iter(self._requested))]
+
+    async def _whole_request(self, frame: Frame) -> Request:
+        """A request with its message, which is fetched if it is older than the events that have come."""
+        message_id = frame["message_id"]
+        while (message := self._messages.get(message_id)) is None:
+            after = int(message_id.rpartition("-")[2]) - 1
+            try:
+                page = await self._account.history(self.conversation_id, after=after)
+                message = page["events"][0]["message"]
+                break
+            except (Refused, Unreachable) as error:
+                verdict = judge(error)
+                if not verdict.come_back:
+                    raise
+                await trio.sleep(self._paging.delay(verdict.retry_after))
+        self._paging.reset()
+        run_id, mentions = frame["run_id"], tuple(frame["mentions"])
+        return Request(run_id, message_id, message, mentions, frame["why"], self._runs)
 
     def _sync(self, position: int | None) -> None:
         if position is not None:

@@ -22,6 +22,8 @@ LAST_WORD = 1.0  # seconds to say that a run was interrupted, when its program i
 AGAIN = frozenset(
     {"RUN_ENDED", "RUN_NOT_FOUND"}
 )  # refusals after which the server is asked where the run is
+# Refusals about a run that this agent cannot end either
+NOT_ONES_OWN = frozenset({"FORBIDDEN", "NOT_PARTICIPANT", "KEY_REUSED"})
 
 
 class RunOutbox:
@@ -45,13 +47,19 @@ class RunOutbox:
         self._base = 0
         self._begun = False
         self._sent = 0  # of the text, on this connection
+        self._most = 0  # of the text, ever
         self._sent_at = -math.inf
         self._end_sent = False
         self._paused_until = -math.inf
 
+    @property
+    def ending(self) -> bool:
+        """Whether the end was asked for here."""
+        return self._end is not None
+
     def say(self, text: str) -> None:
-        """Add to the text."""
-        self.text += text
+        """Add to the text. Half a surrogate pair is no character: it becomes U+FFFD."""
+        self.text += text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
     def show(self, state: str, label: str | None) -> None:
         """Show what the run is doing."""
@@ -70,19 +78,21 @@ class RunOutbox:
             self._place = "asked"
             return [{"type": "run_start", **about, **given(reply_to=self._reply_to)}]
         frames: list[Frame] = []
-        if self._status is not None:
-            frames.append({"type": "run_status", **about, **self._status})
-            self._status = None
-        if self._end is not None or now >= self._sent_at + DELTA_EVERY:
+        at_once = self._end is not None or self._status is not None
+        if self.error is None and (at_once or now >= self._sent_at + DELTA_EVERY):
             while self._sent < len(self.text):
                 text = self.text[self._sent : self._sent + PIECE]
                 offset = self._base + self._sent
                 frames.append({"type": "delta", **about, "offset": offset, "text": text})
                 self._sent += len(text)
                 self._sent_at = now
+            self._most = max(self._most, self._sent)
+        if self._status is not None:  # after the text: what is said later ends it
+            frames.append({"type": "run_status", **about, **self._status})
+            self._status = None
         if self._end is not None and not self._end_sent:
-            offset = self._base + len(self.text)
-            frames.append({"type": "run_end", **about, "offset": offset, **self._end})
+            whole = {"offset": self._base + len(self.text)} if self.error is None else {}
+            frames.append({"type": "run_end", **about, **whole, **self._end})
             self._end_sent = True
         return frames
 
@@ -94,7 +104,7 @@ class RunOutbox:
         ending = self._end is not None and not self._end_sent
         if self._place == "unsent" or self._status is not None or ending:
             return wait
-        if self._sent < len(self.text):
+        if self._sent < len(self.text) and self.error is None:
             return max(wait, self._sent_at + DELTA_EVERY - now)
         return math.inf
 
@@ -114,18 +124,27 @@ class RunOutbox:
             self.over.set()
         elif self._place == "asked":
             self._place = "open"
+            self._end_sent = False
             if not self._begun:  # nothing of this object's can be there yet
                 self._begun, self._base = True, frame["offset"]
             self._go_on_from(frame["offset"])
 
     def refuse(self, refused: Refused, now: float, delay: float) -> None:
         """Handle a refusal of one of the frames: go on elsewhere, wait for `delay` seconds, or fail."""
-        if refused.code == "OFFSET_MISMATCH":
-            self._go_on_from(refused.details["expected_offset"])
+        if self.error is not None:  # the end that was asked for after a failure is refused, too
+            self.over.set()
+        elif refused.code == "OFFSET_MISMATCH":
+            expected = int(refused.details["expected_offset"])
+            if expected > self._base + self._most:
+                self.fail(refused)  # another process of this agent speaks in the run
+            else:
+                self._go_on_from(expected)
         elif refused.temporary or refused.code in AGAIN:
             self._place = "unsent"
             if refused.temporary:
                 self._paused_until = now + delay
+        elif self._place == "open" and refused.code not in NOT_ONES_OWN:
+            self._give_up(refused)
         else:
             self.fail(refused)
 
@@ -134,6 +153,11 @@ class RunOutbox:
         if not self.over.is_set():
             self.error = error
             self.over.set()
+
+    def _give_up(self, error: Exception) -> None:
+        """End the run with what the server has of it: it takes no more."""
+        self.error = error
+        self._end, self._end_sent, self._status = {"status": "interrupted"}, False, None
 
     def _go_on_from(self, offset: int) -> None:
         self._base = min(self._base, offset)
@@ -208,7 +232,7 @@ class Run:
         )
         self._speaker.wake()
         await self._outbox.over.wait()
-        if self._outbox.result is None:
+        if self._outbox.error is not None or self._outbox.result is None:
             raise copy(self._outbox.error or Closed(1006))
         return self._outbox.result
 
@@ -268,7 +292,7 @@ class Runs:
         else:
             refused = Refused(frame)
             outbox.refuse(refused, now, delay(refused.retry_after))
-        ended_elsewhere = outbox.result is not None and outbox.result["status"] != "complete"
+        ended_elsewhere = outbox.result is not None and not outbox.ending
         if outbox.cancelled or outbox.error is not None or ended_elsewhere:
             self._cancel[outbox.run_id]()
 
@@ -281,10 +305,14 @@ class Runs:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The server asks this agent to answer a message. `why` is the rule that asks; `mentions` are ids of members."""
+    """The server asks this agent to answer a message. `why` is the rule that asks; `mentions` are ids of members.
+
+    `message` is the message as its event has it.
+    """
 
     run_id: str
     message_id: str
+    message: Frame
     mentions: tuple[str, ...]
     why: str
     runs: Runs

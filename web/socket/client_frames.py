@@ -67,7 +67,9 @@ RunId = Annotated[
     Field(
         min_length=1,
         max_length=KEY_LENGTH,
-        description="The agent's own key of the run, unlike any other in the conversation, such as a UUID.",
+        pattern="^[^/.][^/]*$",
+        description="The agent's own key of the run, unlike any other in the conversation, such as a UUID; no slash, "
+        "and no dot first.",
     ),
 ]
 DeltaText = Annotated[str, Field(min_length=1)]
@@ -287,7 +289,9 @@ def _refusal(text: str, details: list[ErrorDetails]) -> Refusal:
     if kind == "json_invalid":
         if _holds_lone_surrogate(text):
             problem = "a text holds half of a surrogate pair, which is no character"
-            return Refusal(Code.INVALID_FORMAT, {"problem": problem}, key=_key_in(text))
+            refusal = Refusal(Code.INVALID_FORMAT, {"problem": problem}, key=_key_in(text))
+            run_id = _name_in(text, "run_id")
+            return refusal if run_id is None else about_run(refusal, run_id)
         return Refusal(
             Code.INVALID_JSON, {"problem": details[0]["msg"].removeprefix("Invalid JSON: ")}
         )

@@ -12,6 +12,7 @@ from json.encoder import encode_basestring as quote
 from typing import TYPE_CHECKING, Any
 
 from salon.actors.events import Event, Posted
+from salon.actors.messages import RunExtended
 from salon.actors.refusals import milliseconds_up
 from salon.actors.signals import (
     Cancel,
@@ -109,7 +110,8 @@ def run_fields(receipt: RunReceipt) -> dict[str, Any]:
         "offset": receipt.offset,
         "sequence_id": receipt.sequence,
         "timestamp": timestamp(receipt.at),
-        "durability": receipt.durability,
+        # Of more text it is not known yet: it is stored within a second.
+        "durability": None if isinstance(receipt, RunExtended) else receipt.durability,
         "message_id": receipt.message_id,
         "event_hash": receipt.event_hash,
         "reason": receipt.reason,

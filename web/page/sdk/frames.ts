@@ -327,7 +327,7 @@ export interface RunAckFrame {
   offset: number;
   sequence_id: number;
   timestamp: string;
-  durability: "committed" | "memory";
+  durability?: "committed" | "memory";
   message_id?: string;
   event_hash?: string;
   reason?: RunReason;
