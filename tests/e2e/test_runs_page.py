@@ -278,3 +278,25 @@ def test_the_console_has_words_for_a_run(
     log = page.get_by_role("region", name="The log")
     expect(log).to_contain_text("test_agent began to answer")
     expect(log).to_contain_text("test_agent gave no answer: budget")
+
+
+def test_an_operator_sees_who_answers_why_and_ends_it(
+    server: ServerProcess, ada: Visitor, agent: Agent, open_page: OpenPage
+) -> None:
+    ada.say("What is for dinner?")
+    ada.expect_settled()
+    request = agent.requested()
+    agent.start(request["run_id"], reply_to=request["message_id"])
+    agent.say(request["run_id"], "Fish")
+    page = console(server, open_page, f"#/conversation/{ada.conversation_id}")
+    why = page.get_by_role("region", name="Who was asked to answer")
+    expect(why.get_by_role("listitem")).to_have_text(
+        "3 test_agent asked: it is alone with one person", use_inner_text=True
+    )
+    answering = page.get_by_role("region", name="Answering")
+    expect(answering.get_by_role("listitem")).to_contain_text("4 characters")
+    assert grave_faults(page) == []
+    answering.get_by_role("button", name="Cancel the answer of test_agent…").click()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel the answer").click()
+    expect(answering).to_contain_text("No agent is answering.")
+    expect(answer(ada, "Fish").locator(".end")).to_have_text("Stopped")

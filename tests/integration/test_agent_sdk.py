@@ -337,6 +337,13 @@ async def test_an_operator_sees_open_runs_and_why_an_agent_did_not_answer(
         (silent["message_id"], AGENT, False, "others mentioned"),
     ]
     assert [(run["run_id"], run["offset"]) for run in seen["runs"]] == [("r", 0)]
+    path = f"/admin/conversations/{conversation_id}/runs/r/cancel"
+    assert (await ada.call("POST", path)).status_code == 403
+    for _ in range(2):
+        ended = await admin(server).ask("POST", path)
+        assert ended == {"run_id": "r", "status": "failed"}
+    deeds = (await admin(server).ask("GET", "/admin/audit"))["deeds"]
+    assert (deeds[-1]["action"], deeds[-1]["target"]) == ("cancel", f"r in {conversation_id}")
 
 
 async def test_a_regenerated_answer_is_a_second_run_for_the_same_message(

@@ -138,6 +138,9 @@ PROMISED = {
     ("get", "/admin/search"): {200, 400, 401, 403},
     ("get", "/admin/conversations/{conversation_id}/events"): {200, 400, 401, 403, 404},
     ("post", "/admin/conversations/{conversation_id}/passivate"): {200, 401, 403, 404},
+    ("post", "/admin/conversations/{conversation_id}/runs/{run_id}/cancel"): {
+        *(200, 401, 403, 404, 429, 503),
+    },
     ("delete", "/admin/connections/{connection_id}"): {204, 401, 403, 404},
     ("post", "/admin/drain"): {202, 401, 403},
 }

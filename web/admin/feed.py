@@ -224,7 +224,9 @@ def _conversation(parts: AdminParts, conversation_id: str) -> Look:
         asleep = {}
         if found is None:
             return {"found": False, "why": "there is no such conversation"}
-        view = _keyed(found, traces="turn", participants="participantId", refusals="id")
+        view = _keyed(
+            found, traces="turn", participants="participantId", refusals="id", runs="run_id"
+        )
         if not found["active"]:
             asleep = view
         return view

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from quart import Blueprint, Response
 from quart_schema import document_querystring, document_response, tag
 
+from salon.actors.messages import CancelRun
 from salon.actors.refusals import Code
 
 from ..api import EventPage, EventQuery, event_page, event_query
-from ..http import NoContent, answer, query, refusals
+from ..http import COMMAND, NoContent, answer, query, refusals
 from ..socket import Connection, Phase
 from . import schemas
 from .details import conversation_dossier, participant_dossier, refusal_dossier, state_of
@@ -31,6 +32,7 @@ def admin_routes(parts: AdminParts) -> Blueprint:
     _add_dossiers(routes, parts)
     _add_figures(routes, parts)
     _add_handles(routes, parts)
+    _add_cancel(routes, parts)
     _add_drain(routes, parts)
     return routes
 
@@ -194,6 +196,20 @@ def _add_handles(routes: Blueprint, parts: AdminParts) -> None:
         who = f"{connection_id} of {connection.participant.id}"
         parts.audit.note(operator, "disconnect", who)
         return Response(b"", 204)
+
+
+def _add_cancel(routes: Blueprint, parts: AdminParts) -> None:
+    @routes.post("/conversations/<conversation_id>/runs/<run_id>/cancel")
+    @tag(["admin"])
+    @document_response(schemas.CancelledRun)
+    @refusals(*COMMAND, Code.FORBIDDEN, Code.NOT_FOUND, Code.RUN_NOT_FOUND)
+    async def cancel_any_run(conversation_id: str, run_id: str) -> Response:
+        """Cancel an agent's run. What it has said stays as a message."""
+        operator = parts.admin()
+        command = CancelRun(conversation_id, operator.participant, run_id, by_operator=True)
+        receipt = await parts.ask(operator, command)
+        parts.audit.note(operator, "cancel", f"{run_id} in {conversation_id}", receipt.status)
+        return answer({"run_id": run_id, "status": receipt.status})
 
 
 def _add_drain(routes: Blueprint, parts: AdminParts) -> None:

@@ -404,6 +404,13 @@ class RefusalDossier(BaseModel):
     figures: dict[str, Any]
 
 
+class CancelledRun(BaseModel):
+    """How the run has ended."""
+
+    run_id: str
+    status: Literal["complete", "cancelled", "interrupted", "failed"]
+
+
 class Passivated(BaseModel):
     """Whether the conversation was removed from memory; `why` gives the reason if not."""
 

@@ -2,6 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { Failure } from "../shared/failure.tsx";
+import { Answers } from "./answers.tsx";
 import { Confirm } from "./confirm.tsx";
 import { Disconnect } from "./connections.tsx";
 import { type Fact, Facts } from "./facts.tsx";
@@ -41,6 +42,7 @@ export function ConversationPlace({ id }: { id: string }) {
         <Listeners view={view} />
         <Members view={view} />
         <Refused view={view} />
+        <Answers view={view} />
       </div>
       <Log id={id} head={view.head_sequence_id} />
     </article>

@@ -125,6 +125,27 @@ export interface ConversationView {
   batch_sizes?: Quantiles;
   traces: Record<string, Trace>;
   refusals: Record<string, { id: string; code: string; at: string; participant_id?: string }>;
+  runs: Record<string, OpenRun>;
+  /** Newest first. */
+  decisions: Decision[];
+}
+
+/** An answer of an agent in the making. */
+export interface OpenRun {
+  run_id: string;
+  participant_id: string;
+  started_at: string;
+  asked_by?: string;
+  /** Unicode code points that it has said. */
+  offset: number;
+}
+
+/** Whether an agent was asked to answer a message, and by which rule. */
+export interface Decision {
+  message_id: string;
+  participant_id: string;
+  asked: boolean;
+  why: string;
 }
 
 export interface ParticipantView {
