@@ -151,8 +151,10 @@ class Agents:
         return at is not None and at <= trio.current_time()
 
     def overdue(self) -> Sequence[Overdue]:
-        """The runs to end now."""
-        return self.runs.overdue(trio.current_time()) if self.due else ()
+        """The runs to end now; none during a drain, whose sockets have been sent all events."""
+        if self.due and self._host.draining is None:
+            return self.runs.overdue(trio.current_time())
+        return ()
 
     def unsaved(self, state: State) -> tuple[RunText, ...]:
         """What the open runs of a draft have said and the store lacks."""
@@ -248,7 +250,8 @@ class Agents:
 
     def schedule(self, state: State) -> None:
         """Set the timer for the next run that is overdue, or must be stored."""
-        times = self.runs.overdue_at(), self.runs.save_due(state)
+        overdue_at = self.runs.overdue_at() if self._host.draining is None else None
+        times = overdue_at, self.runs.save_due(state)
         self._due_at = min((at for at in times if at is not None), default=NEVER)
         if self._due_at != NEVER:
             self._schedule("runs", min(self._due_at, trio.current_time() + LOOK_AGAIN))

@@ -144,7 +144,12 @@ class Directory:
                 actor.actor_ref.tell(SaveRuns())
 
     async def rename(self, participant: Participant) -> None:
-        """Tell a participant's new name to their active conversations. Other conversations read it when they are activated."""
+        """Tell a participant's new name to their active conversations. Other conversations read it when they are activated.
+
+        During a drain none is told: a socket that has been sent everything would lack one more event.
+        """
+        if self.draining is not None:
+            return
         for number, actor in enumerate(list(self.conversations.values())):
             concerned = actor.state is None or participant.id in actor.state.members
             if concerned and actor.actor_ref.is_alive():

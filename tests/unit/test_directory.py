@@ -11,7 +11,7 @@ import trio
 from trio.testing import MockClock
 
 from salon.actors.directory import SWEEP_INTERVAL, Snapshot
-from salon.actors.events import Posted
+from salon.actors.events import Introduced, Posted
 from salon.actors.future import Future
 from salon.actors.limits import Limits
 from salon.actors.messages import Admit, Attach, Create, Look
@@ -364,3 +364,15 @@ async def test_nothing_is_left_of_what_is_passivated_not_even_for_the_garbage_co
             assert [ref() for ref in gone] == [None] * len(gone)
         finally:
             gc.enable()
+
+
+async def test_a_new_name_is_told_at_once_but_not_while_the_server_drains(engine: Engine) -> None:
+    talk = await engine.create(ADA, BEN)
+    await engine.connect(talk, BEN)
+    await engine.directory.rename(ADA._replace(name="Countess"))
+    await engine.settle()
+    engine.directory.draining = lambda: 1.0
+    await engine.directory.rename(ADA._replace(name="Lady"))
+    await engine.settle()
+    names = [each.participant.name for each in engine.log(talk) if isinstance(each, Introduced)]
+    assert names == ["Countess"]

@@ -567,6 +567,13 @@ async def test_a_server_that_stops_in_order_stores_what_was_said(engine: Engine,
     assert engine.store.load(talk).get().runs["r"].text == "a word"
 
 
+async def test_no_run_ends_while_the_server_drains(engine: Engine, talk: str) -> None:
+    await start(engine, talk)
+    engine.directory.draining = lambda: 1.0
+    await trio.sleep(100)
+    assert ends(engine, talk) == []
+
+
 @pytest.mark.parametrize("call", ["append", "senders_among"])
 async def test_where_the_store_fails_for_a_moment_nothing_that_was_said_is_lost(
     engine: Engine, talk: str, call: Any
