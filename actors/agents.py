@@ -18,7 +18,7 @@ from .signals import Cancel
 from .triggers import AGENTS_MAY_CALL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from .audience import Audience
     from .host import Host
@@ -92,6 +92,7 @@ class Agents:
         self._ended.clear()
         stored = {run.id: len(run.text) for run in state.runs.values()}
         state.runs = {id: self._longer(run) for id, run in state.runs.items()}
+        self._tell_unseen_ends(state, records)
         self._kept = {}
         self.runs.loaded(state, stored, trio.current_time())
         if state.agents:
@@ -100,6 +101,16 @@ class Agents:
     def _longer(self, run: Run) -> Run:
         kept = self._kept.get(run.id)
         return kept if kept is not None and kept.text.startswith(run.text) else run
+
+    def _tell_unseen_ends(self, state: State, records: Sequence[Record]) -> None:
+        """Tell the ends of runs by a commit whose success was not reported, before the readers get its events."""
+        closed = self._kept.keys() - state.runs.keys()
+        for record in records if closed else ():
+            event = self._host.codec.decode(record)
+            if isinstance(event, Posted) and event.run_id in closed:
+                run = self._kept[event.run_id]._replace(text=event.content)
+                cancelled = event.status == "cancelled"
+                self._tell_last([run], [run] if cancelled else (), trio.current_time())
 
     async def _recall(self, state: State, records: Sequence[Record]) -> None:
         """Find what agents were asked for by the newest events and have not begun."""
@@ -196,15 +207,8 @@ class Agents:
             return
         now, meter = trio.current_time(), self._host.meter
         if done is not None and done.closed:
-            closed = [run for run, _ in done.closed]
-            for agent_id, signal in self.runs.news(closed, now, ended=True):
-                meter.deltas += 1
-                self._audience.signal(signal, but=agent_id)
-            for run, by in done.closed:
-                if by != run.participant_id:
-                    payload = self._audience.encode(Cancel(run.id))
-                    for subscriber in self._audience.of(run.participant_id):
-                        subscriber.push(payload)
+            by_others = [run for run, by in done.closed if by != run.participant_id]
+            self._tell_last([run for run, _ in done.closed], by_others, now)
             for event in done.ends:
                 status = event.status or "complete" if isinstance(event, Posted) else "failed"
                 meter.runs[status] = meter.runs.get(status, 0) + 1
@@ -214,6 +218,16 @@ class Agents:
             for letter, outcome in turn.answers:
                 if isinstance(outcome, RunReceipt) and outcome.status == "open":
                     self.runs.heard(letter.message.run_id, now)
+
+    def _tell_last(self, closed: Iterable[Run], by_others: Iterable[Run], now: float) -> None:
+        """Send the readers what ended runs have said last, and tell agents of those that others have ended."""
+        for agent_id, signal in self.runs.news(closed, now, ended=True):
+            self._host.meter.deltas += 1
+            self._audience.signal(signal, but=agent_id)
+        for run in by_others:
+            payload = self._audience.encode(Cancel(run.id))
+            for subscriber in self._audience.of(run.participant_id):
+                subscriber.push(payload)
 
     def after_events(self, turn: Turn) -> None:
         """After its events: the readers get new text, the agents hear what they are asked."""

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
+from salon.actors.conversation import RELOAD_AFTER
 from salon.actors.events import Posted, RunFailed, RunStarted
 from salon.actors.limits import Limits
 from salon.actors.messages import (
@@ -590,6 +591,35 @@ async def test_where_the_store_fails_for_a_moment_nothing_that_was_said_is_lost(
     await trio.sleep(0.1)
     await end(engine, talk)
     assert read(ada) == ends(engine, talk)[0].content == "stored and not yet"
+
+
+async def test_a_run_that_ended_by_a_commit_that_failed_and_took_effect_is_heard_whole(
+    engine: Engine, talk: str
+) -> None:
+    ada, agent = await engine.connect(talk, ADA), await engine.connect(talk, BOT)
+    await start(engine, talk)
+    await say(engine, talk, 0, "Half a")
+    await say(engine, talk, 6, " word")
+    assert read(ada) == "Half a"
+    engine.store.fail("append", afterwards=True)
+    refused(await end(engine, talk), Code.STORE_UNAVAILABLE)
+    await trio.sleep(2 * RELOAD_AFTER + 0.1)
+    assert read(ada) == "Half a word"
+    assert ada.contents == ["Half a word"]
+    assert agent.of(Cancel) == []
+
+
+async def test_an_agent_hears_of_a_cancel_by_a_commit_that_failed_and_took_effect(
+    engine: Engine, talk: str
+) -> None:
+    agent = await engine.connect(talk, BOT)
+    await start(engine, talk)
+    await say(engine, talk, 0, "Half a")
+    engine.store.fail("append", afterwards=True)
+    refused(await engine.do(CancelRun(talk, ADA, "r")), Code.STORE_UNAVAILABLE)
+    await trio.sleep(2 * RELOAD_AFTER + 0.1)
+    assert agent.of(Cancel) == [Cancel("r")]
+    assert agent.contents == ["Half a"]
 
 
 async def test_readers_whose_text_is_longer_than_what_is_left_are_given_that(
