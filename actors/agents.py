@@ -43,7 +43,7 @@ LOOK_AGAIN = 5.0
 
 
 class Agents:
-    """The runs and requests of one conversation. `schedule` sets one of the conversation's timers."""
+    """The runs and requests of the conversation `key`. `schedule` sets one of the conversation's timers."""
 
     __slots__ = (
         "_audience",
@@ -51,6 +51,7 @@ class Agents:
         "_ended",
         "_host",
         "_kept",
+        "_key",
         "_replies",
         "_schedule",
         "requests",
@@ -59,15 +60,19 @@ class Agents:
 
     def __init__(
         self,
+        key: str,
         host: Host,
         audience: Audience,
         replies: Replies,
         schedule: Callable[[Timer, float | None], None],
     ) -> None:
         self.runs = RunBoard(
-            audience.connected, grace=host.limits.run_grace, timeout=host.limits.run_timeout
+            lambda agent_id: audience.connected(agent_id) or host.agent_host.busy(key, agent_id),
+            grace=host.limits.run_grace,
+            timeout=host.limits.run_timeout,
         )
         self.requests = RequestBoard()
+        self._key = key
         self._host = host
         self._audience = audience
         self._replies = replies
@@ -124,6 +129,9 @@ class Agents:
         before = self.requests
         self.requests, state.hops = recalled(events, state, senders.get, hops)
         self.requests.take_over(before)
+        for agent_id in state.agents:
+            for request in self.requests.of(agent_id):
+                self._host.agent_host.ask(self._key, agent_id, request)
 
     async def _hops_before(self, state: State, sequence: int) -> int:
         """The messages of agents since the last one of a person, before an event; no more are counted than matter."""
@@ -225,6 +233,7 @@ class Agents:
             self._host.meter.deltas += 1
             self._audience.signal(signal, but=agent_id)
         for run in by_others:
+            self._host.agent_host.cancel(run.id)
             payload = self._audience.encode(Cancel(run.id))
             for subscriber in self._audience.of(run.participant_id):
                 subscriber.push(payload)
@@ -248,6 +257,7 @@ class Agents:
             if agent_id not in members:
                 continue  # it has left in the same turn
             self.requests.ask(agent_id, request)
+            self._host.agent_host.ask(self._key, agent_id, request)
             payload = self._audience.encode(request)
             for subscriber in self._audience.of(agent_id):
                 if subscriber in self._audience.live:

@@ -72,13 +72,13 @@ class ConversationActor(TrioActor):
         self.audience = Audience(host.codec, self._fetch, self._roster_body, self._so_far)
         self._replies = Replies(self._store, self.audience.at_hand)
         self.presence = PresenceBoard(
-            self.audience.connected,
+            self._present,
             grace=limits.presence_grace,
             interval=limits.presence_interval,
         )
         self._roster = Roster(host.codec, self.audience.participants, self.presence.online)
         self._typing = TypingBoard(limits.typing_timeout)
-        self.agents = Agents(host, self.audience, self._replies, self._schedule)
+        self.agents = Agents(conversation_id, host, self.audience, self._replies, self._schedule)
         self._timers: dict[str, float] = {}
         self.recorder = Recorder()
 
@@ -363,6 +363,10 @@ class ConversationActor(TrioActor):
         self.agents.connected(participant_id, self.state)
         if not self.audience.connected(participant_id) and self._typing.stop(participant_id):
             self._tell_typing(Typing(participant_id, False))
+
+    def _present(self, participant_id: str) -> bool:
+        hosted = self._host.agent_host.answering(participant_id) is not None
+        return hosted or self.audience.connected(participant_id)
 
     def _see_off(self, participant_id: str) -> None:
         """Clean up after a participant who is no longer a member."""

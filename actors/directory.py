@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from .agent_host import NoAgents
 from .conversation import ConversationActor
 from .messages import Look, Rename, SaveRuns
 from .meter import Meter
@@ -25,6 +26,7 @@ from .runtime import ActorDied
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from .agent_host import AgentHost
     from .limits import Limits
     from .model import Participant, State
     from .runtime import Ref, System, TrioActor
@@ -63,6 +65,7 @@ class Directory:
         self.sources = sources
         self.refusals = RefusalBook(sources)
         self.meter = Meter()
+        self.agent_host: AgentHost = NoAgents()
         self.draining: Callable[[], float] | None = None  # gives each caller its seconds to wait
         self.conversations: dict[str, ConversationActor] = {}
         self.participants: dict[str, ParticipantActor] = {}

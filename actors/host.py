@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .agent_host import AgentHost
     from .limits import Limits
     from .meter import Meter
     from .refusals import Refusal, RefusalBook
@@ -26,6 +27,7 @@ class Host(Protocol):
     sources: Sources
     refusals: RefusalBook
     meter: Meter
+    agent_host: AgentHost
     draining: Callable[[], float] | None
 
     def conversation(self, conversation_id: str) -> Ref[Any]:

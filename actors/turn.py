@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from . import rules
-from .events import Left, Posted
+from .events import AgentUpdated, Created, Joined, Left, Posted
 from .messages import (
     RUN_COMMANDS,
     Leave,
@@ -23,6 +23,7 @@ from .store import Changes, Record, event_hash
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from .agent_host import AgentHost
     from .events import Event, StateEvent
     from .limits import Limits
     from .mailbox import Letter
@@ -40,6 +41,7 @@ class Parts(Protocol):
     sources: Sources
     codec: Codec
     store: Store
+    agent_host: AgentHost
 
 
 SALT = 16  # bytes: enough that an erased text cannot be guessed from its hash
@@ -93,6 +95,7 @@ class Turn:
         self.texts: tuple[RunText, ...] = ()
         self.limits = parts.limits
         self._codec = parts.codec
+        self._agent_host = parts.agent_host
         self.durability = parts.store.durability
         self._known = known
         self._moved = False  # whether the draft has its own copy of the read positions
@@ -157,9 +160,26 @@ class Turn:
             case event:
                 self.state_events.append(event)
                 self.record(event)
-                if isinstance(event, Left):
-                    self._forget(event.participant.id)
+                match event:
+                    case Left():
+                        self._forget(event.participant.id)
+                    case Created():
+                        for entrant in event.entrants:
+                            self._set_up(entrant.participant.id, command.sender.id)
+                    case Joined():
+                        self._set_up(event.participant.id, command.sender.id)
         return decision
+
+    def _set_up(self, participant_id: str, by: str) -> None:
+        """Record how a hosted agent answers that has just come in, if it is not as every agent does at first."""
+        answering, state = self._agent_host.answering(participant_id), self.state
+        member = state.members[participant_id]
+        usual = (member.trigger, member.agents_may_call, member.steering)
+        if answering is None or answering == usual or member.participant.type != "agent":
+            return
+        event = AgentUpdated(state.id, state.head + 1, self.at, participant_id, *answering, by=by)
+        self.state_events.append(event)
+        self.record(event)
 
     def _release(self) -> None:
         if self.runs is not None:

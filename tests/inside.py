@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -29,8 +29,8 @@ OF_HYPERCORN = ("TCPServer", "H11Protocol", "WSStream", "HttpStream", "TlsHttpSt
 
 
 @asynccontextmanager
-async def serving(**server: Any) -> AsyncIterator[str]:
-    """A server, and its URL. `server` are settings of that section."""
+async def serving(agents: Sequence[Mapping[str, Any]] = (), **server: Any) -> AsyncIterator[str]:
+    """A server that hosts these agents, and its URL. `server` are settings of that section."""
     settings = Settings.model_validate(
         {
             "server": {"port": 0, **server},
@@ -41,6 +41,7 @@ async def serving(**server: Any) -> AsyncIterator[str]:
                 "handshake_timeout": HANDSHAKE_TIMEOUT,
                 "message_rate": 0,
             },
+            "agents": agents,
         }
     )
     send, receive = trio.open_memory_channel[str](1)

@@ -20,6 +20,7 @@ from salon.persistence.url import backup as copy_store
 from salon.persistence.url import resolve
 
 from .admin import AdminParts, admin_routes, feed_routes, health_routes
+from .agents import HostedAgents, open_upstream
 from .api import (
     FastLane,
     PostLane,
@@ -58,13 +59,16 @@ logger = logging.getLogger(__name__)
 async def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT, then drain. `announce` is called with the URL once connections are accepted.
 
-    Raises `StoreError` if the store cannot be opened, `OSError` if the address cannot be bound.
+    Raises `StoreError` if the store cannot be opened, `OSError` if the address cannot be bound, `SettingsError` if an agent of
+    the configuration lacks its library or its key.
     """
     _raise_file_limit()
+    agents = [(agent, open_upstream(agent)) for agent in settings.agents]
     sources = system_sources()
     store = await trio.to_thread.run_sync(resolve, settings.store.url, sources)
     try:
-        await _run(await _assemble(settings, store, sources), announce)
+        parts = await _assemble(settings, store, sources)
+        await _run(parts, HostedAgents(parts.directory, agents), announce)
     finally:
         with trio.CancelScope(shield=True):
             await trio.to_thread.run_sync(store.close)
@@ -99,7 +103,7 @@ async def _assemble(
     return AdminParts(settings, directory, wire, identities)
 
 
-async def _run(parts: AdminParts, announce: Callable[[str], None]) -> None:
+async def _run(parts: AdminParts, agents: HostedAgents, announce: Callable[[str], None]) -> None:
     settings, directory = parts.settings, parts.directory
     app = build_app(parts)
     server = Server(
@@ -119,6 +123,8 @@ async def _run(parts: AdminParts, announce: Callable[[str], None]) -> None:
     async with trio.open_nursery() as nursery:
         await nursery.start(directory.system.run)
         await nursery.start(parts.wire.run)
+        await nursery.start(agents.run)
+        directory.agent_host = agents
         nursery.start_soon(directory.sweep)
         nursery.start_soon(parts.figures.record)
         nursery.start_soon(_watch_signals, parts)

@@ -207,9 +207,12 @@ def _in_one_line(settings: Settings, work: Callable[[], T]) -> T:
     from salon.actors.store import StoreError
 
     from .identity import KeyFileError
+    from .settings import SettingsError
 
     try:
         return work()
+    except SettingsError as error:
+        _fail(*error.problems, code=2)
     except BaseException as error:
         causes = _causes(error)
         if all(isinstance(each, KeyboardInterrupt) for each in causes):

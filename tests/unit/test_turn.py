@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
 import pytest
 
+from salon.actors.agent_host import AgentHost, NoAgents
 from salon.actors.events import Joined, Left, Posted
 from salon.actors.limits import Limits
 from salon.actors.mailbox import Letter
@@ -41,6 +42,7 @@ class Parts:
     sources: Sources
     codec: Codec
     store: Store
+    agent_host: AgentHost = field(default_factory=NoAgents)
 
 
 @pytest.fixture

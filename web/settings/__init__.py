@@ -1,5 +1,6 @@
 """The operator's settings: the model, the sources, and the text form."""
 
+from .agent import AgentSettings
 from .group import is_safe_url
 from .loading import load
 from .model import AuthSettings, LoggingSettings, Settings, SettingsError
@@ -7,6 +8,7 @@ from .provider import ProviderSettings, label_of
 from .text import render
 
 __all__ = [
+    "AgentSettings",
     "AuthSettings",
     "LoggingSettings",
     "ProviderSettings",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import yaml
 from pydantic import ValidationError
 
+from .agent import AgentSettings
 from .group import SettingsGroup
 from .model import Settings, SettingsError, StaticIdentity
 from .provider import ProviderSettings
@@ -36,6 +37,7 @@ KEYS = [f"{section}.{name}" for section, model in SECTIONS.items() for name in m
 SECRET = ("auth", "static_tokens")  # what stands below is shown to nobody
 PROVIDERS = "auth.providers"  # of each, every setting has a key and a place of its own: auth.providers.NAME.issuer
 SHOWN = set(ProviderSettings.model_fields) - {"client_secret"}
+AGENTS = "agents"  # a list, whose place is that of the whole
 MASK = "***"
 LONGEST_SHOWN = 80  # characters of a wrong value
 YAML_HINT = "a value that ends in a colon or begins with a sign needs quotes"
@@ -53,6 +55,7 @@ KINDS = {
     "dict_type": "keys with values",
     "model_type": "keys with values",
     "path_type": "a path",
+    "tuple_type": "a list",
     "string_type": "text; put quotes around it",
 }
 
@@ -105,7 +108,7 @@ def load(
     }
     nested: dict[str, Any] = {}
     for key, given in found.items():
-        if key in KEYS or key.startswith(f"{PROVIDERS}."):
+        if key in KEYS or key == AGENTS or key.startswith(f"{PROVIDERS}."):
             _put(nested, key, given.value)
         else:
             problems.append(_unknown(key, given))
@@ -164,7 +167,7 @@ def _leaves(root: yaml.Node | None) -> Iterator[tuple[str, yaml.Mark, yaml.Node]
         if isinstance(node, yaml.MappingNode):
             for name, value in node.value:
                 yield from _single(f"{key.value}.{name.value}", name.start_mark, value)
-        elif node.tag != "tag:yaml.org,2002:null" or key.value not in SECTIONS:
+        elif node.tag != "tag:yaml.org,2002:null" or key.value not in (*SECTIONS, AGENTS):
             yield str(key.value), key.start_mark, node
 
 
@@ -196,7 +199,7 @@ def read_environment(environment: Mapping[str, str], problems: list[str]) -> Fou
         if SERVICE_LINK.fullmatch(variable) or (variable == "SALON_PORT" and "://" in text):
             continue
         key = ALIASES.get(variable) or _key(variable)
-        if "." not in key:
+        if "." not in key and key != AGENTS:
             near = get_close_matches(variable, [*ALIASES, CONFIG, *map(_variable, KEYS)], 1, 0.8)
             problems += [f"{variable}: no such setting; did you mean {each}?" for each in near]
             continue
@@ -244,7 +247,7 @@ def _unknown(key: str, given: Given) -> str:
 
 def _problem(error: ErrorDetails, found: Found) -> str:
     """One line: which key, what was given, what is allowed, where it stands."""
-    location = [str(each) for each in error["loc"]]
+    location = [str(each) for each in error["loc"]] or [AGENTS]  # the one rule for several sections
     given = _given(location, found)
     shown = "" if isinstance(error["input"], dict) else f"{error['input']!r} given, "
     known: Iterable[str] = StaticIdentity.model_fields
@@ -255,7 +258,11 @@ def _problem(error: ErrorDetails, found: Found) -> str:
         known = ProviderSettings.model_fields
         if shown and not SHOWN.intersection(location[3:4]):
             shown = f"{MASK} given, "
-    elif len(shown) > LONGEST_SHOWN:
+    elif location[0] == AGENTS:
+        known = AgentSettings.model_fields
+        if shown and location[-1] == "key_env":
+            shown = f"{MASK} given, "
+    if len(shown) > LONGEST_SHOWN:
         shown = f"{shown[:LONGEST_SHOWN]}… given, "
     place = f" (from {given.place})" if given else ""
     key = ".".join(location)
@@ -270,6 +277,8 @@ def _problem(error: ErrorDetails, found: Found) -> str:
 
 def _given(location: list[str], found: Found) -> Given | None:
     """What was given for that key or, where it is missing, for its neighbour."""
+    if location[:1] == [AGENTS]:
+        return found.get(AGENTS)
     for length in range(len(location), 1, -1):
         key = ".".join(location[:length])
         if key in found:

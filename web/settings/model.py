@@ -19,7 +19,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from salon.actors.limits import Limits
 from salon.actors.model import Participant, ParticipantType
 
-from ..names import ID_LENGTH, NAME_LENGTH, is_id, normalise_name
+from ..names import normalise_name
+from .agent import AgentSettings, number, valid_id, valid_name
 from .group import SettingsGroup, split
 from .provider import ProviderName, ProviderSettings
 
@@ -42,12 +43,6 @@ def default_store() -> str:
     except RuntimeError:
         raise SettingsError("store.url: there is no home directory to keep it in; set it") from None
     return f"sqlite:///{data / 'salon' / 'salon.db'}"
-
-
-def _number(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("a number")
-    return value
 
 
 def _lower(value: object) -> object:
@@ -83,26 +78,14 @@ def _public_url(url: str) -> str:
     return url.lower().removesuffix("/")
 
 
-def _id(text: str) -> str:
-    if not is_id(text):
-        raise ValueError(f"1 to {ID_LENGTH} characters, all visible")
-    return text
-
-
-def _name(text: str) -> str:
-    if not 0 < len(normalise_name(text) or "") <= NAME_LENGTH:
-        raise ValueError(f"1 to {NAME_LENGTH} characters, some visible")
-    return text
-
-
 def _token(token: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", token.get_secret_value()):
         raise ValueError("a token of letters, digits and -._~+/, as it can stand in a header")
     return token
 
 
-Count = Annotated[int, BeforeValidator(_number), Field(ge=0)]
-Amount = Annotated[float, BeforeValidator(_number), Field(ge=0)]
+Count = Annotated[int, BeforeValidator(number), Field(ge=0)]
+Amount = Annotated[float, BeforeValidator(number), Field(ge=0)]
 
 
 class ServerSettings(SettingsGroup):
@@ -110,7 +93,7 @@ class ServerSettings(SettingsGroup):
 
     host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
     """Address to listen on; 0.0.0.0 or :: for all addresses of the machine."""
-    port: Annotated[int, BeforeValidator(_number), Field(ge=0, le=65_535)] = 8000
+    port: Annotated[int, BeforeValidator(number), Field(ge=0, le=65_535)] = 8000
     """TCP port; 0 picks a free one."""
     allowed_origins: Annotated[
         tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(split)
@@ -149,8 +132,8 @@ class StoreSettings(SettingsGroup):
 class StaticIdentity(SettingsGroup):
     """Who a static token stands for."""
 
-    id: Annotated[str, AfterValidator(_id)]
-    name: Annotated[str, AfterValidator(_name)]
+    id: Annotated[str, AfterValidator(valid_id)]
+    name: Annotated[str, AfterValidator(valid_name)]
     admin: bool = False
     type: ParticipantType = "human"
 
@@ -169,7 +152,7 @@ class AuthSettings(SettingsGroup):
     """Bearer token -> {id, name, admin: false, type: human|agent}; for development, tests and service accounts."""
     providers: dict[ProviderName, ProviderSettings] = Field({})
     """Name -> {issuer, client_id, client_secret, label, scopes, admins, domains}: OpenID Connect providers to sign in with."""
-    session_days: Annotated[int, BeforeValidator(_number), Field(ge=1, le=3650)] = 30
+    session_days: Annotated[int, BeforeValidator(number), Field(ge=1, le=3650)] = 30
     """Days that a session lasts; a guest returns later with the recovery code."""
     key_file: Path | None = None
     """File with the key that signs sessions, mode 0600; by default beside the store, created on the first run."""
@@ -223,7 +206,7 @@ class LimitSettings(SettingsGroup):
     """Seconds for connections to end after SIGTERM; the process exits at most 2 later, since service managers kill after 10."""
     restart_time: Amount = 5
     """Seconds from a drain until the first client reconnects; meanwhile the old process ends and a new one starts."""
-    reconnect_rate: Annotated[float, BeforeValidator(_number), Field(gt=0)] = 500
+    reconnect_rate: Annotated[float, BeforeValidator(number), Field(gt=0)] = 500
     """Clients a second that reconnect after a drain, each at its own time: as many as one process can accept."""
     presence_grace: Amount = 5
     """Seconds without a connection before a participant is shown as offline: a reconnect takes less."""
@@ -270,6 +253,7 @@ class Settings(BaseSettings):
     auth: AuthSettings = Field(default_factory=AuthSettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
     logging: LoggingSettings = Field(default_factory=LoggingSettings)
+    agents: tuple[AgentSettings, ...] = ()
 
     @classmethod
     def settings_customise_sources(
@@ -282,6 +266,21 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Only what is passed: pydantic's own readers cannot tell which variable or line a value came from."""
         return (init_settings,)
+
+    @model_validator(mode="after")
+    def _no_agent_twice(self) -> Settings:
+        ids = [agent.id for agent in self.agents]
+        taken = {who.id for who in self.auth.static_tokens.values()}
+        for id in ids:
+            if ids.count(id) > 1 or id in taken:
+                raise ValueError(f"agents with ids of their own; {id} stands for two")
+            if any(id.startswith(f"{provider}:") for provider in self.auth.providers):
+                raise ValueError(f"ids of agents that are no provider's, as {id} is")
+        return self
+
+    def agent(self, agent_id: str) -> AgentSettings | None:
+        """The hosted agent with this id."""
+        return next((each for each in self.agents if each.id == agent_id), None)
 
     @property
     def key_file(self) -> Path | None:

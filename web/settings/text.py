@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from .loading import MASK, PROVIDERS, SECRET, rows
+from .loading import AGENTS, MASK, PROVIDERS, SECRET, rows
 
 if TYPE_CHECKING:
     from .model import Settings
@@ -34,7 +34,18 @@ def render(settings: Settings, places: Mapping[str, str]) -> str:
                 lines += _provider(f"{key}.{name}", name, provider, places)
         else:
             lines.append(f"  {row.name}: {_yaml(value)}  # {place}")
+    lines += _agents(settings, _place(AGENTS, places))
     return "\n".join(lines) + "\n"
+
+
+def _agents(settings: Settings, place: str) -> Iterator[str]:
+    yield "# The agents that salon hosts, see docs/agents.md"
+    if not settings.agents:
+        yield f"agents: []  # {place}"
+        return
+    yield f"agents:  # {place}"
+    for agent in settings.agents:
+        yield f"  - {_yaml(agent.model_dump(mode='json'))}"
 
 
 def _provider(

@@ -1,0 +1,50 @@
+"""The agents that this process itself hosts, as conversations see them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from .model import Steering, Trigger
+    from .signals import RunRequested
+
+
+class Answering(NamedTuple):
+    """Which messages a hosted agent is asked to answer in a conversation that it joins; the owner may change it there."""
+
+    trigger: Trigger
+    agents_may_call: int
+    steering: Steering
+
+
+class AgentHost(Protocol):
+    """The hosted agents. No method waits."""
+
+    def answering(self, agent_id: str) -> Answering | None:
+        """How an agent begins in a conversation; None for all whom this process does not host."""
+
+    def busy(self, conversation_id: str, agent_id: str) -> bool:
+        """Whether an agent is at work for a conversation."""
+
+    def ask(self, conversation_id: str, agent_id: str, request: RunRequested) -> None:
+        """Have an agent answer. The same request again changes nothing while it is being answered."""
+
+    def cancel(self, run_id: str) -> None:
+        """Stop the work on a run that was ended by somebody else."""
+
+
+class NoAgents:
+    """The host of a process without agents."""
+
+    def answering(self, agent_id: str) -> Answering | None:
+        """None."""
+
+    def busy(self, conversation_id: str, agent_id: str) -> bool:
+        """Never."""
+        return False
+
+    def ask(self, conversation_id: str, agent_id: str, request: RunRequested) -> None:
+        """Nobody answers."""
+
+    def cancel(self, run_id: str) -> None:
+        """Nothing is being done."""

@@ -1,0 +1,168 @@
+"""A server that speaks the wire of OpenAI, and misbehaves on demand: the model's name says how."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import h11
+import trio
+
+WORDS = ("Fish ", "and ", "chips 🍟")
+HUGE = 20_000  # code points in one event: more than a message may have
+STEP = 0.02  # seconds between two words of a model that goes on for ever
+
+
+def chunk(text: str | None, finish: str | None = None, **more: Any) -> bytes:
+    """One event of the stream."""
+    delta = {} if text is None else {"role": "assistant", "content": text}
+    choices = [] if "usage" in more else [{"index": 0, "delta": delta, "finish_reason": finish}]
+    body = {
+        "id": "c",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": "m",
+        "choices": choices,
+        **more,
+    }
+    return b"data: " + json.dumps(body).encode() + b"\n\n"
+
+
+USAGE = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
+END = [chunk(None, "stop"), chunk(None, usage=USAGE), b"data: [DONE]\n\n"]
+
+
+class Model:
+    """What it was asked, and which of its streams were closed by the other side."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.keys: list[str] = []
+        self.open = 0
+        self.most_open = 0
+        self.hung_up = trio.Event()
+        self.go_on = trio.Event()
+        self.url = ""
+
+    async def serve(self, stream: trio.SocketStream) -> None:
+        """Answer the requests of one connection."""
+        wire = Line(stream)
+        self.open += 1
+        self.most_open = max(self.most_open, self.open)
+        try:
+            request = await wire.request()
+            if request is not None:
+                head, body = request
+                self.asked.append(json.loads(body))
+                self.keys += [v.decode() for name, v in head.headers if name == b"authorization"]
+                await self._answer(wire, self.asked[-1]["model"])
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self.hung_up.set()
+        finally:
+            self.open -= 1
+            await stream.aclose()
+
+    async def _answer(self, wire: Line, how: str) -> None:
+        again = len(self.asked) > 2
+        behaviours: dict[str, Callable[[], Awaitable[None]]] = {
+            "words": lambda: wire.stream([*map(chunk, WORDS), *END]),
+            "silent": trio.sleep_forever,
+            "stalls": lambda: self._stall(wire),
+            "endless": lambda: self._endless(wire),
+            "waits": lambda: self._wait(wire),
+            "cut": lambda: wire.stream(map(chunk, WORDS), whole=False),
+            "ends early": lambda: wire.stream([*map(chunk, WORDS), b"data: [DONE]\n\n"]),
+            "garbage": lambda: wire.stream([chunk("Fish"), b"data: {no json\n\n"]),
+            "no chunks": lambda: wire.stream([chunk("Fish"), b"data: [1]\n\n"]),
+            "error": lambda: wire.stream(
+                [chunk("Fish"), b'data: {"error": {"message": "overloaded"}}\n\n']
+            ),
+            "busy": lambda: wire.refuse(429, [("Retry-After", "0")]),
+            "busy for long": lambda: wire.refuse(429, [("Retry-After", "900")]),
+            "busy at first": lambda: (
+                wire.stream([*map(chunk, WORDS), *END])
+                if again
+                else wire.refuse(429, [("Retry-After", "0")])
+            ),
+            "broken": lambda: wire.refuse(500, [("Retry-After", "0")]),
+            "drips": lambda: wire.stream(
+                bytes([each]) for event in (*map(chunk, WORDS), *END) for each in event
+            ),
+            "halves": lambda: wire.stream(map(chunk, ["Chips \ud83c", "\udf5f", "\ud800"]), *END),
+            "huge": lambda: wire.stream([chunk("x" * HUGE), *END]),
+        }
+        await behaviours[how]()
+
+    async def _stall(self, wire: Line) -> None:
+        await wire.stream(map(chunk, WORDS), whole=False)
+        await trio.sleep_forever()
+
+    async def _wait(self, wire: Line) -> None:
+        await wire.stream([chunk("Well, ")], whole=False)
+        await self.go_on.wait()
+        await wire.stream([chunk("yes"), *END])
+
+    async def _endless(self, wire: Line) -> None:
+        while True:
+            await wire.stream([chunk("on and ")], whole=False)
+            await trio.sleep(STEP)
+
+
+class Line:
+    """One connection."""
+
+    def __init__(self, stream: trio.SocketStream) -> None:
+        self._stream = stream
+        self._wire = h11.Connection(h11.SERVER)
+        self._begun = False
+
+    async def request(self) -> tuple[h11.Request, bytes] | None:
+        """The next request and its body."""
+        head, body = None, b""
+        while True:
+            event = self._wire.next_event()
+            if event is h11.NEED_DATA:
+                self._wire.receive_data(await self._stream.receive_some())
+            elif isinstance(event, h11.Request):
+                head = event
+            elif isinstance(event, h11.Data):
+                body += event.data
+            elif isinstance(event, h11.EndOfMessage) and head is not None:
+                return head, body
+            else:
+                return None
+
+    async def stream(self, events: Iterable[bytes], *more: bytes, whole: bool = True) -> None:
+        """Send events; a stream that is not `whole` is not ended."""
+        if not self._begun:
+            self._begun = True
+            headers = [("Content-Type", "text/event-stream")]
+            await self._send(h11.Response(status_code=200, headers=headers))
+        for event in (*events, *more):
+            await self._send(h11.Data(data=event))
+        if whole:
+            await self._send(h11.EndOfMessage())
+
+    async def refuse(self, status: int, headers: list[tuple[str, str]]) -> None:
+        """Answer without a stream."""
+        body = b'{"error": {"message": "no", "type": "t"}}'
+        headers = [*headers, ("Content-Length", str(len(body))), ("Connection", "close")]
+        await self._send(h11.Response(status_code=status, headers=headers))
+        await self._send(h11.Data(data=body))
+        await self._send(h11.EndOfMessage())
+
+    async def _send(self, event: Any) -> None:
+        await self._stream.send_all(self._wire.send(event) or b"")
+
+
+@asynccontextmanager
+async def model() -> AsyncIterator[Model]:
+    """A model that listens."""
+    it = Model()
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(trio.serve_tcp, it.serve, 0)
+        it.url = f"http://127.0.0.1:{listeners[0].socket.getsockname()[1]}/v1"
+        yield it
+        nursery.cancel_scope.cancel()

@@ -1,0 +1,87 @@
+"""Where an agent's words come from: a model behind an OpenAI-compatible endpoint, or a demonstration."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..settings import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from ..settings import AgentSettings
+    from .prompt import Prompt
+
+WORDS = re.compile(r"\s*\S+\s*")
+EXTRA = "pip install 'salon[ai]'"
+
+
+class UpstreamError(Exception):
+    """The upstream failed. `retry_after` is in seconds, where it said so; the text has neither keys nor what was said."""
+
+    def __init__(self, what: str, retry_after: float | None = None) -> None:
+        super().__init__(what)
+        self.retry_after = retry_after
+
+
+class Upstream(Protocol):
+    """Says the answer to a prompt in pieces. A dict is what the answer has used, in fields of the wire."""
+
+    def stream(self, prompt: Prompt) -> AsyncGenerator[str | dict[str, Any]]:
+        """Yield the pieces. Raises `UpstreamError`. Closing it closes the request."""
+
+    async def close(self) -> None:
+        """Close all connections."""
+
+
+class Echo:
+    """Repeats the message."""
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[str | dict[str, Any]]:
+        """Yield its words."""
+        for word in WORDS.findall(prompt.asked):
+            yield word
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+class Script:
+    """Says one of its answers, by the message's place in the conversation."""
+
+    def __init__(self, answers: tuple[str, ...]) -> None:
+        self._answers = answers
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[str | dict[str, Any]]:
+        """Yield the answer's words."""
+        for word in WORDS.findall(self._answers[prompt.sequence % len(self._answers)]):
+            yield word
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+def open_upstream(agent: AgentSettings) -> Upstream:
+    """The upstream of an agent. Raises `SettingsError` where a library or the key is missing."""
+    match agent.kind:
+        case "echo":
+            return Echo()
+        case "script":
+            return Script(agent.answers)
+        case "openai":
+            return _open_openai(agent)
+
+
+def _open_openai(agent: AgentSettings) -> Upstream:
+    key = os.environ.get(agent.key_env, "") if agent.key_env else "none"
+    if not key:
+        raise SettingsError(f"agents.{agent.id}: set the environment variable {agent.key_env}")
+    try:
+        from .openai_wire import OpenAI  # noqa: PLC0415  # 0.5 s and an extra, for those who have such an agent
+    except ModuleNotFoundError as missing:
+        if missing.name != "openai":
+            raise
+        raise SettingsError(f"agents.{agent.id}: the kind openai needs {EXTRA}") from None
+    return OpenAI(agent, key)

@@ -1,0 +1,131 @@
+"""The settings of an agent that salon hosts: a model's stream that speaks as a member of conversations."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from salon.actors.model import Participant
+from salon.actors.triggers import AGENTS_MAY_CALL
+
+from ..names import ID_LENGTH, NAME_LENGTH, is_id, normalise_name
+from .group import SettingsGroup, split
+
+Kind = Literal["openai", "echo", "script"]
+
+
+def number(value: object) -> object:
+    """Refuse a truth value, which pydantic takes for 0 or 1."""
+    if isinstance(value, bool):
+        raise ValueError("a number")
+    return value
+
+
+def valid_id(text: str) -> str:
+    """An id, or a `ValueError`."""
+    if not is_id(text):
+        raise ValueError(f"1 to {ID_LENGTH} characters, all visible")
+    return text
+
+
+def valid_name(text: str) -> str:
+    """A name, or a `ValueError`."""
+    if not 0 < len(normalise_name(text) or "") <= NAME_LENGTH:
+        raise ValueError(f"1 to {NAME_LENGTH} characters, some visible")
+    return text
+
+
+def _endpoint(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and parts.hostname and not parts.username
+        _ = parts.port  # raises where it is none
+    except ValueError:
+        good = False
+    if not good or not url.isascii() or not url.isprintable() or " " in url:
+        raise ValueError("http:// or https://HOST[:PORT][/PATH], without a user or a key in it")
+    return url.rstrip("/")
+
+
+def _variable(name: str) -> str:
+    # A key that stands here by mistake is not shown: the value given is masked.
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,99}", name):
+        raise ValueError("the name of an environment variable, such as OPENAI_API_KEY")
+    return name
+
+
+Positive = Annotated[int, BeforeValidator(number), Field(ge=1)]
+Seconds = Annotated[float, BeforeValidator(number), Field(gt=0)]
+
+
+class ContextSettings(SettingsGroup):
+    """How much of the conversation the model is told, the newest first."""
+
+    messages: Positive = 20
+    """Messages at most, the one to answer among them."""
+    tokens: Positive = 4000
+    """Tokens at most, estimated as a third of the bytes; the message to answer is cut if it alone has more."""
+
+
+class AgentLimits(SettingsGroup):
+    """What the agent may use."""
+
+    runs: Positive = 4
+    """Answers at the same time, in all conversations; the others wait in the order of asking, one of each conversation."""
+    waiting: Positive = 100
+    """Answers that wait; what is asked beyond that fails at once, and says so."""
+    output_tokens: Positive = 1000
+    """Tokens of one answer at most, as the model counts them."""
+
+
+class AgentSettings(SettingsGroup):
+    """One agent."""
+
+    id: Annotated[str, AfterValidator(valid_id)]
+    """Its id as a participant; people invite it by this."""
+    name: Annotated[str, AfterValidator(valid_name)]
+    """Its name as people see and mention it."""
+    kind: Kind
+    """openai: any OpenAI-compatible endpoint; echo: repeats the message; script: says the answers in turn."""
+    endpoint: Annotated[str, AfterValidator(_endpoint)] | None = None
+    """Of openai: the address above /chat/completions, such as https://api.openai.com/v1."""
+    model: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    """Of openai: the model's name there."""
+    key_env: Annotated[str, AfterValidator(_variable)] | None = None
+    """Of openai: the environment variable with the key; none for endpoints that need no key."""
+    instructions: Annotated[str, Field(max_length=20_000)] = ""
+    """What the model is told to be and do, before the conversation."""
+    answers: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(split)] = ()
+    """Of script: what it says."""
+    default: bool = False
+    """Whether conversations that are created with enable_ai have it as a member."""
+    trigger: Literal["auto", "mention", "always", "never"] = "auto"
+    """Which messages it is asked to answer in a conversation that it joins; the owner may change it there."""
+    agents_may_call: Annotated[int, BeforeValidator(number), Field(ge=0, le=AGENTS_MAY_CALL)] = 0
+    """Messages of agents, without one of a person between, that it still answers."""
+    steering: Literal["queue", "restart"] = "queue"
+    """What somebody's new message does to the answer they are being given."""
+    first_word_timeout: Seconds = 20
+    """Seconds until the first word; then the answer has failed."""
+    timeout: Seconds = 120
+    """Seconds for the whole answer; then it ends with what was said."""
+    context: ContextSettings = Field(default_factory=ContextSettings)
+    """{messages: 20, tokens: 4000}: how much of the conversation the model is told."""
+    limits: AgentLimits = Field(default_factory=AgentLimits)
+    """{runs: 4, waiting: 100, output_tokens: 1000}: what it may use."""
+
+    @property
+    def participant(self) -> Participant:
+        """As the conversations show it."""
+        return Participant(self.id, normalise_name(self.name) or self.id, "agent")
+
+    @model_validator(mode="after")
+    def _complete(self) -> AgentSettings:
+        if self.kind == "openai" and (self.endpoint is None or self.model is None):
+            raise ValueError("endpoint and model, for an agent of the kind openai")
+        if self.kind == "script" and not self.answers:
+            raise ValueError("answers, for an agent of the kind script")
+        return self
