@@ -14,7 +14,7 @@ from .messages import RUN_COMMANDS, RunReceipt
 from .requests import RequestBoard, recalled, replied_to_in, until_person
 from .run_turn import EndedRun, run_receipt
 from .runs import NEVER, RunBoard
-from .signals import Cancel
+from .signals import Cancel, RunRequested
 from .triggers import AGENTS_MAY_CALL
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ class Agents:
         self.runs.loaded(state, stored, trio.current_time())
         if state.agents:
             await self._recall(state, records)
+            self._ask_hosted(state)
 
     def _longer(self, run: Run) -> Run:
         kept = self._kept.get(run.id)
@@ -129,9 +130,19 @@ class Agents:
         before = self.requests
         self.requests, state.hops = recalled(events, state, senders.get, hops)
         self.requests.take_over(before)
+
+    def _ask_hosted(self, state: State) -> None:
+        """Ask hosted agents for what they have not begun, and for the ends of runs that they began before a restart."""
+        host = self._host.agent_host
         for agent_id in state.agents:
-            for request in self.requests.of(agent_id):
-                self._host.agent_host.ask(self._key, agent_id, request)
+            if host.answering(agent_id) is not None:
+                begun = (
+                    RunRequested(run.id, run.reply_to or "", (), "regenerate")
+                    for run in state.runs.values()
+                    if run.participant_id == agent_id
+                )
+                for request in (*begun, *self.requests.of(agent_id)):
+                    host.ask(self._key, agent_id, request)
 
     async def _hops_before(self, state: State, sequence: int) -> int:
         """The messages of agents since the last one of a person, before an event; no more are counted than matter."""

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 
+from salon.web.agents import open_upstream
 from salon.web.client import Client, Frame, Receipt, Socket
-from salon.web.settings import SettingsError, load
+from salon.web.settings import AgentSettings, SettingsError, load
+from tests import processes
 from tests.inside import TOKEN, serving
 from tests.model import WORDS, Model, model
 from tests.patience import PATIENCE
@@ -272,7 +278,11 @@ async def test_an_agent_is_invited_by_its_id_and_answers_as_the_configuration_sa
 
 
 async def test_without_enable_ai_nobody_is_asked() -> None:
-    async with model() as upstream, serving([hosted("words", upstream)]) as url, Client(url, token=TOKEN) as ada:
+    async with (
+        model() as upstream,
+        serving([hosted("words", upstream)]) as url,
+        Client(url, token=TOKEN) as ada,
+    ):
         created = await ada.create("Dinner")
         assert len(created["participants"]) == 1
 
@@ -336,3 +346,27 @@ async def test_a_server_does_not_start_with_an_agent_that_has_no_key(
         ):
             async with serving([hosted("words", upstream)]):
                 pass
+
+
+def test_without_the_extra_a_server_with_a_model_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delitem(sys.modules, "salon.web.agents.openai_wire", raising=False)
+    monkeypatch.setitem(sys.modules, "openai", None)
+    agent = {**hosted("words", Model()), "endpoint": "http://127.0.0.1:9/v1"}
+    with pytest.raises(SettingsError, match=r"pip install 'salon\[ai\]'"):
+        open_upstream(AgentSettings.model_validate(agent))
+
+
+def test_the_extra_costs_nothing_where_no_agent_needs_it() -> None:
+    code = "import sys, salon.web.app; sys.exit('openai' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_command_says_in_one_line_what_an_agent_lacks(tmp_path: Path) -> None:
+    agent = {**hosted("words", Model()), "endpoint": "http://127.0.0.1:9/v1"}
+    environment = {**os.environ, "SALON_AGENTS": json.dumps([agent]), "TEST_MODEL_KEY": ""}
+    words = ["serve", "--port", "0", "--store", f"sqlite:///{tmp_path}/salon.db"]
+    done = processes.run(words, env=environment)
+    line = "salon: agents.cook: set the environment variable TEST_MODEL_KEY\n"
+    assert (done.returncode, done.stderr) == (2, line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from pydantic import ValidationError
 
 from salon.actors.limits import Limits
 from salon.actors.model import Participant
-from salon.web.settings.loading import SECTIONS, load, rows
+from salon.web.settings.loading import AGENTS, SECTIONS, load, rows
 from salon.web.settings.model import AuthSettings, Settings, SettingsError, StoreSettings
 from salon.web.settings.text import render
 
@@ -122,7 +123,8 @@ class TestDefaults:
     def test_the_list_of_settings_is_the_same_on_every_machine(self) -> None:
         store = next(row for row in rows() if row.section == "store")
         assert store.default == "sqlite:///~/.local/share/salon/salon.db"
-        assert {row.section for row in rows()} == set(SECTIONS) == set(Settings.model_fields)
+        assert {row.section for row in rows()} == set(SECTIONS)
+        assert {*SECTIONS, AGENTS} == set(Settings.model_fields)
 
 
 class TestSources:
@@ -630,6 +632,19 @@ class TestRender:
         file.write_text(render(result, {}), encoding="utf-8")
         assert load(file, environment={})[0] == result
 
+    def test_agents_can_be_shown_and_taken_again(self, file: Path) -> None:
+        given = {"id": "cook", "name": "Cook", "kind": "script", "answers": ["Yes: no", "- #"]}
+        echo = {"id": "echo", "name": "Echo", "kind": "echo", "limits": {"runs": 1}}
+        environment = {"SALON_AGENTS": json.dumps([given, echo])}
+        result, places = load(environment=environment)
+        assert [agent.id for agent in result.agents] == ["cook", "echo"]
+        assert result.agents[0].answers == ("Yes: no", "- #")
+        assert result.agents[1].limits.runs == 1
+        shown = render(result, places)
+        assert "agents:  # from SALON_AGENTS" in shown
+        file.write_text(shown, encoding="utf-8")
+        assert load(file, environment={})[0] == result
+
     def test_each_line_says_where_it_came_from(self) -> None:
         shown = render(Settings(), {"server.port": "SALON_PORT"}).splitlines()
         assert "  port: 8000  # from SALON_PORT" in shown
@@ -638,6 +653,7 @@ class TestRender:
 
     def test_it_is_yaml_with_every_setting(self) -> None:
         shown = yaml.safe_load(render(Settings(), {}))
+        assert shown.pop(AGENTS) == []
         assert {(row.section, row.name) for row in rows()} == {
             (section, name) for section, names in shown.items() for name in names
         }

@@ -1,6 +1,6 @@
 """The agents that salon hosts: each speaks in conversations by the commands that any agent uses."""
 
 from .hosted import HostedAgents
-from .upstream import open_upstream
+from .opening import open_upstream
 
 __all__ = ["HostedAgents", "open_upstream"]

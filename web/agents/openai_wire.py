@@ -99,7 +99,9 @@ async def _events(response: httpx2.Response) -> AsyncGenerator[dict[str, Any]]:
     finally:
         await response.aclose()
         with suppress(*FAULTS):
-            async for _ in events:  # to its end, or the library's generators would be left to the garbage collector
+            async for _ in (
+                events
+            ):  # to its end, or the library's generators would be left to the garbage collector
                 pass
 
 

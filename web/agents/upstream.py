@@ -1,21 +1,16 @@
-"""Where an agent's words come from: a model behind an OpenAI-compatible endpoint, or a demonstration."""
+"""Where an agent's words come from, and the two demonstrations."""
 
 from __future__ import annotations
 
-import os
 import re
 from typing import TYPE_CHECKING, Any, Protocol
-
-from ..settings import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from ..settings import AgentSettings
     from .prompt import Prompt
 
 WORDS = re.compile(r"\s*\S+\s*")
-EXTRA = "pip install 'salon[ai]'"
 
 
 class UpstreamError(Exception):
@@ -61,27 +56,3 @@ class Script:
 
     async def close(self) -> None:
         """Nothing is open."""
-
-
-def open_upstream(agent: AgentSettings) -> Upstream:
-    """The upstream of an agent. Raises `SettingsError` where a library or the key is missing."""
-    match agent.kind:
-        case "echo":
-            return Echo()
-        case "script":
-            return Script(agent.answers)
-        case "openai":
-            return _open_openai(agent)
-
-
-def _open_openai(agent: AgentSettings) -> Upstream:
-    key = os.environ.get(agent.key_env, "") if agent.key_env else "none"
-    if not key:
-        raise SettingsError(f"agents.{agent.id}: set the environment variable {agent.key_env}")
-    try:
-        from .openai_wire import OpenAI  # noqa: PLC0415  # 0.5 s and an extra, for those who have such an agent
-    except ModuleNotFoundError as missing:
-        if missing.name != "openai":
-            raise
-        raise SettingsError(f"agents.{agent.id}: the kind openai needs {EXTRA}") from None
-    return OpenAI(agent, key)

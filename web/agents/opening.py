@@ -1,0 +1,40 @@
+"""Opens the upstream of each agent of the configuration, with the libraries and the key that its kind needs."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ..settings import SettingsError
+from .upstream import Echo, Script
+
+if TYPE_CHECKING:
+    from ..settings import AgentSettings
+    from .upstream import Upstream
+
+EXTRA = "pip install 'salon[ai]'"
+NO_KEY = "none"  # the SDK insists on one
+
+
+def open_upstream(agent: AgentSettings) -> Upstream:
+    """The upstream of an agent. Raises `SettingsError` where a library or the key is missing."""
+    match agent.kind:
+        case "echo":
+            return Echo()
+        case "script":
+            return Script(agent.answers)
+        case "openai":
+            return _open_openai(agent)
+
+
+def _open_openai(agent: AgentSettings) -> Upstream:
+    key = os.environ.get(agent.key_env, "") if agent.key_env else NO_KEY
+    if not key:
+        raise SettingsError(f"agents.{agent.id}: set the environment variable {agent.key_env}")
+    try:
+        from .openai_wire import OpenAI  # noqa: PLC0415  # 0.5 s and an extra, for those who have such an agent
+    except ModuleNotFoundError as missing:
+        if missing.name != "openai":
+            raise
+        raise SettingsError(f"agents.{agent.id}: the kind openai needs {EXTRA}") from None
+    return OpenAI(agent, key)
