@@ -87,6 +87,7 @@ class Setting:
     outbox: int  # messages that a client has in flight
     idle_timeout: float
     agents: int = 0
+    hosted: bool = False  # whether the server hosts one more
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,8 @@ class Plan:
         if seed % WITH_AGENTS == 0:
             # Drawn apart, so that the steps of people are those of the seed without agents.
             apart = Random(f"agents {seed}")
-            setting = replace(setting, agents=apart.randint(1, len(AGENTS)))
+            hosted = Random(f"hosted {seed}").random() < 0.5
+            setting = replace(setting, agents=apart.randint(1, len(AGENTS)), hosted=hosted)
             steps += _steps(apart, WITH_AGENT, AGENT_STEPS, first=len(steps))
             steps = tuple(sorted(steps, key=lambda step: step.at))
         return cls(seed, setting, steps)

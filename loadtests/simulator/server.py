@@ -13,6 +13,7 @@ from salon.actors.model import Entrant
 from salon.actors.refusals import Code, Refusal
 from salon.actors.runtime import ActorDied, System
 from salon.actors.store import StoreError
+from salon.web.agents import HostedAgents
 from salon.web.api.handshake import Asked, attach, greet, last_sequence, turn_away
 from salon.web.api.view import seen
 from salon.web.drain import drain
@@ -25,12 +26,14 @@ from .disk import DiskPort
 from .farewell import LATE
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
     from random import Random
 
     from salon.actors.messages import Command
     from salon.actors.sources import Sources
+    from salon.web.agents import Upstream
     from salon.web.identity.identity import Identity
+    from salon.web.settings import AgentSettings
     from salon.web.settings.model import Settings
 
     from ..checker import Recorder
@@ -72,6 +75,7 @@ class Process:
         agenda: Agenda,
         chance: Random,
         recorder: Recorder,
+        agents: Sequence[tuple[AgentSettings, Upstream]] = (),
     ) -> None:
         self.store = DiskPort(disk, agenda, chance, self.kill)
         self._agenda, self._chance, self._recorder = agenda, chance, recorder
@@ -94,6 +98,7 @@ class Process:
         )
         identities = IdentityBook(settings.auth, KEY, disk, sources)
         self.parts = Parts(settings, self.directory, self.wire, identities)
+        self.agents = HostedAgents(self.directory, agents)
         self._nursery: trio.Nursery | None = None
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -103,6 +108,8 @@ class Process:
                 await self.parts.identities.load()
                 await nursery.start(self.directory.system.run)
                 await nursery.start(self.wire.run)
+                await nursery.start(self.agents.run)
+                self.directory.agent_host = self.agents
                 nursery.start_soon(self.directory.sweep)
                 await self.directory.resume_runs()
                 self._nursery = nursery

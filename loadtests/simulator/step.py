@@ -116,7 +116,8 @@ def _ask(world: World, step: Step) -> None:
     if world.agents:
         tab = world.tab(step)
         key = world.key(tab)
-        name = world.agents[step.conversation % len(world.agents)].identity.participant.name
+        names = world.agent_names
+        name = names[step.conversation % len(names)]
         tab.say(key, f"asked under {key}: @{name}?")
 
 

@@ -23,12 +23,16 @@ from .agenda import Agenda
 from .agent import AgentProgram
 from .disk import Disk
 from .farewell import ENDED
+from .hosted import SimulatedModel, hosted_agent
 from .person import Network, Person, Tab
 from .plan import AGENTS, CALLS, NAMES
 from .server import Process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from salon.web.agents import Upstream
+    from salon.web.settings import AgentSettings
 
     from ..checker import Record
     from .plan import Plan, Step
@@ -72,6 +76,7 @@ class World:
         self.settings = self._settings()
         self.people = [self._person(name) for name in NAMES[: plan.setting.people]]
         self.agents = [self._person(name, "agent") for name in AGENTS[: plan.setting.agents]]
+        self.hosted = self._hosted()
         self.programs: list[AgentProgram] = []
         self.conversation_ids: list[str] = []
         self.tabs: list[Tab] = []
@@ -119,6 +124,19 @@ class World:
         person.begin(self.network, Participant(name, name.title(), kind))
         return person
 
+    def _hosted(self) -> list[tuple[AgentSettings, Upstream]]:
+        if not self.plan.setting.hosted:
+            return []
+        others = tuple(agent.identity.participant.name for agent in self.agents)
+        model = SimulatedModel(self.plan.seed, others, lambda: self.peaceful)
+        return [(hosted_agent(self.plan.seed), model)]
+
+    @property
+    def agent_names(self) -> list[str]:
+        """The names of all agents, as people mention them."""
+        names = [agent.identity.participant.name for agent in self.agents]
+        return [*names, *(agent.name for agent, _ in self.hosted)]
+
     # --- the run --------------------------------------------------------------------------------
 
     async def run(self) -> None:
@@ -146,7 +164,13 @@ class World:
         while True:
             async with trio.open_nursery() as nursery:
                 process = Process(
-                    self.settings, self.disk, self.sources, self.agenda, self.chance, self.recorder
+                    self.settings,
+                    self.disk,
+                    self.sources,
+                    self.agenda,
+                    self.chance,
+                    self.recorder,
+                    self.hosted,
                 )
                 await nursery.start(process.run)
                 self.network.process = process
@@ -167,6 +191,7 @@ class World:
             ref = self.process.directory.participant(first.id)
             agents = [agent.identity.participant for agent in self.agents]
             entrants += tuple(map(Entrant, agents))
+            entrants += tuple(Entrant(agent.participant) for agent, _ in self.hosted)
             await ref.ask(Create(conversation_id, first, "Talk", entrants))
             for agent in agents:
                 steering: Steering = "restart" if self.plan.seed % 2 else "queue"
@@ -176,9 +201,8 @@ class World:
 
     def _start_agents(self) -> None:
         for agent in self.agents:
-            others = tuple(
-                each.identity.participant.name for each in self.agents if each is not agent
-            )
+            name = agent.identity.participant.name
+            others = tuple(each for each in self.agent_names if each != name)
             for conversation_id in self.conversation_ids:
                 program = AgentProgram(agent, conversation_id, others, self.plan.seed)
                 self.programs.append(program)

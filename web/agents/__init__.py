@@ -2,5 +2,7 @@
 
 from .hosted import HostedAgents
 from .opening import open_upstream
+from .prompt import Prompt
+from .upstream import Upstream, UpstreamError
 
-__all__ = ["HostedAgents", "open_upstream"]
+__all__ = ["HostedAgents", "Prompt", "Upstream", "UpstreamError", "open_upstream"]
