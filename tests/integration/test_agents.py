@@ -117,6 +117,17 @@ async def test_a_model_answers_word_by_word_and_it_is_one_message() -> None:
         assert json.loads(turn["content"])["text"] == "What is for dinner?"
 
 
+async def test_a_deployment_of_azure_is_spoken_to_in_its_own_way() -> None:
+    more = {"kind": "azure_openai", "api_version": "2024-10-21"}
+    async with room("words", **more) as it:
+        await it.say("What is for dinner?")
+        assert (await it.end())["content"] == SAID
+        assert it.upstream.keys == [KEY]
+        (target,) = it.upstream.targets
+        deployment = "/openai/deployments/words/chat/completions?api-version=2024-10-21"
+        assert target.endswith(deployment)
+
+
 @pytest.mark.parametrize("how", ["drips", "busy at first"])
 async def test_an_upstream_that_is_slow_or_busy_for_a_moment_costs_no_answer(how: str) -> None:
     async with room(how) as it:
@@ -324,7 +335,7 @@ def test_a_configuration_without_what_an_agent_needs_says_so(tmp_path: Any) -> N
         f"agents.0: allowed is endpoint and model, for an agent of the kind openai {line}",
     )
     assert problems("kind: gpt") == (
-        f"agents.0.kind: 'gpt' given, allowed is 'openai', 'echo' or 'script' {line}",
+        f"agents.0.kind: 'gpt' given, allowed is 'openai', 'azure_openai', 'echo' or 'script' {line}",
     )
     assert problems(f"kind: echo, key_env: {KEY}") == (
         "agents.0.key_env: *** given, allowed is the name of an environment variable,"

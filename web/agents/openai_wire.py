@@ -1,4 +1,4 @@
-"""The wire of OpenAI and all who speak it: a stream of `/chat/completions`."""
+"""The wire of OpenAI and all who speak it, Azure among them: a stream of `/chat/completions`."""
 
 from __future__ import annotations
 
@@ -33,12 +33,20 @@ class OpenAI:
 
     def __init__(self, agent: AgentSettings, key: str) -> None:
         self._agent = agent
-        self._client = openai.AsyncOpenAI(
-            api_key=key,
-            base_url=agent.endpoint,
-            max_retries=RETRIES,
-            timeout=httpx2.Timeout(agent.timeout, connect=CONNECT),
-        )
+        options: Any = {
+            "api_key": key,
+            "max_retries": RETRIES,
+            "timeout": httpx2.Timeout(agent.timeout, connect=CONNECT),
+        }
+        self._client: openai.AsyncOpenAI
+        if agent.kind == "azure_openai":
+            self._client = openai.AsyncAzureOpenAI(
+                azure_endpoint=agent.endpoint or "",
+                api_version=agent.api_version,
+                **options,
+            )
+        else:
+            self._client = openai.AsyncOpenAI(base_url=agent.endpoint, **options)
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[str | dict[str, Any]]:
         """Yield the words, and what they have used. A stream without its last word was cut: `UpstreamError`."""

@@ -23,7 +23,7 @@ def open_upstream(agent: AgentSettings) -> Upstream:
             return Echo()
         case "script":
             return Script(agent.answers)
-        case "openai":
+        case "openai" | "azure_openai":
             return _open_openai(agent)
 
 
@@ -36,5 +36,5 @@ def _open_openai(agent: AgentSettings) -> Upstream:
     except ModuleNotFoundError as missing:
         if missing.name != "openai":
             raise
-        raise SettingsError(f"agents.{agent.id}: the kind openai needs {EXTRA}") from None
+        raise SettingsError(f"agents.{agent.id}: the kind {agent.kind} needs {EXTRA}") from None
     return OpenAI(agent, key)

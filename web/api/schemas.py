@@ -99,7 +99,10 @@ class CreateBody(Body):
     sites: list[Annotated[str, Field(min_length=1, max_length=253)]] = Field(
         default=[], max_length=100
     )
-    enable_ai: bool = False
+    enable_ai: bool = Field(
+        default=False,
+        description="Whether the agents that the server hosts by default are members.",
+    )
     join: Literal["open", "invite"] = "open"
     members_invite: bool = True
     share_reads: bool = False

@@ -14,7 +14,7 @@ from salon.actors.triggers import AGENTS_MAY_CALL
 from ..names import ID_LENGTH, NAME_LENGTH, is_id, normalise_name
 from .group import SettingsGroup, split
 
-Kind = Literal["openai", "echo", "script"]
+Kind = Literal["openai", "azure_openai", "echo", "script"]
 
 
 def number(value: object) -> object:
@@ -89,13 +89,15 @@ class AgentSettings(SettingsGroup):
     name: Annotated[str, AfterValidator(valid_name)]
     """Its name as people see and mention it."""
     kind: Kind
-    """openai: any OpenAI-compatible endpoint; echo: repeats the message; script: says the answers in turn."""
+    """openai: any OpenAI-compatible endpoint; azure_openai: a deployment; echo: repeats the message; script: see answers."""
     endpoint: Annotated[str, AfterValidator(_endpoint)] | None = None
-    """Of openai: the address above /chat/completions, such as https://api.openai.com/v1."""
+    """The address above /chat/completions, such as https://api.openai.com/v1; of azure_openai: the resource's address."""
     model: Annotated[str, Field(min_length=1, max_length=200)] | None = None
-    """Of openai: the model's name there."""
+    """Of openai: the model's name there; of azure_openai: the deployment's."""
+    api_version: Annotated[str, Field(pattern="[0-9A-Za-z-]{1,40}")] | None = None
+    """Of azure_openai: the version of its interface, such as 2024-10-21."""
     key_env: Annotated[str, AfterValidator(_variable)] | None = None
-    """Of openai: the environment variable with the key; none for endpoints that need no key."""
+    """The environment variable with the endpoint's key; none for endpoints that need no key."""
     instructions: Annotated[str, Field(max_length=20_000)] = ""
     """What the model is told to be and do, before the conversation."""
     answers: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(split)] = ()
@@ -126,6 +128,11 @@ class AgentSettings(SettingsGroup):
     def _complete(self) -> AgentSettings:
         if self.kind == "openai" and (self.endpoint is None or self.model is None):
             raise ValueError("endpoint and model, for an agent of the kind openai")
+        needed = (self.endpoint, self.model, self.api_version, self.key_env)
+        if self.kind == "azure_openai" and None in needed:
+            raise ValueError(
+                "endpoint, model, api_version and key_env, for an agent of the kind azure_openai"
+            )
         if self.kind == "script" and not self.answers:
             raise ValueError("answers, for an agent of the kind script")
         return self
