@@ -6,6 +6,7 @@ before it is committed.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import trio
@@ -72,7 +73,7 @@ class ConversationActor(TrioActor):
         self.audience = Audience(host.codec, self._fetch, self._roster_body, self._so_far)
         self._replies = Replies(self._store, self.audience.at_hand)
         self.presence = PresenceBoard(
-            self._present,
+            partial(_is_there, host, self.audience),
             grace=limits.presence_grace,
             interval=limits.presence_interval,
         )
@@ -364,10 +365,6 @@ class ConversationActor(TrioActor):
         if not self.audience.connected(participant_id) and self._typing.stop(participant_id):
             self._tell_typing(Typing(participant_id, False))
 
-    def _present(self, participant_id: str) -> bool:
-        hosted = self._host.agent_host.answering(participant_id) is not None
-        return hosted or self.audience.connected(participant_id)
-
     def _see_off(self, participant_id: str) -> None:
         """Clean up after a participant who is no longer a member."""
         for subscriber in self.audience.of(participant_id):
@@ -461,3 +458,9 @@ class ConversationActor(TrioActor):
         """Report the crash, so that another actor takes over."""
         self._host.crashed(self)
         self.on_stop()
+
+
+def _is_there(host: Host, audience: Audience, participant_id: str) -> bool:
+    """Whether a participant has a connection, or is an agent that needs none."""
+    hosted = host.agent_host.answering(participant_id) is not None
+    return hosted or audience.connected(participant_id)
