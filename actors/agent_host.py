@@ -29,8 +29,14 @@ class AgentHost(Protocol):
     def ask(self, conversation_id: str, agent_id: str, request: RunRequested) -> None:
         """Have an agent answer. The same request again changes nothing while it is being answered."""
 
-    def cancel(self, run_id: str) -> None:
+    def finish(self, conversation_id: str, agent_id: str, run_id: str) -> None:
+        """End a run that is open in the log, unless it is being worked on: a restart has cut it."""
+
+    def cancel(self, conversation_id: str, run_id: str) -> None:
         """Stop the work on a run that was ended by somebody else."""
+
+    def leave(self, conversation_id: str, agent_id: str) -> None:
+        """Stop all work for a conversation that an agent has left."""
 
 
 class NoAgents:
@@ -46,5 +52,11 @@ class NoAgents:
     def ask(self, conversation_id: str, agent_id: str, request: RunRequested) -> None:
         """Nobody answers."""
 
-    def cancel(self, run_id: str) -> None:
+    def finish(self, conversation_id: str, agent_id: str, run_id: str) -> None:
+        """There are none."""
+
+    def cancel(self, conversation_id: str, run_id: str) -> None:
+        """Nothing is being done."""
+
+    def leave(self, conversation_id: str, agent_id: str) -> None:
         """Nothing is being done."""

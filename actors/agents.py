@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from .events import Posted, RunFailed
+from .events import AgentUpdated, Posted, RunFailed
 from .messages import RUN_COMMANDS, RunReceipt
 from .requests import RequestBoard, recalled, replied_to_in, until_person
 from .run_turn import EndedRun, run_receipt
 from .runs import NEVER, RunBoard
-from .signals import Cancel, RunRequested
+from .signals import Cancel
 from .triggers import AGENTS_MAY_CALL
 
 if TYPE_CHECKING:
@@ -136,12 +136,10 @@ class Agents:
         host = self._host.agent_host
         for agent_id in state.agents:
             if host.answering(agent_id) is not None:
-                begun = (
-                    RunRequested(run.id, run.reply_to or "", (), "regenerate")
-                    for run in state.runs.values()
-                    if run.participant_id == agent_id
-                )
-                for request in (*begun, *self.requests.of(agent_id)):
+                for run in state.runs.values():
+                    if run.participant_id == agent_id:
+                        host.finish(self._key, agent_id, run.id)
+                for request in self.requests.of(agent_id):
                     host.ask(self._key, agent_id, request)
 
     async def _hops_before(self, state: State, sequence: int) -> int:
@@ -244,7 +242,7 @@ class Agents:
             self._host.meter.deltas += 1
             self._audience.signal(signal, but=agent_id)
         for run in by_others:
-            self._host.agent_host.cancel(run.id)
+            self._host.agent_host.cancel(self._key, run.id)
             payload = self._audience.encode(Cancel(run.id))
             for subscriber in self._audience.of(run.participant_id):
                 subscriber.push(payload)
@@ -252,6 +250,9 @@ class Agents:
     def after_events(self, turn: Turn) -> None:
         """After its events: the readers get new text, the agents hear what they are asked."""
         done = turn.runs
+        for event in turn.state_events:
+            if isinstance(event, AgentUpdated):
+                self.requests.forget(event.participant_id)
         if self.runs:
             if done is not None:
                 for status in done.statuses.values():
@@ -296,6 +297,11 @@ class Agents:
         if state is not None and self.runs:
             yield from self.runs.so_far(state, subscriber.participant.id)
         yield from self.requests.of(subscriber.participant.id)
+
+    def left(self, participant_id: str) -> None:
+        """Forget what an agent was asked that is no longer a member, and stop its work."""
+        self.requests.forget(participant_id)
+        self._host.agent_host.leave(self._key, participant_id)
 
     def connected(self, participant_id: str, state: State | None) -> None:
         """Note that somebody has opened or lost a connection: an agent without one has the grace from then on."""

@@ -372,7 +372,7 @@ class ConversationActor(TrioActor):
             subscriber.close(1000, "Left conversation")
         self.presence.forget(participant_id)
         self._typing.forget(participant_id)
-        self.agents.requests.forget(participant_id)
+        self.agents.left(participant_id)
 
     # --- signals ----------------------------------------------------------------------------------------------------------
 

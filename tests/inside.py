@@ -35,7 +35,12 @@ async def serving(agents: Sequence[Mapping[str, Any]] = (), **server: Any) -> As
         {
             "server": {"port": 0, **server},
             "store": {"url": "memory:"},
-            "auth": {"static_tokens": {TOKEN: {"id": "ada", "name": "Ada"}}},
+            "auth": {
+                "static_tokens": {
+                    TOKEN: {"id": "ada", "name": "Ada"},
+                    "agent": {"id": "bot", "name": "Bot", "type": "agent"},
+                }
+            },
             "limits": {
                 "connections_per_person": 0,
                 "handshake_timeout": HANDSHAKE_TIMEOUT,

@@ -106,7 +106,12 @@ async def test_a_model_answers_word_by_word_and_it_is_one_message() -> None:
         assert (message["content"], message["status"]) == (SAID, "complete")
         assert (message["sender_id"], message["sender_type"]) == ("cook", "agent")
         assert message["reply_to"] == asked.message_id
-        usage = {"model": "words", "input_tokens": 7, "output_tokens": 3}
+        usage = {
+            "model": "words",
+            "finish_reason": "stop",
+            "input_tokens": 7,
+            "output_tokens": 3,
+        }
         assert message["usage"] == usage
         assert text_of(it.frames) == SAID
         (request,) = it.upstream.asked
@@ -298,15 +303,50 @@ async def test_without_enable_ai_nobody_is_asked() -> None:
         assert len(created["participants"]) == 1
 
 
-async def test_what_is_asked_beyond_its_limits_fails_at_once_and_says_so() -> None:
+async def test_what_is_asked_in_more_conversations_than_it_may_serve_fails_at_once_and_says_so() -> (
+    None
+):
     async with room("waits", limits={"runs": 1, "waiting": 1}) as it:
         for number in range(3):
             await it.say(f"Question {number}")
-        failed = await it.end()
-        assert (failed["type"], failed["reason"]) == ("run_failed", "budget")
+        await it.until("delta")
+        waiting, full = [
+            (await it.ada.create("More", enable_ai=True))["conversation_id"] for _ in range(2)
+        ]
+        async with it.ada.socket(full) as tab:
+            await it.ada.post(waiting, "Question")
+            await it.ada.post(full, "Question")
+            while (failed := await tab.receive_json())["type"] != "run_failed":
+                pass
+        assert failed["reason"] == "budget"
         assert failed["retry_after"] > 0
         it.upstream.go_on.set()
-        assert [(await it.end())["content"] for _ in range(2)] == ["Well, yes", "Well, yes"]
+        assert [(await it.end())["content"] for _ in range(3)] == ["Well, yes"] * 3
+
+
+async def test_an_agent_that_is_told_to_be_silent_does_not_answer_what_waits() -> None:
+    async with room("waits") as it:
+        await it.say("What is for dinner?")
+        await it.until("delta")
+        await it.say("And for lunch?")
+        await it.ada.update_agent(it.id, "cook", trigger="mention")
+        last = await it.say("@Cook hello?")
+        it.upstream.go_on.set()
+        await it.end()
+        assert (await it.end())["reply_to"] == last.message_id
+
+
+async def test_the_run_of_another_conversation_with_the_same_id_is_another_run() -> None:
+    async with room("waits") as it:
+        await it.say("What is for dinner?")
+        run_id = (await it.until("delta"))["run_id"]
+        async with Client(it.url, token="agent") as bot:
+            elsewhere = (await it.ada.create("Elsewhere"))["conversation_id"]
+            await it.ada.join(elsewhere, {"user_id": "bot"})
+            await bot.start_run(elsewhere, run_id)
+            await it.ada.cancel_run(elsewhere, run_id)
+        it.upstream.go_on.set()
+        assert (await it.end())["content"] == "Well, yes"
 
 
 async def test_neither_the_key_nor_what_was_said_is_in_the_log(
@@ -341,6 +381,12 @@ def test_a_configuration_without_what_an_agent_needs_says_so(tmp_path: Any) -> N
         "agents.0.key_env: *** given, allowed is the name of an environment variable,"
         f" such as OPENAI_API_KEY {line}",
     )
+    for secret in ('endpoint: "https://u:hunter2@h/v1"', 'endpoint: "https://h/v1?key=hunter2"'):
+        (problem,) = problems(f"kind: openai, model: m, {secret}")
+        assert "hunter2" not in problem
+    assert problems("kind: azure_openai, api_version: 'x y'")[0].startswith(
+        "agents.0.api_version: *** given"
+    )
     assert problems("kind: echo}\n  - {id: a, name: B, kind: echo") == (
         f"agents: allowed is agents with ids of their own; a stands for two {line}",
     )
@@ -352,7 +398,7 @@ async def test_a_server_does_not_start_with_an_agent_that_has_no_key(
     monkeypatch.delenv("TEST_MODEL_KEY")
     async with model() as upstream:
         with pytest.RaisesGroup(
-            pytest.RaisesExc(SettingsError, match="set the environment variable TEST_MODEL_KEY"),
+            pytest.RaisesExc(SettingsError, match="its key_env names is not set"),
             flatten_subgroups=True,
         ):
             async with serving([hosted("words", upstream)]):
@@ -379,5 +425,5 @@ def test_the_command_says_in_one_line_what_an_agent_lacks(tmp_path: Path) -> Non
     environment = {**os.environ, "SALON_AGENTS": json.dumps([agent]), "TEST_MODEL_KEY": ""}
     words = ["serve", "--port", "0", "--store", f"sqlite:///{tmp_path}/salon.db"]
     done = processes.run(words, env=environment)
-    line = "salon: agents.cook: set the environment variable TEST_MODEL_KEY\n"
+    line = "salon: agents.cook: the environment variable that its key_env names is not set\n"
     assert (done.returncode, done.stderr) == (2, line)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
+
+import trio
 
 from tests.model import model
+from tests.patience import PATIENCE
 from tests.person import guests
 from tests.server import ServerProcess
 
@@ -26,12 +30,12 @@ async def test_a_run_that_a_kill_has_cut_ends_with_what_was_seen_and_the_agent_a
             server.kill()
         upstream.go_on.set()
         server.start()
-        async with ada.tab(talk, 0) as tab:
-            ends = {}
-            while len(ends) < 2:
-                message = (await tab.until("message"))["message"]
-                if message["sender_id"] == "cook":
-                    ends[message["reply_to"]] = message
+        ends: dict[str, Any] = {}
+        with trio.fail_after(PATIENCE):
+            while ends.keys() < {asked["message_id"], waiting["message_id"]}:
+                details = await ada.ask("GET", f"/chat/conversations/{talk}")
+                said = (each for each in details["messages"] if each["sender_id"] == "cook")
+                ends = {each["reply_to"]: each for each in said}
         first, second = ends[asked["message_id"]], ends[waiting["message_id"]]
         assert first["run_id"] == cut["run_id"]
         assert (first["status"], first["content"]) == ("interrupted", cut["text"])

@@ -1,50 +1,30 @@
-"""The hosted agents at work: requests are taken one at a time in each conversation, and answered from the agent's upstream."""
+"""The hosted agents at work: what is asked is answered one at a time in each conversation, in tasks of their own."""
 
 from __future__ import annotations
 
-import json
 import logging
-from contextlib import aclosing, asynccontextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections import deque
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING
 
 import trio
 
 from salon.actors.agent_host import Answering
-from salon.actors.mailbox import MailboxFull
-from salon.actors.messages import EndRun, ExtendRun, StartRun
-from salon.actors.refusals import Code, Refusal
-from salon.actors.runtime import ActorDied
-from salon.actors.store import StoreError
+from salon.actors.requests import OPEN_REQUESTS
 
-from .prompt import prompt_for
-from .speech import Speech
-from .upstream import UpstreamError
+from .answer import PAUSE, Answer, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from salon.actors.directory import Directory
-    from salon.actors.messages import RunCommand
-    from salon.actors.model import FailureReason
     from salon.actors.signals import RunRequested
 
     from ..settings import AgentSettings
-    from .prompt import Prompt
     from .upstream import Upstream
 
-PATIENCE = 30.0  # seconds for which a command that is refused for a moment is tried again
-PAUSE = 1.0  # seconds before it is, where the refusal does not say
-BUSY_RETRY = 30.0  # seconds after which people may ask again an agent that has too much to do
-
 logger = logging.getLogger(__name__)
-
-
-class Outcome(NamedTuple):
-    """How an answer ended: as complete without a reason."""
-
-    reason: FailureReason | None = None
-    retry_after: float | None = None
-    usage: dict[str, Any] | None = None
 
 
 class Post:
@@ -54,33 +34,38 @@ class Post:
         self.settings = settings
         self.upstream = upstream
         self.answering = Answering(settings.trigger, settings.agents_may_call, settings.steering)
-        self.limiter = trio.CapacityLimiter(settings.limits.runs)
-        self.tasks = 0  # answers that are being made or wait
-        self._turns: dict[
-            str, list[trio.Event]
-        ] = {}  # those at work in a conversation, the first speaks
+        self._limiter = trio.CapacityLimiter(settings.limits.runs)
+        # By conversation: what has to be answered there, the first of it now
+        self._queues: dict[str, deque[trio.Event]] = {}
 
     def busy(self, conversation_id: str) -> bool:
         """Whether it has something to do there."""
-        return conversation_id in self._turns
+        return conversation_id in self._queues
+
+    def full(self, conversation_id: str) -> bool:
+        """Whether it has too much to do for one more answer there."""
+        queue, limits = self._queues.get(conversation_id), self.settings.limits
+        if queue is not None:
+            return len(queue) > OPEN_REQUESTS
+        return len(self._queues) >= limits.runs + limits.waiting
 
     @asynccontextmanager
     async def turn(self, conversation_id: str) -> AsyncIterator[None]:
         """Wait until it has answered what it was asked before in the conversation, then for one of its places."""
-        queue = self._turns.setdefault(conversation_id, [])
+        queue = self._queues.setdefault(conversation_id, deque())
         mine = trio.Event()
         queue.append(mine)
         try:
             if queue[0] is not mine:
                 await mine.wait()
-            async with self.limiter:
+            async with self._limiter:
                 yield
         finally:
             queue.remove(mine)
             if queue:
                 queue[0].set()
             else:
-                del self._turns[conversation_id]
+                del self._queues[conversation_id]
 
 
 class HostedAgents:
@@ -91,7 +76,8 @@ class HostedAgents:
     ) -> None:
         self._directory = directory
         self._posts: Mapping[str, Post] = {agent.id: Post(agent, up) for agent, up in agents}
-        self._scopes: dict[str, trio.CancelScope] = {}  # by run id
+        # By conversation and run: whose work it is, and how it is stopped
+        self._work: dict[tuple[str, str], tuple[str, trio.CancelScope]] = {}
         self._nursery: trio.Nursery | None = None
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -119,135 +105,77 @@ class HostedAgents:
     def ask(self, conversation_id: str, agent_id: str, request: RunRequested) -> None:
         """Have an agent answer. The same request again changes nothing while it is being answered."""
         post = self._posts.get(agent_id)
-        if post is None or self._nursery is None or request.run_id in self._scopes:
-            return
-        scope = self._scopes[request.run_id] = trio.CancelScope()
-        self._nursery.start_soon(self._take, post, conversation_id, request, scope)
+        if post is not None:
+            answer = self._answer(post, conversation_id, request.run_id)
+            work = partial(self._take, post, conversation_id, request, answer)
+            self._begin(conversation_id, agent_id, request.run_id, work)
 
-    def cancel(self, run_id: str) -> None:
+    def finish(self, conversation_id: str, agent_id: str, run_id: str) -> None:
+        """End a run that is open in the log, unless it is being worked on: a restart has cut it."""
+        post = self._posts.get(agent_id)
+        if post is not None:
+            work = partial(self._answer(post, conversation_id, run_id).end, Outcome("interrupted"))
+            self._begin(conversation_id, agent_id, run_id, work)
+
+    def cancel(self, conversation_id: str, run_id: str) -> None:
         """Stop the work on a run that was ended by somebody else."""
-        scope = self._scopes.get(run_id)
-        if scope is not None:
-            scope.cancel()
+        if (conversation_id, run_id) in self._work:
+            self._work[conversation_id, run_id][1].cancel()
+
+    def leave(self, conversation_id: str, agent_id: str) -> None:
+        """Stop all work for a conversation that an agent has left."""
+        if agent_id in self._posts:
+            for (conversation, _), (agent, scope) in self._work.items():
+                if (conversation, agent) == (conversation_id, agent_id):
+                    scope.cancel()
 
     # --- one answer -------------------------------------------------------------------------------------------------------
 
-    async def _take(
-        self, post: Post, conversation_id: str, request: RunRequested, scope: trio.CancelScope
+    def _answer(self, post: Post, conversation_id: str, run_id: str) -> Answer:
+        return Answer(self._directory, post.settings, conversation_id, run_id)
+
+    def _begin(
+        self,
+        conversation_id: str,
+        agent_id: str,
+        run_id: str,
+        work: Callable[[], Awaitable[None]],
     ) -> None:
-        settings = post.settings
-        post.tasks += 1
+        key = conversation_id, run_id
+        if self._nursery is not None and key not in self._work:
+            scope = trio.CancelScope()
+            self._work[key] = agent_id, scope
+            self._nursery.start_soon(self._do, key, work, scope)
+
+    async def _do(
+        self, key: tuple[str, str], work: Callable[[], Awaitable[None]], scope: trio.CancelScope
+    ) -> None:
         try:
             with scope:
-                if post.tasks > settings.limits.runs + settings.limits.waiting:
-                    if await self._begin(settings, conversation_id, request):
-                        outcome = Outcome("budget", BUSY_RETRY)
-                        await self._end(settings, conversation_id, request.run_id, outcome)
-                    return
-                async with post.turn(conversation_id):
-                    await self._answer(post, conversation_id, request)
-        except Exception:  # a fault of ours ends one answer, and neither the others nor the server
-            logger.exception("agent %s has failed in %s", settings.id, conversation_id)
-            outcome = Outcome("upstream")
-            await self._end(settings, conversation_id, request.run_id, outcome)
+                await work()
         finally:
-            post.tasks -= 1
-            del self._scopes[request.run_id]
+            del self._work[key]
 
-    async def _answer(self, post: Post, conversation_id: str, request: RunRequested) -> None:
-        settings, run_id = post.settings, request.run_id
-        if not await self._begin(settings, conversation_id, request):
-            return
-        speech = Speech()
-        outcome = Outcome("timeout")
-        with trio.move_on_after(settings.first_word_timeout) as scope:
-            ends_at = trio.current_time() + settings.timeout
-            try:
-                prompt = await prompt_for(self._directory, conversation_id, settings, request)
-                if prompt is None:
-                    outcome = Outcome("upstream")
-                else:
-                    outcome = await self._speak(
-                        post, conversation_id, run_id, prompt, speech, scope, ends_at
-                    )
-            except UpstreamError as error:
-                logger.warning("agent %s: the upstream has failed: %s", settings.id, error)
-                outcome = Outcome("upstream", error.retry_after)
-            except (StoreError, ActorDied) as error:
-                logger.warning(
-                    "agent %s could not read %s: %s", settings.id, conversation_id, error
-                )
-                outcome = Outcome("upstream", PAUSE)
-        await self._end(settings, conversation_id, run_id, outcome)
-
-    async def _speak(
-        self,
-        post: Post,
-        conversation_id: str,
-        run_id: str,
-        prompt: Prompt,
-        speech: Speech,
-        scope: trio.CancelScope,
-        ends_at: float,
-    ) -> Outcome:
-        """Say what the upstream says, as fast as the conversation takes it."""
-        who, usage = post.settings.participant, None
-        async with aclosing(post.upstream.stream(prompt)) as pieces:
-            async for piece in pieces:
-                if isinstance(piece, dict):
-                    usage = piece
-                    continue
-                text, offset = speech.take(piece)
-                if not text:
-                    continue
-                scope.deadline = ends_at
-                said = await self._do(ExtendRun(conversation_id, who, run_id, offset, text))
-                if isinstance(said, Refusal):
-                    return Outcome("budget" if said.code is Code.MESSAGE_TOO_LARGE else "upstream")
-        return Outcome(usage=usage)
-
-    async def _begin(
-        self, agent: AgentSettings, conversation_id: str, request: RunRequested
-    ) -> bool:
-        """Start the run. False where there is none to fill: refused, ended, or open since before a restart."""
-        start = StartRun(conversation_id, agent.participant, request.run_id, request.message_id)
-        receipt = await self._do(start)
-        if isinstance(receipt, Refusal) or receipt.status != "open":
-            return False
-        if receipt.duplicate:
-            await self._end(agent, conversation_id, request.run_id, Outcome("interrupted"))
-        return not receipt.duplicate
-
-    async def _end(
-        self, agent: AgentSettings, conversation_id: str, run_id: str, outcome: Outcome
+    async def _take(
+        self, post: Post, conversation_id: str, request: RunRequested, answer: Answer
     ) -> None:
-        await self._do(
-            EndRun(
-                conversation_id,
-                agent.participant,
-                run_id,
-                "complete" if outcome.reason is None else "interrupted",
-                usage=None if outcome.usage is None else json.dumps(outcome.usage),
-                reason=outcome.reason,
-                retry_after=outcome.retry_after,
-            )
-        )
-
-    async def _do(self, command: RunCommand) -> Any:
-        """The outcome of a command, sent through the agent's own actor; what is refused for a moment is tried again."""
-        gives_up_at = trio.current_time() + PATIENCE
-        while True:
+        if post.full(conversation_id):
+            await answer.refuse(request)
+            return
+        async with post.turn(conversation_id):
+            if not self._wanted(conversation_id, post.settings.id, request.run_id):
+                return
             try:
-                outcome = await self._directory.participant(command.sender.id).ask(command)
-            except MailboxFull as full:
-                outcome = Refusal(Code.QUEUE_FULL, retry_after=full.retry_after)
-            except ActorDied:
-                outcome = Refusal(Code.INTERNAL_ERROR, retry_after=PAUSE)
-            if not isinstance(outcome, Refusal):
-                return outcome
-            wait = PAUSE if outcome.retry_after is None else outcome.retry_after
-            again = outcome.reason.temporary and outcome.code is not Code.DRAINING
-            if not again or trio.current_time() + wait > gives_up_at:
-                logger.info("agent %s was refused: %s", command.sender.id, outcome.code)
-                return outcome
-            await trio.sleep(wait)
+                await answer.make(request, post.upstream)
+            except (
+                Exception
+            ):  # a fault of ours ends one answer, and neither the others nor the server
+                logger.exception("agent %s has failed", post.settings.id)
+                await answer.end(Outcome("upstream"))
+
+    def _wanted(self, conversation_id: str, agent_id: str, run_id: str) -> bool:
+        """Whether a request that has waited still stands; the owner may have told the agent to be silent since."""
+        actor = self._directory.active(conversation_id)
+        if actor is None or actor.state is None:
+            return True
+        return any(each.run_id == run_id for each in actor.agents.requests.of(agent_id))

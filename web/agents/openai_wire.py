@@ -47,25 +47,28 @@ class OpenAI:
             )
         else:
             self._client = openai.AsyncOpenAI(base_url=agent.endpoint, **options)
+            # The SDK takes these from the environment and would send them to any endpoint
+            self._client.organization = self._client.project = None
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[str | dict[str, Any]]:
         """Yield the words, and what they have used. A stream without its last word was cut: `UpstreamError`."""
-        finished = False
+        finish: str | None = None
         async with self._open(prompt) as response, aclosing(_events(response)) as events:
             async for event in events:
                 for choice in event.get("choices") or ():
                     text = (choice.get("delta") or {}).get("content")
                     if isinstance(text, str) and text:
                         yield text
-                    finished = finished or choice.get("finish_reason") is not None
+                    finish = choice.get("finish_reason") or finish
                 usage = event.get("usage")
                 if usage is not None:
                     yield {
                         "model": self._agent.model,
+                        "finish_reason": finish,
                         "input_tokens": int(usage.get("prompt_tokens") or 0),
                         "output_tokens": int(usage.get("completion_tokens") or 0),
                     }
-        if not finished:
+        if finish is None:
             raise UpstreamError("the stream was cut")
 
     @asynccontextmanager
@@ -101,7 +104,7 @@ async def _events(response: httpx2.Response) -> AsyncGenerator[dict[str, Any]]:
             if event.data == "[DONE]":
                 return
             data = json.loads(event.data)
-            if "error" in data:
+            if data.get("error") is not None:
                 raise UpstreamError("the stream has an error")
             yield data
     finally:

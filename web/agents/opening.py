@@ -30,7 +30,9 @@ def open_upstream(agent: AgentSettings) -> Upstream:
 def _open_openai(agent: AgentSettings) -> Upstream:
     key = os.environ.get(agent.key_env, "") if agent.key_env else NO_KEY
     if not key:
-        raise SettingsError(f"agents.{agent.id}: set the environment variable {agent.key_env}")
+        raise SettingsError(
+            f"agents.{agent.id}: the environment variable that its key_env names is not set"
+        )
     try:
         from .openai_wire import OpenAI  # noqa: PLC0415  # 0.5 s and an extra, for those who have such an agent
     except ModuleNotFoundError as missing:

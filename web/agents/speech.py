@@ -4,10 +4,10 @@ from __future__ import annotations
 
 
 class Speech:
-    """The pieces of one answer, each with its offset in code points."""
+    """The pieces of one answer, each with its offset in code points; `text` is all of it so far."""
 
     def __init__(self) -> None:
-        self._offset = 0
+        self.text = ""
         self._half = ""  # the first half of a surrogate pair, until the second comes
 
     def take(self, piece: str) -> tuple[str, int]:
@@ -19,6 +19,6 @@ class Speech:
         if not text.isascii():
             pairs = text.encode("utf-16-le", "surrogatepass")
             text = pairs.decode("utf-16-le", "replace")
-        offset = self._offset
-        self._offset += len(text)
+        offset = len(self.text)
+        self.text += text
         return text, offset

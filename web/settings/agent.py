@@ -41,18 +41,18 @@ def valid_name(text: str) -> str:
 def _endpoint(url: str) -> str:
     try:
         parts = urlsplit(url)
-        good = parts.scheme in ("http", "https") and parts.hostname and not parts.username
+        good = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
         _ = parts.port  # raises where it is none
     except ValueError:
         good = False
-    if not good or not url.isascii() or not url.isprintable() or " " in url:
+    if not good or not re.fullmatch(r"[\x21-\x7e]+", url) or "?" in url or "#" in url:
         raise ValueError("http:// or https://HOST[:PORT][/PATH], without a user or a key in it")
     return url.rstrip("/")
 
 
 def _variable(name: str) -> str:
     # A key that stands here by mistake is not shown: the value given is masked.
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,99}", name):
+    if not re.fullmatch(r"[A-Z_][A-Z0-9_]{0,99}", name):
         raise ValueError("the name of an environment variable, such as OPENAI_API_KEY")
     return name
 
@@ -76,7 +76,7 @@ class AgentLimits(SettingsGroup):
     runs: Positive = 4
     """Answers at the same time, in all conversations; the others wait in the order of asking, one of each conversation."""
     waiting: Positive = 100
-    """Answers that wait; what is asked beyond that fails at once, and says so."""
+    """Conversations that wait for an answer; what is asked in more of them fails at once, and says so."""
     output_tokens: Positive = 1000
     """Tokens of one answer at most, as the model counts them."""
 
@@ -94,7 +94,7 @@ class AgentSettings(SettingsGroup):
     """The address above /chat/completions, such as https://api.openai.com/v1; of azure_openai: the resource's address."""
     model: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     """Of openai: the model's name there; of azure_openai: the deployment's."""
-    api_version: Annotated[str, Field(pattern="[0-9A-Za-z-]{1,40}")] | None = None
+    api_version: Annotated[str, Field(pattern="^[0-9A-Za-z-]{1,40}$")] | None = None
     """Of azure_openai: the version of its interface, such as 2024-10-21."""
     key_env: Annotated[str, AfterValidator(_variable)] | None = None
     """The environment variable with the endpoint's key; none for endpoints that need no key."""

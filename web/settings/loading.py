@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import yaml
 from pydantic import ValidationError
 
-from .agent import AgentSettings
+from .agent import AgentLimits, AgentSettings, ContextSettings
 from .group import SettingsGroup
 from .model import Settings, SettingsError, StaticIdentity
 from .provider import ProviderSettings
@@ -38,6 +38,17 @@ SECRET = ("auth", "static_tokens")  # what stands below is shown to nobody
 PROVIDERS = "auth.providers"  # of each, every setting has a key and a place of its own: auth.providers.NAME.issuer
 SHOWN = set(ProviderSettings.model_fields) - {"client_secret"}
 AGENTS = "agents"  # a list, whose place is that of the whole
+# Keys stand in wrong places by mistake: of an agent only these are shown
+SHOWN_OF_AGENTS = {
+    "kind",
+    "trigger",
+    "agents_may_call",
+    "steering",
+    "default",
+    "timeout",
+    "first_word_timeout",
+}
+SHOWN_OF_AGENTS |= {*ContextSettings.model_fields, *AgentLimits.model_fields}
 MASK = "***"
 LONGEST_SHOWN = 80  # characters of a wrong value
 YAML_HINT = "a value that ends in a colon or begins with a sign needs quotes"
@@ -260,7 +271,7 @@ def _problem(error: ErrorDetails, found: Found) -> str:
             shown = f"{MASK} given, "
     elif location[0] == AGENTS:
         known = AgentSettings.model_fields
-        if shown and location[-1] == "key_env":
+        if shown and location[-1] not in SHOWN_OF_AGENTS:
             shown = f"{MASK} given, "
     if len(shown) > LONGEST_SHOWN:
         shown = f"{shown[:LONGEST_SHOWN]}… given, "
