@@ -26,8 +26,11 @@ class AgentHost(Protocol):
     def busy(self, conversation_id: str, agent_id: str) -> bool:
         """Whether an agent is at work for a conversation."""
 
-    def ask(self, conversation_id: str, agent_id: str, request: RunRequested) -> None:
-        """Have an agent answer. The same request again changes nothing while it is being answered."""
+    def ask(self, conversation_id: str, agent_id: str, request: RunRequested) -> bool:
+        """Have an agent answer; the same request again changes nothing while it is being answered.
+
+        False where a hosted agent has too much to do: it says so, and the request need not be kept.
+        """
 
     def finish(self, conversation_id: str, agent_id: str, run_id: str) -> None:
         """End a run that is open in the log, unless it is being worked on: a restart has cut it."""
@@ -49,8 +52,9 @@ class NoAgents:
         """Never."""
         return False
 
-    def ask(self, conversation_id: str, agent_id: str, request: RunRequested) -> None:
-        """Nobody answers."""
+    def ask(self, conversation_id: str, agent_id: str, request: RunRequested) -> bool:
+        """True: whoever is asked answers by a connection."""
+        return True
 
     def finish(self, conversation_id: str, agent_id: str, run_id: str) -> None:
         """There are none."""

@@ -268,8 +268,9 @@ class Agents:
         for agent_id, request in done.requests:
             if agent_id not in members:
                 continue  # it has left in the same turn
+            if not self._host.agent_host.ask(self._key, agent_id, request):
+                continue
             self.requests.ask(agent_id, request)
-            self._host.agent_host.ask(self._key, agent_id, request)
             payload = self._audience.encode(request)
             for subscriber in self._audience.of(agent_id):
                 if subscriber in self._audience.live:

@@ -42,22 +42,26 @@ class Post:
         """Whether it has something to do there."""
         return conversation_id in self._queues
 
-    def full(self, conversation_id: str) -> bool:
-        """Whether it has too much to do for one more answer there."""
+    def line_up(self, conversation_id: str) -> trio.Event | None:
+        """The next place in a conversation's queue, in the order of asking; None if it has too much to do already."""
         queue, limits = self._queues.get(conversation_id), self.settings.limits
-        if queue is not None:
-            return len(queue) > OPEN_REQUESTS
-        return len(self._queues) >= limits.runs + limits.waiting
-
-    @asynccontextmanager
-    async def turn(self, conversation_id: str) -> AsyncIterator[None]:
-        """Wait until it has answered what it was asked before in the conversation, then for one of its places."""
-        queue = self._queues.setdefault(conversation_id, deque())
+        if queue is None:
+            if len(self._queues) >= limits.runs + limits.waiting:
+                return None
+            queue = self._queues[conversation_id] = deque()
+        elif len(queue) >= OPEN_REQUESTS:
+            return None
         mine = trio.Event()
         queue.append(mine)
+        queue[0].set()
+        return mine
+
+    @asynccontextmanager
+    async def turn(self, conversation_id: str, mine: trio.Event) -> AsyncIterator[None]:
+        """Wait until it has answered what it was asked before in the conversation, then for one of its places."""
+        queue = self._queues[conversation_id]
         try:
-            if queue[0] is not mine:
-                await mine.wait()
+            await mine.wait()
             async with self._limiter:
                 yield
         finally:
@@ -102,18 +106,21 @@ class HostedAgents:
         post = self._posts.get(agent_id)
         return post is not None and post.busy(conversation_id)
 
-    def ask(self, conversation_id: str, agent_id: str, request: RunRequested) -> None:
-        """Have an agent answer. The same request again changes nothing while it is being answered."""
+    def ask(self, conversation_id: str, agent_id: str, request: RunRequested) -> bool:
+        """Have an agent answer; False where it has too much to do."""
         post = self._posts.get(agent_id)
-        if post is not None:
-            answer = self._answer(post, conversation_id, request.run_id)
-            work = partial(self._take, post, conversation_id, request, answer)
-            self._begin(conversation_id, agent_id, request.run_id, work)
+        if post is None or not self._is_new(conversation_id, request.run_id):
+            return True
+        answer = self._answer(post, conversation_id, request.run_id)
+        place = post.line_up(conversation_id)
+        work = partial(self._take, post, conversation_id, request, answer, place)
+        self._begin(conversation_id, agent_id, request.run_id, work)
+        return place is not None
 
     def finish(self, conversation_id: str, agent_id: str, run_id: str) -> None:
         """End a run that is open in the log, unless it is being worked on: a restart has cut it."""
         post = self._posts.get(agent_id)
-        if post is not None:
+        if post is not None and self._is_new(conversation_id, run_id):
             work = partial(self._answer(post, conversation_id, run_id).end, Outcome("interrupted"))
             self._begin(conversation_id, agent_id, run_id, work)
 
@@ -131,6 +138,9 @@ class HostedAgents:
 
     # --- one answer -------------------------------------------------------------------------------------------------------
 
+    def _is_new(self, conversation_id: str, run_id: str) -> bool:
+        return self._nursery is not None and (conversation_id, run_id) not in self._work
+
     def _answer(self, post: Post, conversation_id: str, run_id: str) -> Answer:
         return Answer(self._directory, post.settings, conversation_id, run_id)
 
@@ -141,11 +151,10 @@ class HostedAgents:
         run_id: str,
         work: Callable[[], Awaitable[None]],
     ) -> None:
-        key = conversation_id, run_id
-        if self._nursery is not None and key not in self._work:
-            scope = trio.CancelScope()
-            self._work[key] = agent_id, scope
-            self._nursery.start_soon(self._do, key, work, scope)
+        assert self._nursery is not None, "it was asked for new work only"
+        key, scope = (conversation_id, run_id), trio.CancelScope()
+        self._work[key] = agent_id, scope
+        self._nursery.start_soon(self._do, key, work, scope)
 
     async def _do(
         self, key: tuple[str, str], work: Callable[[], Awaitable[None]], scope: trio.CancelScope
@@ -157,12 +166,17 @@ class HostedAgents:
             del self._work[key]
 
     async def _take(
-        self, post: Post, conversation_id: str, request: RunRequested, answer: Answer
+        self,
+        post: Post,
+        conversation_id: str,
+        request: RunRequested,
+        answer: Answer,
+        place: trio.Event | None,
     ) -> None:
-        if post.full(conversation_id):
+        if place is None:
             await answer.refuse(request)
             return
-        async with post.turn(conversation_id):
+        async with post.turn(conversation_id, place):
             if not self._wanted(conversation_id, post.settings.id, request.run_id):
                 return
             try:
