@@ -147,9 +147,12 @@ class Answer:
             try:
                 outcome = await self._directory.participant(command.sender.id).ask(command)
             except MailboxFull as full:
-                outcome = Refusal(Code.QUEUE_FULL, retry_after=full.retry_after)
+                facts = {"queue_size": full.waiting, "limit": full.limit}
+                outcome = Refusal(
+                    Code.QUEUE_FULL, facts, retry_after=full.retry_after, scope="participant"
+                )
             except ActorDied:
-                outcome = Refusal(Code.INTERNAL_ERROR, retry_after=PAUSE)
+                outcome = Refusal(Code.INTERNAL_ERROR, retry_after=PAUSE, scope="conversation")
             if not isinstance(outcome, Refusal):
                 return outcome
             wait = PAUSE if outcome.retry_after is None else outcome.retry_after
