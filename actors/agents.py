@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .run_turn import RunTurn
     from .runs import Overdue
     from .signals import Signal
-    from .store import Record, RunText
+    from .store import Record
     from .subscriber import Subscriber
     from .turn import Turn
 
@@ -155,9 +155,8 @@ class Agents:
                 return hops + last
             hops += sum(isinstance(event, Posted) for event in events)
             sequence = page.records[0].sequence
-        return (
-            AGENTS_MAY_CALL + 1
-        )  # so much has happened since a person spoke that agents had better wait for one
+        # So much has happened since a person spoke that agents had better wait for one.
+        return AGENTS_MAY_CALL + 1
 
     # --- before a turn ----------------------------------------------------------------------------------------------------
 
@@ -183,10 +182,6 @@ class Agents:
         if self.due and self._host.draining is None:
             return self.runs.overdue(trio.current_time())
         return ()
-
-    def unsaved(self, state: State) -> tuple[RunText, ...]:
-        """What the open runs of a draft have said and the store lacks."""
-        return self.runs.unsaved(state)
 
     async def ended_among(self, commands: Sequence[Letter], state: State) -> Mapping[str, EndedRun]:
         """The runs that commands name and that have ended. Raises `StoreError`."""

@@ -182,7 +182,7 @@ class ConversationActor(TrioActor):
                 people=people,
                 ended=ended,
                 overdue=overdue,
-                unsaved=self.agents.unsaved,
+                unsaved=self.agents.runs.unsaved,
                 save=save,
             )
             changes = turn.changes

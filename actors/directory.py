@@ -10,12 +10,13 @@ import logging
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trio
 
 from .agent_host import NoAgents
 from .conversation import ConversationActor
+from .mailbox import MailboxFull
 from .messages import Look, Rename, SaveRuns
 from .meter import Meter
 from .participant import ParticipantActor
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from .agent_host import AgentHost
     from .limits import Limits
+    from .messages import Command
     from .model import Participant, State
     from .runtime import Ref, System, TrioActor
     from .signals import MemberView
@@ -97,6 +99,18 @@ class Directory:
         if actor is None:
             actor = self.participants[participant_id] = ParticipantActor(self, participant_id)
         return actor.actor_ref
+
+    async def ask(self, participant_id: str, command: Command) -> Any:
+        """The outcome of a command, sent through this participant's actor; a refusal too where no actor could take it."""
+        try:
+            return await self.participant(participant_id).ask(command)
+        except MailboxFull as full:
+            facts = {"queue_size": full.waiting, "limit": full.limit}
+            return Refusal(
+                Code.QUEUE_FULL, facts, retry_after=full.retry_after, scope="participant"
+            )
+        except ActorDied:
+            return Refusal(Code.INTERNAL_ERROR, retry_after=1.0, scope="conversation")
 
     async def look(self, conversation_id: str) -> Snapshot | None:
         """The conversation now, or None where it does not exist; activates it. An active one answers without waiting.

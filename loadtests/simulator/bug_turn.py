@@ -65,7 +65,7 @@ async def _decided(actor: Any, commands: Any, state: Any, people: Any) -> Turn:
         people=people,
         ended=await actor.agents.ended_among(commands, state),
         overdue=actor.agents.overdue(),
-        unsaved=actor.agents.unsaved,
+        unsaved=actor.agents.runs.unsaved,
     )
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import trio
 
-from salon.actors.mailbox import MailboxFull
 from salon.actors.messages import EndRun, ExtendRun, StartRun
 from salon.actors.refusals import Code, Refusal
 from salon.actors.runtime import ActorDied
@@ -144,15 +143,7 @@ class Answer:
         """The outcome of a command, sent through the agent's own actor; what is refused for a moment is tried again."""
         gives_up_at = trio.current_time() + patience
         while True:
-            try:
-                outcome = await self._directory.participant(command.sender.id).ask(command)
-            except MailboxFull as full:
-                facts = {"queue_size": full.waiting, "limit": full.limit}
-                outcome = Refusal(
-                    Code.QUEUE_FULL, facts, retry_after=full.retry_after, scope="participant"
-                )
-            except ActorDied:
-                outcome = Refusal(Code.INTERNAL_ERROR, retry_after=PAUSE, scope="conversation")
+            outcome = await self._directory.ask(command.sender.id, command)
             if not isinstance(outcome, Refusal):
                 return outcome
             wait = PAUSE if outcome.retry_after is None else outcome.retry_after

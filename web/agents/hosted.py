@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class Post:
-    """An agent at its place of work: its settings, its upstream, and what it may do at the same time."""
+class HostedAgent:
+    """One hosted agent: its settings, its upstream, and what it may do at the same time."""
 
     def __init__(self, settings: AgentSettings, upstream: Upstream) -> None:
         self.settings = settings
@@ -79,7 +79,9 @@ class HostedAgents:
         self, directory: Directory, agents: Sequence[tuple[AgentSettings, Upstream]]
     ) -> None:
         self._directory = directory
-        self._posts: Mapping[str, Post] = {agent.id: Post(agent, up) for agent, up in agents}
+        self._agents: Mapping[str, HostedAgent] = {
+            each.id: HostedAgent(each, up) for each, up in agents
+        }
         # By conversation and run: whose work it is, and how it is stopped
         self._work: dict[tuple[str, str], tuple[str, trio.CancelScope]] = {}
         self._nursery: trio.Nursery | None = None
@@ -93,35 +95,35 @@ class HostedAgents:
         finally:
             self._nursery = None
             with trio.move_on_after(PAUSE, shield=True):
-                for post in self._posts.values():
-                    await post.upstream.close()
+                for agent in self._agents.values():
+                    await agent.upstream.close()
 
     def answering(self, agent_id: str) -> Answering | None:
         """How an agent begins in a conversation; None for all whom this server does not host."""
-        post = self._posts.get(agent_id)
-        return None if post is None else post.answering
+        agent = self._agents.get(agent_id)
+        return None if agent is None else agent.answering
 
     def busy(self, conversation_id: str, agent_id: str) -> bool:
         """Whether an agent is at work for a conversation."""
-        post = self._posts.get(agent_id)
-        return post is not None and post.busy(conversation_id)
+        agent = self._agents.get(agent_id)
+        return agent is not None and agent.busy(conversation_id)
 
     def ask(self, conversation_id: str, agent_id: str, request: RunRequested) -> bool:
         """Have an agent answer; False where it has too much to do."""
-        post = self._posts.get(agent_id)
-        if post is None or not self._is_new(conversation_id, request.run_id):
+        agent = self._agents.get(agent_id)
+        if agent is None or not self._is_new(conversation_id, request.run_id):
             return True
-        answer = self._answer(post, conversation_id, request.run_id)
-        place = post.line_up(conversation_id)
-        work = partial(self._take, post, conversation_id, request, answer, place)
+        answer = self._answer(agent, conversation_id, request.run_id)
+        place = agent.line_up(conversation_id)
+        work = partial(self._take, agent, conversation_id, request, answer, place)
         self._begin(conversation_id, agent_id, request.run_id, work)
         return place is not None
 
     def finish(self, conversation_id: str, agent_id: str, run_id: str) -> None:
         """End a run that is open in the log, unless it is being worked on: a restart has cut it."""
-        post = self._posts.get(agent_id)
-        if post is not None and self._is_new(conversation_id, run_id):
-            work = partial(self._answer(post, conversation_id, run_id).end, Outcome("interrupted"))
+        agent = self._agents.get(agent_id)
+        if agent is not None and self._is_new(conversation_id, run_id):
+            work = partial(self._answer(agent, conversation_id, run_id).end, Outcome("interrupted"))
             self._begin(conversation_id, agent_id, run_id, work)
 
     def cancel(self, conversation_id: str, run_id: str) -> None:
@@ -131,9 +133,9 @@ class HostedAgents:
 
     def leave(self, conversation_id: str, agent_id: str) -> None:
         """Stop all work for a conversation that an agent has left."""
-        if agent_id in self._posts:
-            for (conversation, _), (agent, scope) in self._work.items():
-                if (conversation, agent) == (conversation_id, agent_id):
+        if agent_id in self._agents:
+            for (conversation, _), (whose, scope) in self._work.items():
+                if (conversation, whose) == (conversation_id, agent_id):
                     scope.cancel()
 
     # --- one answer -------------------------------------------------------------------------------------------------------
@@ -141,8 +143,8 @@ class HostedAgents:
     def _is_new(self, conversation_id: str, run_id: str) -> bool:
         return self._nursery is not None and (conversation_id, run_id) not in self._work
 
-    def _answer(self, post: Post, conversation_id: str, run_id: str) -> Answer:
-        return Answer(self._directory, post.settings, conversation_id, run_id)
+    def _answer(self, agent: HostedAgent, conversation_id: str, run_id: str) -> Answer:
+        return Answer(self._directory, agent.settings, conversation_id, run_id)
 
     def _begin(
         self,
@@ -167,7 +169,7 @@ class HostedAgents:
 
     async def _take(
         self,
-        post: Post,
+        agent: HostedAgent,
         conversation_id: str,
         request: RunRequested,
         answer: Answer,
@@ -176,15 +178,15 @@ class HostedAgents:
         if place is None:
             await answer.refuse(request)
             return
-        async with post.turn(conversation_id, place):
-            if not self._wanted(conversation_id, post.settings.id, request.run_id):
+        async with agent.turn(conversation_id, place):
+            if not self._wanted(conversation_id, agent.settings.id, request.run_id):
                 return
             try:
-                await answer.make(request, post.upstream)
+                await answer.make(request, agent.upstream)
             except (
                 Exception
             ):  # a fault of ours ends one answer, and neither the others nor the server
-                logger.exception("agent %s has failed", post.settings.id)
+                logger.exception("agent %s has failed", agent.settings.id)
                 await answer.end(Outcome("upstream"))
 
     def _wanted(self, conversation_id: str, agent_id: str, run_id: str) -> bool:

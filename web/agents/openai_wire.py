@@ -76,7 +76,7 @@ class OpenAI:
         """The answer to the request; all that may be wrong with it is one kind of error."""
         messages: Iterable[Any] = [
             {"role": "system", "content": prompt.system},
-            *({"role": turn.role, "content": turn.text} for turn in prompt.turns),
+            *({"role": each.role, "content": each.text} for each in prompt.messages),
         ]
         create = self._client.chat.completions.with_streaming_response.create
         try:

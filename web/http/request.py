@@ -11,9 +11,7 @@ from pydantic import BaseModel, ValidationError
 from quart import Response, request
 from werkzeug.http import parse_options_header
 
-from salon.actors.mailbox import MailboxFull
 from salon.actors.refusals import Code, Refusal
-from salon.actors.runtime import ActorDied
 
 from ..identity import COOKIE, Identity, bearer, origin_allowed
 from ..socket import compact, error_fields, metadata_text, problem_of
@@ -108,16 +106,7 @@ class Parts:
 
     async def ask(self, identity: Identity, command: Command) -> Any:
         """The outcome of a command, sent through the caller's own actor. Raises the refusal if it was refused."""
-        try:
-            outcome = await self.directory.participant(identity.participant.id).ask(command)
-        except MailboxFull as full:
-            facts = {"queue_size": full.waiting, "limit": full.limit}
-            raise Refused(
-                Refusal(Code.QUEUE_FULL, facts, retry_after=full.retry_after, scope="participant")
-            ) from None
-        except ActorDied:
-            refusal = Refusal(Code.INTERNAL_ERROR, retry_after=1.0, scope="conversation")
-            raise Refused(refusal) from None
+        outcome = await self.directory.ask(identity.participant.id, command)
         if isinstance(outcome, Refusal):
             raise Refused(outcome)
         return outcome
