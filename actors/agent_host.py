@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from .model import Steering, Trigger
-    from .signals import RunRequested
+    from .signals import ApprovalDecided, RunRequested
 
 
 class Answering(NamedTuple):
@@ -38,6 +38,9 @@ class AgentHost(Protocol):
     def cancel(self, conversation_id: str, run_id: str) -> None:
         """Stop the work on a run that was ended by somebody else."""
 
+    def decided(self, conversation_id: str, decision: ApprovalDecided) -> None:
+        """Take a person's decision about a tool call that a run waits for."""
+
     def leave(self, conversation_id: str, agent_id: str) -> None:
         """Stop all work for a conversation that an agent has left."""
 
@@ -60,6 +63,9 @@ class NoAgents:
         """There are none."""
 
     def cancel(self, conversation_id: str, run_id: str) -> None:
+        """Nothing is being done."""
+
+    def decided(self, conversation_id: str, decision: ApprovalDecided) -> None:
         """Nothing is being done."""
 
     def leave(self, conversation_id: str, agent_id: str) -> None:

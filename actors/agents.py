@@ -252,10 +252,18 @@ class Agents:
             if done is not None:
                 for status in done.statuses.values():
                     self.runs.note(status)
+                self._tell_decisions(done)
             self.send_deltas(turn.state)
             self.schedule(turn.state)
         if done is not None and (done.judgements or done.requests or done.begun):
             self._ask(done, turn.state.members)
+
+    def _tell_decisions(self, done: RunTurn) -> None:
+        for agent_id, signal in done.approvals:
+            self._host.agent_host.decided(self._key, signal)
+            payload = self._audience.encode(signal)
+            for subscriber in self._audience.of(agent_id):
+                subscriber.push(payload)
 
     def _ask(self, done: RunTurn, members: Mapping[str, Member]) -> None:
         self.requests.note(done.judgements)

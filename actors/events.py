@@ -147,6 +147,7 @@ class _Posted(NamedTuple):
     run_id: str | None = None
     status: MessageStatus | None = None  # of a run's message only
     usage: str | None = None  # JSON text: what the run has used
+    results: str | None = None  # JSON text: what the answer points to
 
 
 class Posted(_Posted):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, get_args
 if TYPE_CHECKING:
     from .future import Future
     from .model import (
+        Approval,
         Durability,
         Entrant,
         FailureReason,
@@ -165,12 +166,27 @@ class SetRunState:
     run_id: str
     state: RunState
     label: str | None = None
+    approval: Approval | None = None  # only with the state `waiting_for_approval`
+
+
+@dataclass(frozen=True, slots=True)
+class DecideApproval:
+    """Allow the tool call that a run waits for, or refuse it: as the person whom the run answers, or an owner."""
+
+    is_command: ClassVar[bool] = True
+
+    conversation_id: str
+    sender: Participant
+    run_id: str
+    approval_id: str
+    approved: bool
 
 
 @dataclass(frozen=True, slots=True)
 class EndRun:
     """End a run: what it has said becomes the message, or it has failed, for `reason`, if nothing was said.
 
+    `results` are what the answer points to, as JSON text; a message has them, a failure has not.
     `offset`, if given, counts the code points that were said: a run that lacks some of them does not end.
     """
 
@@ -185,6 +201,7 @@ class EndRun:
     metadata: str | None = None
     reason: FailureReason | None = None
     retry_after: float | None = None
+    results: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +245,9 @@ class UpdateAgent:
     steering: Steering | None = None
 
 
-RunCommand = StartRun | ExtendRun | SetRunState | EndRun | CancelRun | RegenerateRun
+RunCommand = (
+    StartRun | ExtendRun | SetRunState | DecideApproval | EndRun | CancelRun | RegenerateRun
+)
 RUN_COMMANDS = frozenset(get_args(RunCommand))
 Command = (
     Create
@@ -241,6 +260,7 @@ Command = (
     | StartRun
     | ExtendRun
     | SetRunState
+    | DecideApproval
     | EndRun
     | CancelRun
     | RegenerateRun

@@ -56,8 +56,21 @@ class Member:
     )
 
 
+class Approval(NamedTuple):
+    """A tool call that waits until a person allows it. `arguments` is JSON text; `approved` is None until somebody decides."""
+
+    id: str
+    tool: str
+    arguments: str
+    approved: bool | None = None
+    decided_by: str | None = None
+
+
 class Run(NamedTuple):
-    """An open run: an agent's answer in the making. `text` is what has been said of it, `asked_by` the person it answers."""
+    """An open run: an agent's answer in the making. `text` is what has been said of it, `asked_by` the person it answers.
+
+    `approval` is in memory only: after a restart its agent has to ask for it again.
+    """
 
     id: str
     participant_id: str
@@ -66,6 +79,7 @@ class Run(NamedTuple):
     reply_to: str | None = None
     asked_by: str | None = None
     text: str = ""
+    approval: Approval | None = None
 
 
 @dataclass(slots=True)

@@ -40,6 +40,7 @@ class Code(StrEnum):
     RUN_NOT_FOUND = "RUN_NOT_FOUND"
     RUN_ENDED = "RUN_ENDED"
     OFFSET_MISMATCH = "OFFSET_MISMATCH"
+    APPROVAL_NOT_FOUND = "APPROVAL_NOT_FOUND"
     TOO_MANY_RUNS = "TOO_MANY_RUNS"
     MESSAGE_TOO_LARGE = "MESSAGE_TOO_LARGE"
     BODY_TOO_LARGE = "BODY_TOO_LARGE"
@@ -88,6 +89,10 @@ TABLE: dict[Code, Reason] = {
     Code.RUN_ENDED: Reason("The run {run_id} has ended: {run_status}. Begin another one.", 409),
     Code.OFFSET_MISMATCH: Reason(
         "The run {run_id} has {expected_offset} characters: go on from there.", 409
+    ),
+    Code.APPROVAL_NOT_FOUND: Reason(
+        "Nothing waits for the approval {approval_id}: it was decided, or the run goes on without it.",
+        404,
     ),
     Code.TOO_MANY_RUNS: Reason(
         "At most {limit} runs of one agent may be open here: end one first.", 429, temporary=True

@@ -26,6 +26,7 @@ from .mentions import mentioned
 from .messages import (
     CancelRun,
     Create,
+    DecideApproval,
     EndRun,
     ExtendRun,
     Join,
@@ -309,6 +310,7 @@ DECIDE: dict[type[Command], Callable[[State, Any, int, Limits], Decision]] = {
     StartRun: run_rules.start,
     ExtendRun: run_rules.extend,
     SetRunState: run_rules.note,
+    DecideApproval: run_rules.approve,
     EndRun: run_rules.end,
     CancelRun: run_rules.cancel,
     RegenerateRun: run_rules.not_ended,

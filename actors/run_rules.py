@@ -14,7 +14,15 @@ from .refusals import Code, Refusal
 
 if TYPE_CHECKING:
     from .limits import Limits
-    from .messages import CancelRun, EndRun, ExtendRun, RegenerateRun, SetRunState, StartRun
+    from .messages import (
+        CancelRun,
+        DecideApproval,
+        EndRun,
+        ExtendRun,
+        RegenerateRun,
+        SetRunState,
+        StartRun,
+    )
     from .model import FailureReason, MessageStatus, Run, State
 
 LONGEST = 1_000_000  # code points of a run where messages have no limit: it is all in memory
@@ -59,12 +67,41 @@ def extend(state: State, command: ExtendRun, at: int, limits: Limits) -> Run | R
         return Refusal(
             Code.MESSAGE_TOO_LARGE, {"run_id": run.id, "actual_size": size, "max_size": most}
         )
-    return run._replace(text=run.text + new) if new else run
+    # An agent that speaks waits for nobody.
+    return run._replace(text=run.text + new, approval=None) if new else run
 
 
 def note(state: State, command: SetRunState, at: int, limits: Limits) -> Run | Refusal:
-    """The run whose agent shows what it is doing."""
-    return _own(state, command)
+    """The run whose agent shows what it is doing; what it waits for is asked of people."""
+    run = _own(state, command)
+    if isinstance(run, Refusal):
+        return run
+    before, asked = run.approval, command.approval
+    if before is not None and asked is not None and before.id == asked.id:
+        return run  # asked again, by an agent that may not have heard the decision
+    return run if before is asked else run._replace(approval=asked)
+
+
+def approve(state: State, command: DecideApproval, at: int, limits: Limits) -> Run | Refusal:
+    """The run that goes on once a person has decided about its tool call: who asked, or an owner; never an agent."""
+    member = state.members.get(command.sender.id)
+    if member is None:
+        return Refusal(Code.NOT_PARTICIPANT)
+    run = state.runs.get(command.run_id)
+    if run is None:
+        return Refusal(Code.RUN_NOT_FOUND, {"run_id": command.run_id})
+    concerned = member.role == "owner" or command.sender.id == run.asked_by
+    if command.sender.type != "human" or not concerned:
+        return Refusal(Code.FORBIDDEN)
+    asked = run.approval
+    # The same decision again changes nothing, another one comes too late.
+    known = asked is not None and asked.id == command.approval_id
+    if asked is None or not known or asked.approved not in (None, command.approved):
+        return Refusal(Code.APPROVAL_NOT_FOUND, {"approval_id": command.approval_id})
+    if asked.approved is not None:
+        return run
+    decided = asked._replace(approved=command.approved, decided_by=command.sender.id)
+    return run._replace(approval=decided)
 
 
 def end(state: State, command: EndRun, at: int, limits: Limits) -> Posted | RunFailed | Refusal:
@@ -76,7 +113,9 @@ def end(state: State, command: EndRun, at: int, limits: Limits) -> Posted | RunF
         return _mismatch(run)
     ended = ended_by(state, run, at, command.status, command.reason, command.retry_after)
     if isinstance(ended, Posted):
-        return ended._replace(usage=command.usage, metadata=command.metadata)
+        return ended._replace(
+            usage=command.usage, metadata=command.metadata, results=command.results
+        )
     return ended
 
 

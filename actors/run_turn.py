@@ -8,6 +8,7 @@ from . import rules, run_rules
 from .events import Posted, RunFailed, RunStarted
 from .messages import (
     CancelRun,
+    DecideApproval,
     ExtendRun,
     RegenerateRun,
     RunExtended,
@@ -18,7 +19,7 @@ from .messages import (
 from .model import Run
 from .refusals import Code, Refusal
 from .requests import Judgement, judged
-from .signals import RunRequested, RunStatus
+from .signals import ApprovalDecided, RunRequested, RunStatus
 from .store import event_hash
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class RunTurn:
     __slots__ = (
         "_draft",
         "_ended",
+        "approvals",
         "begun",
         "closed",
         "ends",
@@ -100,6 +102,7 @@ class RunTurn:
         self.ends: list[Posted | RunFailed] = []  # how they ended
         self.begun: list[RunStarted | Posted] = []  # runs that began, and messages of agents
         self.statuses: dict[str, RunStatus] = {}
+        self.approvals: list[tuple[str, ApprovalDecided]] = []  # with the agents' ids
         self.judgements: list[Judgement] = []
         self.requests: list[tuple[str, RunRequested]] = []  # with the agents' ids
         self._draft = draft
@@ -183,13 +186,32 @@ class RunTurn:
         """An open run, as the command leaves it."""
         state = self._draft.state
         before = state.runs[run.id]
-        if isinstance(command, SetRunState):
-            self.statuses[run.id] = RunStatus(run.id, command.state, command.label)
-        elif run is not before:
+        if run is not before:
             state.runs = {**state.runs, run.id: run}
+        asked = isinstance(command, SetRunState) and command.approval is not None
+        if asked and run.approval is not None and run.approval.approved is not None:
+            self._tell_decision(run)  # once more: the agent had no connection then
+        elif isinstance(command, SetRunState):
+            self.statuses[run.id] = RunStatus(
+                run.id, command.state, command.label, command.approval
+            )
+        elif run is not before:
             self.statuses.pop(run.id, None)
+            if isinstance(command, DecideApproval):
+                self._tell_decision(run)
         position = self._position(run, duplicate=run is before)
         return RunExtended(*position) if isinstance(command, ExtendRun) else position
+
+    def _tell_decision(self, run: Run) -> None:
+        """Tell the agent, and show the readers that nobody has to decide any more."""
+        asked = run.approval
+        assert asked is not None, "it was decided"
+        assert asked.decided_by is not None, "by somebody"
+        allowed = bool(asked.approved)
+        signal = ApprovalDecided(run.id, asked.id, allowed, asked.decided_by)
+        self.approvals.append((run.participant_id, signal))
+        status = RunStatus(run.id, "tool", asked.tool) if allowed else RunStatus(run.id, "thinking")
+        self.statuses[run.id] = status
 
     def _position(self, run: Run, *, duplicate: bool = False) -> RunReceipt:
         draft = self._draft
@@ -212,7 +234,7 @@ class RunTurn:
         by_operator = isinstance(command, CancelRun) and command.by_operator
         if not by_operator and command.sender.id not in self._draft.state.members:
             return Refusal(Code.NOT_PARTICIPANT)
-        if isinstance(command, ExtendRun | SetRunState):
+        if isinstance(command, ExtendRun | SetRunState | DecideApproval):
             return Refusal(Code.RUN_ENDED, {"run_id": receipt.run_id, "run_status": receipt.status})
         if isinstance(command, StartRun) and command.sender.id != run.participant_id:
             return Refusal(Code.KEY_REUSED)

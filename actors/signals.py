@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from .model import Participant, Role, RunState, Steering, Trigger, Why
+    from .model import Approval, Participant, Role, RunState, Steering, Trigger, Why
 
 Resume = Literal["fresh", "complete", "reset"]
 
@@ -106,6 +106,17 @@ class RunStatus:
     run_id: str
     state: RunState
     label: str | None = None
+    approval: Approval | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalDecided:
+    """For the agent of a run: a person has allowed the tool call that it asked for, or has refused it."""
+
+    run_id: str
+    approval_id: str
+    approved: bool
+    participant_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,5 +147,6 @@ Signal = (
     | Delta
     | RunStatus
     | RunRequested
+    | ApprovalDecided
     | Cancel
 )

@@ -11,11 +11,7 @@ from hypothesis import strategies as st
 
 from salon.actors.refusals import Code, Refusal
 from salon.web.socket.client_frames import (
-    JSON_DEPTH,
-    KEY_LENGTH,
     KNOWN_TYPES,
-    LAST_SEQUENCE,
-    METADATA_LENGTH,
     Frame,
     JoinFrame,
     LeaveFrame,
@@ -24,9 +20,15 @@ from salon.web.socket.client_frames import (
     ReadFrame,
     SyncFrame,
     TypingFrame,
-    metadata_text,
     one_key,
     parse,
+)
+from salon.web.socket.run_parts import (
+    JSON_DEPTH,
+    KEY_LENGTH,
+    LAST_SEQUENCE,
+    METADATA_LENGTH,
+    metadata_text,
 )
 
 json_values = st.recursive(

@@ -28,10 +28,11 @@ from salon.actors.events import (
     Updated,
 )
 from salon.actors.messages import Receipt, RunReceipt
-from salon.actors.model import Entrant, Participant
+from salon.actors.model import Approval, Entrant, Participant
 from salon.actors.refusals import TABLE, Code, Refusal
 from salon.actors.runtime import System
 from salon.actors.signals import (
+    ApprovalDecided,
     Cancel,
     CaughtUp,
     Connected,
@@ -70,6 +71,7 @@ from tests.contract import (
 
 ROOT = Path(__file__).parents[2]
 CODEC = JsonCodec(heartbeat=25, max_message_size=10_000)
+FOUND = '[{"url":"https://a.b/","name":"A","site":"b","description":"d","score":0.5,"schema_object":{}}]'
 ADA, BOT = Participant("ada", "Ada"), Participant("bot", "Bot", "agent")
 
 # (method, path) -> the statuses that a client may rely on, besides 500.
@@ -90,6 +92,9 @@ PROMISED = {
         *(200, 400, 401, 403, 404, 409, 413, 429, 503),
     },
     ("post", "/chat/{conversation_id}/runs/{run_id}/status"): {
+        *(200, 400, 401, 403, 404, 409, 429, 503),
+    },
+    ("post", "/chat/{conversation_id}/runs/{run_id}/approval"): {
         *(200, 400, 401, 403, 404, 409, 429, 503),
     },
     ("post", "/chat/{conversation_id}/runs/{run_id}/end"): {
@@ -359,9 +364,9 @@ def test_a_message_of_an_operation_is_one_of_its_channel() -> None:
 
 def test_every_frame_is_in_the_document() -> None:
     frames = FrameContract(asyncapi())
-    runs = {"run_start", "delta", "run_status", "run_end", "cancel"}
+    runs = {"run_start", "delta", "run_status", "approval", "run_end", "cancel"}
     assert frames.client_types == {"message", "typing", "read", "sync", "ping", "join"} | runs
-    assert len(frames.server_types) == len(SERVER_FRAMES) == 24
+    assert len(frames.server_types) == len(SERVER_FRAMES) == 25
 
 
 ENTRANTS = (Entrant(ADA, "owner"), Entrant(BOT, "observer"))
@@ -383,12 +388,15 @@ SPOKEN: list[Event | Signal] = [
     RunFailed("c", 12, 10, "r", "bot", "timeout", True),
     RunFailed("c", 13, 10, "s", "bot", "budget", True, 1.5),
     Posted("c", 14, 11, BOT, "Hello", run_id="t", status="cancelled", usage='{"tokens":3}'),
+    Posted("c", 15, 12, BOT, "See A", run_id="u", status="complete", results=FOUND),
     Delta("t", "bot", 3, "lo “you”"),
     Delta("t", "bot", 0, "Hello", "c-2", "ada"),
     RunStatus("t", "thinking"),
     RunStatus("t", "tool", "looks for a table"),
     RunRequested("t", "c-2", ("bot",), "mention"),
     RunRequested("t", "c-2", (), "alone"),
+    RunStatus("t", "waiting_for_approval", "pay", Approval("a", "pay", '{"amount":5}')),
+    ApprovalDecided("t", "a", True, "ada"),
     Cancel("t"),
     Connected("c", "ada", "x", False, 0, 1, "e", "fresh"),
     Connected("c", "ada", "x", True, 9, 3, "e", "reset"),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from salon.actors.directory import Directory
-    from salon.actors.signals import RunRequested
+    from salon.actors.signals import ApprovalDecided, RunRequested
 
     from ..settings import AgentSettings
     from .upstream import Upstream
@@ -130,6 +130,12 @@ class HostedAgents:
         """Stop the work on a run that was ended by somebody else."""
         if (conversation_id, run_id) in self._work:
             self._work[conversation_id, run_id][1].cancel()
+
+    def decided(self, conversation_id: str, decision: ApprovalDecided) -> None:
+        """Take a person's decision about a tool call that a run waits for."""
+        key = conversation_id, decision.run_id
+        if key in self._work:
+            self._work[key][2].decided(decision)
 
     def leave(self, conversation_id: str, agent_id: str) -> None:
         """Stop all work for a conversation that an agent has left."""

@@ -12,6 +12,7 @@ from salon.actors.refusals import TABLE, Code
 from ..http import SECURITY_SCHEMES
 from ..socket import (
     LAST_SEQUENCE,
+    ApprovalFrame,
     CancelFrame,
     DeltaFrame,
     JoinFrame,
@@ -41,6 +42,7 @@ CLIENT_FRAMES: tuple[type[BaseModel], ...] = (
     RunStartFrame,
     DeltaFrame,
     RunStatusFrame,
+    ApprovalFrame,
     RunEndFrame,
     CancelFrame,
     JoinFrame,
@@ -51,6 +53,7 @@ ANSWERS = {  # the answers to a client's frame, besides `error`
     "ping": ("pong",),
     "run_start": ("run_ack",),
     "run_status": ("run_ack",),
+    "approval": ("run_ack",),
     "run_end": ("run_ack",),
     "cancel": ("run_ack",),
 }
@@ -208,7 +211,8 @@ def _schemas() -> dict[str, Any]:
         schema_generator=FrameSchema,
     )
     for name, schema in client["$defs"].items():
-        schema["required"] = ["type", *schema.get("required", [])]  # the discriminator
+        if "type" in schema["properties"]:
+            schema["required"] = ["type", *schema.get("required", [])]  # the discriminator
         assert name not in server["$defs"], f"two frames are called {name}"
     return {**client["$defs"], **server["$defs"]}
 

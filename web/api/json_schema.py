@@ -95,6 +95,8 @@ def example(schema: Schema, schemas: Mapping[str, Schema], name: str = "") -> An
         return schema["const"]
     if "enum" in schema:
         return schema["enum"][0]
+    if "examples" in schema:
+        return schema["examples"][0]
     if name in EXAMPLES and schema.get("type") != "object":
         return EXAMPLES[name]
     match schema.get("type"):

@@ -9,6 +9,7 @@ from quart_schema import document_request, document_response, tag
 
 from salon.actors.messages import (
     CancelRun,
+    DecideApproval,
     EndRun,
     ExtendRun,
     RegenerateRun,
@@ -19,7 +20,7 @@ from salon.actors.messages import (
 from salon.actors.refusals import Code
 
 from ..http import COMMAND, answer, body, raw, refusals
-from ..socket import run_fields
+from ..socket import approval_of, results_text, run_fields
 from . import schemas
 from .view import conversation_json, seen
 
@@ -38,6 +39,7 @@ def run_routes(parts: Parts) -> Blueprint:
     _add_start(routes, parts)
     _add_delta(routes, parts)
     _add_state(routes, parts)
+    _add_approval(routes, parts)
     _add_end(routes, parts)
     _add_cancel(routes, parts)
     _add_regenerate(routes, parts)
@@ -98,7 +100,28 @@ def _add_state(routes: Blueprint, parts: Parts) -> None:
         identity = parts.caller()
         wanted = await body(schemas.RunStateBody, depth=parts.settings.limits.json_depth)
         command = SetRunState(
-            conversation_id, identity.participant, run_id, wanted.state, wanted.label
+            conversation_id,
+            identity.participant,
+            run_id,
+            wanted.state,
+            wanted.label,
+            parts.checked(lambda: approval_of(wanted.approval)),
+        )
+        return answer(run_fields(await parts.ask(identity, command)))
+
+
+def _add_approval(routes: Blueprint, parts: Parts) -> None:
+    @routes.post("/<run_id>/approval")
+    @tag(["runs"])
+    @document_request(schemas.ApprovalBody)
+    @document_response(schemas.RunModel)
+    @refusals(*COMMAND, *OF_A_RUN, Code.RUN_ENDED, Code.APPROVAL_NOT_FOUND)
+    async def decide_approval(conversation_id: str, run_id: str) -> Response:
+        """Allow the tool call that a run waits for, or refuse it: as the person whom the run answers, or an owner."""
+        identity = parts.caller()
+        wanted = await body(schemas.ApprovalBody, depth=parts.settings.limits.json_depth)
+        command = DecideApproval(
+            conversation_id, identity.participant, run_id, wanted.approval_id, wanted.approved
         )
         return answer(run_fields(await parts.ask(identity, command)))
 
@@ -125,6 +148,7 @@ def _add_end(routes: Blueprint, parts: Parts) -> None:
             parts.metadata(wanted.metadata),
             wanted.reason,
             wanted.retry_after,
+            parts.checked(lambda: results_text(wanted.results)),
         )
         return answer(run_fields(await parts.ask(identity, command)))
 

@@ -12,6 +12,7 @@ from ..names import NAME_LENGTH, TITLE_LENGTH, normalise_name
 from ..socket import (
     KEY_LENGTH,
     LAST_SEQUENCE,
+    ApprovalId,
     Content,
     DeltaText,
     EndOffset,
@@ -20,7 +21,9 @@ from ..socket import (
     Mentions,
     MessageId,
     ReplyTo,
+    Results,
     RetryAfter,
+    RunApproval,
     RunId,
     RunLabel,
     Usage,
@@ -162,6 +165,14 @@ class RunStateBody(Body):
 
     state: Literal["thinking", "tool", "waiting_for_approval"]
     label: RunLabel = None
+    approval: RunApproval = None
+
+
+class ApprovalBody(Body):
+    """A person's decision about the tool call that a run waits for."""
+
+    approval_id: ApprovalId
+    approved: bool
 
 
 class RunEndBody(Body):
@@ -173,6 +184,7 @@ class RunEndBody(Body):
     metadata: dict[str, Any] | None = None
     reason: EndReason = None
     retry_after: RetryAfter = None
+    results: Results = None
 
 
 class AgentBody(Body):
@@ -287,6 +299,17 @@ class MemberModel(BaseModel):
     )
 
 
+class ResultView(BaseModel):
+    """Something that an answer points to: a page that it cites, a thing that it has found."""
+
+    url: str
+    name: str
+    site: str | None = None
+    description: str | None = None
+    score: float | None = None
+    schema_object: dict[str, Any] | None = None
+
+
 class Message(BaseModel):
     """A message, as in `message` frames."""
 
@@ -309,6 +332,9 @@ class Message(BaseModel):
     )
     usage: dict[str, Any] | None = Field(
         default=None, description="What the run has used, as its agent says."
+    )
+    results: list[ResultView] | None = Field(
+        default=None, description="What the answer points to, in the order of relevance."
     )
 
 

@@ -133,6 +133,14 @@ class DeltaSignal(ServerFrame):
     asked_by: str | None = Field(default=None, description="The sender of that message.")
 
 
+class ToolCallView(BaseModel):
+    """A tool call that waits until a person allows it."""
+
+    approval_id: str
+    tool: str
+    arguments: dict[str, Any]
+
+
 class RunStatusSignal(ServerFrame):
     """What an agent is doing while its run says nothing; over with the next `delta` of the run, or with its end."""
 
@@ -140,6 +148,10 @@ class RunStatusSignal(ServerFrame):
     run_id: str
     state: Literal["thinking", "tool", "waiting_for_approval"]
     label: str | None = None
+    approval: ToolCallView | None = Field(
+        default=None,
+        description="The tool call that waits until the person whom the run answers, or an owner, sends `approval`.",
+    )
 
 
 class RunRequestedSignal(ServerFrame):
@@ -155,6 +167,16 @@ class RunRequestedSignal(ServerFrame):
     why: Literal["alone", "mention", "reply", "always", "regenerate"]
 
 
+class ApprovalSignal(ServerFrame):
+    """For an agent: a person has allowed the tool call that its run waits for, or has refused it."""
+
+    type: Literal["approval"]
+    run_id: str
+    approval_id: str
+    approved: bool
+    participant_id: str = Field(description="The person.")
+
+
 class CancelSignal(ServerFrame):
     """For an agent: its run was ended by somebody else, or its time was up. Stop the work on it."""
 
@@ -163,7 +185,10 @@ class CancelSignal(ServerFrame):
 
 
 class RunAnswer(ServerFrame, RunModel):
-    """The answer to `run_start`, `run_status`, `run_end` and `cancel`, for the socket that sent it; a `delta` has no answer."""
+    """The answer to `run_start`, `run_status`, `approval`, `run_end` and `cancel`, for the socket that sent it.
+
+    A `delta` has no answer.
+    """
 
     type: Literal["run_ack"]
 
@@ -244,6 +269,7 @@ SERVER_FRAMES: tuple[type[ServerFrame], ...] = (
     DeltaSignal,
     RunStatusSignal,
     RunRequestedSignal,
+    ApprovalSignal,
     CancelSignal,
     RunAnswer,
 )

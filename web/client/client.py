@@ -196,9 +196,16 @@ class Client:
     async def end_run(
         self, conversation_id: str, run_id: str, status: str = "complete", **options: Any
     ) -> Frame:
-        """End a run over HTTP; `options` are `offset`, `usage`, `metadata`, `reason` and `retry_after`."""
+        """End a run over HTTP; `options` are `offset`, `usage`, `metadata`, `results`, `reason`, `retry_after`."""
         body = {"status": status, **options}
         return await self.request("POST", _of_run(conversation_id, run_id, "end"), body)
+
+    async def decide_approval(
+        self, conversation_id: str, run_id: str, approval_id: str, *, approved: bool
+    ) -> Frame:
+        """Allow the tool call that a run waits for, or refuse it; `run_status` frames have its `approval_id`."""
+        body = {"approval_id": approval_id, "approved": approved}
+        return await self.request("POST", _of_run(conversation_id, run_id, "approval"), body)
 
     async def cancel_run(self, conversation_id: str, run_id: str) -> Frame:
         """Cancel a run as the person it answers, or as an owner; where it ended: `{status, message_id, ...}`."""

@@ -381,7 +381,10 @@ class Conversation:
                 delay = self._retrying.delay(refused.retry_after)
                 self._outbox.refuse(key, refused, trio.current_time(), delay)
                 self._work.unpark_all()
-            case {"type": "run_ack" | "cancel" | "error", "run_id": run_id} if run_id in self._runs:
+            case {
+                "type": "run_ack" | "cancel" | "approval" | "error",
+                "run_id": run_id,
+            } if run_id in self._runs:
                 self._runs.accept(frame, trio.current_time(), self._retrying.delay)
                 self._work.unpark_all()
             case {"type": "run_requested"}:

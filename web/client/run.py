@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
+from uuid import uuid4
 
 import trio
 
@@ -26,6 +27,16 @@ AGAIN = frozenset(
 NOT_ONES_OWN = frozenset({"FORBIDDEN", "NOT_PARTICIPANT", "KEY_REUSED"})
 
 
+class Approval:
+    """A tool call that waits for a person's decision; `approved` is true once it is allowed."""
+
+    def __init__(self, id: str) -> None:
+        self.id = id
+        self.frame: Frame = {}
+        self.approved = False
+        self.over = trio.Event()
+
+
 class RunOutbox:
     """One run as the server must have it, without I/O: which frames are due. Lengths are code points, times are seconds.
 
@@ -41,6 +52,7 @@ class RunOutbox:
         self.over = trio.Event()
         self._reply_to = reply_to
         self._status: Frame | None = None
+        self._approvals: dict[str, Approval] = {}  # that wait for a person, by their ids
         self._end: Frame | None = None
         self._place: str = "unsent"  # then "asked", then "open"
         # The run's text on the server before this object's: another process of the agent has said it.
@@ -64,6 +76,21 @@ class RunOutbox:
     def show(self, state: str, label: str | None) -> None:
         """Show what the run is doing."""
         self._status = {"state": state, **given(label=label)}
+
+    def ask(self, tool: str, arguments: Frame) -> Approval:
+        """Ask people to allow a tool call; it is asked again on each connection until it is decided."""
+        approval = Approval(uuid4().hex)
+        about = {"approval_id": approval.id, "tool": tool, "arguments": arguments}
+        approval.frame = {"state": "waiting_for_approval", "label": tool, "approval": about}
+        self._status, self._approvals = approval.frame, {approval.id: approval}
+        return approval
+
+    def decided(self, frame: Frame) -> None:
+        """Handle a person's decision."""
+        approval = self._approvals.pop(frame["approval_id"], None)
+        if approval is not None:
+            approval.approved = frame["approved"]
+            approval.over.set()
 
     def end(self, **fields: Any) -> None:
         """End the run once the server has all of its text; only the first end counts."""
@@ -111,6 +138,8 @@ class RunOutbox:
     def rewind(self) -> None:
         """Begin on a new connection."""
         self._place = "unsent"
+        for approval in self._approvals.values():
+            self._status = approval.frame
 
     def cancel(self) -> None:
         """Handle that the run was ended by others: the server is asked for its end."""
@@ -175,12 +204,14 @@ class Speaker(Protocol):
 class Run:
     """An open run of this agent. Made by `Request.run` and `Conversation.run`.
 
-    `usage` (a JSON object, such as tokens) and `metadata` may be set until the end of the block.
+    `usage` (a JSON object, such as tokens), `metadata` and `results` (`{url, name, site, description, score, schema_object}`
+    each: what the answer points to) may be set until the end of the block.
     """
 
     def __init__(self, outbox: RunOutbox, speaker: Speaker) -> None:
         self.usage: Frame | None = None
         self.metadata: Frame | None = None
+        self.results: list[Frame] | None = None
         self._outbox = outbox
         self._speaker = speaker
 
@@ -211,6 +242,16 @@ class Run:
         self._outbox.show(state, label)
         self._speaker.wake()
 
+    async def ask(self, tool: str, arguments: Frame) -> bool:
+        """Ask for a tool call, and wait until the person whom the run answers, or an owner, has decided.
+
+        Bound the wait with a cancel scope: nobody may be there. Raises Refused if the run has failed.
+        """
+        approval = self._outbox.ask(tool, arguments)
+        self._speaker.wake()
+        await approval.over.wait()
+        return approval.approved
+
     async def end(
         self,
         status: str = "complete",
@@ -227,6 +268,7 @@ class Run:
             status=status,
             usage=self.usage,
             metadata=self.metadata,
+            results=self.results,
             reason=reason,
             retry_after=retry_after,
         )
@@ -283,12 +325,14 @@ class Runs:
             outbox.rewind()
 
     def accept(self, frame: Frame, now: float, delay: Callable[[float | None], float]) -> None:
-        """Handle a `run_ack`, `cancel` or `error` about one of the runs; `delay` gives the wait before a retry."""
+        """Handle a `run_ack`, `cancel`, `approval` or `error` about one of the runs; `delay` gives the wait before a retry."""
         outbox = self._open[frame["run_id"]]
         if frame["type"] == "run_ack":
             outbox.acknowledge(frame)
         elif frame["type"] == "cancel":
             outbox.cancel()
+        elif frame["type"] == "approval":
+            outbox.decided(frame)
         else:
             refused = Refused(frame)
             outbox.refuse(refused, now, delay(refused.retry_after))

@@ -17,6 +17,8 @@ from ..identity import COOKIE, Identity, bearer, origin_allowed
 from ..socket import compact, error_fields, metadata_text, problem_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from quart.wrappers import Request, Websocket
 
     from salon.actors.directory import Directory
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from ..socket import Wire
 
 M = TypeVar("M", bound=BaseModel)
+Checked = TypeVar("Checked")
 JSON = "application/json"
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 SINGLE = ("Authorization", "Content-Type", "Idempotency-Key", "Origin")  # once each: RFC 9110, 5.3
@@ -99,8 +102,12 @@ class Parts:
 
     def metadata(self, metadata: dict[str, Any] | None, what: str = "metadata") -> str | None:
         """A body's metadata as the engine carries it. Raises the refusal if it is invalid; `what` names the field."""
+        return self.checked(lambda: metadata_text(metadata, what))
+
+    def checked(self, make: Callable[[], Checked]) -> Checked:
+        """What is made of a field of a body. Raises the refusal where `make` raises a `ValueError` with the problem."""
         try:
-            return metadata_text(metadata, what)
+            return make()
         except ValueError as problem:
             raise self.malformed(str(problem)) from None
 

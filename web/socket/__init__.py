@@ -1,15 +1,10 @@
 """Live traffic: the selector loop, one connection, the WebSocket protocol, clients' frames and the events' JSON."""
 
 from .client_frames import (
-    KEY_LENGTH,
-    LAST_SEQUENCE,
+    ApprovalFrame,
     CancelFrame,
     Content,
     DeltaFrame,
-    DeltaText,
-    EndOffset,
-    EndReason,
-    EndStatus,
     JoinFrame,
     Mentions,
     MessageFrame,
@@ -17,17 +12,12 @@ from .client_frames import (
     PingFrame,
     ReadFrame,
     ReplyTo,
-    RetryAfter,
     RunEndFrame,
-    RunId,
-    RunLabel,
     RunStartFrame,
     RunStatusFrame,
     SyncFrame,
     TypingFrame,
-    Usage,
     blank_content,
-    metadata_text,
     one_key,
     problem_of,
 )
@@ -41,11 +31,31 @@ from .codec import (
 )
 from .connection import Connection, Phase, retry_reason
 from .event_json import compact, participant_fields, timestamp
+from .run_parts import (
+    KEY_LENGTH,
+    LAST_SEQUENCE,
+    ApprovalId,
+    DeltaText,
+    EndOffset,
+    EndReason,
+    EndStatus,
+    Results,
+    RetryAfter,
+    RunApproval,
+    RunId,
+    RunLabel,
+    Usage,
+    approval_of,
+    metadata_text,
+    results_text,
+)
 from .wire import Wire, unconfirmed
 
 __all__ = [
     "KEY_LENGTH",
     "LAST_SEQUENCE",
+    "ApprovalFrame",
+    "ApprovalId",
     "CancelFrame",
     "Connection",
     "Content",
@@ -63,7 +73,9 @@ __all__ = [
     "PingFrame",
     "ReadFrame",
     "ReplyTo",
+    "Results",
     "RetryAfter",
+    "RunApproval",
     "RunEndFrame",
     "RunId",
     "RunLabel",
@@ -73,6 +85,7 @@ __all__ = [
     "TypingFrame",
     "Usage",
     "Wire",
+    "approval_of",
     "blank_content",
     "compact",
     "error_fields",
@@ -83,6 +96,7 @@ __all__ = [
     "participant_fields",
     "problem_of",
     "receipt_json",
+    "results_text",
     "retry_reason",
     "run_fields",
     "timestamp",

@@ -15,17 +15,24 @@ from salon.actors.mentions import MENTIONS
 from salon.actors.refusals import Code, Refusal, about_run
 
 from ..names import ID_LENGTH
-from .event_json import compact
+from .run_parts import (
+    KEY_LENGTH,
+    LAST_SEQUENCE,
+    ApprovalId,
+    DeltaText,
+    EndOffset,
+    EndReason,
+    EndStatus,
+    Results,
+    RetryAfter,
+    RunApproval,
+    RunId,
+    RunLabel,
+    Usage,
+)
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
-
-KEY_LENGTH = 128  # characters of a client_message_id: a UUID has 36
-# Characters of JSON: enough for an application's own fields, too few for a second message
-METADATA_LENGTH = 4096
-LABEL_LENGTH = 200  # characters of what a run says it is doing
-JSON_DEPTH = 32  # levels of nesting in any JSON from a client
-LAST_SEQUENCE = 2**53 - 1  # the largest integer that is exact in JavaScript
 
 # The text of a message. Blank text is refused in a separate check: a pydantic validator would be slower for every message.
 Content = Annotated[
@@ -60,41 +67,6 @@ Mentions = Annotated[
         max_length=MENTIONS,
         description="Ids of members who are mentioned. `@Name` in the text adds whoever alone has that name.",
     ),
-]
-
-RunId = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=KEY_LENGTH,
-        pattern="^[^/.][^/]*$",
-        description="The agent's own key of the run, unlike any other in the conversation, such as a UUID; no slash, "
-        "and no dot first.",
-    ),
-]
-DeltaText = Annotated[str, Field(min_length=1)]
-RunLabel = Annotated[
-    str | None, Field(max_length=LABEL_LENGTH, description="A few words for people.")
-]
-EndStatus = Literal["complete", "cancelled", "interrupted"]
-EndOffset = Annotated[
-    int | None,
-    Field(
-        ge=0,
-        le=LAST_SEQUENCE,
-        description="Unicode code points of all that was said. The run does not end if some of them are missing.",
-    ),
-]
-EndReason = Annotated[
-    Literal["timeout", "upstream", "budget", "cancelled", "interrupted"] | None,
-    Field(description="Why it failed, if nothing was said; by default from `status`."),
-]
-RetryAfter = Annotated[
-    float | None, Field(ge=0, le=LAST_SEQUENCE, description="Seconds, if it failed.")
-]
-Usage = Annotated[
-    dict[str, Any] | None,
-    Field(description="What the run has used, such as tokens; as metadata in size and depth."),
 ]
 
 
@@ -166,6 +138,16 @@ class RunStatusFrame(Frame):
     run_id: RunId
     state: Literal["thinking", "tool", "waiting_for_approval"]
     label: RunLabel = None
+    approval: RunApproval = None
+
+
+class ApprovalFrame(Frame):
+    """Allow the tool call that a run waits for, or refuse it: as the person it answers, or an owner. The answer is `run_ack`."""
+
+    type: Literal["approval"] = "approval"
+    run_id: RunId
+    approval_id: ApprovalId
+    approved: bool
 
 
 class RunEndFrame(Frame):
@@ -179,6 +161,7 @@ class RunEndFrame(Frame):
     metadata: dict[str, Any] | None = None
     reason: EndReason = None
     retry_after: RetryAfter = None
+    results: Results = None
 
 
 class CancelFrame(Frame):
@@ -219,6 +202,7 @@ AnyFrame = (
     | RunStartFrame
     | DeltaFrame
     | RunStatusFrame
+    | ApprovalFrame
     | RunEndFrame
     | CancelFrame
     | JoinFrame
@@ -226,7 +210,9 @@ AnyFrame = (
 )
 ClientFrame = Annotated[AnyFrame, Field(discriminator="type")]
 FRAMES: TypeAdapter[AnyFrame] = TypeAdapter(ClientFrame)
-KNOWN_TYPES = "message, typing, read, sync, ping, run_start, delta, run_status, run_end, cancel"
+KNOWN_TYPES = (
+    "message, typing, read, sync, ping, run_start, delta, run_status, approval, run_end, cancel"
+)
 # pydantic's error when the type of `content` is the only fault
 NO_TEXT = (
     "string_type",
@@ -257,23 +243,6 @@ def one_key(key: str | None, message_id: str | None) -> str | None:
     if None not in (key, message_id) and key != message_id:
         raise ValueError("client_message_id and message_id name different keys")
     return key or message_id
-
-
-def metadata_text(metadata: dict[str, Any] | None, what: str = "metadata") -> str | None:
-    """Metadata as the JSON text that the engine carries. Raises `ValueError` with the problem in words; `what` names it."""
-    if metadata is None:
-        return None
-    if _depth(metadata) > JSON_DEPTH:
-        raise ValueError(f"{what} is nested deeper than {JSON_DEPTH} levels")
-    try:
-        text = compact(metadata)
-    except ValueError:
-        raise ValueError(f"{what} holds a number that JSON has no word for") from None
-    if len(text) > METADATA_LENGTH:
-        raise ValueError(
-            f"{what} has {len(text)} characters as JSON; at most {METADATA_LENGTH} are allowed"
-        )
-    return text
 
 
 def problem_of(details: list[ErrorDetails]) -> str:
@@ -345,13 +314,3 @@ def _name_in(text: str, field: str) -> str | None:
     except (ValueError, RecursionError, AttributeError):
         return None
     return name if len(name) <= KEY_LENGTH else None
-
-
-def _depth(value: Any, so_far: int = 0) -> int:
-    if so_far > JSON_DEPTH:
-        return so_far
-    if isinstance(value, dict):
-        value = value.values()
-    elif not isinstance(value, list):
-        return so_far
-    return max((_depth(item, so_far + 1) for item in value), default=so_far + 1)

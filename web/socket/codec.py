@@ -15,6 +15,7 @@ from salon.actors.events import Event, Posted
 from salon.actors.messages import RunExtended
 from salon.actors.refusals import milliseconds_up
 from salon.actors.signals import (
+    ApprovalDecided,
     Cancel,
     CaughtUp,
     Connected,
@@ -186,6 +187,8 @@ def _posted(event: Posted) -> str:
         optional += f',"run_id":{quote(event.run_id)},"status":"{event.status}"'
         if event.usage is not None:
             optional += f',"usage":{event.usage}'
+        if event.results is not None:
+            optional += f',"results":{event.results}'
     return (
         f'{{"type":"message","sequence_id":{event.sequence},"message":{{'
         f'"message_id":{quote(event.message_id)},"conversation_id":{quote(event.conversation_id)},'
@@ -256,11 +259,28 @@ def _run_requested(signal: RunRequested) -> str:
 
 
 def _run_status(signal: RunStatus) -> str:
-    label = {} if signal.label is None else {"label": signal.label}
-    return _dump(type="run_status", run_id=signal.run_id, state=signal.state, **label)
+    more: dict[str, Any] = {} if signal.label is None else {"label": signal.label}
+    if signal.approval is not None:
+        more["approval"] = {
+            "approval_id": signal.approval.id,
+            "tool": signal.approval.tool,
+            "arguments": json.loads(signal.approval.arguments),
+        }
+    return _dump(type="run_status", run_id=signal.run_id, state=signal.state, **more)
+
+
+def _approval_decided(signal: ApprovalDecided) -> str:
+    return _dump(
+        type="approval",
+        run_id=signal.run_id,
+        approval_id=signal.approval_id,
+        approved=signal.approved,
+        participant_id=signal.participant_id,
+    )
 
 
 _SIGNALS: dict[type[Any], Callable[[Any], str]] = {
+    ApprovalDecided: _approval_decided,
     Cancel: lambda signal: f'{{"type":"cancel","run_id":{quote(signal.run_id)}}}',
     CaughtUp: lambda signal: f'{{"type":"caught_up","sequence_id":{signal.sequence}}}',
     Delta: _delta,

@@ -11,7 +11,7 @@ import logging
 from collections import deque
 from contextlib import suppress
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Protocol, assert_never
+from typing import TYPE_CHECKING, Any, Protocol, assert_never, get_args
 
 import trio
 
@@ -19,6 +19,7 @@ from salon.actors.mailbox import MailboxFull
 from salon.actors.messages import (
     RUN_COMMANDS,
     CancelRun,
+    DecideApproval,
     Detach,
     Drained,
     EndRun,
@@ -38,6 +39,7 @@ from salon.actors.refusals import Code, Refusal, about_run, milliseconds_up, too
 from salon.actors.runtime import ActorDied
 
 from .client_frames import (
+    ApprovalFrame,
     CancelFrame,
     DeltaFrame,
     JoinFrame,
@@ -50,11 +52,11 @@ from .client_frames import (
     RunStatusFrame,
     SyncFrame,
     TypingFrame,
-    metadata_text,
     one_key,
     parse,
 )
 from .codec import error_frame, message_ack, run_ack
+from .run_parts import approval_of, metadata_text, results_text
 from .websocket import (
     Binary,
     Closed,
@@ -70,6 +72,7 @@ from .websocket import (
 
 if TYPE_CHECKING:
     from salon.actors.directory import Directory
+    from salon.actors.messages import RunCommand
     from salon.actors.model import Participant
 
 
@@ -81,7 +84,8 @@ CLOSE_TIMEOUT = 5.0  # seconds for the peer to answer a close frame before the s
 # The same where the peer's frames can no longer be read: a browser tells its page only once the socket is cut
 FAREWELL = 1.0
 UNANSWERED_PINGS = 2
-RUN_FRAMES = frozenset({RunStartFrame, RunStatusFrame, RunEndFrame, CancelFrame})
+RunFrame = RunStartFrame | RunStatusFrame | ApprovalFrame | RunEndFrame | CancelFrame
+RUN_FRAMES = frozenset(get_args(RunFrame))
 PONG = text_header(15) + b'{"type":"pong"}'
 
 logger = logging.getLogger(__name__)
@@ -295,33 +299,37 @@ class Connection:
             )
         )
 
-    def _run(self, frame: RunStartFrame | RunStatusFrame | RunEndFrame | CancelFrame) -> None:
+    def _run(self, frame: RunFrame) -> None:
+        try:
+            command = self._run_command(frame)
+        except ValueError as error:
+            facts = {"problem": str(error), "run_id": frame.run_id}
+            self._fault(Refusal(Code.INVALID_FORMAT, facts))
+            return
+        self._tell(command)
+
+    def _run_command(self, frame: RunFrame) -> RunCommand:
         place = self.conversation_id, self.participant, frame.run_id
         match frame:
             case RunStartFrame():
-                self._tell(StartRun(*place, frame.reply_to))
+                return StartRun(*place, frame.reply_to)
             case RunStatusFrame():
-                self._tell(SetRunState(*place, frame.state, frame.label))
+                approval = approval_of(frame.approval)
+                return SetRunState(*place, frame.state, frame.label, approval)
+            case ApprovalFrame():
+                return DecideApproval(*place, frame.approval_id, frame.approved)
             case CancelFrame():
-                self._tell(CancelRun(*place))
+                return CancelRun(*place)
             case RunEndFrame():
-                try:
-                    usage = metadata_text(frame.usage, "usage")
-                    metadata = metadata_text(frame.metadata)
-                except ValueError as error:
-                    facts = {"problem": str(error), "run_id": frame.run_id}
-                    self._fault(Refusal(Code.INVALID_FORMAT, facts))
-                    return
-                self._tell(
-                    EndRun(
-                        *place,
-                        frame.status,
-                        frame.offset,
-                        usage,
-                        metadata,
-                        frame.reason,
-                        frame.retry_after,
-                    )
+                return EndRun(
+                    *place,
+                    frame.status,
+                    frame.offset,
+                    metadata_text(frame.usage, "usage"),
+                    metadata_text(frame.metadata),
+                    frame.reason,
+                    frame.retry_after,
+                    results_text(frame.results),
                 )
 
     def _tell(self, command: Any) -> None:

@@ -101,6 +101,7 @@ def _write_message(event: Posted) -> dict[str, Any]:
         "run_id": event.run_id,
         "status": event.status,
         "usage": None if event.usage is None else json.loads(event.usage),
+        "results": None if event.results is None else json.loads(event.results),
     }
     return {name: value for name, value in fields.items() if value is not None}
 
@@ -120,6 +121,7 @@ def _read_message(message: dict[str, Any]) -> Posted:
         message.get("run_id"),
         message.get("status"),
         None if message.get("usage") is None else compact(message["usage"]),
+        None if message.get("results") is None else compact(message["results"]),
     )
 
 
