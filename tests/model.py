@@ -17,7 +17,9 @@ STEP = 0.02  # seconds between two words of a model that goes on for ever
 
 def chunk(text: str | None, finish: str | None = None, **more: Any) -> bytes:
     """One event of the stream."""
-    delta = {} if text is None else {"role": "assistant", "content": text}
+    delta: dict[str, Any] = {} if text is None else {"role": "assistant", "content": text}
+    if "tool_calls" in more:
+        delta["tool_calls"] = more.pop("tool_calls")
     choices = [] if "usage" in more else [{"index": 0, "delta": delta, "finish_reason": finish}]
     body = {
         "id": "c",
@@ -95,6 +97,9 @@ class Model:
             ),
             "halves": lambda: wire.stream(map(chunk, ["Chips \ud83c", "\udf5f", "\ud800"]), *END),
             "huge": lambda: wire.stream([chunk("x" * HUGE), *END]),
+            "uses a tool": lambda: self._use(wire, at_most=1),
+            "uses tools for ever": lambda: self._use(wire, at_most=1000),
+            "does not count": lambda: wire.stream([*map(chunk, WORDS), END[0], END[2]]),
         }
         await behaviours[how]()
 
@@ -106,6 +111,24 @@ class Model:
         await wire.stream([chunk("Well, ")], whole=False)
         await self.go_on.wait()
         await wire.stream([chunk("yes"), *END])
+
+    async def _use(self, wire: Line, at_most: int) -> None:
+        """Call the tool that the person has named, so often; then say what it has given."""
+        request = self.asked[-1]
+        done = [each["content"] for each in request["messages"] if each["role"] == "tool"]
+        offered = [each["function"]["name"] for each in request.get("tools", ())]
+        asked = next(each["content"] for each in request["messages"] if each["role"] == "user")
+        named = next((name for name in offered if name in asked), None)
+        if named is None or len(done) >= at_most:
+            await wire.stream([chunk(f"It gave {done[-1] if done else 'nothing'}"), *END])
+            return
+        pieces: list[dict[str, Any]] = [
+            {"id": f"call{len(done)}", "type": "function", "function": {"name": named}},
+            {"function": {"arguments": '{"ci'}},
+            {"function": {"arguments": 'ty": "Paris"}'}},
+        ]
+        calls = [chunk(None, tool_calls=[{"index": 0, **piece}]) for piece in pieces]
+        await wire.stream([chunk("Let me look. "), *calls, chunk(None, "tool_calls"), *END[1:]])
 
     async def _endless(self, wire: Line) -> None:
         while True:

@@ -2,7 +2,8 @@
 
 from .hosted import HostedAgents
 from .opening import open_upstream
+from .pieces import UpstreamError
 from .prompt import Prompt
-from .upstream import Upstream, UpstreamError
+from .upstream import Upstream
 
 __all__ = ["HostedAgents", "Prompt", "Upstream", "UpstreamError", "open_upstream"]

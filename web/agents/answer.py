@@ -1,36 +1,31 @@
-"""One answer of a hosted agent: the run is begun, filled from the upstream, and ended, whatever happens on the way."""
+"""One run of a hosted agent, as the engine sees it: begun, filled, shown to wait, and ended by an agent's commands."""
 
 from __future__ import annotations
 
 import json
 import logging
-from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import trio
 
-from salon.actors.messages import EndRun, ExtendRun, StartRun
+from salon.actors.messages import EndRun, ExtendRun, SetRunState, StartRun
+from salon.actors.model import Approval
 from salon.actors.refusals import Code, Refusal
-from salon.actors.runtime import ActorDied
-from salon.actors.store import StoreError
 
-from .prompt import prompt_for
 from .speech import Speech
-from .upstream import UpstreamError
 
 if TYPE_CHECKING:
     from salon.actors.directory import Directory
     from salon.actors.messages import RunCommand
-    from salon.actors.model import FailureReason
-    from salon.actors.signals import RunRequested
+    from salon.actors.model import FailureReason, Participant
+    from salon.actors.signals import ApprovalDecided, RunRequested
 
-    from ..settings import AgentSettings
-    from .prompt import Prompt
-    from .upstream import Upstream
+    from .pieces import Activity, ToolCall
 
 PATIENCE = 30.0  # seconds for which a command that is refused for a moment is tried again
 PAUSE = 1.0  # seconds before it is, where the refusal does not say
-BUSY_RETRY = 30.0  # seconds after which people may ask again an agent that has too much to do
+LABEL_LENGTH = 200  # characters, as the wire has it
+ARGUMENTS_LENGTH = 4096  # characters of a call's arguments that people are shown
 
 logger = logging.getLogger(__name__)
 
@@ -40,104 +35,108 @@ class Outcome(NamedTuple):
 
     reason: FailureReason | None = None
     retry_after: float | None = None
-    usage: dict[str, Any] | None = None
+
+
+class Waiting(NamedTuple):
+    """A tool call that waits for a person."""
+
+    approval_id: str
+    decided: trio.Event
 
 
 class Answer:
     """The answer to one request, in one conversation."""
 
     def __init__(
-        self, directory: Directory, agent: AgentSettings, conversation_id: str, run_id: str
+        self, directory: Directory, who: Participant, conversation_id: str, run_id: str
     ) -> None:
+        self.conversation_id = conversation_id
+        self.run_id = run_id
         self._directory = directory
-        self._agent = agent
-        self._conversation_id = conversation_id
-        self._run_id = run_id
+        self._who = who
         self._speech = Speech()
+        self._waiting: Waiting | None = None
+        self._decision: ApprovalDecided | None = None
 
-    async def make(self, request: RunRequested, upstream: Upstream) -> None:
-        """Answer a request."""
-        if not await self._begin(request):
-            return
-        outcome = Outcome("timeout")
-        with trio.move_on_after(self._agent.first_word_timeout) as scope:
-            ends_at = trio.current_time() + self._agent.timeout
-            try:
-                prompt = await prompt_for(
-                    self._directory, self._conversation_id, self._agent, request
-                )
-                if prompt is None:
-                    outcome = Outcome("upstream")
-                else:
-                    outcome = await self._speak(upstream, prompt, scope, ends_at)
-            except UpstreamError as error:
-                logger.warning("agent %s: the upstream has failed: %s", self._agent.id, error)
-                outcome = Outcome("upstream", error.retry_after)
-            except (StoreError, ActorDied) as error:
-                logger.warning("agent %s cannot read: %s", self._agent.id, error)
-                outcome = Outcome("upstream", PAUSE)
-        await self.end(outcome)
+    @property
+    def text(self) -> str:
+        """All that was said."""
+        return self._speech.text
 
-    async def refuse(self, request: RunRequested) -> None:
-        """Say that there is too much to do."""
-        if await self._begin(request):
-            await self.end(Outcome("budget", BUSY_RETRY))
+    async def begin(self, request: RunRequested) -> bool:
+        """Start the run. False where there is none to fill: refused for good, or ended."""
+        start = StartRun(self.conversation_id, self._who, self.run_id, request.message_id)
+        receipt = await self._do(start, patience=float("inf"))
+        return not isinstance(receipt, Refusal) and receipt.status == "open"
 
-    async def end(self, outcome: Outcome) -> None:
-        """End the run. A complete one has all that was said."""
+    async def say(self, piece: str) -> Refusal | None:
+        """Say more, as fast as the conversation takes it; a refusal is for good."""
+        text, offset = self._speech.take(piece)
+        if not text:
+            return None
+        said = await self._extend(offset, text)
+        if isinstance(said, Refusal) and said.code is Code.OFFSET_MISMATCH:
+            said = await self._say_again(said)
+        return said if isinstance(said, Refusal) else None
+
+    async def show(self, activity: Activity) -> None:
+        """Show what the agent is doing."""
+        label = None if activity.label is None else activity.label[:LABEL_LENGTH]
+        where = self.conversation_id, self._who, self.run_id
+        await self._do(SetRunState(*where, activity.state, label))
+
+    async def ask(self, call: ToolCall, seconds: float) -> str | None:
+        """Ask people to allow a tool call; the id of who has, or None if it is refused or nobody decides in time."""
+        self._waiting = waiting = Waiting(call.id[:LABEL_LENGTH], trio.Event())
+        self._decision = None
+        arguments = call.arguments
+        if len(arguments) > ARGUMENTS_LENGTH:
+            return None  # nobody can judge what cannot be shown
+        approval = Approval(waiting.approval_id, call.name, arguments)
+        where = self.conversation_id, self._who, self.run_id
+        asked = await self._do(SetRunState(*where, "waiting_for_approval", call.name, approval))
+        if isinstance(asked, Refusal):
+            return None
+        with trio.move_on_after(seconds):
+            await waiting.decided.wait()
+        self._waiting = None
+        return self._allowed_by()
+
+    def _allowed_by(self) -> str | None:
+        decision = self._decision
+        return decision.participant_id if decision is not None and decision.approved else None
+
+    def decided(self, decision: ApprovalDecided) -> None:
+        """Take a person's decision."""
+        if self._waiting is not None and self._waiting.approval_id == decision.approval_id:
+            self._decision = decision
+            self._waiting.decided.set()
+
+    async def end(self, outcome: Outcome, **fields: Any) -> None:
+        """End the run. A complete one has all that was said. `fields` are `usage`, `metadata` and `results`, as JSON values."""
         whole = outcome.reason is None
         end = EndRun(
-            self._conversation_id,
-            self._agent.participant,
-            self._run_id,
+            self.conversation_id,
+            self._who,
+            self.run_id,
             "complete" if whole else "interrupted",
             offset=len(self._speech.text) if whole else None,
-            usage=None if outcome.usage is None else json.dumps(outcome.usage),
             reason=outcome.reason,
             retry_after=outcome.retry_after,
+            **{name: json.dumps(value) for name, value in fields.items() if value},
         )
         ended = await self._do(end)
         if isinstance(ended, Refusal) and ended.code is Code.OFFSET_MISMATCH:
             await self._say_again(ended)
             await self._do(end)
 
-    async def _begin(self, request: RunRequested) -> bool:
-        """Start the run. False where there is none to fill: refused for good, or ended."""
-        start = StartRun(
-            self._conversation_id, self._agent.participant, self._run_id, request.message_id
-        )
-        receipt = await self._do(start, patience=float("inf"))
-        return not isinstance(receipt, Refusal) and receipt.status == "open"
-
-    async def _speak(
-        self, upstream: Upstream, prompt: Prompt, scope: trio.CancelScope, ends_at: float
-    ) -> Outcome:
-        """Say what the upstream says, as fast as the conversation takes it."""
-        usage = None
-        async with aclosing(upstream.stream(prompt)) as pieces:
-            async for piece in pieces:
-                if isinstance(piece, dict):
-                    usage = piece
-                    continue
-                text, offset = self._speech.take(piece)
-                if not text:
-                    continue
-                scope.deadline = ends_at
-                said = await self._say(offset, text)
-                if isinstance(said, Refusal) and said.code is Code.OFFSET_MISMATCH:
-                    said = await self._say_again(said)
-                if isinstance(said, Refusal):
-                    return Outcome("budget" if said.code is Code.MESSAGE_TOO_LARGE else "upstream")
-        return Outcome(usage=usage)
-
-    async def _say(self, offset: int, text: str) -> Any:
-        who = self._agent.participant
-        return await self._do(ExtendRun(self._conversation_id, who, self._run_id, offset, text))
+    async def _extend(self, offset: int, text: str) -> Any:
+        return await self._do(ExtendRun(self.conversation_id, self._who, self.run_id, offset, text))
 
     async def _say_again(self, refusal: Refusal) -> Any:
         """Say what a conversation has lost that crashed with text that was not stored yet."""
         offset = int((refusal.facts or {}).get("expected_offset", 0))
-        return await self._say(offset, self._speech.text[offset:])
+        return await self._extend(offset, self._speech.text[offset:])
 
     async def _do(self, command: RunCommand, patience: float = PATIENCE) -> Any:
         """The outcome of a command, sent through the agent's own actor; what is refused for a moment is tried again."""

@@ -3,73 +3,41 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
-from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import trio
 
-from salon.actors.agent_host import Answering
-from salon.actors.requests import OPEN_REQUESTS
-
+from ..settings import ToolSettings
 from .answer import PAUSE, Answer, Outcome
+from .budget import Ledger
+from .endpoint import Endpoint
+from .job import Job
+from .member import HostedAgent
+from .tools_agent import ToolsAgent
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
+    from salon.actors.agent_host import Answering
     from salon.actors.directory import Directory
     from salon.actors.signals import ApprovalDecided, RunRequested
 
     from ..settings import AgentSettings
+    from .toolbox import ToolServer
     from .upstream import Upstream
+
+BUSY_RETRY = 30.0  # seconds after which people may ask again an agent that has too much to do
 
 logger = logging.getLogger(__name__)
 
 
-class HostedAgent:
-    """One hosted agent: its settings, its upstream, and what it may do at the same time."""
+class Work(NamedTuple):
+    """What is being done for a run, and how it is stopped."""
 
-    def __init__(self, settings: AgentSettings, upstream: Upstream) -> None:
-        self.settings = settings
-        self.upstream = upstream
-        self.answering = Answering(settings.trigger, settings.agents_may_call, settings.steering)
-        self._limiter = trio.CapacityLimiter(settings.limits.runs)
-        # By conversation: what has to be answered there, the first of it now
-        self._queues: dict[str, deque[trio.Event]] = {}
-
-    def busy(self, conversation_id: str) -> bool:
-        """Whether it has something to do there."""
-        return conversation_id in self._queues
-
-    def line_up(self, conversation_id: str) -> trio.Event | None:
-        """The next place in a conversation's queue, in the order of asking; None if it has too much to do already."""
-        queue, limits = self._queues.get(conversation_id), self.settings.limits
-        if queue is None:
-            if len(self._queues) >= limits.runs + limits.waiting:
-                return None
-            queue = self._queues[conversation_id] = deque()
-        elif len(queue) >= OPEN_REQUESTS:
-            return None
-        mine = trio.Event()
-        queue.append(mine)
-        queue[0].set()
-        return mine
-
-    @asynccontextmanager
-    async def turn(self, conversation_id: str, mine: trio.Event) -> AsyncIterator[None]:
-        """Wait until it has answered what it was asked before in the conversation, then for one of its places."""
-        queue = self._queues[conversation_id]
-        try:
-            await mine.wait()
-            async with self._limiter:
-                yield
-        finally:
-            queue.remove(mine)
-            if queue:
-                queue[0].set()
-            else:
-                del self._queues[conversation_id]
+    agent_id: str
+    scope: trio.CancelScope
+    job: Job
 
 
 class HostedAgents:
@@ -78,18 +46,22 @@ class HostedAgents:
     def __init__(
         self, directory: Directory, agents: Sequence[tuple[AgentSettings, Upstream]]
     ) -> None:
+        self.ledger = Ledger(directory.store, directory.sources)
         self._directory = directory
-        self._agents: Mapping[str, HostedAgent] = {
-            each.id: HostedAgent(each, up) for each, up in agents
-        }
-        # By conversation and run: whose work it is, and how it is stopped
-        self._work: dict[tuple[str, str], tuple[str, trio.CancelScope]] = {}
+        self._agents: dict[str, HostedAgent] = {}
+        self._endpoints: dict[str, Endpoint] = {}
+        self._keepers: dict[str, trio.CancelScope] = {}  # of tools' sessions, by the agent's id
+        self._work: dict[tuple[str, str], Work] = {}  # by conversation and run
         self._nursery: trio.Nursery | None = None
+        for settings, upstream in agents:
+            self.add(settings, upstream)
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Answer until cancelled."""
         try:
             async with trio.open_nursery() as self._nursery:
+                for agent in self._agents.values():
+                    self._keep(agent)
                 task_status.started()
                 await trio.sleep_forever()
         finally:
@@ -97,6 +69,59 @@ class HostedAgents:
             with trio.move_on_after(PAUSE, shield=True):
                 for agent in self._agents.values():
                     await agent.upstream.close()
+
+    # --- the agents -------------------------------------------------------------------------------------------------------
+
+    def __iter__(self) -> Iterator[HostedAgent]:
+        return iter(self._agents.values())
+
+    def get(self, agent_id: str) -> HostedAgent | None:
+        """The agent with an id."""
+        return self._agents.get(agent_id)
+
+    def jobs(self) -> Iterator[Job]:
+        """What is being worked on, or waits."""
+        return (work.job for work in self._work.values())
+
+    def add(self, settings: AgentSettings, upstream: Upstream) -> None:
+        """Host an agent. One with the same id must have been removed."""
+        limits = settings.limits
+        endpoint = self._endpoints.setdefault(
+            settings.endpoint or settings.id, Endpoint(limits.runs, limits.failures, limits.pause)
+        )
+        endpoint.allow(limits.runs)
+        agent = HostedAgent(settings, upstream, endpoint)
+        self._agents[settings.id] = agent
+        if self._nursery is not None:
+            self._keep(agent)
+
+    async def remove(self, agent_id: str) -> None:
+        """Stop hosting an agent: what it works on is interrupted."""
+        agent = self._agents.pop(agent_id)
+        for work in list(self._work.values()):
+            if work.agent_id == agent_id:
+                work.scope.cancel()
+        if agent_id in self._keepers:
+            self._keepers.pop(agent_id).cancel()
+        await agent.upstream.close()
+
+    def _keep(self, agent: HostedAgent) -> None:
+        if isinstance(agent.upstream, ToolsAgent):
+            assert self._nursery is not None, "it runs"
+            scope = self._keepers[agent.settings.id] = trio.CancelScope()
+            self._nursery.start_soon(_run_in, scope, agent.upstream.server.run)
+
+    def servers_of(self, settings: AgentSettings) -> list[tuple[ToolSettings, ToolServer]]:
+        """The servers whose tools an agent may use now."""
+        own = [ToolSettings(mcp=settings.id, allow=("*",))] if settings.kind == "mcp" else []
+        return [
+            (tools, agent.upstream.server)
+            for tools in (*own, *settings.tools)
+            if (agent := self._agents.get(tools.mcp)) is not None
+            and isinstance(agent.upstream, ToolsAgent)
+        ]
+
+    # --- what conversations ask -------------------------------------------------------------------------------------------
 
     def answering(self, agent_id: str) -> Answering | None:
         """How an agent begins in a conversation; None for all whom this server does not host."""
@@ -113,87 +138,74 @@ class HostedAgents:
         agent = self._agents.get(agent_id)
         if agent is None or not self._is_new(conversation_id, request.run_id):
             return True
-        answer = self._answer(agent, conversation_id, request.run_id)
         place = agent.line_up(conversation_id)
-        work = partial(self._take, agent, conversation_id, request, answer, place)
-        self._begin(conversation_id, agent_id, request.run_id, work)
+        job = self._job(agent, conversation_id, request.run_id)
+        self._begin(agent_id, job, partial(self._take, agent, request, job, place))
         return place is not None
 
     def finish(self, conversation_id: str, agent_id: str, run_id: str) -> None:
         """End a run that is open in the log, unless it is being worked on: a restart has cut it."""
         agent = self._agents.get(agent_id)
         if agent is not None and self._is_new(conversation_id, run_id):
-            work = partial(self._answer(agent, conversation_id, run_id).end, Outcome("interrupted"))
-            self._begin(conversation_id, agent_id, run_id, work)
+            job = self._job(agent, conversation_id, run_id)
+            self._begin(agent_id, job, partial(job.fail, Outcome("interrupted")))
 
     def cancel(self, conversation_id: str, run_id: str) -> None:
         """Stop the work on a run that was ended by somebody else."""
         if (conversation_id, run_id) in self._work:
-            self._work[conversation_id, run_id][1].cancel()
+            self._work[conversation_id, run_id].scope.cancel()
 
     def decided(self, conversation_id: str, decision: ApprovalDecided) -> None:
         """Take a person's decision about a tool call that a run waits for."""
-        key = conversation_id, decision.run_id
-        if key in self._work:
-            self._work[key][2].decided(decision)
+        work = self._work.get((conversation_id, decision.run_id))
+        if work is not None:
+            work.job.answer.decided(decision)
 
     def leave(self, conversation_id: str, agent_id: str) -> None:
         """Stop all work for a conversation that an agent has left."""
-        if agent_id in self._agents:
-            for (conversation, _), (whose, scope) in self._work.items():
-                if (conversation, whose) == (conversation_id, agent_id):
-                    scope.cancel()
+        for (conversation, _), work in self._work.items():
+            if (conversation, work.agent_id) == (conversation_id, agent_id):
+                work.scope.cancel()
 
     # --- one answer -------------------------------------------------------------------------------------------------------
 
     def _is_new(self, conversation_id: str, run_id: str) -> bool:
         return self._nursery is not None and (conversation_id, run_id) not in self._work
 
-    def _answer(self, agent: HostedAgent, conversation_id: str, run_id: str) -> Answer:
-        return Answer(self._directory, agent.settings, conversation_id, run_id)
+    def _job(self, agent: HostedAgent, conversation_id: str, run_id: str) -> Job:
+        who = agent.settings.participant
+        answer = Answer(self._directory, who, conversation_id, run_id)
+        return Job(self._directory, self.ledger, agent, answer, self.servers_of(agent.settings))
 
-    def _begin(
-        self,
-        conversation_id: str,
-        agent_id: str,
-        run_id: str,
-        work: Callable[[], Awaitable[None]],
-    ) -> None:
+    def _begin(self, agent_id: str, job: Job, work: Callable[[], Awaitable[None]]) -> None:
         assert self._nursery is not None, "it was asked for new work only"
-        key, scope = (conversation_id, run_id), trio.CancelScope()
-        self._work[key] = agent_id, scope
-        self._nursery.start_soon(self._do, key, work, scope)
+        key = job.answer.conversation_id, job.answer.run_id
+        self._work[key] = Work(agent_id, trio.CancelScope(), job)
+        self._nursery.start_soon(self._do, key, work)
 
-    async def _do(
-        self, key: tuple[str, str], work: Callable[[], Awaitable[None]], scope: trio.CancelScope
-    ) -> None:
+    async def _do(self, key: tuple[str, str], work: Callable[[], Awaitable[None]]) -> None:
         try:
-            with scope:
-                await work()
+            await _run_in(self._work[key].scope, work)
         finally:
             del self._work[key]
 
     async def _take(
-        self,
-        agent: HostedAgent,
-        conversation_id: str,
-        request: RunRequested,
-        answer: Answer,
-        place: trio.Event | None,
+        self, agent: HostedAgent, request: RunRequested, job: Job, place: trio.Event | None
     ) -> None:
         if place is None:
-            await answer.refuse(request)
+            if await job.answer.begin(request):
+                await job.fail(Outcome("budget", BUSY_RETRY))
             return
-        async with agent.turn(conversation_id, place):
-            if not self._wanted(conversation_id, agent.settings.id, request.run_id):
+        async with agent.turn(job.answer.conversation_id, place):
+            if not self._wanted(job.answer.conversation_id, agent.settings.id, request.run_id):
                 return
             try:
-                await answer.make(request, agent.upstream)
+                await job.make(request)
             except (
                 Exception
             ):  # a fault of ours ends one answer, and neither the others nor the server
                 logger.exception("agent %s has failed", agent.settings.id)
-                await answer.end(Outcome("upstream"))
+                await job.fail(Outcome("upstream"))
 
     def _wanted(self, conversation_id: str, agent_id: str, run_id: str) -> bool:
         """Whether a request that has waited still stands; the owner may have told the agent to be silent since."""
@@ -201,3 +213,8 @@ class HostedAgents:
         if actor is None or actor.state is None:
             return True
         return any(each.run_id == run_id for each in actor.agents.requests.of(agent_id))
+
+
+async def _run_in(scope: trio.CancelScope, work: Callable[[], Awaitable[None]]) -> None:
+    with scope:
+        await work()

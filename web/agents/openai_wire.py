@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import openai
 
-from .upstream import UpstreamError
+from .openai_chunks import Chunk, Delta, ToolCalls
+from .pieces import UpstreamError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     from ..settings import AgentSettings
+    from .pieces import Offer, Piece
     from .prompt import Prompt
 
 RETRIES = 2  # of the SDK, before the first word, after 408, 409, 429, 5xx and lost connections; it obeys Retry-After
@@ -23,7 +25,7 @@ CONNECT = 5.0  # seconds
 LONGEST_WAIT = 3600.0  # seconds of a Retry-After that are passed on
 LARGEST_EVENT = 1 << 20  # bytes of one event: more than a whole answer has
 # What the SDK lets out of a stream that is not what it should be
-FAULTS = (openai.OpenAIError, httpx2.HTTPError, ValueError, TypeError, AttributeError, KeyError)
+FAULTS = (openai.OpenAIError, httpx2.HTTPError, ValueError, RecursionError)
 
 logging.getLogger("openai").setLevel(logging.WARNING)  # its debug lines have what people said
 
@@ -50,42 +52,46 @@ class OpenAI:
             # The SDK takes these from the environment and would send them to any endpoint
             self._client.organization = self._client.project = None
 
-    async def stream(self, prompt: Prompt) -> AsyncGenerator[str | dict[str, Any]]:
-        """Yield the words, and what they have used. A stream without its last word was cut: `UpstreamError`."""
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Piece]:
+        """Yield the words, what they have used, and the tools to call. A stream that was cut raises `UpstreamError`."""
         finish: str | None = None
+        calls = ToolCalls()
         async with self._open(prompt) as response, aclosing(_events(response)) as events:
             async for event in events:
-                for choice in event.get("choices") or ():
-                    text = (choice.get("delta") or {}).get("content")
-                    if isinstance(text, str) and text:
-                        yield text
-                    finish = choice.get("finish_reason") or finish
-                usage = event.get("usage")
-                if usage is not None:
+                for choice in event.choices or ():
+                    delta = choice.delta or Delta()
+                    if isinstance(delta.content, str) and delta.content:
+                        yield delta.content
+                    calls.take(delta.tool_calls or ())
+                    finish = choice.finish_reason or finish
+                if event.usage is not None:
                     yield {
                         "model": self._agent.model,
                         "finish_reason": finish,
-                        "input_tokens": int(usage.get("prompt_tokens") or 0),
-                        "output_tokens": int(usage.get("completion_tokens") or 0),
+                        "input_tokens": event.usage.prompt_tokens or 0,
+                        "output_tokens": event.usage.completion_tokens or 0,
                     }
         if finish is None:
             raise UpstreamError("the stream was cut")
+        for call in calls.whole():
+            yield call
 
     @asynccontextmanager
     async def _open(self, prompt: Prompt) -> AsyncIterator[httpx2.Response]:
         """The answer to the request; all that may be wrong with it is one kind of error."""
-        messages: Iterable[Any] = [
-            {"role": "system", "content": prompt.system},
-            *({"role": each.role, "content": each.text} for each in prompt.messages),
-        ]
+        fields: dict[str, Any] = {
+            "max_tokens": self._agent.limits.output_tokens,
+            "stream_options": {"include_usage": True},
+            **({"tools": [_tool(each) for each in prompt.tools]} if prompt.tools else {}),
+            **self._agent.options,
+        }
         create = self._client.chat.completions.with_streaming_response.create
         try:
             async with create(
                 model=self._agent.model or "",
-                messages=messages,
-                max_tokens=self._agent.limits.output_tokens,
+                messages=_messages(prompt),
                 stream=True,
-                stream_options={"include_usage": True},
+                extra_body={name: value for name, value in fields.items() if value is not None},
             ) as response:
                 yield response.http_response
         except FAULTS as fault:
@@ -96,17 +102,43 @@ class OpenAI:
         await self._client.close()
 
 
-async def _events(response: httpx2.Response) -> AsyncGenerator[dict[str, Any]]:
+def _messages(prompt: Prompt) -> list[Any]:
+    messages: list[Any] = [
+        {"role": "system", "content": prompt.system},
+        *({"role": each.role, "content": each.text} for each in prompt.messages),
+    ]
+    for text, calls, results in prompt.rounds:
+        made = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": call.arguments},
+            }
+            for call in calls
+        ]
+        messages.append({"role": "assistant", "content": text or None, "tool_calls": made})
+        messages += [
+            {"role": "tool", "tool_call_id": call.id, "content": result}
+            for call, result in zip(calls, results, strict=True)
+        ]
+    return messages
+
+
+def _tool(offer: Offer) -> dict[str, Any]:
+    return {"type": "function", "function": offer._asdict()}
+
+
+async def _events(response: httpx2.Response) -> AsyncGenerator[Chunk]:
     """The events of a stream until it says that it is done."""
     events = aiter(httpx2.EventSource(response, LARGEST_EVENT))
     try:
         async for event in events:
             if event.data == "[DONE]":
                 return
-            data = json.loads(event.data)
-            if data.get("error") is not None:
+            chunk = Chunk.model_validate(json.loads(event.data))
+            if chunk.error is not None:
                 raise UpstreamError("the stream has an error")
-            yield data
+            yield chunk
     finally:
         await response.aclose()
         with suppress(*FAULTS):

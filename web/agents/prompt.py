@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from salon.actors.signals import RunRequested
 
     from ..settings import AgentSettings
+    from .pieces import Offer, Round
 
 BYTES_A_TOKEN = 3  # of UTF-8: about right for all scripts, and too careful for English
 ENVELOPE = 20  # tokens around a message: its fields and the role
@@ -39,12 +40,22 @@ class PromptMessage(NamedTuple):
 
 
 class Prompt(NamedTuple):
-    """What a model is asked. `asked` is the plain text of the message to answer."""
+    """What a model is asked. `asked` is the plain text of the message to answer, `asked_by` the id of its sender.
+
+    `previous` are earlier messages of people, oldest first. `tools` may be called, and were, in `rounds`.
+    """
 
     system: str
     messages: tuple[PromptMessage, ...]
     asked: str
     sequence: int
+    asked_by: str = ""
+    conversation_id: str = ""
+    sites: tuple[str, ...] = ()
+    mode: str = "list"
+    previous: tuple[str, ...] = ()
+    tools: tuple[Offer, ...] = ()
+    rounds: tuple[Round, ...] = ()
 
 
 async def prompt_for(
@@ -62,7 +73,7 @@ async def prompt_for(
     asked = (await _read(directory, state, sequence + 1, 1))[-1:]
     if not asked or asked[0].sequence != sequence:
         return None
-    room = agent.context.tokens - ENVELOPE - _tokens(asked[0].content)
+    room = agent.context.tokens - ENVELOPE - tokens_in(asked[0].content)
     said: list[Posted] = []
     before = state.head + 1
     for _ in range(PAGES):
@@ -72,7 +83,7 @@ async def prompt_for(
             again = post.sender.id == agent.id and post.reply_to == request.message_id
             if post.sequence == sequence or again:
                 continue
-            room -= ENVELOPE + _tokens(post.content)
+            room -= ENVELOPE + tokens_in(post.content)
             if room < 0 or len(said) + 1 >= agent.context.messages:
                 return _prompt(agent, state, said, asked[0])
             said.append(post)
@@ -103,7 +114,17 @@ def _prompt(agent: AgentSettings, state: State, said: Sequence[Posted], asked: P
     messages = [_message(agent, post, post.content, senders) for post in reversed(said)]
     text = _cut(asked.content, agent.context.tokens)
     messages.append(_message(agent, asked, text, senders))
-    return Prompt(system, tuple(_joined(messages)), asked.content, asked.sequence)
+    return Prompt(
+        system,
+        tuple(_joined(messages)),
+        asked.content,
+        asked.sequence,
+        asked.sender.id,
+        state.id,
+        state.sites,
+        state.mode,
+        tuple(post.content for post in reversed(said) if post.sender.type == "human"),
+    )
 
 
 def _message(
@@ -135,13 +156,17 @@ def _joined(messages: Iterable[PromptMessage]) -> list[PromptMessage]:
 
 
 def _cut(text: str, tokens: int) -> str:
-    if _tokens(text) <= tokens:
+    if tokens_in(text) <= tokens:
         return text
     return text.encode()[: tokens * BYTES_A_TOKEN].decode(errors="ignore") + CUT
 
 
-def _tokens(text: str) -> int:
-    return -(-len(text.encode()) // BYTES_A_TOKEN)
+def tokens_in(what: str | Prompt) -> int:
+    """How many tokens a text or a prompt has, about."""
+    if isinstance(what, Prompt):
+        texts = (what.system, *(each.text for each in what.messages))
+        return sum(tokens_in(text) for text in texts)
+    return -(-len(what.encode("utf-8", "replace")) // BYTES_A_TOKEN)
 
 
 def _json(value: object) -> str:

@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from .pieces import Piece
     from .prompt import Prompt
 
 WORDS = re.compile(r"\s*\S+\s*")
 
 
-class UpstreamError(Exception):
-    """The upstream failed. `retry_after` is in seconds, where it said so; the text has neither keys nor what was said."""
-
-    def __init__(self, what: str, retry_after: float | None = None) -> None:
-        super().__init__(what)
-        self.retry_after = retry_after
-
-
 class Upstream(Protocol):
     """Says the answer to a prompt in pieces. A dict is what the answer has used, in fields of the wire."""
 
-    def stream(self, prompt: Prompt) -> AsyncGenerator[str | dict[str, Any]]:
+    def stream(self, prompt: Prompt) -> AsyncGenerator[Piece]:
         """Yield the pieces. Raises `UpstreamError`. Closing it closes the request."""
 
     async def close(self) -> None:
@@ -34,7 +27,7 @@ class Upstream(Protocol):
 class Echo:
     """Repeats the message."""
 
-    async def stream(self, prompt: Prompt) -> AsyncGenerator[str | dict[str, Any]]:
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Piece]:
         """Yield its words."""
         for word in WORDS.findall(prompt.asked):
             yield word
@@ -49,7 +42,7 @@ class Script:
     def __init__(self, answers: tuple[str, ...]) -> None:
         self._answers = answers
 
-    async def stream(self, prompt: Prompt) -> AsyncGenerator[str | dict[str, Any]]:
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Piece]:
         """Yield the answer's words."""
         for word in WORDS.findall(self._answers[prompt.sequence % len(self._answers)]):
             yield word

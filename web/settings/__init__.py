@@ -1,6 +1,7 @@
 """The operator's settings: the model, the sources, and the text form."""
 
 from .agent import AgentSettings
+from .agent_parts import BudgetSettings, PriceSettings, ToolSettings
 from .group import is_safe_url
 from .loading import load
 from .model import AuthSettings, LoggingSettings, Settings, SettingsError
@@ -10,10 +11,13 @@ from .text import render
 __all__ = [
     "AgentSettings",
     "AuthSettings",
+    "BudgetSettings",
     "LoggingSettings",
+    "PriceSettings",
     "ProviderSettings",
     "Settings",
     "SettingsError",
+    "ToolSettings",
     "is_safe_url",
     "label_of",
     "load",

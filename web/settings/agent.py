@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -12,16 +12,19 @@ from salon.actors.model import Participant
 from salon.actors.triggers import AGENTS_MAY_CALL
 
 from ..names import ID_LENGTH, NAME_LENGTH, is_id, normalise_name
+from .agent_parts import (
+    AgentLimits,
+    BudgetSettings,
+    ContextSettings,
+    PriceSettings,
+    Seconds,
+    ToolSettings,
+    number,
+)
 from .group import SettingsGroup, split
 
-Kind = Literal["openai", "azure_openai", "echo", "script"]
-
-
-def number(value: object) -> object:
-    """Refuse a truth value, which pydantic takes for 0 or 1."""
-    if isinstance(value, bool):
-        raise ValueError("a number")
-    return value
+Kind = Literal["openai", "azure_openai", "mcp", "echo", "script"]
+MODELS = ("openai", "azure_openai")
 
 
 def valid_id(text: str) -> str:
@@ -57,30 +60,6 @@ def _variable(name: str) -> str:
     return name
 
 
-Positive = Annotated[int, BeforeValidator(number), Field(ge=1)]
-Seconds = Annotated[float, BeforeValidator(number), Field(gt=0)]
-
-
-class ContextSettings(SettingsGroup):
-    """How much of the conversation the model is told, the newest first."""
-
-    messages: Positive = 20
-    """Messages at most, the one to answer among them."""
-    tokens: Positive = 4000
-    """Tokens at most, estimated as a third of the bytes; the message to answer is cut if it alone has more."""
-
-
-class AgentLimits(SettingsGroup):
-    """What the agent may use."""
-
-    runs: Positive = 4
-    """Answers at the same time, in all conversations; the others wait in the order of asking, one of each conversation."""
-    waiting: Positive = 100
-    """Conversations that wait for an answer; what is asked in more of them fails at once, and says so."""
-    output_tokens: Positive = 1000
-    """Tokens of one answer at most, as the model counts them."""
-
-
 class AgentSettings(SettingsGroup):
     """One agent."""
 
@@ -89,9 +68,11 @@ class AgentSettings(SettingsGroup):
     name: Annotated[str, AfterValidator(valid_name)]
     """Its name as people see and mention it."""
     kind: Kind
-    """openai: any OpenAI-compatible endpoint; azure_openai: a deployment; echo: repeats the message; script: see answers."""
+    """openai: any OpenAI-compatible endpoint; azure_openai: a deployment; mcp: tools; echo: repeats; script: see answers."""
     endpoint: Annotated[str, AfterValidator(_endpoint)] | None = None
-    """The address above /chat/completions, such as https://api.openai.com/v1; of azure_openai: the resource's address."""
+    """The address above /chat/completions, such as https://api.openai.com/v1; of azure_openai and mcp: the server's."""
+    command: Annotated[tuple[str, ...], BeforeValidator(split)] = ()
+    """Of mcp, in place of endpoint: the program to start and its arguments; it speaks over its input and output."""
     model: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     """Of openai: the model's name there; of azure_openai: the deployment's."""
     api_version: Annotated[str, Field(pattern="^[0-9A-Za-z-]{1,40}$")] | None = None
@@ -100,6 +81,8 @@ class AgentSettings(SettingsGroup):
     """The environment variable with the endpoint's key; none for endpoints that need no key."""
     instructions: Annotated[str, Field(max_length=20_000)] = ""
     """What the model is told to be and do, before the conversation."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Of openai and azure_openai: further fields of the request, such as temperature; null leaves a field out."""
     answers: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(split)] = ()
     """Of script: what it says."""
     default: bool = False
@@ -114,10 +97,18 @@ class AgentSettings(SettingsGroup):
     """Seconds until the first word; then the answer has failed."""
     timeout: Seconds = 120
     """Seconds for the whole answer; then it ends with what was said."""
+    approval_timeout: Seconds = 120
+    """Seconds until a tool call that nobody has approved counts as refused."""
     context: ContextSettings = Field(default_factory=ContextSettings)
     """{messages: 20, tokens: 4000}: how much of the conversation the model is told."""
     limits: AgentLimits = Field(default_factory=AgentLimits)
-    """{runs: 4, waiting: 100, output_tokens: 1000}: what it may use."""
+    """{runs: 4, waiting: 100, output_tokens: 1000, tool_rounds: 8, failures: 5, pause: 30}: what it may use."""
+    tools: tuple[ToolSettings, ...] = ()
+    """[{mcp: ID, only: [NAME], allow: [NAME]}]: the tools that the model may call; see below."""
+    price: PriceSettings | None = None
+    """{input: 0.15, output: 0.6, currency: USD}: what a million tokens cost."""
+    budgets: tuple[BudgetSettings, ...] = ()
+    """[{per: person, every: day, tokens: 100000, money: 1, seconds: 600, runs: 50}]: see below."""
 
     @property
     def participant(self) -> Participant:
@@ -133,6 +124,12 @@ class AgentSettings(SettingsGroup):
             raise ValueError(
                 "endpoint, model, api_version and key_env, for an agent of the kind azure_openai"
             )
+        if self.kind == "mcp" and bool(self.command) == (self.endpoint is not None):
+            raise ValueError("either endpoint or command, for an agent of the kind mcp")
+        if self.tools and self.kind not in MODELS:
+            raise ValueError(f"tools only for an agent of the kinds {' and '.join(MODELS)}")
+        if self.price is None and any(each.money is not None for each in self.budgets):
+            raise ValueError("price, for a budget of money")
         if self.kind == "script" and not self.answers:
             raise ValueError("answers, for an agent of the kind script")
         return self

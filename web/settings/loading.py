@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import yaml
 from pydantic import ValidationError
 
-from .agent import AgentLimits, AgentSettings, ContextSettings
+from .agent import AgentSettings
+from .agent_parts import AgentLimits, BudgetSettings, ContextSettings, PriceSettings
 from .group import SettingsGroup
 from .model import Settings, SettingsError, StaticIdentity
 from .provider import ProviderSettings
@@ -48,7 +49,8 @@ SHOWN_OF_AGENTS = {
     "timeout",
     "first_word_timeout",
 }
-SHOWN_OF_AGENTS |= {*ContextSettings.model_fields, *AgentLimits.model_fields}
+for group in (ContextSettings, AgentLimits, PriceSettings, BudgetSettings):
+    SHOWN_OF_AGENTS |= set(group.model_fields)
 MASK = "***"
 LONGEST_SHOWN = 80  # characters of a wrong value
 YAML_HINT = "a value that ends in a colon or begins with a sign needs quotes"

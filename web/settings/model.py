@@ -20,7 +20,8 @@ from salon.actors.limits import Limits
 from salon.actors.model import Participant, ParticipantType
 
 from ..names import normalise_name
-from .agent import AgentSettings, number, valid_id, valid_name
+from .agent import AgentSettings, valid_id, valid_name
+from .agent_parts import number
 from .group import SettingsGroup, split
 from .provider import ProviderName, ProviderSettings
 
@@ -276,6 +277,13 @@ class Settings(BaseSettings):
                 raise ValueError(f"agents with ids of their own; {id} stands for two")
             if any(id.startswith(f"{provider}:") for provider in self.auth.providers):
                 raise ValueError(f"ids of agents that are no provider's, as {id} is")
+        with_tools = {agent.id for agent in self.agents if agent.kind == "mcp"}
+        for agent in self.agents:
+            for tools in agent.tools:
+                if tools.mcp not in with_tools:
+                    raise ValueError(
+                        f"an agent of the kind mcp for each of tools; {agent.id} names {tools.mcp}"
+                    )
         return self
 
     def agent(self, agent_id: str) -> AgentSettings | None:

@@ -1,0 +1,238 @@
+"""The work on one request: what may be used, what is asked of whom, how long it may take, and how it ends."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from salon.actors.refusals import Code
+from salon.actors.runtime import ActorDied
+from salon.actors.store import RunAccount, StoreError
+
+from .answer import PAUSE, Outcome
+from .budget import MILLION, Asker
+from .pieces import Activity, Results, ToolCall, UpstreamError
+from .prompt import prompt_for, tokens_in
+from .tool_use import ToolUse
+from .toolbox import command_in, obey, open_toolbox
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+
+    from salon.actors.directory import Directory
+    from salon.actors.refusals import Refusal
+    from salon.actors.signals import RunRequested
+
+    from ..settings import ToolSettings
+    from .answer import Answer
+    from .budget import Ledger, Tab
+    from .member import HostedAgent
+    from .pieces import Piece, Usage
+    from .prompt import Prompt
+    from .toolbox import Tool, ToolServer
+
+LAST_WORD = 2.0  # seconds to keep what a run has used, when the work on it is stopped
+
+logger = logging.getLogger(__name__)
+
+
+class Job:
+    """The work on one request."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        ledger: Ledger,
+        agent: HostedAgent,
+        answer: Answer,
+        servers: Sequence[tuple[ToolSettings, ToolServer]],
+    ) -> None:
+        self.answer = answer
+        self.started_at = directory.sources.now()
+        self.why: str | None = None
+        self.first_word: int | None = None  # milliseconds after the start
+        self.tab: Tab | None = None
+        self._directory = directory
+        self._ledger = ledger
+        self._agent = agent
+        self._servers = servers
+        self._settings = agent.settings
+        self._usage: Usage = {}
+        self._results: list[dict[str, Any]] = []
+        self._tools: ToolUse | None = None
+        self._scope = trio.CancelScope()
+        self._ends_at = 0.0
+
+    @property
+    def agent_id(self) -> str:
+        return self._settings.id
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since its start."""
+        return (self._directory.sources.now() - self.started_at) / 1000
+
+    @property
+    def tool_calls(self) -> int:
+        """Tools that were called."""
+        return 0 if self._tools is None else len(self._tools.used)
+
+    async def make(self, request: RunRequested) -> None:
+        """Answer a request."""
+        self.why = request.why
+        if not await self.answer.begin(request):
+            return
+        outcome: Outcome | None = None
+        try:
+            outcome = await self._judged(request)
+        finally:
+            with trio.move_on_after(LAST_WORD, shield=True):
+                await self._account(outcome)
+        await self.answer.end(outcome, **self._fields(outcome))
+
+    async def fail(self, outcome: Outcome) -> None:
+        """End the run as failed, after a fault."""
+        await self.answer.end(outcome)
+
+    async def _judged(self, request: RunRequested) -> Outcome:
+        """The outcome, of which the endpoint's breaker learns."""
+        breaker = self._agent.endpoint.breaker
+        closed_for = breaker.wait()
+        if closed_for is not None:
+            return Outcome("upstream", closed_for)
+        outcome: Outcome | None = None
+        try:
+            outcome = await self._timed(request)
+        finally:
+            if outcome is None or outcome.reason == "budget":
+                breaker.unknown()
+            elif outcome.reason is None:
+                breaker.worked()
+            else:
+                breaker.failed()
+        return outcome
+
+    async def _timed(self, request: RunRequested) -> Outcome:
+        settings = self._settings
+        self._ends_at = trio.current_time() + settings.timeout
+        with trio.move_on_after(settings.first_word_timeout) as self._scope:
+            try:
+                return await self._work(request)
+            except UpstreamError as error:
+                logger.warning("agent %s: the upstream has failed: %s", settings.id, error)
+                return Outcome("upstream", error.retry_after)
+            except (StoreError, ActorDied) as error:
+                logger.warning("agent %s cannot read: %s", settings.id, error)
+                return Outcome("upstream", PAUSE)
+        return Outcome("timeout")
+
+    async def _work(self, request: RunRequested) -> Outcome:
+        settings, answer = self._settings, self.answer
+        prompt = await prompt_for(self._directory, answer.conversation_id, settings, request)
+        if prompt is None:
+            return Outcome("upstream")
+        asker = Asker(prompt.asked_by, answer.conversation_id)
+        self.tab = await self._ledger.open(settings, asker)
+        self.tab.guess(told=tokens_in(prompt))
+        wait = self._ledger.exceeded(self.tab)
+        if wait is not None:
+            self.tab.count(0, 0)  # nobody was told anything
+            return Outcome("budget", wait)
+        async with aclosing(self._pieces(prompt)) as pieces:
+            async for piece in pieces:
+                self._scope.deadline = self._ends_at
+                refusal = await self._take(piece)
+                if refusal is not None:
+                    too_long = refusal.code is Code.MESSAGE_TOO_LARGE
+                    return Outcome("budget" if too_long else "upstream")
+                wait = self._ledger.exceeded(self.tab)
+                if wait is not None:
+                    return Outcome("budget", wait)
+        return Outcome()
+
+    async def _pieces(self, prompt: Prompt) -> AsyncGenerator[Piece]:
+        """What the upstream says; a person's command is obeyed without a model."""
+        command = command_in(prompt.asked, self._settings.name) if self._servers else None
+        box = await open_toolbox(self._servers)
+        if command is not None:
+            yield Activity("tool", command.name)
+            yield await obey(command, box)
+            return
+        self._tools = ToolUse(box, self._settings.limits.tool_rounds, self._ask)
+        async with aclosing(self._tools.stream(self._agent.upstream, prompt)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def _ask(self, tool: Tool, call: ToolCall) -> str | None:
+        """Ask people to allow a call. The time that they take is not the answer's."""
+        asked_at = trio.current_time()
+        self._scope.deadline = float("inf")
+        by = await self.answer.ask(call, self._settings.approval_timeout)
+        self._ends_at += trio.current_time() - asked_at
+        self._scope.deadline = self._ends_at
+        return by
+
+    async def _take(self, piece: Piece) -> Refusal | None:
+        assert self.tab is not None, "it is counted"
+        if isinstance(piece, str):
+            if self.first_word is None:
+                self.first_word = self._directory.sources.now() - self.started_at
+            self.tab.guess(said=tokens_in(piece))
+            return await self.answer.say(piece)
+        if isinstance(piece, Activity):
+            await self.answer.show(piece)
+        elif isinstance(piece, Results):
+            self._results += piece.items
+        elif isinstance(piece, dict):
+            self.tab.count(piece.get("input_tokens", 0), piece.get("output_tokens", 0))
+            self._usage |= piece
+        return None
+
+    # --- the end ----------------------------------------------------------------------------------------------------------
+
+    async def _account(self, outcome: Outcome | None) -> None:
+        """Keep what the run has used; without an outcome it was cancelled."""
+        tab = self.tab
+        reason = None if outcome is None else outcome.reason
+        said = bool(self.answer.text.strip())
+        status = "cancelled" if outcome is None else "interrupted" if said else "failed"
+        account = RunAccount(
+            agent_id=self._settings.id,
+            conversation_id=self.answer.conversation_id,
+            run_id=self.answer.run_id,
+            started_at=self.started_at,
+            asked_by=None if tab is None else tab.asker.person,
+            why=self.why,
+            status="complete" if outcome is not None and reason is None and said else status,
+            reason=reason,
+            first_word=self.first_word,
+            duration=self._directory.sources.now() - self.started_at,
+            input_tokens=0 if tab is None else tab.told,
+            output_tokens=0 if tab is None else tab.said,
+            cost=0 if tab is None else tab.cost,
+            tool_calls=self.tool_calls,
+        )
+        try:
+            await self._ledger.close(tab, account)
+        except StoreError as error:
+            logger.error("agent %s: what a run has used is not kept: %s", self.agent_id, error)
+
+    def _fields(self, outcome: Outcome) -> dict[str, Any]:
+        """What the message has besides its text."""
+        tab, price = self.tab, self._settings.price
+        usage = dict(self._usage)
+        if tab is not None and (usage or price is not None):
+            usage |= {"input_tokens": tab.told, "output_tokens": tab.said}
+            if tab.estimated:
+                usage["estimated"] = True
+            if price is not None:
+                usage |= {"cost": tab.cost / MILLION, "currency": price.currency}
+        metadata: dict[str, Any] = {}
+        if self._tools is not None and self._tools.used:
+            metadata["tools"] = [each._asdict() for each in self._tools.used]
+        if outcome.reason is not None:
+            metadata["reason"] = outcome.reason
+        return {"usage": usage, "metadata": metadata, "results": self._results}

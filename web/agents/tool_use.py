@@ -1,0 +1,94 @@
+"""A model that uses tools: what it calls is called, if a person or the configuration allows it, and it is told the results."""
+
+from __future__ import annotations
+
+import json
+from contextlib import aclosing
+from typing import TYPE_CHECKING, NamedTuple
+
+from .pieces import Activity, Round, ToolCall, UpstreamError
+from .toolbox import RESULT_LENGTH, ToolResult
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+
+    from .pieces import Piece
+    from .prompt import Prompt
+    from .toolbox import Tool
+    from .upstream import Upstream
+
+CALLS = 8  # of one round: a model that wants more of them at once has lost its way
+CUT = " … [cut]"
+CONFIGURATION = "configuration"
+
+
+class Used(NamedTuple):
+    """A tool that was called, and who allowed it: a participant's id, or the configuration."""
+
+    tool: str
+    by: str
+
+
+class ToolUse:
+    """The tools of one answer. `ask` asks people to allow a call, and gives the id of who did, or None.
+
+    `used` lists the tools that were called.
+    """
+
+    def __init__(
+        self,
+        box: Mapping[str, Tool],
+        rounds: int,
+        ask: Callable[[Tool, ToolCall], Awaitable[str | None]],
+    ) -> None:
+        self.used: list[Used] = []
+        self._box = box
+        self._rounds = rounds
+        self._ask = ask
+
+    async def stream(self, upstream: Upstream, prompt: Prompt) -> AsyncGenerator[Piece]:
+        """Yield what the model says, over as many rounds as it needs and may have. Raises `UpstreamError`."""
+        for round_ in range(self._rounds + 1):
+            last = round_ == self._rounds
+            text, calls = "", list[ToolCall]()
+            asked = prompt._replace(
+                tools=() if last else tuple(each.offer for each in self._box.values())
+            )
+            async with aclosing(upstream.stream(asked)) as pieces:
+                async for piece in pieces:
+                    if isinstance(piece, ToolCall):
+                        calls.append(piece)
+                        continue
+                    if isinstance(piece, str):
+                        text += piece
+                    yield piece
+            if not calls or last:
+                return
+            results = []
+            for call in calls[:CALLS]:
+                yield Activity("tool", call.name if call.name in self._box else None)
+                results.append(await self._call(call))
+            yield Activity("thinking")
+            made = Round(text, tuple(calls[:CALLS]), tuple(results))
+            prompt = prompt._replace(rounds=(*prompt.rounds, made))
+
+    async def _call(self, call: ToolCall) -> str:
+        """The result as the model is told it: as data, whatever it says."""
+        tool = self._box.get(call.name)
+        if tool is None:
+            return _told(ToolResult("There is no such tool.", failed=True))
+        by = CONFIGURATION if tool.allowed else await self._ask(tool, call)
+        if by is None:
+            return _told(ToolResult("Nobody has allowed this call. Do not try it again.", True))
+        self.used.append(Used(call.name, by))
+        try:
+            return _told(await tool.call(call.arguments))
+        except UpstreamError:
+            return _told(ToolResult("The tool's server does not answer.", failed=True))
+
+
+def _told(result: ToolResult) -> str:
+    text = result.text
+    if len(text) > RESULT_LENGTH:
+        text = text[:RESULT_LENGTH] + CUT
+    return json.dumps({"error" if result.failed else "result": text}, ensure_ascii=False)

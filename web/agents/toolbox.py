@@ -1,0 +1,152 @@
+"""The tools that an agent may use, under names that a model can say; and how people call them."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from .pieces import Offer, UpstreamError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ..settings import ToolSettings
+
+ALL = "*"
+MOST_TOOLS = 64  # offered to a model: each is told with every request
+NAME_LENGTH = 64  # characters of a name, the most that models take
+RESULT_LENGTH = (
+    20_000  # characters of a result: a model is told them, and a message may have as many
+)
+COMMAND = re.compile(r"/tool(?:\s+(?P<name>\S+))?(?:\s+(?P<arguments>.*))?\s*", re.DOTALL)
+USE = 'Write "/tool NAME" and its arguments, as a JSON object or as key=value.'
+
+
+class ToolResult(NamedTuple):
+    """What a tool has given, as text; `failed` where it is the tool's own word of an error."""
+
+    text: str
+    failed: bool = False
+
+
+class ToolServer(Protocol):
+    """Has tools and calls them."""
+
+    async def tools(self) -> Sequence[Offer]:
+        """The tools. Raises `UpstreamError`."""
+
+    async def call(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
+        """Call one. Raises `UpstreamError` if the server cannot be asked."""
+
+
+class Tool(NamedTuple):
+    """A tool under the name that the model says; `own_name` is its server's."""
+
+    own_name: str
+    offer: Offer
+    server: ToolServer
+    allowed: bool  # without a person's approval
+
+    async def call(self, arguments: str) -> ToolResult:
+        """Call it. What is wrong with the call is its result: the model reads it. Raises `UpstreamError`."""
+        try:
+            given = json.loads(arguments or "{}")
+        except (ValueError, RecursionError):
+            given = None
+        if not isinstance(given, dict):
+            return ToolResult("The arguments are no JSON object.", failed=True)
+        return await self.server.call(self.own_name, given)
+
+
+async def open_toolbox(tools: Sequence[tuple[ToolSettings, ToolServer]]) -> dict[str, Tool]:
+    """The tools of several servers, by the names that a model says. Raises `UpstreamError`."""
+    box: dict[str, Tool] = {}
+    for settings, server in tools:
+        for spec in await server.tools():
+            if settings.only is not None and spec.name not in settings.only:
+                continue
+            if len(box) == MOST_TOOLS:
+                raise UpstreamError(f"there are more than {MOST_TOOLS} tools: name some in `only`")
+            allowed = ALL in settings.allow or spec.name in settings.allow
+            name = _free_name(spec.name, box)
+            box[name] = Tool(spec.name, spec._replace(name=name), server, allowed)
+    return box
+
+
+def _free_name(name: str, taken: Mapping[str, Tool]) -> str:
+    """A name that models take and that no other tool has."""
+    plain = re.sub(r"[^A-Za-z0-9_-]", "_", name)[:NAME_LENGTH] or "tool"
+    free, number = plain, 2
+    while free in taken:
+        ending = f"_{number}"
+        free, number = plain[: NAME_LENGTH - len(ending)] + ending, number + 1
+    return free
+
+
+# --- people's calls -------------------------------------------------------------------------------------------------------
+
+
+class Command(NamedTuple):
+    """What a person wrote after `/tool`; without a name it asks which tools there are."""
+
+    name: str | None
+    arguments: str
+
+
+def command_in(text: str, own_name: str) -> Command | None:
+    """The command that a message is, perhaps after a mention of the agent; None for any other message."""
+    text = text.strip()
+    mention = f"@{own_name}"
+    if text.casefold().startswith(mention.casefold()):
+        text = text[len(mention) :].lstrip(" ,:")
+    match = COMMAND.fullmatch(text)
+    return match and Command(match["name"], (match["arguments"] or "").strip())
+
+
+async def obey(command: Command, box: Mapping[str, Tool]) -> str:
+    """The answer to a command, as text for people. Raises `UpstreamError`."""
+    tool = box.get(command.name or "")
+    if tool is None:
+        known = "".join(f"\n- `{name}` {each.offer.description}" for name, each in box.items())
+        missing = f"There is no tool {command.name!r}. " if command.name else ""
+        return f"{missing}{USE}{known}" if known else f"{missing}There are no tools here."
+    try:
+        arguments = _arguments(command.arguments, tool.offer.parameters)
+    except ValueError as problem:
+        return f"{problem} {USE}"
+    return (await tool.call(json.dumps(arguments))).text or "Done."
+
+
+def _arguments(text: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments as JSON, or as key=value by what the schema says of each. Raises `ValueError` with the problem."""
+    if text.startswith("{"):
+        try:
+            given = json.loads(text)
+        except (ValueError, RecursionError):
+            raise ValueError("The arguments are no JSON object.") from None
+        return dict(given)
+    properties = schema.get("properties")
+    fields = properties if isinstance(properties, dict) else {}
+    arguments: dict[str, Any] = {}
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        raise ValueError("A quotation mark is missing.") from None
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise ValueError(f"{word!r} is no key=value.")
+        arguments[key] = _value(value, fields.get(key))
+    return arguments
+
+
+def _value(text: str, schema: object) -> Any:
+    kind = schema.get("type") if isinstance(schema, dict) else "string"
+    if kind == "string":
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text  # the tool says what it wants
