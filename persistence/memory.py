@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -12,7 +10,6 @@ from salon.actors.future import Future
 from salon.actors.model import State
 from salon.actors.rules import apply
 from salon.actors.store import (
-    MOST_MENTIONS,
     Appended,
     KeysTaken,
     Listing,
@@ -20,8 +17,9 @@ from salon.actors.store import (
     StoredRun,
     StoreError,
     StoreStatistics,
-    Summary,
 )
+
+from .memory_conversation import Conversation, mentions_after, messages_after, summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,19 +31,6 @@ if TYPE_CHECKING:
     from salon.actors.store import Changes, Record
 
 
-@dataclass(slots=True)
-class _Conversation:
-    """A conversation's log: the record with sequence n is at index n - 1."""
-
-    state: State
-    records: list[Record] = field(default_factory=list)
-    keys: dict[tuple[str | None, str], Record] = field(default_factory=dict)
-    mentions: dict[str, list[int]] = field(default_factory=dict)  # participant id -> sequences
-    runs: dict[str, RunStarted] = field(default_factory=dict)
-    ends: dict[str, int] = field(default_factory=dict)  # run id -> sequence
-    newest: int = 0  # order of its last change among all conversations
-
-
 class MemoryStore:
     """Implements `Store` in memory. Its futures are done at once, so a run under virtual time can be repeated."""
 
@@ -53,7 +38,7 @@ class MemoryStore:
 
     def __init__(self, sources: Sources) -> None:
         self.epoch = sources.new_id()
-        self._conversations: list[_Conversation] = []
+        self._conversations: list[Conversation] = []
         self._numbers: dict[str, int] = {}
         self._memberships: dict[str, set[int]] = {}
         self._arrivals = count(1)
@@ -101,13 +86,13 @@ class MemoryStore:
 
     def messages_after(self, number: int, sequence: int) -> Future[int]:
         """The number of messages after a sequence."""
-        return Future.of(_messages_after(self._log(number), sequence))
+        return Future.of(messages_after(self._log(number), sequence))
 
     def mentions_after(self, number: int, participant_id: str, sequence: int) -> Future[int]:
         """The number of messages after a sequence that mention a participant."""
         if not 0 < number <= len(self._conversations):
             return Future.of(0)
-        return Future.of(_mentions_after(self._conversations[number - 1], participant_id, sequence))
+        return Future.of(mentions_after(self._conversations[number - 1], participant_id, sequence))
 
     def senders_among(self, number: int, sequences: Sequence[int]) -> Future[Mapping[int, str]]:
         """The senders' ids of those of the sequences whose events are messages."""
@@ -145,7 +130,7 @@ class MemoryStore:
         mine = [self._conversations[n - 1] for n in self._memberships.get(participant_id, ())]
         mine.sort(key=lambda conversation: -conversation.newest)
         page = mine[offset : offset + limit]
-        return Future.of(Listing(tuple(_summary(each, participant_id) for each in page), len(mine)))
+        return Future.of(Listing(tuple(summary(each, participant_id) for each in page), len(mine)))
 
     def add_guest(
         self, participant_id: str, name: str, recovery_hash: bytes, at: int
@@ -223,14 +208,14 @@ class MemoryStore:
         self._keep(conversation, changes)
         return Appended(conversation.state.number)
 
-    def _conversation(self, changes: Changes) -> _Conversation:
+    def _conversation(self, changes: Changes) -> Conversation:
         if changes.number:
             return self._conversations[changes.number - 1]
         if changes.conversation_id in self._numbers:
             raise StoreError(f"conversation {changes.conversation_id} is there already")
-        return _Conversation(State(changes.conversation_id, len(self._conversations) + 1))
+        return Conversation(State(changes.conversation_id, len(self._conversations) + 1))
 
-    def _keep(self, conversation: _Conversation, changes: Changes) -> None:
+    def _keep(self, conversation: Conversation, changes: Changes) -> None:
         state = conversation.state = conversation.state.draft()
         if not changes.number:
             self._conversations.append(conversation)
@@ -281,31 +266,3 @@ class MemoryStore:
                 self._memberships.setdefault(event.participant.id, set()).add(number)
             case Left():
                 self._memberships[event.participant.id].discard(number)
-
-
-def _messages_after(records: list[Record], sequence: int) -> int:
-    so_far = records[min(sequence, len(records)) - 1].messages if records and sequence > 0 else 0
-    return records[-1].messages - so_far if records else 0
-
-
-def _mentions_after(conversation: _Conversation, participant_id: str, sequence: int) -> int:
-    sequences = conversation.mentions.get(participant_id, [])
-    return min(MOST_MENTIONS, len(sequences) - bisect_right(sequences, sequence))
-
-
-def _summary(conversation: _Conversation, participant_id: str) -> Summary:
-    state, records = conversation.state, conversation.records
-    newest = None
-    if state.messages:
-        newest = records[bisect_left(records, state.messages, key=lambda record: record.messages)]
-    read = state.reads.get(participant_id, 0)
-    return Summary(
-        state.id,
-        state.title,
-        state.created_at,
-        None if newest is None else newest.at,
-        len(state.members),
-        _messages_after(records, read),
-        _mentions_after(conversation, participant_id, read),
-        newest,
-    )
