@@ -14,12 +14,18 @@ from salon.actors.store import (
     KeysTaken,
     Listing,
     Page,
-    StoredRun,
     StoreError,
     StoreStatistics,
 )
 
-from .memory_conversation import Conversation, mentions_after, messages_after, summary
+from .memory_accounts import MemoryAccounts
+from .memory_conversation import (
+    Conversation,
+    mentions_after,
+    messages_after,
+    stored_run,
+    summary,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +34,14 @@ if TYPE_CHECKING:
     from salon.actors.events import StateEvent
     from salon.actors.model import Durability
     from salon.actors.sources import Sources
-    from salon.actors.store import Changes, Record
+    from salon.actors.store import (
+        AccountPage,
+        Changes,
+        Record,
+        RunAccount,
+        RunTotals,
+        StoredRun,
+    )
 
 
 class MemoryStore:
@@ -45,6 +58,8 @@ class MemoryStore:
         self._guests: dict[str, tuple[str, bytes]] = {}
         self._revoked: dict[str, int] = {}
         self._names: dict[str, tuple[str, bool, int]] = {}  # id -> name, whether chosen, when
+        self._accounts = MemoryAccounts()
+        self._agents: dict[str, str] = {}
         self._commits = self._records = 0
 
     def append(self, changes: Changes) -> Future[Appended | KeysTaken]:
@@ -104,22 +119,10 @@ class MemoryStore:
 
     def runs_among(self, number: int, run_ids: Sequence[str]) -> Future[Mapping[str, StoredRun]]:
         """Those of the runs that were ever started, by id."""
-        records = self._log(number)
-        if not records:
+        if not self._log(number):
             return Future.of({})
-        runs, ends = self._conversations[number - 1].runs, self._conversations[number - 1].ends
-        found = [runs[run_id] for run_id in run_ids if run_id in runs]
-        return Future.of(
-            {
-                run.run_id: StoredRun(
-                    run.participant_id,
-                    records[ends[run.run_id] - 1] if run.run_id in ends else None,
-                    run.reply_to,
-                    run.asked_by,
-                )
-                for run in found
-            }
-        )
+        there = self._conversations[number - 1]
+        return Future.of({id: stored_run(there, id) for id in run_ids if id in there.runs})
 
     def with_open_runs(self) -> Future[tuple[str, ...]]:
         """The ids of the conversations that have open runs."""
@@ -131,6 +134,45 @@ class MemoryStore:
         mine.sort(key=lambda conversation: -conversation.newest)
         page = mine[offset : offset + limit]
         return Future.of(Listing(tuple(summary(each, participant_id) for each in page), len(mine)))
+
+    def save_account(self, account: RunAccount) -> Future[None]:
+        """Store what a run has used, unless the run has an account."""
+        self._accounts.save(account)
+        return Future.of(None)
+
+    def accounts(
+        self,
+        *,
+        agent_id: str | None = None,
+        conversation_id: str | None = None,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> Future[AccountPage]:
+        """A page of the accounts."""
+        return Future.of(self._accounts.page(agent_id, conversation_id, before, limit))
+
+    def run_totals(
+        self,
+        agent_id: str,
+        *,
+        since: int,
+        asked_by: str | None = None,
+        conversation_id: str | None = None,
+    ) -> Future[RunTotals]:
+        """The sums over an agent's runs that started at `since` or later."""
+        return Future.of(self._accounts.totals(agent_id, since, asked_by, conversation_id))
+
+    def save_agent(self, agent_id: str, settings: str | None) -> Future[None]:
+        """Store the settings of an agent that operators made; None deletes the agent."""
+        if settings is None:
+            self._agents.pop(agent_id, None)
+        else:
+            self._agents[agent_id] = settings
+        return Future.of(None)
+
+    def agents(self) -> Future[Mapping[str, str]]:
+        """The settings of the agents that operators made, by id."""
+        return Future.of(dict(sorted(self._agents.items())))
 
     def add_guest(
         self, participant_id: str, name: str, recovery_hash: bytes, at: int
