@@ -1,4 +1,4 @@
-"""The interface of persistence: append, load, read and three questions.
+"""The interface of persistence: append, load, read and questions; what hosted agents have used, and the agents of operators.
 
 Every call returns a `Future` at once. It fails with `StoreError` where the store cannot answer now. After a failed `append`
 the caller loads again before it goes on: nearly always nothing was stored, but a disk can fail after it has written.
@@ -144,6 +144,41 @@ class StoreStatistics:
     recent: tuple[tuple[int, float], ...] = ()
 
 
+class RunAccount(NamedTuple):
+    """What one run of a hosted agent has used. Times are milliseconds; `cost` is in millionths of the price table's currency."""
+
+    agent_id: str
+    conversation_id: str
+    run_id: str
+    started_at: int  # since the epoch
+    asked_by: str | None  # the participant whom it answered
+    why: str | None  # the rule by which it was asked: alone, mention, reply, always, regenerate
+    status: str  # complete, cancelled, interrupted, failed
+    reason: str | None  # why it failed or was interrupted
+    first_word: int | None  # after the start; None where it has said nothing
+    duration: int
+    input_tokens: int
+    output_tokens: int
+    cost: int
+    tool_calls: int = 0
+
+
+class AccountPage(NamedTuple):
+    """Accounts, the run that started last first. `before` asks for the next page; None where this is the last."""
+
+    accounts: tuple[RunAccount, ...]
+    before: int | None
+
+
+class RunTotals(NamedTuple):
+    """Sums over runs. `tokens` are input and output together; `cost` and `duration` as in `RunAccount`."""
+
+    runs: int
+    tokens: int
+    cost: int
+    duration: int
+
+
 class Store(Protocol):
     """The log. A conversation has one `append` under way at a time; different conversations may append at once."""
 
@@ -183,6 +218,45 @@ class Store(Protocol):
 
     def listing(self, participant_id: str, *, limit: int, offset: int) -> Future[Listing]:
         """A page of the conversations that a participant is a member of."""
+
+    def save_account(self, account: RunAccount) -> Future[None]:
+        """Store what a run has used. A run that has an account keeps the first: to save again after a failure counts once.
+
+        An account that cannot be stored fails alone: no append fails for it.
+        """
+
+    def accounts(
+        self,
+        *,
+        agent_id: str | None = None,
+        conversation_id: str | None = None,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> Future[AccountPage]:
+        """Up to `limit` accounts of all runs, or of an agent's, a conversation's or both; `limit` is at least 1.
+
+        `before` is what the page before this one gave: a place in the order by start and, of the same start, by storing. So
+        pages show each account once, however many started in the same millisecond and whatever is stored meanwhile.
+        """
+
+    def run_totals(
+        self,
+        agent_id: str,
+        *,
+        since: int,
+        asked_by: str | None = None,
+        conversation_id: str | None = None,
+    ) -> Future[RunTotals]:
+        """The sums over an agent's runs that started at `since` or later, of those for one person or in one conversation.
+
+        Sums are exact up to 2^53. The runs of a person or a conversation are found by index, whatever others have asked.
+        """
+
+    def save_agent(self, agent_id: str, settings: str | None) -> Future[None]:
+        """Store the settings, JSON text, of an agent that operators made, in place of what it had; None deletes the agent."""
+
+    def agents(self) -> Future[Mapping[str, str]]:
+        """The settings of the agents that operators made, by id, in the order of the ids."""
 
     def statistics(self) -> StoreStatistics:
         """Figures for operators; never waits."""

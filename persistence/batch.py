@@ -17,6 +17,7 @@ from salon.actors.events import (
     Updated,
 )
 
+from .accounts import SAVE
 from .keys import place_of
 from .rows import Rows
 from .transaction import transaction
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from salon.actors.events import StateEvent
-    from salon.actors.store import Changes
+    from salon.actors.store import Changes, RunAccount
 
 # OR ROLLBACK: without it SQLite would keep a copy of every page that the statement changes, to undo the statement alone.
 # The subquery checks the keys: a key that was used before gives a salt of NULL, which the table refuses.
@@ -121,6 +122,7 @@ class Batch:
         self._runs: list[Any] = []
         self._texts: list[Any] = []
         self._ends: list[Any] = []
+        self._accounts: list[Any] = []
 
     def add(self, changes: Changes) -> int:
         """Add the changes of one conversation; return the conversation's number.
@@ -138,6 +140,10 @@ class Batch:
         for piece in changes.texts:
             self._texts += (number, *piece)
         return number
+
+    def add_account(self, account: RunAccount) -> None:
+        """Add what a run has used."""
+        self._accounts += (1, *account)
 
     def write(self, connection: sqlite3.Connection, *, checked: bool) -> None:
         """Commit all or nothing; a batch of messages only takes one step, so that the GIL is given up once.
@@ -216,6 +222,8 @@ class Batch:
         if self._ends:
             yield _ENDS, self._ends
             yield _SAID, self._ends
+        if self._accounts:
+            yield SAVE, self._accounts
 
 
 def _apply(connection: sqlite3.Connection, number: int, event: StateEvent) -> None:

@@ -1,11 +1,11 @@
-"""Group commit: the changes of many conversations in one transaction, and which of them to refuse if it fails."""
+"""Group commit: the changes of many conversations and accounts of runs in one transaction, and which to refuse if it fails."""
 
 from __future__ import annotations
 
 import sqlite3
 from typing import TYPE_CHECKING
 
-from salon.actors.store import Appended, KeysTaken, Record, StoreError
+from salon.actors.store import Appended, Changes, KeysTaken, Record, RunAccount, StoreError
 
 from .batch import Batch, SuspectedKeyError
 from .fault import explain
@@ -14,12 +14,11 @@ from .queries import RECORD
 from .rows import Rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from salon.actors.store import Changes
-
-Outcome = Appended | KeysTaken | StoreError
+Entry = Changes | RunAccount
+Outcome = Appended | KeysTaken | StoreError | None  # None: the account is stored
 
 _OF_DATA = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError)
 
@@ -47,26 +46,32 @@ class Ledger:
         newest = connection.execute("SELECT max(number) FROM conversations").fetchone()[0]
         self._next_number: int = (newest or 0) + 1
 
-    def append(self, group: Sequence[Changes]) -> list[Outcome]:
+    def append(self, group: Sequence[Entry]) -> list[Outcome]:
         """Commit the group; return one outcome for each, in the same order. A conflict affects only its own changes."""
         try:
-            return list(self._store(group, checked=True))
+            return self._store(group, checked=True)
         except (SuspectedKeyError, sqlite3.IntegrityError):
             return self._sort_out(group)
         except Exception as error:
             return self._fail(group, error)
 
-    def _store(self, group: Sequence[Changes], *, checked: bool) -> list[Appended]:
+    def _store(self, group: Sequence[Entry], *, checked: bool) -> list[Outcome]:
         batch = Batch(self._next_number, self._keys.digest)
-        numbers = [batch.add(changes) for changes in group]
+        outcomes: list[Outcome] = []
+        for entry in group:
+            if isinstance(entry, Changes):
+                outcomes.append(Appended(batch.add(entry)))
+            else:
+                batch.add_account(entry)
+                outcomes.append(None)
         if checked and any(map(self._keys.__contains__, batch.keys)):
             raise SuspectedKeyError
         batch.write(self._connection, checked=checked)
         self._keys.add(batch.keys)
         self._next_number = batch.next_number
-        return [Appended(number) for number in numbers]
+        return outcomes
 
-    def _sort_out(self, group: Sequence[Changes]) -> list[Outcome]:
+    def _sort_out(self, group: Sequence[Entry]) -> list[Outcome]:
         """Part of the group is in the log already: refuse those changes, and commit the rest."""
         try:
             self._keys.merge_all()
@@ -78,8 +83,8 @@ class Ledger:
         outcomes.update(zip(rest, stored, strict=True))
         return [outcomes[place] for place in range(len(group))]
 
-    def _fail(self, group: Sequence[Changes], error: Exception) -> list[Outcome]:
-        """If the file is at fault, fail all; else commit by halves until only the changes that cannot be stored are left."""
+    def _fail(self, group: Sequence[Entry], error: Exception) -> list[Outcome]:
+        """If the file is at fault, fail all; else commit by halves until only what cannot be stored is left."""
         if len(group) == 1 or (
             isinstance(error, sqlite3.Error) and not isinstance(error, _OF_DATA)
         ):
@@ -87,23 +92,26 @@ class Ledger:
         half = len(group) // 2
         return self.append(group[:half]) + self.append(group[half:])
 
-    def _conflicts(self, group: Sequence[Changes]) -> dict[int, Outcome]:
+    def _conflicts(self, group: Sequence[Entry]) -> dict[int, Outcome]:
         """The places of the group whose records the log has already."""
+        appends = {place: each for place, each in enumerate(group) if isinstance(each, Changes)}
         outcomes: dict[int, Outcome] = {}
-        for place in self._sequences_used(group):
-            changes = group[place]
+        for place in self._sequences_used(appends):
+            changes = appends[place]
             outcomes[place] = StoreError(
                 f"{self._path}: conversation {changes.number} has a sequence "
                 f"{changes.records[0].sequence} already; does something else write to the store?"
             )
-        for place, records in self._keys_used(group).items():
+        for place, records in self._keys_used(appends).items():
             outcomes[place] = KeysTaken(records)
         return outcomes
 
-    def _keys_used(self, group: Sequence[Changes]) -> dict[int, dict[tuple[str, str], Record]]:
+    def _keys_used(
+        self, appends: Mapping[int, Changes]
+    ) -> dict[int, dict[tuple[str, str], Record]]:
         sought: list[tuple[int, Record]] = []
         flat: list[Any] = []
-        for place, changes in enumerate(group):
+        for place, changes in appends.items():
             for record in changes.records:
                 if record.key is not None:
                     sought.append((place, record))
@@ -123,10 +131,10 @@ class Ledger:
                 used.setdefault(place, {})[record.sender_id, record.key] = found
         return used
 
-    def _sequences_used(self, group: Sequence[Changes]) -> set[int]:
+    def _sequences_used(self, appends: Mapping[int, Changes]) -> set[int]:
         flat: list[Any] = []
-        for place, changes in enumerate(group, 1):
+        for place, changes in appends.items():
             for record in changes.records:
-                flat += (place, changes.number, record.sequence)
+                flat += (place + 1, changes.number, record.sequence)
         rows = _SEQUENCES_USED.execute(self._connection, flat) if flat else ()
         return {row[0] - 1 for row in rows}

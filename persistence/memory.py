@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -12,15 +10,21 @@ from salon.actors.future import Future
 from salon.actors.model import State
 from salon.actors.rules import apply
 from salon.actors.store import (
-    MOST_MENTIONS,
     Appended,
     KeysTaken,
     Listing,
     Page,
-    StoredRun,
     StoreError,
     StoreStatistics,
-    Summary,
+)
+
+from .memory_accounts import MemoryAccounts
+from .memory_conversation import (
+    Conversation,
+    mentions_after,
+    messages_after,
+    stored_run,
+    summary,
 )
 
 if TYPE_CHECKING:
@@ -30,20 +34,14 @@ if TYPE_CHECKING:
     from salon.actors.events import StateEvent
     from salon.actors.model import Durability
     from salon.actors.sources import Sources
-    from salon.actors.store import Changes, Record
-
-
-@dataclass(slots=True)
-class _Conversation:
-    """A conversation's log: the record with sequence n is at index n - 1."""
-
-    state: State
-    records: list[Record] = field(default_factory=list)
-    keys: dict[tuple[str | None, str], Record] = field(default_factory=dict)
-    mentions: dict[str, list[int]] = field(default_factory=dict)  # participant id -> sequences
-    runs: dict[str, RunStarted] = field(default_factory=dict)
-    ends: dict[str, int] = field(default_factory=dict)  # run id -> sequence
-    newest: int = 0  # order of its last change among all conversations
+    from salon.actors.store import (
+        AccountPage,
+        Changes,
+        Record,
+        RunAccount,
+        RunTotals,
+        StoredRun,
+    )
 
 
 class MemoryStore:
@@ -53,13 +51,15 @@ class MemoryStore:
 
     def __init__(self, sources: Sources) -> None:
         self.epoch = sources.new_id()
-        self._conversations: list[_Conversation] = []
+        self._conversations: list[Conversation] = []
         self._numbers: dict[str, int] = {}
         self._memberships: dict[str, set[int]] = {}
         self._arrivals = count(1)
         self._guests: dict[str, tuple[str, bytes]] = {}
         self._revoked: dict[str, int] = {}
         self._names: dict[str, tuple[str, bool, int]] = {}  # id -> name, whether chosen, when
+        self._accounts = MemoryAccounts()
+        self._agents: dict[str, str] = {}
         self._commits = self._records = 0
 
     def append(self, changes: Changes) -> Future[Appended | KeysTaken]:
@@ -101,13 +101,13 @@ class MemoryStore:
 
     def messages_after(self, number: int, sequence: int) -> Future[int]:
         """The number of messages after a sequence."""
-        return Future.of(_messages_after(self._log(number), sequence))
+        return Future.of(messages_after(self._log(number), sequence))
 
     def mentions_after(self, number: int, participant_id: str, sequence: int) -> Future[int]:
         """The number of messages after a sequence that mention a participant."""
         if not 0 < number <= len(self._conversations):
             return Future.of(0)
-        return Future.of(_mentions_after(self._conversations[number - 1], participant_id, sequence))
+        return Future.of(mentions_after(self._conversations[number - 1], participant_id, sequence))
 
     def senders_among(self, number: int, sequences: Sequence[int]) -> Future[Mapping[int, str]]:
         """The senders' ids of those of the sequences whose events are messages."""
@@ -119,22 +119,10 @@ class MemoryStore:
 
     def runs_among(self, number: int, run_ids: Sequence[str]) -> Future[Mapping[str, StoredRun]]:
         """Those of the runs that were ever started, by id."""
-        records = self._log(number)
-        if not records:
+        if not self._log(number):
             return Future.of({})
-        runs, ends = self._conversations[number - 1].runs, self._conversations[number - 1].ends
-        found = [runs[run_id] for run_id in run_ids if run_id in runs]
-        return Future.of(
-            {
-                run.run_id: StoredRun(
-                    run.participant_id,
-                    records[ends[run.run_id] - 1] if run.run_id in ends else None,
-                    run.reply_to,
-                    run.asked_by,
-                )
-                for run in found
-            }
-        )
+        there = self._conversations[number - 1]
+        return Future.of({id: stored_run(there, id) for id in run_ids if id in there.runs})
 
     def with_open_runs(self) -> Future[tuple[str, ...]]:
         """The ids of the conversations that have open runs."""
@@ -145,7 +133,46 @@ class MemoryStore:
         mine = [self._conversations[n - 1] for n in self._memberships.get(participant_id, ())]
         mine.sort(key=lambda conversation: -conversation.newest)
         page = mine[offset : offset + limit]
-        return Future.of(Listing(tuple(_summary(each, participant_id) for each in page), len(mine)))
+        return Future.of(Listing(tuple(summary(each, participant_id) for each in page), len(mine)))
+
+    def save_account(self, account: RunAccount) -> Future[None]:
+        """Store what a run has used, unless the run has an account."""
+        self._accounts.save(account)
+        return Future.of(None)
+
+    def accounts(
+        self,
+        *,
+        agent_id: str | None = None,
+        conversation_id: str | None = None,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> Future[AccountPage]:
+        """A page of the accounts."""
+        return Future.of(self._accounts.page(agent_id, conversation_id, before, limit))
+
+    def run_totals(
+        self,
+        agent_id: str,
+        *,
+        since: int,
+        asked_by: str | None = None,
+        conversation_id: str | None = None,
+    ) -> Future[RunTotals]:
+        """The sums over an agent's runs that started at `since` or later."""
+        return Future.of(self._accounts.totals(agent_id, since, asked_by, conversation_id))
+
+    def save_agent(self, agent_id: str, settings: str | None) -> Future[None]:
+        """Store the settings of an agent that operators made; None deletes the agent."""
+        if settings is None:
+            self._agents.pop(agent_id, None)
+        else:
+            self._agents[agent_id] = settings
+        return Future.of(None)
+
+    def agents(self) -> Future[Mapping[str, str]]:
+        """The settings of the agents that operators made, by id."""
+        return Future.of(dict(sorted(self._agents.items())))
 
     def add_guest(
         self, participant_id: str, name: str, recovery_hash: bytes, at: int
@@ -223,14 +250,14 @@ class MemoryStore:
         self._keep(conversation, changes)
         return Appended(conversation.state.number)
 
-    def _conversation(self, changes: Changes) -> _Conversation:
+    def _conversation(self, changes: Changes) -> Conversation:
         if changes.number:
             return self._conversations[changes.number - 1]
         if changes.conversation_id in self._numbers:
             raise StoreError(f"conversation {changes.conversation_id} is there already")
-        return _Conversation(State(changes.conversation_id, len(self._conversations) + 1))
+        return Conversation(State(changes.conversation_id, len(self._conversations) + 1))
 
-    def _keep(self, conversation: _Conversation, changes: Changes) -> None:
+    def _keep(self, conversation: Conversation, changes: Changes) -> None:
         state = conversation.state = conversation.state.draft()
         if not changes.number:
             self._conversations.append(conversation)
@@ -281,31 +308,3 @@ class MemoryStore:
                 self._memberships.setdefault(event.participant.id, set()).add(number)
             case Left():
                 self._memberships[event.participant.id].discard(number)
-
-
-def _messages_after(records: list[Record], sequence: int) -> int:
-    so_far = records[min(sequence, len(records)) - 1].messages if records and sequence > 0 else 0
-    return records[-1].messages - so_far if records else 0
-
-
-def _mentions_after(conversation: _Conversation, participant_id: str, sequence: int) -> int:
-    sequences = conversation.mentions.get(participant_id, [])
-    return min(MOST_MENTIONS, len(sequences) - bisect_right(sequences, sequence))
-
-
-def _summary(conversation: _Conversation, participant_id: str) -> Summary:
-    state, records = conversation.state, conversation.records
-    newest = None
-    if state.messages:
-        newest = records[bisect_left(records, state.messages, key=lambda record: record.messages)]
-    read = state.reads.get(participant_id, 0)
-    return Summary(
-        state.id,
-        state.title,
-        state.created_at,
-        None if newest is None else newest.at,
-        len(state.members),
-        _messages_after(records, read),
-        _mentions_after(conversation, participant_id, read),
-        newest,
-    )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from salon.actors.store import StoreError
 
-from . import queries
+from . import accounts, queries
 from .fault import explain
 from .file import File
 from .keys import Keys
@@ -27,11 +27,14 @@ if TYPE_CHECKING:
     from salon.actors.model import Durability, State
     from salon.actors.sources import Sources
     from salon.actors.store import (
+        AccountPage,
         Appended,
         Changes,
         KeysTaken,
         Listing,
         Page,
+        RunAccount,
+        RunTotals,
         StoredRun,
         StoreStatistics,
     )
@@ -110,6 +113,40 @@ class SqlStore:
     def listing(self, participant_id: str, *, limit: int, offset: int) -> Future[Listing]:
         """A page of the conversations that a participant is a member of."""
         return self._readers.ask(queries.listing, participant_id, limit, offset)
+
+    def save_account(self, account: RunAccount) -> Future[None]:
+        """Store what a run has used, unless the run has an account."""
+        return self._writer.save_account(account)
+
+    def accounts(
+        self,
+        *,
+        agent_id: str | None = None,
+        conversation_id: str | None = None,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> Future[AccountPage]:
+        """A page of the accounts."""
+        return self._readers.ask(accounts.page, agent_id, conversation_id, before, limit)
+
+    def run_totals(
+        self,
+        agent_id: str,
+        *,
+        since: int,
+        asked_by: str | None = None,
+        conversation_id: str | None = None,
+    ) -> Future[RunTotals]:
+        """The sums over an agent's runs that started at `since` or later."""
+        return self._readers.ask(accounts.totals, agent_id, since, asked_by, conversation_id)
+
+    def save_agent(self, agent_id: str, settings: str | None) -> Future[None]:
+        """Store the settings of an agent that operators made; None deletes the agent."""
+        return self._writer.do(partial(accounts.save_agent, (agent_id, settings)))
+
+    def agents(self) -> Future[Mapping[str, str]]:
+        """The settings of the agents that operators made, by id."""
+        return self._readers.ask(accounts.agents)
 
     def add_guest(
         self, participant_id: str, name: str, recovery_hash: bytes, at: int

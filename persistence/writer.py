@@ -1,4 +1,4 @@
-"""The one writing thread: it takes all waiting changes, commits them as one group, and has their futures set together."""
+"""The one writing thread: it commits all waiting changes and accounts as one group, and has their futures set together."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from salon.actors.store import Changes, StoreError, StoreStatistics
 
 from .fault import explain
 from .intake import Intake, Linger
+from .ledger import Entry
 from .loop import settle
 from .transaction import transaction
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable
 
-    from salon.actors.store import Appended, KeysTaken
+    from salon.actors.store import Appended, KeysTaken, Record, RunAccount
 
     from .file import File
     from .keys import Keys
@@ -32,9 +33,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Job = tuple["Callable[[sqlite3.Connection], Any] | None", Future[Any]]
-Group = list[tuple[Changes, "Future[Appended | KeysTaken]"]]
+Group = list[tuple[Entry, Future[Any]]]
 
-GROUP = 2_000  # records a commit, at least one change: about 20 ms; a larger group would not be cheaper a record
+GROUP = 2_000  # records and accounts a commit, at least one entry: about 20 ms; a larger group would not be cheaper a record
 RECENT = 256  # commits remembered for `statistics`
 IDLE = 0.05  # seconds without work after which the housekeeping is done
 REST = 10.0  # seconds until failed housekeeping is tried again
@@ -62,7 +63,7 @@ class Writer:
         self._ledger = ledger
         self._keys = keys
         self._loop = loop
-        self._queue: Intake[tuple[Changes, Future[Any]] | Job] = Intake()
+        self._queue: Intake[tuple[Entry, Future[Any]] | Job] = Intake()
         self._linger = Linger()
         # Approximate pages in the write-ahead log since the last checkpoint: a killed server has left some.
         self._pages = _logged(Path(f"{file.path}-wal"))
@@ -76,14 +77,11 @@ class Writer:
 
     def append(self, changes: Changes) -> Future[Appended | KeysTaken]:
         """Commit the changes together with the other waiting changes."""
-        future: Future[Appended | KeysTaken] = Future()
-        if self._closed:
-            future.set_exception(self._closed_error())
-        else:
-            self._loop.enter()
-            self._waiting += 1
-            self._queue.put((changes, future))
-        return future
+        return self._put(changes)
+
+    def save_account(self, account: RunAccount) -> Future[None]:
+        """Commit the account together with the waiting changes. It need not come from a turn, so it wakes the thread."""
+        return self._put(account, urgent=True)
 
     def gather(self, turns: AbstractContextManager[None]) -> Callable[[], None]:
         """Hold appends back until the returned function is called: once after each round of turns.
@@ -114,6 +112,16 @@ class Writer:
         self._queue.put((None, Future()), urgent=True)
         self._thread.join()
 
+    def _put(self, entry: Entry, *, urgent: bool = False) -> Future[Any]:
+        future: Future[Any] = Future()
+        if self._closed:
+            future.set_exception(self._closed_error())
+        else:
+            self._loop.enter()
+            self._waiting += 1
+            self._queue.put((entry, future), urgent=urgent)
+        return future
+
     def _closed_error(self) -> StoreError:
         return StoreError(f"{self._file.path}: the store is closed")
 
@@ -137,14 +145,14 @@ class Writer:
         records = 0
         try:
             item = self._queue.get(timeout=self._patience())
-            if isinstance(item[0], Changes):
+            if isinstance(item[0], Entry):
                 self._linger.for_more(self._queue)
             while True:
-                changes, future = item
-                if not isinstance(changes, Changes):
-                    return group, changes, future
-                group.append((changes, future))
-                records += len(changes.records)
+                entry, future = item
+                if not isinstance(entry, Entry):
+                    return group, entry, future
+                group.append((entry, future))
+                records += len(entry.records) if isinstance(entry, Changes) else 1
                 if records >= GROUP:
                     break
                 item = self._queue.get_nowait()
@@ -163,14 +171,14 @@ class Writer:
         outcomes: list[Outcome]
         try:
             self._check_place()
-            outcomes = self._ledger.append([changes for changes, _ in group])
+            outcomes = self._ledger.append([entry for entry, _ in group])
         except StoreError as error:
             outcomes = [error] * len(group)
         except Exception as error:  # a fault in here must not leave a caller waiting for ever
             logger.exception("append to %s failed", self._file.path)
             outcomes = [explain(self._file.path, error)] * len(group)
         self._loop.call(self._settle, group, outcomes, time.perf_counter() - started)
-        size = sum(len(record.body) for changes, _ in group for record in changes.records)
+        size = sum(len(record.body) for entry, _ in group for record in _records(entry))
         self._pages += size // PAGE + len(group) + 2
 
     def _do(self, job: Callable[[sqlite3.Connection], Any]) -> object:
@@ -223,11 +231,15 @@ class Writer:
         self._commits += 1
         records = 0
         with self._turns:
-            for (changes, future), outcome in zip(group, outcomes, strict=True):
-                records += len(changes.records)
+            for (entry, future), outcome in zip(group, outcomes, strict=True):
+                records += len(_records(entry))
                 settle(future, outcome)
         self._records += records
         self._recent.append((records, seconds))
+
+
+def _records(entry: Entry) -> tuple[Record, ...]:
+    return entry.records if isinstance(entry, Changes) else ()
 
 
 def _logged(log: Path) -> int:

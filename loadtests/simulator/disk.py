@@ -16,7 +16,16 @@ if TYPE_CHECKING:
     from random import Random
 
     from salon.actors.sources import Sources
-    from salon.actors.store import Changes, KeysTaken, Page, Record, StoredRun
+    from salon.actors.store import (
+        AccountPage,
+        Changes,
+        KeysTaken,
+        Page,
+        Record,
+        RunAccount,
+        RunTotals,
+        StoredRun,
+    )
 
     from ..checker import Recorder
     from .agenda import Agenda
@@ -60,6 +69,7 @@ class DiskPort:
         self.slow_until = 0.0
         self.slowness = 1.0
         self.appends: deque[Fault] = deque()  # faults of the next appends, in order
+        self.saves: deque[Fault] = deque()  # of accounts of runs, and agents
         self.reads: deque[Fault] = deque()
         self._agenda = agenda
         self._chance = chance
@@ -105,6 +115,31 @@ class DiskPort:
     def listing(self, participant_id: str, *, limit: int, offset: int) -> Future[Any]:
         """As `Disk.listing`, without delay."""
         return self.disk.listing(participant_id, limit=limit, offset=offset)
+
+    def save_account(self, account: RunAccount) -> Future[None]:
+        """Store the account, as an append."""
+        fault = self.saves.popleft() if self.saves else None
+        return self._do(lambda: self.disk.save_account(account), fault, 1.0)
+
+    def accounts(self, **wanted: Any) -> Future[AccountPage]:
+        """A page of the accounts."""
+        fault = self.reads.popleft() if self.reads else None
+        return self._do(lambda: self.disk.accounts(**wanted), fault, 0.25)
+
+    def run_totals(self, agent_id: str, **wanted: Any) -> Future[RunTotals]:
+        """The sums over an agent's runs."""
+        fault = self.reads.popleft() if self.reads else None
+        return self._do(lambda: self.disk.run_totals(agent_id, **wanted), fault, 0.25)
+
+    def save_agent(self, agent_id: str, settings: str | None) -> Future[None]:
+        """Store an agent's settings, as an append."""
+        fault = self.saves.popleft() if self.saves else None
+        return self._do(lambda: self.disk.save_agent(agent_id, settings), fault, 1.0)
+
+    def agents(self) -> Future[Mapping[str, str]]:
+        """The agents that operators made."""
+        fault = self.reads.popleft() if self.reads else None
+        return self._do(self.disk.agents, fault, 0.25)
 
     def statistics(self) -> Any:
         """As `Disk.statistics`."""

@@ -264,7 +264,9 @@ def _slow_store(world: World, step: Step) -> None:
 def _failing_store(world: World, step: Step) -> None:
     if world.process is not None:
         fault = FAULTS[int(step.more * 4)]
-        world.process.store.appends.extend([fault] * (1 + step.who % 3))
+        store = world.process.store
+        for faults in (store.appends, store.saves):
+            faults.extend([fault] * (1 + step.who % 3))
 
 
 def _failing_read(world: World, step: Step) -> None:

@@ -302,6 +302,7 @@ class World:
         if self.process is not None:
             store = self.process.store
             store.appends.clear()
+            store.saves.clear()
             store.reads.clear()
             store.slow_until = 0.0
         for person in (*self.people, *self.agents):

@@ -1,15 +1,19 @@
-"""The engine as a fixture. A test that takes it runs in virtual time: its sleeps take none."""
+"""The engine as a fixture, and each of the stores. A test that takes the engine runs in virtual time: its sleeps take none."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from trio.testing import MockClock
 
+from salon.persistence import resolve
 from tests.conftest import run
 from tests.unit.engine import Engine, open_engine
+from tests.unit.history import sources
+from tests.unit.stores import URLS, AnyStore
 
 
 @pytest.hookimpl(wrapper=True)
@@ -29,3 +33,17 @@ async def engine() -> AsyncIterator[Engine]:
     """An engine that runs, with the limits it has by default."""
     async with open_engine() as engine:
         yield engine
+
+
+@pytest.fixture(params=URLS)
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AnyStore]:
+    """A store, each kind in its turn."""
+    store = resolve(URLS[request.param].format(path=tmp_path), sources())
+    yield store
+    store.close()
+
+
+@pytest.fixture
+async def store(opened: AnyStore) -> AnyStore:
+    """The same, used where trio runs."""
+    return opened

@@ -41,7 +41,7 @@ from salon.actors.refusals import Code, Refusal
 from salon.actors.runtime import System
 from salon.actors.signals import CaughtUp, Signal
 from salon.actors.sources import Sources
-from salon.actors.store import Appended, Changes, KeysTaken, Page, Record, StoreError
+from salon.actors.store import Appended, Changes, KeysTaken, Page, Record, RunAccount, StoreError
 from salon.persistence.memory import MemoryStore
 
 EPOCH = 1_700_000_000_000  # milliseconds: when virtual time begins
@@ -49,7 +49,18 @@ ALL = 1_000_000  # events: more than any test writes
 
 ADA, BEN, CLEO, DAN = (Participant(name.lower(), name) for name in ("Ada", "Ben", "Cleo", "Dan"))
 
-Call = Literal["append", "load", "read", "senders_among", "runs_among"]
+Call = Literal[
+    "append",
+    "load",
+    "read",
+    "senders_among",
+    "runs_among",
+    "save_account",
+    "accounts",
+    "run_totals",
+    "save_agent",
+    "agents",
+]
 
 
 def seeded_sources(seed: int = 0, now: Callable[[], int] | None = None) -> Sources:
@@ -137,6 +148,25 @@ class TryingStore(MemoryStore):
         return self._call(
             "runs_among", lambda: super(TryingStore, self).runs_among(number, run_ids)
         )
+
+    def save_account(self, account: RunAccount) -> Future[Any]:
+        return self._call("save_account", lambda: super(TryingStore, self).save_account(account))
+
+    def accounts(self, **wanted: Any) -> Future[Any]:
+        return self._call("accounts", lambda: super(TryingStore, self).accounts(**wanted))
+
+    def run_totals(self, agent_id: str, **wanted: Any) -> Future[Any]:
+        return self._call(
+            "run_totals", lambda: super(TryingStore, self).run_totals(agent_id, **wanted)
+        )
+
+    def save_agent(self, agent_id: str, settings: str | None) -> Future[Any]:
+        return self._call(
+            "save_agent", lambda: super(TryingStore, self).save_agent(agent_id, settings)
+        )
+
+    def agents(self) -> Future[Any]:
+        return self._call("agents", lambda: super(TryingStore, self).agents())
 
     def _call(self, name: Call, work: Callable[[], Future[Any]]) -> Future[Any]:
         self.calls.append(name)

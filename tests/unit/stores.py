@@ -10,9 +10,13 @@ import pytest
 import trio
 
 from salon.actors.store import Appended, Record, Store, StoreError
+from salon.persistence import MemoryStore
 from salon.persistence.sql import SqlStore
 from tests.unit.history import History, sources
 
+AnyStore = MemoryStore | SqlStore
+
+URLS = {"memory": "memory:", "sqlite": "sqlite:///{path}/salon.db"}
 ROOT = Path(__file__).parents[2]
 
 

@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -176,3 +177,45 @@ def test_0005_has_no_runs_and_every_agent_answers_as_it_is_asked(first: Path) ->
     members = count(first, "SELECT count(*) FROM members")
     unchanged = "SELECT count(*) FROM members WHERE agent_trigger = 'auto' AND agent_calls = 0"
     assert count(first, unchanged) == members > 0
+
+
+def test_0006_has_no_accounts_and_no_agents_and_the_log_is_as_it_was(first: Path) -> None:
+    events = "SELECT count(*) || ' ' || sum(length(body)) || ' ' || max(position) FROM events"
+    with closing(sqlite3.connect(first)) as connection:
+        before = connection.execute(events).fetchone()
+    open_store(first).close()
+    assert count(first, "SELECT count(*) FROM run_accounts") == 0
+    assert count(first, "SELECT count(*) FROM hosted_agents") == 0
+    with closing(sqlite3.connect(first)) as connection:
+        assert connection.execute(events).fetchone() == before
+
+
+def test_0006_leaves_the_runs_of_the_version_before_it(path: Path) -> None:
+    at_0005(path)
+    rows = "SELECT * FROM runs", "SELECT * FROM run_texts", "SELECT * FROM members"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("INSERT INTO runs VALUES (1, 'r', 'bot', 3, 5, NULL, 'ada', 0)")
+        connection.execute("INSERT INTO run_texts VALUES (1, 'r', 0, 'Fish')")
+        connection.execute(
+            "INSERT INTO members (conversation, participant, name, type, role, joined_at, place) "
+            "VALUES (1, 'bot', 'Bot', 'agent', 'member', 2, 2)"
+        )
+        connection.commit()
+        before = [connection.execute(query).fetchall() for query in rows]
+    assert all(before)
+    open_store(path).close()
+    with closing(sqlite3.connect(path)) as connection:
+        assert [connection.execute(query).fetchall() for query in rows] == before
+
+
+def at_0005(path: Path) -> None:
+    """Make an empty store as the version before schema 0006 did."""
+    config = Config()
+    config.set_main_option("script_location", str(migration.SCRIPTS))
+    with closing(sqlite3.connect(path)) as connection:
+        engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
+        with engine.begin() as alchemy:
+            config.attributes["connection"] = alchemy
+            command.upgrade(config, "0005")
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("0005",)
+    assert "run_accounts" not in schema_of(path)

@@ -1,20 +1,25 @@
-"""The parts of the simulator: plans that can be cut down, failures made small, links that keep the order of their bytes."""
+"""The parts of the simulator: plans that can be cut down, failures made small, links that keep the order, a disk that fails."""
 
 from __future__ import annotations
 
 from random import Random
 
+import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
+from salon.actors.store import RunAccount, RunTotals, StoreError
+from salon.loadtests.checker import Recorder
 from salon.loadtests.simulator.agenda import Agenda
+from salon.loadtests.simulator.disk import Disk, DiskPort
 from salon.loadtests.simulator.link import Link
 from salon.loadtests.simulator.plan import DEEDS, FAULTS, WITH_AGENT, Plan, parse_ranges, ranges
 from salon.loadtests.simulator.shrink import shrunk
 from salon.loadtests.simulator.step import STEPS
 from salon.loadtests.simulator.trial import Trial
+from tests.unit.engine import seeded_sources
 
 
 def test_everything_that_can_be_drawn_can_happen_and_the_other_way_round() -> None:
@@ -109,3 +114,39 @@ def test_fewer_steps_are_another_run() -> None:
     quiet = Trial(plan.only(set())).play()
     assert quiet.anomalies == ()
     assert quiet.digest != Trial(plan).play().digest
+
+
+def test_the_disk_fails_to_save_and_to_answer_as_it_was_planned() -> None:
+    account = RunAccount(
+        "bot", "talk", "r", 5, "ada", "alone", "complete", None, 1, 2, 3, 4, cost=6
+    )
+
+    async def main() -> None:
+        disk = Disk(seeded_sources(), Recorder([].append))
+        agenda, killed = Agenda(), []
+        port = DiskPort(disk, agenda, Random(0), lambda: killed.append(True))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(agenda.run)
+            port.saves.extend(["before", "after"])
+            with pytest.raises(StoreError):
+                await port.save_account(account).wait()
+            assert disk.accounts().get().accounts == ()
+            with pytest.raises(StoreError):
+                await port.save_agent("bot", "{}").wait()
+            assert disk.agents().get() == {"bot": "{}"}
+            await port.save_account(account).wait()
+            port.reads.extend(["before"] * 3)
+            for ask in (port.accounts, port.agents, lambda: port.run_totals("bot", since=5)):
+                with pytest.raises(StoreError):
+                    await ask().wait()
+            assert (await port.accounts(agent_id="bot").wait()).accounts == (account,)
+            assert await port.run_totals("bot", since=5).wait() == RunTotals(1, 7, 6, 2)
+            assert await port.agents().wait() == {"bot": "{}"}
+            port.saves.append("kill before")
+            port.save_account(account._replace(run_id="s"))
+            await trio.sleep(1)
+            assert killed
+            assert len(disk.accounts().get().accounts) == 1
+            nursery.cancel_scope.cancel()
+
+    trio.run(main, clock=MockClock(autojump_threshold=0))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,30 +37,13 @@ from salon.actors.store import (
     StoredRun,
     StoreError,
 )
-from salon.persistence import MemoryStore, resolve
-from salon.persistence.sql import SqlStore
-from tests.unit.history import ADA, BEN, CLEO, DAN, History, sources
-
-AnyStore = MemoryStore | SqlStore
+from tests.unit.history import ADA, BEN, CLEO, DAN, History
+from tests.unit.stores import AnyStore
 
 BOT = Participant("bot", "Bot", "agent")
 
-URLS = {"memory": "memory:", "sqlite": "sqlite:///{path}/salon.db"}
-
 # A store is shared by the examples of a test: each makes its own conversations.
 shared = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-@pytest.fixture(params=URLS)
-def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AnyStore]:
-    store = resolve(URLS[request.param].format(path=tmp_path), sources())
-    yield store
-    store.close()
-
-
-@pytest.fixture
-async def store(opened: AnyStore) -> AnyStore:
-    return opened
 
 
 async def put(store: Store, history: History, changes: Changes) -> None:

@@ -7,14 +7,15 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from salon.actors.model import Participant
-from salon.actors.store import Appended, Changes, Record
-from salon.persistence import queries
+from salon.actors.store import Appended, Changes, Record, RunAccount
+from salon.persistence import accounts, queries
 from salon.persistence.file import File
 from salon.persistence.keys import Keys
 from salon.persistence.ledger import Ledger
@@ -110,6 +111,10 @@ def test_no_question_reads_the_whole_log(connection: sqlite3.Connection) -> None
     queries.with_open_runs(connection)
     queries.listing(connection, "id", 10, 0)
     queries.find_guest(connection, b"hash")
+    for agent, talk, before in product((None, "a"), (None, "t"), (None, 5)):
+        accounts.page(connection, agent, talk, before, 10)
+    for person, talk in product((None, "p"), (None, "t")):
+        accounts.totals(connection, "a", 5, person, talk)
     connection.set_trace_callback(None)
     plans = [
         row[3]
@@ -121,8 +126,58 @@ def test_no_question_reads_the_whole_log(connection: sqlite3.Connection) -> None
     scans = [plan for plan in plans if plan.startswith("SCAN")]
     of_a_page = {"SCAN page", "SCAN chosen", "SCAN mine", "SCAN halves", "SCAN CONSTANT ROW"}
     of_a_page |= {"SCAN runs USING INDEX runs_open", "SCAN r"}  # of the open runs alone
+    of_a_page.add("SCAN run_accounts USING INDEX run_accounts_by_start")  # ends with the page
+    assert not [plan for plan in plans if "RIGHT PART OF ORDER BY" in plan]
+    assert any("USING COVERING INDEX run_accounts_by_agent" in plan for plan in plans)
     counted = {plan for plan in scans if plan.startswith("SCAN (subquery")}  # a thousand at most
     assert set(scans) <= of_a_page | counted, scans
+
+
+def test_what_others_have_used_makes_no_question_about_one_person_dearer(
+    connection: sqlite3.Connection,
+) -> None:
+    ledger = Ledger(connection, "salon.db", Keys(connection))
+
+    def used(agent: str, talk: str, person: str, count: int) -> None:
+        times = (0, 0, 0, 0, 0)
+        ledger.append(
+            [
+                RunAccount(
+                    agent,
+                    talk,
+                    f"{agent} {person} {n}",
+                    n,
+                    person,
+                    "alone",
+                    "complete",
+                    None,
+                    *times,
+                )
+                for n in range(count)
+            ]
+        )
+
+    def costs() -> dict[str, int]:
+        return {
+            "of a person": steps(connection, accounts.totals, "bot", 0, "ada", None),
+            "of a conversation": steps(connection, accounts.totals, "bot", 0, None, "talk"),
+            "of both": steps(connection, accounts.totals, "bot", 0, "ada", "talk"),
+            "newest": steps(connection, accounts.page, None, None, None, 10),
+            "further": steps(connection, accounts.page, None, None, 30, 10),
+            "in one": steps(connection, accounts.page, None, "talk", None, 10),
+            "of both in pages": steps(connection, accounts.page, "bot", "talk", None, 10),
+            "of one": steps(connection, accounts.page, "other", None, None, 10),
+            "further of one": steps(connection, accounts.page, "other", None, 35, 10),
+        }
+
+    used("bot", "talk", "ada", 20)
+    used("other", "elsewhere", "cleo", 20)
+    before = costs()
+    for agent in ("bot", "third"):
+        used(agent, "elsewhere", "ben", 1_900)
+    after = costs()
+    for name, cost in before.items():
+        assert after[name] <= cost + 50, (name, cost, after[name])
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 8, 9, 100, 2_000, LARGEST, LARGEST + 1, 9_000])
