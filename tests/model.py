@@ -117,7 +117,7 @@ class Model:
         request = self.asked[-1]
         done = [each["content"] for each in request["messages"] if each["role"] == "tool"]
         offered = [each["function"]["name"] for each in request.get("tools", ())]
-        asked = next(each["content"] for each in request["messages"] if each["role"] == "user")
+        asked = [each["content"] for each in request["messages"] if each["role"] == "user"][-1]
         named = next((name for name in offered if name in asked), None)
         if named is None or len(done) >= at_most:
             await wire.stream([chunk(f"It gave {done[-1] if done else 'nothing'}"), *END])

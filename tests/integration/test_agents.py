@@ -22,6 +22,7 @@ from tests.inside import TOKEN, serving
 from tests.model import Model, model
 from tests.patience import PATIENCE
 
+
 @pytest.fixture(autouse=True)
 def key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEST_MODEL_KEY", KEY)

@@ -156,7 +156,7 @@ class Job:
     async def _pieces(self, prompt: Prompt) -> AsyncGenerator[Piece]:
         """What the upstream says; a person's command is obeyed without a model."""
         command = command_in(prompt.asked, self._settings.name) if self._servers else None
-        box = await open_toolbox(self._servers)
+        box = await open_toolbox(self._servers, all_of_them=command is not None)
         if command is not None:
             yield Activity("tool", command.name)
             yield await obey(command, box)

@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
     from mcp_types import CallToolResult
+    from mcp_types import Tool as McpTool
 
     from ..settings import AgentSettings
 
 CONNECT = 10.0  # seconds to connect and to list the tools: a program has to start in them
+REST = 5.0  # seconds for which a server is left alone that could not be reached: each answer would wait for it
 CALL = 60.0  # seconds of one call
 PAGES = 20  # of the list of tools
 DESCRIPTION_LENGTH = 1000  # characters of a tool's description that a model is told
@@ -53,6 +55,7 @@ class McpServer:
         self._key = key
         self._wanted = trio.Event()
         self._session: Session | None = None
+        self._rests_until = 0.0
 
     async def run(self) -> None:
         """Open a session when one is wanted, and another after it has broken, until cancelled."""
@@ -68,6 +71,8 @@ class McpServer:
                 name = type(error).__name__
                 logger.warning("agent %s: the session has failed: %s", self._agent.id, name)
             finally:
+                if not session.settled.is_set():
+                    self._rests_until = trio.current_time() + REST
                 self._forget(session)
                 session.settled.set()
 
@@ -87,7 +92,7 @@ class McpServer:
             environment = {self._agent.key_env or "": key} if key else None
             program = StdioServerParameters(command=command, args=arguments, env=environment)
             # Its error output may have what people said.
-            with Path(os.devnull).open("w") as nowhere:
+            with Path(os.devnull).open("w") as nowhere:  # noqa: ASYNC230  # which waits for nothing
                 async with Client(stdio_client(program, nowhere)) as client:
                     yield client
             return
@@ -108,7 +113,7 @@ class McpServer:
             with trio.fail_after(CONNECT):
                 for _ in range(PAGES):
                     page = await _of(session).list_tools(cursor=cursor)
-                    offers += [_offer(tool.name, tool) for tool in page.tools]
+                    offers += [_offer(tool) for tool in page.tools]
                     cursor = page.next_cursor
                     if cursor is None:
                         break
@@ -131,6 +136,8 @@ class McpServer:
         return ToolResult("The tool took too long.", failed=True)
 
     async def _open(self) -> Session:
+        if self._session is None and trio.current_time() < self._rests_until:
+            raise UpstreamError("the tools' server could not be reached a moment ago")
         if self._session is None:
             self._session = Session()
             self._wanted.set()
@@ -146,7 +153,6 @@ class McpServer:
         self._forget(session)
         return UpstreamError(f"the tools' server has failed: {type(error).__name__}")
 
-
     def _forget(self, session: Session) -> None:
         session.client = None
         if self._session is session:
@@ -159,8 +165,8 @@ def _of(session: Session) -> Client:
     return session.client
 
 
-def _offer(name: str, tool: Any) -> Offer:
-    return Offer(name, (tool.description or "")[:DESCRIPTION_LENGTH], tool.input_schema)
+def _offer(tool: McpTool) -> Offer:
+    return Offer(tool.name, (tool.description or "")[:DESCRIPTION_LENGTH], tool.input_schema)
 
 
 def _result(result: CallToolResult) -> ToolResult:

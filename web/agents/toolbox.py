@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import shlex
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -22,6 +23,8 @@ RESULT_LENGTH = (
 )
 COMMAND = re.compile(r"/tool(?:\s+(?P<name>\S+))?(?:\s+(?P<arguments>.*))?\s*", re.DOTALL)
 USE = 'Write "/tool NAME" and its arguments, as a JSON object or as key=value.'
+
+logger = logging.getLogger(__name__)
 
 
 class ToolResult(NamedTuple):
@@ -60,18 +63,33 @@ class Tool(NamedTuple):
         return await self.server.call(self.own_name, given)
 
 
-async def open_toolbox(tools: Sequence[tuple[ToolSettings, ToolServer]]) -> dict[str, Tool]:
-    """The tools of several servers, by the names that a model says. Raises `UpstreamError`."""
+async def open_toolbox(
+    tools: Sequence[tuple[ToolSettings, ToolServer]], *, all_of_them: bool
+) -> dict[str, Tool]:
+    """The tools of several servers, by the names that a model says.
+
+    With `all_of_them` it raises `UpstreamError` if a server cannot be asked; else its tools are left out.
+    """
     box: dict[str, Tool] = {}
     for settings, server in tools:
-        for spec in await server.tools():
-            if settings.only is not None and spec.name not in settings.only:
+        try:
+            offers = await server.tools()
+        except UpstreamError as error:
+            if all_of_them:
+                raise
+            logger.warning("the tools of %s are left out: %s", settings.mcp, error)
+            continue
+        for offer in offers:
+            if settings.only is not None and offer.name not in settings.only:
                 continue
             if len(box) == MOST_TOOLS:
-                raise UpstreamError(f"there are more than {MOST_TOOLS} tools: name some in `only`")
-            allowed = ALL in settings.allow or spec.name in settings.allow
-            name = _free_name(spec.name, box)
-            box[name] = Tool(spec.name, spec._replace(name=name), server, allowed)
+                logger.warning(
+                    "only the first %d tools are offered: name some in `only`", MOST_TOOLS
+                )
+                return box
+            allowed = ALL in settings.allow or offer.name in settings.allow
+            name = _free_name(offer.name, box)
+            box[name] = Tool(offer.name, offer._replace(name=name), server, allowed)
     return box
 
 

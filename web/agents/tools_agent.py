@@ -30,7 +30,9 @@ class ToolsAgent:
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Piece]:
         """Yield the list of tools. Raises `UpstreamError`."""
-        yield await obey(Command(None, ""), await open_toolbox([(self._settings, self.server)]))
+        yield await obey(
+            Command(None, ""), await open_toolbox([(self._settings, self.server)], all_of_them=True)
+        )
 
     async def close(self) -> None:
         """The session ends with `run` of the server."""
