@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from .model import Steering, Trigger
+    from collections.abc import Sequence
+
+    from .model import Participant, Steering, Trigger
     from .signals import ApprovalDecided, RunRequested
 
 
@@ -19,6 +21,12 @@ class Answering(NamedTuple):
 
 class AgentHost(Protocol):
     """The hosted agents. No method waits."""
+
+    def defaults(self) -> Sequence[Participant]:
+        """The agents that are members of each conversation that is created with AI."""
+
+    def participant(self, agent_id: str) -> Participant | None:
+        """An agent as conversations show it; None for all whom this process does not host."""
 
     def answering(self, agent_id: str) -> Answering | None:
         """How an agent begins in a conversation; None for all whom this process does not host."""
@@ -47,6 +55,13 @@ class AgentHost(Protocol):
 
 class NoAgents:
     """The host of a process without agents."""
+
+    def defaults(self) -> Sequence[Participant]:
+        """None."""
+        return ()
+
+    def participant(self, agent_id: str) -> Participant | None:
+        """None."""
 
     def answering(self, agent_id: str) -> Answering | None:
         """None."""

@@ -22,6 +22,7 @@ class Room:
 
     def __init__(self, url: str, upstream: Model, ada: Client, id: str, tab: Socket) -> None:
         self.url, self.upstream, self.ada, self.id, self.tab = url, upstream, ada, id, tab
+        self.settings: dict[str, Any] = {}  # of the cook
         self.frames: list[Frame] = []
 
     async def say(self, content: str, **more: Any) -> Receipt:
@@ -71,7 +72,9 @@ async def room(how: str = "words", *others: Any, **more: Any) -> AsyncIterator[R
         created = await ada.create("Dinner", enable_ai=True)
         id = created["conversation_id"]
         async with ada.socket(id) as tab:
-            yield Room(url, upstream, ada, id, tab)
+            it = Room(url, upstream, ada, id, tab)
+            it.settings = hosted(how, upstream, **more)
+            yield it
 
 
 def text_of(frames: list[Frame]) -> str:

@@ -14,7 +14,7 @@ import trio
 from salon.actors.messages import Create, Post
 from salon.actors.model import Participant
 from salon.web import app, cli
-from salon.web.agents import HostedAgents
+from salon.web.admin import AdminParts
 from salon.web.http.request import Parts
 
 AT_ONCE = 200  # begun at the same time
@@ -44,16 +44,14 @@ def main() -> None:
     sys.argv[1:] = sys.argv[sys.argv.index("serve") :]
     run = app._run
 
-    async def run_crowded(
-        parts: Parts, agents: HostedAgents, announce: Callable[[str], None]
-    ) -> None:
+    async def run_crowded(parts: AdminParts, announce: Callable[[str], None]) -> None:
         async with trio.open_nursery() as nursery:
 
             def announced(url: str) -> None:
                 announce(url)
                 nursery.start_soon(crowd, parts, count)
 
-            await run(parts, agents, announced)
+            await run(parts, announced)
             nursery.cancel_scope.cancel()
 
     app._run = run_crowded

@@ -21,7 +21,7 @@ from salon.web.settings.model import Settings
 from salon.web.socket.connection import Connection
 from tests.patience import PATIENCE
 
-TOKEN = "token"
+TOKEN, OPERATOR = "token", "operator"
 HANDSHAKE_TIMEOUT = 1.0
 IN_LOOPS = 3  # of each kind: the last one that a loop has handled stays in its variables
 PER_CONNECTION = (TCPServer, H11Protocol, WSStream, HttpStream, Connection)
@@ -29,16 +29,19 @@ OF_HYPERCORN = ("TCPServer", "H11Protocol", "WSStream", "HttpStream", "TlsHttpSt
 
 
 @asynccontextmanager
-async def serving(agents: Sequence[Mapping[str, Any]] = (), **server: Any) -> AsyncIterator[str]:
+async def serving(
+    agents: Sequence[Mapping[str, Any]] = (), *, store: str = "memory:", **server: Any
+) -> AsyncIterator[str]:
     """A server that hosts these agents, and its URL. `server` are settings of that section."""
     settings = Settings.model_validate(
         {
             "server": {"port": 0, **server},
-            "store": {"url": "memory:"},
+            "store": {"url": store},
             "auth": {
                 "static_tokens": {
                     TOKEN: {"id": "ada", "name": "Ada"},
                     "agent": {"id": "bot", "name": "Bot", "type": "agent"},
+                    OPERATOR: {"id": "root", "name": "Root", "admin": True},
                 }
             },
             "limits": {

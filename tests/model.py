@@ -84,6 +84,7 @@ class Model:
             "error": lambda: wire.stream(
                 [chunk("Fish"), b'data: {"error": {"message": "overloaded"}}\n\n']
             ),
+            "error at once": lambda: wire.stream([b'data: {"error": {"message": "no"}}\n\n']),
             "busy": lambda: wire.refuse(429, [("Retry-After", "0")]),
             "busy for long": lambda: wire.refuse(429, [("Retry-After", "900")]),
             "busy at first": lambda: (

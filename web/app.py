@@ -19,7 +19,14 @@ from salon.actors.runtime import System
 from salon.persistence.url import backup as copy_store
 from salon.persistence.url import resolve
 
-from .admin import AdminParts, admin_routes, feed_routes, health_routes
+from .admin import (
+    AdminParts,
+    add_stored_agents,
+    admin_routes,
+    feed_routes,
+    health_routes,
+    hosted_agent_routes,
+)
 from .agents import HostedAgents, open_upstream
 from .api import (
     FastLane,
@@ -40,14 +47,15 @@ from .socket import JsonCodec, Wire
 from .sources import system_sources
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from salon.actors.sources import Sources
     from salon.persistence.memory import MemoryStore
     from salon.persistence.sql import SqlStore
 
-    from .settings import Settings
+    from .agents import Upstream
+    from .settings import AgentSettings, Settings
 
 # Thresholds of the garbage collector's three generations. While 10,000 clients connected, dropped and reconnected, the longest
 # pause was 82 ms of CPU time and all pauses took 0.7 s. With Python's defaults: 345 ms and 3.0 s.
@@ -67,8 +75,9 @@ async def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
     sources = system_sources()
     store = await trio.to_thread.run_sync(resolve, settings.store.url, sources)
     try:
-        parts = await _assemble(settings, store, sources)
-        await _run(parts, HostedAgents(parts.directory, agents), announce)
+        parts = await _assemble(settings, agents, store, sources)
+        await add_stored_agents(parts)
+        await _run(parts, announce)
     finally:
         with trio.CancelScope(shield=True):
             await trio.to_thread.run_sync(store.close)
@@ -80,7 +89,10 @@ def backup(settings: Settings, path: Path) -> None:
 
 
 async def _assemble(
-    settings: Settings, store: MemoryStore | SqlStore, sources: Sources
+    settings: Settings,
+    agents: Sequence[tuple[AgentSettings, Upstream]],
+    store: MemoryStore | SqlStore,
+    sources: Sources,
 ) -> AdminParts:
     system = System()
     system.after_pass = store.gather(system)
@@ -100,10 +112,10 @@ async def _assemble(
         settings.auth, read_key(settings.key_file, sources.entropy), store, sources
     )
     await identities.load()
-    return AdminParts(settings, directory, wire, identities)
+    return AdminParts(settings, directory, wire, identities, HostedAgents(directory, agents))
 
 
-async def _run(parts: AdminParts, agents: HostedAgents, announce: Callable[[str], None]) -> None:
+async def _run(parts: AdminParts, announce: Callable[[str], None]) -> None:
     settings, directory = parts.settings, parts.directory
     app = build_app(parts)
     server = Server(
@@ -123,8 +135,8 @@ async def _run(parts: AdminParts, agents: HostedAgents, announce: Callable[[str]
     async with trio.open_nursery() as nursery:
         await nursery.start(directory.system.run)
         await nursery.start(parts.wire.run)
-        await nursery.start(agents.run)
-        directory.agent_host = agents
+        await nursery.start(parts.agents.run)
+        directory.agent_host = parts.agents
         nursery.start_soon(directory.sweep)
         nursery.start_soon(parts.figures.record)
         nursery.start_soon(_watch_signals, parts)
@@ -167,6 +179,7 @@ def build_app(parts: AdminParts) -> QuartTrio:
         sign_in_routes,
         health_routes,
         admin_routes,
+        hosted_agent_routes,
         feed_routes,
         reference_routes,
         frontend_routes,

@@ -13,7 +13,14 @@ from tests.patience import PATIENCE
 from tests.person import guests
 from tests.server import ServerProcess
 
-COOK = {"id": "cook", "name": "Cook", "kind": "openai", "model": "waits", "default": True}
+COOK = {
+    "id": "cook",
+    "name": "Cook",
+    "kind": "openai",
+    "model": "waits",
+    "default": True,
+    "budgets": [{"per": "person", "every": "month", "runs": 2}],
+}
 
 
 async def test_a_run_that_a_kill_has_cut_ends_with_what_was_seen_and_the_agent_answers_again(
@@ -40,3 +47,7 @@ async def test_a_run_that_a_kill_has_cut_ends_with_what_was_seen_and_the_agent_a
         assert first["run_id"] == cut["run_id"]
         assert (first["status"], first["content"]) == ("interrupted", cut["text"])
         assert (second["status"], second["content"]) == ("complete", "Well, yes")
+        async with ada.tab(talk) as tab:
+            await ada.say(talk, "And for breakfast?")
+            failed = await tab.until("run_failed")
+            assert failed["reason"] == "budget", "both were counted, the one that was cut as well"

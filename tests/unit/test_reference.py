@@ -147,6 +147,10 @@ PROMISED = {
         *(200, 401, 403, 404, 429, 503),
     },
     ("delete", "/admin/connections/{connection_id}"): {204, 401, 403, 404},
+    ("get", "/admin/agents"): {200, 401, 403, 503},
+    ("get", "/admin/runs"): {200, 400, 401, 403, 503},
+    ("put", "/admin/agents/{agent_id}"): {200, 201, 400, 401, 403, 413, 415, 503},
+    ("delete", "/admin/agents/{agent_id}"): {204, 400, 401, 403, 404, 503},
     ("post", "/admin/drain"): {202, 401, 403},
 }
 OPEN_TO_ALL = {

@@ -1,5 +1,6 @@
 """The operators' interface: figures, health, metrics, details of every actor, and the console's feed."""
 
+from .agents import add_stored_agents, hosted_agent_routes
 from .feed import feed_routes
 from .health import health_routes
 from .parts import AdminParts
@@ -7,7 +8,9 @@ from .routes import admin_routes
 
 __all__ = [
     "AdminParts",
+    "add_stored_agents",
     "admin_routes",
     "feed_routes",
     "health_routes",
+    "hosted_agent_routes",
 ]

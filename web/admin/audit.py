@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from ..identity import Identity
 
-Action = Literal["passivate", "disconnect", "cancel", "drain", "read"]
+Action = Literal["passivate", "disconnect", "cancel", "drain", "read", "host", "unhost"]
 
 READ_AGAIN = 600_000  # milliseconds after which reading the same target is a new deed
 KEPT = 200  # deeds in memory: a long night of one operator

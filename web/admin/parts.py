@@ -11,6 +11,7 @@ from .figures import Figures
 if TYPE_CHECKING:
     from salon.actors.directory import Directory
 
+    from ..agents import HostedAgents
     from ..identity import IdentityBook
     from ..settings import Settings
     from ..socket import Wire
@@ -20,8 +21,14 @@ class AdminParts(Parts):
     """The parts of a server with operators: figures over time, and the audit trail."""
 
     def __init__(
-        self, settings: Settings, directory: Directory, wire: Wire, identities: IdentityBook
+        self,
+        settings: Settings,
+        directory: Directory,
+        wire: Wire,
+        identities: IdentityBook,
+        agents: HostedAgents,
     ) -> None:
+        self.agents = agents
         super().__init__(settings, directory, wire, identities)
         self.figures = Figures(self)
         self.audit = AuditTrail(directory.sources)

@@ -1,9 +1,25 @@
 """The agents that salon hosts: each speaks in conversations by the commands that any agent uses."""
 
+from .budget import MILLION, Scope, Sum, period, scope_of
 from .hosted import HostedAgents
+from .job import Job
+from .member import HostedAgent
 from .opening import open_upstream
 from .pieces import UpstreamError
 from .prompt import Prompt
 from .upstream import Upstream
 
-__all__ = ["HostedAgents", "Prompt", "Upstream", "UpstreamError", "open_upstream"]
+__all__ = [
+    "MILLION",
+    "HostedAgent",
+    "HostedAgents",
+    "Job",
+    "Prompt",
+    "Scope",
+    "Sum",
+    "Upstream",
+    "UpstreamError",
+    "open_upstream",
+    "period",
+    "scope_of",
+]

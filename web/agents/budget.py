@@ -101,9 +101,9 @@ class Ledger:
         self._sources = sources
         self._sums: OrderedDict[Scope, Sum] = OrderedDict()
 
-    async def open(self, agent: AgentSettings, asker: Asker) -> Tab:
-        """Begin to count an answer; `close` has to follow. Raises `StoreError` where the sums cannot be read."""
-        now = self._sources.now()
+    async def open(self, agent: AgentSettings, asker: Asker, started_at: int | None = None) -> Tab:
+        """Begin to count an answer, now or from a time on; `close` has to follow. Raises `StoreError` if sums cannot be read."""
+        now = self._sources.now() if started_at is None else started_at
         tab = Tab(agent, asker, now)
         sums = [await self.sum(scope_of(agent.id, each, now, asker)) for each in agent.budgets]
         for each in set(sums):

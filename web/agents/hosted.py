@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import trio
 
+from salon.actors.runtime import ActorDied
+from salon.actors.store import StoreError
+
 from ..settings import ToolSettings
 from .answer import PAUSE, Answer, Outcome
 from .budget import Ledger
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
     from salon.actors.agent_host import Answering
     from salon.actors.directory import Directory
+    from salon.actors.model import Participant
     from salon.actors.signals import ApprovalDecided, RunRequested
 
     from ..settings import AgentSettings
@@ -83,14 +87,14 @@ class HostedAgents:
         """What is being worked on, or waits."""
         return (work.job for work in self._work.values())
 
-    def add(self, settings: AgentSettings, upstream: Upstream) -> None:
-        """Host an agent. One with the same id must have been removed."""
+    def add(self, settings: AgentSettings, upstream: Upstream, *, added: bool = False) -> None:
+        """Host an agent, which the configuration has, or an operator has `added`; one with its id must have been removed."""
         limits = settings.limits
         endpoint = self._endpoints.setdefault(
             settings.endpoint or settings.id, Endpoint(limits.runs, limits.failures, limits.pause)
         )
         endpoint.allow(limits.runs)
-        agent = HostedAgent(settings, upstream, endpoint)
+        agent = HostedAgent(settings, upstream, endpoint, added=added)
         self._agents[settings.id] = agent
         if self._nursery is not None:
             self._keep(agent)
@@ -101,6 +105,7 @@ class HostedAgents:
         for work in list(self._work.values()):
             if work.agent_id == agent_id:
                 work.scope.cancel()
+                await work.job.fail(Outcome("interrupted"))
         if agent_id in self._keepers:
             self._keepers.pop(agent_id).cancel()
         await agent.upstream.close()
@@ -122,6 +127,15 @@ class HostedAgents:
         ]
 
     # --- what conversations ask -------------------------------------------------------------------------------------------
+
+    def defaults(self) -> Sequence[Participant]:
+        """The agents that are members of each conversation that is created with AI."""
+        return [each.settings.participant for each in self if each.settings.default]
+
+    def participant(self, agent_id: str) -> Participant | None:
+        """An agent as conversations show it; None for all whom this server does not host."""
+        agent = self._agents.get(agent_id)
+        return None if agent is None else agent.settings.participant
 
     def answering(self, agent_id: str) -> Answering | None:
         """How an agent begins in a conversation; None for all whom this server does not host."""
@@ -148,7 +162,7 @@ class HostedAgents:
         agent = self._agents.get(agent_id)
         if agent is not None and self._is_new(conversation_id, run_id):
             job = self._job(agent, conversation_id, run_id)
-            self._begin(agent_id, job, partial(job.fail, Outcome("interrupted")))
+            self._begin(agent_id, job, partial(self._cut, job))
 
     def cancel(self, conversation_id: str, run_id: str) -> None:
         """Stop the work on a run that was ended by somebody else."""
@@ -206,6 +220,13 @@ class HostedAgents:
             ):  # a fault of ours ends one answer, and neither the others nor the server
                 logger.exception("agent %s has failed", agent.settings.id)
                 await job.fail(Outcome("upstream"))
+
+    async def _cut(self, job: Job) -> None:
+        try:
+            await job.cut()
+        except (StoreError, ActorDied) as error:
+            logger.warning("agent %s cannot read what a restart has cut: %s", job.agent_id, error)
+            await job.fail(Outcome("interrupted"))
 
     def _wanted(self, conversation_id: str, agent_id: str, run_id: str) -> bool:
         """Whether a request that has waited still stands; the owner may have told the agent to be silent since."""

@@ -15,7 +15,7 @@ from salon.actors.store import RunAccount, StoreError
 from .answer import PAUSE, Outcome
 from .budget import MILLION, Asker
 from .pieces import Activity, Results, ToolCall, UpstreamError
-from .prompt import prompt_for, tokens_in
+from .prompt import bytes_in, prompt_for, tokens_in, tokens_of
 from .tool_use import ToolUse
 from .toolbox import command_in, obey, open_toolbox
 
@@ -65,6 +65,7 @@ class Job:
         self._tools: ToolUse | None = None
         self._scope = trio.CancelScope()
         self._ends_at = 0.0
+        self._said = 0  # bytes
 
     @property
     def agent_id(self) -> str:
@@ -94,7 +95,20 @@ class Job:
         await self.answer.end(outcome, **self._fields(outcome))
 
     async def fail(self, outcome: Outcome) -> None:
-        """End the run as failed, after a fault."""
+        """End the run as failed, after a fault, or because the agent is hosted no more."""
+        await self.answer.end(outcome)
+
+    async def cut(self) -> None:
+        """End a run that a restart has cut; of what it has used, only what it has said is known."""
+        outcome = Outcome("interrupted")
+        snapshot = await self._directory.look(self.answer.conversation_id)
+        run = None if snapshot is None else snapshot.state.runs.get(self.answer.run_id)
+        if run is not None:
+            self.started_at = run.started_at
+            asker = Asker(run.asked_by or "", self.answer.conversation_id)
+            self.tab = await self._ledger.open(self._settings, asker, run.started_at)
+            self.tab.guess(said=tokens_in(run.text))
+            await self._account(outcome, said=bool(run.text.strip()), duration=0)
         await self.answer.end(outcome)
 
     async def _judged(self, request: RunRequested) -> Outcome:
@@ -180,7 +194,8 @@ class Job:
         if isinstance(piece, str):
             if self.first_word is None:
                 self.first_word = self._directory.sources.now() - self.started_at
-            self.tab.guess(said=tokens_in(piece))
+            before, self._said = self._said, self._said + bytes_in(piece)
+            self.tab.guess(said=tokens_of(self._said) - tokens_of(before))
             return await self.answer.say(piece)
         if isinstance(piece, Activity):
             await self.answer.show(piece)
@@ -193,23 +208,25 @@ class Job:
 
     # --- the end ----------------------------------------------------------------------------------------------------------
 
-    async def _account(self, outcome: Outcome | None) -> None:
+    async def _account(
+        self, outcome: Outcome | None, *, said: bool | None = None, duration: int | None = None
+    ) -> None:
         """Keep what the run has used; without an outcome it was cancelled."""
-        tab = self.tab
-        reason = None if outcome is None else outcome.reason
-        said = bool(self.answer.text.strip())
-        status = "cancelled" if outcome is None else "interrupted" if said else "failed"
+        tab, settings, answer = self.tab, self._settings, self.answer
+        said = bool(answer.text.strip()) if said is None else said
+        if duration is None:
+            duration = self._directory.sources.now() - self.started_at
         account = RunAccount(
-            agent_id=self._settings.id,
-            conversation_id=self.answer.conversation_id,
-            run_id=self.answer.run_id,
+            agent_id=settings.id,
+            conversation_id=answer.conversation_id,
+            run_id=answer.run_id,
             started_at=self.started_at,
-            asked_by=None if tab is None else tab.asker.person,
+            asked_by=None if tab is None else tab.asker.person or None,
             why=self.why,
-            status="complete" if outcome is not None and reason is None and said else status,
-            reason=reason,
+            status=_status(outcome, said=said),
+            reason=None if outcome is None else outcome.reason,
             first_word=self.first_word,
-            duration=self._directory.sources.now() - self.started_at,
+            duration=duration,
             input_tokens=0 if tab is None else tab.told,
             output_tokens=0 if tab is None else tab.said,
             cost=0 if tab is None else tab.cost,
@@ -218,7 +235,7 @@ class Job:
         try:
             await self._ledger.close(tab, account)
         except StoreError as error:
-            logger.error("agent %s: what a run has used is not kept: %s", self.agent_id, error)
+            logger.error("agent %s: what a run has used is not kept: %s", settings.id, error)
 
     def _fields(self, outcome: Outcome) -> dict[str, Any]:
         """What the message has besides its text."""
@@ -236,3 +253,12 @@ class Job:
         if outcome.reason is not None:
             metadata["reason"] = outcome.reason
         return {"usage": usage, "metadata": metadata, "results": self._results}
+
+
+def _status(outcome: Outcome | None, *, said: bool) -> str:
+    """How a run ends, as its receipt says; without an outcome it was cancelled."""
+    if outcome is None:
+        return "cancelled"
+    if not said:
+        return "failed"
+    return "complete" if outcome.reason is None else "interrupted"

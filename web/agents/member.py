@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 class HostedAgent:
     """One hosted agent, and what it may do at the same time."""
 
-    def __init__(self, settings: AgentSettings, upstream: Upstream, endpoint: Endpoint) -> None:
+    def __init__(
+        self, settings: AgentSettings, upstream: Upstream, endpoint: Endpoint, *, added: bool
+    ) -> None:
+        self.added = added  # by an operator, while the server runs
         self.settings = settings
         self.upstream = upstream
         self.endpoint = endpoint

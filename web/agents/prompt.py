@@ -166,7 +166,17 @@ def tokens_in(what: str | Prompt) -> int:
     if isinstance(what, Prompt):
         texts = (what.system, *(each.text for each in what.messages))
         return sum(tokens_in(text) for text in texts)
-    return -(-len(what.encode("utf-8", "replace")) // BYTES_A_TOKEN)
+    return tokens_of(bytes_in(what))
+
+
+def bytes_in(text: str) -> int:
+    """Bytes of UTF-8; half a character counts as one."""
+    return len(text.encode("utf-8", "replace"))
+
+
+def tokens_of(size: int) -> int:
+    """How many tokens so many bytes are, about."""
+    return -(-size // BYTES_A_TOKEN)
 
 
 def _json(value: object) -> str:

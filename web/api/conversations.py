@@ -55,9 +55,9 @@ def _add_create(routes: Blueprint, parts: Parts) -> None:
         if wanted.enable_ai:
             there = {entrant.participant.id for entrant in entrants}
             entrants += tuple(
-                Entrant(agent.participant)
-                for agent in parts.settings.agents
-                if agent.default and agent.id not in there
+                Entrant(agent)
+                for agent in parts.directory.agent_host.defaults()
+                if agent.id not in there
             )
         named = {entrant.participant.id for entrant in entrants} | {identity.participant.id}
         if len(named) > schemas.AT_CREATION:
@@ -185,9 +185,9 @@ def _add_leave(routes: Blueprint, parts: Parts) -> None:
 
 def _entrant(parts: Parts, who: schemas.ParticipantBody, inviter: Identity) -> Entrant:
     """The participant with the inviter's name for them. Only the configuration or an admin says that they are an agent."""
-    hosted = parts.settings.agent(who.user_id)
+    hosted = parts.directory.agent_host.participant(who.user_id)
     if hosted is not None:
-        return Entrant(hosted.participant, who.role)
+        return Entrant(hosted, who.role)
     kind = parts.identities.type_of(who.user_id) or (who.kind if inviter.admin else "human")
     return Entrant(Participant(who.user_id, who.name or who.user_id, kind), who.role)
 

@@ -75,7 +75,9 @@ class AgentSettings(SettingsGroup):
     """Of mcp, in place of endpoint: the program to start and its arguments; it speaks over its input and output."""
     model: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     """Of openai: the model's name there; of azure_openai: the deployment's."""
-    api_version: Annotated[str, Field(pattern="^[0-9A-Za-z-]{1,40}$")] | None = None
+    api_version: (
+        Annotated[str, Field(pattern="^[0-9A-Za-z-]{1,40}$", examples=["2024-10-21"])] | None
+    ) = None
     """Of azure_openai: the version of its interface, such as 2024-10-21."""
     key_env: Annotated[str, AfterValidator(_variable)] | None = None
     """The environment variable with the endpoint's key; none for endpoints that need no key."""

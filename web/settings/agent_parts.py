@@ -69,7 +69,7 @@ class PriceSettings(SettingsGroup):
     """Of what the model is told."""
     output: Amount
     """Of what it says."""
-    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "USD"
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$", examples=["USD"])] = "USD"
     """Three letters, as in ISO 4217."""
 
     def cost(self, input_tokens: int, output_tokens: int) -> int:

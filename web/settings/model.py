@@ -286,10 +286,6 @@ class Settings(BaseSettings):
                     )
         return self
 
-    def agent(self, agent_id: str) -> AgentSettings | None:
-        """The hosted agent with this id."""
-        return next((each for each in self.agents if each.id == agent_id), None)
-
     @property
     def key_file(self) -> Path | None:
         """The file with the signing key; None where neither it nor anything else outlives the process."""
