@@ -77,7 +77,7 @@ def note(state: State, command: SetRunState, at: int, limits: Limits) -> Run | R
     if isinstance(run, Refusal):
         return run
     before, asked = run.approval, command.approval
-    if before is not None and asked is not None and before.id == asked.id:
+    if before is not None and asked is not None and before[:3] == asked[:3]:
         return run  # asked again, by an agent that may not have heard the decision
     return run if before is asked else run._replace(approval=asked)
 

@@ -121,6 +121,17 @@ async def test_an_agent_that_was_away_asks_again_and_hears_the_decision(
     assert cleo.of(RunStatus)[-1].state == "tool"
 
 
+async def test_another_call_under_the_same_id_is_asked_for_by_itself(
+    engine: Engine, talk: str
+) -> None:
+    await decide(engine, talk, BEN)
+    bot, cleo = await engine.connect(talk, BOT), await engine.connect(talk, CLEO)
+    await ask(engine, talk, CALL._replace(arguments='{"amount":5000}'))
+    await trio.sleep(0.1)
+    assert cleo.of(RunStatus)[-1].state == "waiting_for_approval"
+    assert bot.of(ApprovalDecided) == []
+
+
 async def test_an_agent_that_goes_on_without_it_waits_for_nobody(engine: Engine, talk: str) -> None:
     await engine.do(ExtendRun(talk, BOT, "r", 0, "I will not wait."))
     refused(await decide(engine, talk, BEN), Code.APPROVAL_NOT_FOUND)

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 import trio
 from trio.testing import MockClock
 
 from salon.actors.events import AgentUpdated, Posted, RunFailed, RunStarted
 from salon.actors.limits import Limits
+from salon.actors.messages import DecideApproval
 from salon.actors.model import Participant
 from salon.actors.requests import OPEN_REQUESTS
 from salon.actors.signals import RunRequested
 from salon.web.agents import HostedAgents, Prompt
-from salon.web.settings import AgentSettings
+from salon.web.agents.answer import ARGUMENTS_LENGTH
+from salon.web.agents.pieces import Offer, ToolCall
+from salon.web.agents.tool_use import CALLS
+from salon.web.agents.toolbox import ToolResult
+from salon.web.agents.tools_agent import ToolsAgent
+from salon.web.settings import AgentSettings, ToolSettings
 
 from .engine import ADA, BEN, Engine, open_engine
 
@@ -140,3 +147,204 @@ async def test_how_an_agent_answers_is_recorded_with_its_coming(autojump_clock: 
         assert (updated.trigger, updated.agents_may_call) == ("mention", 2)
         engine.restart()
         assert engine.log(talk)[-1] == updated
+
+
+# --- tools ----------------------------------------------------------------------------------------------------------------
+
+
+class Wrench:
+    """A server with one tool, which takes its time."""
+
+    def __init__(self, pause: float = 0) -> None:
+        self.pause = pause
+        self.calls: list[Mapping[str, Any]] = []
+
+    async def run(self) -> None:
+        """There is no session."""
+        await trio.sleep_forever()
+
+    async def tools(self) -> list[Offer]:
+        return [Offer("turn", "Turns a screw.", {})]
+
+    async def call(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
+        await trio.sleep(self.pause)
+        self.calls.append(arguments)
+        return ToolResult("turned")
+
+
+class Handy(Slow):
+    """Calls the tool, so often, and then says what it has given."""
+
+    def __init__(self, calls: int = 1, at_once: int = 1) -> None:
+        super().__init__()
+        self.calls, self.at_once = calls, at_once
+        self.rounds: list[int] = []
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Any]:
+        self.rounds.append(len(prompt.rounds))
+        if prompt.tools and len(prompt.rounds) < self.calls:
+            for number in range(self.at_once):
+                yield ToolCall(f"c{len(prompt.rounds)}.{number}", "turn", '{"way": "left"}')
+        else:
+            yield " ".join(result for made in prompt.rounds for result in made.results) or "nothing"
+
+
+@asynccontextmanager
+async def workshop(model: Handy, wrench: Wrench, **settings: Any) -> AsyncIterator[Engine]:
+    """An engine with a hosted model that may use the wrench."""
+    fields = {"id": "cook", "name": "Cook", "kind": "openai", "endpoint": "http://h/v1"}
+    cook = {**fields, "model": "m", "tools": [{"mcp": "wrench"}], **settings}
+    box = {"id": "wrench", "name": "Wrench", "kind": "mcp", "endpoint": "http://h/mcp"}
+    agents = [AgentSettings.model_validate(each) for each in (cook, box)]
+    async with open_engine(LIMITS) as engine, trio.open_nursery() as nursery:
+        tools = ToolsAgent(wrench, ToolSettings(mcp="wrench"))
+        hosted = HostedAgents(engine.directory, [(agents[0], model), (agents[1], tools)])
+        engine.directory.agent_host = hosted
+        await nursery.start(hosted.run)
+        yield engine
+        nursery.cancel_scope.cancel()
+
+
+async def ask_handy(engine: Engine) -> tuple[str, str]:
+    """A conversation whose agent waits for a person, and its run."""
+    talk = await engine.create(ADA, COOK)
+    await engine.post(talk, ADA, "turn it")
+    await engine.settle()
+    (run,) = engine.conversation(talk).state.runs.values()
+    return talk, run.id
+
+
+async def decide(engine: Engine, talk: str, run_id: str, *, approved: bool = True) -> None:
+    run = engine.conversation(talk).state.runs[run_id]
+    assert run.approval is not None
+    await engine.do(DecideApproval(talk, ADA, run_id, run.approval.id, approved))
+
+
+async def test_the_time_in_which_people_decide_is_not_the_answers(
+    autojump_clock: MockClock,
+) -> None:
+    wrench = Wrench()
+    times = {"first_word_timeout": 5, "timeout": 10, "approval_timeout": 100}
+    async with workshop(Handy(), wrench, **times) as engine:
+        talk, run_id = await ask_handy(engine)
+        await trio.sleep(60)
+        await decide(engine, talk, run_id)
+        await trio.sleep(1)
+        assert answers(engine, talk) == ['{"result": "turned"}']
+        assert wrench.calls == [{"way": "left"}]
+
+
+async def test_a_tool_has_the_time_of_the_answer_and_no_more(autojump_clock: MockClock) -> None:
+    times = {"first_word_timeout": 5, "timeout": 10, "tools": [{"mcp": "wrench", "allow": ["*"]}]}
+    async with workshop(Handy(), Wrench(pause=1000), **times) as engine:
+        talk, _ = await ask_handy(engine)
+        await trio.sleep(20)
+        assert answers(engine, talk) == ["timeout"]
+
+
+async def test_after_its_time_nobody_has_allowed_it(autojump_clock: MockClock) -> None:
+    wrench = Wrench()
+    async with workshop(Handy(), wrench, approval_timeout=30) as engine:
+        talk, _ = await ask_handy(engine)
+        await trio.sleep(29)
+        assert answers(engine, talk) == []
+        await trio.sleep(2)
+        (said,) = answers(engine, talk)
+        assert "Nobody has allowed this call" in said
+        assert wrench.calls == []
+
+
+async def test_each_call_is_allowed_by_itself(autojump_clock: MockClock) -> None:
+    wrench = Wrench()
+    async with workshop(Handy(at_once=2), wrench) as engine:
+        talk, run_id = await ask_handy(engine)
+        await decide(engine, talk, run_id)
+        await trio.sleep(1)
+        await decide(engine, talk, run_id, approved=False)
+        await trio.sleep(1)
+        (said,) = answers(engine, talk)
+        assert '{"result": "turned"}' in said
+        assert "Nobody has allowed" in said
+        assert len(wrench.calls) == 1
+
+
+async def test_a_model_that_calls_too_much_at_once_gets_some_of_it(
+    autojump_clock: MockClock,
+) -> None:
+    wrench = Wrench()
+    allowed = {"tools": [{"mcp": "wrench", "allow": ["turn"]}]}
+    async with workshop(Handy(at_once=100), wrench, **allowed) as engine:
+        talk = await engine.create(ADA, COOK)
+        await engine.post(talk, ADA, "turn it")
+        await trio.sleep(1)
+        assert len(wrench.calls) == CALLS
+        assert len(answers(engine, talk)) == 1
+
+
+async def test_a_call_whose_arguments_nobody_could_be_shown_is_not_made(
+    autojump_clock: MockClock,
+) -> None:
+    class Wordy(Handy):
+        async def stream(self, prompt: Prompt) -> AsyncGenerator[Any]:
+            async for piece in super().stream(prompt):
+                long = '{"way": "' + "x" * ARGUMENTS_LENGTH + '"}'
+                yield piece._replace(arguments=long) if isinstance(piece, ToolCall) else piece
+
+    wrench = Wrench()
+    async with workshop(Wordy(), wrench) as engine:
+        talk = await engine.create(ADA, COOK)
+        await engine.post(talk, ADA, "turn it")
+        await trio.sleep(1)
+        assert "Nobody has allowed" in answers(engine, talk)[0]
+        assert wrench.calls == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["no json", "[1]", '{"a": NaN}', '{"a": ' + "[" * 30 + "]" * 30 + "}", "[" * 100_000],
+)
+async def test_a_call_whose_arguments_are_no_object_is_not_asked_for(
+    autojump_clock: MockClock, arguments: str
+) -> None:
+    class Broken(Handy):
+        async def stream(self, prompt: Prompt) -> AsyncGenerator[Any]:
+            async for piece in super().stream(prompt):
+                yield piece._replace(arguments=arguments) if isinstance(piece, ToolCall) else piece
+
+    async with workshop(Broken(), Wrench()) as engine:
+        talk = await engine.create(ADA, COOK)
+        await engine.post(talk, ADA, "turn it")
+        await trio.sleep(1)
+        assert "are no JSON object" in answers(engine, talk)[0]
+
+
+async def test_half_a_character_in_arguments_harms_nobody(autojump_clock: MockClock) -> None:
+    class Half(Handy):
+        async def stream(self, prompt: Prompt) -> AsyncGenerator[Any]:
+            async for piece in super().stream(prompt):
+                cut = '{"way": "\\ud800"}'
+                yield piece._replace(arguments=cut) if isinstance(piece, ToolCall) else piece
+
+    wrench = Wrench()
+    async with workshop(Half(), wrench) as engine:
+        talk, run_id = await ask_handy(engine)
+        await decide(engine, talk, run_id)
+        await trio.sleep(1)
+        assert wrench.calls == [{"way": "?"}]
+
+
+async def test_a_call_with_the_id_of_another_is_asked_for_by_itself(
+    autojump_clock: MockClock,
+) -> None:
+    class Sly(Handy):
+        async def stream(self, prompt: Prompt) -> AsyncGenerator[Any]:
+            async for piece in super().stream(prompt):
+                yield piece._replace(id="same") if isinstance(piece, ToolCall) else piece
+
+    wrench = Wrench()
+    async with workshop(Sly(calls=2), wrench) as engine:
+        talk, run_id = await ask_handy(engine)
+        await decide(engine, talk, run_id)
+        await trio.sleep(60)
+        assert len(wrench.calls) == 1
+        assert answers(engine, talk) == []

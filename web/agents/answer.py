@@ -86,13 +86,16 @@ class Answer:
         await self._do(SetRunState(*where, activity.state, label))
 
     async def ask(self, call: ToolCall, seconds: float) -> str | None:
-        """Ask people to allow a tool call; the id of who has, or None if it is refused or nobody decides in time."""
-        self._waiting = waiting = Waiting(call.id[:LABEL_LENGTH], trio.Event())
-        self._decision = None
-        arguments = call.arguments
-        if len(arguments) > ARGUMENTS_LENGTH:
+        """Ask people to allow a tool call; the id of who has, or None if it is refused or nobody decides in time.
+
+        Its arguments are a JSON object, from `plain_arguments`.
+        """
+        if len(call.arguments) > ARGUMENTS_LENGTH:
             return None  # nobody can judge what cannot be shown
-        approval = Approval(waiting.approval_id, call.name, arguments)
+        # The model's own id may stand for another call of the same answer, which was decided before.
+        self._waiting = waiting = Waiting(self._directory.sources.new_id(), trio.Event())
+        self._decision = None
+        approval = Approval(waiting.approval_id, call.name, call.arguments)
         where = self.conversation_id, self._who, self.run_id
         asked = await self._do(SetRunState(*where, "waiting_for_approval", call.name, approval))
         if isinstance(asked, Refusal):

@@ -17,7 +17,7 @@ from .budget import MILLION, Asker
 from .pieces import Activity, Results, ToolCall, UpstreamError
 from .prompt import bytes_in, prompt_for, tokens_in, tokens_of
 from .tool_use import ToolUse
-from .toolbox import command_in, obey, open_toolbox
+from .toolbox import RESULT_LENGTH, command_in, cut, obey, open_toolbox
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -173,7 +173,8 @@ class Job:
         box = await open_toolbox(self._servers, all_of_them=command is not None)
         if command is not None:
             yield Activity("tool", command.name)
-            yield await obey(command, box)
+            most = self._directory.limits.max_message_size or RESULT_LENGTH
+            yield cut(await obey(command, box), min(most, RESULT_LENGTH))
             return
         self._tools = ToolUse(box, self._settings.limits.tool_rounds, self._ask)
         async with aclosing(self._tools.stream(self._agent.upstream, prompt)) as pieces:

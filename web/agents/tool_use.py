@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, NamedTuple
 
 from .pieces import Activity, Round, ToolCall, UpstreamError
-from .toolbox import RESULT_LENGTH, ToolResult
+from .toolbox import RESULT_LENGTH, ToolResult, cut, plain_arguments
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .upstream import Upstream
 
 CALLS = 8  # of one round: a model that wants more of them at once has lost its way
-CUT = " … [cut]"
+USED_KEPT = 20  # tools that the message names
 CONFIGURATION = "configuration"
 
 
@@ -77,10 +77,15 @@ class ToolUse:
         tool = self._box.get(call.name)
         if tool is None:
             return _told(ToolResult("There is no such tool.", failed=True))
+        arguments = plain_arguments(call.arguments)
+        if arguments is None:
+            return _told(ToolResult("The arguments are no JSON object.", failed=True))
+        call = call._replace(arguments=arguments)
         by = CONFIGURATION if tool.allowed else await self._ask(tool, call)
         if by is None:
             return _told(ToolResult("Nobody has allowed this call. Do not try it again.", True))
-        self.used.append(Used(call.name, by))
+        if len(self.used) < USED_KEPT:
+            self.used.append(Used(call.name, by))
         try:
             return _told(await tool.call(call.arguments))
         except UpstreamError:
@@ -88,7 +93,5 @@ class ToolUse:
 
 
 def _told(result: ToolResult) -> str:
-    text = result.text
-    if len(text) > RESULT_LENGTH:
-        text = text[:RESULT_LENGTH] + CUT
+    text = cut(result.text, RESULT_LENGTH)
     return json.dumps({"error" if result.failed else "result": text}, ensure_ascii=False)

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 ALL = "*"
 MOST_TOOLS = 64  # offered to a model: each is told with every request
 NAME_LENGTH = 64  # characters of a name, the most that models take
-RESULT_LENGTH = (
-    20_000  # characters of a result: a model is told them, and a message may have as many
-)
+DEPTH = 20  # levels of nesting in arguments
+RESULT_LENGTH = 20_000  # characters of a result that a model is told, and people
+CUT = " … [cut]"
 COMMAND = re.compile(r"/tool(?:\s+(?P<name>\S+))?(?:\s+(?P<arguments>.*))?\s*", re.DOTALL)
 USE = 'Write "/tool NAME" and its arguments, as a JSON object or as key=value.'
 
@@ -53,14 +53,32 @@ class Tool(NamedTuple):
     allowed: bool  # without a person's approval
 
     async def call(self, arguments: str) -> ToolResult:
-        """Call it. What is wrong with the call is its result: the model reads it. Raises `UpstreamError`."""
-        try:
-            given = json.loads(arguments or "{}")
-        except (ValueError, RecursionError):
-            given = None
-        if not isinstance(given, dict):
-            return ToolResult("The arguments are no JSON object.", failed=True)
-        return await self.server.call(self.own_name, given)
+        """Call it with a JSON object. Raises `UpstreamError`."""
+        return await self.server.call(self.own_name, json.loads(arguments))
+
+
+def plain_arguments(text: str) -> str | None:
+    """A JSON object as every reader can take it; None for what is none, or is nested too deep."""
+    try:
+        given = json.loads(text or "{}", parse_constant=_no_number)
+        plain = json.dumps(given, ensure_ascii=False).encode("utf-8", "replace").decode()
+    except (ValueError, RecursionError):
+        return None
+    return plain if isinstance(given, dict) and _depth(given) <= DEPTH else None
+
+
+def cut(text: str, most: int) -> str:
+    """A text, at most so long."""
+    return text if len(text) <= most else text[: most - len(CUT)] + CUT
+
+
+def _no_number(word: str) -> None:
+    raise ValueError(f"{word} is no number of JSON")
+
+
+def _depth(value: object) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + max(map(_depth, inner), default=0)
 
 
 async def open_toolbox(
@@ -134,17 +152,16 @@ async def obey(command: Command, box: Mapping[str, Tool]) -> str:
         arguments = _arguments(command.arguments, tool.offer.parameters)
     except ValueError as problem:
         return f"{problem} {USE}"
-    return (await tool.call(json.dumps(arguments))).text or "Done."
+    return (await tool.call(arguments)).text or "Done."
 
 
-def _arguments(text: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+def _arguments(text: str, schema: Mapping[str, Any]) -> str:
     """Arguments as JSON, or as key=value by what the schema says of each. Raises `ValueError` with the problem."""
     if text.startswith("{"):
-        try:
-            given = json.loads(text)
-        except (ValueError, RecursionError):
-            raise ValueError("The arguments are no JSON object.") from None
-        return dict(given)
+        given = plain_arguments(text)
+        if given is None:
+            raise ValueError("The arguments are no JSON object.")
+        return given
     properties = schema.get("properties")
     fields = properties if isinstance(properties, dict) else {}
     arguments: dict[str, Any] = {}
@@ -157,7 +174,7 @@ def _arguments(text: str, schema: Mapping[str, Any]) -> dict[str, Any]:
         if not equals:
             raise ValueError(f"{word!r} is no key=value.")
         arguments[key] = _value(value, fields.get(key))
-    return arguments
+    return json.dumps(arguments)
 
 
 def _value(text: str, schema: object) -> Any:
