@@ -1,4 +1,4 @@
-"""Deliberate bugs in runs: their texts, their ends, and who is asked."""
+"""Deliberate bugs in runs: their texts, their ends, who is asked, what is allowed and what is counted."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from salon.actors import requests
 from salon.actors.agents import Agents
 from salon.actors.runs import NEVER, RunBoard
+from salon.web.agents.answer import Answer
+from salon.web.agents.budget import Ledger
 
 if TYPE_CHECKING:
     from .bug_turn import Change
@@ -67,3 +69,40 @@ def agents_call_once_too_often() -> Change:
         return judge
 
     return requests, "judge", change
+
+
+def call_a_tool_that_nobody_has_allowed() -> Change:
+    """A call of a tool does not wait for a person."""
+
+    def change(real: Any) -> Any:
+        async def ask(self: Any, *arguments: Any) -> str:
+            return "nobody"
+
+        return ask
+
+    return Answer, "ask", change
+
+
+def a_decision_counts_for_the_next_call() -> Change:
+    """What a person has allowed once is allowed for the rest of the answer."""
+
+    def change(real: Any) -> Any:
+        async def ask(self: Any, *arguments: Any) -> Any:
+            by = self._allowed_by()
+            return await real(self, *arguments) if by is None else by
+
+        return ask
+
+    return Answer, "ask", change
+
+
+def forget_what_was_used() -> Change:
+    """What a run has used is not stored."""
+
+    def change(real: Any) -> Any:
+        async def close(self: Any, *arguments: Any) -> None:
+            return None
+
+        return close
+
+    return Ledger, "close", change

@@ -40,6 +40,9 @@ TRIED_FIRST = {
     "leave-runs-open": 6,
     "forget-the-text-so-far": 3,
     "agents-call-once-too-often": 3,
+    "call-a-tool-that-nobody-has-allowed": 6,
+    "a-decision-counts-for-the-next-call": 492,
+    "forget-what-was-used": 138,
 }
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from salon.actors.messages import CancelRun, Post, RegenerateRun
+from salon.actors.messages import CancelRun, DecideApproval, Post, RegenerateRun
 from salon.actors.model import Participant
 from salon.web.api.handshake import Asked
 from salon.web.client import Client, Closed, Frame, Gap, Receipt, Refused, Socket, Unreachable
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
+    from salon.actors.model import Run
     from salon.web.client import Conversation
 
     from .agenda import Agenda
@@ -108,6 +109,13 @@ class UnrealClient(Client):
         who = self.identity.participant
         await self._answer(lambda p: p.ask(self._me(p), CancelRun(conversation_id, who, run_id)))
         return {}
+
+    async def decide(self, conversation_id: str, run: Run, *, approved: bool) -> None:
+        """Allow the tool call that a run waits for, or refuse it."""
+        assert run.approval is not None, "it waits"
+        who = self.identity.participant
+        command = DecideApproval(conversation_id, who, run.id, run.approval.id, approved)
+        await self._answer(lambda p: p.ask(self._me(p), command))
 
     async def ask_again(self, conversation_id: str, run_id: str, new: str) -> None:
         """Ask for another answer."""

@@ -59,6 +59,7 @@ FAULTS = {
 WITH_AGENT = {
     "ask": 12,
     "cancel": 5,
+    "decide": 8,
     "regenerate": 2,
     "drop agent": 5,
     "stop agent": 3,

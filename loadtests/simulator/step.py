@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from functools import partial
 from random import Random
@@ -131,6 +132,19 @@ def _cancel(world: World, step: Step) -> None:
             tab.conversation.cancel(run_id)
         else:
             world.start(_try, tab.person.cancel_run, tab.conversation_id, run_id)
+
+
+def _decide(world: World, step: Step) -> None:
+    """Somebody decides about a tool call; whoever may not is refused."""
+    tab = world.tab(step)
+    runs = world.waiting_calls(tab.conversation_id)
+    if runs:
+        run = runs[int(step.more * len(runs))]
+        who, first = tab.person, world.people[0]
+        approved = step.number % 3 > 0
+        if approved and run.approval is not None and who.person in (run.asked_by, first.person):
+            world.till.allow(json.loads(run.approval.arguments)["ticket"])
+        world.start(_try, partial(who.decide, approved=approved), tab.conversation_id, run)
 
 
 def _regenerate(world: World, step: Step) -> None:
@@ -311,6 +325,7 @@ STEPS: dict[str, Callable[[World, Step], None]] = {
     "visit": _visit,
     "ask": _ask,
     "cancel": _cancel,
+    "decide": _decide,
     "regenerate": _regenerate,
     "drop agent": _drop_agent,
     "stop agent": _stop_agent,

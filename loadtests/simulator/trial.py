@@ -87,6 +87,8 @@ class Trial:
                 self._wrong("state", text)
             for text in world.wrong_replies():
                 self._wrong("reply", text)
+            for text in (*world.till.wrong(), *world.uncounted()):
+                self._wrong("tool", text)
             for text in self._presence.wrong([each.person for each in world.people]):
                 self._wrong("presence", text)
         for text in self._farewell.wrong:

@@ -15,6 +15,8 @@ from salon.actors.messages import Create, UpdateAgent
 from salon.actors.model import Entrant, Participant, ParticipantType, State, Steering
 from salon.actors.rules import apply
 from salon.actors.sources import Sources
+from salon.web.agents import ToolsAgent
+from salon.web.settings import ToolSettings
 from salon.web.settings.model import AuthSettings, LimitSettings, Settings
 from salon.web.socket.event_json import decode_event
 
@@ -23,14 +25,15 @@ from .agenda import Agenda
 from .agent import AgentProgram
 from .disk import Disk
 from .farewell import ENDED
-from .hosted import SimulatedModel, hosted_agent
+from .hosted import HOSTED, TOOLS, SimulatedModel, Till, hosted_agent, tools_agent
 from .person import Network, Person, Tab
 from .plan import AGENTS, CALLS, NAMES
 from .server import Process
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
+    from salon.actors.model import Run
     from salon.web.agents import Upstream
     from salon.web.settings import AgentSettings
 
@@ -44,6 +47,10 @@ DOWN = 3.0  # seconds that the server is down, at most
 LOOK = 1.0  # seconds between two checks whether all is quiet
 MOST_RECORDS = 6_000  # of one run: the busiest runs have a third of it
 QUIET = 30.0  # seconds in which nothing may be missing before the log is read
+MANY = 10_000  # accounts of a run: all of them
+FAILING = frozenset(
+    {"failing store", "failing read"}
+)  # steps after which an account may be missing
 AWAY = 8.0  # seconds: more than the grace after which a person is reported as offline
 LAST_WORDS = 3  # messages of each tab
 CLOSE_TOGETHER = 0.02  # seconds between two of them, at most: as long as a commit
@@ -76,6 +83,7 @@ class World:
         self.settings = self._settings()
         self.people = [self._person(name) for name in NAMES[: plan.setting.people]]
         self.agents = [self._person(name, "agent") for name in AGENTS[: plan.setting.agents]]
+        self.till = Till(plan.seed, lambda: self.peaceful)
         self.hosted = self._hosted()
         self.programs: list[AgentProgram] = []
         self.conversation_ids: list[str] = []
@@ -129,13 +137,14 @@ class World:
             return []
         others = tuple(agent.identity.participant.name for agent in self.agents)
         model = SimulatedModel(self.plan.seed, others, lambda: self.peaceful)
-        return [(hosted_agent(self.plan.seed), model)]
+        tools = ToolsAgent(self.till, ToolSettings(mcp=TOOLS))
+        return [(hosted_agent(self.plan.seed), model), (tools_agent(), tools)]
 
     @property
     def agent_names(self) -> list[str]:
         """The names of all agents, as people mention them."""
         names = [agent.identity.participant.name for agent in self.agents]
-        return [*names, *(agent.name for agent, _ in self.hosted)]
+        return [*names, *(agent.name for agent, _ in self.hosted[:1])]
 
     # --- the run --------------------------------------------------------------------------------
 
@@ -191,7 +200,7 @@ class World:
             ref = self.process.directory.participant(first.id)
             agents = [agent.identity.participant for agent in self.agents]
             entrants += tuple(map(Entrant, agents))
-            entrants += tuple(Entrant(agent.participant) for agent, _ in self.hosted)
+            entrants += tuple(Entrant(agent.participant) for agent, _ in self.hosted[:1])
             await ref.ask(Create(conversation_id, first, "Talk", entrants))
             for agent in agents:
                 steering: Steering = "restart" if self.plan.seed % 2 else "queue"
@@ -212,6 +221,26 @@ class World:
         """The ids of the runs that are open, as the store knows."""
         state = self.disk.load(conversation_id).get()
         return [] if state is None else list(state.runs)
+
+    def waiting_calls(self, conversation_id: str) -> list[Run]:
+        """The runs whose tool call waits for a person."""
+        actor = None if self.process is None else self.process.directory.active(conversation_id)
+        if actor is None or actor.state is None:
+            return []
+        runs = actor.state.runs.values()
+        return [run for run in runs if run.approval and run.approval.approved is None]
+
+    def uncounted(self) -> Iterator[str]:
+        """Answers of the hosted agent without an account of what they have used, unless the store was told to fail."""
+        if any(step.kind in FAILING for step in self.plan.steps):
+            return
+        for conversation_id in self.conversation_ids:
+            page = self.disk.accounts(conversation_id=conversation_id, limit=MANY).get()
+            counted = {account.run_id for account in page.accounts}
+            for event in self.log(conversation_id):
+                message = event.get("message", {})
+                if message.get("sender_id") == HOSTED and message["run_id"] not in counted:
+                    yield f"what {message['run_id']} in {conversation_id} has used is not kept"
 
     def open_tab(self, person: Person, conversation_id: str) -> None:
         """Open one more tab."""

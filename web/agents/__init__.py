@@ -5,8 +5,10 @@ from .hosted import HostedAgents
 from .job import Job
 from .member import HostedAgent
 from .opening import open_upstream
-from .pieces import UpstreamError
+from .pieces import Offer, Piece, ToolCall, UpstreamError
 from .prompt import Prompt
+from .toolbox import ToolResult
+from .tools_agent import ToolsAgent
 from .upstream import Upstream
 
 __all__ = [
@@ -14,9 +16,14 @@ __all__ = [
     "HostedAgent",
     "HostedAgents",
     "Job",
+    "Offer",
+    "Piece",
     "Prompt",
     "Scope",
     "Sum",
+    "ToolCall",
+    "ToolResult",
+    "ToolsAgent",
     "Upstream",
     "UpstreamError",
     "open_upstream",
