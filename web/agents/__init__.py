@@ -3,6 +3,15 @@
 from .hosted import HostedAgents
 from .opening import open_upstream
 from .prompt import Prompt
-from .upstream import Upstream, UpstreamError
+from .upstream import Activity, Piece, Results, Upstream, UpstreamError
 
-__all__ = ["HostedAgents", "Prompt", "Upstream", "UpstreamError", "open_upstream"]
+__all__ = [
+    "Activity",
+    "HostedAgents",
+    "Piece",
+    "Prompt",
+    "Results",
+    "Upstream",
+    "UpstreamError",
+    "open_upstream",
+]

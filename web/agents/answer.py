@@ -119,6 +119,9 @@ class Answer:
                 if isinstance(piece, dict):
                     usage = piece
                     continue
+                if not isinstance(piece, str):
+                    scope.deadline = ends_at
+                    continue
                 text, offset = self._speech.take(piece)
                 if not text:
                     continue

@@ -45,6 +45,10 @@ class Prompt(NamedTuple):
     messages: tuple[PromptMessage, ...]
     asked: str
     sequence: int
+    sites: tuple[str, ...] = ()
+    mode: str = "list"
+    previous: tuple[str, ...] = ()
+    conversation_id: str = ""
 
 
 async def prompt_for(
@@ -103,7 +107,18 @@ def _prompt(agent: AgentSettings, state: State, said: Sequence[Posted], asked: P
     messages = [_message(agent, post, post.content, senders) for post in reversed(said)]
     text = _cut(asked.content, agent.context.tokens)
     messages.append(_message(agent, asked, text, senders))
-    return Prompt(system, tuple(_joined(messages)), asked.content, asked.sequence)
+    answered = {post.reply_to for post in said if post.sender.id == agent.id}
+    previous = (post.content for post in reversed(said) if post.message_id in answered)
+    return Prompt(
+        system,
+        tuple(_joined(messages)),
+        asked.content,
+        asked.sequence,
+        state.sites,
+        state.mode,
+        tuple(previous),
+        state.id,
+    )
 
 
 def _message(

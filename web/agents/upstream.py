@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -21,10 +21,26 @@ class UpstreamError(Exception):
         self.retry_after = retry_after
 
 
+class Activity(NamedTuple):
+    """What the upstream is doing while it says nothing, for people: sent as `run_status`."""
+
+    state: Literal["thinking", "tool"]
+    label: str | None
+
+
+class Results(NamedTuple):
+    """Structured results of an answer, {url, name, site?, score?, description?, schema_object?} each; several are appended."""
+
+    items: tuple[dict[str, Any], ...]
+
+
+Piece = str | dict[str, Any] | Activity | Results
+
+
 class Upstream(Protocol):
     """Says the answer to a prompt in pieces. A dict is what the answer has used, in fields of the wire."""
 
-    def stream(self, prompt: Prompt) -> AsyncGenerator[str | dict[str, Any]]:
+    def stream(self, prompt: Prompt) -> AsyncGenerator[Piece]:
         """Yield the pieces. Raises `UpstreamError`. Closing it closes the request."""
 
     async def close(self) -> None:
@@ -34,7 +50,7 @@ class Upstream(Protocol):
 class Echo:
     """Repeats the message."""
 
-    async def stream(self, prompt: Prompt) -> AsyncGenerator[str | dict[str, Any]]:
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Piece]:
         """Yield its words."""
         for word in WORDS.findall(prompt.asked):
             yield word
@@ -49,7 +65,7 @@ class Script:
     def __init__(self, answers: tuple[str, ...]) -> None:
         self._answers = answers
 
-    async def stream(self, prompt: Prompt) -> AsyncGenerator[str | dict[str, Any]]:
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Piece]:
         """Yield the answer's words."""
         for word in WORDS.findall(self._answers[prompt.sequence % len(self._answers)]):
             yield word
