@@ -25,14 +25,24 @@ def open_upstream(agent: AgentSettings) -> Upstream:
             return Script(agent.answers)
         case "openai" | "azure_openai":
             return _open_openai(agent)
+        case "nlweb":
+            from .nlweb_wire import NLWeb  # noqa: PLC0415  # 40 ms, for those who have such an agent
+
+            return NLWeb(agent, _key(agent, ""))
 
 
-def _open_openai(agent: AgentSettings) -> Upstream:
-    key = os.environ.get(agent.key_env, "") if agent.key_env else NO_KEY
-    if not key:
+def _key(agent: AgentSettings, otherwise: str) -> str:
+    """The key of an agent's endpoint, or what stands for none."""
+    key = os.environ.get(agent.key_env, "") if agent.key_env else otherwise
+    if agent.key_env and not key:
         raise SettingsError(
             f"agents.{agent.id}: the environment variable that its key_env names is not set"
         )
+    return key
+
+
+def _open_openai(agent: AgentSettings) -> Upstream:
+    key = _key(agent, NO_KEY)
     try:
         from .openai_wire import OpenAI  # noqa: PLC0415  # 0.5 s and an extra, for those who have such an agent
     except ModuleNotFoundError as missing:

@@ -14,7 +14,8 @@ from salon.actors.triggers import AGENTS_MAY_CALL
 from ..names import ID_LENGTH, NAME_LENGTH, is_id, normalise_name
 from .group import SettingsGroup, split
 
-Kind = Literal["openai", "azure_openai", "echo", "script"]
+SITES = 100  # of an agent, as of a conversation
+Kind = Literal["openai", "azure_openai", "nlweb", "echo", "script"]
 
 
 def number(value: object) -> object:
@@ -57,6 +58,7 @@ def _variable(name: str) -> str:
     return name
 
 
+Site = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[^,\s]+$")]
 Positive = Annotated[int, BeforeValidator(number), Field(ge=1)]
 Seconds = Annotated[float, BeforeValidator(number), Field(gt=0)]
 
@@ -89,15 +91,17 @@ class AgentSettings(SettingsGroup):
     name: Annotated[str, AfterValidator(valid_name)]
     """Its name as people see and mention it."""
     kind: Kind
-    """openai: any OpenAI-compatible endpoint; azure_openai: a deployment; echo: repeats the message; script: see answers."""
+    """openai: any OpenAI-compatible endpoint; azure_openai: a deployment; nlweb: an NLWeb server; echo and script: for show."""
     endpoint: Annotated[str, AfterValidator(_endpoint)] | None = None
-    """The address above /chat/completions, such as https://api.openai.com/v1; of azure_openai: the resource's address."""
+    """The address above /chat/completions, such as https://api.openai.com/v1, or above /ask; of azure_openai: the resource's."""
     model: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     """Of openai: the model's name there; of azure_openai: the deployment's."""
-    api_version: Annotated[str, Field(pattern="^[0-9A-Za-z-]{1,40}$")] | None = None
-    """Of azure_openai: the version of its interface, such as 2024-10-21."""
+    api_version: Annotated[str, Field(pattern="^[0-9A-Za-z.-]{1,40}$")] | None = None
+    """Of azure_openai: the version of its interface, such as 2024-10-21; of nlweb: 0.54 or 0.55, none for the classic one."""
     key_env: Annotated[str, AfterValidator(_variable)] | None = None
     """The environment variable with the endpoint's key; none for endpoints that need no key."""
+    sites: Annotated[tuple[Site, ...], BeforeValidator(split), Field(max_length=SITES)] = ()
+    """Of nlweb: the sites to ask in conversations that have none of their own; none for all that the server knows."""
     instructions: Annotated[str, Field(max_length=20_000)] = ""
     """What the model is told to be and do, before the conversation."""
     answers: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(split)] = ()
@@ -133,6 +137,11 @@ class AgentSettings(SettingsGroup):
             raise ValueError(
                 "endpoint, model, api_version and key_env, for an agent of the kind azure_openai"
             )
+        if self.kind == "nlweb":
+            if self.endpoint is None:
+                raise ValueError("endpoint, for an agent of the kind nlweb")
+            if not re.fullmatch(r"0\.5\d?", self.api_version or "0.5"):
+                raise ValueError("api_version 0.54 or 0.55 or none, for an agent of the kind nlweb")
         if self.kind == "script" and not self.answers:
             raise ValueError("answers, for an agent of the kind script")
         return self
