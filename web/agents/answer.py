@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,6 +11,7 @@ from salon.actors.messages import EndRun, ExtendRun, SetRunState, StartRun
 from salon.actors.model import Approval
 from salon.actors.refusals import Code, Refusal
 
+from ..socket import compact
 from .speech import Speech
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class Answer:
             offset=len(self._speech.text) if whole else None,
             reason=outcome.reason,
             retry_after=outcome.retry_after,
-            **{name: json.dumps(value) for name, value in fields.items() if value},
+            **{name: compact(value) for name, value in fields.items() if value},
         )
         ended = await self._do(end)
         if isinstance(ended, Refusal) and ended.code is Code.OFFSET_MISMATCH:

@@ -31,6 +31,10 @@ def open_upstream(agent: AgentSettings) -> Upstream:
             return _open_mcp(agent)
         case "openai" | "azure_openai":
             return _open_openai(agent)
+        case "nlweb":
+            from .nlweb_wire import NLWeb  # noqa: PLC0415  # 40 ms, for those who have such an agent
+
+            return NLWeb(agent, _key(agent) or "")
 
 
 def _open_openai(agent: AgentSettings) -> Upstream:

@@ -114,6 +114,8 @@ def _prompt(agent: AgentSettings, state: State, said: Sequence[Posted], asked: P
     messages = [_message(agent, post, post.content, senders) for post in reversed(said)]
     text = _cut(asked.content, agent.context.tokens)
     messages.append(_message(agent, asked, text, senders))
+    answered = {post.reply_to for post in said if post.sender.id == agent.id}
+    previous = (post.content for post in reversed(said) if post.message_id in answered)
     return Prompt(
         system,
         tuple(_joined(messages)),
@@ -123,7 +125,7 @@ def _prompt(agent: AgentSettings, state: State, said: Sequence[Posted], asked: P
         state.id,
         state.sites,
         state.mode,
-        tuple(post.content for post in reversed(said) if post.sender.type == "human"),
+        tuple(previous),
     )
 
 

@@ -23,7 +23,8 @@ from .agent_parts import (
 )
 from .group import SettingsGroup, split
 
-Kind = Literal["openai", "azure_openai", "mcp", "echo", "script"]
+Kind = Literal["openai", "azure_openai", "nlweb", "mcp", "echo", "script"]
+SITES = 100  # of an agent, as of a conversation
 MODELS = ("openai", "azure_openai")
 
 
@@ -60,6 +61,9 @@ def _variable(name: str) -> str:
     return name
 
 
+Site = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[^,\s]+$")]
+
+
 class AgentSettings(SettingsGroup):
     """One agent."""
 
@@ -68,19 +72,21 @@ class AgentSettings(SettingsGroup):
     name: Annotated[str, AfterValidator(valid_name)]
     """Its name as people see and mention it."""
     kind: Kind
-    """openai: any OpenAI-compatible endpoint; azure_openai: a deployment; mcp: tools; echo: repeats; script: see answers."""
+    """openai: any endpoint that speaks as OpenAI; azure_openai: a deployment; nlweb: an NLWeb server; mcp: tools; echo, script: shows."""
     endpoint: Annotated[str, AfterValidator(_endpoint)] | None = None
-    """The address above /chat/completions, such as https://api.openai.com/v1; of azure_openai and mcp: the server's."""
+    """The address above /chat/completions, such as https://api.openai.com/v1, or above /ask; else the server's."""
     command: Annotated[tuple[str, ...], BeforeValidator(split)] = ()
     """Of mcp, in place of endpoint: the program to start and its arguments; it speaks over its input and output."""
     model: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     """Of openai: the model's name there; of azure_openai: the deployment's."""
     api_version: (
-        Annotated[str, Field(pattern="^[0-9A-Za-z-]{1,40}$", examples=["2024-10-21"])] | None
+        Annotated[str, Field(pattern="^[0-9A-Za-z.-]{1,40}$", examples=["2024-10-21"])] | None
     ) = None
-    """Of azure_openai: the version of its interface, such as 2024-10-21."""
+    """Of azure_openai: the version of its interface, such as 2024-10-21; of nlweb: 0.54 or 0.55, none for the classic one."""
     key_env: Annotated[str, AfterValidator(_variable)] | None = None
     """The environment variable with the endpoint's key; none for endpoints that need no key."""
+    sites: Annotated[tuple[Site, ...], BeforeValidator(split), Field(max_length=SITES)] = ()
+    """Of nlweb: the sites to ask in conversations that have none of their own; none for all that the server knows."""
     instructions: Annotated[str, Field(max_length=20_000)] = ""
     """What the model is told to be and do, before the conversation."""
     options: dict[str, Any] = Field(default_factory=dict)
@@ -132,6 +138,11 @@ class AgentSettings(SettingsGroup):
             raise ValueError(f"tools only for an agent of the kinds {' and '.join(MODELS)}")
         if self.price is None and any(each.money is not None for each in self.budgets):
             raise ValueError("price, for a budget of money")
+        if self.kind == "nlweb":
+            if self.endpoint is None:
+                raise ValueError("endpoint, for an agent of the kind nlweb")
+            if not re.fullmatch(r"0\.5\d?", self.api_version or "0.5"):
+                raise ValueError("api_version 0.54 or 0.55 or none, for an agent of the kind nlweb")
         if self.kind == "script" and not self.answers:
             raise ValueError("answers, for an agent of the kind script")
         return self
