@@ -56,8 +56,8 @@ def _add_create(routes: Blueprint, parts: Parts) -> None:
             there = {entrant.participant.id for entrant in entrants}
             entrants += tuple(
                 Entrant(agent.participant)
-                for agent in parts.settings.agents
-                if agent.default and agent.id not in there
+                for agent in parts.settings.default_agents
+                if agent.id not in there
             )
         named = {entrant.participant.id for entrant in entrants} | {identity.participant.id}
         if len(named) > schemas.AT_CREATION:

@@ -283,6 +283,11 @@ class Settings(BaseSettings):
         return next((each for each in self.agents if each.id == agent_id), None)
 
     @property
+    def default_agents(self) -> tuple[AgentSettings, ...]:
+        """The hosted agents that conversations created with enable_ai have as members."""
+        return tuple(each for each in self.agents if each.default)
+
+    @property
     def key_file(self) -> Path | None:
         """The file with the signing key; None where neither it nor anything else outlives the process."""
         if self.auth.key_file or self.store.path is None:
