@@ -1,4 +1,4 @@
-"""What people see of an agent's tools, results and costs on the chat page: they allow and refuse, follow results, and read the price."""
+"""An agent's tools, results and costs on the chat page: people allow and refuse, follow links, and read what it has used."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RESULTS: list[dict[str, Any]] = [
 ]
 RESULTS[0] |= {"site": "The kitchen", "description": DESCRIPTION, "score": 0.9}
 RESULTS[1] |= {"name": "<img src=x onerror=alert(1)>", "schema_object": {"@type": "Recipe"}}
-AMOUNT = {"amount": 5, "note": "‮ot yap"}  # the first character turns what follows it round
+AMOUNT = {"amount": 5, "note": "\u202eot yap"}  # the first character turns what follows it round
 PHONE = {"width": 360, "height": 740}
 
 
@@ -172,7 +172,11 @@ def test_who_decides_after_somebody_else_is_told_so(
     room = ada.conversation_id
     bob = Visitor.guest(open_page(server.url), "Bob", f"/c/{room}")
     held: list[Route] = []
-    bob.page.route(re.compile("/approval$"), lambda route: held.append(route))
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    bob.page.route(re.compile("/approval$"), hold)
     with ProgramAgent(server, room, paying("pay", "send")):
         bob.expect_live()
         bob.say("@Agent pay the bill")

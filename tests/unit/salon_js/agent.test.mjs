@@ -325,3 +325,19 @@ test("a call that is not understood is refused, and the run goes on", async () =
   agent.decided(decision(id, true));
   assert.equal(await answers[1], true);
 });
+
+test("a call that is taken back is asked for no more, and the next one is", async () => {
+  const { agent, run, take } = begun();
+  const [first, second] = [new AbortController(), new AbortController()];
+  const answers = [run.ask("pay", {}, first.signal), run.ask("send", {}, second.signal)];
+  const { id } = asked(take().slice(0, 1));
+  first.abort("too late");
+  await assert.rejects(answers[0], (why) => why === "too late");
+  assert.equal(asked(take()).call.tool, "send");
+  agent.decided(decision(id, true)); // of somebody who was quick
+  second.abort("too late");
+  await assert.rejects(answers[1], (why) => why === "too late");
+  assert.deepEqual(take(), [{ type: "run_status", run_id: "r", state: "thinking" }]);
+  await assert.rejects(run.ask("pay", {}, first.signal), (why) => why === "too late");
+  assert.deepEqual(take(), []);
+});

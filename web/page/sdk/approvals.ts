@@ -9,17 +9,27 @@ interface Waiting {
 }
 
 export class Approvals {
-  private readonly waiting: Waiting[] = [];
+  private waiting: Waiting[] = [];
 
   /** The one that people are asked about. */
   get current(): GivenToolCall | undefined {
     return this.waiting[0]?.call;
   }
 
-  ask(tool: string, args: Json): Promise<boolean> {
-    return new Promise((settle, fail) => {
-      this.waiting.push({ call: { approval_id: randomKey(), tool, arguments: args }, settle, fail });
+  /** An aborted signal takes it back; `back` is called then. */
+  ask(tool: string, args: Json, signal?: AbortSignal, back = (): void => {}): Promise<boolean> {
+    const call = { approval_id: randomKey(), tool, arguments: args };
+    let stop = (): void => {};
+    const decision = new Promise<boolean>((settle, fail) => {
+      this.waiting.push({ call, settle, fail });
+      stop = () => {
+        this.waiting = this.waiting.filter((each) => each.call !== call);
+        fail(signal!.reason);
+        back();
+      };
     });
+    signal?.addEventListener("abort", stop);
+    return decision.finally(() => signal?.removeEventListener("abort", stop));
   }
 
   /** Somebody has decided; false where nothing waits for it, as when it is told once more. */

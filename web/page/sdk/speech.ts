@@ -63,13 +63,17 @@ export class Speech implements Run {
     if (this.live) this.flush();
   }
 
-  async ask(tool: string, args: Json = {}): Promise<boolean> {
+  async ask(tool: string, args: Json = {}, signal?: AbortSignal): Promise<boolean> {
     this.over.signal.throwIfAborted();
+    signal?.throwIfAborted();
     if (this.receipt) throw ended(this.id, "Nothing can be asked after the end.");
     this.doing = undefined;
-    const answer = this.approvals.ask(tool, args);
+    const decision = this.approvals.ask(tool, args, signal, () => {
+      this.doing ??= { state: "thinking" }; // people see that it waits no more
+      if (this.live) this.flush();
+    });
     if (this.live) this.flush();
-    return answer;
+    return decision;
   }
 
   end(more: RunEnd = {}): Promise<RunReceipt> {

@@ -199,10 +199,11 @@ export interface Run {
   /** Show what the agent does until it says more. */
   status(state: RunState, label?: string): void;
   /**
-   * Ask for a tool call, and wait until the person whom the run answers, or an owner, has decided: nobody may be there. One call is
-   * asked for at a time. Throws `Refused` if the run is over before, or if the call is not understood.
+   * Ask for a tool call, and wait until the person whom the run answers, or an owner, has decided. Nobody may be there: `signal` takes
+   * the call back, such as `AbortSignal.timeout(60_000)`, and its reason is thrown. One call is asked for at a time. Throws `Refused` if
+   * the run is over before, or if the call is not understood.
    */
-  ask(tool: string, args?: Json): Promise<boolean>;
+  ask(tool: string, args?: Json, signal?: AbortSignal): Promise<boolean>;
   /** End it: what it has said becomes its message. A run that is over already gives the receipt of that end. */
   end(more?: RunEnd): Promise<RunReceipt>;
 }
