@@ -283,6 +283,7 @@ export interface ErrorFrame {
   run_id?: string;
   run_status?: string;
   expected_offset?: number;
+  approval_id?: string;
 }
 
 export interface PongFrame {
