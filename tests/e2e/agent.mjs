@@ -18,6 +18,7 @@ const commands = {
   },
   say: (runId, text) => runs.get(runId).say(text),
   status: (runId, state, label) => runs.get(runId).status(state, label),
+  ask: (runId, tool, args) => runs.get(runId).ask(tool, args).then((approved) => tell("decided", approved)),
   end: (runId, more) => runs.get(runId).end(more).then((receipt) => tell("receipt", receipt)),
 };
 for await (const line of createInterface({ input: process.stdin })) {

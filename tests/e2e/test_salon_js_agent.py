@@ -80,6 +80,13 @@ def until(ada: ScriptPerson, condition: Callable[[list[dict[str, Any]]], bool]) 
         assert time.monotonic() < end, runs
 
 
+def waiting(ada: ScriptPerson) -> dict[str, Any]:
+    """The tool call that waits for Ada."""
+    until(ada, lambda runs: [bool(run.get("approval")) for run in runs] == [True])
+    call: dict[str, Any] = ada.get("runs")[0]["approval"]
+    return call
+
+
 def said(text: str) -> Callable[[list[dict[str, Any]]], bool]:
     return lambda runs: [run["text"] for run in runs] == [text]
 
@@ -126,6 +133,55 @@ def test_whoever_reads_sees_what_it_does_and_may_stop_it(
     ada.wait("heard it", lambda: len(ada.contents) > 1)
     assert ada.contents == ["What is for dinner?", "Fish and"]
     assert ada.get("runs") == []
+
+
+def test_a_tool_call_waits_for_a_person_through_a_server_that_is_killed(
+    own_server: ServerProcess, ada: ScriptPerson, agent: ScriptAgent
+) -> None:
+    agent.do("run", "r1")
+    agent.do("ask", "r1", "pay", {"amount": 5})
+    before = waiting(ada)
+    assert (before["tool"], before["arguments"]) == ("pay", {"amount": 5})
+    own_server.kill()
+    ada.wait_state("offline")
+    own_server.start()
+    ada.wait_state("live")
+    assert waiting(ada) == before
+    ada.call("approve", ada.get("id"), "r1", before["approval_id"], True)
+    assert agent.wait("decided") is True
+    until(ada, lambda runs: [run.get("state") for run in runs] == ["tool"])
+    assert "approval" not in ada.get("runs")[0]
+    with pytest.raises(ScriptError) as caught:
+        ada.call("approve", ada.get("id"), "r1", before["approval_id"], False)
+    assert caught.value.thrown["refusal"]["code"] == "APPROVAL_NOT_FOUND"
+    results = [{"url": "https://example.com/fish", "name": "Fish", "score": 0.5}]
+    agent.do("say", "r1", "Paid.")
+    agent.do("end", "r1", {"results": results})
+    assert agent.wait("receipt")["status"] == "complete"
+    ada.wait("heard it", lambda: bool(ada.contents))
+    assert ada.values("event")[-1]["message"]["results"] == results
+
+
+def test_a_tool_call_may_be_refused_and_one_that_is_too_large_is_said_so(
+    ada: ScriptPerson, agent: ScriptAgent
+) -> None:
+    agent.do("run", "r1")
+    agent.do("ask", "r1", "pay", {"note": "x" * 5000})
+    assert agent.wait("refused") == "INVALID_FORMAT"
+    agent.do("ask", "r1", "pay", {"amount": 5})
+    ada.do("approve", "r1", waiting(ada)["approval_id"], False)
+    assert agent.wait("decided") is False
+    until(ada, lambda runs: [run.get("state") for run in runs] == ["thinking"])
+
+
+def test_a_tool_call_of_a_run_that_is_stopped_is_decided_by_nobody(
+    ada: ScriptPerson, agent: ScriptAgent
+) -> None:
+    agent.do("run", "r1")
+    agent.do("ask", "r1", "pay", {})
+    waiting(ada)
+    ada.do("cancel", "r1")
+    assert agent.wait("refused") == "RUN_ENDED"
 
 
 def test_what_cannot_be_stopped_is_refused(ada: ScriptPerson) -> None:

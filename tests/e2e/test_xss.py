@@ -210,6 +210,59 @@ def test_nothing_executes_in_the_console(
     seen.check(len(victim.strings))
 
 
+def test_nothing_executes_in_what_an_agent_says_of_its_answers(
+    hostile_server: ServerProcess, victims: list[Victim], open_page: Callable[..., Page]
+) -> None:
+    for victim in victims:
+        room, names = answered(hostile_server.url, victim)
+        seen = watched(hostile_server, victim.token, open_page)
+        seen.page.goto(f"/c/{room}")
+        waiting = seen.page.get_by_role("button", name="Allow")
+        expect(waiting).to_be_visible()
+        seen.page.evaluate(SCROLL, ".log")
+        links = seen.page.locator(".result a")
+        assert links.all_text_contents()[: len(names)] == names
+        seen.check(len(victim.strings))
+
+
+def answered(url: str, victim: Victim) -> tuple[str, list[str]]:
+    """A conversation whose agent says the strings in every place but the text; the names that its first answer points to."""
+    clerk, agent = Clerk(url, victim.token), Clerk(url, "agent_token")
+    body = {"title": "Answers", "participants": [{"user_id": "test_agent"}]}
+    room: str = clerk.ask("POST", "/chat/create", body)[1]["conversation_id"]
+    runs = f"/chat/{room}/runs"
+    strings = [text for text in victim.strings if text]
+    for start in range(0, len(strings), 4):  # more would be folded
+        few = strings[start : start + 4]
+        run = f"{runs}/r{start}"
+        results = [
+            {
+                "url": f"https://example.com/{'' if text.split() != [text] else text[:1500]}",
+                "name": text[:300],
+                "site": text[:200],
+                "description": text[:1000],
+            }
+            for text in few
+        ]
+        more = {
+            "usage": {"model": few[0][:300], "cost": 1, "currency": few[-1][:300]},
+            "metadata": {"tools": [{"tool": text[:100], "by": text[:100]} for text in few]},
+        }
+        assert agent.ask("POST", runs, {"run_id": f"r{start}"})[0] == 201
+        assert agent.ask("POST", f"{run}/delta", {"offset": 0, "text": "So."})[0] == 200
+        status, answer = agent.ask("POST", f"{run}/end", {"results": results, **more})
+        assert status == 200, answer
+    assert agent.ask("POST", runs, {"run_id": "last"})[0] == 201
+    for at, text in enumerate(strings):
+        call = {"approval_id": f"{at}", "tool": text[:200], "arguments": {text[:500]: text[:500]}}
+        wait = {"state": "waiting_for_approval", "label": text[:200], "approval": call}
+        status, answer = agent.ask("POST", f"{runs}/last/status", wait)
+        assert status == 200, answer
+    agent.close()
+    clerk.close()
+    return room, [text[:300] for text in strings[:4]]
+
+
 async def over_socket(url: str, token: str, room: str, texts: list[str]) -> list[str]:
     """Send over a WebSocket; what came over it."""
     heard = []

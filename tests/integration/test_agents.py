@@ -222,6 +222,19 @@ async def test_an_agent_is_invited_by_its_id_and_answers_as_the_configuration_sa
         assert (await it.end())["content"] == "@Echo hello  there"
 
 
+async def test_the_agents_that_enable_ai_brings_are_named_to_everybody() -> None:
+    echo = {"id": "echo", "name": " The  Echo ", "kind": "echo"}
+    named = {"id": "parrot", "name": " The  Parrot ", "kind": "echo", "default": True}
+    async with room("words", echo, named) as it, Client(it.url) as nobody:
+        ways = await nobody.request("GET", "/auth/ways")
+        assert ways["agents"] == [
+            {"id": "cook", "name": "Cook"},
+            {"id": "parrot", "name": "The Parrot"},
+        ]
+        created = await it.ada.create("More", enable_ai=True)
+        assert [each["id"] for each in created["participants"][1:]] == ["cook", "parrot"]
+
+
 async def test_without_enable_ai_nobody_is_asked() -> None:
     async with (
         model() as upstream,

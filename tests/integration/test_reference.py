@@ -155,7 +155,8 @@ async def test_identities_are_as_described(server: ServerProcess) -> None:
     me = (await see.call("GET", "/auth/me", token)).json()
     assert me == {"id": guest["participant"]["id"], "name": "Gil", "admin": False}
     assert (await see.call("POST", "/auth/session", token)).json() == me
-    assert (await see.call("GET", "/auth/ways")).json() == {"guests": True, "providers": []}
+    ways = (await see.call("GET", "/auth/ways")).json()
+    assert ways == {"guests": True, "providers": [], "agents": []}
     assert (await see.call("POST", "/auth/ticket", token)).json()["expires_in"] == 30
     assert (await see.call("POST", "/auth/logout", token)).status_code == 204
     assert (await see.call("GET", "/auth/me", token)).status_code == 401
@@ -242,9 +243,19 @@ async def an_agent_answers(see: Witness, conversation_id: str, ada: Socket, bob:
         await see.receive(agent, "run_ack", status="open")
         await see.say(agent, type="run_status", **about, state="tool", label="looks")
         await see.receive(bob, "run_status")
+        call = {"approval_id": "a", "tool": "pay", "arguments": {"amount": 5}}
+        await see.say(
+            agent, type="run_status", **about, state="waiting_for_approval", approval=call
+        )
+        await see.receive(bob, "run_status", approval=call)
+        await see.say(ada, type="approval", **about, approval_id="a", approved=True)
+        await see.receive(agent, "approval", approved=True)
         await see.say(agent, type="delta", **about, offset=0, text="So")
         await see.receive(bob, "delta")
-        await see.say(agent, type="run_end", **about, offset=2, usage={"tokens": 1})
+        results = [{"url": "https://example.com/", "name": "Fish", "schema_object": {"a": 1}}]
+        await see.say(
+            agent, type="run_end", **about, offset=2, usage={"tokens": 1}, results=results
+        )
         await see.receive(agent, "run_ack", status="complete")
         await see.say(agent, type="run_start", run_id="r")
         await see.say(agent, type="delta", run_id="r", offset=0, text="I")
@@ -267,6 +278,11 @@ async def test_runs_over_http_are_as_described(server: ServerProcess) -> None:
     for _ in range(2):
         await see.call("POST", f"{chat}/runs", "agent_token", start)
     await see.call("POST", f"{chat}/runs/r/status", "agent_token", {"state": "thinking"})
+    wait = {"state": "waiting_for_approval", "approval": {"approval_id": "a", "tool": "pay"}}
+    await see.call("POST", f"{chat}/runs/r/status", "agent_token", wait)
+    for approved in (True, True, False):
+        decision = {"approval_id": "a", "approved": approved}
+        await see.call("POST", f"{chat}/runs/r/approval", ADA, decision)
     await see.call("POST", f"{chat}/runs/r/delta", "agent_token", {"offset": 0, "text": "So"})
     await see.call("POST", f"{chat}/runs/r/delta", "agent_token", {"offset": 9, "text": "So"})
     await see.call("POST", f"{chat}/runs/r/cancel", BOB)

@@ -47,13 +47,16 @@ def _add_guests(routes: Blueprint, parts: Parts) -> None:
     @security_scheme([])
     @document_response(schemas.WaysIn)
     async def ways() -> Response:
-        """List the ways to sign in."""
+        """List the ways to sign in, and the agents that a new conversation may have."""
         auth = parts.settings.auth
         providers = [
             {"name": name, "label": label_of(name, each), "url": f"/auth/provider/{name}"}
             for name, each in auth.providers.items()
         ]
-        return answer({"guests": auth.guests, "providers": providers})
+        agents = [
+            {"id": each.id, "name": each.name} for each in parts.directory.agent_host.defaults()
+        ]
+        return answer({"guests": auth.guests, "providers": providers, "agents": agents})
 
     @routes.post("/guest")
     @tag(["identity"])

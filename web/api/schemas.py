@@ -229,11 +229,21 @@ class ProviderView(BaseModel):
     url: str
 
 
+class AgentName(BaseModel):
+    """An agent that the server hosts."""
+
+    id: str
+    name: str
+
+
 class WaysIn(BaseModel):
-    """The ways to sign in. A token always works."""
+    """The ways to sign in, and the agents that a new conversation may have. A token always works."""
 
     guests: bool
     providers: list[ProviderView]
+    agents: list[AgentName] = Field(
+        description="The agents that are members of conversations created with `enable_ai`."
+    )
 
 
 class SignInQuery(Body):

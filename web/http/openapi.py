@@ -70,7 +70,7 @@ POST = (
 
 
 class Problem(BaseModel):
-    """The reason of a refusal. `retry_after` is in seconds. The last twelve fields belong to some codes only."""
+    """The reason of a refusal. `retry_after` is in seconds. The last thirteen fields belong to some codes only."""
 
     error: str
     code: str
@@ -90,6 +90,7 @@ class Problem(BaseModel):
     run_id: str | None = None
     run_status: str | None = None
     expected_offset: int | None = None
+    approval_id: str | None = None
 
 
 class PostHeaders(BaseModel):

@@ -72,7 +72,7 @@ class AgentSettings(SettingsGroup):
     name: Annotated[str, AfterValidator(valid_name)]
     """Its name as people see and mention it."""
     kind: Kind
-    """openai: any endpoint that speaks as OpenAI; azure_openai: a deployment; nlweb: an NLWeb server; mcp: tools; echo, script: shows."""
+    """openai: what speaks as OpenAI does; azure_openai: a deployment; nlweb: an NLWeb server; mcp: tools; echo, script: shows."""
     endpoint: Annotated[str, AfterValidator(_endpoint)] | None = None
     """The address above /chat/completions, such as https://api.openai.com/v1, or above /ask; else the server's."""
     command: Annotated[tuple[str, ...], BeforeValidator(split)] = ()

@@ -233,3 +233,111 @@ test("each message that wants an answer is asked for once, and answered as a rep
   assert.deepEqual(asked, ["r", "s"]);
   assert.deepEqual(take(), [{ ...START, reply_to: "m-r" }]);
 });
+
+const decision = (approval_id, approved) => ({ type: "approval", run_id: "r", approval_id, approved, participant_id: "ada" });
+
+/** The frame that asks people, of all that was written. */
+function asked(frames) {
+  const [frame, ...more] = frames.filter(({ approval }) => approval);
+  assert.deepEqual(more, []);
+  const { approval: { approval_id, ...call }, ...rest } = frame;
+  assert.deepEqual(rest, { type: "run_status", run_id: "r", state: "waiting_for_approval", label: call.tool });
+  return { id: approval_id, call };
+}
+
+test("a tool call waits until somebody has decided about it", async () => {
+  for (const approved of [true, false]) {
+    const { agent, run, take } = begun();
+    const answer = run.ask("pay", { amount: 5 });
+    const { id, call } = asked(take());
+    assert.deepEqual(call, { tool: "pay", arguments: { amount: 5 } });
+    agent.decided(decision("another", !approved));
+    agent.decided(decision(id, approved));
+    agent.decided(decision(id, !approved)); // once more, by a server that was asked twice
+    assert.equal(await answer, approved);
+    assert.deepEqual(take(), []);
+  }
+});
+
+test("it is asked again after a drop, as the same call", async () => {
+  const { agent, run, take } = begun();
+  const answer = run.ask("pay");
+  const { id, call } = asked(take());
+  assert.deepEqual(call, { tool: "pay", arguments: {} });
+  agent.down();
+  agent.up();
+  assert.deepEqual(take(), [START]);
+  agent.acknowledge(ack("open", 0));
+  assert.equal(asked(take()).id, id);
+  agent.decided(decision(id, true));
+  assert.equal(await answer, true);
+  agent.down();
+  agent.up();
+  agent.acknowledge(ack("open", 0));
+  assert.deepEqual(take(), [START]);
+});
+
+test("two calls are asked for one after the other, and what is said meanwhile takes none back", async (t) => {
+  const { agent, run, take } = begun();
+  const answers = Promise.all([run.ask("pay"), run.ask("send")]);
+  const first = asked(take().slice(0, 1));
+  assert.equal(first.call.tool, "pay");
+  await run.say("A moment.");
+  t.mock.timers.tick(50);
+  const [text, again] = take();
+  assert.deepEqual([text, asked([again]).id], [delta(0, "A moment."), first.id]); // a text ends what waits on the server
+  run.status("thinking");
+  assert.equal(asked(take()).id, first.id);
+  agent.decided(decision(first.id, true));
+  const second = asked(take());
+  assert.equal(second.call.tool, "send");
+  agent.decided(decision(second.id, false));
+  assert.deepEqual(await answers, [true, false]);
+  assert.deepEqual(take(), [{ type: "run_status", run_id: "r", state: "thinking" }]);
+});
+
+test("nobody is waited for once the run is over", async () => {
+  const over = {
+    RUN_ENDED: [({ agent }) => agent.cancel("r"), ({ run }) => void run.end(), ({ agent }) => agent.acknowledge(ack("interrupted", 0))],
+    FORBIDDEN: [({ agent }) => agent.refuse(refusal("FORBIDDEN"))],
+    CLOSED: [({ agent }) => agent.close({ code: "CLOSED", error: "closed" })],
+  };
+  for (const [code, ends] of Object.entries(over)) {
+    for (const end of ends) {
+      const all = begun();
+      const answers = [all.run.ask("pay"), all.run.ask("send")];
+      end(all);
+      for (const answer of [...answers, all.run.ask("late")]) await assert.rejects(answer, ({ refusal }) => refusal.code === code);
+      all.agent.acknowledge(ack("cancelled", 0));
+    }
+  }
+});
+
+test("a call that is not understood is refused, and the run goes on", async () => {
+  const { agent, run, take } = begun();
+  const answers = [run.ask("pay", { deep: {} }), run.ask("send")];
+  take();
+  agent.refuse(refusal("INVALID_FORMAT"));
+  await assert.rejects(answers[0], ({ refusal: { code } }) => code === "INVALID_FORMAT");
+  assert.equal(run.signal.aborted, false);
+  const { id, call } = asked(take());
+  assert.equal(call.tool, "send");
+  agent.decided(decision(id, true));
+  assert.equal(await answers[1], true);
+});
+
+test("a call that is taken back is asked for no more, and the next one is", async () => {
+  const { agent, run, take } = begun();
+  const [first, second] = [new AbortController(), new AbortController()];
+  const answers = [run.ask("pay", {}, first.signal), run.ask("send", {}, second.signal)];
+  const { id } = asked(take().slice(0, 1));
+  first.abort("too late");
+  await assert.rejects(answers[0], (why) => why === "too late");
+  assert.equal(asked(take()).call.tool, "send");
+  agent.decided(decision(id, true)); // of somebody who was quick
+  second.abort("too late");
+  await assert.rejects(answers[1], (why) => why === "too late");
+  assert.deepEqual(take(), [{ type: "run_status", run_id: "r", state: "thinking" }]);
+  await assert.rejects(run.ask("pay", {}, first.signal), (why) => why === "too late");
+  assert.deepEqual(take(), []);
+});

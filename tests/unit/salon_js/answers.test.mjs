@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Aloud, sentencesEnd } from "../../../web/page/chat/aloud.ts";
-import { endOf, toldOf, used, withRuns } from "../../../web/page/chat/answers.ts";
+import { endOf, toldOf, withRuns } from "../../../web/page/chat/answers.ts";
+import { inWords } from "../../../web/page/chat/asking.ts";
 import { runKey } from "../../../web/page/chat/timeline.ts";
 
 const READER = { me: "ada", owner: false, names: new Map([["bot", "Bot"]]) };
@@ -54,11 +55,31 @@ test("what it does is said in its own words, or in ours", () => {
   assert.equal("doing" in row({ text: "Fish" }).making, false);
 });
 
-test("tokens are counted where there are numbers of them", () => {
-  assert.equal(used({ total_tokens: 132 }), "132 tokens");
-  assert.equal(used({ input_tokens: 1000, output_tokens: 32 }), "1,032 tokens");
-  assert.equal(used({ prompt_tokens: 1 }), "1 token");
-  for (const usage of [undefined, {}, { tokens: "many" }, { tokens: 0 }, { tokens: NaN }, { cost: 3 }]) assert.equal(used(usage), null);
+const CALL = { approval_id: "a", tool: "pay", arguments: { amount: 5 } };
+const waits = { state: "waiting_for_approval", label: "pay", approval: CALL };
+
+test("what waits for a person is shown with its arguments, and whom it waits for", () => {
+  const names = new Map([["bot", "Bot"], ["cleo", "Cleo"]]);
+  const { doing, asking } = row({ ...waits, asked_by: "cleo" }, NONE, { ...READER, names }).making;
+  assert.equal(doing, "Waiting for approval");
+  assert.deepEqual(asking, { id: "a", tool: "pay", arguments: '{\n  "amount": 5\n}', of: "Cleo" });
+  assert.equal("of" in row({ ...waits, asked_by: "gone" }).making.asking, false);
+  assert.equal(row({ ...waits, approval: { ...CALL, arguments: {} } }).making.asking.arguments, "");
+  assert.equal("asking" in row({ state: "tool", label: "pay" }).making, false);
+});
+
+test("nothing in what is asked is hidden from who decides", () => {
+  const approval = { approval_id: "a", tool: "p\u202eay", arguments: { to: "ann\u200b\ue000\u{e0041}", heart: "\u2764\ufe0f مرحبا" } };
+  const { asking } = row({ state: "waiting_for_approval", approval }).making;
+  assert.equal(asking.tool, "p\\u202eay");
+  assert.equal(asking.arguments, '{\n  "to": "ann\\u200b\ue000\\udb40\\udc41",\n  "heart": "\u2764\ufe0f مرحبا"\n}');
+});
+
+test("who is told of it hears whom it waits for", () => {
+  const asking = { id: "a", tool: "pay", arguments: "" };
+  assert.equal(inWords("Bot", asking, true), "Bot wants to use pay. Allow it or refuse it.");
+  assert.equal(inWords("Bot", asking, false), "Bot wants to use pay. It waits for an owner.");
+  assert.equal(inWords("Bot", { ...asking, of: "Cleo" }, false), "Bot wants to use pay. It waits for Cleo or an owner.");
 });
 
 test("an end that is not complete has a word", () => {
@@ -89,4 +110,22 @@ test("what was said before somebody came is not read to them", () => {
   const aloud = new Aloud();
   assert.equal(aloud.grown(run("One. Two. Thr"), "Bot"), "Bot is answering.");
   assert.equal(aloud.grown(run("One. Two. Three. Four"), "Bot"), " Three.");
+});
+
+test("that a run waits for a person is told once, and the next call too", () => {
+  const aloud = new Aloud();
+  assert.equal(aloud.waits(run("")), false);
+  assert.deepEqual([run("", waits), run("", waits)].map((each) => aloud.waits(each)), [true, false]);
+  assert.equal(aloud.waits(run("", { state: "tool" })), false);
+  assert.equal(aloud.waits(run("", waits)), false); // asked again after a drop
+  assert.equal(aloud.waits(run("", { approval: { ...CALL, approval_id: "b" } })), true);
+});
+
+test("how many results there are is told with the rest", () => {
+  const aloud = new Aloud();
+  const rest = (results) => {
+    aloud.grown(run(""), "Bot");
+    return aloud.rest({ run_id: "r", content: "Fish", results });
+  };
+  assert.deepEqual([[], [{}], [{}, {}]].map(rest), ["Fish", "Fish 1 result.", "Fish 2 results."]);
 });

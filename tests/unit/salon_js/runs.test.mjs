@@ -75,6 +75,19 @@ test("what an agent does is shown until it says more", () => {
   assert.equal(before.text, ""); // what was given out is never changed in place
 });
 
+test("what waits for a person is there until it does something else or says more", () => {
+  const runs = new Runs();
+  const approval = { approval_id: "a", tool: "pay", arguments: { amount: 5 } };
+  const waits = { run_id: "r", state: "waiting_for_approval", label: "pay", approval };
+  runs.apply(started("r"));
+  for (const goes_on of [() => runs.status({ run_id: "r", state: "tool", label: "pay" }), () => runs.delta(delta("r", 0, "So"))]) {
+    runs.status(waits);
+    assert.deepEqual(runs.list()[0].approval, approval);
+    goes_on();
+    assert.equal("approval" in runs.list()[0], false);
+  }
+});
+
 test("an agent is not told what it says itself", () => {
   const runs = new Runs();
   runs.me = "bot";

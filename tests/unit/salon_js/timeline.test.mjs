@@ -1,7 +1,8 @@
 // What a reader sees of events and of messages on their way.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { arrange, describe, listed, plain, readBefore, runKey } from "../../../web/page/chat/timeline.ts";
+import { describe, listed } from "../../../web/page/chat/notice.ts";
+import { arrange, plain, readBefore, runKey } from "../../../web/page/chat/timeline.ts";
 
 const NOON = Date.parse("2026-03-01T12:00:00.000Z");
 const VIEW = { me: "ada", readBefore: null, more: false, starts: new Set(), names: new Map([["bot", "Bot"]]) };

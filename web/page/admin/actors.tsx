@@ -6,12 +6,12 @@ import { count } from "./format.ts";
 import { type Column, Filter, Headings } from "./heading.tsx";
 import { go } from "./route.ts";
 import type { ConnectionRow, Listed } from "./rows.ts";
+import { useSettled } from "./settled.ts";
 import { type Group, type Item, Items, type Row, keyOf } from "./tree.ts";
 import { useView } from "./view.ts";
 import { PAGE, pageStart, useSight } from "./window.ts";
 
 const STATES = ["busy", "waiting", "idle", "starting"];
-const QUIET = 150; // milliseconds after the last key of a filter
 
 export function Actors() {
   const [open, setOpen] = useState<Group | null>("conversations");
@@ -161,13 +161,4 @@ function offsetOf(query: string): number {
 
 function covers(offset: number, first: number, last: number): boolean {
   return offset <= first && last < offset + PAGE;
-}
-
-function useSettled(text: string): string {
-  const [settled, settle] = useState(text);
-  useEffect(() => {
-    const timer = setTimeout(() => settle(text), QUIET);
-    return () => clearTimeout(timer);
-  }, [text]);
-  return settled;
 }

@@ -1,19 +1,17 @@
 /** The agents of a conversation: what they are answering now, and why they were asked or not. */
 
-import { useState } from "preact/hooks";
-import { Confirm } from "./confirm.tsx";
+import { Cancel } from "./cancel.tsx";
 import { count, counted, moment } from "./format.ts";
-import { salon } from "./operator.ts";
 import { address } from "./route.ts";
-import type { ConversationView, Decision, OpenRun } from "./rows.ts";
-import { say } from "./say.ts";
+import type { ConversationView, Decision } from "./rows.ts";
 
 /** The rules in words; a later server may have more. */
-const WHY: Record<string, string> = {
+export const WHY: Record<string, string> = {
   alone: "it is alone with one person",
   mention: "it is mentioned",
   reply: "one of its messages is replied to",
   always: "it answers every message",
+  regenerate: "another answer is wanted",
   own: "it is its own message",
   never: "it is set to answer nothing",
   "others mentioned": "others are mentioned, and not it",
@@ -35,7 +33,7 @@ export function Answers({ view }: { view: ConversationView }) {
             <li key={run.run_id}>
               <a href={address("participant", run.participant_id)}><bdi>{run.participant_id}</bdi></a>
               <span class="soft">{run.asked_by && <>for <bdi>{run.asked_by}</bdi>, </>}since {moment(run.started_at)}, {counted(run.offset, "character")}</span>
-              <Cancel run={run} conversation={view.id} />
+              <Cancel run={run.run_id} agent={run.participant_id} conversation={view.id} />
             </li>
           ))}
         </ul>
@@ -58,28 +56,5 @@ function Line({ decision: { message_id, participant_id, asked, why } }: { decisi
       <a href={address("participant", participant_id)}><bdi>{participant_id}</bdi></a>
       <span class="soft">{asked ? "asked: " : "not asked: "}{WHY[why] ?? why}</span>
     </li>
-  );
-}
-
-function Cancel({ run, conversation }: { run: OpenRun; conversation: string }) {
-  const [asking, ask] = useState(false);
-  return (
-    <>
-      <button type="button" class="link" aria-label={`Cancel the answer of ${run.participant_id}…`} onClick={() => ask(true)}>Cancel…</button>
-      {asking && (
-        <Confirm
-          title="Cancel the answer?"
-          action="Cancel the answer"
-          close={() => ask(false)}
-          run={async () => {
-            const path = `/admin/conversations/${encodeURIComponent(conversation)}/runs/${encodeURIComponent(run.run_id)}/cancel`;
-            const { status } = await salon.request<{ status: string }>("POST", path);
-            say(`The answer has ended: ${status}.`);
-          }}
-        >
-          <p>What the agent has said stays as a message, marked as stopped. Its program is told.</p>
-        </Confirm>
-      )}
-    </>
   );
 }

@@ -5,6 +5,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { Identity } from "../sdk/types.ts";
 import { Boundary } from "../shared/boundary.tsx";
 import { Actors } from "./actors.tsx";
+import { Agents } from "./agents.tsx";
 import { Audit } from "./audit.tsx";
 import { Bar } from "./bar.tsx";
 import { Connections } from "./connections.tsx";
@@ -69,6 +70,8 @@ function Here() {
       return <Actors />;
     case "connections":
       return <Connections />;
+    case "agents":
+      return <Agents />;
     case "audit":
       return <Audit />;
     case "conversation":

@@ -16,6 +16,7 @@ const PLACES = [
   ["overview", "Overview"],
   ["actors", "Actors"],
   ["connections", "Connections"],
+  ["agents", "Agents"],
   ["audit", "Audit"],
 ] as const;
 

@@ -55,6 +55,20 @@ export function percent(value: number | null | undefined): string {
   return value === null || value === undefined ? "–" : `${fine.format(value * 100)} %`;
 }
 
+/** Whole seconds, at least one: something is about to happen. */
+export function soon(seconds: number): string {
+  return duration(Math.max(1, Math.ceil(seconds)));
+}
+
+/** What was spent; a number alone where nobody says of what. */
+export function money(value: number | null | undefined, currency: string | null | undefined): string {
+  if (value === null || value === undefined) return "–";
+  const small = value > 0 && value < 0.1;
+  const digits = small ? { maximumSignificantDigits: 2 } : { maximumFractionDigits: 2 };
+  if (!currency || !/^[A-Za-z]{3}$/.test(currency)) return value.toLocaleString("en", digits);
+  return value.toLocaleString("en", { style: "currency", currency, ...digits });
+}
+
 /** A time of the day to the millisecond, as in the log. */
 export function clock(iso: string): string {
   const date = new Date(iso);

@@ -1,5 +1,7 @@
 /** Column headings that sort, and the filter above a list. */
 
+import { nextOrder } from "./sorted.ts";
+
 export interface Column {
   name: string;
   text: string;
@@ -15,7 +17,6 @@ export function Headings({ columns, sort, order }: { columns: Column[]; sort: st
       {columns.map((column) => {
         const here = column.sort !== undefined && sort.replace("-", "") === column.sort;
         const down = sort.startsWith("-");
-        const next = here ? (down ? column.sort! : `-${column.sort}`) : `${column.figure ? "-" : ""}${column.sort}`;
         return (
           <span
             key={column.name}
@@ -26,7 +27,7 @@ export function Headings({ columns, sort, order }: { columns: Column[]; sort: st
             {column.sort === undefined ? (
               column.text
             ) : (
-              <button type="button" onClick={() => order(next)}>
+              <button type="button" onClick={() => order(nextOrder(sort, column.sort!, column.figure))}>
                 {column.text}<span aria-hidden="true">{here ? (down ? " ↓" : " ↑") : ""}</span>
               </button>
             )}

@@ -160,6 +160,68 @@ export interface ParticipantView {
   actor?: ActorFacts;
 }
 
+export type Unit = "tokens" | "money" | "seconds" | "runs";
+
+/** What may be used in a time. `used` and `opens_at` are there where one count is for all. */
+export interface Budget {
+  per: "person" | "conversation" | "agent";
+  every: "hour" | "day" | "month";
+  limits: Partial<Record<Unit, number | null>>;
+  used?: Record<Unit, number> | null;
+  /** When the next time begins, with nothing used. */
+  opens_at?: string | null;
+}
+
+/** Whether a model is asked: not while it is `open`, since too much of it has failed. */
+export interface Breaker {
+  state: "closed" | "open" | "half_open";
+  /** Seconds. */
+  retry_after?: number | null;
+}
+
+/** An agent that the server hosts. */
+export interface AgentRow {
+  id: string;
+  name: string;
+  kind: string;
+  endpoint?: string | null;
+  model?: string | null;
+  trigger: string;
+  source: "configuration" | "route";
+  running: number;
+  waiting: number;
+  breaker: Breaker;
+  tools: string[];
+  budgets: Budget[];
+  today: { runs: number; tokens: number; cost: number; currency?: string | null };
+}
+
+/** A run of any agent. */
+export interface RunRow {
+  conversation_id: string;
+  run_id: string;
+  agent_id: string;
+  agent_name: string;
+  state: "open" | "complete" | "cancelled" | "interrupted" | "failed";
+  reason?: string | null;
+  why?: string | null;
+  asked_by?: string | null;
+  started_at: string;
+  first_word_seconds?: number | null;
+  seconds: number;
+  input_tokens: number;
+  output_tokens: number;
+  cost: number;
+  currency?: string | null;
+  tool_calls: number;
+}
+
+/** Open ones first, then the newest. */
+export interface RunsPage {
+  runs: RunRow[];
+  next_cursor?: string | null;
+}
+
 export interface Missing {
   found: false;
   why: string;

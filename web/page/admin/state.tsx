@@ -1,4 +1,4 @@
-/** What an actor or a connection is doing: a sign and the word, so that colour is never all there is. */
+/** What an actor, a connection or a run is doing: a sign and the word, so that colour is never all there is. */
 
 const SIGNS: Record<string, string> = {
   idle: "○",
@@ -9,12 +9,17 @@ const SIGNS: Record<string, string> = {
   attaching: "◌",
   behind: "◔",
   closing: "×",
+  open: "●",
+  complete: "✓",
+  cancelled: "×",
+  interrupted: "◔",
+  failed: "×",
 };
 
-export function StateWord({ state }: { state: string }) {
+export function StateWord({ state, word = state }: { state: string; word?: string }) {
   return (
     <span class={`state ${state}`}>
-      <span aria-hidden="true">{SIGNS[state] ?? "·"}</span> {state}
+      <span aria-hidden="true">{SIGNS[state] ?? "·"}</span> {word}
     </span>
   );
 }

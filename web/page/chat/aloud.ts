@@ -12,6 +12,7 @@ export function sentencesEnd(text: string): number {
 /** What is read out of open runs: that they begin, and then whole sentences. */
 export class Aloud {
   readonly #read = new Map<string, number>(); // UTF-16 units of each run's text
+  readonly #asked = new Map<string, string>(); // the approval that each run was last heard to wait for
 
   /** The news of a run; "" where there are none. A run that has said something before it was seen here is read on from there. */
   grown(run: OpenRun, name: string): string {
@@ -26,16 +27,25 @@ export class Aloud {
     return run.text.slice(before, end);
   }
 
+  /** Whether a run waits for a person, and nobody was told of it yet. */
+  waits({ run_id, approval }: OpenRun): boolean {
+    if (approval === undefined || this.#asked.get(run_id) === approval.approval_id) return false;
+    this.#asked.set(run_id, approval.approval_id);
+    return true;
+  }
+
   /** The rest of a run that has become a message; null where nothing of it was read out. */
-  rest({ run_id, content, status }: Message): string | null {
+  rest({ run_id, content, status, results }: Message): string | null {
     const before = run_id === undefined ? undefined : this.#read.get(run_id);
     if (run_id === undefined || before === undefined) return null;
-    this.#read.delete(run_id);
-    return `${content.slice(before)} ${endOf(status)}`.trim();
+    this.forget(run_id);
+    const found = results?.length ? `${results.length} ${results.length === 1 ? "result" : "results"}.` : "";
+    return [content.slice(before).trim(), found, endOf(status)].filter(Boolean).join(" ");
   }
 
   /** It has ended without a word. */
   forget(id: string): void {
     this.#read.delete(id);
+    this.#asked.delete(id);
   }
 }

@@ -3,8 +3,10 @@
 import { computed, signal, type ReadonlySignal } from "@preact/signals";
 import type { Event, Message, OpenRun, Role } from "../sdk/types.ts";
 import { Aloud } from "./aloud.ts";
-import { toldOf, withRuns } from "./answers.ts";
-import { describe, inLine, type Row } from "./timeline.ts";
+import { makingOf, type Reader, toldOf, withRuns } from "./answers.ts";
+import { inWords } from "./asking.ts";
+import { describe, inLine } from "./notice.ts";
+import type { Row } from "./timeline.ts";
 
 /** Of a room, what its answers need. */
 export interface Place {
@@ -29,17 +31,26 @@ export class Answering {
 
   /** These rows, and those of what is in the making. */
   after(rows: readonly Row[]): readonly Row[] {
-    const { me, role, names } = this.#place;
-    const reader = { me, owner: role.value === "owner", names: names.value };
-    return withRuns(rows, this.#runs.value, this.#told.value, reader, Date.now());
+    return withRuns(rows, this.#runs.value, this.#told.value, this.#reader(), Date.now());
   }
 
   take(runs: readonly OpenRun[]): void {
     this.#runs.value = runs;
     for (const run of runs) {
-      const news = this.#aloud.grown(run, this.#place.names.value.get(run.participant_id) ?? "An agent");
-      if (news) this.#say(news);
+      const name = this.#place.names.value.get(run.participant_id) ?? "An agent";
+      const news = [this.#aloud.grown(run, name), this.#aloud.waits(run) ? this.#waiting(run, name) : ""];
+      if (news.some(Boolean)) this.#say(news.filter(Boolean).join(" "));
     }
+  }
+
+  #waiting(run: OpenRun, name: string): string {
+    const { asking, mine } = makingOf(run, this.#told.value.started.get(run.run_id), this.#reader());
+    return asking ? inWords(name, asking, mine) : "";
+  }
+
+  #reader(): Reader {
+    const { me, role, names } = this.#place;
+    return { me, owner: role.value === "owner", names: names.value };
   }
 
   /** An event has come, just now if it is `live`. */

@@ -1,6 +1,7 @@
 /** The answers in the making: as rows behind all others, and in words. Plain functions, no page. */
 
-import type { Event, Json, Message, OpenRun, RunStarted, RunState } from "../sdk/types.ts";
+import type { Event, Message, OpenRun, RunStarted, RunState } from "../sdk/types.ts";
+import { askingOf } from "./asking.ts";
 import { runKey, together, type Making, type Row, type Said } from "./timeline.ts";
 
 const DOING: Record<RunState, string> = {
@@ -55,20 +56,14 @@ export function withRuns(rows: readonly Row[], runs: readonly OpenRun[], told: T
   return all;
 }
 
-function rowOf(run: OpenRun, started: RunStarted | undefined, { me, owner, names }: Reader, now: number): Said {
+function rowOf(run: OpenRun, started: RunStarted | undefined, reader: Reader, now: number): Said {
   const begun = run.timestamp ?? started?.timestamp;
   const reply = run.reply_to ?? started?.reply_to;
-  const { run_id, state, label } = run;
-  const making: Making = {
-    // Until it says anything, there is something to wait for.
-    ...(state !== undefined ? { doing: inWords(state, label) } : run.text === "" ? { doing: DOING.thinking } : {}),
-    mine: owner || (run.asked_by ?? started?.asked_by) === me,
-  };
   return {
     kind: "said",
-    key: runKey(run_id),
+    key: runKey(run.run_id),
     sender: run.participant_id,
-    name: names.get(run.participant_id) ?? "An agent",
+    name: reader.names.get(run.participant_id) ?? "An agent",
     agent: true,
     own: false,
     content: run.text,
@@ -77,27 +72,27 @@ function rowOf(run: OpenRun, started: RunStarted | undefined, { me, owner, names
     mentioned: false,
     first: true,
     last: true,
-    run: run_id,
-    making,
+    run: run.run_id,
+    making: makingOf(run, started, reader),
   };
 }
 
-function inWords(state: RunState, label: string | undefined): string {
+/** What a run does and waits for, and whether that is the reader's affair. */
+export function makingOf({ text, state, label, approval, asked_by }: OpenRun, started: RunStarted | undefined, { me, owner, names }: Reader): Making {
+  const asked = asked_by ?? started?.asked_by;
+  return {
+    // Until it says anything, there is something to wait for.
+    ...(state !== undefined ? { doing: doingOf(state, approval ? undefined : label) } : text === "" ? { doing: DOING.thinking } : {}),
+    ...(approval && { asking: askingOf(approval, asked === undefined ? undefined : names.get(asked)) }),
+    mine: owner || asked === me,
+  };
+}
+
+function doingOf(state: RunState, label: string | undefined): string {
   return label || (DOING[state] ?? "Working");
 }
 
 /** How an answer has ended, in a word; "" where it is complete. */
 export function endOf(status: Message["status"]): string {
   return status === "cancelled" ? "Stopped" : status === "interrupted" ? "Interrupted" : "";
-}
-
-/** "132 tokens", from the fields that agents use for it; null where there is no such number. */
-export function used(usage: Json | undefined): string | null {
-  const number = (name: string): number => {
-    const value = usage?.[name];
-    return typeof value === "number" && Number.isFinite(value) && value > 0 ? value : 0;
-  };
-  const parts = number("input_tokens") + number("output_tokens") || number("prompt_tokens") + number("completion_tokens");
-  const count = Math.round(number("total_tokens") || number("tokens") || parts);
-  return count ? `${count.toLocaleString("en")} ${count === 1 ? "token" : "tokens"}` : null;
 }

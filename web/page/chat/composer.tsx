@@ -4,10 +4,11 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { isBlank } from "../shared/blank.ts";
 import { Icon } from "./icon.tsx";
 import { named } from "./mention.ts";
+import { listed } from "./notice.ts";
 import { People, usePicker } from "./picker.tsx";
 import type { Room } from "./room.ts";
 import { toast } from "./toast.ts";
-import { listed, plain } from "./timeline.ts";
+import { plain } from "./timeline.ts";
 import { said } from "./words.ts";
 
 const TELL_EVERY = 3000; // milliseconds between two words that one is typing

@@ -2,7 +2,7 @@
 
 import { batch, computed, signal } from "@preact/signals";
 import { Refused } from "../sdk/salon.ts";
-import type { ConversationLine, Event, Identity, State } from "../sdk/types.ts";
+import type { ConversationLine, Event, Identity, NewConversation, State } from "../sdk/types.ts";
 import { Backoff } from "../sdk/verdict.ts";
 import { notify, say, speak } from "./alert.ts";
 import { changed, merged, read, renamed, told } from "./lines.ts";
@@ -81,8 +81,8 @@ export class Inbox {
     await this.refresh();
   }
 
-  async create(title: string, join: "open" | "invite"): Promise<void> {
-    const created = await salon.create({ title, join });
+  async create(fields: NewConversation): Promise<void> {
+    const created = await salon.create(fields);
     await this.refresh();
     go(created.conversation_id);
   }

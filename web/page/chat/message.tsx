@@ -2,14 +2,18 @@
 
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { markdown } from "../shared/markdown.ts";
-import { endOf, used } from "./answers.ts";
+import { endOf } from "./answers.ts";
+import { Approval } from "./approval.tsx";
 import { Avatar, hue } from "./avatar.tsx";
+import { useFocusStays } from "./focus.ts";
 import { Icon } from "./icon.tsx";
 import { Quote } from "./quote.tsx";
+import { Results } from "./results.tsx";
 import type { Room } from "./room.ts";
 import { hour, precise } from "./time.ts";
 import type { Said } from "./timeline.ts";
 import { toast } from "./toast.ts";
+import { allower, used, type ToolUse } from "./usage.ts";
 import { said } from "./words.ts";
 
 /** Letters and plain punctuation alone: no need to look for Markdown in it. */
@@ -18,7 +22,7 @@ const PLAIN = /^(?!www\.)[\p{L}\p{M}"'(][\p{L}\p{M}\p{N} ,;?!'"()…–—%€$�
 export function MessageRow({ row, room }: { row: Said; room: Room }) {
   const state = row.outgoing?.state;
   const end = endOf(row.status);
-  const tokens = used(row.usage);
+  const { tokens, cost, model } = used(row.usage);
   const found = row.sequence !== undefined && room.found.value?.sequence === row.sequence;
   const kind = ["message", row.own && "own", row.first && "first", row.last && "last", found && "found", row.mentioned && "mentioned", row.making && "making", state];
   return (
@@ -34,11 +38,20 @@ export function MessageRow({ row, room }: { row: Said; room: Room }) {
         {row.reply_to && <Quote id={row.reply_to} room={room} />}
         <div class={row.run === undefined ? "body" : "body stacked"}>
           <Prose text={row.content} rich={row.run !== undefined} />
+          {row.making?.asking && <Approval key={row.making.asking.id} asking={row.making.asking} run={row.run!} name={row.name} mine={row.making.mine} room={room} />}
           {row.making && <Doing row={row} room={room} />}
+          {row.results && <Results results={row.results} name={row.name} />}
+          {row.tools && <Tools tools={row.tools} room={room} />}
           {!row.making && (row.last || row.outgoing || row.run !== undefined) && (
             <p class="meta">
               {end && <span class="end">{end}</span>}
               {tokens && <span class="used">{tokens}</span>}
+              {cost && <span class="cost">{cost}</span>}
+              {model && (
+                <bdi class="model" title="The model">
+                  {model}
+                </bdi>
+              )}
               <time dateTime={new Date(row.at).toISOString()} title={precise(row.at)}>
                 {hour(row.at)}
               </time>
@@ -106,18 +119,35 @@ function Doing({ row, room }: { row: Said; room: Room }) {
   );
 }
 
+/** Which tools it has used, and who has allowed them. */
+function Tools({ tools, room }: { tools: readonly ToolUse[]; room: Room }) {
+  return (
+    <p class="tools">
+      Used{" "}
+      {tools.map(({ tool, by }, at) => (
+        <span key={at}>
+          {at > 0 && ", "}
+          <code dir="ltr">{tool}</code>
+          {by !== undefined && (
+            <>
+              {" (allowed by "}
+              <bdi>{allower(by, room.me, room.names.value)}</bdi>)
+            </>
+          )}
+        </span>
+      ))}
+    </p>
+  );
+}
+
 function Stop({ run, name, room }: { run: string; name: string; room: Room }) {
   const button = useRef<HTMLButtonElement>(null);
   const [asked, setAsked] = useState(false);
-  useLayoutEffect(() => {
-    const element = button.current!;
-    // The focus stays at the message when the button goes.
-    return () => void (document.activeElement === element && element.closest<HTMLElement>(".message")?.focus({ preventScroll: true }));
-  }, []);
+  useFocusStays(button);
   const stop = (): void => {
     if (asked) return;
     setAsked(true);
-    room.stop(run).catch((error: unknown) => {
+    room.answers.cancel(run).catch((error: unknown) => {
       setAsked(false);
       toast(said(error));
     });
@@ -132,7 +162,7 @@ function Stop({ run, name, room }: { run: string; name: string; room: Room }) {
 /** Asks the agent for another answer to the same message. */
 function Again({ run, name, room }: { run: string; name: string; room: Room }) {
   const ask = (): void => {
-    room.again(run).then(
+    room.answers.regenerate(run).then(
       () => toast(`${name} is asked again`),
       (error: unknown) => toast(said(error)),
     );

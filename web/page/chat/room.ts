@@ -114,14 +114,9 @@ export class Room {
     this.#conversation.discard(key);
   }
 
-  /** End an answer in the making. Throws `Refused`. */
-  async stop(run: string): Promise<void> {
-    await this.#conversation.cancel(run);
-  }
-
-  /** Ask for another answer to the same message. Throws `Refused`. */
-  async again(run: string): Promise<void> {
-    await this.#conversation.regenerate(run);
+  /** To stop an answer, to ask for another, to allow what it waits for. */
+  get answers(): Pick<Conversation, "cancel" | "regenerate" | "approve"> {
+    return this.#conversation;
   }
 
   reconnect(): void {

@@ -27,6 +27,8 @@ export const who = signal<Who>({ kind: "asking" });
 export const guestsWelcome = signal(true);
 /** With whom one may sign in here. */
 export const providers = signal<Provider[]>([]);
+/** What the agents are called that a new conversation may have from the start. */
+export const agents = signal<readonly string[]>([]);
 /** Why the sign-in that has just brought somebody here let nobody in. */
 export const outcome = signal<Outcome | null>(takeOutcome());
 export const recoveryCode = signal<string | null>(null);
@@ -110,12 +112,13 @@ export async function signOut(abandon: () => void): Promise<void> {
   who.value = { kind: "nobody", before: null, ended: false };
 }
 
-/** Ask which ways in there are; where the server cannot be asked, what somebody tries will tell. */
-async function askWays(): Promise<void> {
+/** Ask which ways in there are, and which agents; where the server cannot be asked, what somebody tries will tell. */
+export async function askWays(): Promise<void> {
   try {
     const ways = await salon.request<Ways>("GET", "/auth/ways");
     guestsWelcome.value = ways.guests;
     providers.value = ways.providers;
+    agents.value = ways.agents.map(({ name }) => name);
     asked = true;
   } catch {
     guestsWelcome.value = true;

@@ -1,6 +1,6 @@
 /** The list of conversations, what is new in them, and who one is. */
 
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { ConversationLine } from "../sdk/types.ts";
 import { Dialog } from "../shared/dialog.tsx";
 import { Failure } from "../shared/failure.tsx";
@@ -11,10 +11,11 @@ import { focusComposer } from "./composer.tsx";
 import { Copy } from "./copy.tsx";
 import { Icon } from "./icon.tsx";
 import type { Inbox } from "./inbox.ts";
+import { listed } from "./notice.ts";
 import { Question } from "./question.tsx";
 import { go } from "./route.ts";
 import { RecoveryCode } from "./recovery.tsx";
-import { recoveryCode, signOut } from "./session.ts";
+import { agents, askWays, recoveryCode, signOut } from "./session.ts";
 import { Status } from "./status.tsx";
 import { brief, precise } from "./time.ts";
 import { plain } from "./timeline.ts";
@@ -163,13 +164,16 @@ function Bell() {
 function Create({ inbox, close }: { inbox: Inbox; close: () => void }) {
   const [title, setTitle] = useState("");
   const [join, setJoin] = useState<"open" | "invite">("open");
+  const [withAgents, setWithAgents] = useState(false);
   const [failure, setFailure] = useState("");
   const [busy, setBusy] = useState(false);
+  const names = agents.value;
+  useEffect(() => void askWays(), []);
   const create = async (event: Event): Promise<void> => {
     event.preventDefault();
     setBusy(true);
     try {
-      await inbox.create(title.trim(), join);
+      await inbox.create({ title: title.trim(), join, ...(withAgents && names.length > 0 && { enable_ai: true }) });
       close();
       focusComposer();
     } catch (error) {
@@ -208,6 +212,19 @@ function Create({ inbox, close }: { inbox: Inbox; close: () => void }) {
             </span>
           </label>
         </fieldset>
+        {names.length > 0 && (
+          <div class="choice">
+            <label>
+              <input type="checkbox" checked={withAgents} onChange={(event) => setWithAgents(event.currentTarget.checked)} />
+              <span>
+                With AI
+                <small>
+                  <bdi>{listed(names)}</bdi> {names.length === 1 ? "is" : "are"} here from the start, and {names.length === 1 ? "reads" : "read"} what is asked.
+                </small>
+              </span>
+            </label>
+          </div>
+        )}
         <Failure text={failure} />
         <div class="buttons">
           <button type="button" class="button" onClick={close}>

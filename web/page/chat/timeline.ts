@@ -1,6 +1,9 @@
 /** Arranges what was said and what waits to be sent into the rows that a reader sees. Plain functions, no page. */
 
-import type { Event, Message, MessageEvent, Outgoing, RunFailed, RunReason, RunStarted, Trigger } from "../sdk/types.ts";
+import type { Event, Message, MessageEvent, Outgoing, Result } from "../sdk/types.ts";
+import type { Asking } from "./asking.ts";
+import { describe, type Told, type Words } from "./notice.ts";
+import { type ToolUse, toolsOf } from "./usage.ts";
 
 /** A message as shown, with or without its receipt. */
 export interface Said {
@@ -32,6 +35,10 @@ export interface Said {
   status?: "cancelled" | "interrupted";
   /** What it has used, as its agent says. */
   usage?: Message["usage"];
+  /** The tools that it has used. */
+  tools?: readonly ToolUse[];
+  /** What it points to. */
+  results?: readonly Result[];
   /** The reader may ask for another answer. */
   again?: boolean;
 }
@@ -39,12 +46,11 @@ export interface Said {
 export interface Making {
   /** What the agent does since it has said the last of this. */
   doing?: string;
-  /** The reader may end it. */
+  /** What it waits for. */
+  asking?: Asking;
+  /** The reader may end it, and decides about what it waits for. */
   mine: boolean;
 }
-
-/** A sentence whose names keep their own direction of writing. */
-export type Words = readonly (string | { name: string })[];
 
 export interface Notice {
   kind: "notice";
@@ -78,9 +84,6 @@ export interface View {
   /** What the members are called, by their ids. */
   names: ReadonlyMap<string, string>;
 }
-
-/** What is said in words; messages are shown, and a run is from its first word on. */
-export type Told = Exclude<Event, MessageEvent | RunStarted>;
 
 /** Longer than this and the same sender begins a new group. */
 const GROUP = 5 * 60_000;
@@ -116,62 +119,6 @@ export function arrange(
   return rows;
 }
 
-/** What has happened, in words. */
-export function describe(event: Told, me: string, names: ReadonlyMap<string, string> = new Map()): Words {
-  if (event.type === "run_failed") return failed(event, names);
-  if (event.type === "conversation_created") {
-    const [owner, ...others] = event.participants;
-    const by = owner === undefined ? "Somebody" : you(owner, me, true);
-    const along = listed(others.map((who) => (who.id === me ? "you" : who.name)));
-    return along ? [by, " began this with ", { name: along }] : [by, " began this conversation"];
-  }
-  if (event.type === "conversation_updated") {
-    if (event.title === undefined) return ["The owner changed what is kept with this conversation"];
-    return event.by === me ? ["You renamed this to ", { name: event.title }] : ["This is called ", { name: event.title }, " now"];
-  }
-  if (event.type === "agent_updated") {
-    const agent = { name: names.get(event.participant_id) ?? event.participant_id };
-    return [agent, ANSWERS[event.trigger]];
-  }
-  if (event.type === "participant_updated") {
-    const called = { name: event.participant.name };
-    return event.participant.id === me ? ["You are called ", called, " from here on"] : ["A member is called ", called, " from here on"];
-  }
-  const who = you(event.participant, me, true);
-  if (event.type === "participant_left") return [who, " left"];
-  const by = event.invited_by;
-  if (by === undefined || by === null || by === event.participant.id) return [who, " joined"];
-  if (by === me) return ["You brought ", { name: event.participant.name }, " in"];
-  return [who, " joined, by invitation"];
-}
-
-const ANSWERS: Record<Trigger, string> = {
-  auto: " answers where it is alone with somebody, mentioned or replied to, from here on",
-  mention: " answers where it is mentioned, from here on",
-  always: " answers every message from here on",
-  never: " answers nothing from here on",
-};
-
-const FAILURES: Record<RunReason, string> = {
-  timeout: " could not answer: it took too long.",
-  upstream: " could not answer: a service that it needs has failed.",
-  budget: " could not answer: its budget is used up.",
-  cancelled: " was stopped before it said anything.",
-  interrupted: " could not answer: it was interrupted.",
-};
-
-function failed({ participant_id, reason }: RunFailed, names: ReadonlyMap<string, string>): Words {
-  return [{ name: names.get(participant_id) ?? "An agent" }, FAILURES[reason] ?? " could not answer."];
-}
-
-/** "Ada", "Ada and Bob", "Ada, Bob and 3 others". */
-export function listed(names: readonly string[], shown = 3): string {
-  if (names.length <= 1) return names[0] ?? "";
-  if (names.length <= shown) return `${names.slice(0, -1).join(", ")} and ${names[names.length - 1]}`;
-  const rest = names.length - shown + 1;
-  return `${names.slice(0, shown - 1).join(", ")} and ${rest} others`;
-}
-
 /** A message in one line, without the marks of its Markdown. */
 export function plain(text: string): string {
   return text
@@ -204,16 +151,6 @@ export function titleOf(events: readonly Event[]): string | undefined {
   return undefined;
 }
 
-/** A sentence as one text. */
-export function inLine(words: Words): string {
-  return words.map((part) => (typeof part === "string" ? part : part.name)).join("");
-}
-
-function you(who: { id: string; name: string }, me: string, start: boolean): Words[number] {
-  if (who.id !== me) return { name: who.name };
-  return start ? "You" : "you";
-}
-
 function separate(rows: Row[], day: string, at: number): string {
   const next = new Date(at).toDateString();
   if (next !== day) rows.push({ kind: "day", key: `day ${next}`, at });
@@ -231,6 +168,7 @@ function timeOf(event: Event): number {
 function said(event: Extract<Event, { type: "message" }>, me: string, at: number): Said {
   const message = event.message;
   const own = message.sender_id === me;
+  const tools = message.run_id ? toolsOf(message.metadata) : [];
   return {
     kind: "said",
     key: keyOf(event, own),
@@ -249,6 +187,8 @@ function said(event: Extract<Event, { type: "message" }>, me: string, at: number
     ...(message.run_id ? { run: message.run_id } : {}),
     ...(message.status && message.status !== "complete" ? { status: message.status } : {}),
     ...(message.usage ? { usage: message.usage } : {}),
+    ...(tools.length ? { tools } : {}),
+    ...(message.results?.length ? { results: message.results } : {}),
   };
 }
 

@@ -57,6 +57,20 @@ export interface Message {
   status?: "complete" | "cancelled" | "interrupted";
   /** What the run has used, as its agent says. */
   usage?: Json;
+  /** What the answer points to, in the order of relevance. */
+  results?: Result[];
+}
+
+/** Something that an answer points to: a page that it cites, a thing that it has found. */
+export interface Result {
+  /** http or https. */
+  url: string;
+  name: string;
+  site?: string;
+  description?: string;
+  score?: number;
+  /** What schema.org says of it. */
+  schema_object?: Json;
 }
 
 /** The server's word that a message is stored and has its place in the sequence. */
@@ -269,6 +283,7 @@ export interface ErrorFrame {
   run_id?: string;
   run_status?: string;
   expected_offset?: number;
+  approval_id?: string;
 }
 
 export interface PongFrame {
@@ -301,6 +316,15 @@ export interface RunStatusSignalFrame {
   run_id: string;
   state: RunState;
   label?: string;
+  /** What waits until the person whom the run answers, or an owner, has decided. */
+  approval?: ToolCall;
+}
+
+/** A tool call that waits until a person allows it. */
+export interface ToolCall {
+  approval_id: string;
+  tool: string;
+  arguments: Json;
 }
 
 /** For an agent: a message wants its answer, in a run of this id. */
@@ -310,6 +334,16 @@ export interface RunRequestedSignalFrame {
   message_id: string;
   mentions: string[];
   why: "alone" | "mention" | "reply" | "always" | "regenerate";
+}
+
+/** For an agent: a person has allowed the tool call that its run waits for, or has refused it. */
+export interface ApprovalSignalFrame {
+  type: "approval";
+  run_id: string;
+  approval_id: string;
+  approved: boolean;
+  /** The person. */
+  participant_id: string;
 }
 
 /** For an agent: its run was ended by somebody else, or its time was up. */
@@ -349,6 +383,7 @@ export type ServerFrame =
   | DeltaSignalFrame
   | RunStatusSignalFrame
   | RunRequestedSignalFrame
+  | ApprovalSignalFrame
   | CancelSignalFrame
   | RunAckFrame;
 
@@ -404,6 +439,24 @@ export interface RunStatusFrame {
   run_id: string;
   state: RunState;
   label?: string | null;
+  /** Only with the state `waiting_for_approval`. */
+  approval?: GivenToolCall | null;
+}
+
+/** A tool call for people to decide about. */
+export interface GivenToolCall {
+  /** The agent's own key of the call. */
+  approval_id: string;
+  tool: string;
+  arguments?: Json;
+}
+
+/** Allow the tool call that a run waits for, or refuse it, as a person. */
+export interface ApprovalFrame {
+  type: "approval";
+  run_id: string;
+  approval_id: string;
+  approved: boolean;
 }
 
 /** End a run: what it has said becomes its message. */
@@ -416,6 +469,19 @@ export interface RunEndFrame {
   metadata?: Json | null;
   reason?: RunReason | null;
   retry_after?: number | null;
+  /** At most 50, with at most 32,768 characters as JSON. */
+  results?: GivenResult[] | null;
+}
+
+/** Something for an answer to point to. */
+export interface GivenResult {
+  /** http or https. */
+  url: string;
+  name: string;
+  site?: string | null;
+  description?: string | null;
+  score?: number | null;
+  schema_object?: Json | null;
 }
 
 /** Cancel a run. */
@@ -440,6 +506,7 @@ export type ClientFrame =
   | RunStartFrame
   | DeltaFrame
   | RunStatusFrame
+  | ApprovalFrame
   | RunEndFrame
   | CancelFrame
   | JoinFrame;

@@ -41,6 +41,7 @@ export interface Caller {
   messages(id: string, range: { after?: number; limit?: number }): Promise<Events>;
   cancel(id: string, runId: string): Promise<unknown>;
   regenerate(id: string, runId: string): Promise<unknown>;
+  approve(id: string, runId: string, approvalId: string, approved: boolean): Promise<unknown>;
 }
 
 export class Line implements Conversation {
@@ -150,6 +151,10 @@ export class Line implements Conversation {
     await this.caller.regenerate(this.id, runId);
   }
 
+  async approve(runId: string, approvalId: string, approved: boolean): Promise<void> {
+    await this.caller.approve(this.id, runId, approvalId, approved);
+  }
+
   requests(): AsyncIterable<RunRequest> {
     return this.agent.requests();
   }
@@ -214,6 +219,8 @@ export class Line implements Conversation {
         return this.agent.request(frame);
       case "run_ack":
         return this.agent.acknowledge(frame);
+      case "approval":
+        return this.agent.decided(frame);
       case "cancel":
         return this.agent.cancel(frame.run_id);
       case "pong":

@@ -26,7 +26,7 @@ export class Runs {
     if (this.ended.has(run_id)) return true;
     const known = this.lengths.get(run_id) ?? 0;
     if (offset > known) return false;
-    const { state: _, label: __, ...run } = this.open.get(run_id) ?? { run_id, participant_id, text: "" };
+    const { state: _, label: __, approval: ___, ...run } = this.open.get(run_id) ?? { run_id, participant_id, text: "" };
     const kept = offset === known ? run.text : first(run.text, offset);
     const more = { ...(reply_to !== undefined && { reply_to }), ...(asked_by !== undefined && { asked_by }) };
     this.put({ ...run, ...more, text: kept + text }, offset + points(text));
@@ -34,11 +34,12 @@ export class Runs {
   }
 
   /** Take in what an agent does while it says nothing; whether its run is known. */
-  status({ run_id, state, label }: RunStatusSignalFrame): boolean {
+  status({ run_id, state, label, approval }: RunStatusSignalFrame): boolean {
     const run = this.open.get(run_id);
     if (run === undefined) return false;
-    const { label: _, ...rest } = run;
-    this.put({ ...rest, state, ...(label !== undefined && { label }) }, this.lengths.get(run_id)!);
+    const { label: _, approval: __, ...rest } = run;
+    const more = { ...(label !== undefined && { label }), ...(approval !== undefined && { approval }) };
+    this.put({ ...rest, state, ...more }, this.lengths.get(run_id)!);
     return true;
   }
 

@@ -133,6 +133,12 @@ export class Salon {
     return this.request("POST", `/chat/${encodeURIComponent(id)}/runs/${encodeURIComponent(runId)}/regenerate`);
   }
 
+  /** Allow the tool call that a run waits for, or refuse it, as whom the run answers or as an owner. Throws `Refused`. */
+  approve(id: string, runId: string, approvalId: string, approved: boolean): Promise<RunReceipt> {
+    const path = `/chat/${encodeURIComponent(id)}/runs/${encodeURIComponent(runId)}/approval`;
+    return this.request("POST", path, { approval_id: approvalId, approved });
+  }
+
   /** Set what an agent answers in a conversation, as its owner. Throws `Refused`. */
   updateAgent(
     id: string,

@@ -16,6 +16,7 @@ import type {
   RunEndFrame,
   RunRequestedSignalFrame,
   RunState,
+  ToolCall,
 } from "./frames.ts";
 
 export type * from "./frames.ts";
@@ -168,6 +169,8 @@ export interface OpenRun {
   readonly state?: RunState;
   /** The same in its own words. */
   readonly label?: string;
+  /** What waits for a person: `approve` is for the one whom the run answers, and for an owner. */
+  readonly approval?: ToolCall;
   /** This and the next two are absent where `run_started` came before the events that were given out. */
   readonly reply_to?: string;
   readonly asked_by?: string;
@@ -195,6 +198,12 @@ export interface Run {
   say(text: string): Promise<void>;
   /** Show what the agent does until it says more. */
   status(state: RunState, label?: string): void;
+  /**
+   * Ask for a tool call, and wait until the person whom the run answers, or an owner, has decided. Nobody may be there: `signal` takes
+   * the call back, such as `AbortSignal.timeout(60_000)`, and its reason is thrown. One call is asked for at a time. Throws `Refused` if
+   * the run is over before, or if the call is not understood.
+   */
+  ask(tool: string, args?: Json, signal?: AbortSignal): Promise<boolean>;
   /** End it: what it has said becomes its message. A run that is over already gives the receipt of that end. */
   end(more?: RunEnd): Promise<RunReceipt>;
 }
@@ -256,6 +265,11 @@ export interface Conversation {
   cancel(runId: string): Promise<void>;
   /** Ask the agent of a run that has ended for another answer, as who may cancel it. Throws `Refused`. */
   regenerate(runId: string): Promise<void>;
+  /**
+   * Allow the tool call that a run waits for, or refuse it, as who may cancel the run. Throws `Refused`, with APPROVAL_NOT_FOUND where
+   * somebody else has decided otherwise, or the run goes on without it.
+   */
+  approve(runId: string, approvalId: string, approved: boolean): Promise<void>;
   /** As an agent: the messages that want an answer, each once, until the conversation is closed. */
   requests(): AsyncIterable<RunRequest>;
   /** As an agent: begin a run, or go on with one after a restart, where what is said comes after what it has. */

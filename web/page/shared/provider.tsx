@@ -6,10 +6,11 @@ export interface Provider {
   url: string;
 }
 
-/** How one may come in here, as `/auth/ways` says it. */
+/** How one may come in here, and which agents a new conversation may have, as `/auth/ways` says it. */
 export interface Ways {
   guests: boolean;
   providers: Provider[];
+  agents: { id: string; name: string }[];
 }
 
 /** A sign-in that has failed a moment ago; `id` is the operator's name for it. */

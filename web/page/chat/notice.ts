@@ -1,0 +1,75 @@
+/** What has happened in a conversation, besides what was said, in words. Plain functions, no page. */
+
+import type { Event, MessageEvent, RunFailed, RunReason, RunStarted, Trigger } from "../sdk/types.ts";
+
+/** A sentence whose names keep their own direction of writing. */
+export type Words = readonly (string | { name: string })[];
+
+/** What is said in words; messages are shown, and a run is from its first word on. */
+export type Told = Exclude<Event, MessageEvent | RunStarted>;
+
+/** What has happened, in words. */
+export function describe(event: Told, me: string, names: ReadonlyMap<string, string> = new Map()): Words {
+  if (event.type === "run_failed") return failed(event, names);
+  if (event.type === "conversation_created") {
+    const [owner, ...others] = event.participants;
+    const by = owner === undefined ? "Somebody" : you(owner, me, true);
+    const along = listed(others.map((who) => (who.id === me ? "you" : who.name)));
+    return along ? [by, " began this with ", { name: along }] : [by, " began this conversation"];
+  }
+  if (event.type === "conversation_updated") {
+    if (event.title === undefined) return ["The owner changed what is kept with this conversation"];
+    return event.by === me ? ["You renamed this to ", { name: event.title }] : ["This is called ", { name: event.title }, " now"];
+  }
+  if (event.type === "agent_updated") {
+    const agent = { name: names.get(event.participant_id) ?? event.participant_id };
+    return [agent, ANSWERS[event.trigger]];
+  }
+  if (event.type === "participant_updated") {
+    const called = { name: event.participant.name };
+    return event.participant.id === me ? ["You are called ", called, " from here on"] : ["A member is called ", called, " from here on"];
+  }
+  const who = you(event.participant, me, true);
+  if (event.type === "participant_left") return [who, " left"];
+  const by = event.invited_by;
+  if (by === undefined || by === null || by === event.participant.id) return [who, " joined"];
+  if (by === me) return ["You brought ", { name: event.participant.name }, " in"];
+  return [who, " joined, by invitation"];
+}
+
+const ANSWERS: Record<Trigger, string> = {
+  auto: " answers where it is alone with somebody, mentioned or replied to, from here on",
+  mention: " answers where it is mentioned, from here on",
+  always: " answers every message from here on",
+  never: " answers nothing from here on",
+};
+
+const FAILURES: Record<RunReason, string> = {
+  timeout: " could not answer: it took too long.",
+  upstream: " could not answer: a service that it needs has failed.",
+  budget: " could not answer: its budget is used up.",
+  cancelled: " was stopped before it said anything.",
+  interrupted: " could not answer: it was interrupted.",
+};
+
+function failed({ participant_id, reason }: RunFailed, names: ReadonlyMap<string, string>): Words {
+  return [{ name: names.get(participant_id) ?? "An agent" }, FAILURES[reason] ?? " could not answer."];
+}
+
+/** "Ada", "Ada and Bob", "Ada, Bob and 3 others". */
+export function listed(names: readonly string[], shown = 3): string {
+  if (names.length <= 1) return names[0] ?? "";
+  if (names.length <= shown) return `${names.slice(0, -1).join(", ")} and ${names[names.length - 1]}`;
+  const rest = names.length - shown + 1;
+  return `${names.slice(0, shown - 1).join(", ")} and ${rest} others`;
+}
+
+/** A sentence as one text. */
+export function inLine(words: Words): string {
+  return words.map((part) => (typeof part === "string" ? part : part.name)).join("");
+}
+
+function you(who: { id: string; name: string }, me: string, start: boolean): Words[number] {
+  if (who.id !== me) return { name: who.name };
+  return start ? "You" : "you";
+}
