@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx2
 import openai
 
+from .event_stream import FAULTS as STREAM_FAULTS
+from .event_stream import events
 from .openai_chunks import Chunk, Delta, ToolCalls
 from .pieces import UpstreamError
+from .results import loads
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -25,7 +27,7 @@ CONNECT = 5.0  # seconds
 LONGEST_WAIT = 3600.0  # seconds of a Retry-After that are passed on
 LARGEST_EVENT = 1 << 20  # bytes of one event: more than a whole answer has
 # What the SDK lets out of a stream that is not what it should be
-FAULTS = (openai.OpenAIError, httpx2.HTTPError, ValueError, RecursionError)
+FAULTS = (openai.OpenAIError, *STREAM_FAULTS)
 
 logging.getLogger("openai").setLevel(logging.WARNING)  # its debug lines have what people said
 
@@ -130,22 +132,14 @@ def _tool(offer: Offer) -> dict[str, Any]:
 
 async def _events(response: httpx2.Response) -> AsyncGenerator[Chunk]:
     """The events of a stream until it says that it is done."""
-    events = aiter(httpx2.EventSource(response, LARGEST_EVENT))
-    try:
-        async for event in events:
+    async with aclosing(events(response, LARGEST_EVENT)) as said:
+        async for event in said:
             if event.data == "[DONE]":
                 return
-            chunk = Chunk.model_validate(json.loads(event.data))
+            chunk = Chunk.model_validate(loads(event.data))
             if chunk.error is not None:
                 raise UpstreamError("the stream has an error")
             yield chunk
-    finally:
-        await response.aclose()
-        with suppress(*FAULTS):
-            async for _ in (
-                events
-            ):  # to its end, or the library's generators would be left to the garbage collector
-                pass
 
 
 def _error(fault: Exception) -> UpstreamError:

@@ -30,9 +30,10 @@ NOT_ONES_OWN = frozenset({"FORBIDDEN", "NOT_PARTICIPANT", "KEY_REUSED"})
 class Approval:
     """A tool call that waits for a person's decision; `approved` is true once it is allowed."""
 
-    def __init__(self, id: str) -> None:
-        self.id = id
-        self.frame: Frame = {}
+    def __init__(self, tool: str, arguments: Frame) -> None:
+        self.id = uuid4().hex
+        about = {"approval_id": self.id, "tool": tool, "arguments": arguments}
+        self.frame: Frame = {"state": "waiting_for_approval", "label": tool, "approval": about}
         self.approved = False
         self.over = trio.Event()
 
@@ -52,7 +53,7 @@ class RunOutbox:
         self.over = trio.Event()
         self._reply_to = reply_to
         self._status: Frame | None = None
-        self._approvals: dict[str, Approval] = {}  # that wait for a person, by their ids
+        self._approval: Approval | None = None  # that waits for a person
         self._end: Frame | None = None
         self._place: str = "unsent"  # then "asked", then "open"
         # The run's text on the server before this object's: another process of the agent has said it.
@@ -72,25 +73,35 @@ class RunOutbox:
     def say(self, text: str) -> None:
         """Add to the text. Half a surrogate pair is no character: it becomes U+FFFD."""
         self.text += text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        self._ask_again()  # for the server, an agent that speaks waits for nobody
 
     def show(self, state: str, label: str | None) -> None:
         """Show what the run is doing."""
         self._status = {"state": state, **given(label=label)}
 
     def ask(self, tool: str, arguments: Frame) -> Approval:
-        """Ask people to allow a tool call; it is asked again on each connection until it is decided."""
-        approval = Approval(uuid4().hex)
-        about = {"approval_id": approval.id, "tool": tool, "arguments": arguments}
-        approval.frame = {"state": "waiting_for_approval", "label": tool, "approval": about}
-        self._status, self._approvals = approval.frame, {approval.id: approval}
+        """Ask people to allow a tool call; it is asked again on each connection until it is decided or taken back."""
+        self._approval = approval = Approval(tool, arguments)
+        self._ask_again()
         return approval
+
+    def take_back(self, approval: Approval) -> None:
+        """Ask no more."""
+        if self._approval is approval:
+            self._approval = None
+            self._status = {"state": "thinking"}
 
     def decided(self, frame: Frame) -> None:
         """Handle a person's decision."""
-        approval = self._approvals.pop(frame["approval_id"], None)
-        if approval is not None:
+        approval = self._approval
+        if approval is not None and approval.id == frame["approval_id"]:
+            self._approval = None
             approval.approved = frame["approved"]
             approval.over.set()
+
+    def _ask_again(self) -> None:
+        if self._approval is not None:
+            self._status = self._approval.frame
 
     def end(self, **fields: Any) -> None:
         """End the run once the server has all of its text; only the first end counts."""
@@ -138,8 +149,7 @@ class RunOutbox:
     def rewind(self) -> None:
         """Begin on a new connection."""
         self._place = "unsent"
-        for approval in self._approvals.values():
-            self._status = approval.frame
+        self._ask_again()
 
     def cancel(self) -> None:
         """Handle that the run was ended by others: the server is asked for its end."""
@@ -214,6 +224,7 @@ class Run:
         self.results: list[Frame] | None = None
         self._outbox = outbox
         self._speaker = speaker
+        self._asking = trio.Lock()
 
     @property
     def run_id(self) -> str:
@@ -245,11 +256,17 @@ class Run:
     async def ask(self, tool: str, arguments: Frame) -> bool:
         """Ask for a tool call, and wait until the person whom the run answers, or an owner, has decided.
 
-        Bound the wait with a cancel scope: nobody may be there. Raises Refused if the run has failed.
+        One call waits at a time. Bound the wait with a cancel scope: nobody may be there. A run that fails or is cancelled
+        cancels the block, and the wait with it.
         """
-        approval = self._outbox.ask(tool, arguments)
-        self._speaker.wake()
-        await approval.over.wait()
+        async with self._asking:
+            approval = self._outbox.ask(tool, arguments)
+            self._speaker.wake()
+            try:
+                await approval.over.wait()
+            finally:
+                self._outbox.take_back(approval)
+                self._speaker.wake()
         return approval.approved
 
     async def end(
