@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 import trio
 
@@ -115,6 +116,18 @@ async def test_runs_are_listed_by_agent_and_conversation_in_pages() -> None:
         assert await runs(operator, "?agent_id=nobody") == []
         assert await runs(operator, "?conversation_id=nowhere") == []
         assert len(await runs(operator, f"?agent_id=cook&conversation_id={it.id}")) == 5
+
+
+async def test_the_metrics_have_what_each_agent_has_used() -> None:
+    async with watched(price={"input": 1, "output": 2}) as (it, _):
+        await it.say("What is for dinner?")
+        await it.end()
+        async with httpx2.AsyncClient(headers={"Authorization": f"Bearer {OPERATOR}"}) as http:
+            metrics = (await http.get(f"{it.url}/metrics")).text
+        assert 'salon_agent_tokens_total{agent="cook",kind="input"} 7.0' in metrics
+        assert 'salon_agent_tokens_total{agent="cook",kind="output"} 3.0' in metrics
+        assert 'salon_agent_cost_total{agent="cook"} 1.3e-05' in metrics
+        assert 'salon_agent_first_word_seconds_count{agent="cook"} 1.0' in metrics
 
 
 async def test_who_is_no_operator_sees_and_does_nothing() -> None:

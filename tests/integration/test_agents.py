@@ -198,6 +198,27 @@ async def test_it_is_told_the_newest_messages_within_its_limits() -> None:
         assert len(told) < 1000
 
 
+async def test_it_is_told_what_led_to_the_message_by_replies_and_who_is_in() -> None:
+    async with room(context={"messages": 4}, trigger="mention") as it, Client(it.url) as ben:
+        await ben.guest("Ben")
+        await ben.join(it.id)
+        first = await ben.post(it.id, "Shall we have fish?")
+        second = await it.say("Or peas?", reply_to=first.message_id)
+        for number in range(60):
+            await it.say(f"Number {number}")
+        await it.say("@Cook which of the two?", reply_to=second.message_id)
+        await it.end()
+        (request,) = it.upstream.asked
+        system, told = (each["content"] for each in request["messages"])
+        texts = [json.loads(line)["text"] for line in told.splitlines()]
+        assert texts == ["Shall we have fish?", "Or peas?", "Number 59", "@Cook which of the two?"]
+        names = [
+            each["name"]
+            for each in json.loads(system.split("Its members, as JSON: ")[1].split("]")[0] + "]")
+        ]
+        assert sorted(names) == ["Ada", "Ben", "Cook"]
+
+
 async def test_another_answer_is_asked_for_without_the_first() -> None:
     async with room() as it:
         await it.say("What is for dinner?")

@@ -21,7 +21,7 @@ from .inspection import depths
 from .metrics import metrics_text
 
 if TYPE_CHECKING:
-    from ..http import Parts
+    from .parts import AdminParts
 
 STARTING = 1.0  # seconds to retry after: a start takes less
 
@@ -34,7 +34,7 @@ def salon_version() -> str:
         return "unknown"
 
 
-def health_routes(parts: Parts) -> Blueprint:
+def health_routes(parts: AdminParts) -> Blueprint:
     """The routes for liveness, readiness, the state of the chat, and metrics."""
     routes = Blueprint("health", __name__)
     alive = {"status": "ok", "version": salon_version()}

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
 from prometheus_client.registry import Collector
 
+from ..agents import MILLION
 from .figures import storage_status
 from .inspection import depths, quantiles
 
@@ -16,13 +17,13 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric
 
-    from ..http import Parts
     from .inspection import Depths
+    from .parts import AdminParts
 
 PROCESS = ProcessCollector(registry=None)  # processor time, memory, open files
 
 
-async def metrics_text(parts: Parts) -> bytes:
+async def metrics_text(parts: AdminParts) -> bytes:
     """All metrics in Prometheus' text format."""
     registry = CollectorRegistry()
     registry.register(PROCESS)
@@ -33,7 +34,7 @@ async def metrics_text(parts: Parts) -> bytes:
 class EngineCollector(Collector):
     """One reading of the engine. It has no labels for conversations or people; /admin shows those."""
 
-    def __init__(self, parts: Parts, waiting: Depths) -> None:
+    def __init__(self, parts: AdminParts, waiting: Depths) -> None:
         self._parts = parts
         self._waiting = waiting
 
@@ -70,10 +71,32 @@ class EngineCollector(Collector):
         for status, count in sorted(meter.runs.items()):
             runs.add_metric([status], count)
         yield runs
+        yield from self._agents()
         refusals = CounterMetricFamily("salon_refusals", "Refusals by code.", labels=["code"])
         for code, count in sorted(directory.refusals.counts.items()):
             refusals.add_metric([str(code)], count)
         yield refusals
+
+    def _agents(self) -> Iterator[Metric]:
+        """What hosted agents have used since the start; there are few of them, and none that people make."""
+        tokens = CounterMetricFamily(
+            "salon_agent_tokens", "Tokens that hosted agents have used.", labels=["agent", "kind"]
+        )
+        cost = CounterMetricFamily(
+            "salon_agent_cost", "Money, in the currency of the agent's price.", labels=["agent"]
+        )
+        waits = SummaryMetricFamily(
+            "salon_agent_first_word_seconds", "Time to the first word.", labels=["agent"]
+        )
+        busy = GaugeMetricFamily("salon_agent_running", "Answers being made.", labels=["agent"])
+        for agent in self._parts.agents:
+            id, meter = agent.settings.id, agent.meter
+            tokens.add_metric([id, "input"], meter.input_tokens)
+            tokens.add_metric([id, "output"], meter.output_tokens)
+            cost.add_metric([id], meter.cost / MILLION)
+            waits.add_metric([id], meter.first_words, meter.first_word_seconds)
+            busy.add_metric([id], agent.running)
+        yield from (tokens, cost, waits, busy)
 
     def _gauges(self) -> Iterator[Metric]:
         directory, waiting = self._parts.directory, self._waiting

@@ -233,6 +233,7 @@ class Job:
             cost=0 if tab is None else tab.cost,
             tool_calls=self.tool_calls,
         )
+        self._agent.meter.add(account)
         try:
             await self._ledger.close(tab, account)
         except StoreError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import trio
@@ -14,9 +15,31 @@ from salon.actors.requests import OPEN_REQUESTS
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from salon.actors.store import RunAccount
+
     from ..settings import AgentSettings
     from .endpoint import Endpoint
     from .upstream import Upstream
+
+
+@dataclass(slots=True)
+class AgentMeter:
+    """What an agent has used since the start of the server. `cost` is in millionths."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: int = 0
+    first_words: int = 0
+    first_word_seconds: float = 0.0
+
+    def add(self, account: RunAccount) -> None:
+        """Count one run."""
+        self.input_tokens += account.input_tokens
+        self.output_tokens += account.output_tokens
+        self.cost += account.cost
+        if account.first_word is not None:
+            self.first_words += 1
+            self.first_word_seconds += account.first_word / 1000
 
 
 class HostedAgent:
@@ -30,6 +53,7 @@ class HostedAgent:
         self.upstream = upstream
         self.endpoint = endpoint
         self.answering = Answering(settings.trigger, settings.agents_may_call, settings.steering)
+        self.meter = AgentMeter()
         self._places = trio.CapacityLimiter(settings.limits.runs)
         # By conversation: what has to be answered there, the first of it now
         self._queues: dict[str, deque[trio.Event]] = {}
