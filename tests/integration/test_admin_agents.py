@@ -17,6 +17,7 @@ from tests.agent_room import KEY, SAID, Room, room
 from tests.inside import OPERATOR, TOKEN, serving
 from tests.patience import PATIENCE
 
+MODEL = {"kind": "openai", "endpoint": "http://127.0.0.1:9/v1", "model": "m"}
 ECHO = {"name": "Parrot", "kind": "echo"}
 
 
@@ -206,6 +207,7 @@ async def test_added_agents_are_there_after_a_restart(tmp_path: Path) -> None:
     [
         ({"kind": "openai"}, "endpoint and model"),
         ({"kind": "mcp", "command": ["/bin/sh"]}, "only the configuration may name programs"),
+        ({**MODEL, "token_file": "/etc/passwd"}, "only the configuration may name files"),
         ({"key_env": "TEST_MODEL_KEY"}, "only variables that begin with SALON_AGENT_KEY_"),
         ({"id": "other"}, "the address names another one"),
         ({"color": "red"}, "color"),

@@ -62,6 +62,21 @@ async def test_a_deployment_of_azure_is_spoken_to_in_its_own_way() -> None:
         assert target.endswith(deployment)
 
 
+@pytest.mark.parametrize("kind", ["openai", "azure_openai"])
+async def test_a_token_that_expires_is_read_for_each_request(kind: str, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    more = {"kind": kind, "key_env": None, "token_file": str(file), "api_version": "2024-10-21"}
+    async with room("words", **more) as it:
+        for token in ("first", "second"):
+            file.write_text(f"{token}\n")
+            await it.say("What is for dinner?")
+            assert (await it.end())["content"] == SAID
+        assert it.upstream.keys == ["Bearer first", "Bearer second"]
+        file.unlink()
+        await it.say("What is for dinner?")
+        assert (await it.end())["reason"] == "upstream"
+
+
 @pytest.mark.parametrize("how", ["drips", "busy at first"])
 async def test_an_upstream_that_is_slow_or_busy_for_a_moment_costs_no_answer(how: str) -> None:
     async with room(how) as it:

@@ -132,6 +132,8 @@ def _settings(parts: AdminParts, agent_id: str, wanted: schemas.AgentDefinition)
         raise parts.malformed("id: the address names another one")
     if wanted.command:
         raise parts.malformed("command: only the configuration may name programs to start")
+    if wanted.token_file is not None:
+        raise parts.malformed("token_file: only the configuration may name files")
     if wanted.key_env is not None and not wanted.key_env.startswith(KEY_PREFIX):
         raise parts.malformed(f"key_env: only variables that begin with {KEY_PREFIX} may be named")
     try:

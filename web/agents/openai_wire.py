@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx2
 import openai
+import trio
 
 from .event_stream import FAULTS as STREAM_FAULTS
 from .event_stream import events
@@ -35,15 +38,18 @@ logging.getLogger("openai").setLevel(logging.WARNING)  # its debug lines have wh
 class OpenAI:
     """One endpoint and model. The first stream opens the connection."""
 
-    def __init__(self, agent: AgentSettings, key: str) -> None:
+    def __init__(self, agent: AgentSettings, credential: str | Path) -> None:
+        """`credential` is a key, or the file with a token."""
         self._agent = agent
+        azure = agent.kind == "azure_openai"
+        token = partial(_token, credential) if isinstance(credential, Path) else None
         options: Any = {
-            "api_key": key,
+            "azure_ad_token_provider" if azure and token else "api_key": token or credential,
             "max_retries": RETRIES,
             "timeout": httpx2.Timeout(agent.timeout, connect=CONNECT),
         }
         self._client: openai.AsyncOpenAI
-        if agent.kind == "azure_openai":
+        if azure:
             self._client = openai.AsyncAzureOpenAI(
                 azure_endpoint=agent.endpoint or "",
                 api_version=agent.api_version,
@@ -140,6 +146,14 @@ async def _events(response: httpx2.Response) -> AsyncGenerator[Chunk]:
             if chunk.error is not None:
                 raise UpstreamError("the stream has an error")
             yield chunk
+
+
+async def _token(file: Path) -> str:
+    """The token that a file has now."""
+    try:
+        return (await trio.Path(file).read_text()).strip()
+    except (OSError, ValueError) as error:
+        raise UpstreamError(f"the token cannot be read: {type(error).__name__}") from None
 
 
 def _error(fault: Exception) -> UpstreamError:

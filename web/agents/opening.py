@@ -41,7 +41,7 @@ def _open_openai(agent: AgentSettings) -> Upstream:
     key = _key(agent) or NO_KEY
     with _needs("openai", agent):
         from .openai_wire import OpenAI  # noqa: PLC0415  # 0.5 s and an extra, for those who have such an agent
-    return OpenAI(agent, key)
+    return OpenAI(agent, agent.token_file or key)
 
 
 def _open_mcp(agent: AgentSettings) -> Upstream:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -85,6 +86,8 @@ class AgentSettings(SettingsGroup):
     """Of azure_openai: the version of its interface, such as 2024-10-21; of nlweb: 0.54 or 0.55, none for the classic one."""
     key_env: Annotated[str, AfterValidator(_variable)] | None = None
     """The environment variable with the endpoint's key; none for endpoints that need no key."""
+    token_file: Path | None = None
+    """Of openai and azure_openai, in place of key_env: a file with a token that expires, read anew each time; sent as Bearer."""
     sites: Annotated[tuple[Site, ...], BeforeValidator(split), Field(max_length=SITES)] = ()
     """Of nlweb: the sites to ask in conversations that have none of their own; none for all that the server knows."""
     instructions: Annotated[str, Field(max_length=20_000)] = ""
@@ -127,11 +130,13 @@ class AgentSettings(SettingsGroup):
     def _complete(self) -> AgentSettings:
         if self.kind == "openai" and (self.endpoint is None or self.model is None):
             raise ValueError("endpoint and model, for an agent of the kind openai")
-        needed = (self.endpoint, self.model, self.api_version, self.key_env)
+        needed = (self.endpoint, self.model, self.api_version, self.key_env or self.token_file)
         if self.kind == "azure_openai" and None in needed:
             raise ValueError(
-                "endpoint, model, api_version and key_env, for an agent of the kind azure_openai"
+                "endpoint, model, api_version and key_env or token_file, for an agent of the kind azure_openai"
             )
+        if self.token_file is not None and (self.key_env or self.kind not in MODELS):
+            raise ValueError("token_file only in place of key_env, for an agent with a model")
         if self.kind == "mcp" and bool(self.command) == (self.endpoint is not None):
             raise ValueError("either endpoint or command, for an agent of the kind mcp")
         if self.tools and self.kind not in MODELS:
