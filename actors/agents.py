@@ -268,12 +268,13 @@ class Agents:
     def _ask(self, done: RunTurn, members: Mapping[str, Member]) -> None:
         self.requests.note(done.judgements)
         self.requests.follow(done.begun)
-        for agent_id, request in done.requests:
+        for agent_id, request, asked_by in done.requests:
             if agent_id not in members:
                 continue  # it has left in the same turn
             if not self._host.agent_host.ask(self._key, agent_id, request):
                 continue
-            self.requests.ask(agent_id, request)
+            restarts = members[agent_id].steering == "restart"
+            self.requests.ask(agent_id, request, asked_by, alone=restarts)
             payload = self._audience.encode(request)
             for subscriber in self._audience.of(agent_id):
                 if subscriber in self._audience.live:

@@ -29,13 +29,20 @@ class Judgement(NamedTuple):
     verdict: Verdict
 
 
+class Pending(NamedTuple):
+    """A request, and whose message asks."""
+
+    request: RunRequested
+    asked_by: str
+
+
 class RequestBoard:
     """The open requests of a conversation, by agent and run id, oldest first; and the last judgements."""
 
     __slots__ = ("_open", "judgements")
 
     def __init__(self) -> None:
-        self._open: dict[str, dict[str, RunRequested]] = {}
+        self._open: dict[str, dict[str, Pending]] = {}
         self.judgements: list[Judgement] = []
 
     def note(self, judgements: Iterable[Judgement]) -> None:
@@ -43,10 +50,13 @@ class RequestBoard:
         self.judgements.extend(judgements)
         del self.judgements[:-JUDGEMENTS]
 
-    def ask(self, agent_id: str, request: RunRequested) -> None:
-        """Add a request; the oldest of too many is dropped."""
+    def ask(self, agent_id: str, request: RunRequested, asked_by: str, *, alone: bool) -> None:
+        """Add a request; the oldest of too many is dropped. With `alone` it takes the place of all that its person has asked."""
         requests = self._open.setdefault(agent_id, {})
-        requests[request.run_id] = request
+        if alone:
+            for id in [id for id, each in requests.items() if each.asked_by == asked_by]:
+                del requests[id]
+        requests[request.run_id] = Pending(request, asked_by)
         if len(requests) > OPEN_REQUESTS:
             del requests[next(iter(requests))]
 
@@ -62,7 +72,7 @@ class RequestBoard:
 
     def of(self, agent_id: str) -> Sequence[RunRequested]:
         """What an agent has not begun."""
-        return tuple(self._open.get(agent_id, {}).values())
+        return tuple(each.request for each in self._open.get(agent_id, {}).values())
 
     def forget(self, agent_id: str) -> None:
         """Drop the requests of an agent who is no longer a member."""
@@ -71,14 +81,14 @@ class RequestBoard:
     def take_over(self, before: RequestBoard) -> None:
         """Add what the log does not tell: the answers that people have asked for once more."""
         for agent_id, requests in before._open.items():
-            for request in requests.values():
+            for request, asked_by in requests.values():
                 if request.why == "regenerate":
-                    self.ask(agent_id, request)
+                    self.ask(agent_id, request, asked_by, alone=False)
 
     def _drop_alone(self, agent_id: str) -> None:
         """A message that replies to nothing answers the person whom the agent is alone with."""
         requests = self._open.get(agent_id, {})
-        for run_id in [id for id, each in requests.items() if each.why == "alone"]:
+        for run_id in [id for id, each in requests.items() if each.request.why == "alone"]:
             del requests[run_id]
         if not requests:
             self._open.pop(agent_id, None)
@@ -90,7 +100,7 @@ class RequestBoard:
             answered = [
                 id
                 for id, each in requests.items()
-                if each.message_id == message_id and each.why != "regenerate"
+                if each.request.message_id == message_id and each.request.why != "regenerate"
             ]
             for id in answered:
                 del requests[id]
@@ -172,6 +182,7 @@ def recalled(
                     continue
                 board.note((judgement,))
                 if request is not None:
-                    board.ask(agent_id, request)
+                    restarts = state.members[agent_id].steering == "restart"
+                    board.ask(agent_id, request, event.sender.id, alone=restarts)
         board.follow((event,))
     return board, then.hops

@@ -104,7 +104,9 @@ class RunTurn:
         self.statuses: dict[str, RunStatus] = {}
         self.approvals: list[tuple[str, ApprovalDecided]] = []  # with the agents' ids
         self.judgements: list[Judgement] = []
-        self.requests: list[tuple[str, RunRequested]] = []  # with the agents' ids
+        self.requests: list[
+            tuple[str, RunRequested, str]
+        ] = []  # with the agents' ids, and who asks
         self._draft = draft
         self._ended = dict(ended)
 
@@ -151,7 +153,7 @@ class RunTurn:
         for judgement, request in list(judged(event, state, replied_to)):
             self.judgements.append(judgement)
             if request is not None:
-                self.requests.append((judgement.agent_id, request))
+                self.requests.append((judgement.agent_id, request, event.sender.id))
                 if state.members[judgement.agent_id].steering == "restart":
                     self._cancel_answers(judgement.agent_id, event.sender.id)
 
@@ -251,5 +253,5 @@ class RunTurn:
             facts = {"problem": "the run answered no message, or its agent has left"}
             return Refusal(Code.INVALID_FORMAT, facts)
         request = RunRequested(command.new_run_id, run.reply_to, (), "regenerate")
-        self.requests.append((run.participant_id, request))
+        self.requests.append((run.participant_id, request, command.sender.id))
         return request

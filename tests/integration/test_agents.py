@@ -168,6 +168,20 @@ async def test_with_restart_a_new_question_takes_the_place_of_the_answer() -> No
         await it.ada.cancel_run(it.id, started["run_id"])
 
 
+async def test_with_restart_what_somebody_asked_before_and_still_waits_is_asked_no_more() -> None:
+    async with room("waits", steering="restart", limits={"runs": 1}) as it:
+        elsewhere = (await it.ada.create("Elsewhere", enable_ai=True))["conversation_id"]
+        await it.ada.post(elsewhere, "This takes the only place")
+        with trio.fail_after(PATIENCE):
+            while not it.upstream.asked:
+                await trio.lowlevel.checkpoint()
+        for text in ("One", "Two", "Three"):
+            last = await it.say(text)
+        it.upstream.go_on.set()
+        assert (await it.end())["reply_to"] == last.message_id
+        assert len(it.upstream.asked) == 2
+
+
 async def test_it_is_told_the_conversation_as_data_and_its_own_answers_as_its_own() -> None:
     async with room(trigger="mention") as it:
         async with Client(it.url) as ben:
