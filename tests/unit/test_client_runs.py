@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from salon.web.client import Frame, Refused
-from salon.web.client.run import DELTA_EVERY, PIECE, RunOutbox
+from salon.web.client.run_outbox import DELTA_EVERY, PIECE, RunOutbox
 from tests.examples import examples
 
 
