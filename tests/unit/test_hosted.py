@@ -348,3 +348,20 @@ async def test_a_call_with_the_id_of_another_is_asked_for_by_itself(
         await trio.sleep(60)
         assert len(wrench.calls) == 1
         assert answers(engine, talk) == []
+
+
+# --- the endpoint that is left alone --------------------------------------------------------------------------------------
+
+
+async def test_a_store_that_cannot_be_read_is_no_fault_of_the_endpoint(
+    autojump_clock: MockClock,
+) -> None:
+    upstream = Slow("yes", pause=0.1)
+    async with hosting(upstream, limits={"failures": 1, "pause": 3600}) as engine:
+        talk = await engine.create(ADA, COOK)
+        engine.store.fail("read")
+        await engine.post(talk, ADA, "hello?")
+        await trio.sleep(5)
+        await engine.post(talk, ADA, "and now?")
+        await trio.sleep(5)
+        assert answers(engine, talk) == ["upstream", "yes"]

@@ -65,6 +65,7 @@ class Job:
         self._tools: ToolUse | None = None
         self._scope = trio.CancelScope()
         self._ends_at = 0.0
+        self._asked = False  # whether the upstream has been
         self._said = 0  # bytes
 
     @property
@@ -79,7 +80,7 @@ class Job:
     @property
     def tool_calls(self) -> int:
         """Tools that were called."""
-        return 0 if self._tools is None else len(self._tools.used)
+        return 0 if self._tools is None else self._tools.calls
 
     async def make(self, request: RunRequested) -> None:
         """Answer a request."""
@@ -121,7 +122,7 @@ class Job:
         try:
             outcome = await self._timed(request)
         finally:
-            if outcome is None or outcome.reason == "budget":
+            if outcome is None or outcome.reason == "budget" or not self._asked:
                 breaker.unknown()
             elif outcome.reason is None:
                 breaker.worked()
@@ -176,6 +177,7 @@ class Job:
             most = self._directory.limits.max_message_size or RESULT_LENGTH
             yield cut(await obey(command, box), min(most, RESULT_LENGTH))
             return
+        self._asked = True
         self._tools = ToolUse(box, self._settings.limits.tool_rounds, self._ask)
         async with aclosing(self._tools.stream(self._agent.upstream, prompt)) as pieces:
             async for piece in pieces:

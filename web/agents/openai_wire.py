@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 RETRIES = 2  # of the SDK, before the first word, after 408, 409, 429, 5xx and lost connections; it obeys Retry-After
 CONNECT = 5.0  # seconds
 LONGEST_WAIT = 3600.0  # seconds of a Retry-After that are passed on
+REASON_LENGTH = 40  # characters of why it has ended: a word
 LARGEST_EVENT = 1 << 20  # bytes of one event: more than a whole answer has
 # What the SDK lets out of a stream that is not what it should be
 FAULTS = (openai.OpenAIError, *STREAM_FAULTS)
@@ -71,7 +72,7 @@ class OpenAI:
                     if isinstance(delta.content, str) and delta.content:
                         yield delta.content
                     calls.take(delta.tool_calls or ())
-                    finish = choice.finish_reason or finish
+                    finish = (choice.finish_reason or "")[:REASON_LENGTH] or finish
                 if event.usage is not None:
                     yield {
                         "model": self._agent.model,

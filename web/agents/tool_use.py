@@ -32,7 +32,7 @@ class Used(NamedTuple):
 class ToolUse:
     """The tools of one answer. `ask` asks people to allow a call, and gives the id of who did, or None.
 
-    `used` lists the tools that were called.
+    `calls` counts the tools that were called, `used` lists the first of them.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class ToolUse:
         ask: Callable[[Tool, ToolCall], Awaitable[str | None]],
     ) -> None:
         self.used: list[Used] = []
+        self.calls = 0
         self._box = box
         self._rounds = rounds
         self._ask = ask
@@ -84,6 +85,7 @@ class ToolUse:
         by = CONFIGURATION if tool.allowed else await self._ask(tool, call)
         if by is None:
             return _told(ToolResult("Nobody has allowed this call. Do not try it again.", True))
+        self.calls += 1
         if len(self.used) < USED_KEPT:
             self.used.append(Used(call.name, by))
         try:
