@@ -32,7 +32,7 @@ async def test_who_has_used_up_their_answers_is_told_when_they_may_ask_again() -
 
 
 async def test_an_answer_that_uses_up_the_budget_ends_with_what_it_has_said() -> None:
-    budget = {"per": "conversation", "every": "month", "tokens": 200}
+    budget = {"per": "conversation", "every": "month", "tokens": 500}
     async with room("endless", budgets=[budget]) as it:
         await it.say("What is for dinner?")
         message = await it.end()
