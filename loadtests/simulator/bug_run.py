@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from salon.actors import requests
 from salon.actors.agents import Agents
 from salon.actors.runs import NEVER, RunBoard
+from salon.web.agents import prompt
 from salon.web.agents.answer import Answer
 from salon.web.agents.budget import Ledger
 
@@ -94,6 +95,20 @@ def a_decision_counts_for_the_next_call() -> Change:
         return ask
 
     return Answer, "ask", change
+
+
+def tell_a_model_of_another_conversation() -> Change:
+    """What a model is told is now and then read from another conversation."""
+
+    def change(real: Any) -> Any:
+        async def read(directory: Any, state: Any, before: int, limit: int) -> Any:
+            others = [each.state for each in directory.conversations.values() if each.state]
+            where = others[-1] if limit > 1 and others else state
+            return await real(directory, where, before, limit)
+
+        return read
+
+    return prompt, "_read", change
 
 
 def forget_what_was_used() -> Change:

@@ -91,13 +91,25 @@ class Till:
 
 
 class SimulatedModel:
-    """Speaks as the seed says. `others` are the names of agents whom it may mention; it is quick once `peaceful` is true."""
+    """Speaks as the seed says. `others` are the names of agents whom it may mention; it is quick once `peaceful` is true.
 
-    def __init__(self, seed: int, others: tuple[str, ...], peaceful: Callable[[], bool]) -> None:
+    `said_in` gives what was said in a conversation: it must be told nothing else.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        others: tuple[str, ...],
+        peaceful: Callable[[], bool],
+        said_in: Callable[[str], set[str]],
+    ) -> None:
         self._seed, self._others, self._peaceful = seed, others, peaceful
+        self._said_in = said_in
+        self.leaks: list[str] = []
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Piece]:
         """Yield the words of an answer, or calls of tools."""
+        self._check(prompt)
         chance = Random(f"hosted {self._seed} {prompt.sequence} {trio.current_time()}")
         if prompt.tools and len(prompt.rounds) < ROUNDS and chance.random() < 0.4:
             ticket = f"{prompt.conversation_id} {prompt.sequence} at {trio.current_time()}"
@@ -114,6 +126,18 @@ class SimulatedModel:
         for other in self._others:
             if chance.random() < 0.7:
                 yield f"@{other}"
+
+    def _check(self, prompt: Prompt) -> None:
+        said = self._said_in(prompt.conversation_id)
+        lines = [
+            line
+            for each in prompt.messages
+            if each.role == "user"
+            for line in each.text.splitlines()
+        ]
+        for text in [json.loads(line)["text"] for line in lines]:
+            if text not in said:
+                self.leaks.append(f"in {prompt.conversation_id} a model was told {text!r}")
 
     async def close(self) -> None:
         """Nothing is open."""

@@ -43,6 +43,7 @@ TRIED_FIRST = {
     "call-a-tool-that-nobody-has-allowed": 6,
     "a-decision-counts-for-the-next-call": 492,
     "forget-what-was-used": 138,
+    "tell-a-model-of-another-conversation": 6,
 }
 
 

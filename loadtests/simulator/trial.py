@@ -87,7 +87,7 @@ class Trial:
                 self._wrong("state", text)
             for text in world.wrong_replies():
                 self._wrong("reply", text)
-            for text in (*world.till.wrong(), *world.uncounted()):
+            for text in (*world.till.wrong(), *world.uncounted(), *world.leaks):
                 self._wrong("tool", text)
             for text in self._presence.wrong([each.person for each in world.people]):
                 self._wrong("presence", text)

@@ -83,6 +83,7 @@ class World:
         self.settings = self._settings()
         self.people = [self._person(name) for name in NAMES[: plan.setting.people]]
         self.agents = [self._person(name, "agent") for name in AGENTS[: plan.setting.agents]]
+        self.leaks: list[str] = []  # of what a model was told and must not know
         self.till = Till(plan.seed, lambda: self.peaceful)
         self.hosted = self._hosted()
         self.programs: list[AgentProgram] = []
@@ -136,7 +137,8 @@ class World:
         if not self.plan.setting.hosted:
             return []
         others = tuple(agent.identity.participant.name for agent in self.agents)
-        model = SimulatedModel(self.plan.seed, others, lambda: self.peaceful)
+        model = SimulatedModel(self.plan.seed, others, lambda: self.peaceful, self._said_in)
+        self.leaks = model.leaks
         tools = ToolsAgent(self.till, ToolSettings(mcp=TOOLS))
         return [(hosted_agent(self.plan.seed), model), (tools_agent(), tools)]
 
@@ -221,6 +223,11 @@ class World:
         """The ids of the runs that are open, as the store knows."""
         state = self.disk.load(conversation_id).get()
         return [] if state is None else list(state.runs)
+
+    def _said_in(self, conversation_id: str) -> set[str]:
+        """What all messages of a conversation say."""
+        log = self.log(conversation_id)
+        return {event["message"]["content"] for event in log if event["type"] == "message"}
 
     def waiting_calls(self, conversation_id: str) -> list[Run]:
         """The runs whose tool call waits for a person."""
