@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from salon.actors.audience import Audience
 from salon.actors.conversation import ConversationActor
 from salon.actors.presence import PresenceBoard
+from salon.web import drain
 from salon.web.socket.connection import Connection
 
 if TYPE_CHECKING:
@@ -123,3 +124,12 @@ def back_and_still_offline() -> Change:
         return touch
 
     return PresenceBoard, "touch", change
+
+
+def closed_before_all_was_sent() -> Change:
+    """A draining server closes its sockets at once."""
+
+    def change(real: Any) -> Any:
+        return lambda parts, connection: True
+
+    return drain, "_has_everything", change

@@ -34,6 +34,7 @@ TRIED_FIRST = {
     "lose-what-is-drained": 8,
     "tell-those-who-left": 12,
     "old-socket-takes-the-new-one-along": 4,
+    "closed-before-all-was-sent": 15,
     "duplicate-on-retry-after-crash": 3,
     "lose-a-delta": 3,
     "end-a-run-twice": 27,
