@@ -93,7 +93,7 @@ class File:
         try:
             connection.execute(f"PRAGMA cache_size = -{cache}")
         except BaseException:
-            connection.close()
+            self.leave(connection)
             raise
         return connection
 

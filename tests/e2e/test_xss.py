@@ -217,7 +217,7 @@ def test_nothing_executes_in_what_an_agent_says_of_its_answers(
         room, names = answered(hostile_server.url, victim)
         seen = watched(hostile_server, victim.token, open_page)
         seen.page.goto(f"/c/{room}")
-        waiting = seen.page.get_by_role("button", name="Allow")
+        waiting = seen.page.get_by_role("button", name="Allow", exact=True)
         expect(waiting).to_be_visible()
         seen.page.evaluate(SCROLL, ".log")
         links = seen.page.locator(".result a")

@@ -84,7 +84,7 @@ async def test_a_disk_that_takes_five_seconds_keeps_nobody_waiting_but_those_who
     [
         ("fdatasync:error=EIO:when=12", False),
         ("fdatasync:error=EIO:when=12", True),
-        ("pwrite64:error=EIO:when=60", False),
+        ("pwrite64:error=EIO:when=90", False),
     ],
     ids=["sync fails", "sync fails, then it is killed", "write fails"],
 )
@@ -137,7 +137,7 @@ async def test_a_disk_that_cannot_be_read_refuses_the_start_in_one_line_and_then
             own_server.start()
     assert "Traceback" not in own_server.log
 
-    own_server.under = strace(tmp_path / "trace", f"{failing}30..40", on=own_server.path)
+    own_server.under = strace(tmp_path / "trace", f"{failing}45..55", on=own_server.path)
     own_server.start()
     path = f"/chat/{conversation_id}/messages?after=0"
     codes = [(await ada.call("GET", path)).status_code for _ in range(200)]

@@ -172,7 +172,7 @@ async def test_a_file_that_is_cut_short_is_never_taken_for_a_whole_one(
             refused += 1
             assert "the file is damaged: stop the server" in left, f"cut after {end} bytes"
             if left.startswith(REFUSED):  # as it was, for whoever wants to rescue something
-                assert path.read_bytes() == whole[:end]
+                assert path.read_bytes() == whole[:end], f"cut after {end} bytes: {left}"
                 if log is None:
                     assert path.with_name("salon.db-wal").read_bytes() == remains.log
         else:  # nothing was cut off that the log does not have, or that anything was in

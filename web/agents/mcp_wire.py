@@ -14,7 +14,7 @@ import trio
 from mcp import Client, MCPError
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
-from mcp_types import CONNECTION_CLOSED, ResourceLink, TextContent
+from mcp.types import CONNECTION_CLOSED, ResourceLink, TextContent
 
 from .pieces import Offer, UpstreamError
 from .toolbox import ToolResult
@@ -22,8 +22,8 @@ from .toolbox import ToolResult
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from mcp_types import CallToolResult
-    from mcp_types import Tool as McpTool
+    from mcp.types import CallToolResult
+    from mcp.types import Tool as McpTool
 
     from ..settings import AgentSettings
 

@@ -40,7 +40,6 @@ class Run:
         self.results: list[Frame] | None = None
         self._outbox = outbox
         self._speaker = speaker
-        self._asking = trio.Lock()
 
     @property
     def run_id(self) -> str:
@@ -75,14 +74,15 @@ class Run:
         One call waits at a time. Bound the wait with a cancel scope: nobody may be there. A run that fails or is cancelled
         cancels the block, and the wait with it.
         """
-        async with self._asking:
-            approval = self._outbox.ask(tool, arguments)
+        while (before := self._outbox.asked) is not None:
+            await before.over.wait()
+        approval = self._outbox.ask(tool, arguments)
+        self._speaker.wake()
+        try:
+            await approval.over.wait()
+        finally:
+            self._outbox.take_back(approval)
             self._speaker.wake()
-            try:
-                await approval.over.wait()
-            finally:
-                self._outbox.take_back(approval)
-                self._speaker.wake()
         return approval.approved
 
     async def end(

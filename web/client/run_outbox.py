@@ -45,7 +45,7 @@ class RunOutbox:
         self.over = trio.Event()
         self._reply_to = reply_to
         self._status: Frame | None = None
-        self._approval: Approval | None = None  # that waits for a person
+        self.asked: Approval | None = None  # the call that waits for a person
         self._end: Frame | None = None
         self._place: str = "unsent"  # then "asked", then "open"
         # The run's text on the server before this object's: another process of the agent has said it.
@@ -73,27 +73,28 @@ class RunOutbox:
 
     def ask(self, tool: str, arguments: Frame) -> Approval:
         """Ask people to allow a tool call; it is asked again on each connection until it is decided or taken back."""
-        self._approval = approval = Approval(tool, arguments)
+        self.asked = approval = Approval(tool, arguments)
         self._ask_again()
         return approval
 
     def take_back(self, approval: Approval) -> None:
         """Ask no more."""
-        if self._approval is approval:
-            self._approval = None
+        if self.asked is approval:
+            self.asked = None
             self._status = {"state": "thinking"}
+            approval.over.set()
 
     def decided(self, frame: Frame) -> None:
         """Handle a person's decision."""
-        approval = self._approval
+        approval = self.asked
         if approval is not None and approval.id == frame["approval_id"]:
-            self._approval = None
+            self.asked = None
             approval.approved = frame["approved"]
             approval.over.set()
 
     def _ask_again(self) -> None:
-        if self._approval is not None:
-            self._status = self._approval.frame
+        if self.asked is not None:
+            self._status = self.asked.frame
 
     def end(self, **fields: Any) -> None:
         """End the run once the server has all of its text; only the first end counts."""

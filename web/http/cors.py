@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from quart_trio import QuartTrio
 
-METHODS = "GET, POST, PATCH, DELETE"
+METHODS = "GET, POST, PUT, PATCH, DELETE"
 HEADERS = "Authorization, Content-Type, Idempotency-Key"
 REMEMBERED = "600"  # seconds for which a browser caches the preflight answer
 
