@@ -401,7 +401,8 @@ class Receipt(NamedTuple):
 class RunReceipt(NamedTuple):
     """Where a run is. `offset` counts the code points that it has said, `sequence` is that of its newest event.
 
-    `duplicate` is true where the command changed nothing. `message_id` and `event_hash` are those of a message that ended it.
+    `duplicate` is true where the command changed nothing. `approved` is what people have decided about the tool call that the run
+    waits for, as long as it has not gone on. `message_id` and `event_hash` are those of a message that ended it.
     """
 
     conversation_id: str
@@ -415,6 +416,7 @@ class RunReceipt(NamedTuple):
     event_hash: str | None = None
     reason: FailureReason | None = None
     duplicate: bool = False
+    approved: bool | None = None
 
 
 class RunExtended(RunReceipt):

@@ -226,6 +226,7 @@ class RunTurn:
             run.started_at,
             draft.durability,
             duplicate=duplicate,
+            approved=None if run.approval is None else run.approval.approved,
         )
 
     def _over(self, command: Any, run: EndedRun) -> RunReceipt | RunRequested | Refusal:

@@ -137,8 +137,11 @@ async def test_over_plain_http_a_call_waits_and_what_is_wrong_is_refused(
     async with ada.tab(talk) as tab:
         await http(server, f"{runs}/r/status", state)
         frame = await waiting(tab)
+        assert "approved" not in await http(server, f"{runs}/r/status", state)
         await decide(server, ada, talk, frame)
         assert (await tab.until("run_status"))["state"] == "tool"
+        assert (await http(server, f"{runs}/r/status", state))["approved"] is True
+        assert "approved" not in await http(server, f"{runs}/r/status", {"state": "tool"})
     large = {**state, "approval": {**about, "arguments": {"x": "y" * 5000}}}
     for path, body, problem in (
         (f"{runs}/r/status", large, "arguments has"),

@@ -423,6 +423,7 @@ def said() -> Iterator[Any]:
         yield json.loads(message_ack(receipt))
     place = ("c", "r")
     yield json.loads(run_ack(RunReceipt(*place, "open", 3, 10, 5, "committed")))
+    yield json.loads(run_ack(RunReceipt(*place, "open", 3, 10, 5, "committed", approved=False)))
     yield json.loads(run_ack(RunReceipt(*place, "complete", 3, 14, 5, "memory", "c-14", "0" * 64)))
     yield json.loads(run_ack(RunReceipt(*place, "failed", 0, 12, 5, "memory", reason="timeout")))
     for code in Code:

@@ -431,6 +431,10 @@ class RunModel(BaseModel):
     message_id: str | None = None
     event_hash: str | None = None
     reason: Literal["timeout", "upstream", "budget", "cancelled", "interrupted"] | None = None
+    approved: bool | None = Field(
+        default=None,
+        description="What people have decided about the tool call that the run waits for, as long as it has not gone on.",
+    )
 
 
 class RunRequest(BaseModel):

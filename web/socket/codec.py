@@ -116,6 +116,7 @@ def run_fields(receipt: RunReceipt) -> dict[str, Any]:
         "message_id": receipt.message_id,
         "event_hash": receipt.event_hash,
         "reason": receipt.reason,
+        "approved": receipt.approved,
     }
     return {name: value for name, value in fields.items() if value is not None}
 

@@ -365,6 +365,8 @@ export interface RunAckFrame {
   message_id?: string;
   event_hash?: string;
   reason?: RunReason;
+  /** What people have decided about the tool call that the run waits for, as long as it has not gone on. */
+  approved?: boolean;
 }
 
 /** All that the server sends. Pass over types and fields that you do not know. */
