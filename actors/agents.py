@@ -6,6 +6,7 @@ The conversation calls it after a load, before a turn is decided, and before and
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 import trio
 
@@ -70,6 +71,7 @@ class Agents:
             lambda agent_id: audience.connected(agent_id) or host.agent_host.busy(key, agent_id),
             grace=host.limits.run_grace,
             timeout=host.limits.run_timeout,
+            place=crc32(key.encode()),
         )
         self.requests = RequestBoard()
         self._key = key

@@ -26,6 +26,7 @@ from salon.actors.messages import (
 )
 from salon.actors.model import Participant
 from salon.actors.refusals import Code
+from salon.actors.runs import SAVES
 from salon.actors.signals import Cancel, CaughtUp, Delta, RunStatus
 from salon.actors.turn import Turn
 from tests.examples import examples
@@ -127,6 +128,24 @@ async def test_deltas_are_gathered_to_twenty_a_second(engine: Engine, talk: str)
     await trio.sleep(0.1)
     assert read(ada) == "x" * 1000
     assert 30 < len(ada.of(Delta)) <= 42  # in two seconds
+
+
+async def test_an_agent_that_speaks_as_often_as_deltas_leave_is_not_kept_waiting_for_ever(
+    engine: Engine, talk: str
+) -> None:
+    ada = await engine.connect(talk, ADA)
+    await start(engine, talk)
+    await say(engine, talk, 0, "x")
+    await trio.sleep(
+        0.01
+    )  # the second is early: from then on each comes while the one before it has just left
+    late = []
+    for offset in range(1, 100):
+        await say(engine, talk, offset, "x")
+        late.append(len(read(ada)) <= offset)
+        await trio.sleep(0.05)
+    assert late[0]
+    assert not any(late[20:])
 
 
 @pytest.mark.parametrize(
@@ -534,6 +553,23 @@ async def test_what_is_said_is_stored_every_second_while_it_grows(
     await trio.sleep(5)
     assert engine.store.load(talk).get().runs["r"].text == "x" * 100
     assert len(engine.store.appended) - before <= 8
+
+
+async def test_conversations_whose_runs_begin_together_do_not_all_store_together(
+    engine: Engine,
+) -> None:
+    talks = [await engine.create(ADA, BOT) for _ in range(64)]
+    for talk in talks:
+        await start(engine, talk)
+    for talk in talks:
+        await say(engine, talk, 0, "x")
+    most, before = 0, len(engine.store.appended)
+    for _ in range(20):
+        await trio.sleep(0.05)
+        most, before = max(most, len(engine.store.appended) - before), len(engine.store.appended)
+    stored = [engine.store.load(talk).get().runs["r"].text for talk in talks]
+    assert stored == ["x"] * 64, "within a second"
+    assert 64 / SAVES <= most < 64 / 2
 
 
 async def test_a_server_that_starts_again_goes_on_with_the_runs_or_ends_them(
