@@ -25,7 +25,7 @@ from salon.actors.messages import (
     StartRun,
 )
 from salon.actors.model import Participant
-from salon.actors.refusals import Code
+from salon.actors.refusals import Code, Refusal
 from salon.actors.runs import SAVES
 from salon.actors.signals import Cancel, CaughtUp, Delta, RunStatus
 from salon.actors.turn import Turn
@@ -146,6 +146,19 @@ async def test_an_agent_that_speaks_as_often_as_deltas_leave_is_not_kept_waiting
         await trio.sleep(0.05)
     assert late[0]
     assert not any(late[20:])
+
+
+async def test_text_makes_no_entry_in_the_recorder_but_where_it_is_refused(
+    engine: Engine, talk: str
+) -> None:
+    await start(engine, talk)
+    for offset in range(50):
+        await say(engine, talk, offset, "x")
+        await trio.sleep(0.1)
+    refused(await say(engine, talk, 60, "x"), Code.OFFSET_MISMATCH)
+    recorder = engine.conversation(talk).recorder
+    assert [each.command for each in recorder.envelopes] == ["Create", "StartRun", "ExtendRun"]
+    assert recorder.envelopes[-1].refusal is not None
 
 
 @pytest.mark.parametrize(
@@ -570,6 +583,26 @@ async def test_conversations_whose_runs_begin_together_do_not_all_store_together
     stored = [engine.store.load(talk).get().runs["r"].text for talk in talks]
     assert stored == ["x"] * 64, "within a second"
     assert 64 / SAVES <= most < 64 / 2
+
+
+async def test_a_store_that_fails_while_text_is_stored_loses_none_of_it(
+    engine: Engine, talk: str
+) -> None:
+    ada = await engine.connect(talk, ADA)
+    await start(engine, talk)
+    for offset in range(40):
+        if offset == 10:
+            engine.store.fail("append")
+        if isinstance(said := await say(engine, talk, offset, "x"), Refusal):
+            assert said.code is Code.STORE_UNAVAILABLE
+            break
+        await trio.sleep(0.05)
+    await trio.sleep(RELOAD_AFTER + 1)
+    told = read(ada)
+    assert engine.store.load(talk).get().runs["r"].text == told
+    await say(engine, talk, len(told), "!")
+    await end(engine, talk)
+    assert read(ada) == ends(engine, talk)[0].content == told + "!"
 
 
 async def test_a_server_that_starts_again_goes_on_with_the_runs_or_ends_them(

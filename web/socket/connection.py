@@ -326,7 +326,7 @@ class Connection:
 
     def _tell(self, command: Any) -> None:
         try:
-            self._directory.participant(self.participant.id).tell(command, self)
+            self._directory.tell(self.participant.id, command, self)
         except MailboxFull as full:
             key = command.key if isinstance(command, Post) else None
             facts = {"queue_size": full.waiting, "limit": full.limit}
@@ -366,7 +366,9 @@ class Connection:
         """Write the outcome of a command. It is held until the next payload of the same turn, or until `flush`."""
         if isinstance(value, Receipt):
             body = message_ack(value)
-        elif isinstance(value, RunReceipt) and not isinstance(value, RunExtended):
+        elif isinstance(value, RunExtended):
+            return  # an echo of each token would help nobody
+        elif isinstance(value, RunReceipt):
             body = run_ack(value)
         elif isinstance(value, Refusal):
             body = error_frame(value)
