@@ -14,6 +14,7 @@ import trio
 from .agents import Agents
 from .audience import BREATH, BREATH_EVERY, RECENT_EVENTS, Audience
 from .events import Left, Posted
+from .mailbox import is_text
 from .messages import (
     RUN_COMMANDS,
     Attach,
@@ -34,7 +35,7 @@ from .recorder import Recorder
 from .refusals import Refusal, about_run
 from .replies import Replies, replied_to
 from .roster import Roster
-from .run_text import extended, is_text
+from .run_text import extended
 from .runtime import TrioActor
 from .signals import Connected, ReadMoved, Typing
 from .store import Appended, Changes, StoreError
@@ -113,7 +114,8 @@ class ConversationActor(TrioActor):
     def _take_text(self, batch: Sequence[Letter]) -> bool:
         """Take a batch that is nothing but more text of runs, and its timers; False where it needs a turn."""
         state = self.state
-        if not all(map(is_text, batch)) or state is None or state.renamed or self.agents.overdue():
+        text = all(is_text(letter.message) for letter in batch)
+        if not text or state is None or state.renamed or self.agents.overdue():
             return False
         said = extended(state, batch, self._host.limits, self._store.durability)
         if said is None:

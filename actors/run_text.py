@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import rules, run_rules
-from .messages import ExtendRun, RunExtended, Tick
+from .messages import ExtendRun, RunExtended
 from .refusals import Refusal
 
 if TYPE_CHECKING:
@@ -16,20 +16,10 @@ if TYPE_CHECKING:
     from .model import Durability, State
 
 
-TIMERS = frozenset({"deltas", "runs"})
-
-
-def is_text(letter: Letter) -> bool:
-    """Whether a letter is more text of a run, or the time to send or to store some."""
-    message = letter.message
-    kind = type(message)
-    return kind is ExtendRun or (kind is Tick and message.what in TIMERS)
-
-
 def extended(
     state: State, letters: Sequence[Letter], limits: Limits, durability: Durability
 ) -> tuple[State, list[tuple[Letter, RunExtended]]] | None:
-    """The state after these letters, for all of which `is_text` is true, and the receipts.
+    """The state after these letters, all of them text of runs or its timers, and the receipts.
 
     None where a turn must decide: something is to be refused, or a sender must be introduced first.
     """

@@ -137,6 +137,7 @@ class Connection:
         "connection_id",
         "conversation_id",
         "expires_at",
+        "in_text",
         "opened_at",
         "participant",
         "phase",
@@ -169,6 +170,7 @@ class Connection:
         self.phase = Phase.OPEN
         self.close_deadline = float("inf")
         self.resting = False  # not read for a while, since too many messages are refused
+        self.in_text = False  # whether the peer's last frame was more text of a run
         self.stalled_since: float | None = None
         self._directory = directory
         self._receiver = Receiver(max_frame_size)
@@ -232,6 +234,7 @@ class Connection:
                 return
         frame: Any = parse(text)
         kind = type(frame)  # not isinstance: pydantic's metaclass runs Python code for it
+        self.in_text = kind is DeltaFrame
         if kind is MessageFrame:
             self._message(frame)
         elif kind is TypingFrame:
