@@ -6,6 +6,7 @@ The conversation calls it after a load, before a turn is decided, and before and
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 import trio
 
@@ -70,6 +71,7 @@ class Agents:
             lambda agent_id: audience.connected(agent_id) or host.agent_host.busy(key, agent_id),
             grace=host.limits.run_grace,
             timeout=host.limits.run_timeout,
+            place=crc32(key.encode()),
         )
         self.requests = RequestBoard()
         self._key = key
@@ -253,7 +255,7 @@ class Agents:
                 for status in done.statuses.values():
                     self.runs.note(status)
                 self._tell_decisions(done)
-            self.send_deltas(turn.state)
+            self.send_deltas(turn.state, trio.current_time())
             self.schedule(turn.state)
         if done is not None and (done.judgements or done.requests or done.begun):
             self._ask(done, turn.state.members)
@@ -282,12 +284,22 @@ class Agents:
 
     # --- between turns ----------------------------------------------------------------------------------------------------
 
-    def send_deltas(self, state: State) -> None:
+    def send_deltas(self, state: State, now: float) -> None:
         """Send the text that is due to the live readers."""
-        for agent_id, signal in self.runs.news(state.runs.values(), trio.current_time()):
+        for agent_id, signal in self.runs.news(state.runs.values(), now):
             self._host.meter.deltas += 1
             self._audience.signal(signal, but=agent_id)
         self._schedule("deltas", self.runs.news_due(state))
+
+    def said(self, state: State, run_ids: Iterable[str], now: float) -> None:
+        """After more text of these runs: the readers get what is due, and it is stored in time."""
+        for run_id in run_ids:
+            self.runs.heard(run_id, now)
+        self.send_deltas(state, now)
+        save_at = self.runs.save_due(state)
+        if save_at is not None and save_at < self._due_at:
+            self._due_at = save_at
+            self._schedule("runs", min(save_at, now + LOOK_AGAIN))
 
     def schedule(self, state: State) -> None:
         """Set the timer for the next run that is overdue, or must be stored."""

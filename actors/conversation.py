@@ -14,6 +14,7 @@ import trio
 from .agents import Agents
 from .audience import BREATH, BREATH_EVERY, RECENT_EVENTS, Audience
 from .events import Left, Posted
+from .mailbox import is_text
 from .messages import (
     RUN_COMMANDS,
     Attach,
@@ -34,9 +35,10 @@ from .recorder import Recorder
 from .refusals import Refusal, about_run
 from .replies import Replies, replied_to
 from .roster import Roster
+from .run_text import extended
 from .runtime import TrioActor
 from .signals import Connected, ReadMoved, Typing
-from .store import Appended, StoreError
+from .store import Appended, Changes, StoreError
 from .turn import Turn, known_from
 
 if TYPE_CHECKING:
@@ -87,6 +89,10 @@ class ConversationActor(TrioActor):
 
     async def on_batch(self, batch: Sequence[Letter]) -> None:
         """Decide, commit, answer, deliver; then handle the controls, which must see what was committed."""
+        if self._take_text(batch):
+            if self.state is not None and (self.agents.due or "runs" not in self._timers):
+                await self._save_text(self.state)
+            return
         commands = [letter for letter in batch if letter.message.is_command]
         try:
             if self.state is None:
@@ -97,15 +103,58 @@ class ConversationActor(TrioActor):
             if commands or people or self.state.renamed or self.agents.due:
                 await self._take(commands, self.state, people)
         except StoreError as error:
-            self.agents.keep(self.state)
-            self.state = None  # the next turn loads the state from the log again
-            self._refuse(batch, error)
+            self._unload(batch, error)
             return
         controls = [letter for letter in batch if not letter.message.is_command]
         if controls:
             await self._control_all(controls, self.state)
         if not self.state.head and self.actor_inbox.empty():
             self._host.forget(self)  # the conversation does not exist and was not created
+
+    def _take_text(self, batch: Sequence[Letter]) -> bool:
+        """Take a batch that is nothing but more text of runs, and its timers; False where it needs a turn."""
+        state = self.state
+        text = all(is_text(letter.message) for letter in batch)
+        if not text or state is None or state.renamed or self.agents.overdue():
+            return False
+        said = extended(state, batch, self._host.limits, self._store.durability)
+        if said is None:
+            return False
+        self.state, receipts = said
+        for letter, receipt in receipts:
+            letter.answer(receipt)
+        if len(receipts) < len(batch):
+            for letter in batch:
+                self._timer_ended(letter.message)
+        run_ids = [receipt.run_id for _, receipt in receipts]
+        self.agents.said(self.state, run_ids, self.last_turn_at)
+        for letter, _ in receipts:
+            if letter.reply_to is not None:
+                letter.reply_to.flush()
+        return True
+
+    def _timer_ended(self, message: Any) -> None:
+        """Forget a timer that has run out; one that another has replaced is ignored."""
+        if type(message) is Tick and self._timers.get(message.what) == message.at:
+            del self._timers[message.what]
+
+    async def _save_text(self, state: State) -> None:
+        """Store what runs have said, if it is time, in changes of its own."""
+        if self.agents.save_due(state):
+            texts = self.agents.runs.unsaved(state)
+            try:
+                await self._store.append(Changes(state.id, state.number, (), texts=texts))
+            except StoreError as error:
+                self._unload((), error)
+                return
+            self.agents.runs.saved(texts, trio.current_time())
+        self.agents.schedule(state)
+
+    def _unload(self, batch: Sequence[Letter], error: StoreError) -> None:
+        """Have the next turn load the state from the log again."""
+        self.agents.keep(self.state)
+        self.state = None
+        self._refuse(batch, error)
 
     async def _load(self) -> State:
         state = await self._store.load(self.key) or State(self.key)
@@ -289,16 +338,15 @@ class ConversationActor(TrioActor):
                 pass  # the turn has done it
             case Look():
                 letter.answer(state if state.head else None)
-            case Tick(what, at):
-                if self._timers.get(what) == at:  # a timer that another has replaced is ignored
-                    del self._timers[what]
+            case Tick(what):
+                self._timer_ended(letter.message)
                 # "presence", "reload" and "runs" need only the turn itself: presence is sent after all controls, the reload
                 # and the ends of runs are done before them.
                 match what:
                     case "typing":
                         self._end_typing()
                     case "deltas" if self.state is not None:
-                        self.agents.send_deltas(state)
+                        self.agents.send_deltas(state, trio.current_time())
                     case "runs" if self.state is not None:
                         self.agents.schedule(state)
             case other:

@@ -17,7 +17,7 @@ import trio
 from .agent_host import NoAgents
 from .conversation import ConversationActor
 from .mailbox import MailboxFull
-from .messages import Look, Rename, SaveRuns
+from .messages import ExtendRun, Look, Rename, SaveRuns
 from .meter import Meter
 from .participant import ParticipantActor
 from .rates import Outage
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
     from .agent_host import AgentHost
     from .limits import Limits
-    from .messages import Command
+    from .messages import Command, Sync
     from .model import Participant, State
     from .runtime import Ref, System, TrioActor
     from .signals import MemberView
     from .sources import Sources
     from .store import Store, StoreError
-    from .subscriber import Codec
+    from .subscriber import Caller, Codec
 
 SWEEP_INTERVAL = 5.0  # seconds between two searches for idle actors
 SWEPT_AT_ONCE = 1000  # actors examined between two checkpoints: under a millisecond
@@ -99,6 +99,14 @@ class Directory:
         if actor is None:
             actor = self.participants[participant_id] = ParticipantActor(self, participant_id)
         return actor.actor_ref
+
+    def tell(self, participant_id: str, command: Command | Sync, caller: Caller) -> None:
+        """Tell a participant's actor a command; it passes more text of a run on at once. Raises as `Ref.tell`."""
+        actor = self.participants.get(participant_id)
+        if type(command) is ExtendRun and actor is not None:
+            actor.pass_on(command, caller)
+        else:
+            self.participant(participant_id).tell(command, caller)
 
     async def ask(self, participant_id: str, command: Command) -> Any:
         """The outcome of a command, sent through this participant's actor; a refusal too where no actor could take it."""

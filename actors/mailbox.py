@@ -6,11 +6,24 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
 
+from .messages import ExtendRun, Tick
 from .rates import Drain
 from .reservations import Reservations
 
 if TYPE_CHECKING:
     from .subscriber import Caller
+
+
+TEXT_TIMERS = frozenset({"deltas", "runs"})  # the times to send, and to store, what runs have said
+
+
+def is_text(message: Any) -> bool:
+    """Whether a message is more text of a run, or a timer of such text.
+
+    It lets all others pass: it comes so often that people's messages would wait for it.
+    """
+    kind = type(message)
+    return kind is ExtendRun or (kind is Tick and message.what in TEXT_TIMERS)
 
 
 class MailboxFull(Exception):
@@ -36,6 +49,9 @@ class Owner(Protocol):
 
     def wake(self) -> None:
         """Schedule a turn, because a letter has arrived."""
+
+    def wake_later(self) -> None:
+        """Schedule a turn that lets all others pass."""
 
     def next_turn_in(self, now: float) -> float:
         """Seconds until the mailbox is next emptied."""
@@ -80,6 +96,7 @@ class Mailbox:
         "limit",
         "reservations",
         "share",
+        "urgent",
     )
 
     def __init__(self, actor: Owner, limit: int = 0, share: int = 0) -> None:
@@ -87,6 +104,7 @@ class Mailbox:
         self._letters: list[Letter] = []
         self._shares: dict[str, int] = {}
         self.commands = 0
+        self.urgent = False  # whether a letter waits that is not text of runs
         self.drain = Drain()
         self.limit = limit
         # Made at the first refusal: few mailboxes are ever full.
@@ -110,7 +128,11 @@ class Mailbox:
             self._shares[sender.id] = taken + 1
             self.commands += 1
         self._letters.append(letter)
-        self._actor.wake()
+        if is_text(letter.message):
+            self._actor.wake_later()
+        else:
+            self.urgent = True
+            self._actor.wake()
 
     def _admits(self, command: Any) -> bool:
         if not self.reservations:
@@ -150,6 +172,7 @@ class Mailbox:
         letters, self._letters = self._letters, []
         self._shares.clear()
         self.commands = 0
+        self.urgent = False
         return letters
 
 

@@ -30,7 +30,8 @@ class Meter:
     deltas: int = 0
     runs: dict[str, int] = field(default_factory=dict)  # ended ones, by status
     store_failed_at: float = float("-inf")  # seconds of trio's clock
-    # Of each conversation's turn: from the arrival of its oldest command until all were answered and delivered
+    # Of each conversation's turn, but not over text of runs alone: from the arrival of its oldest command until all were answered
+    # and delivered
     turn_seconds: deque[float] = field(default_factory=partial(deque, maxlen=TURNS_TIMED))
 
     def delivered(self, records: Sequence[Record], subscribers: int) -> None:

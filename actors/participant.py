@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import trio
 
-from .mailbox import MailboxFull
+from .mailbox import Letter, MailboxFull
 from .messages import (
     RUN_COMMANDS,
     Admit,
@@ -14,6 +14,7 @@ from .messages import (
     CancelRun,
     Create,
     Detach,
+    ExtendRun,
     Post,
     RegenerateRun,
     Revoke,
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .host import Host
-    from .mailbox import Letter
     from .subscriber import Caller, Subscriber
 
 BUCKETS_KEPT = 64  # conversations whose rate is remembered before those at rest are dropped
@@ -58,7 +58,9 @@ class ParticipantActor(TrioActor):
         now = trio.current_time()
         for letter in batch:
             message = letter.message
-            if message.is_command or isinstance(message, Sync):
+            if type(message) is ExtendRun and self._host.draining is None:
+                self._forward(letter)  # the most frequent of all, and without a rate
+            elif message.is_command or isinstance(message, Sync):
                 refusal = self._refusal(message, now)
                 if refusal is None:
                     self._forward(letter)
@@ -67,9 +69,21 @@ class ParticipantActor(TrioActor):
             else:
                 self._control(letter)
         if self._refused:
-            for caller in self._refused:
-                caller.flush()
-            self._refused.clear()
+            self._flush_refused()
+
+    def pass_on(self, command: ExtendRun, caller: Caller) -> None:
+        """Take more text of a run, which has no rate: at once where nothing waits before it. Raises as `Ref.tell`."""
+        if not self.idle or self._host.draining is not None or self.actor_stopped.is_set():
+            self.actor_ref.tell(command, caller)
+            return
+        self._forward(Letter(command, caller, trio.current_time()))
+        if self._refused:
+            self._flush_refused()
+
+    def _flush_refused(self) -> None:
+        for caller in self._refused:
+            caller.flush()
+        self._refused.clear()
 
     def _refusal(self, message: Any, now: float) -> Refusal | None:
         if self._host.draining is not None:

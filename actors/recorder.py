@@ -1,6 +1,7 @@
 """The mailbox recorder: the commands of a conversation's last turns, and the outcome of each command.
 
-No content is kept. A turn costs about a microsecond, and 0.3 more for each command of it that is kept.
+No content is kept. Text of runs is left out unless it is refused or comes with other commands: nothing else would stay. A turn
+costs about a microsecond, and 0.3 more for each command of it that is kept.
 """
 
 from __future__ import annotations

@@ -58,10 +58,11 @@ def extend(state: State, command: ExtendRun, at: int, limits: Limits) -> Run | R
     run = _own(state, command)
     if isinstance(run, Refusal):
         return run
-    here = len(run.text) - command.offset
-    known, new = command.text[: max(here, 0)], command.text[max(here, 0) :]
-    if here < 0 or not run.text.startswith(known, command.offset):
-        return _mismatch(run)
+    here, new = len(run.text) - command.offset, command.text
+    if here:  # mostly an agent goes on where it was
+        known, new = command.text[: max(here, 0)], command.text[max(here, 0) :]
+        if here < 0 or not run.text.startswith(known, command.offset):
+            return _mismatch(run)
     size, most = len(run.text) + len(new), limits.max_message_size or LONGEST
     if size > most:
         return Refusal(

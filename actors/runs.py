@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil, floor
 from typing import TYPE_CHECKING, NamedTuple
 
 from .signals import Delta, RunStatus
@@ -16,9 +17,12 @@ if TYPE_CHECKING:
 # Seconds between two deltas of a run on average: smooth to the eye, whatever the tokens a second
 DELTA_EVERY = 0.05
 EARLY = 0.02  # seconds by which a delta may be early if the one before it was late: clients' clocks jitter
+# Seconds: deltas that no further text triggers leave at multiples of it, those of many conversations together
+BEAT = 0.01
 # Seconds until what a run has said is stored. A kill loses at most a second of it, the commit included
 SAVE_EVERY = 0.8
-GRID = 0.05  # seconds: runs are stored at multiples of it, many in one commit
+# Conversations store at so many different times of it, each always at its own: many in one commit, and not all in one
+SAVES = 8
 NEVER = float("inf")
 
 
@@ -49,13 +53,17 @@ class RunBoard:
     """The progress of a conversation's open runs.
 
     `connected` tells whether a participant has a connection now. A silent run ends after `grace` seconds where its agent has
-    none, counted from its loss or from the last command, and in any case after `timeout` (0: never).
+    none, counted from its loss or from the last command, and in any case after `timeout` (0: never). `place` is any number that
+    differs between conversations: it spreads the times at which they store.
     """
 
-    __slots__ = ("_connected", "_grace", "_open", "_timeout")
+    __slots__ = ("_connected", "_grace", "_open", "_phase", "_timeout")
 
-    def __init__(self, connected: Callable[[str], bool], *, grace: float, timeout: float) -> None:
+    def __init__(
+        self, connected: Callable[[str], bool], *, grace: float, timeout: float, place: int
+    ) -> None:
         self._connected = connected
+        self._phase = place % SAVES * SAVE_EVERY / SAVES
         self._grace = grace
         self._timeout = timeout or NEVER
         self._open: dict[str, Progress] = {}
@@ -141,24 +149,34 @@ class RunBoard:
         progress.status, progress.told = status, False
 
     def news_due(self, state: State) -> float | None:
-        """When the next news of a run are due, or None."""
-        times = [
-            progress.free_at
-            for id, progress in self._open.items()
-            if progress.reset or not progress.told or len(state.runs[id].text) > progress.sent
-        ]
-        return min(times, default=None)
+        """When the next news of a run must be sent though its agent says nothing more, or None.
+
+        That is later than they may be sent: an agent whose frames are as far apart as deltas would else have each frame sent by
+        a timer, for ever as late as the first.
+        """
+        first = NEVER
+        for id, progress in self._open.items():
+            if progress.free_at < first and (
+                len(state.runs[id].text) > progress.sent or progress.reset or not progress.told
+            ):
+                first = progress.free_at
+        return None if first == NEVER else ceil((first + EARLY) / BEAT) * BEAT
 
     # --- the store --------------------------------------------------------------------------------------------------------
 
     def save_due(self, state: State) -> float | None:
         """When the store must be told what was said, or None."""
-        times = [
-            (progress.saved_at + SAVE_EVERY) // GRID * GRID
-            for id, progress in self._open.items()
-            if len(state.runs[id].text) > progress.saved
-        ]
-        return min(times, default=None)
+        first = NEVER
+        for id, progress in self._open.items():
+            if progress.saved_at < first and len(state.runs[id].text) > progress.saved:
+                first = progress.saved_at
+        return None if first == NEVER else self._save_after(first)
+
+    def _save_after(self, at: float) -> float:
+        """The conversation's last time to store, at most `SAVE_EVERY` after this one."""
+        # A hair's breadth before such a time counts as after it: else rounding makes it due twice.
+        times = (at + SAVE_EVERY - self._phase) / SAVE_EVERY + 1e-3
+        return floor(times) * SAVE_EVERY + self._phase
 
     def save_now(self) -> None:
         """Make everything that the store lacks due."""

@@ -33,6 +33,9 @@ __all__ = ["ActorDied", "Ref", "System", "TrioActor"]
 logger = logging.getLogger(__name__)
 
 TURNS_A_PASS = 256  # turns between two visits of trio's scheduler: about a millisecond
+DEFERRED_A_PASS = (
+    32  # deferred turns after them, each with text of a run to send: about two milliseconds
+)
 
 ActorDied = pykka.ActorDeadError
 
@@ -116,6 +119,7 @@ class TrioActor(pykka.Actor):
             0.0  # since when there has been work without a pause; 0 at the first turn after one
         )
         self._queued = False
+        self._deferred = False
 
     @classmethod
     def start(cls: type[A], *args: Any, **kwargs: Any) -> Ref[A]:
@@ -139,6 +143,11 @@ class TrioActor(pykka.Actor):
         return self._turn is None and not self.actor_inbox
 
     @property
+    def deferred(self) -> bool:
+        """Whether a deferred turn is still to run: another turn may have come before it."""
+        return self._deferred
+
+    @property
     def busy(self) -> bool:
         """Whether a turn is under way."""
         return self._turn is not None
@@ -148,6 +157,12 @@ class TrioActor(pykka.Actor):
         if self._turn is None and not self._queued:
             self._queued = True
             self.system.make_ready(self)
+
+    def wake_later(self) -> None:
+        """Schedule a turn after all others, unless one is under way or scheduled already."""
+        if self._turn is None and not self._queued and not self._deferred:
+            self._deferred = True
+            self.system.defer(self)
 
     async def on_batch(self, batch: Sequence[Letter]) -> None:
         """One turn over all waiting letters. This default hands each message to `on_receive` and answers with the result.
@@ -193,7 +208,7 @@ class TrioActor(pykka.Actor):
 
     def advance(self) -> None:
         """Run the turn up to its next wait, or begin one. Only the system calls this."""
-        self._queued = False
+        self._queued = self._deferred = False
         if self._turn is None and self.actor_stopped.is_set():
             return
         try:
@@ -240,8 +255,10 @@ class TrioActor(pykka.Actor):
                 self._commands, now - (self._busy_from or self.last_turn_at)
             )
             self._busy_from = now if self.actor_inbox.commands else 0.0
-        if self.actor_inbox:
+        if self.actor_inbox.urgent:
             self.wake()
+        elif self.actor_inbox:
+            self.wake_later()
 
     def _crash(self, error: Exception) -> None:
         """A turn raised: stop this actor, call its failure hook, tell its callers; no other actor is affected."""
@@ -276,6 +293,7 @@ class System:
 
     def __init__(self) -> None:
         self._ready: deque[TrioActor] = deque()
+        self._deferred: deque[TrioActor] = deque()
         self._resting: list[TrioActor] = []  # between two parts of a long turn
         self._gathering = False
         self._parked: trio.lowlevel.Task | None = None
@@ -289,6 +307,14 @@ class System:
     def make_ready(self, actor: TrioActor) -> None:
         """Queue an actor for a turn, and wake the task that runs turns."""
         self._ready.append(actor)
+        self._notify()
+
+    def defer(self, actor: TrioActor) -> None:
+        """Queue an actor for a turn after all others, and wake the task that runs turns."""
+        self._deferred.append(actor)
+        self._notify()
+
+    def _notify(self) -> None:
         if self._parked is not None and not self._gathering:
             self._unpark()
 
@@ -300,7 +326,7 @@ class System:
         """Run the queued turns in the current task: switching to another task costs more than most turns."""
         if self._parked is not None:  # else the run task is about to run them anyway
             self._run_round()
-            if self._ready:
+            if self._ready or self._deferred:
                 self._unpark()
         self._gathering = False
 
@@ -333,6 +359,18 @@ class System:
     def _run_round(self) -> None:
         self.run_pass()
         self.after_pass()
+        if self._deferred:
+            self._run_deferred()
+            self.after_pass()
+
+    def _run_deferred(self) -> None:
+        """Advance actors whose turns were deferred: only so many, since others may be ready by then."""
+        deferred = self._deferred
+        for _ in range(min(len(deferred), DEFERRED_A_PASS)):
+            actor = deferred.popleft()
+            if actor.deferred:
+                self.turns += 1
+                actor.advance()
 
     def run_pass(self) -> None:
         """Advance all ready actors, and those that become ready by it, at most `TURNS_A_PASS` times."""
@@ -347,7 +385,7 @@ class System:
         self._resting.clear()
 
     async def _wait_ready(self) -> None:
-        if self._ready:
+        if self._ready or self._deferred:
             await trio.lowlevel.checkpoint()
             return
         self._parked = trio.lowlevel.current_task()

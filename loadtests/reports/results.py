@@ -141,7 +141,7 @@ def answer_lines(answers: list[dict[str, float]]) -> list[str]:
     """The table of agents' answers."""
     return [
         "Answers of agents: each of 80 tokens a second to a room of an agent and three people, 20 frames a second as the client "
-        "gathers them; beside them a person sends 20 messages a second in a room of five.",
+        "gathers them; beside them a person sends 50 messages a second in a room of five.",
         "",
         "| runs at once | of a core | CPU a delta | CPU a delivery | token p50 / p99 | message beside p50 / p99 | memory a run |",
         "| --- | --- | --- | --- | --- | --- | --- |",

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from salon.actors.limits import Limits
-from salon.actors.messages import Attach, Receipt
-from salon.actors.model import Participant
+from salon.actors.messages import Attach, Join, Receipt
+from salon.actors.model import Entrant, Participant
 from salon.actors.refusals import Code, Refusal
 from salon.web.socket import connection as connection_module
 from salon.web.socket.codec import JsonCodec, error_frame, message_ack
@@ -160,6 +160,52 @@ async def talk(engine: Engine) -> str:
 
 
 # --- frames in --------------------------------------------------------------------------------------------------------------
+
+
+BOT = Participant("bot", "Bot", "agent")
+
+
+def delta(offset: int, text: str, run_id: str = "r") -> bytes:
+    return frame(type="delta", run_id=run_id, offset=offset, text=text)
+
+
+async def test_what_an_agent_sends_in_one_piece_is_taken_in_order(
+    engine: Engine, talk: str
+) -> None:
+    ada, agent = Pipe(), Pipe()
+    await engine.do(Join(talk, ADA, Entrant(BOT)))
+    await attached(engine, ada, talk)
+    speaker = await attached(engine, agent, talk, BOT)
+    speaker.received(
+        frame(type="run_start", run_id="r")
+        + delta(0, "Fish ")
+        + delta(5, "and ")
+        + frame(type="run_end", run_id="r", offset=9)
+        + frame(type="run_start", run_id="s")
+    )
+    speaker.received(delta(0, "chips", "s"))  # while the pieces before it still wait
+    await engine.settle()
+    speaker.received(delta(5, "!", "s") + frame(type="run_end", run_id="s", offset=6))
+    await engine.settle()
+    assert [each["message"]["content"] for each in ada.of("message")] == ["Fish and ", "chips!"]
+    assert agent.of("error") == []
+    assert len(agent.of("run_ack")) == 4
+
+
+async def test_text_of_a_run_is_refused_to_its_agent_at_once(engine: Engine, talk: str) -> None:
+    agent = Pipe()
+    await engine.do(Join(talk, ADA, Entrant(BOT)))
+    speaker = await attached(engine, agent, talk, BOT)
+    with engine.system:
+        for offset in range(engine.directory.limits.queue_share + 1):
+            speaker.received(delta(offset, "x"))
+        (full,) = agent.of("error")
+        assert (full["code"], full["run_id"], full["scope"]) == ("QUEUE_FULL", "r", "participant")
+    await engine.settle()
+    engine.directory.draining = lambda: 1.0
+    speaker.received(delta(0, "x"))
+    await engine.settle()
+    assert agent.of("error")[-1]["code"] == "DRAINING"
 
 
 async def test_a_message_is_acknowledged_to_its_sender_and_told_to_all(

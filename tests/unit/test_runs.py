@@ -25,7 +25,8 @@ from salon.actors.messages import (
     StartRun,
 )
 from salon.actors.model import Participant
-from salon.actors.refusals import Code
+from salon.actors.refusals import Code, Refusal
+from salon.actors.runs import SAVES
 from salon.actors.signals import Cancel, CaughtUp, Delta, RunStatus
 from salon.actors.turn import Turn
 from tests.examples import examples
@@ -127,6 +128,37 @@ async def test_deltas_are_gathered_to_twenty_a_second(engine: Engine, talk: str)
     await trio.sleep(0.1)
     assert read(ada) == "x" * 1000
     assert 30 < len(ada.of(Delta)) <= 42  # in two seconds
+
+
+async def test_an_agent_that_speaks_as_often_as_deltas_leave_is_not_kept_waiting_for_ever(
+    engine: Engine, talk: str
+) -> None:
+    ada = await engine.connect(talk, ADA)
+    await start(engine, talk)
+    await say(engine, talk, 0, "x")
+    await trio.sleep(
+        0.01
+    )  # the second is early: from then on each comes while the one before it has just left
+    late = []
+    for offset in range(1, 100):
+        await say(engine, talk, offset, "x")
+        late.append(len(read(ada)) <= offset)
+        await trio.sleep(0.05)
+    assert late[0]
+    assert not any(late[20:])
+
+
+async def test_text_makes_no_entry_in_the_recorder_but_where_it_is_refused(
+    engine: Engine, talk: str
+) -> None:
+    await start(engine, talk)
+    for offset in range(50):
+        await say(engine, talk, offset, "x")
+        await trio.sleep(0.1)
+    refused(await say(engine, talk, 60, "x"), Code.OFFSET_MISMATCH)
+    recorder = engine.conversation(talk).recorder
+    assert [each.command for each in recorder.envelopes] == ["Create", "StartRun", "ExtendRun"]
+    assert recorder.envelopes[-1].refusal is not None
 
 
 @pytest.mark.parametrize(
@@ -534,6 +566,43 @@ async def test_what_is_said_is_stored_every_second_while_it_grows(
     await trio.sleep(5)
     assert engine.store.load(talk).get().runs["r"].text == "x" * 100
     assert len(engine.store.appended) - before <= 8
+
+
+async def test_conversations_whose_runs_begin_together_do_not_all_store_together(
+    engine: Engine,
+) -> None:
+    talks = [await engine.create(ADA, BOT) for _ in range(64)]
+    for talk in talks:
+        await start(engine, talk)
+    for talk in talks:
+        await say(engine, talk, 0, "x")
+    most, before = 0, len(engine.store.appended)
+    for _ in range(20):
+        await trio.sleep(0.05)
+        most, before = max(most, len(engine.store.appended) - before), len(engine.store.appended)
+    stored = [engine.store.load(talk).get().runs["r"].text for talk in talks]
+    assert stored == ["x"] * 64, "within a second"
+    assert 64 / SAVES <= most < 64 / 2
+
+
+async def test_a_store_that_fails_while_text_is_stored_loses_none_of_it(
+    engine: Engine, talk: str
+) -> None:
+    ada = await engine.connect(talk, ADA)
+    await start(engine, talk)
+    for offset in range(40):
+        if offset == 10:
+            engine.store.fail("append")
+        if isinstance(said := await say(engine, talk, offset, "x"), Refusal):
+            assert said.code is Code.STORE_UNAVAILABLE
+            break
+        await trio.sleep(0.05)
+    await trio.sleep(RELOAD_AFTER + 1)
+    told = read(ada)
+    assert engine.store.load(talk).get().runs["r"].text == told
+    await say(engine, talk, len(told), "!")
+    await end(engine, talk)
+    assert read(ada) == ends(engine, talk)[0].content == told + "!"
 
 
 async def test_a_server_that_starts_again_goes_on_with_the_runs_or_ends_them(

@@ -16,8 +16,9 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from salon.actors.future import Breath, Future
 from salon.actors.mailbox import Letter
+from salon.actors.messages import ExtendRun
 from salon.actors.model import Participant
-from salon.actors.runtime import TURNS_A_PASS, ActorDied, System, TrioActor
+from salon.actors.runtime import DEFERRED_A_PASS, TURNS_A_PASS, ActorDied, System, TrioActor
 from tests.unit.engine import ADA, BEN, CLEO, open_engine, run_seeded
 
 
@@ -375,6 +376,74 @@ async def test_a_turn_that_waits_for_what_only_tasks_may_wait_for_crashes_alone(
     assert "a turn may await a Future or a Breath" in caplog.text
     await trio.sleep(2)
     assert await Parrot.start(system, "polly").ask(note("alive")) == "alive"
+
+
+# --- turns that let all others pass ---------------------------------------------------------------------------------------
+
+
+class Clerk(TrioActor):
+    """Writes down, with all other clerks, whose turn it was and over how many letters."""
+
+    def __init__(self, system: System, key: str, book: list[tuple[str, int]]) -> None:
+        super().__init__(system, key)
+        self.book = book
+
+    async def on_batch(self, batch: Sequence[Letter]) -> None:
+        self.book.append((self.key, len(batch)))
+
+
+def token() -> ExtendRun:
+    return ExtendRun("c", ADA, "run", 0, "token")
+
+
+async def test_text_of_runs_lets_all_other_messages_pass(system: System) -> None:
+    book: list[tuple[str, int]] = []
+    with system:
+        for key in "abc":
+            Clerk.start(system, key, book).tell(token())
+        Clerk.start(system, "person", book).tell(note())
+    await wait_all_tasks_blocked()
+    assert book == [("person", 1), ("a", 1), ("b", 1), ("c", 1)]
+
+
+async def test_text_of_runs_is_taken_together_with_what_came_after_it(system: System) -> None:
+    book: list[tuple[str, int]] = []
+    with system:
+        Clerk.start(system, "other", book).tell(token())
+        talk = Clerk.start(system, "talk", book)
+        talk.tell(token())
+        talk.tell(note())
+        talk.tell(token())
+    await wait_all_tasks_blocked()
+    assert book == [("talk", 3), ("other", 1)]
+    talk.tell(token())
+    await wait_all_tasks_blocked()
+    assert book[2:] == [("talk", 1)]
+
+
+async def test_a_message_waits_for_a_bounded_number_of_texts(system: System) -> None:
+    book: list[tuple[str, int]] = []
+    person = Clerk.start(system, "person", book)
+    with system:
+        for number in range(3 * DEFERRED_A_PASS):
+            Clerk.start(system, str(number), book).tell(token())
+    person.tell(note())
+    await wait_all_tasks_blocked()
+    assert book.index(("person", 1)) <= DEFERRED_A_PASS
+    assert len(book) == 3 * DEFERRED_A_PASS + 1
+
+
+async def test_text_that_comes_during_a_turn_is_taken_after_it(system: System) -> None:
+    diary = Diary(system)
+    diary.gate = Future()
+    diary.actor_ref.tell(note("first"))
+    await wait_all_tasks_blocked()
+    diary.actor_ref.tell(token())
+    await wait_all_tasks_blocked()
+    assert diary.batches == [["first"]]
+    diary.gate.set()
+    await wait_all_tasks_blocked()
+    assert diary.batches == [["first"], ["token"]]
 
 
 # --- timers ---------------------------------------------------------------------------------------------------------------

@@ -21,7 +21,13 @@ from salon.web.socket.codec import JsonCodec
 from salon.web.socket.connection import CLOSE_TIMEOUT, OUTBOX_BYTES, Connection, Phase
 from salon.web.socket.read_throttle import AT_ONCE
 from salon.web.socket.websocket import text_header
-from salon.web.socket.wire import READ_BYTES, REFUSALS_A_ROUND, STALL_TIMEOUT, Wire
+from salon.web.socket.wire import (
+    READ_BYTES,
+    REFUSALS_A_ROUND,
+    STALL_TIMEOUT,
+    TEXT_MOMENT,
+    Wire,
+)
 from tests.raw import CLOSE, PING, PONG, TEXT, Line, client_frame, close_payload
 from tests.unit.engine import ADA, BEN, EPOCH, Engine
 
@@ -238,6 +244,90 @@ async def test_a_connection_may_end_while_it_rests(
     while (frame := await line.frame())[0] == TEXT:
         pass
     assert frame == (PONG, b"still there?")
+
+
+DELTA = frame(type="delta", run_id="r", offset=0, text="token")  # of a run that does not exist
+
+
+async def test_the_sockets_of_agents_in_a_run_are_served_like_others(
+    engine: Engine, wire: Wire, opened: Sides, talk: str
+) -> None:
+    connection, line, _ = opened(wire, conversation_id=talk)
+    other, _, _ = opened(wire, conversation_id=talk)
+    for _ in range(3):
+        await line.send(DELTA)
+        assert (await line.until("error"))["code"] == "RUN_NOT_FOUND"
+        await line.send(DELTA + frame(type="message", content="hello", client_message_id="k"))
+        assert (await line.until("error"))["code"] == "RUN_NOT_FOUND"
+        assert (await line.until("message_ack"))["client_message_id"] == "k"
+    assert [c.in_text for c in (connection, other)] == [False, False]
+
+
+async def test_everybody_else_is_answered_while_text_of_runs_waits_for_more(
+    engine: Engine, wire: Wire, opened: Sides, talk: str, autojump_clock: MockClock
+) -> None:
+    _, line, ours = opened(wire, conversation_id=talk)
+    await line.send(DELTA)
+    await line.until("error")
+    autojump_clock.autojump_threshold = float("inf")  # time stands still
+    await line.send(DELTA)
+    assert await serves(opened, wire)
+    assert ours.recv(1, socket.MSG_PEEK), "the text is not read yet"
+    autojump_clock.jump(TEXT_MOMENT)
+    await line.until("error")
+
+    await line.send(frame(type="ping"))
+    await engine.settle()
+    autojump_clock.jump(TEXT_MOMENT)
+    await line.until("pong")
+    await line.send(frame(type="ping"))
+    await engine.settle()
+    with pytest.raises(
+        BlockingIOError
+    ):  # it has said something else than text, and is read at once
+        ours.recv(1, socket.MSG_PEEK)
+
+
+async def test_sockets_that_close_in_a_run_leave_nothing_behind(
+    engine: Engine, wire: Wire, opened: Sides, talk: str
+) -> None:
+    async def come_and_go(number: int) -> None:
+        connection, line, _ = opened(wire, conversation_id=talk)
+        await line.send(DELTA)
+        await line.until("error")
+        assert connection.in_text
+        if number % 3 == 0:
+            await line.send(client_frame(CLOSE, close_payload(1000)))
+            assert await line.closed() == (1000, "")
+        elif number % 3 == 1:
+            connection.lost()
+        await trio.aclose_forcefully(line.stream)
+
+    for number in range(9):
+        await come_and_go(number)
+    await trio.sleep(0.01)
+    assert await serves(opened, wire)
+    assert len(wire) == 0
+    gc.collect()
+    left = [each for each in gc.get_objects() if isinstance(each, Connection)]
+    assert len(left) <= 2, "the loops' own variables hold the last ones, and nobody any other"
+
+
+async def test_an_agent_in_a_run_that_does_not_read_is_not_read_from_until_it_does(
+    engine: Engine, wire: Wire, opened: Sides, talk: str
+) -> None:
+    connection, line, _ = opened(wire, conversation_id=talk)
+    while connection.outbox_bytes <= OUTBOX_BYTES:
+        await line.send(DELTA * 100)
+        await trio.sleep(0.01)
+    before = connection.outbox_bytes
+    await line.send(DELTA)
+    await trio.sleep(0.01)
+    assert connection.outbox_bytes == before
+    while connection.outbox_bytes:
+        await line.frame()
+    await line.send(frame(type="ping"))
+    await line.until("pong")
 
 
 async def test_less_is_read_at_once_while_much_of_it_is_refused(

@@ -55,11 +55,13 @@ class JsonCodec:
         """One event or signal as JSON text."""
         if isinstance(message, Posted):
             return _posted(message).encode()
+        signal = _SIGNALS.get(type(message))
+        if signal is not None:
+            return signal(message).encode()
         if isinstance(message, Connected):
             return self._connected(message).encode()
-        if isinstance(message, Event):
-            return compact(event_fields(message)).encode()
-        return _SIGNALS[type(message)](message).encode()
+        assert isinstance(message, Event), "a signal stands in the table"
+        return compact(event_fields(message)).encode()
 
     def payload(self, bodies: Sequence[bytes]) -> bytes:
         """One WebSocket text frame per body, concatenated."""

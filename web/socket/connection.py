@@ -141,6 +141,7 @@ class Connection:
         "connection_id",
         "conversation_id",
         "expires_at",
+        "in_text",
         "opened_at",
         "participant",
         "phase",
@@ -173,6 +174,7 @@ class Connection:
         self.phase = Phase.OPEN
         self.close_deadline = float("inf")
         self.resting = False  # not read for a while, since too many messages are refused
+        self.in_text = False  # whether the peer's last frame was more text of a run
         self.stalled_since: float | None = None
         self._directory = directory
         self._receiver = Receiver(max_frame_size)
@@ -236,6 +238,7 @@ class Connection:
                 return
         frame: Any = parse(text)
         kind = type(frame)  # not isinstance: pydantic's metaclass runs Python code for it
+        self.in_text = kind is DeltaFrame
         if kind is MessageFrame:
             self._message(frame)
         elif kind is TypingFrame:
@@ -334,7 +337,7 @@ class Connection:
 
     def _tell(self, command: Any) -> None:
         try:
-            self._directory.participant(self.participant.id).tell(command, self)
+            self._directory.tell(self.participant.id, command, self)
         except MailboxFull as full:
             key = command.key if isinstance(command, Post) else None
             facts = {"queue_size": full.waiting, "limit": full.limit}
@@ -374,7 +377,9 @@ class Connection:
         """Write the outcome of a command. It is held until the next payload of the same turn, or until `flush`."""
         if isinstance(value, Receipt):
             body = message_ack(value)
-        elif isinstance(value, RunReceipt) and not isinstance(value, RunExtended):
+        elif isinstance(value, RunExtended):
+            return  # an echo of each token would help nobody
+        elif isinstance(value, RunReceipt):
             body = run_ack(value)
         elif isinstance(value, Refusal):
             body = error_frame(value)

@@ -35,6 +35,10 @@ READ_BYTES = 16_384
 SIP = 512  # lower bound of that while most messages are refused: three short messages
 SOCKETS_A_ROUND = 256  # sockets handled between two passes of trio's scheduler
 FEW_SOCKETS = 32  # the same while most messages are refused
+# Seconds that text of runs waits for that of other runs. Many sockets are then read in one pass, a fifth of what a gap between
+# two deltas takes at least
+TEXT_MOMENT = 0.004
+TEXTS_A_ROUND = 16  # sockets with text of runs handled between two passes: about a millisecond
 WAKING = 0.02  # seconds between two checks for connections whose rest is over, while any rests
 # Refusals in one round above which less is read at once: turns wait for the end of the round, and refusals serve nobody
 REFUSALS_A_ROUND = 64
@@ -61,6 +65,9 @@ class Wire:
         turns: AbstractContextManager[None] = NO_TURNS,
     ) -> None:
         self._selector = selectors.DefaultSelector()
+        # The sockets of agents in the middle of a run: people's messages never wait for all of them
+        self._text_selector = selectors.DefaultSelector()
+        self._in_text: set[Connection] = set()
         self._turns = turns
         self._patience = CoalescingWait()
         self._connections: dict[Connection, None] = {}
@@ -103,6 +110,7 @@ class Wire:
         """Remove a connection whose socket is closed."""
         self._connections.pop(connection, None)
         self._closing.pop(connection, None)
+        self._in_text.discard(connection)
         slot = self._slots.pop(connection, None)
         if slot is not None:
             del self._beats[slot][connection]
@@ -132,12 +140,14 @@ class Wire:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._beat)
                 nursery.start_soon(self._wake)
+                nursery.start_soon(self._serve_text)
                 task_status.started()
                 await self._serve()
         finally:
             for connection in list(self._connections):
                 connection.lost()
             self._selector.close()
+            self._text_selector.close()
 
     async def _serve(self) -> None:
         ready: list[tuple[Any, int]] = []
@@ -149,10 +159,37 @@ class Wire:
                 for key, events in ready[:sockets]:
                     self._handle(key, events)
             ready = ready[sockets:]
-            if self._refusals or self.bite < READ_BYTES:
-                self._adapt()
+            self._adapt()
             if ready:
                 await trio.lowlevel.checkpoint()
+
+    async def _serve_text(self) -> None:
+        """The same for the sockets of agents in the middle of a run."""
+        while True:
+            await trio.lowlevel.wait_readable(self._text_selector)
+            await trio.sleep(TEXT_MOMENT)
+            ready = self._text_selector.select(0)
+            while ready:
+                with self._turns:
+                    for key, events in ready[:TEXTS_A_ROUND]:
+                        self._handle(key, events)
+                ready = ready[TEXTS_A_ROUND:]
+                self._adapt()
+                if ready:
+                    await trio.lowlevel.checkpoint()
+
+    def _change_lane(self, connection: Connection, key: selectors.SelectorKey) -> None:
+        """Have a socket watched by the other selector: its agent has begun or ended to send text."""
+        if connection.phase is Phase.CLOSED:
+            return
+        before = self._lane(connection)
+        self._in_text ^= {connection}
+        if key.fd in before.get_map():  # else nothing of it is awaited now
+            events = before.unregister(key.fileobj).events
+            self._lane(connection).register(key.fileobj, events, connection)
+
+    def _lane(self, connection: Connection) -> selectors.BaseSelector:
+        return self._text_selector if connection in self._in_text else self._selector
 
     async def _look(self) -> list[tuple[Any, int]]:
         """Wait until sockets are readable or writable; the selector's list of them."""
@@ -166,6 +203,8 @@ class Wire:
 
     def _adapt(self) -> None:
         """Lower the bytes read per socket while many messages are refused, and raise them again afterwards."""
+        if not self._refusals and self.bite == READ_BYTES:
+            return
         if self._refusals > REFUSALS_A_ROUND:
             self.bite = max(self.bite * REFUSALS_A_ROUND // self._refusals, SIP)
         elif self._refusals < REFUSALS_A_ROUND // 4:
@@ -179,6 +218,8 @@ class Wire:
                 connection.writable()
             if events & selectors.EVENT_READ and connection.phase is not Phase.CLOSED:
                 connection.received(key.fileobj.recv(self.bite))  # type: ignore[union-attr]
+                if connection.in_text is not (connection in self._in_text):
+                    self._change_lane(connection, key)
         except BlockingIOError:
             pass
         except OSError:
@@ -238,17 +279,18 @@ class Wire:
 
     def watch(self, sock: socket.socket, connection: Connection, before: int, events: int) -> None:
         """Change the events that the selector reports for a socket, from `before` to `events`; 0 is none."""
+        selector = self._lane(connection)
         if not before:
-            self._selector.register(sock, events, connection)
+            selector.register(sock, events, connection)
         elif not events:
-            self._selector.unregister(sock)
+            selector.unregister(sock)
         else:
-            self._selector.modify(sock, events, connection)
+            selector.modify(sock, events, connection)
 
     def close_socket(self, sock: socket.socket, connection: Connection, watched: int) -> None:
         """Close a socket of this wire and remove its connection."""
         if watched:
-            self._selector.unregister(sock)
+            self._lane(connection).unregister(sock)
         sock.close()
         self.forget(connection)
 
