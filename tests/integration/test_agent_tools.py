@@ -262,6 +262,12 @@ def test_without_the_extra_a_server_with_tools_says_what_to_install(
         open_upstream(AgentSettings.model_validate(TOOLS))
 
 
+def test_the_id_of_the_tools_stands_for_all_of_them() -> None:
+    fields = {"kind": "openai", "endpoint": "http://h/v1", "model": "m", "tools": ["weather"]}
+    (tools,) = AgentSettings.model_validate({"id": "a", "name": "A", **fields}).tools
+    assert (tools.mcp, tools.only, tools.allow) == ("weather", None, ())
+
+
 @pytest.mark.parametrize(
     ("fields", "problem"),
     [

@@ -52,7 +52,7 @@ class AgentLimits(SettingsGroup):
 
 
 class ToolSettings(SettingsGroup):
-    """Tools of an agent of the kind mcp that a model may call."""
+    """Tools of an agent of the kind mcp that a model may call. Its id alone stands for all of them, each with approval."""
 
     mcp: str
     """The id of the agent of the kind mcp."""
@@ -60,6 +60,11 @@ class ToolSettings(SettingsGroup):
     """The names of the tools; by default all that the server has."""
     allow: Annotated[tuple[str, ...], BeforeValidator(split)] = ()
     """The names of those that need no person's approval; `*` stands for all."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_id(cls, value: object) -> object:
+        return {"mcp": value} if isinstance(value, str) else value
 
 
 class PriceSettings(SettingsGroup):
