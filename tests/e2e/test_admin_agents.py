@@ -127,7 +127,7 @@ def test_an_operator_sees_what_each_agent_does_may_use_and_has_cost(
     expect_cells(table, "The Weather", Model="mcp", Cost_today="0")
     room.say("And tomorrow?")
     expect(cell(runs(page), "Cook", "State")).to_contain_text(["failed budget", "complete"])
-    expect_cells(table, "Cook", Answers_today="2", Tokens_today="10")
+    expect_cells(table, "Cook", Tokens_today="10", Cost_today=COST)
 
 
 def test_a_model_that_fails_is_left_alone_for_a_while_and_its_answers_fail_at_once(
