@@ -181,6 +181,9 @@ async def test_an_agent_that_is_removed_is_interrupted() -> None:
         assert (message["sender_id"], message["status"]) == ("baker", "interrupted")
         with trio.fail_after(PATIENCE):
             await it.upstream.hung_up.wait()
+            while (run := (await runs(operator, "?agent_id=baker"))[0])["state"] == "open":
+                pass
+        assert (run["state"], run["reason"]) == ("interrupted", "interrupted")
 
 
 async def test_added_agents_are_there_after_a_restart(tmp_path: Path) -> None:

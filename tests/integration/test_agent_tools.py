@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -194,6 +195,15 @@ async def test_an_agent_of_tools_alone_is_a_member_as_any_other() -> None:
             it = Room(url, None, ada, id, tab)  # type: ignore[arg-type]
             assert await answer_to(it, "/tool forecast city=Rome") == "1 days of sun in Rome"
             assert 'Write "/tool NAME"' in await answer_to(it, "Hello?")
+
+
+async def test_the_tools_of_the_manual_are_called(tmp_path: Path) -> None:
+    manual = Path(__file__).parents[2] / "docs" / "agents.md"
+    (program,) = re.findall(r"```py\n(.*?)```", manual.read_text(), re.DOTALL)
+    path = tmp_path / "weather.py"
+    path.write_text(program)
+    async with kitchen(weather={"command": [sys.executable, str(path)]}) as it:
+        assert await answer_to(it, "/tool forecast city=Paris days=2") == "2 days of sun in Paris"
 
 
 async def test_a_program_gets_its_own_key_and_nothing_else_of_the_environment() -> None:

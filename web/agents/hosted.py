@@ -166,8 +166,10 @@ class HostedAgents:
 
     def cancel(self, conversation_id: str, run_id: str) -> None:
         """Stop the work on a run that was ended by somebody else."""
-        if (conversation_id, run_id) in self._work:
-            self._work[conversation_id, run_id].scope.cancel()
+        work = self._work.get((conversation_id, run_id))
+        if work is not None:
+            work.job.cancelled = True
+            work.scope.cancel()
 
     def decided(self, conversation_id: str, decision: ApprovalDecided) -> None:
         """Take a person's decision about a tool call that a run waits for."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from salon.actors.refusals import Code
+from salon.actors.requests import OPEN_REQUESTS
 from salon.actors.runtime import ActorDied
 from salon.actors.store import RunAccount, StoreError
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
     from salon.actors.directory import Directory
+    from salon.actors.model import FailureReason
     from salon.actors.refusals import Refusal
     from salon.actors.signals import RunRequested
 
@@ -35,6 +37,11 @@ if TYPE_CHECKING:
     from .toolbox import Tool, ToolServer
 
 LAST_WORD = 2.0  # seconds to keep what a run has used, when the work on it is stopped
+# Why an answer ends of which a conversation takes no more.
+REFUSED: dict[Code, FailureReason] = {
+    Code.MESSAGE_TOO_LARGE: "budget",
+    Code.DRAINING: "interrupted",
+}
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +60,9 @@ class Job:
         self.answer = answer
         self.started_at = directory.sources.now()
         self.why: str | None = None
+        self.cancelled = (
+            False  # its run was ended by somebody else; else a stop of the work interrupts it
+        )
         self.first_word: int | None = None  # milliseconds after the start
         self.tab: Tab | None = None
         self._directory = directory
@@ -104,13 +114,21 @@ class Job:
         outcome = Outcome("interrupted")
         snapshot = await self._directory.look(self.answer.conversation_id)
         run = None if snapshot is None else snapshot.state.runs.get(self.answer.run_id)
-        if run is not None:
+        if run is not None and not await self._is_kept():
             self.started_at = run.started_at
             asker = Asker(run.asked_by or "", self.answer.conversation_id)
             self.tab = await self._ledger.open(self._settings, asker, run.started_at)
             self.tab.guess(said=tokens_in(run.text))
             await self._account(outcome, said=bool(run.text.strip()), duration=0)
         await self.answer.end(outcome)
+
+    async def _is_kept(self) -> bool:
+        """Whether what the run has used is kept: the sums have it then, and it must not count again. Raises `StoreError`."""
+        # Of the requests that were open at its time this one was answered first, so its account is among the newest.
+        page = await self._directory.store.accounts(
+            agent_id=self.agent_id, conversation_id=self.answer.conversation_id, limit=OPEN_REQUESTS
+        ).wait()
+        return any(each.run_id == self.answer.run_id for each in page.accounts)
 
     async def _judged(self, request: RunRequested) -> Outcome:
         """The outcome, of which the endpoint's breaker learns."""
@@ -161,8 +179,7 @@ class Job:
                 self._scope.deadline = self._ends_at
                 refusal = await self._take(piece)
                 if refusal is not None:
-                    too_long = refusal.code is Code.MESSAGE_TOO_LARGE
-                    return Outcome("budget" if too_long else "upstream")
+                    return Outcome(REFUSED.get(refusal.code, "upstream"))
                 wait = self._ledger.exceeded(self.tab)
                 if wait is not None:
                     return Outcome("budget", wait)
@@ -214,7 +231,9 @@ class Job:
     async def _account(
         self, outcome: Outcome | None, *, said: bool | None = None, duration: int | None = None
     ) -> None:
-        """Keep what the run has used; without an outcome it was cancelled."""
+        """Keep what the run has used; without an outcome its work was stopped."""
+        if outcome is None and not self.cancelled:
+            outcome = Outcome("interrupted")
         tab, settings, answer = self.tab, self._settings, self.answer
         said = bool(answer.text.strip()) if said is None else said
         if duration is None:

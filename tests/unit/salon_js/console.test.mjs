@@ -9,18 +9,18 @@ const run = (run_id, state = "complete") => ({ conversation_id: "c", run_id: `${
 const shown = (runs) => runs.map(({ run_id, state }) => `${run_id} ${state}`);
 
 test("the newest page takes the place of what it has, and what is older stays", () => {
-  const before = added(merged([], { runs: [run(5, "open"), run(4)], next_cursor: "4" }), { runs: [run(4), run(3)], next_cursor: null });
+  const before = added(merged([], { runs: [run(5, "open"), run(4)], next_cursor: 4 }), { runs: [run(4), run(3)] });
   assert.deepEqual(shown(before), ["5 open", "4 complete", "3 complete"]);
-  const after = merged(before, { runs: [run(6, "open"), run(5, "failed")], next_cursor: "5" });
+  const after = merged(before, { runs: [run(6, "open"), run(5, "failed")], next_cursor: 5 });
   assert.deepEqual(shown(after), ["6 open", "5 failed", "4 complete", "3 complete"]);
-  assert.deepEqual(merged(after, { runs: [run(6, "open"), run(5, "failed")], next_cursor: "5" }), after);
+  assert.deepEqual(merged(after, { runs: [run(6, "open"), run(5, "failed")], next_cursor: 5 }), after);
 });
 
-test("an open run that is not told of any more is over, unless there are more than a page of them", () => {
+test("an open run that is not told of any more is over, for the newest page has all of them", () => {
   const known = [run(1, "open")];
-  assert.deepEqual(shown(merged(known, { runs: [run(3, "open"), run(2)], next_cursor: "2" })), ["3 open", "2 complete"]);
+  assert.deepEqual(shown(merged(known, { runs: [run(3, "open"), run(2)], next_cursor: 2 })), ["3 open", "2 complete"]);
   assert.deepEqual(shown(merged(known, { runs: [] })), []);
-  assert.deepEqual(shown(merged(known, { runs: [run(3, "open"), run(2, "open")], next_cursor: "2" })), ["3 open", "2 open", "1 open"]);
+  assert.deepEqual(shown(merged(known, { runs: [run(1)] })), ["1 complete"]);
 });
 
 test("the same run id in another conversation is another run", () => {

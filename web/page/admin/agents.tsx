@@ -1,6 +1,6 @@
 /** The agents that the server hosts: what they do now, what they may use, and what they have cost today. */
 
-import { count, duration, moment, money, soon } from "./format.ts";
+import { count, counted, duration, moment, money, soon } from "./format.ts";
 import { Meter } from "./meter.tsx";
 import { usePolled } from "./poll.ts";
 import { address } from "./route.ts";
@@ -10,19 +10,17 @@ import { StateWord } from "./state.tsx";
 import { Table, type TableColumn } from "./table.tsx";
 
 export function Agents() {
-  const { answer, missing, failure } = usePolled<{ agents: AgentRow[] }>("/admin/agents");
+  const { answer, failure } = usePolled<{ agents: AgentRow[] }>("/admin/agents");
   const agents = answer?.agents ?? [];
   return (
     <div class="dossier">
       <h1 class="visually-hidden">Agents</h1>
-      {!missing && (
-        <section class="pane" aria-labelledby="agents-title">
-          <h2 id="agents-title">Agents <span class="soft">{answer && count(agents.length)}</span></h2>
-          {failure && <p class="failure" role="status">This may be old: {failure}</p>}
-          {answer && agents.length === 0 && <p class="empty">The server hosts none. Programs that bring their own answers are under Runs.</p>}
-          {agents.length > 0 && <Table label="The agents" columns={COLUMNS} rows={agents} keyOf={({ id }) => id} />}
-        </section>
-      )}
+      <section class="pane" aria-labelledby="agents-title">
+        <h2 id="agents-title">Agents <span class="soft">{answer && count(agents.length)}</span></h2>
+        {failure && <p class="failure" role="status">This may be old: {failure}</p>}
+        {answer && agents.length === 0 && <p class="empty">The server hosts none. Programs that bring their own answers are in their conversations.</p>}
+        {agents.length > 0 && <Table label="The agents" columns={COLUMNS} rows={agents} keyOf={({ id }) => id} />}
+      </section>
       <Runs agents={agents} />
     </div>
   );
@@ -59,7 +57,7 @@ function Upstream({ breaker: { state, retry_after } }: { breaker: Breaker }) {
   return <><StateWord state="failed" word="fails" /> {typeof retry_after === "number" && <span class="soft">tried again in {soon(retry_after)}</span>}</>;
 }
 
-function Budgets({ budgets, currency }: { budgets: readonly Budget[]; currency: string | null | undefined }) {
+function Budgets({ budgets, currency }: { budgets: readonly Budget[]; currency: string | undefined }) {
   if (budgets.length === 0) return <>no limit</>;
   return <ul class="budgets">{budgets.map((budget, at) => <Line key={at} budget={budget} currency={currency} />)}</ul>;
 }
@@ -67,7 +65,7 @@ function Budgets({ budgets, currency }: { budgets: readonly Budget[]; currency: 
 const PER: Record<string, string> = { person: "each person", conversation: "each conversation", agent: "all together" };
 const EVERY: Record<string, string> = { hour: "an hour", day: "a day", month: "a month" };
 
-function Line({ budget: { per, every, limits, used, opens_at }, currency }: { budget: Budget; currency: string | null | undefined }) {
+function Line({ budget: { per, every, limits, used, opens_at }, currency }: { budget: Budget; currency: string | undefined }) {
   const units = (Object.keys(UNITS) as Unit[]).filter((unit) => typeof limits[unit] === "number");
   const whole = `${PER[per] ?? per}, ${EVERY[every] ?? every}`;
   const spent = used && units.some((unit) => used[unit] >= limits[unit]!);
@@ -81,15 +79,15 @@ function Line({ budget: { per, every, limits, used, opens_at }, currency }: { bu
           <Meter key={unit} depth={used[unit]} limit={limits[unit]!} label={`${UNITS[unit]} used, ${whole}`} text={(value) => amount(unit, value, currency)} />
         ),
       )}
-      {spent && opens_at && <b class="bad">used up until {moment(opens_at)}</b>}
+      {spent && <b class="bad">used up until {moment(opens_at)}</b>}
     </li>
   );
 }
 
 const UNITS: Record<Unit, string> = { tokens: "Tokens", money: "Money", seconds: "Time", runs: "Answers" };
 
-function amount(unit: Unit, value: number, currency: string | null | undefined): string {
+function amount(unit: Unit, value: number, currency: string | undefined): string {
   if (unit === "money") return money(value, currency);
   if (unit === "seconds") return duration(value);
-  return `${count(value)} ${unit === "runs" ? "answers" : unit}`;
+  return counted(value, unit === "runs" ? "answer" : "token");
 }

@@ -9,8 +9,6 @@ const EVERY = 2000; // milliseconds from an answer to the next question
 export interface Polled<Answer> {
   /** The last answer; null until there is one. */
   answer: Answer | null;
-  /** The server has no such route. */
-  missing: boolean;
   /** Why the last answer is old; "" where it is not. */
   failure: string;
   /** Ask now. */
@@ -20,7 +18,6 @@ export interface Polled<Answer> {
 /** While `held`, nothing is asked. */
 export function usePolled<Answer>(path: string, held = false): Polled<Answer> {
   const [answer, setAnswer] = useState<Answer | null>(null);
-  const [missing, setMissing] = useState(false);
   const [failure, setFailure] = useState("");
   const [turn, setTurn] = useState(0);
   useEffect(() => {
@@ -34,11 +31,9 @@ export function usePolled<Answer>(path: string, held = false): Polled<Answer> {
         const found = await salon.request<Answer>("GET", path);
         if (over) return;
         setAnswer(found);
-        setMissing(false);
         setFailure("");
       } catch (error) {
         if (over) return;
-        if (error instanceof Refused && error.status === 404) return setMissing(true);
         setFailure(reason(error));
         return later(Math.max(EVERY, ((error instanceof Refused && error.refusal.retry_after) || 0) * 1000));
       }
@@ -50,5 +45,5 @@ export function usePolled<Answer>(path: string, held = false): Polled<Answer> {
       clearTimeout(timer);
     };
   }, [path, held, turn]);
-  return { answer, missing, failure, again: () => setTurn((before) => before + 1) };
+  return { answer, failure, again: () => setTurn((before) => before + 1) };
 }

@@ -162,21 +162,21 @@ export interface ParticipantView {
 
 export type Unit = "tokens" | "money" | "seconds" | "runs";
 
-/** What may be used in a time. `used` and `opens_at` are there where one count is for all. */
+/** What may be used in a time. `used` is there where one count is for all. */
 export interface Budget {
   per: "person" | "conversation" | "agent";
   every: "hour" | "day" | "month";
-  limits: Partial<Record<Unit, number | null>>;
-  used?: Record<Unit, number> | null;
+  limits: Partial<Record<Unit, number>>;
+  used?: Record<Unit, number>;
   /** When the next time begins, with nothing used. */
-  opens_at?: string | null;
+  opens_at: string;
 }
 
 /** Whether a model is asked: not while it is `open`, since too much of it has failed. */
 export interface Breaker {
   state: "closed" | "open" | "half_open";
   /** Seconds. */
-  retry_after?: number | null;
+  retry_after?: number;
 }
 
 /** An agent that the server hosts. */
@@ -184,8 +184,8 @@ export interface AgentRow {
   id: string;
   name: string;
   kind: string;
-  endpoint?: string | null;
-  model?: string | null;
+  endpoint?: string;
+  model?: string;
   trigger: string;
   source: "configuration" | "route";
   running: number;
@@ -193,33 +193,34 @@ export interface AgentRow {
   breaker: Breaker;
   tools: string[];
   budgets: Budget[];
-  today: { runs: number; tokens: number; cost: number; currency?: string | null };
+  today: { runs: number; tokens: number; cost: number; currency?: string };
 }
 
-/** A run of any agent. */
+/** A run of a hosted agent. */
 export interface RunRow {
   conversation_id: string;
   run_id: string;
   agent_id: string;
   agent_name: string;
   state: "open" | "complete" | "cancelled" | "interrupted" | "failed";
-  reason?: string | null;
-  why?: string | null;
-  asked_by?: string | null;
+  reason?: string;
+  why?: string;
+  asked_by?: string;
   started_at: string;
-  first_word_seconds?: number | null;
+  first_word_seconds?: number;
   seconds: number;
   input_tokens: number;
   output_tokens: number;
   cost: number;
-  currency?: string | null;
+  currency?: string;
   tool_calls: number;
 }
 
-/** Open ones first, then the newest. */
+/** Open ones first, on the first page alone, then the newest. */
 export interface RunsPage {
   runs: RunRow[];
-  next_cursor?: string | null;
+  /** Where the next page begins; absent on the last one. */
+  next_cursor?: number;
 }
 
 export interface Missing {

@@ -5,11 +5,10 @@ import type { RunRow, RunsPage } from "./rows.ts";
 const KEPT = 500; // what is older can be asked for again
 
 /** With the newest page, which is asked for again and again: what it has is as it has it, what is older stays as it was. */
-export function merged(known: readonly RunRow[], { runs, next_cursor }: RunsPage): readonly RunRow[] {
+export function merged(known: readonly RunRow[], { runs }: RunsPage): readonly RunRow[] {
   const told = new Set(runs.map(keyOf));
-  // Open ones come first: one that is not among them is over, and what became of it is not known here.
-  const allOpen = !next_cursor || runs.some(({ state }) => state !== "open");
-  return inOrder([...runs, ...known.filter((run) => !told.has(keyOf(run)) && (run.state !== "open" || !allOpen))]);
+  // All open ones are on it: one that is not among them is over, and what became of it is told by the next page that has it.
+  return inOrder([...runs, ...known.filter((run) => !told.has(keyOf(run)) && run.state !== "open")]);
 }
 
 /** With an older page. */

@@ -1,4 +1,4 @@
-/** The runs of all agents, open and past: why each was asked for, how fast it was, what it used and how it ended. */
+/** The runs of hosted agents, open and past: why each was asked for, how fast it was, what it used and how it ended. */
 
 import { useEffect, useState } from "preact/hooks";
 import { WHY } from "./answers.tsx";
@@ -24,7 +24,6 @@ export function Runs({ agents }: { agents: readonly AgentRow[] }) {
   if (agent) asked.set("agent_id", agent);
   if (conversation) asked.set("conversation_id", conversation);
   const page = usePolled<RunsPage>(`/admin/runs?${asked}`, held);
-  if (page.missing) return null;
   return (
     <section class="pane" aria-labelledby="runs-title">
       <div class="section-head">
@@ -48,15 +47,15 @@ export function Runs({ agents }: { agents: readonly AgentRow[] }) {
 function Listed({ query, page, filtered, again }: { query: string; page: RunsPage | null; filtered: boolean; again: () => void }) {
   const [first] = useState(page); // of the query before
   const [known, setKnown] = useState<readonly RunRow[]>([]);
-  const [cursor, setCursor] = useState<string | null | undefined>(undefined); // where older ones begin; undefined: after this page
+  const [cursor, setCursor] = useState<number | null | undefined>(undefined); // where older ones begin; undefined: after this page; null: nowhere
   const [failure, setFailure] = useState("");
   const own = page !== null && page !== first;
   const runs = own ? merged(known, page) : known;
   useEffect(() => setKnown(runs), [page]);
   const from = cursor === undefined ? page?.next_cursor : cursor;
-  const earlier = async (): Promise<void> => {
+  const earlier = async (before: number): Promise<void> => {
     try {
-      const older = await salon.request<RunsPage>("GET", `/admin/runs?${query}&${new URLSearchParams({ cursor: from! })}`);
+      const older = await salon.request<RunsPage>("GET", `/admin/runs?${query}&cursor=${before}`);
       setKnown((now) => added(now, older));
       setCursor(older.next_cursor ?? null);
       setFailure("");
@@ -65,12 +64,12 @@ function Listed({ query, page, filtered, again }: { query: string; page: RunsPag
     }
   };
   if (!own) return <p class="empty" role="status">One moment…</p>;
-  if (runs.length === 0) return <p class="empty">{filtered ? "No run is like that." : "No agent has answered yet."}</p>;
+  if (runs.length === 0) return <p class="empty">{filtered ? "No run is like that." : "No agent that the server hosts has answered yet."}</p>;
   return (
     <>
       <Table label="The runs" columns={columns(again)} rows={runs} keyOf={keyOf} />
       {failure && <p class="failure" role="alert">{failure}</p>}
-      {from && <button type="button" class="button small" onClick={() => void earlier()}>Earlier</button>}
+      {typeof from === "number" && <button type="button" class="button small" onClick={() => void earlier(from)}>Earlier</button>}
     </>
   );
 }

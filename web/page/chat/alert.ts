@@ -2,6 +2,7 @@
 
 import { signal } from "@preact/signals";
 import type { Message } from "../sdk/types.ts";
+import type { Call } from "./calls.ts";
 import type { Room } from "./room.ts";
 import { go } from "./route.ts";
 import { shelf } from "./session.ts";
@@ -13,6 +14,9 @@ export type Permission = "unsupported" | "off" | "on" | "blocked";
 const LONGEST = 140; // characters of a message that a notification shows
 
 export const permission = signal<Permission>(now());
+/** Nobody sees the page. */
+export const away = signal(document.hidden);
+document.addEventListener("visibilitychange", () => (away.value = document.hidden));
 /** What is spoken to somebody who cannot see the page. */
 export const spoken = signal("");
 
@@ -42,11 +46,18 @@ export function say(markdown: string): void {
 
 /** `me` is who reads this page: to be mentioned is said as such. */
 export function notify(room: Room, message: Message, me: string): void {
+  const did = message.mentions?.includes(me) ? "mentioned you in" : "in";
+  show(room, `${message.sender_name} ${did} ${room.title.value}`, { body: message.content.slice(0, LONGEST), tag: room.id });
+}
+
+/** A tool call waits for who reads this page. Its tag keeps several tabs from showing it beside each other. */
+export function notifyOfCall(room: Room, { id, name, tool }: Call): void {
+  show(room, `${name} in ${room.title.value} wants to use ${tool}`, { body: "Allow it or refuse it.", tag: `${room.id} ${id}` });
+}
+
+function show(room: Room, title: string, options: NotificationOptions): void {
   if (!document.hidden && document.hasFocus()) return;
   if (permission.value !== "on") return;
-  const did = message.mentions?.includes(me) ? "mentioned you in" : "in";
-  const title = `${message.sender_name} ${did} ${room.title.value}`;
-  const options = { body: message.content.slice(0, LONGEST), tag: room.id };
   try {
     const notification = new Notification(title, options);
     notification.addEventListener("click", () => {

@@ -3,8 +3,9 @@
 import { computed, signal, type ReadonlySignal } from "@preact/signals";
 import type { Event, Message, OpenRun, Role } from "../sdk/types.ts";
 import { Aloud } from "./aloud.ts";
-import { makingOf, type Reader, toldOf, withRuns } from "./answers.ts";
+import { askedBy, makingOf, type Reader, toldOf, withRuns } from "./answers.ts";
 import { inWords } from "./asking.ts";
+import type { Call } from "./calls.ts";
 import { describe, inLine } from "./notice.ts";
 import type { Row } from "./timeline.ts";
 
@@ -22,11 +23,13 @@ export class Answering {
   readonly #aloud = new Aloud();
   readonly #place: Place;
   readonly #say: (text: string) => void;
+  readonly #waits: (calls: readonly Call[]) => void;
 
-  /** `say` reads out. */
-  constructor(place: Place, say: (text: string) => void) {
+  /** `say` reads out; `waits` is told of all calls that wait for the reader as the one whom the run answers, after every change. */
+  constructor(place: Place, say: (text: string) => void, waits: (calls: readonly Call[]) => void) {
     this.#place = place;
     this.#say = say;
+    this.#waits = waits;
   }
 
   /** These rows, and those of what is in the making. */
@@ -36,16 +39,17 @@ export class Answering {
 
   take(runs: readonly OpenRun[]): void {
     this.#runs.value = runs;
+    const calls: Call[] = [];
     for (const run of runs) {
       const name = this.#place.names.value.get(run.participant_id) ?? "An agent";
-      const news = [this.#aloud.grown(run, name), this.#aloud.waits(run) ? this.#waiting(run, name) : ""];
+      const started = this.#told.value.started.get(run.run_id);
+      const { asking, mine } = makingOf(run, started, this.#reader());
+      const fresh = this.#aloud.waits(run);
+      const news = [this.#aloud.grown(run, name), fresh && asking ? inWords(name, asking, mine) : ""];
       if (news.some(Boolean)) this.#say(news.filter(Boolean).join(" "));
+      if (asking && askedBy(run, started) === this.#place.me) calls.push({ id: asking.id, name, tool: asking.tool, fresh });
     }
-  }
-
-  #waiting(run: OpenRun, name: string): string {
-    const { asking, mine } = makingOf(run, this.#told.value.started.get(run.run_id), this.#reader());
-    return asking ? inWords(name, asking, mine) : "";
+    this.#waits(calls);
   }
 
   #reader(): Reader {

@@ -77,9 +77,15 @@ function rowOf(run: OpenRun, started: RunStarted | undefined, reader: Reader, no
   };
 }
 
+/** Whom a run answers, where that is known. */
+export function askedBy({ asked_by }: OpenRun, started: RunStarted | undefined): string | undefined {
+  return asked_by ?? started?.asked_by;
+}
+
 /** What a run does and waits for, and whether that is the reader's affair. */
-export function makingOf({ text, state, label, approval, asked_by }: OpenRun, started: RunStarted | undefined, { me, owner, names }: Reader): Making {
-  const asked = asked_by ?? started?.asked_by;
+export function makingOf(run: OpenRun, started: RunStarted | undefined, { me, owner, names }: Reader): Making {
+  const { text, state, label, approval } = run;
+  const asked = askedBy(run, started);
   return {
     // Until it says anything, there is something to wait for.
     ...(state !== undefined ? { doing: doingOf(state, approval ? undefined : label) } : text === "" ? { doing: DOING.thinking } : {}),

@@ -5,6 +5,7 @@ import { Refused } from "../sdk/salon.ts";
 import type { ConversationLine, Event, Identity, NewConversation, State } from "../sdk/types.ts";
 import { Backoff } from "../sdk/verdict.ts";
 import { notify, say, speak } from "./alert.ts";
+import { Calls } from "./calls.ts";
 import { changed, merged, read, renamed, told } from "./lines.ts";
 import { Pace } from "./pace.ts";
 import { Poll } from "./poll.ts";
@@ -29,7 +30,9 @@ export class Inbox {
   readonly open = signal<Room | null>(null);
   /** Live where any conversation is; else of whichever changed last, or of the list where there is none. */
   readonly connection = signal<State>({ status: "connecting" });
-  readonly unread = computed(() => this.lines.value.reduce((sum, line) => sum + line.unread_count, 0));
+  readonly calls = new Calls(this.open);
+  /** Messages and tool calls that this person has not seen. */
+  readonly unread = computed(() => this.lines.value.reduce((sum, line) => sum + line.unread_count + this.calls.unseen(line.conversation_id), 0));
 
   readonly #rooms = new Map<string, Room>();
   readonly #stop: (() => void)[] = [];
@@ -54,13 +57,11 @@ export class Inbox {
     const look = (): void => {
       if (!document.hidden) void this.refresh();
     };
-    for (const [target, name] of [[document, "visibilitychange"], [window, "online"]] as const) {
-      target.addEventListener(name, look);
-      this.#stop.push(() => target.removeEventListener(name, look));
-    }
     const save = (): void => this.save();
-    addEventListener("pagehide", save);
-    this.#stop.push(() => removeEventListener("pagehide", save));
+    for (const [target, name, act] of [[document, "visibilitychange", look], [window, "online", look], [window, "pagehide", save]] as const) {
+      target.addEventListener(name, act);
+      this.#stop.push(() => target.removeEventListener(name, act));
+    }
     this.#stop.push(here.subscribe((id) => this.#show(id)));
     void this.refresh();
   }
@@ -163,10 +164,7 @@ export class Inbox {
   #show(id: string | null): void {
     if (id === (this.open.value?.id ?? null)) return;
     this.open.value?.save();
-    if (id === null) {
-      this.open.value = null;
-      return;
-    }
+    if (id === null) return void (this.open.value = null);
     const room = this.#room(id);
     room.unreadFrom(this.line(id)?.unread_count ?? null);
     this.open.value = room;
@@ -180,6 +178,7 @@ export class Inbox {
         happened: (which, event) => this.#happened(which, event),
         refused: (text) => toast(text),
         heard: (which, text) => which === this.open.value && say(text),
+        waits: (which, calls) => this.calls.take(which, calls),
         read: (which, sequence) => which.position <= sequence && this.#change(which.id, read),
         turned: (state) => this.#turned(state),
       });

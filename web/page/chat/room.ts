@@ -45,7 +45,7 @@ export class Room {
       names: this.names.value,
     }),
   );
-  readonly answering = new Answering(this, (text) => this.#hooks.heard(this, text));
+  readonly answering = new Answering(this, (text) => this.#hooks.heard(this, text), (calls) => this.#hooks.waits(this, calls));
   readonly rows = computed(() => this.answering.after(this.#settled.value));
 
   /** A message that the log is to bring into sight; anew for each time it is asked for. */
@@ -199,6 +199,7 @@ export class Room {
   close(): void {
     this.save();
     this.#conversation.close();
+    this.answering.take([]);
   }
 
   /** Gone for this person: nothing of it stays here. */
@@ -206,6 +207,7 @@ export class Room {
     this.#gone = true;
     clearTimeout(this.#saving);
     this.#conversation.close();
+    this.answering.take([]);
     this.kept.forget();
   }
 

@@ -94,7 +94,7 @@ function Listed(props: { inbox: Inbox; lines: readonly ConversationLine[]; filte
       <ul>
         {lines.map((line) => (
           <li key={line.conversation_id}>
-            <Line line={line} open={line.conversation_id === open} />
+            <Line line={line} open={line.conversation_id === open} calls={inbox.calls.unseen(line.conversation_id)} />
           </li>
         ))}
       </ul>
@@ -109,12 +109,13 @@ function Listed(props: { inbox: Inbox; lines: readonly ConversationLine[]; filte
   );
 }
 
-function Line({ line, open }: { line: ConversationLine; open: boolean }) {
+/** `calls` are tool calls that wait for who reads this. */
+function Line({ line, open, calls }: { line: ConversationLine; open: boolean; calls: number }) {
   const at = Date.parse(line.last_message_at ?? line.created_at);
   return (
     <a
       href={`/c/${encodeURIComponent(line.conversation_id)}`}
-      class={`line${open ? " open" : ""}${line.unread_count ? " unread" : ""}`}
+      class={`line${open ? " open" : ""}${line.unread_count || calls ? " unread" : ""}`}
       aria-current={open ? "page" : undefined}
       onClick={(event) => {
         if (event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;
@@ -131,14 +132,24 @@ function Line({ line, open }: { line: ConversationLine; open: boolean }) {
       <span class="line-preview" dir="auto">
         {preview(line) ?? `${line.participant_count} ${line.participant_count === 1 ? "person" : "people"}, nothing said yet`}
       </span>
-      {line.unread_count > 0 && (
+      {(line.unread_count > 0 || calls > 0) && (
         <span class="line-unread">
-          {line.mention_count > 0 && <span aria-hidden="true">@ </span>}
-          {line.unread_count > 99 ? "99+" : line.unread_count}
-          <span class="visually-hidden"> unread{line.mention_count > 0 && `, ${line.mention_count} with your name`}</span>
+          {calls > 0 && <span aria-hidden="true">? </span>}
+          {calls > 0 && <span class="visually-hidden">An agent waits for your decision. </span>}
+          {line.unread_count > 0 && <Unread line={line} />}
         </span>
       )}
     </a>
+  );
+}
+
+function Unread({ line }: { line: ConversationLine }) {
+  return (
+    <>
+      {line.mention_count > 0 && <span aria-hidden="true">@ </span>}
+      {line.unread_count > 99 ? "99+" : line.unread_count}
+      <span class="visually-hidden"> unread{line.mention_count > 0 && `, ${line.mention_count} with your name`}</span>
+    </>
   );
 }
 
