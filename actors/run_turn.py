@@ -245,7 +245,9 @@ class RunTurn:
         member = members.get(command.sender.id)
         if member is None:
             return Refusal(Code.NOT_PARTICIPANT)
-        if member.role != "owner" and command.sender.id != run.asked_by:
+        # An agent that is an owner answers for itself only: a person's message may have called a tool.
+        owner = member.role == "owner" and command.sender.type == "human"
+        if not owner and command.sender.id != run.asked_by:
             return Refusal(Code.FORBIDDEN)
         if run.reply_to is None or run.participant_id not in members:
             facts = {"problem": "the run answered no message, or its agent has left"}

@@ -169,7 +169,9 @@ class Job:
 
     async def _pieces(self, prompt: Prompt) -> AsyncGenerator[Piece]:
         """What the upstream says; a person's command is obeyed without a model."""
-        command = command_in(prompt.asked, self._settings.name) if self._servers else None
+        # An agent's message is no command: a call has to be a person's decision.
+        people = bool(self._servers) and prompt.by_person
+        command = command_in(prompt.asked, self._settings.name) if people else None
         box = await open_toolbox(self._servers, all_of_them=command is not None)
         if command is not None:
             yield Activity("tool", command.name)

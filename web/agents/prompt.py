@@ -42,7 +42,7 @@ class PromptMessage(NamedTuple):
 class Prompt(NamedTuple):
     """What a model is asked. `asked` is the plain text of the message to answer, `asked_by` the id of its sender.
 
-    `previous` are earlier messages of people, oldest first. `tools` may be called, and were, in `rounds`.
+    `by_person` is false for an agent's message. `previous` are earlier messages of people, oldest first. `tools` may be called, and were, in `rounds`.
     """
 
     system: str
@@ -56,6 +56,7 @@ class Prompt(NamedTuple):
     previous: tuple[str, ...] = ()
     tools: tuple[Offer, ...] = ()
     rounds: tuple[Round, ...] = ()
+    by_person: bool = True
 
 
 async def prompt_for(
@@ -126,6 +127,7 @@ def _prompt(agent: AgentSettings, state: State, said: Sequence[Posted], asked: P
         state.sites,
         state.mode,
         tuple(previous),
+        by_person=asked.sender.type == "human",
     )
 
 

@@ -61,7 +61,9 @@ def plain_arguments(text: str) -> str | None:
     """A JSON object as every reader can take it; None for what is none, or is nested too deep."""
     try:
         given = json.loads(text or "{}", parse_constant=_no_number)
-        plain = json.dumps(given, ensure_ascii=False).encode("utf-8", "replace").decode()
+        # 1e999 is read as infinity, which no other reader takes
+        text = json.dumps(given, ensure_ascii=False, allow_nan=False)
+        plain = text.encode("utf-8", "replace").decode()
     except (ValueError, RecursionError):
         return None
     return plain if isinstance(given, dict) and _depth(given) <= DEPTH else None
@@ -174,7 +176,10 @@ def _arguments(text: str, schema: Mapping[str, Any]) -> str:
         if not equals:
             raise ValueError(f"{word!r} is no key=value.")
         arguments[key] = _value(value, fields.get(key))
-    return json.dumps(arguments)
+    plain = plain_arguments(json.dumps(arguments))
+    if plain is None:
+        raise ValueError("The arguments are no JSON object.")
+    return plain
 
 
 def _value(text: str, schema: object) -> Any:
@@ -183,5 +188,5 @@ def _value(text: str, schema: object) -> Any:
         return text
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text  # the tool says what it wants
