@@ -156,6 +156,20 @@ async def test_of_several_budgets_the_last_to_open_says_when(ledger: Ledger) -> 
     assert ledger.exceeded(await ledger.open(who, BEN)) == 12 * 3600
 
 
+@pytest.mark.parametrize("every", ["day", "hour"])
+async def test_two_budgets_of_the_same_period_count_once(
+    ledger: Ledger, clock: Clock, every: str
+) -> None:
+    clock.now = NOON - 12 * HOUR  # when the day begins, and the hour with it
+    who = agent(
+        {"per": "agent", "every": "day", "tokens": 100},
+        {"per": "agent", "every": every, "tokens": 50},
+    )
+    await use(ledger, who, ADA, "r1", told=20, said=10)
+    used = await ledger.sum(scope_of("cook", who.budgets[0], clock.now))
+    assert (used.tokens, used.cost, used.runs) == (30, 40, 1)
+
+
 async def test_answers_at_the_same_time_share_what_is_left(ledger: Ledger) -> None:
     who = agent({"per": "agent", "tokens": 100, "runs": 2})
     first, second = await ledger.open(who, ADA), await ledger.open(who, BEN)

@@ -88,7 +88,7 @@ class Tab:
         before = self.cost
         self.told += told
         self.said += said
-        for each in self.sums:
+        for each in set(self.sums):  # of two budgets it may be the same
             each.tokens += told + said
             each.cost += self.cost - before
 
