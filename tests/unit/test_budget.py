@@ -170,6 +170,25 @@ async def test_two_budgets_of_the_same_period_count_once(
     assert (used.tokens, used.cost, used.runs) == (30, 40, 1)
 
 
+async def test_who_is_refused_uses_up_nothing_of_what_others_may(
+    ledger: Ledger, store: MemoryStore, sources: Sources
+) -> None:
+    who = agent(
+        {"per": "person", "every": "hour", "runs": 1}, {"per": "agent", "every": "month", "runs": 5}
+    )
+    await use(ledger, who, ADA, "r1", told=1)
+    for number in range(10):
+        tab = await ledger.open(who, ADA)
+        tab.guess(told=100)
+        assert ledger.exceeded(tab) is not None
+        ledger.refuse(tab)
+        await ledger.close(tab, account(tab, f"refused {number}", duration=0))
+    for each in (ledger, Ledger(store, sources)):
+        assert each.exceeded(await each.open(who, BEN)) is None
+        used = await each.sum(scope_of("cook", who.budgets[1], NOON))
+        assert (used.runs, used.tokens) == (2, 1)
+
+
 async def test_answers_at_the_same_time_share_what_is_left(ledger: Ledger) -> None:
     who = agent({"per": "agent", "tokens": 100, "runs": 2})
     first, second = await ledger.open(who, ADA), await ledger.open(who, BEN)
@@ -219,6 +238,6 @@ async def test_of_many_people_the_sums_of_some_are_asked_of_the_store_again(
     monkeypatch.setattr("salon.web.agents.budget.SUMS_KEPT", 3)
     who = agent({"per": "person", "runs": 2})
     for number in range(10):
-        await use(ledger, who, Asker(f"person {number}", "c"), f"r{number}")
-    await use(ledger, who, Asker("person 0", "c"), "again")
+        await use(ledger, who, Asker(f"person {number}", "c"), f"r{number}", told=1)
+    await use(ledger, who, Asker("person 0", "c"), "again", told=1)
     assert ledger.exceeded(await ledger.open(who, Asker("person 0", "c"))) is not None

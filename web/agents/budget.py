@@ -122,6 +122,12 @@ class Ledger:
         ]
         return max(0.0, *waits) if waits else None
 
+    def refuse(self, tab: Tab) -> None:
+        """Take back an answer that has begun with nothing: else who asks in vain uses up what others may."""
+        tab.count(0, 0)
+        for each in set(tab.sums):
+            each.runs -= 1
+
     async def close(self, tab: Tab | None, account: RunAccount) -> None:
         """Keep what an answer has used, for ever. Raises `StoreError` where that fails: it counts until a restart."""
         if tab is not None:

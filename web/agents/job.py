@@ -153,7 +153,7 @@ class Job:
         self.tab.guess(told=tokens_in(prompt))
         wait = self._ledger.exceeded(self.tab)
         if wait is not None:
-            self.tab.count(0, 0)  # nobody was told anything
+            self._ledger.refuse(self.tab)
             return Outcome("budget", wait)
         async with aclosing(self._pieces(prompt)) as pieces:
             async for piece in pieces:
