@@ -191,6 +191,8 @@ class RunTurn:
         asked = isinstance(command, SetRunState) and command.approval is not None
         if asked and run.approval is not None and run.approval.approved is not None:
             self._tell_decision(run)  # once more: the agent had no connection then
+        elif asked and run is before:
+            pass  # the readers have the question
         elif isinstance(command, SetRunState):
             self.statuses[run.id] = RunStatus(
                 run.id, command.state, command.label, command.approval
