@@ -61,6 +61,7 @@ class Tab:
         self.agent = agent
         self.asker = asker
         self.started_at = now
+        self.paused = 0  # milliseconds in which it has waited for people
         self.told = 0  # tokens that the model was told
         self.said = 0  # tokens that it said
         self.estimated = True  # whether the upstream has not counted them
@@ -118,7 +119,7 @@ class Ledger:
         waits = [
             (period(budget.every, tab.started_at)[1] - now) / 1000
             for budget, used in zip(tab.agent.budgets, tab.sums, strict=True)
-            if _is_over(budget, used, now - tab.started_at)
+            if _is_over(budget, used, now - tab.started_at - tab.paused)
         ]
         return max(0.0, *waits) if waits else None
 

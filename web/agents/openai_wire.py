@@ -12,7 +12,7 @@ import openai
 from .event_stream import FAULTS as STREAM_FAULTS
 from .event_stream import events
 from .openai_chunks import Chunk, Delta, ToolCalls
-from .pieces import UpstreamError
+from .pieces import REQUEST_AT_FAULT, UpstreamError
 from .results import loads
 
 if TYPE_CHECKING:
@@ -143,13 +143,14 @@ async def _events(response: httpx2.Response) -> AsyncGenerator[Chunk]:
 
 
 def _error(fault: Exception) -> UpstreamError:
-    what, wait = type(fault).__name__, None
+    what, wait, of_request = type(fault).__name__, None, False
     if isinstance(fault, openai.APIStatusError):
         what = f"{what} {fault.status_code}"
+        of_request = fault.status_code in REQUEST_AT_FAULT
         try:
             wait = float(fault.response.headers.get("Retry-After", ""))
         except ValueError:
             wait = None
         if wait is not None and not 0 <= wait <= LONGEST_WAIT:
             wait = None
-    return UpstreamError(what, wait)
+    return UpstreamError(what, wait, of_request=of_request)

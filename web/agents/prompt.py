@@ -168,7 +168,10 @@ def _cut(text: str, tokens: int) -> str:
 def tokens_in(what: str | Prompt) -> int:
     """How many tokens a text or a prompt has, about."""
     if isinstance(what, Prompt):
-        texts = (what.system, *(each.text for each in what.messages))
+        texts = [what.system, *(each.text for each in what.messages)]
+        texts += (_json(offer) for offer in what.tools)
+        for text, calls, results in what.rounds:
+            texts += (text, _json(calls), *results)
         return sum(tokens_in(text) for text in texts)
     return tokens_of(bytes_in(what))
 
