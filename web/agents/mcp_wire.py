@@ -56,9 +56,18 @@ class McpServer:
         self._wanted = trio.Event()
         self._session: Session | None = None
         self._rests_until = 0.0
+        self._ended = False
 
     async def run(self) -> None:
-        """Open a session when one is wanted, and another after it has broken, until cancelled."""
+        """Open a session when one is wanted, and another after it has broken, until cancelled: then there is none for ever."""
+        try:
+            await self._keep_sessions()
+        finally:
+            self._ended = True
+            if self._session is not None:
+                self._session.settled.set()  # whoever waits for it waits in vain
+
+    async def _keep_sessions(self) -> None:
         while True:
             await self._wanted.wait()
             session, self._wanted = self._session, trio.Event()
@@ -136,6 +145,8 @@ class McpServer:
         return ToolResult("The tool took too long.", failed=True)
 
     async def _open(self) -> Session:
+        if self._ended:
+            raise UpstreamError("the tools' server was removed")
         if self._session is None and trio.current_time() < self._rests_until:
             raise UpstreamError("the tools' server could not be reached a moment ago")
         if self._session is None:
