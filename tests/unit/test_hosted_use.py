@@ -124,3 +124,35 @@ async def test_requests_that_are_at_fault_themselves_close_no_endpoint_to_others
             await trio.sleep(2)
         last = "yes" if of_request else "upstream"
         assert answers(engine, talk) == ["upstream", "upstream", last]
+
+
+# --- agents that come and go ----------------------------------------------------------------------------------------------
+
+
+async def test_of_a_removed_agent_nothing_that_waits_begins(autojump_clock: MockClock) -> None:
+    model = Slow("never", pause=100)
+    async with hosting(model, limits={"runs": 1}) as engine:
+        hosted: Any = engine.directory.agent_host
+        talks = [await engine.create(who, COOK) for who in (ADA, BEN)]
+        for talk, who in zip(talks, (ADA, BEN), strict=True):
+            await engine.post(talk, who, who.name)
+            await engine.settle()
+        assert model.asked == ["Ada"]
+        await hosted.remove("cook")
+        await trio.sleep(1000)
+        assert (model.asked, model.open) == (["Ada"], 0)
+        assert answers(engine, talks[0]) == ["interrupted"]
+        assert list(hosted.jobs()) == []
+
+
+async def test_an_agent_that_is_added_again_begins_with_an_endpoint_that_has_not_failed(
+    autojump_clock: MockClock,
+) -> None:
+    async with hosting(Slow(), limits={"failures": 1, "pause": 3600}) as engine:
+        hosted: Any = engine.directory.agent_host
+        before = hosted.get("cook")
+        before.endpoint.breaker.failed()
+        await hosted.remove("cook")
+        hosted.add(before.settings, Slow())
+        after = hosted.get("cook")
+        assert (before.endpoint.breaker.state, after.endpoint.breaker.state) == ("open", "closed")
