@@ -159,7 +159,7 @@ async def test_a_cancel_ends_the_wait_for_a_person() -> None:
 async def test_who_asks_a_server_of_tools_that_was_removed_does_not_wait_for_it(
     at_once: bool,
 ) -> None:
-    from salon.web.agents.mcp_wire import McpServer  # noqa: PLC0415  # of the extra
+    from salon.web.agents.mcp_wire import McpServer  # of the extra
 
     asleep = [sys.executable, "-c", "import time; time.sleep(1000)"]
     server = McpServer(AgentSettings.model_validate({**TOOLS, "command": asleep}), None)

@@ -11,8 +11,10 @@ from trio.testing import MockClock
 
 from salon.actors.store import RunAccount
 from salon.web.agents import Prompt
+from salon.web.agents.job import LARGEST
 from salon.web.agents.pieces import Offer, UpstreamError
 from salon.web.agents.toolbox import RESULT_LENGTH, ToolResult
+from salon.web.settings import PriceSettings
 
 from .engine import ADA, BEN, Engine
 from .test_hosted import (
@@ -124,6 +126,26 @@ async def test_requests_that_are_at_fault_themselves_close_no_endpoint_to_others
             await trio.sleep(2)
         last = "yes" if of_request else "upstream"
         assert answers(engine, talk) == ["upstream", "upstream", last]
+
+
+async def test_what_an_absurd_count_costs_is_kept(autojump_clock: MockClock) -> None:
+    class Absurd(Slow):
+        async def stream(self, prompt: Prompt) -> AsyncGenerator[Any]:
+            yield "yes"
+            yield {"input_tokens": 10**30, "output_tokens": 10**9}
+
+    async with hosting(Absurd(), price={"input": 10**8, "output": 10**8}) as engine:
+        talk = await engine.create(ADA, COOK)
+        await engine.post(talk, ADA, "hello?")
+        await trio.sleep(1)
+        (account,) = await accounts(engine)
+        assert (account.input_tokens, account.cost) == (LARGEST, LARGEST)
+
+
+@pytest.mark.parametrize("price", [-1, 10**9, float("inf"), float("nan")])
+def test_a_price_is_a_sane_figure(price: float) -> None:
+    with pytest.raises(ValueError, match="input"):
+        PriceSettings(input=price, output=1)
 
 
 # --- agents that come and go ----------------------------------------------------------------------------------------------

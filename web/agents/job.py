@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .prompt import Prompt
     from .toolbox import Tool, ToolServer
 
+LARGEST = 2**53  # of a figure that is kept: sums are exact up to it
 LAST_WORD = 2.0  # seconds to keep what a run has used, when the work on it is stopped
 
 logger = logging.getLogger(__name__)
@@ -248,9 +249,9 @@ class Job:
             reason=None if outcome is None else outcome.reason,
             first_word=self.first_word,
             duration=duration,
-            input_tokens=0 if tab is None else tab.told,
-            output_tokens=0 if tab is None else tab.said,
-            cost=0 if tab is None else tab.cost,
+            input_tokens=0 if tab is None else min(tab.told, LARGEST),
+            output_tokens=0 if tab is None else min(tab.said, LARGEST),
+            cost=0 if tab is None else min(tab.cost, LARGEST),
             tool_calls=self.tool_calls,
         )
         try:
