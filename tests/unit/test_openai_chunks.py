@@ -18,11 +18,13 @@ def test_pieces_are_put_together_by_their_index_whatever_it_is() -> None:
 @pytest.mark.parametrize("field", ["id", "name", "arguments"])
 def test_all_of_a_call_counts_for_its_size(field: str) -> None:
     calls, long = ToolCalls(), "x" * (LARGEST // 4)
+    words = {"name": "pay", "arguments": "{}", field: long}
+    function = Function(name=words["name"], arguments=words["arguments"])
+
+    def take(index: int) -> None:
+        calls.take([CallPiece(index=index, id=words.get("id"), function=function)])
+
+    for index in range(3):
+        take(index)
     with pytest.raises(UpstreamError, match="too large"):
-        for index in range(4):
-            function = Function(name=long if field == "name" else "pay", arguments="{}")
-            if field == "arguments":
-                function.arguments = long
-            calls.take(
-                [CallPiece(index=index, id=long if field == "id" else None, function=function)]
-            )
+        take(3)

@@ -42,7 +42,8 @@ class PromptMessage(NamedTuple):
 class Prompt(NamedTuple):
     """What a model is asked. `asked` is the plain text of the message to answer, `asked_by` the id of its sender.
 
-    `by_person` is false for an agent's message. `previous` are earlier messages of people, oldest first. `tools` may be called, and were, in `rounds`.
+    `by_person` is false for an agent's message. `previous` are earlier messages of people, oldest first. `tools` may be called,
+    and were, in `rounds`.
     """
 
     system: str
