@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -172,6 +173,19 @@ async def test_who_asks_a_server_of_tools_that_was_removed_does_not_wait_for_it(
                     await trio.testing.wait_all_tasks_blocked()
                 nursery.cancel_scope.cancel()
             await refused_by(server)
+
+
+async def test_a_server_of_tools_that_means_no_good_harms_nobody(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    hostile = {"command": [sys.executable, str(PROGRAM.with_name("mcp_hostile.py"))]}
+    with caplog.at_level(logging.DEBUG):
+        async with kitchen(weather=hostile) as it:
+            assert await answer_to(it, "/tool slow") == "done"
+            listed = await answer_to(it, "/tool")
+            assert "slow" in listed
+            assert "large" not in listed
+    assert "confidence" not in caplog.text
 
 
 async def refused_by(server: Any) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 ALL = "*"
 MOST_TOOLS = 64  # offered to a model: each is told with every request
 NAME_LENGTH = 64  # characters of a name, the most that models take
+SCHEMA_LENGTH = 20_000  # characters of JSON of a tool's parameters: with every request they are told, and paid for
 DEPTH = 20  # levels of nesting in arguments
 RESULT_LENGTH = 20_000  # characters of a result that a model is told, and people
 CUT = " … [cut]"
@@ -101,6 +102,9 @@ async def open_toolbox(
             continue
         for offer in offers:
             if settings.only is not None and offer.name not in settings.only:
+                continue
+            if len(json.dumps(offer.parameters)) > SCHEMA_LENGTH:
+                logger.warning("a tool of %s has too large a schema, it is left out", settings.mcp)
                 continue
             if len(box) == MOST_TOOLS:
                 logger.warning(
