@@ -245,7 +245,12 @@ async def test_an_agent_that_cannot_be_is_refused_and_says_why(
 
 
 @pytest.mark.parametrize(
-    ("agent_id", "problem"), [("cook", "the configuration has this agent"), ("bot", "a person's")]
+    ("agent_id", "problem"),
+    [
+        ("cook", "the configuration has this agent"),
+        ("bot", "a person's"),
+        ("guest_5", "a person's"),
+    ],
 )
 async def test_an_id_that_somebody_has_is_refused(agent_id: str, problem: str) -> None:
     async with watched() as (it, operator):

@@ -161,7 +161,9 @@ def _settings(parts: AdminParts, agent_id: str, wanted: schemas.AgentDefinition)
     except ValidationError as error:
         raise parts.malformed(problem_of(error.errors())) from None
     providers = parts.settings.auth.providers
-    if parts.identities.type_of(agent_id) or agent_id.startswith(tuple(f"{p}:" for p in providers)):
+    if parts.identities.may_be_person(agent_id) or agent_id.startswith(
+        tuple(f"{p}:" for p in providers)
+    ):
         raise parts.malformed("id: it is, or may be, a person's")
     for tools in settings.tools:
         other = parts.agents.get(tools.mcp)
