@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -92,22 +93,30 @@ def _add_lists(routes: Blueprint, parts: AdminParts) -> None:
         return answer(without_nothing({"runs": rows, "next_cursor": page.before}))
 
 
-class _Changing:
-    """Changes of agents, one after the other, and each as a whole: the store and what is hosted would differ."""
+class _Changes:
+    """Changes of agents in the order of asking, each as a whole: else what is stored and what is hosted would differ."""
 
     def __init__(self) -> None:
-        self._lock = trio.Lock()
+        self._line: deque[trio.Event] = deque()  # the first of them is made now
 
     @asynccontextmanager
-    async def __call__(self) -> AsyncIterator[None]:
-        # An operator who hangs up cancels nothing. It takes no longer than the store and the ends of runs do.
-        async with self._lock:
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for the changes before this one. Who hangs up then cancels nothing: it takes as long as ends of runs do."""
+        mine = trio.Event()
+        self._line.append(mine)
+        try:
+            self._line[0].set()
+            await mine.wait()
             with trio.CancelScope(shield=True):
                 yield
+        finally:
+            self._line.remove(mine)
+            if self._line:
+                self._line[0].set()
 
 
 def _add_handles(routes: Blueprint, parts: AdminParts) -> None:
-    changing = _Changing()
+    changes = _Changes()
 
     @routes.put("/agents/<path:agent_id>")
     @tag(["admin"])
@@ -119,7 +128,7 @@ def _add_handles(routes: Blueprint, parts: AdminParts) -> None:
         """Add an agent, or replace one that was added: what it is answering is interrupted."""
         operator = parts.admin()
         wanted = await body(schemas.AgentDefinition, depth=parts.settings.limits.json_depth)
-        async with changing():
+        async with changes.turn():
             settings = _settings(parts, agent_id, wanted)
             before = _added(parts, agent_id)
             upstream = await _opened(parts, settings)
@@ -138,7 +147,7 @@ def _add_handles(routes: Blueprint, parts: AdminParts) -> None:
     async def delete_agent(agent_id: str) -> Response:
         """Stop hosting an agent that was added. It stays a member of its conversations, and answers nobody."""
         operator = parts.admin()
-        async with changing():
+        async with changes.turn():
             if _added(parts, agent_id) is None:
                 raise parts.refusal(Code.NOT_FOUND)
             await parts.directory.store.save_agent(agent_id, None).wait()
