@@ -84,14 +84,15 @@ def note(state: State, command: SetRunState, at: int, limits: Limits) -> Run | R
 
 
 def approve(state: State, command: DecideApproval, at: int, limits: Limits) -> Run | Refusal:
-    """The run that goes on once a person has decided about its tool call: who asked, or an owner; never an agent."""
+    """The run that goes on once a person has decided about its tool call: who asked, or an owner; no agent or observer."""
     member = state.members.get(command.sender.id)
     if member is None:
         return Refusal(Code.NOT_PARTICIPANT)
     run = state.runs.get(command.run_id)
     if run is None:
         return Refusal(Code.RUN_NOT_FOUND, {"run_id": command.run_id})
-    concerned = member.role == "owner" or command.sender.id == run.asked_by
+    asked_it = command.sender.id == run.asked_by and member.role != "observer"
+    concerned = member.role == "owner" or asked_it
     if command.sender.type != "human" or not concerned:
         return Refusal(Code.FORBIDDEN)
     asked = run.approval

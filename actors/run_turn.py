@@ -193,6 +193,8 @@ class RunTurn:
         asked = isinstance(command, SetRunState) and command.approval is not None
         if asked and run.approval is not None and run.approval.approved is not None:
             self._tell_decision(run)  # once more: the agent had no connection then
+        elif asked and run is before:
+            pass  # the readers have the question
         elif isinstance(command, SetRunState):
             self.statuses[run.id] = RunStatus(
                 run.id, command.state, command.label, command.approval
@@ -248,7 +250,9 @@ class RunTurn:
         member = members.get(command.sender.id)
         if member is None:
             return Refusal(Code.NOT_PARTICIPANT)
-        if member.role != "owner" and command.sender.id != run.asked_by:
+        # An agent that is an owner answers for itself only: a person's message may have called a tool.
+        owner = member.role == "owner" and command.sender.type == "human"
+        if not owner and command.sender.id != run.asked_by:
             return Refusal(Code.FORBIDDEN)
         if run.reply_to is None or run.participant_id not in members:
             facts = {"problem": "the run answered no message, or its agent has left"}

@@ -171,7 +171,10 @@ class AccountPage(NamedTuple):
 
 
 class RunTotals(NamedTuple):
-    """Sums over runs. `tokens` are input and output together; `cost` and `duration` as in `RunAccount`."""
+    """Sums over runs. `tokens` are input and output together; `cost` and `duration` as in `RunAccount`.
+
+    `runs` are those with tokens: one that was refused, and so told nobody anything, is none.
+    """
 
     runs: int
     tokens: int

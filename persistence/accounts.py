@@ -26,7 +26,8 @@ _BEFORE = (
 )
 # total() never overflows, as sum() would do for ever after one absurd figure from a provider.
 _TOTALS = (
-    "SELECT count(*), CAST(total(input_tokens) + total(output_tokens) AS INTEGER), "
+    "SELECT count(*) FILTER (WHERE input_tokens > 0 OR output_tokens > 0), "
+    "CAST(total(input_tokens) + total(output_tokens) AS INTEGER), "
     "CAST(total(cost) AS INTEGER), CAST(total(duration) AS INTEGER) FROM run_accounts"
 )
 

@@ -50,7 +50,7 @@ class MemoryAccounts:
             and conversation_id in (None, account.conversation_id)
         ]
         return RunTotals(
-            len(chosen),
+            sum(each.input_tokens > 0 or each.output_tokens > 0 for each in chosen),
             sum(each.input_tokens + each.output_tokens for each in chosen),
             sum(each.cost for each in chosen),
             sum(each.duration for each in chosen),

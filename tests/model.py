@@ -43,6 +43,7 @@ class Model:
         self.asked: list[dict[str, Any]] = []
         self.keys: list[str] = []
         self.targets: list[str] = []
+        self.heads: list[dict[str, str]] = []
         self.open = 0
         self.most_open = 0
         self.hung_up = trio.Event()
@@ -62,6 +63,7 @@ class Model:
                 secret = (b"authorization", b"api-key")
                 self.keys += [value.decode() for name, value in head.headers if name in secret]
                 self.targets.append(head.target.decode())
+                self.heads.append({name.decode(): value.decode() for name, value in head.headers})
                 await self._answer(wire, self.asked[-1]["model"])
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self.hung_up.set()
@@ -92,6 +94,7 @@ class Model:
                 if again
                 else wire.refuse(429, [("Retry-After", "0")])
             ),
+            "moved": lambda: wire.refuse(307, [("Location", f"{self.url}/elsewhere")]),
             "broken": lambda: wire.refuse(500, [("Retry-After", "0")]),
             "drips": lambda: wire.stream(
                 bytes([each]) for event in (*map(chunk, WORDS), *END) for each in event
@@ -101,6 +104,10 @@ class Model:
             "uses a tool": lambda: self._use(wire, at_most=1),
             "uses tools for ever": lambda: self._use(wire, at_most=1000),
             "does not count": lambda: wire.stream([*map(chunk, WORDS), END[0], END[2]]),
+            "counts all the time": lambda: wire.stream([*map(chunk, WORDS), *END[1:2] * 5, *END]),
+            "counts nothing": lambda: wire.stream(
+                [*map(chunk, WORDS), END[0], chunk(None, usage={"total_tokens": 0}), END[2]]
+            ),
         }
         await behaviours[how]()
 

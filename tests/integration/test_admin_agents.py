@@ -38,6 +38,29 @@ async def runs(operator: Client, query: str = "") -> list[dict[str, Any]]:
     return list((await operator.request("GET", f"/admin/runs{query}"))["runs"])
 
 
+async def test_operators_who_change_an_agent_at_the_same_time_change_it_one_after_the_other(
+    tmp_path: Path,
+) -> None:
+    where = {"store": f"sqlite:///{tmp_path / 'salon.db'}"}
+    async with serving(**where) as url, Client(url, token=OPERATOR) as operator:
+        refused: set[str] = set()
+
+        async def do(method: str, path: str, body: Any = None) -> None:
+            try:
+                await operator.request(method, path, body)
+            except Refused as refusal:
+                refused.add(refusal.code)
+
+        for _ in range(5):
+            async with trio.open_nursery() as nursery:
+                for number in range(3):
+                    parrot = {**ECHO, "limits": {"runs": number + 1}}
+                    nursery.start_soon(do, "PUT", "/admin/agents/parrot", parrot)
+                    nursery.start_soon(do, "DELETE", "/admin/agents/parrot")
+                    nursery.start_soon(do, "GET", "/admin/agents")
+        assert refused <= {"NOT_FOUND"}
+
+
 # --- what they are and do -------------------------------------------------------------------------------------------------
 
 
@@ -240,7 +263,12 @@ async def test_an_agent_that_cannot_be_is_refused_and_says_why(
 
 
 @pytest.mark.parametrize(
-    ("agent_id", "problem"), [("cook", "the configuration has this agent"), ("bot", "a person's")]
+    ("agent_id", "problem"),
+    [
+        ("cook", "the configuration has this agent"),
+        ("bot", "a person's"),
+        ("guest_5", "a person's"),
+    ],
 )
 async def test_an_id_that_somebody_has_is_refused(agent_id: str, problem: str) -> None:
     async with watched() as (it, operator):

@@ -49,8 +49,17 @@ async def test_a_message_says_what_it_has_cost() -> None:
         assert "estimated" not in usage
 
 
-async def test_what_an_endpoint_does_not_count_is_estimated_and_says_so() -> None:
-    async with room("does not count", price=PRICE) as it:
+async def test_an_endpoint_that_counts_with_every_event_is_taken_at_its_last_word() -> None:
+    async with room("counts all the time", price=PRICE) as it:
+        await it.say("What is for dinner?")
+        usage = (await it.end())["usage"]
+        assert (usage["input_tokens"], usage["output_tokens"]) == (7, 3)
+        assert (usage["cost"], usage["finish_reason"]) == (0.000013, "stop")
+
+
+@pytest.mark.parametrize("how", ["does not count", "counts nothing"])
+async def test_what_an_endpoint_does_not_count_is_estimated_and_says_so(how: str) -> None:
+    async with room(how, price=PRICE) as it:
         await it.say("What is for dinner?")
         usage = (await it.end())["usage"]
         assert usage["estimated"] is True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import subprocess
 import sys
@@ -13,8 +14,10 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from salon.web.agents import open_upstream
+from salon.web.agents.pieces import UpstreamError
 from salon.web.client import Client, Refused
 from salon.web.settings import AgentSettings, SettingsError
 from tests.agent_room import KEY, Room, room
@@ -152,6 +155,43 @@ async def test_a_cancel_ends_the_wait_for_a_person() -> None:
         with pytest.raises(Refused) as caught:
             await it.ada.decide_approval(it.id, asked["run_id"], id, approved=True)
         assert caught.value.code == "RUN_ENDED"
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_who_asks_a_server_of_tools_that_was_removed_does_not_wait_for_it(
+    at_once: bool,
+) -> None:
+    from salon.web.agents.mcp_wire import McpServer  # of the extra
+
+    asleep = [sys.executable, "-c", "import time; time.sleep(1000)"]
+    server = McpServer(AgentSettings.model_validate({**TOOLS, "command": asleep}), None)
+    with trio.fail_after(PATIENCE):
+        async with trio.open_nursery() as running:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(server.run)
+                if not at_once:
+                    running.start_soon(refused_by, server)
+                    await trio.testing.wait_all_tasks_blocked()
+                nursery.cancel_scope.cancel()
+            await refused_by(server)
+
+
+async def test_a_server_of_tools_that_means_no_good_harms_nobody(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    hostile = {"command": [sys.executable, str(PROGRAM.with_name("mcp_hostile.py"))]}
+    with caplog.at_level(logging.DEBUG):
+        async with kitchen(weather=hostile) as it:
+            assert await answer_to(it, "/tool slow") == "done"
+            listed = await answer_to(it, "/tool")
+            assert "slow" in listed
+            assert "large" not in listed
+    assert "confidence" not in caplog.text
+
+
+async def refused_by(server: Any) -> None:
+    with pytest.raises(UpstreamError):
+        await server.tools()
 
 
 async def test_an_agent_whose_tools_cannot_be_reached_answers_without_them() -> None:

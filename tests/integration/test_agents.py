@@ -353,6 +353,30 @@ async def test_neither_the_key_nor_what_was_said_is_in_the_log(
     assert "confidence" not in caplog.text
 
 
+@pytest.mark.parametrize("kind", ["openai", "azure_openai"])
+async def test_what_the_environment_has_for_other_programs_is_not_sent(
+    monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    for name in ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_ADMIN_KEY", "AZURE_OPENAI_AD_TOKEN"):
+        monkeypatch.setenv(name, "of-others")
+    monkeypatch.setenv(
+        "OPENAI_CUSTOM_HEADERS", "Authorization: Bearer of-others\nX-Gate: of-others"
+    )
+    more = {"api_version": "2024-10-21"} if kind == "azure_openai" else {}
+    async with room("words", kind=kind, **more) as it:
+        await it.say("What is for dinner?")
+        assert (await it.end())["content"] == SAID
+        assert "of-others" not in str(it.upstream.heads)
+        assert [key.removeprefix("Bearer ") for key in it.upstream.keys] == [KEY]
+
+
+async def test_an_upstream_that_sends_the_conversation_elsewhere_has_failed() -> None:
+    async with room("moved") as it:
+        await it.say("What is for dinner?")
+        assert (await it.end())["reason"] == "upstream"
+        assert len(it.upstream.asked) == 1
+
+
 def test_a_configuration_without_what_an_agent_needs_says_so(tmp_path: Any) -> None:
     file = tmp_path / "salon.yaml"
 

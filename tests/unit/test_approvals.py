@@ -16,11 +16,12 @@ from salon.actors.messages import (
     DecideApproval,
     EndRun,
     ExtendRun,
+    Join,
     RunReceipt,
     SetRunState,
     StartRun,
 )
-from salon.actors.model import Approval, Participant
+from salon.actors.model import Approval, Entrant, Participant
 from salon.actors.refusals import Code
 from salon.actors.signals import ApprovalDecided, RunStatus
 
@@ -95,6 +96,15 @@ async def test_nobody_else_decides_and_never_an_agent(
     engine: Engine, talk: str, who: Participant, code: Code
 ) -> None:
     refused(await decide(engine, talk, who), code)
+
+
+async def test_who_asked_and_has_come_back_as_an_observer_does_not_decide(
+    engine: Engine, talk: str
+) -> None:
+    await engine.leave(talk, BEN)
+    refused(await decide(engine, talk, BEN), Code.NOT_PARTICIPANT)
+    await engine.do(Join(talk, ADA, Entrant(BEN, "observer")))
+    refused(await decide(engine, talk, BEN), Code.FORBIDDEN)
 
 
 async def test_the_same_decision_again_changes_nothing_and_another_one_comes_too_late(

@@ -40,6 +40,15 @@ async def test_after_the_pause_one_answer_is_tried_and_the_others_wait(
     assert (breaker.state, breaker.wait()) == ("closed", None)
 
 
+async def test_answers_that_fail_together_open_it_once(autojump_clock: MockClock) -> None:
+    breaker = Breaker(3, 10)
+    for _ in range(10):
+        assert breaker.wait() is None
+    for _ in range(10):
+        breaker.failed()
+    assert breaker.remaining() == 10
+
+
 async def test_each_attempt_that_fails_doubles_the_pause_up_to_a_bound(
     autojump_clock: MockClock,
 ) -> None:

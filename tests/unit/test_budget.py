@@ -156,6 +156,39 @@ async def test_of_several_budgets_the_last_to_open_says_when(ledger: Ledger) -> 
     assert ledger.exceeded(await ledger.open(who, BEN)) == 12 * 3600
 
 
+@pytest.mark.parametrize("every", ["day", "hour"])
+async def test_two_budgets_of_the_same_period_count_once(
+    ledger: Ledger, clock: Clock, every: str
+) -> None:
+    clock.now = NOON - 12 * HOUR  # when the day begins, and the hour with it
+    who = agent(
+        {"per": "agent", "every": "day", "tokens": 100},
+        {"per": "agent", "every": every, "tokens": 50},
+    )
+    await use(ledger, who, ADA, "r1", told=20, said=10)
+    used = await ledger.sum(scope_of("cook", who.budgets[0], clock.now))
+    assert (used.tokens, used.cost, used.runs) == (30, 40, 1)
+
+
+async def test_who_is_refused_uses_up_nothing_of_what_others_may(
+    ledger: Ledger, store: MemoryStore, sources: Sources
+) -> None:
+    who = agent(
+        {"per": "person", "every": "hour", "runs": 1}, {"per": "agent", "every": "month", "runs": 5}
+    )
+    await use(ledger, who, ADA, "r1", told=1)
+    for number in range(10):
+        tab = await ledger.open(who, ADA)
+        tab.guess(told=100)
+        assert ledger.exceeded(tab) is not None
+        ledger.refuse(tab)
+        await ledger.close(tab, account(tab, f"refused {number}", duration=0))
+    for each in (ledger, Ledger(store, sources)):
+        assert each.exceeded(await each.open(who, BEN)) is None
+        used = await each.sum(scope_of("cook", who.budgets[1], NOON))
+        assert (used.runs, used.tokens) == (2, 1)
+
+
 async def test_answers_at_the_same_time_share_what_is_left(ledger: Ledger) -> None:
     who = agent({"per": "agent", "tokens": 100, "runs": 2})
     first, second = await ledger.open(who, ADA), await ledger.open(who, BEN)
@@ -205,6 +238,6 @@ async def test_of_many_people_the_sums_of_some_are_asked_of_the_store_again(
     monkeypatch.setattr("salon.web.agents.budget.SUMS_KEPT", 3)
     who = agent({"per": "person", "runs": 2})
     for number in range(10):
-        await use(ledger, who, Asker(f"person {number}", "c"), f"r{number}")
-    await use(ledger, who, Asker("person 0", "c"), "again")
+        await use(ledger, who, Asker(f"person {number}", "c"), f"r{number}", told=1)
+    await use(ledger, who, Asker("person 0", "c"), "again", told=1)
     assert ledger.exceeded(await ledger.open(who, Asker("person 0", "c"))) is not None

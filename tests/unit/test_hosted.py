@@ -17,7 +17,7 @@ from salon.actors.model import Participant
 from salon.actors.requests import OPEN_REQUESTS
 from salon.actors.signals import RunRequested
 from salon.web.agents import HostedAgents, Prompt
-from salon.web.agents.answer import ARGUMENTS_LENGTH
+from salon.web.agents.answer import ARGUMENTS_LENGTH, ASK_AGAIN
 from salon.web.agents.pieces import Offer, ToolCall
 from salon.web.agents.tool_use import CALLS
 from salon.web.agents.toolbox import ToolResult
@@ -252,6 +252,32 @@ async def test_after_its_time_nobody_has_allowed_it(autojump_clock: MockClock) -
         (said,) = answers(engine, talk)
         assert "Nobody has allowed this call" in said
         assert wrench.calls == []
+
+
+async def test_people_may_take_longer_than_a_run_may_be_silent(autojump_clock: MockClock) -> None:
+    wrench = Wrench()
+    async with workshop(Handy(), wrench, approval_timeout=10 * LIMITS.run_timeout) as engine:
+        talk, run_id = await ask_handy(engine)
+        await trio.sleep(9 * LIMITS.run_timeout)
+        await decide(engine, talk, run_id)
+        await trio.sleep(1)
+        assert answers(engine, talk) == ['{"result": "turned"}']
+
+
+async def test_a_conversation_that_has_crashed_is_asked_for_the_approval_again(
+    autojump_clock: MockClock,
+) -> None:
+    wrench = Wrench()
+    async with workshop(Handy(), wrench) as engine:
+        talk, run_id = await ask_handy(engine)
+        before = engine.conversation(talk)
+        before.on_failure()
+        await trio.sleep(ASK_AGAIN + 1)
+        assert engine.conversation(talk) is not before
+        await decide(engine, talk, run_id)
+        await trio.sleep(1)
+        assert answers(engine, talk) == ['{"result": "turned"}']
+        assert len(wrench.calls) == 1
 
 
 async def test_each_call_is_allowed_by_itself(autojump_clock: MockClock) -> None:

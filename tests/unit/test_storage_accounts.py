@@ -160,6 +160,15 @@ async def test_before_a_place_that_no_page_gave_there_is_nothing(store: Store) -
 # --- totals -------------------------------------------------------------------------------------------------------------
 
 
+async def test_a_run_that_was_refused_before_anybody_was_told_anything_is_none_of_the_runs(
+    store: Store,
+) -> None:
+    refused = FULL._replace(run_id="refused", input_tokens=0, output_tokens=0, cost=0)
+    told = FULL._replace(run_id="told", output_tokens=0)
+    await save(store, FULL, refused, told)
+    assert (await store.run_totals("bot", since=0).wait()).runs == 2
+
+
 async def test_totals_are_those_of_an_agent_since_a_time(store: Store) -> None:
     runs = [FULL._replace(run_id=f"r{n}", started_at=n, cost=10**n) for n in range(5)]
     await save(store, *runs, FULL._replace(run_id="x", agent_id="other", started_at=3))
@@ -328,7 +337,7 @@ async def test_accounts_and_agents_are_there_after_a_restart(path: Path) -> None
     assert await store.accounts().wait() == AccountPage((EMPTY, FULL), None)
     assert await store.agents().wait() == {"a": "{}"}
     await save(store, FULL._replace(cost=1))
-    assert await store.run_totals("bot", since=0).wait() == RunTotals(2, 1_250, 123_456, 4_200)
+    assert await store.run_totals("bot", since=0).wait() == RunTotals(1, 1_250, 123_456, 4_200)
     store.close()
 
 

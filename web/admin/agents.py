@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import trio
 from pydantic import ValidationError
 from quart import Blueprint, Response
 from quart_schema import document_querystring, document_request, document_response, tag
@@ -20,6 +23,8 @@ from . import agent_schemas as schemas
 from .agent_schemas import without_nothing
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from salon.actors.store import RunAccount
 
     from ..agents import HostedAgent, Job
@@ -65,7 +70,8 @@ def _add_lists(routes: Blueprint, parts: AdminParts) -> None:
     async def list_hosted_agents() -> Response:
         """List the hosted agents, with what they are doing and have used."""
         parts.admin()
-        return answer({"agents": [await _view(parts, agent) for agent in parts.agents]})
+        agents = list(parts.agents)  # as they are now: others may come and go meanwhile
+        return answer({"agents": [await _view(parts, agent) for agent in agents]})
 
     @routes.get("/runs")
     @tag(["admin"])
@@ -87,7 +93,31 @@ def _add_lists(routes: Blueprint, parts: AdminParts) -> None:
         return answer(without_nothing({"runs": rows, "next_cursor": page.before}))
 
 
+class _Changes:
+    """Changes of agents in the order of asking, each as a whole: else what is stored and what is hosted would differ."""
+
+    def __init__(self) -> None:
+        self._line: deque[trio.Event] = deque()  # the first of them is made now
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for the changes before this one. Who hangs up then cancels nothing: it takes as long as ends of runs do."""
+        mine = trio.Event()
+        self._line.append(mine)
+        try:
+            self._line[0].set()
+            await mine.wait()
+            with trio.CancelScope(shield=True):
+                yield
+        finally:
+            self._line.remove(mine)
+            if self._line:
+                self._line[0].set()
+
+
 def _add_handles(routes: Blueprint, parts: AdminParts) -> None:
+    changes = _Changes()
+
     @routes.put("/agents/<path:agent_id>")
     @tag(["admin"])
     @document_request(schemas.AgentDefinition)
@@ -98,17 +128,16 @@ def _add_handles(routes: Blueprint, parts: AdminParts) -> None:
         """Add an agent, or replace one that was added: what it is answering is interrupted."""
         operator = parts.admin()
         wanted = await body(schemas.AgentDefinition, depth=parts.settings.limits.json_depth)
-        settings = _settings(parts, agent_id, wanted)
-        before = _added(parts, agent_id)
-        upstream = await _opened(parts, settings)
-        text = settings.model_dump_json(exclude_defaults=True)
-        await parts.directory.store.save_agent(agent_id, text).wait()
-        if before is not None:
-            await parts.agents.remove(agent_id)
-        parts.agents.add(settings, upstream, added=True)
+        async with changes.turn():
+            settings = _settings(parts, agent_id, wanted)
+            before = _added(parts, agent_id)
+            upstream = await _opened(parts, settings)
+            text = settings.model_dump_json(exclude_defaults=True)
+            await parts.directory.store.save_agent(agent_id, text).wait()
+            if before is not None:
+                await parts.agents.remove(agent_id)
+            agent = parts.agents.add(settings, upstream, added=True)
         parts.audit.note(operator, "host", agent_id, "replaced" if before else "done")
-        agent = parts.agents.get(agent_id)
-        assert agent is not None, "it was added"
         return answer(await _view(parts, agent), 201 if before is None else 200)
 
     @routes.delete("/agents/<path:agent_id>")
@@ -118,10 +147,11 @@ def _add_handles(routes: Blueprint, parts: AdminParts) -> None:
     async def delete_agent(agent_id: str) -> Response:
         """Stop hosting an agent that was added. It stays a member of its conversations, and answers nobody."""
         operator = parts.admin()
-        if _added(parts, agent_id) is None:
-            raise parts.refusal(Code.NOT_FOUND)
-        await parts.directory.store.save_agent(agent_id, None).wait()
-        await parts.agents.remove(agent_id)
+        async with changes.turn():
+            if _added(parts, agent_id) is None:
+                raise parts.refusal(Code.NOT_FOUND)
+            await parts.directory.store.save_agent(agent_id, None).wait()
+            await parts.agents.remove(agent_id)
         parts.audit.note(operator, "unhost", agent_id)
         return Response(b"", 204)
 
@@ -142,7 +172,9 @@ def _settings(parts: AdminParts, agent_id: str, wanted: schemas.AgentDefinition)
     except ValidationError as error:
         raise parts.malformed(problem_of(error.errors())) from None
     providers = parts.settings.auth.providers
-    if parts.identities.type_of(agent_id) or agent_id.startswith(tuple(f"{p}:" for p in providers)):
+    if parts.identities.may_be_person(agent_id) or agent_id.startswith(
+        tuple(f"{p}:" for p in providers)
+    ):
         raise parts.malformed("id: it is, or may be, a person's")
     for tools in settings.tools:
         other = parts.agents.get(tools.mcp)

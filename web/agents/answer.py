@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 PATIENCE = 30.0  # seconds for which a command that is refused for a moment is tried again
 PAUSE = 1.0  # seconds before it is, where the refusal does not say
+# Seconds after which a question is asked again: a conversation that has crashed has forgotten it, and one that hears
+# nothing of a run ends it
+ASK_AGAIN = 10.0
 LABEL_LENGTH = 200  # characters, as the wire has it
 ARGUMENTS_LENGTH = 4096  # characters of a call's arguments that people are shown
 
@@ -97,11 +100,14 @@ class Answer:
         self._decision = None
         approval = Approval(waiting.approval_id, call.name, call.arguments)
         where = self.conversation_id, self._who, self.run_id
-        asked = await self._do(SetRunState(*where, "waiting_for_approval", call.name, approval))
-        if isinstance(asked, Refusal):
-            return None
-        with trio.move_on_after(seconds):
-            await waiting.decided.wait()
+        question = SetRunState(*where, "waiting_for_approval", call.name, approval)
+        silence = min(self._directory.limits.run_timeout / 2 or ASK_AGAIN, ASK_AGAIN)
+        ends_at = trio.current_time() + seconds
+        while not waiting.decided.is_set() and trio.current_time() < ends_at:
+            if isinstance(await self._do(question), Refusal):
+                break
+            with trio.move_on_after(min(silence, ends_at - trio.current_time())):
+                await waiting.decided.wait()
         self._waiting = None
         return self._allowed_by()
 

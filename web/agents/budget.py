@@ -61,6 +61,7 @@ class Tab:
         self.agent = agent
         self.asker = asker
         self.started_at = now
+        self.paused = 0  # milliseconds in which it has waited for people
         self.told = 0  # tokens that the model was told
         self.said = 0  # tokens that it said
         self.estimated = True  # whether the upstream has not counted them
@@ -88,7 +89,7 @@ class Tab:
         before = self.cost
         self.told += told
         self.said += said
-        for each in self.sums:
+        for each in set(self.sums):  # of two budgets it may be the same
             each.tokens += told + said
             each.cost += self.cost - before
 
@@ -118,9 +119,15 @@ class Ledger:
         waits = [
             (period(budget.every, tab.started_at)[1] - now) / 1000
             for budget, used in zip(tab.agent.budgets, tab.sums, strict=True)
-            if _is_over(budget, used, now - tab.started_at)
+            if _is_over(budget, used, now - tab.started_at - tab.paused)
         ]
         return max(0.0, *waits) if waits else None
+
+    def refuse(self, tab: Tab) -> None:
+        """Take back an answer that has begun with nothing: else who asks in vain uses up what others may."""
+        tab.count(0, 0)
+        for each in set(tab.sums):
+            each.runs -= 1
 
     async def close(self, tab: Tab | None, account: RunAccount) -> None:
         """Keep what an answer has used, for ever. Raises `StoreError` where that fails: it counts until a restart."""

@@ -51,6 +51,8 @@ class Breaker:
 
     def failed(self) -> None:
         """Note a failure of the endpoint."""
+        if self.state == "open":
+            return  # of an answer that was begun before: all that go on fail with the one that opened it
         self._in_a_row += 1
         if self._trying or self._in_a_row >= self._failures:
             self._trying = False

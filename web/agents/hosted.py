@@ -87,7 +87,9 @@ class HostedAgents:
         """What is being worked on, or waits."""
         return (work.job for work in self._work.values())
 
-    def add(self, settings: AgentSettings, upstream: Upstream, *, added: bool = False) -> None:
+    def add(
+        self, settings: AgentSettings, upstream: Upstream, *, added: bool = False
+    ) -> HostedAgent:
         """Host an agent, which the configuration has, or an operator has `added`; one with its id must have been removed."""
         limits = settings.limits
         endpoint = self._endpoints.setdefault(
@@ -98,16 +100,22 @@ class HostedAgents:
         self._agents[settings.id] = agent
         if self._nursery is not None:
             self._keep(agent)
+        return agent
 
     async def remove(self, agent_id: str) -> None:
         """Stop hosting an agent: what it works on is interrupted."""
         agent = self._agents.pop(agent_id)
-        for work in list(self._work.values()):
-            if work.agent_id == agent_id:
-                work.scope.cancel()
-                await work.job.fail(Outcome("interrupted"))
+        hosts = self._agents.values()
+        if not any(each.endpoint is agent.endpoint for each in hosts):
+            del self._endpoints[agent.settings.endpoint or agent_id]
         if agent_id in self._keepers:
             self._keepers.pop(agent_id).cancel()
+        stopped = [work for work in self._work.values() if work.agent_id == agent_id]
+        for work in stopped:  # all before the first wait: what waits for its turn would begin
+            work.scope.cancel()
+        async with trio.open_nursery() as nursery:
+            for work in stopped:
+                nursery.start_soon(work.job.fail, Outcome("interrupted"))
         await agent.upstream.close()
 
     def _keep(self, agent: HostedAgent) -> None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .prompt import Prompt
     from .toolbox import Tool, ToolServer
 
+LARGEST = 2**53  # of a figure that is kept: sums are exact up to it
 LAST_WORD = 2.0  # seconds to keep what a run has used, when the work on it is stopped
 # Why an answer ends of which a conversation takes no more.
 REFUSED: dict[Code, FailureReason] = {
@@ -75,8 +76,8 @@ class Job:
         self._tools: ToolUse | None = None
         self._scope = trio.CancelScope()
         self._ends_at = 0.0
-        self._asked = False  # whether the upstream has been
         self._said = 0  # bytes
+        self._elsewhere = False  # whether it has ended by something else than its endpoint
 
     @property
     def agent_id(self) -> str:
@@ -97,6 +98,7 @@ class Job:
         self.why = request.why
         if not await self.answer.begin(request):
             return
+        self.started_at = self._directory.sources.now()  # to wait for its turn is no answering
         outcome: Outcome | None = None
         try:
             outcome = await self._judged(request)
@@ -140,7 +142,7 @@ class Job:
         try:
             outcome = await self._timed(request)
         finally:
-            if outcome is None or outcome.reason == "budget" or not self._asked:
+            if outcome is None or outcome.reason == "budget" or self._elsewhere:
                 breaker.unknown()
             elif outcome.reason is None:
                 breaker.worked()
@@ -156,9 +158,11 @@ class Job:
                 return await self._work(request)
             except UpstreamError as error:
                 logger.warning("agent %s: the upstream has failed: %s", settings.id, error)
+                self._elsewhere |= error.of_request
                 return Outcome("upstream", error.retry_after)
             except (StoreError, ActorDied) as error:
                 logger.warning("agent %s cannot read: %s", settings.id, error)
+                self._elsewhere = True
                 return Outcome("upstream", PAUSE)
         return Outcome("timeout")
 
@@ -166,19 +170,21 @@ class Job:
         settings, answer = self._settings, self.answer
         prompt = await prompt_for(self._directory, answer.conversation_id, settings, request)
         if prompt is None:
+            self._elsewhere = True
             return Outcome("upstream")
         asker = Asker(prompt.asked_by, answer.conversation_id)
-        self.tab = await self._ledger.open(settings, asker)
+        self.tab = await self._ledger.open(settings, asker, self.started_at)
         self.tab.guess(told=tokens_in(prompt))
         wait = self._ledger.exceeded(self.tab)
         if wait is not None:
-            self.tab.count(0, 0)  # nobody was told anything
+            self._ledger.refuse(self.tab)
             return Outcome("budget", wait)
         async with aclosing(self._pieces(prompt)) as pieces:
             async for piece in pieces:
                 self._scope.deadline = self._ends_at
                 refusal = await self._take(piece)
                 if refusal is not None:
+                    self._elsewhere = True
                     return Outcome(REFUSED.get(refusal.code, "upstream"))
                 wait = self._ledger.exceeded(self.tab)
                 if wait is not None:
@@ -187,25 +193,37 @@ class Job:
 
     async def _pieces(self, prompt: Prompt) -> AsyncGenerator[Piece]:
         """What the upstream says; a person's command is obeyed without a model."""
-        command = command_in(prompt.asked, self._settings.name) if self._servers else None
+        # An agent's message is no command: a call has to be a person's decision.
+        people = bool(self._servers) and prompt.by_person
+        command = command_in(prompt.asked, self._settings.name) if people else None
+        # The tools of a model are not at its endpoint.
+        self._elsewhere = command is not None and self._settings.kind != "mcp"
         box = await open_toolbox(self._servers, all_of_them=command is not None)
         if command is not None:
             yield Activity("tool", command.name)
             most = self._directory.limits.max_message_size or RESULT_LENGTH
             yield cut(await obey(command, box), min(most, RESULT_LENGTH))
             return
-        self._asked = True
-        self._tools = ToolUse(box, self._settings.limits.tool_rounds, self._ask)
+        self._tools = ToolUse(box, self._settings.limits.tool_rounds, self._ask, self._told)
         async with aclosing(self._tools.stream(self._agent.upstream, prompt)) as pieces:
             async for piece in pieces:
                 yield piece
+
+    def _told(self, prompt: Prompt) -> None:
+        """Count what the model is told in one request; without tools and results it was counted before."""
+        assert self.tab is not None, "it is counted"
+        before = 0 if prompt.rounds else tokens_in(prompt._replace(tools=()))
+        self.tab.guess(told=tokens_in(prompt) - before)
 
     async def _ask(self, tool: Tool, call: ToolCall) -> str | None:
         """Ask people to allow a call. The time that they take is not the answer's."""
         asked_at = trio.current_time()
         self._scope.deadline = float("inf")
         by = await self.answer.ask(call, self._settings.approval_timeout)
-        self._ends_at += trio.current_time() - asked_at
+        waited = trio.current_time() - asked_at
+        self._ends_at += waited
+        assert self.tab is not None, "it is counted"
+        self.tab.paused += round(waited * 1000)
         self._scope.deadline = self._ends_at
         return by
 
@@ -237,7 +255,8 @@ class Job:
         tab, settings, answer = self.tab, self._settings, self.answer
         said = bool(answer.text.strip()) if said is None else said
         if duration is None:
-            duration = self._directory.sources.now() - self.started_at
+            paused = 0 if tab is None else tab.paused
+            duration = self._directory.sources.now() - self.started_at - paused
         account = RunAccount(
             agent_id=settings.id,
             conversation_id=answer.conversation_id,
@@ -249,9 +268,9 @@ class Job:
             reason=None if outcome is None else outcome.reason,
             first_word=self.first_word,
             duration=duration,
-            input_tokens=0 if tab is None else tab.told,
-            output_tokens=0 if tab is None else tab.said,
-            cost=0 if tab is None else tab.cost,
+            input_tokens=0 if tab is None else min(tab.told, LARGEST),
+            output_tokens=0 if tab is None else min(tab.said, LARGEST),
+            cost=0 if tab is None else min(tab.cost, LARGEST),
             tool_calls=self.tool_calls,
         )
         self._agent.meter.add(account)

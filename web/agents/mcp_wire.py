@@ -33,7 +33,12 @@ CALL = 60.0  # seconds of one call
 PAGES = 20  # of the list of tools
 DESCRIPTION_LENGTH = 1000  # characters of a tool's description that a model is told
 
-for noisy in ("mcp", "httpx2"):
+for noisy in (
+    "mcp",
+    "client",
+    "httpx2",
+    "httpcore2",
+):  # the library's session calls itself `client`
     logging.getLogger(noisy).setLevel(logging.CRITICAL)  # what they tell has what people said
 logger = logging.getLogger(__name__)
 
@@ -56,9 +61,18 @@ class McpServer:
         self._wanted = trio.Event()
         self._session: Session | None = None
         self._rests_until = 0.0
+        self._ended = False
 
     async def run(self) -> None:
-        """Open a session when one is wanted, and another after it has broken, until cancelled."""
+        """Open a session when one is wanted, and another after it has broken, until cancelled: then there is none for ever."""
+        try:
+            await self._keep_sessions()
+        finally:
+            self._ended = True
+            if self._session is not None:
+                self._session.settled.set()  # whoever waits for it waits in vain
+
+    async def _keep_sessions(self) -> None:
         while True:
             await self._wanted.wait()
             session, self._wanted = self._session, trio.Event()
@@ -80,6 +94,8 @@ class McpServer:
         with trio.move_on_after(CONNECT) as scope:
             async with self._connect() as client:
                 scope.deadline = float("inf")
+                # The library would match what the server gives with the server's own patterns, which may take for ever.
+                client.session.validate_tool_result = _as_it_is  # type: ignore[method-assign]
                 session.client = client
                 session.settled.set()
                 await session.broken.wait()
@@ -136,6 +152,8 @@ class McpServer:
         return ToolResult("The tool took too long.", failed=True)
 
     async def _open(self) -> Session:
+        if self._ended:
+            raise UpstreamError("the tools' server was removed")
         if self._session is None and trio.current_time() < self._rests_until:
             raise UpstreamError("the tools' server could not be reached a moment ago")
         if self._session is None:
@@ -157,6 +175,10 @@ class McpServer:
         session.client = None
         if self._session is session:
             self._session = None
+
+
+async def _as_it_is(name: str, result: CallToolResult) -> None:
+    """A result is text for a model, whatever the tool's schema says."""
 
 
 def _of(session: Session) -> Client:

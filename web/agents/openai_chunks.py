@@ -72,11 +72,12 @@ class ToolCalls:
             index = place if piece.index is None else piece.index
             call = self._calls.setdefault(index, ["", "", ""])
             function = piece.function or Function()
-            call[0] = call[0] or piece.id or ""
-            call[1] = call[1] or function.name or ""
+            id, name = piece.id or "", function.name or ""
+            call[0] = call[0] or id
+            call[1] = call[1] or name
             more = function.arguments if isinstance(function.arguments, str) else ""
             call[2] += more.encode("utf-8", "replace").decode()
-            self._size += 1 + len(more)
+            self._size += 1 + len(id) + len(name) + len(more)
             if self._size > LARGEST:
                 raise UpstreamError("the tool calls are too large")
 

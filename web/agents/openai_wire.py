@@ -14,8 +14,8 @@ import trio
 
 from .event_stream import FAULTS as STREAM_FAULTS
 from .event_stream import events
-from .openai_chunks import Chunk, Delta, ToolCalls
-from .pieces import UpstreamError
+from .openai_chunks import Chunk, Delta, Tokens, ToolCalls
+from .pieces import REQUEST_AT_FAULT, UpstreamError
 from .results import loads
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ class OpenAI:
             "azure_ad_token_provider" if azure and token else "api_key": token or credential,
             "max_retries": RETRIES,
             "timeout": httpx2.Timeout(agent.timeout, connect=CONNECT),
+            # What people said goes to no address but the operator's
+            "http_client": openai.DefaultAsyncHttpxClient(follow_redirects=False),
         }
         self._client: openai.AsyncOpenAI
         if azure:
@@ -58,12 +60,15 @@ class OpenAI:
             )
         else:
             self._client = openai.AsyncOpenAI(base_url=agent.endpoint, **options)
-            # The SDK takes these from the environment and would send them to any endpoint
-            self._client.organization = self._client.project = None
+
+        # The SDK takes these from the environment and would send them to any endpoint
+        self._client.organization = self._client.project = None
+        self._client._custom_headers = {}  # nothing public leaves them out
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Piece]:
         """Yield the words, what they have used, and the tools to call. A stream that was cut raises `UpstreamError`."""
         finish: str | None = None
+        used: Tokens | None = None
         calls = ToolCalls()
         async with self._open(prompt) as response, aclosing(_events(response)) as events:
             async for event in events:
@@ -73,13 +78,15 @@ class OpenAI:
                         yield delta.content
                     calls.take(delta.tool_calls or ())
                     finish = (choice.finish_reason or "")[:REASON_LENGTH] or finish
-                if event.usage is not None:
-                    yield {
-                        "model": self._agent.model,
-                        "finish_reason": finish,
-                        "input_tokens": event.usage.prompt_tokens or 0,
-                        "output_tokens": event.usage.completion_tokens or 0,
-                    }
+                # Some count with every event, the whole each time
+                used = event.usage or used
+        if used is not None and used.prompt_tokens:
+            yield {
+                "model": self._agent.model,
+                "finish_reason": finish,
+                "input_tokens": used.prompt_tokens,
+                "output_tokens": used.completion_tokens or 0,
+            }
         if finish is None:
             raise UpstreamError("the stream was cut")
         for call in calls.whole():
@@ -158,13 +165,14 @@ async def _token(file: Path) -> str:
 
 
 def _error(fault: Exception) -> UpstreamError:
-    what, wait = type(fault).__name__, None
+    what, wait, of_request = type(fault).__name__, None, False
     if isinstance(fault, openai.APIStatusError):
         what = f"{what} {fault.status_code}"
+        of_request = fault.status_code in REQUEST_AT_FAULT
         try:
             wait = float(fault.response.headers.get("Retry-After", ""))
         except ValueError:
             wait = None
         if wait is not None and not 0 <= wait <= LONGEST_WAIT:
             wait = None
-    return UpstreamError(what, wait)
+    return UpstreamError(what, wait, of_request=of_request)

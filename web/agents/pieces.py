@@ -9,11 +9,20 @@ if TYPE_CHECKING:
 
 
 class UpstreamError(Exception):
-    """The upstream failed. `retry_after` is in seconds, where it said so; the text has neither keys nor what was said."""
+    """The upstream failed. `retry_after` is in seconds, where it said so; the text has neither keys nor what was said.
 
-    def __init__(self, what: str, retry_after: float | None = None) -> None:
+    `of_request` where it has refused this one request for what is in it: it is well, and another may be answered.
+    """
+
+    def __init__(
+        self, what: str, retry_after: float | None = None, *, of_request: bool = False
+    ) -> None:
         super().__init__(what)
         self.retry_after = retry_after
+        self.of_request = of_request
+
+
+REQUEST_AT_FAULT = (400, 413, 422)  # statuses, such as those of content filters
 
 
 class Activity(NamedTuple):

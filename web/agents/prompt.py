@@ -44,7 +44,8 @@ class PromptMessage(NamedTuple):
 class Prompt(NamedTuple):
     """What a model is asked. `asked` is the plain text of the message to answer, `asked_by` the id of its sender.
 
-    `previous` are earlier messages of people, oldest first. `tools` may be called, and were, in `rounds`.
+    `by_person` is false for an agent's message. `previous` are earlier messages of people, oldest first. `tools` may be called,
+    and were, in `rounds`.
     """
 
     system: str
@@ -58,6 +59,7 @@ class Prompt(NamedTuple):
     previous: tuple[str, ...] = ()
     tools: tuple[Offer, ...] = ()
     rounds: tuple[Round, ...] = ()
+    by_person: bool = True
 
 
 async def prompt_for(
@@ -151,6 +153,7 @@ def _prompt(agent: AgentSettings, state: State, said: Sequence[Posted], asked: P
         state.sites,
         state.mode,
         tuple(previous),
+        by_person=asked.sender.type == "human",
     )
 
 
@@ -191,7 +194,10 @@ def _cut(text: str, tokens: int) -> str:
 def tokens_in(what: str | Prompt) -> int:
     """How many tokens a text or a prompt has, about."""
     if isinstance(what, Prompt):
-        texts = (what.system, *(each.text for each in what.messages))
+        texts = [what.system, *(each.text for each in what.messages)]
+        texts += (_json(offer) for offer in what.tools)
+        for text, calls, results in what.rounds:
+            texts += (text, _json(calls), *results)
         return sum(tokens_in(text) for text in texts)
     return tokens_of(bytes_in(what))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from .pieces import UpstreamError
+from .pieces import REQUEST_AT_FAULT, UpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -50,7 +50,8 @@ async def retried(pieces: Callable[[], AsyncGenerator[Piece]]) -> AsyncGenerator
 def refused(status: int, retry_after: str = "") -> UpstreamError:
     """The error of an answer with that status and `Retry-After`: a `Passing` if it may be over soon."""
     kind = Passing if status in BUSY or status >= 500 else UpstreamError
-    return kind(f"HTTP {status}", _seconds(retry_after))
+    of_request = status in REQUEST_AT_FAULT
+    return kind(f"HTTP {status}", _seconds(retry_after), of_request=of_request)
 
 
 def _seconds(text: str) -> float | None:

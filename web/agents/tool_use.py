@@ -32,7 +32,8 @@ class Used(NamedTuple):
 class ToolUse:
     """The tools of one answer. `ask` asks people to allow a call, and gives the id of who did, or None.
 
-    `calls` counts the tools that were called, `used` lists the first of them.
+    `told` is called with each prompt before the model is. `calls` counts the tools that were called, `used` lists the first of
+    them.
     """
 
     def __init__(
@@ -40,21 +41,20 @@ class ToolUse:
         box: Mapping[str, Tool],
         rounds: int,
         ask: Callable[[Tool, ToolCall], Awaitable[str | None]],
+        told: Callable[[Prompt], None],
     ) -> None:
         self.used: list[Used] = []
         self.calls = 0
         self._box = box
         self._rounds = rounds
         self._ask = ask
+        self._told = told
 
     async def stream(self, upstream: Upstream, prompt: Prompt) -> AsyncGenerator[Piece]:
         """Yield what the model says, over as many rounds as it needs and may have. Raises `UpstreamError`."""
+        asked = self._asked(prompt)
         for round_ in range(self._rounds + 1):
-            last = round_ == self._rounds
             text, calls = "", list[ToolCall]()
-            asked = prompt._replace(
-                tools=() if last else tuple(each.offer for each in self._box.values())
-            )
             async with aclosing(upstream.stream(asked)) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, ToolCall):
@@ -63,15 +63,22 @@ class ToolUse:
                     if isinstance(piece, str):
                         text += piece
                     yield piece
-            if not calls or last:
+            if not calls or round_ == self._rounds:
                 return
             results = []
             for call in calls[:CALLS]:
                 yield Activity("tool", call.name if call.name in self._box else None)
                 results.append(await self._call(call))
-            yield Activity("thinking")
             made = Round(text, tuple(calls[:CALLS]), tuple(results))
-            prompt = prompt._replace(rounds=(*prompt.rounds, made))
+            asked = self._asked(prompt := prompt._replace(rounds=(*prompt.rounds, made)))
+            yield Activity("thinking")
+
+    def _asked(self, prompt: Prompt) -> Prompt:
+        """The prompt with the tools, if the model may call more of them."""
+        if len(prompt.rounds) < self._rounds:
+            prompt = prompt._replace(tools=tuple(each.offer for each in self._box.values()))
+        self._told(prompt)
+        return prompt
 
     async def _call(self, call: ToolCall) -> str:
         """The result as the model is told it: as data, whatever it says."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 ALL = "*"
 MOST_TOOLS = 64  # offered to a model: each is told with every request
 NAME_LENGTH = 64  # characters of a name, the most that models take
+SCHEMA_LENGTH = 20_000  # characters of JSON of a tool's parameters: with every request they are told, and paid for
 DEPTH = 20  # levels of nesting in arguments
 RESULT_LENGTH = 20_000  # characters of a result that a model is told, and people
 CUT = " … [cut]"
@@ -61,7 +62,9 @@ def plain_arguments(text: str) -> str | None:
     """A JSON object as every reader can take it; None for what is none, or is nested too deep."""
     try:
         given = json.loads(text or "{}", parse_constant=_no_number)
-        plain = json.dumps(given, ensure_ascii=False).encode("utf-8", "replace").decode()
+        # 1e999 is read as infinity, which no other reader takes
+        text = json.dumps(given, ensure_ascii=False, allow_nan=False)
+        plain = text.encode("utf-8", "replace").decode()
     except (ValueError, RecursionError):
         return None
     return plain if isinstance(given, dict) and _depth(given) <= DEPTH else None
@@ -99,6 +102,9 @@ async def open_toolbox(
             continue
         for offer in offers:
             if settings.only is not None and offer.name not in settings.only:
+                continue
+            if len(json.dumps(offer.parameters)) > SCHEMA_LENGTH:
+                logger.warning("a tool of %s has too large a schema, it is left out", settings.mcp)
                 continue
             if len(box) == MOST_TOOLS:
                 logger.warning(
@@ -174,7 +180,10 @@ def _arguments(text: str, schema: Mapping[str, Any]) -> str:
         if not equals:
             raise ValueError(f"{word!r} is no key=value.")
         arguments[key] = _value(value, fields.get(key))
-    return json.dumps(arguments)
+    plain = plain_arguments(json.dumps(arguments))
+    if plain is None:
+        raise ValueError("The arguments are no JSON object.")
+    return plain
 
 
 def _value(text: str, schema: object) -> Any:
@@ -183,5 +192,5 @@ def _value(text: str, schema: object) -> Any:
         return text
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text  # the tool says what it wants

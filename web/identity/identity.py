@@ -57,6 +57,7 @@ URL_TOKENS = {"access_token", "auth_token", "authorization", "bearer", "jwt", "s
 # Crockford's base32: without I, L, O and U. Characters that are easily confused are decoded as the intended ones.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _TO_CROCKFORD = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", _ALPHABET)
+GUEST = "guest_"  # the ids of guests begin with it
 _AS_MEANT = str.maketrans("ILO", "110", "-–— \t\r\n")
 
 
@@ -160,6 +161,10 @@ class IdentityBook:
         """The type of a participant that has a static token, as the configuration says; None for all others."""
         return self._types.get(participant_id)
 
+    def may_be_person(self, participant_id: str) -> bool:
+        """Whether somebody has the id, as far as that is known without asking the store, or a guest may have it."""
+        return participant_id in self._types or participant_id.startswith(GUEST)
+
     def holds(self, identity: Identity) -> bool:
         """Whether an identity is still valid: neither expired nor revoked. A long-lived connection has to check again."""
         if identity.token_id in self._revoked:
@@ -190,7 +195,7 @@ class IdentityBook:
         The caller decides whether guests are allowed and how many, and refuses a name that is too long.
         """
         shown = normalise_name(name or "") or f"Guest {1000 + int(self._sources.chance() * 9000)}"
-        participant = Participant(f"guest_{self._sources.new_id()}", shown)
+        participant = Participant(f"{GUEST}{self._sources.new_id()}", shown)
         code = base64.b32encode(self._sources.entropy(20)).decode().translate(_TO_CROCKFORD)
         code = code[:RECOVERY_CHARACTERS]
         await self._accounts.add_guest(

@@ -22,7 +22,8 @@ def number(value: object) -> object:
 
 Positive = Annotated[int, BeforeValidator(number), Field(ge=1)]
 Seconds = Annotated[float, BeforeValidator(number), Field(gt=0)]
-Amount = Annotated[float, BeforeValidator(number), Field(ge=0)]
+# Of any currency: what an absurd count of tokens costs is still a figure that the store takes
+Amount = Annotated[float, BeforeValidator(number), Field(ge=0, le=100_000_000)]
 
 
 class ContextSettings(SettingsGroup):
