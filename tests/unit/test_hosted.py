@@ -327,7 +327,15 @@ async def test_a_call_whose_arguments_nobody_could_be_shown_is_not_made(
 
 @pytest.mark.parametrize(
     "arguments",
-    ["no json", "[1]", '{"a": NaN}', '{"a": ' + "[" * 30 + "]" * 30 + "}", "[" * 100_000],
+    [
+        "no json",
+        "[1]",
+        '{"a": NaN}',
+        '{"a": ' + "[" * 30 + "]" * 30 + "}",
+        "[" * 100_000,
+        '{"id": 9007199254740993}',
+        '{"id": ' + "9" * 5000 + "}",
+    ],
 )
 async def test_a_call_whose_arguments_are_no_object_is_not_asked_for(
     autojump_clock: MockClock, arguments: str

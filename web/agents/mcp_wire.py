@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 CONNECT = 10.0  # seconds to connect and to list the tools: a program has to start in them
 REST = 5.0  # seconds for which a server is left alone that could not be reached: each answer would wait for it
 CALL = 60.0  # seconds of one call
+KEPT = 10.0  # seconds for which a list of tools is good: not each answer has to ask
+MOST_LISTED = 1000  # tools: more than any server has, and each costs time
 PAGES = 20  # of the list of tools
 DESCRIPTION_LENGTH = 1000  # characters of a tool's description that a model is told
 
@@ -50,6 +52,8 @@ class Session:
         self.client: Client | None = None
         self.settled = trio.Event()  # it is open, or has failed
         self.broken = trio.Event()
+        self.offers: list[Offer] = []
+        self.listed_at = -KEPT
 
 
 class McpServer:
@@ -121,8 +125,11 @@ class McpServer:
             yield client
 
     async def tools(self) -> Sequence[Offer]:
-        """The tools that the server has now. Raises `UpstreamError`."""
+        """The tools that the server has, or had some seconds ago. Raises `UpstreamError`."""
         session = await self._open()
+        now = trio.current_time()
+        if now < session.listed_at + KEPT:
+            return session.offers
         offers: list[Offer] = []
         cursor: str | None = None
         try:
@@ -131,11 +138,12 @@ class McpServer:
                     page = await _of(session).list_tools(cursor=cursor)
                     offers += [_offer(tool) for tool in page.tools]
                     cursor = page.next_cursor
-                    if cursor is None:
+                    if cursor is None or len(offers) >= MOST_LISTED:
                         break
         except Exception as error:
             raise self._break(session, error) from None
-        return offers
+        session.offers, session.listed_at = offers[:MOST_LISTED], now
+        return session.offers
 
     async def call(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
         """Call a tool. What the server says of an error is the result. Raises `UpstreamError` if it cannot be asked."""

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, NamedTuple
 
 from .pieces import Activity, Round, ToolCall, UpstreamError
-from .toolbox import RESULT_LENGTH, ToolResult, cut, plain_arguments
+from .toolbox import NO_OBJECT, RESULT_LENGTH, ToolResult, cut, plain_arguments
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -87,7 +87,7 @@ class ToolUse:
             return _told(ToolResult("There is no such tool.", failed=True))
         arguments = plain_arguments(call.arguments)
         if arguments is None:
-            return _told(ToolResult("The arguments are no JSON object.", failed=True))
+            return _told(ToolResult(NO_OBJECT, failed=True))
         call = call._replace(arguments=arguments)
         by = CONFIGURATION if tool.allowed else await self._ask(tool, call)
         if by is None:

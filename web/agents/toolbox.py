@@ -19,8 +19,12 @@ ALL = "*"
 MOST_TOOLS = 64  # offered to a model: each is told with every request
 NAME_LENGTH = 64  # characters of a name, the most that models take
 SCHEMA_LENGTH = 20_000  # characters of JSON of a tool's parameters: with every request they are told, and paid for
+LARGEST, DIGITS = 2**53, 17  # of integers that all readers keep
 DEPTH = 20  # levels of nesting in arguments
 RESULT_LENGTH = 20_000  # characters of a result that a model is told, and people
+NO_OBJECT = (
+    "The arguments are no JSON object that can be taken: numbers above 2^53 have to be texts."
+)
 CUT = " … [cut]"
 COMMAND = re.compile(r"/tool(?:\s+(?P<name>\S+))?(?:\s+(?P<arguments>.*))?\s*", re.DOTALL)
 USE = 'Write "/tool NAME" and its arguments, as a JSON object or as key=value.'
@@ -59,9 +63,12 @@ class Tool(NamedTuple):
 
 
 def plain_arguments(text: str) -> str | None:
-    """A JSON object as every reader can take it; None for what is none, or is nested too deep."""
+    """A JSON object as every reader can take it; None for what is none, is nested too deep or has a number too large.
+
+    A browser rounds an integer above 2^53: people would allow another call than is made.
+    """
     try:
-        given = json.loads(text or "{}", parse_constant=_no_number)
+        given = json.loads(text or "{}", parse_constant=_no_number, parse_int=_exact)
         # 1e999 is read as infinity, which no other reader takes
         text = json.dumps(given, ensure_ascii=False, allow_nan=False)
         plain = text.encode("utf-8", "replace").decode()
@@ -73,6 +80,13 @@ def plain_arguments(text: str) -> str | None:
 def cut(text: str, most: int) -> str:
     """A text, at most so long."""
     return text if len(text) <= most else text[: most - len(CUT)] + CUT
+
+
+def _exact(digits: str) -> int:
+    number = int(digits) if len(digits) <= DIGITS else LARGEST + 1
+    if abs(number) > LARGEST:
+        raise ValueError("an integer is too large")
+    return number
 
 
 def _no_number(word: str) -> None:
@@ -166,7 +180,7 @@ def _arguments(text: str, schema: Mapping[str, Any]) -> str:
     if text.startswith("{"):
         given = plain_arguments(text)
         if given is None:
-            raise ValueError("The arguments are no JSON object.")
+            raise ValueError(NO_OBJECT)
         return given
     properties = schema.get("properties")
     fields = properties if isinstance(properties, dict) else {}
@@ -182,7 +196,7 @@ def _arguments(text: str, schema: Mapping[str, Any]) -> str:
         arguments[key] = _value(value, fields.get(key))
     plain = plain_arguments(json.dumps(arguments))
     if plain is None:
-        raise ValueError("The arguments are no JSON object.")
+        raise ValueError(NO_OBJECT)
     return plain
 
 
