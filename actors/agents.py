@@ -11,8 +11,8 @@ from zlib import crc32
 import trio
 
 from .events import AgentUpdated, Posted, RunFailed
-from .messages import RUN_COMMANDS, RunReceipt
 from .requests import RequestBoard, recalled, replied_to_in, until_person
+from .run_messages import RUN_COMMANDS, RunReceipt
 from .run_turn import EndedRun, run_receipt
 from .runs import NEVER, RunBoard
 from .signals import Cancel

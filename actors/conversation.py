@@ -16,7 +16,6 @@ from .audience import BREATH, BREATH_EVERY, RECENT_EVENTS, Audience
 from .events import Left, Posted
 from .mailbox import is_text
 from .messages import (
-    RUN_COMMANDS,
     Attach,
     Detach,
     Drained,
@@ -35,6 +34,7 @@ from .recorder import Recorder
 from .refusals import Refusal, about_run
 from .replies import Replies, replied_to
 from .roster import Roster
+from .run_messages import RUN_COMMANDS
 from .run_text import extended
 from .runtime import TrioActor
 from .signals import Connected, ReadMoved, Typing

@@ -17,11 +17,12 @@ import trio
 from .agent_host import NoAgents
 from .conversation import ConversationActor
 from .mailbox import MailboxFull
-from .messages import ExtendRun, Look, Rename, SaveRuns
+from .messages import Look, Rename, SaveRuns
 from .meter import Meter
 from .participant import ParticipantActor
 from .rates import Outage
 from .refusals import Code, Refusal, RefusalBook
+from .run_messages import ExtendRun
 from .runtime import ActorDied
 
 if TYPE_CHECKING:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
 
-from .messages import ExtendRun, Tick
+from .messages import Tick
 from .rates import Drain
 from .reservations import Reservations
+from .run_messages import ExtendRun
 
 if TYPE_CHECKING:
     from .subscriber import Caller

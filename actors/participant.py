@@ -7,24 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import trio
 
 from .mailbox import Letter, MailboxFull
-from .messages import (
-    RUN_COMMANDS,
-    Admit,
-    Attach,
-    CancelRun,
-    Create,
-    Detach,
-    ExtendRun,
-    Post,
-    RegenerateRun,
-    Revoke,
-    StartRun,
-    Sync,
-    Update,
-    UpdateAgent,
-)
+from .messages import Admit, Attach, Create, Detach, Post, Revoke, Sync, Update
 from .rates import TokenBucket
 from .refusals import Code, Refusal, about_run, too_fast
+from .run_messages import RUN_COMMANDS, CancelRun, ExtendRun, RegenerateRun, StartRun, UpdateAgent
 from .runtime import ActorDied, TrioActor
 
 if TYPE_CHECKING:

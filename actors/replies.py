@@ -5,8 +5,9 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from .messages import Post, StartRun
+from .messages import Post
 from .rules import named_sequence
+from .run_messages import StartRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence, Set

@@ -23,27 +23,19 @@ from .events import (
     Updated,
 )
 from .mentions import mentioned
-from .messages import (
+from .messages import Create, Join, Leave, MarkRead, Post, ReadMarked, SetTyping, Unchanged, Update
+from .model import Entrant
+from .refusals import Code, Refusal
+from .run_messages import (
     CancelRun,
-    Create,
     DecideApproval,
     EndRun,
     ExtendRun,
-    Join,
-    Leave,
-    MarkRead,
-    Post,
-    ReadMarked,
     RegenerateRun,
     SetRunState,
-    SetTyping,
     StartRun,
-    Unchanged,
-    Update,
     UpdateAgent,
 )
-from .model import Entrant
-from .refusals import Code, Refusal
 from .signals import Typing
 from .store import READ_LAG
 

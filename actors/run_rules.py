@@ -14,7 +14,8 @@ from .refusals import Code, Refusal
 
 if TYPE_CHECKING:
     from .limits import Limits
-    from .messages import (
+    from .model import FailureReason, MessageStatus, Run, State
+    from .run_messages import (
         CancelRun,
         DecideApproval,
         EndRun,
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
         SetRunState,
         StartRun,
     )
-    from .model import FailureReason, MessageStatus, Run, State
 
 LONGEST = 1_000_000  # code points of a run where messages have no limit: it is all in memory
 # The reason of a run that says nothing and gives none.

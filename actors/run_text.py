@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import rules, run_rules
-from .messages import ExtendRun, RunExtended
 from .refusals import Refusal
+from .run_messages import ExtendRun, RunExtended
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

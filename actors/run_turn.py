@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from . import rules, run_rules
 from .events import Posted, RunFailed, RunStarted
-from .messages import (
+from .model import Run
+from .refusals import Code, Refusal
+from .requests import Judgement, judged
+from .run_messages import (
     CancelRun,
     DecideApproval,
     ExtendRun,
@@ -16,9 +19,6 @@ from .messages import (
     SetRunState,
     StartRun,
 )
-from .model import Run
-from .refusals import Code, Refusal
-from .requests import Judgement, judged
 from .signals import ApprovalDecided, RunRequested, RunStatus
 from .store import event_hash
 

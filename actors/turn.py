@@ -6,16 +6,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from . import rules
 from .events import AgentUpdated, Created, Joined, Left, Posted
-from .messages import (
-    RUN_COMMANDS,
-    Leave,
-    MarkRead,
-    Post,
-    ReadMarked,
-    Receipt,
-    Unchanged,
-)
+from .messages import Leave, MarkRead, Post, ReadMarked, Receipt, Unchanged
 from .refusals import Code, Refusal
+from .run_messages import RUN_COMMANDS
 from .run_turn import EndedRun, RunTurn
 from .signals import Typing
 from .store import Changes, Record, event_hash

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from salon.actors.messages import CancelRun, DecideApproval, Post, RegenerateRun
+from salon.actors.messages import Post
 from salon.actors.model import Participant
+from salon.actors.run_messages import CancelRun, DecideApproval, RegenerateRun
 from salon.web.api.handshake import Asked
 from salon.web.client import Client, Closed, Frame, Gap, Receipt, Refused, Socket, Unreachable
 from salon.web.client.wire import Codec

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from salon.actors.messages import Create, UpdateAgent
+from salon.actors.messages import Create
 from salon.actors.model import Entrant, Participant, ParticipantType, State, Steering
 from salon.actors.rules import apply
+from salon.actors.run_messages import UpdateAgent
 from salon.actors.sources import Sources
 from salon.web.agents import ToolsAgent
 from salon.web.settings import ToolSettings

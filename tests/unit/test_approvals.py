@@ -12,17 +12,17 @@ from trio.testing import MockClock
 from salon.actors.conversation import RELOAD_AFTER
 from salon.actors.events import Posted
 from salon.actors.limits import Limits
-from salon.actors.messages import (
+from salon.actors.messages import Join
+from salon.actors.model import Approval, Entrant, Participant
+from salon.actors.refusals import Code
+from salon.actors.run_messages import (
     DecideApproval,
     EndRun,
     ExtendRun,
-    Join,
     RunReceipt,
     SetRunState,
     StartRun,
 )
-from salon.actors.model import Approval, Entrant, Participant
-from salon.actors.refusals import Code
 from salon.actors.signals import ApprovalDecided, RunStatus
 
 from .engine import ADA, BEN, CLEO, Engine, open_engine, refused

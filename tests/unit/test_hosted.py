@@ -12,9 +12,9 @@ from trio.testing import MockClock
 
 from salon.actors.events import AgentUpdated, Posted, RunFailed, RunStarted
 from salon.actors.limits import Limits
-from salon.actors.messages import DecideApproval
 from salon.actors.model import Participant
 from salon.actors.requests import OPEN_REQUESTS
+from salon.actors.run_messages import DecideApproval
 from salon.actors.signals import RunRequested
 from salon.web.agents import HostedAgents, Prompt
 from salon.web.agents.answer import ARGUMENTS_LENGTH, ASK_AGAIN

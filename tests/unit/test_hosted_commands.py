@@ -8,9 +8,9 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from salon.actors.messages import RegenerateRun
 from salon.actors.model import Participant
 from salon.actors.refusals import Code
+from salon.actors.run_messages import RegenerateRun
 from salon.web.agents.pieces import Offer
 from salon.web.agents.toolbox import Command, Tool, obey, plain_arguments
 

@@ -27,9 +27,10 @@ from salon.actors.events import (
     RunStarted,
     Updated,
 )
-from salon.actors.messages import Receipt, RunReceipt
+from salon.actors.messages import Receipt
 from salon.actors.model import Approval, Entrant, Participant
 from salon.actors.refusals import TABLE, Code, Refusal
+from salon.actors.run_messages import RunReceipt
 from salon.actors.runtime import System
 from salon.actors.signals import (
     ApprovalDecided,

@@ -15,17 +15,17 @@ from trio.testing import MockClock
 from salon.actors.conversation import RELOAD_AFTER
 from salon.actors.events import Posted, RunFailed, RunStarted
 from salon.actors.limits import Limits
-from salon.actors.messages import (
+from salon.actors.messages import Leave
+from salon.actors.model import Participant
+from salon.actors.refusals import Code, Refusal
+from salon.actors.run_messages import (
     CancelRun,
     EndRun,
     ExtendRun,
-    Leave,
     RunReceipt,
     SetRunState,
     StartRun,
 )
-from salon.actors.model import Participant
-from salon.actors.refusals import Code, Refusal
 from salon.actors.runs import SAVES
 from salon.actors.signals import Cancel, CaughtUp, Delta, RunStatus
 from salon.actors.turn import Turn

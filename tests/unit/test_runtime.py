@@ -16,8 +16,8 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from salon.actors.future import Breath, Future
 from salon.actors.mailbox import Letter
-from salon.actors.messages import ExtendRun
 from salon.actors.model import Participant
+from salon.actors.run_messages import ExtendRun
 from salon.actors.runtime import DEFERRED_A_PASS, TURNS_A_PASS, ActorDied, System, TrioActor
 from tests.unit.engine import ADA, BEN, CLEO, open_engine, run_seeded
 

@@ -12,19 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from salon.actors.events import RunStarted
-from salon.actors.messages import (
-    CancelRun,
-    Command,
-    Create,
-    EndRun,
-    Join,
-    Leave,
-    MarkRead,
-    Post,
-    StartRun,
-    UpdateAgent,
-)
+from salon.actors.messages import Command, Create, Join, Leave, MarkRead, Post
 from salon.actors.model import Entrant, Participant, State
+from salon.actors.run_messages import CancelRun, EndRun, StartRun, UpdateAgent
 from salon.actors.store import (
     MOST_MENTIONS,
     Appended,

@@ -10,18 +10,11 @@ from trio.testing import MockClock
 
 from salon.actors.events import Posted, RunStarted
 from salon.actors.limits import Limits
-from salon.actors.messages import (
-    EndRun,
-    ExtendRun,
-    Leave,
-    Post,
-    RegenerateRun,
-    StartRun,
-    UpdateAgent,
-)
+from salon.actors.messages import Leave, Post
 from salon.actors.model import Member, Participant
 from salon.actors.refusals import Code
 from salon.actors.requests import OPEN_REQUESTS
+from salon.actors.run_messages import EndRun, ExtendRun, RegenerateRun, StartRun, UpdateAgent
 from salon.actors.signals import Cancel, CaughtUp, RunRequested
 from salon.actors.triggers import judge, run_id_of
 

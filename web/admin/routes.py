@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from quart import Blueprint, Response
 from quart_schema import document_querystring, document_response, tag
 
-from salon.actors.messages import CancelRun
 from salon.actors.refusals import Code
+from salon.actors.run_messages import CancelRun
 
 from ..api import EventPage, EventQuery, event_page, event_query
 from ..http import COMMAND, NoContent, answer, query, refusals

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import trio
 
-from salon.actors.messages import EndRun, ExtendRun, SetRunState, StartRun
 from salon.actors.model import Approval
 from salon.actors.refusals import Code, Refusal
+from salon.actors.run_messages import EndRun, ExtendRun, SetRunState, StartRun
 
 from ..socket import compact
 from .speech import Speech
 
 if TYPE_CHECKING:
     from salon.actors.directory import Directory
-    from salon.actors.messages import RunCommand
     from salon.actors.model import FailureReason, Participant
+    from salon.actors.run_messages import RunCommand
     from salon.actors.signals import ApprovalDecided, RunRequested
 
     from .pieces import Activity, ToolCall

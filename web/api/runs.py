@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from quart import Blueprint, Response
 from quart_schema import document_request, document_response, tag
 
-from salon.actors.messages import (
+from salon.actors.refusals import Code
+from salon.actors.run_messages import (
     CancelRun,
     DecideApproval,
     EndRun,
@@ -17,7 +18,6 @@ from salon.actors.messages import (
     StartRun,
     UpdateAgent,
 )
-from salon.actors.refusals import Code
 
 from ..http import COMMAND, answer, body, raw, refusals
 from ..socket import approval_of, results_text, run_fields
@@ -25,7 +25,7 @@ from . import schemas
 from .view import conversation_json, seen
 
 if TYPE_CHECKING:
-    from salon.actors.messages import RunReceipt
+    from salon.actors.run_messages import RunReceipt
     from salon.actors.signals import RunRequested
 
     from ..http import Parts

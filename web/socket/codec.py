@@ -12,8 +12,8 @@ from json.encoder import encode_basestring as quote
 from typing import TYPE_CHECKING, Any
 
 from salon.actors.events import Event, Posted
-from salon.actors.messages import RunExtended
 from salon.actors.refusals import milliseconds_up
+from salon.actors.run_messages import RunExtended
 from salon.actors.signals import (
     ApprovalDecided,
     Cancel,
@@ -35,8 +35,9 @@ from .websocket import text_header
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from salon.actors.messages import Receipt, RunReceipt
+    from salon.actors.messages import Receipt
     from salon.actors.refusals import Refusal
+    from salon.actors.run_messages import RunReceipt
     from salon.actors.signals import MemberView, Signal
     from salon.actors.store import Record
 

@@ -16,26 +16,20 @@ from typing import TYPE_CHECKING, Any, Protocol, assert_never, get_args
 import trio
 
 from salon.actors.mailbox import MailboxFull
-from salon.actors.messages import (
+from salon.actors.messages import Detach, Drained, MarkRead, Post, Receipt, SetTyping, Sync
+from salon.actors.rates import TokenBucket
+from salon.actors.refusals import Code, Refusal, about_run, milliseconds_up, too_fast
+from salon.actors.run_messages import (
     RUN_COMMANDS,
     CancelRun,
     DecideApproval,
-    Detach,
-    Drained,
     EndRun,
     ExtendRun,
-    MarkRead,
-    Post,
-    Receipt,
     RunExtended,
     RunReceipt,
     SetRunState,
-    SetTyping,
     StartRun,
-    Sync,
 )
-from salon.actors.rates import TokenBucket
-from salon.actors.refusals import Code, Refusal, about_run, milliseconds_up, too_fast
 from salon.actors.runtime import ActorDied
 
 from .client_frames import (
@@ -72,8 +66,8 @@ from .websocket import (
 
 if TYPE_CHECKING:
     from salon.actors.directory import Directory
-    from salon.actors.messages import RunCommand
     from salon.actors.model import Participant
+    from salon.actors.run_messages import RunCommand
 
 
 # Limit of one outbox, in addition to the kernel's buffer: seconds of a busy room
