@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 HOSTED, TOOLS = "hal", "till"
 LOOK, PAY = "look", "pay"  # the second waits for a person
-ROUNDS = 2  # of tool calls in one answer, at most
+ROUNDS = 3  # of tool calls in one answer, at most
 WORDS = 12  # of an answer, at most
 PAUSE = 0.4  # seconds between two words, at most
 LONG = 60.0  # seconds of a long silence, at most: more than the times that follow
@@ -111,7 +111,8 @@ class SimulatedModel:
         """Yield the words of an answer, or calls of tools."""
         self._check(prompt)
         chance = Random(f"hosted {self._seed} {prompt.sequence} {trio.current_time()}")
-        if prompt.tools and len(prompt.rounds) < ROUNDS and chance.random() < 0.4:
+        likely = 0.8 if prompt.rounds else 0.4  # one call often follows another
+        if prompt.tools and len(prompt.rounds) < ROUNDS and chance.random() < likely:
             ticket = f"{prompt.conversation_id} {prompt.sequence} at {trio.current_time()}"
             name = chance.choice((LOOK, PAY, PAY))
             yield ToolCall("the same id", name, json.dumps({"ticket": ticket}))
