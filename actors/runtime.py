@@ -144,8 +144,8 @@ class TrioActor(pykka.Actor):
 
     @property
     def deferred(self) -> bool:
-        """Whether a deferred turn is still to run: another turn may have come before it."""
-        return self._deferred
+        """Whether a deferred turn is still to run: another turn may have come before it, or is about to."""
+        return self._deferred and not self._queued
 
     @property
     def busy(self) -> bool:

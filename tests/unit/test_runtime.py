@@ -433,6 +433,25 @@ async def test_a_message_waits_for_a_bounded_number_of_texts(system: System) -> 
     assert len(book) == 3 * DEFERRED_A_PASS + 1
 
 
+async def test_a_turn_that_waits_is_not_gone_on_with_though_text_and_more_had_called_for_it(
+    system: System,
+) -> None:
+    """Where more turns are due than one pass has, an actor may stand in both lines when its turn comes."""
+    book: list[tuple[str, int]] = []
+    diary = Diary(system)
+    diary.gate = Future()
+    with system:
+        diary.actor_ref.tell(token())
+        for number in range(TURNS_A_PASS):
+            Clerk.start(system, str(number), book).tell(note())
+        diary.actor_ref.tell(note("more"))
+    await wait_all_tasks_blocked()
+    assert (diary.batches, diary.ended) == ([["token", "more"]], [])
+    diary.gate.set()
+    await wait_all_tasks_blocked()
+    assert (diary.batches, diary.ended) == ([["token", "more"]], [])
+
+
 async def test_text_that_comes_during_a_turn_is_taken_after_it(system: System) -> None:
     diary = Diary(system)
     diary.gate = Future()
