@@ -19,7 +19,9 @@ from ..users import RunError
 from .agents import agents
 from .cost import costs, memory
 
-RATIO_ALLOWED = 2.0  # times the recorded ratio to the floor; so high because machines are noisy
+# Times the recorded ratio to the floor. So high because machines are noisy and differ: the same code cost 2.5 times the floor on
+# one kind of processor and 4.5 times on another.
+RATIO_ALLOWED = 3.0
 TRIES = 3  # measurements of a case that exceeds it: the best counts
 OTHERS = 0.1  # share of the machine: more than this taken by other work spoils the figures
 

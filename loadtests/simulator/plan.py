@@ -87,6 +87,7 @@ class Setting:
     window: int  # events that a client buffers for its user
     outbox: int  # messages that a client has in flight
     idle_timeout: float
+    turns: int = 256  # of actors between two visits of the scheduler
     agents: int = 0
     hosted: bool = False  # whether the server hosts one more
 
@@ -136,7 +137,9 @@ class Plan:
             # Drawn apart, so that the steps of people are those of the seed without agents.
             apart = Random(f"agents {seed}")
             hosted = Random(f"hosted {seed}").random() < 0.5
-            setting = replace(setting, agents=apart.randint(1, len(AGENTS)), hosted=hosted)
+            turns = Random(f"turns {seed}").choice((1, 2, 256))
+            agents = apart.randint(1, len(AGENTS))
+            setting = replace(setting, agents=agents, hosted=hosted, turns=turns)
             steps += _steps(apart, WITH_AGENT, AGENT_STEPS, first=len(steps))
             steps = tuple(sorted(steps, key=lambda step: step.at))
         return cls(seed, setting, steps)

@@ -13,7 +13,7 @@ import trio
 from trio._core import _run  # nothing public seeds the scheduler
 from trio.testing import MockClock
 
-from salon.actors import agents, audience, conversation
+from salon.actors import agents, audience, conversation, runtime
 from salon.web.socket import connection
 
 from ..checker import Anomaly, Checker, as_line
@@ -134,6 +134,8 @@ def _settings(plan: Plan) -> Iterator[None]:
         (conversation, "REPLAY_EVENTS", setting.replay),
         (audience, "PAGE_BYTES", setting.page_bytes),
         (connection, "OUTBOX_BYTES", setting.outbox_bytes),
+        (runtime, "TURNS_A_PASS", setting.turns),
+        (runtime, "DEFERRED_A_PASS", setting.turns),
     ]
     before = [(module, name, getattr(module, name)) for module, name, _ in wanted]
     try:

@@ -193,8 +193,8 @@ class TestBench:
     @pytest.mark.parametrize(
         ("name", "cpu", "well", "code", "verdict"),
         [
-            ("a", 19.9, True, 0, "ok"),
-            ("a", 20.1, True, 1, "TOO MUCH"),
+            ("a", 29.9, True, 0, "ok"),
+            ("a", 30.1, True, 1, "TOO MUCH"),
             ("a", 10.0, False, 1, "NOT WELL"),
             ("b", 10.0, True, 1, "NOT RECORDED"),
             ("c", 10.0, True, 1, "NOT RECORDED"),
