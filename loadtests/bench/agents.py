@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..servers import Process, own_server
 from ..users import TEXT, Api, RunError, Target, client_frame
+from .talk import Talk, connected, stamp, stamped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +25,6 @@ DELTA_EVERY = 0.05  # seconds between two frames of an agent's client, which gat
 TOKENS = 4  # of about four characters, in each frame: 80 a second
 WARM = 2.0  # seconds before the measurement
 LENGTH = 9_000  # code points after which a run is ended and another begins
-TALK = 50.0  # messages a second in the room of people: with fewer, p99 is the worst of a hundred
 
 
 @dataclass(slots=True)
@@ -65,10 +65,9 @@ class _Agent:
 
 @dataclass(slots=True)
 class _Room:
-    """Times of arrival by kind, in seconds."""
+    """What readers have got: how long tokens took, in seconds."""
 
     tokens: list[float] = field(default_factory=list)
-    messages: list[float] = field(default_factory=list)
     deliveries: int = 0
 
 
@@ -91,13 +90,12 @@ class _Bench:
         self._tell = tell
         self._selector = selectors.DefaultSelector()
         self._agents: list[_Agent] = []
-        self._speaker: socket.socket
         self._seen = _Room()
         self._deltas = 0
 
     def measure(self, runs: int, seconds: float) -> Figures:
         guests = [self._api.call("POST", "/auth/guest") for _ in range(5)]
-        self._talk(guests)
+        talk = self._talk(guests)
         self._tell(f"{runs} rooms of an agent and {READERS} people")
         for number in range(runs):
             self._room(number, guests)
@@ -105,6 +103,7 @@ class _Bench:
         self._play(WARM)
         figures = Figures(runs, memory_per_run=(self._server.memory() - idle) / max(1, runs) / 1024)
         self._tell(f"{runs} runs for {seconds:g} s")
+        talk.forget()
         self._seen, self._deltas, cpu = _Room(), 0, self._server.cpu()
         began = time.monotonic()
         self._play(seconds)
@@ -114,18 +113,15 @@ class _Bench:
         figures.cpu_per_delta = 1e6 * cpu / max(1, self._deltas)
         figures.cpu_per_delivery = 1e6 * cpu / max(1, self._seen.deliveries)
         figures.token_p50, figures.token_p99 = _quantiles(self._seen.tokens)
-        figures.message_p50, figures.message_p99 = _quantiles(self._seen.messages)
+        figures.message_p50, figures.message_p99 = _quantiles(talk.times())
         return figures
 
     # --- rooms ------------------------------------------------------------------------------------
 
-    def _talk(self, guests: list[dict[str, Any]]) -> None:
-        """The room of people: the first one speaks."""
+    def _talk(self, guests: list[dict[str, Any]]) -> Talk:
+        """The room of people beside the runs."""
         room = self._create(guests[0], [each["participant"]["id"] for each in guests[1:]])
-        for guest in guests:
-            self._listen(self._connect(room, guest["token"]))
-        self._speaker = self._connect(room, guests[0]["token"])
-        self._listen(self._speaker)
+        return Talk(self._target, room, [each["token"] for each in guests])
 
     def _room(self, number: int, guests: list[dict[str, Any]]) -> None:
         readers = guests[:READERS]
@@ -143,19 +139,8 @@ class _Bench:
         return str(self._api.call("POST", "/chat/create", owner["token"], body)["conversation_id"])
 
     def _connect(self, room: str, token: str) -> socket.socket:
-        made = socket.create_connection(self._target.address)
+        made = connected(self._target, room, token)
         self._opened.callback(made.close)
-        made.sendall(
-            f"GET {self._target.path}/chat/ws/{room} HTTP/1.1\r\nHost: {self._target.host}\r\n"
-            "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-            f"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
-        )
-        said = b""
-        while b'"caught_up"' not in said:
-            more = made.recv(65_536)
-            if not more:
-                raise RunError(f"the server closed a socket that was just opened: {said[:200]!r}")
-            said += more
         return made
 
     def _listen(self, made: socket.socket) -> None:
@@ -165,18 +150,15 @@ class _Bench:
     # --- traffic ----------------------------------------------------------------------------------
 
     def _play(self, seconds: float) -> None:
-        """Speak on schedule in all runs and in the room of people, and read whatever comes."""
+        """Speak on schedule in all runs, and read whatever comes."""
         began = time.monotonic()
-        spoken, said = 0, 0
+        spoken = 0
         pace = DELTA_EVERY / max(1, len(self._agents))
         while (now := time.monotonic() - began) < seconds:
             due = min(int(now / pace), spoken + 200) if self._agents else 0
             while spoken < due:
                 self._speak(self._agents[spoken % len(self._agents)])
                 spoken += 1
-            while said < now * TALK:
-                said += 1
-                self._send(self._speaker, {"type": "message", "content": _stamp()})
             for key, _ in self._selector.select(0.001):
                 self._read(key.fileobj, key.data)
 
@@ -186,7 +168,7 @@ class _Bench:
                 self._send(agent.socket, {"type": "run_end", "run_id": agent.run_id})
             agent.begun, agent.length = agent.begun + 1, 0
             self._send(agent.socket, {"type": "run_start", "run_id": agent.run_id})
-        text = _stamp() + " tok" * (TOKENS - 3)
+        text = stamp() + " tok" * (TOKENS - 3)
         frame = {"type": "delta", "run_id": agent.run_id, "offset": agent.length, "text": text}
         self._send(agent.socket, frame)
         agent.length += len(text)
@@ -217,28 +199,7 @@ class _Bench:
         seen.deliveries += deltas
         if deltas:
             at = data.find(b'"text":"')
-            seen.tokens.append(now - _stamped(data[at + 8 : at + 24]))
-        for at in _places(data, b'"content":"'):
-            stamp = data[at + 11 : at + 27]
-            if b'"run_id"' not in data and stamp[:1] == b"@":
-                seen.messages.append(now - _stamped(stamp))
-
-
-def _stamp() -> str:
-    """The time now in sixteen characters: four tokens."""
-    return f"@{time.monotonic():015.5f}"
-
-
-def _stamped(data: bytes) -> float:
-    return float(data[1:])
-
-
-def _places(data: bytes, sought: bytes) -> list[int]:
-    found, at = [], data.find(sought)
-    while at >= 0:
-        found.append(at)
-        at = data.find(sought, at + 1)
-    return found
+            seen.tokens.append(now - stamped(data[at + 8 : at + 24]))
 
 
 def _quantiles(times: list[float]) -> tuple[float, float]:
