@@ -104,7 +104,7 @@ class Agents:
         self.runs.loaded(state, stored, trio.current_time())
         if state.agents:
             await self._recall(state, records)
-            self._ask_hosted(state)
+            self.ask_hosted(state)
 
     def _longer(self, run: Run) -> Run:
         kept = self._kept.get(run.id)
@@ -133,7 +133,7 @@ class Agents:
         self.requests, state.hops = recalled(events, state, senders.get, hops)
         self.requests.take_over(before)
 
-    def _ask_hosted(self, state: State) -> None:
+    def ask_hosted(self, state: State) -> None:
         """Ask hosted agents for what they have not begun, and for the ends of runs that they began before a restart."""
         host = self._host.agent_host
         for agent_id in state.agents:

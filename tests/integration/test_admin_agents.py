@@ -209,6 +209,21 @@ async def test_an_agent_that_is_removed_is_interrupted() -> None:
         assert (run["state"], run["reason"]) == ("interrupted", "interrupted")
 
 
+async def test_what_waited_for_an_agent_that_is_replaced_is_answered_by_the_new_one() -> None:
+    async with watched("endless") as (it, operator):
+        fields = it.settings | {"default": False, "id": "baker", "name": "Baker"}
+        slow = fields | {"key_env": "SALON_AGENT_KEY_ONE"}
+        await operator.request("PUT", "/admin/agents/baker", slow)
+        await it.ada.join(it.id, {"user_id": "baker"})
+        first = await it.say("@Baker what is for dinner?")
+        await it.until("delta")
+        second = await it.say("@Baker and for lunch?")
+        await operator.request("PUT", "/admin/agents/baker", ECHO)
+        ends = {end["reply_to"]: end for end in [await it.end(), await it.end()]}
+        assert ends[first.message_id]["status"] == "interrupted"
+        assert ends[second.message_id]["content"] == "@Baker and for lunch?"
+
+
 async def test_added_agents_are_there_after_a_restart(tmp_path: Path) -> None:
     store = f"sqlite:///{tmp_path}/salon.db"
     async with serving(store=store) as url, Client(url, token=OPERATOR) as operator:

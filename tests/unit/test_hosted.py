@@ -13,6 +13,7 @@ from trio.testing import MockClock
 from salon.actors.events import AgentUpdated, Posted, RunFailed, RunStarted
 from salon.actors.limits import Limits
 from salon.actors.model import Participant
+from salon.actors.refusals import Code
 from salon.actors.requests import OPEN_REQUESTS
 from salon.actors.run_messages import DecideApproval
 from salon.actors.signals import RunRequested
@@ -24,7 +25,7 @@ from salon.web.agents.toolbox import ToolResult
 from salon.web.agents.tools_agent import ToolsAgent
 from salon.web.settings import AgentSettings, ToolSettings
 
-from .engine import ADA, BEN, Engine, open_engine
+from .engine import ADA, BEN, Engine, open_engine, refused
 
 COOK = Participant("cook", "Cook", "agent")
 LIMITS = Limits(run_grace=30, run_timeout=300, open_runs=3, message_rate=0)
@@ -278,6 +279,15 @@ async def test_a_conversation_that_has_crashed_is_asked_for_the_approval_again(
         await trio.sleep(1)
         assert answers(engine, talk) == ['{"result": "turned"}']
         assert len(wrench.calls) == 1
+
+
+async def test_a_decision_that_comes_too_late_is_refused(autojump_clock: MockClock) -> None:
+    async with workshop(Handy(calls=2), Wrench(), approval_timeout=30) as engine:
+        talk, run_id = await ask_handy(engine)
+        first = engine.conversation(talk).state.runs[run_id].approval
+        await trio.sleep(30.01)
+        late = await engine.do(DecideApproval(talk, ADA, run_id, first.id, True))
+        refused(late, Code.APPROVAL_NOT_FOUND)
 
 
 async def test_each_call_is_allowed_by_itself(autojump_clock: MockClock) -> None:

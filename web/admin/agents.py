@@ -137,6 +137,7 @@ def _add_handles(routes: Blueprint, parts: AdminParts) -> None:
             if before is not None:
                 await parts.agents.remove(agent_id)
             agent = parts.agents.add(settings, upstream, added=True)
+            _ask_again(parts, agent_id)
         parts.audit.note(operator, "host", agent_id, "replaced" if before else "done")
         return answer(await _view(parts, agent), 201 if before is None else 200)
 
@@ -154,6 +155,13 @@ def _add_handles(routes: Blueprint, parts: AdminParts) -> None:
             await parts.agents.remove(agent_id)
         parts.audit.note(operator, "unhost", agent_id)
         return Response(b"", 204)
+
+
+def _ask_again(parts: AdminParts, agent_id: str) -> None:
+    """Ask a new agent for what the one in its place was asked and had not begun."""
+    for actor in list(parts.directory.conversations.values()):
+        if actor.state is not None and agent_id in actor.state.agents:
+            actor.agents.ask_hosted(actor.state)
 
 
 def _settings(parts: AdminParts, agent_id: str, wanted: schemas.AgentDefinition) -> AgentSettings:

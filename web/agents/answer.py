@@ -108,6 +108,9 @@ class Answer:
                 break
             with trio.move_on_after(min(silence, ends_at - trio.current_time())):
                 await waiting.decided.wait()
+        if not waiting.decided.is_set():
+            # From here on a decision is refused; one that came before counts.
+            await self._do(SetRunState(*where, "thinking"))
         self._waiting = None
         return self._allowed_by()
 
