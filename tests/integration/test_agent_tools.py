@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import re
+import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +38,33 @@ SUN = "1 days of sun in Paris"
 
 @asynccontextmanager
 async def kitchen(how: str = "uses a tool", **more: Any) -> AsyncIterator[Room]:
-    """A room whose cook may use the tools of the weather."""
+    """A room whose cook may use the tools of the weather: those of the server that all tests share, or as `weather` says."""
     tools = more.pop("tools", [{"mcp": "weather"}])
-    async with room(how, {**TOOLS, **more.pop("weather", {})}, tools=tools, **more) as it:
+    weather = {**TOOLS, **more.pop("weather", {"command": [], "endpoint": shared[0]})}
+    async with room(how, weather, tools=tools, **more) as it:
         yield it
+
+
+shared: list[str] = []  # the address of the tools over HTTP
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tools_over_http() -> Iterator[None]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    words = [sys.executable, str(PROGRAM), str(port)]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        try:
+            until = time.monotonic() + PATIENCE
+            while time.monotonic() < until:
+                with suppress(OSError):
+                    socket.create_connection(("127.0.0.1", port)).close()
+                    break
+                time.sleep(0.02)
+            shared[:] = [f"http://127.0.0.1:{port}/mcp"]
+            yield
+        finally:
+            server.kill()
 
 
 async def approval(it: Room) -> dict[str, Any]:
@@ -57,7 +82,7 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_tool_is_called_once_the_person_who_asked_has_allowed_it() -> None:
-    async with kitchen() as it:
+    async with kitchen(weather={}) as it:
         await it.say("Use forecast, please")
         asked = await approval(it)
         call = asked["approval"]
@@ -127,7 +152,7 @@ async def test_only_the_tools_that_are_named_are_offered_under_names_that_models
 async def test_a_tool_that_fails_or_crashes_costs_no_answer_and_the_next_call_works(
     tool: str,
 ) -> None:
-    async with kitchen(tools=[{"mcp": "weather", "allow": ["*"]}]) as it:
+    async with kitchen(tools=[{"mcp": "weather", "allow": ["*"]}], weather={}) as it:
         await it.say(f"Use {tool}, please")
         assert '"error"' in (await it.end())["content"]
         await it.say("Use forecast, please")

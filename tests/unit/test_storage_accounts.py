@@ -26,6 +26,7 @@ from salon.persistence import MemoryStore, file, writer
 from salon.persistence.file import File
 from salon.persistence.keys import Keys
 from salon.persistence.ledger import Ledger
+from tests.examples import examples
 from tests.unit.history import ADA, BEN, History, sources
 from tests.unit.stores import AnyStore, begin, open_store
 
@@ -219,7 +220,11 @@ run = st.builds(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(100),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(runs=st.lists(run, max_size=30), limit=st.integers(1, 5), since=st.integers(0, 5))
 def test_both_stores_answer_alike(
     tmp_path_factory: pytest.TempPathFactory, runs: list[RunAccount], limit: int, since: int
