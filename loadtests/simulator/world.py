@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import count
@@ -347,11 +348,12 @@ class World:
                 link.pause = 0.0
 
     async def _be_member(self, person: Person, conversation_id: str) -> None:
-        while not self._is_member(person, conversation_id):
-            try:
-                await person.join(conversation_id)
-            except Exception:  # any error: only membership counts
-                await trio.sleep(1)
+        """Join whenever they are no member: a wish to leave from before may take effect late, on a slow store."""
+        while True:
+            if not self._is_member(person, conversation_id):
+                with suppress(Exception):  # any error: only membership counts
+                    await person.join(conversation_id)
+            await trio.sleep(LOOK)
 
     def _is_member(self, person: Person, conversation_id: str) -> bool:
         state = self.disk.load(conversation_id).get()
