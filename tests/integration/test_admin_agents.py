@@ -12,6 +12,7 @@ import httpx2
 import pytest
 import trio
 
+from salon.web.agents.answer import Answer
 from salon.web.client import Client, Refused
 from tests.agent_room import KEY, SAID, Room, room
 from tests.inside import OPERATOR, TOKEN, serving
@@ -98,6 +99,27 @@ async def test_an_operator_sees_runs_open_and_past() -> None:
         assert run["run_id"] == message["run_id"]
         assert (run["state"], run["input_tokens"], run["output_tokens"]) == ("complete", 7, 3)
         assert (run["agent_name"], run["tool_calls"]) == ("Cook", 0)
+
+
+async def test_a_run_that_has_its_account_is_not_shown_as_open_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The account is kept before the run is ended, and the work on it is over a little later."""
+    gate, end = trio.Event(), Answer.end
+
+    async def late(answer: Answer, *arguments: Any, **fields: Any) -> None:
+        await gate.wait()
+        await end(answer, *arguments, **fields)
+
+    monkeypatch.setattr(Answer, "end", late)
+    async with watched() as (it, operator):
+        await it.say("What is for dinner?")
+        with trio.fail_after(PATIENCE):
+            while "complete" not in (states := [run["state"] for run in await runs(operator)]):
+                pass
+        assert states == ["complete"]
+        gate.set()
+        await it.end()
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections import deque
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -23,7 +22,7 @@ from . import agent_schemas as schemas
 from .agent_schemas import without_nothing
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from salon.actors.store import RunAccount
 
@@ -82,13 +81,13 @@ def _add_lists(routes: Blueprint, parts: AdminParts) -> None:
         """List the runs of hosted agents: open ones, on the first page, then past ones, the newest first."""
         parts.admin()
         asked = query(schemas.RunQuery)
-        rows = [] if asked.cursor is not None else _open_runs(parts, asked)
         page = await parts.directory.store.accounts(
             agent_id=asked.agent_id,
             conversation_id=asked.conversation_id,
             before=asked.cursor,
             limit=asked.limit,
         ).wait()
+        rows = [] if asked.cursor is not None else _open_runs(parts, asked, page.accounts)
         rows += [_past(parts, account) for account in page.accounts]
         return answer(without_nothing({"runs": rows, "next_cursor": page.before}))
 
@@ -257,15 +256,20 @@ async def _budget(
     return without_nothing({**about, "opens_at": ends})
 
 
-def _open_runs(parts: AdminParts, asked: schemas.RunQuery) -> list[dict[str, Any]]:
-    wanted = partial(_is_wanted, asked)
-    return [_open(parts, job) for job in parts.agents.jobs() if wanted(job)]
+def _open_runs(
+    parts: AdminParts, asked: schemas.RunQuery, ended: Sequence[RunAccount]
+) -> list[dict[str, Any]]:
+    """The runs that go on, but for those that have an account: work on a run ends a little after it."""
+    over = {(account.conversation_id, account.run_id) for account in ended}
+    return [_open(parts, job) for job in parts.agents.jobs() if _is_wanted(asked, job, over)]
 
 
-def _is_wanted(asked: schemas.RunQuery, job: Job) -> bool:
-    return asked.agent_id in (None, job.agent_id) and asked.conversation_id in (
-        None,
-        job.answer.conversation_id,
+def _is_wanted(asked: schemas.RunQuery, job: Job, over: set[tuple[str, str]]) -> bool:
+    place = job.answer.conversation_id
+    return (
+        asked.agent_id in (None, job.agent_id)
+        and asked.conversation_id in (None, place)
+        and (place, job.answer.run_id) not in over
     )
 
 
