@@ -19,10 +19,16 @@ RECEIVE_BUFFER = 4096  # bytes that the kernel takes for one who does not read: 
 
 
 class Speaker:
-    """Says `count` things, `window` of them at a time without a receipt; knows what was promised and what was heard."""
+    """Says `count` things, `window` of them at a time without a receipt; knows what was promised and what was heard.
 
-    def __init__(self, who: Person, count: int, *, window: int = 50, size: int = 0) -> None:
+    With `stays` it listens on once all is answered, until the connection ends.
+    """
+
+    def __init__(
+        self, who: Person, count: int, *, window: int = 50, size: int = 0, stays: bool = False
+    ) -> None:
         self.who = who
+        self.stays = stays
         self.window = window
         self.messages = {self._key(n): self._content(n, size) for n in range(count)}
         self.receipts: dict[str, Frame] = {}
@@ -38,7 +44,7 @@ class Speaker:
             try:
                 with suppress(Closed):  # by a write: what has come before is still to be read
                     await self._converse(connection, missing)
-                while len(self.receipts) + len(self.refusals) < len(self.messages):
+                while self.stays or len(self.receipts) + len(self.refusals) < len(self.messages):
                     self._note(await connection.receive_json())
             except Closed as closed:
                 self.closed = closed

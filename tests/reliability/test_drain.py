@@ -109,7 +109,7 @@ async def test_all_sockets_are_sent_away_and_come_back_one_after_the_other(
         await people[0].join(conversation_id, *people[10:])
     busy = await talkers[0].create(talkers[1])
     crowd = Crowd(server, people, conversations)
-    speakers = [Speaker(who, 20_000, window=20) for who in talkers]
+    speakers = [Speaker(who, 20_000, window=20, stays=True) for who in talkers]
     async with AsyncExitStack() as stack, trio.open_nursery() as nursery:
         for number in range(SOCKETS):
             nursery.start_soon(crowd.sit, number)
