@@ -1,6 +1,6 @@
 """The agents that salon hosts: each speaks in conversations by the commands that any agent uses."""
 
-from .budget import MILLION, Scope, Sum, period, scope_of
+from .budget import MILLION, period, scope_of
 from .hosted import HostedAgents
 from .job import Job
 from .member import HostedAgent
@@ -21,8 +21,6 @@ __all__ = [
     "Piece",
     "Prompt",
     "Results",
-    "Scope",
-    "Sum",
     "ToolCall",
     "ToolResult",
     "ToolsAgent",
