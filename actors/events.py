@@ -10,9 +10,9 @@ A message is a named tuple: as frozen as the dataclasses here, and three times c
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from enum import Enum, auto
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, get_args
 
+from .fields import CONVERSATION_ID, METADATA, RUN_ID, SEQUENCE_ID, TIMESTAMP, Field, Form
 from .model import Member, Run
 
 if TYPE_CHECKING:
@@ -28,52 +28,6 @@ if TYPE_CHECKING:
         Steering,
         Trigger,
     )
-
-
-class Form(Enum):
-    """How a field's value is written in JSON: the codec and the AsyncAPI document have an entry for each."""
-
-    COUNT = auto()
-    FLAG = auto()
-    ID = auto()
-    JOIN_POLICY = auto()
-    MESSAGE = auto()  # the whole event, as the object that its frame carries
-    METADATA = auto()  # JSON text, written as the object that it is
-    MODE = auto()
-    ENTRANTS = auto()
-    PARTICIPANT = auto()
-    REASON = auto()  # why a run failed
-    ROLE = auto()
-    SECONDS = auto()
-    SEQUENCE = auto()
-    STEERING = auto()  # what a new question does to an open answer
-    TEXT = auto()
-    TEXTS = auto()
-    TIME = auto()
-    TRIGGER = auto()  # which messages an agent is asked to answer
-
-
-class Field(NamedTuple):
-    """One field of a frame. `attribute` is the event's, `name` the frame's; an optional field is left out where it is None."""
-
-    name: str
-    form: Form
-    attribute: str = ""
-    optional: bool = False
-    nullable: bool = False
-    description: str = ""
-
-    @property
-    def source(self) -> str:
-        """The event's attribute."""
-        return self.attribute or self.name
-
-
-SEQUENCE_ID = Field("sequence_id", Form.SEQUENCE, "sequence")
-CONVERSATION_ID = Field("conversation_id", Form.ID)
-TIMESTAMP = Field("timestamp", Form.TIME, "at")
-METADATA = Field("metadata", Form.METADATA, optional=True)
-RUN_ID = Field("run_id", Form.ID)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from operator import attrgetter
 from typing import Literal, NamedTuple
 
 ParticipantType = Literal["human", "agent"]
-Role = Literal["owner", "member", "observer"]
+Role = Literal["owner", "moderator", "member", "observer"]
 JoinPolicy = Literal["open", "invite"]
 Trigger = Literal["auto", "mention", "always", "never"]
 Steering = Literal["queue", "restart"]

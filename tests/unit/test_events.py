@@ -9,7 +9,8 @@ from typing import get_args
 import pytest
 from hypothesis import given
 
-from salon.actors.events import KINDS, Event, Form, Joined, Posted, StateEvent, Updated
+from salon.actors.events import KINDS, Event, Joined, Posted, StateEvent, Updated
+from salon.actors.fields import Form
 from salon.actors.messages import Command
 from salon.actors.model import Participant, State
 from salon.actors.rules import DECIDE

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, Field, create_model
 
-from salon.actors.events import KINDS, Created, Form
+from salon.actors.events import KINDS, Created
+from salon.actors.fields import Form
 
 from ..http import Problem
 from .schemas import MemberModel, Message, ParticipantView, ReceiptModel, RunModel

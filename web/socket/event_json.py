@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from salon.actors.events import KINDS, REMOVED, Form, Posted
+from salon.actors.events import KINDS, REMOVED, Posted
+from salon.actors.fields import Form
 from salon.actors.model import Entrant, Participant
 
 if TYPE_CHECKING:
