@@ -14,10 +14,10 @@ from .future import Breath
 from .signals import CaughtUp, Delta, Lagging, Presence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from .signals import Signal
-    from .store import Record
+    from .store import Record, Rewrite
     from .subscriber import Codec, Subscriber
 
 # Events a new subscriber gets at once, a screenful; kept in memory while the conversation is active
@@ -113,6 +113,17 @@ class Audience:
         self._recent_bytes = 0
         for record in records:
             self.remember((record,))
+
+    def rewrite(self, rewrites: Mapping[int, Rewrite]) -> None:
+        """Replace the stored forms of remembered events: whoever catches up gets what is true now."""
+        for sequence, rewrite in rewrites.items():
+            record = self.at_hand(sequence)
+            if record is not None:
+                place = sequence - self._recent[0].sequence
+                self._recent[place] = record._replace(
+                    body=rewrite.body, salt=b"", hash=rewrite.hash
+                )
+                self._recent_bytes += len(rewrite.body) - len(record.body)
 
     def remember(self, records: Sequence[Record]) -> None:
         """Keep the newest events in memory. A whole batch stays, however large: a subscriber that just fell behind needs it."""

@@ -13,14 +13,13 @@ import trio
 
 from .agents import Agents
 from .audience import BREATH, BREATH_EVERY, RECENT_EVENTS, Audience
-from .events import Left, Posted
+from .events import Left
 from .mailbox import is_text
 from .messages import (
     Attach,
     Detach,
     Drained,
     Look,
-    Post,
     ReadMarked,
     Rename,
     Replay,
@@ -32,7 +31,7 @@ from .model import State
 from .presence import PresenceBoard, TypingBoard
 from .recorder import Recorder
 from .refusals import Refusal, about_run
-from .replies import Replies, replied_to
+from .replies import Replies, replied_to, targets_in
 from .roster import Roster
 from .run_messages import RUN_COMMANDS
 from .run_text import extended
@@ -44,13 +43,14 @@ from .turn import Turn, known_from
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from .events import Event
     from .future import Future
     from .host import Host
     from .mailbox import Letter
-    from .messages import Receipt, Timer
+    from .messages import Timer
     from .model import Participant
     from .signals import MemberView, Resume, Signal
-    from .store import Page
+    from .store import Page, Record
     from .subscriber import Subscriber
 
 REPLAY_EVENTS = 200  # events of the log in one page for a reader that catches up
@@ -217,9 +217,10 @@ class ConversationActor(TrioActor):
         named, replied = replied_to(commands, state), None
         if named:
             replied = await self._replies.senders_among(named, state.number)
+        targets = await targets_in(commands, state, self._store, host.codec)
         ended = await self.agents.ended_among(commands, state)
         overdue, save = self.agents.overdue(), self.agents.save_due(state)
-        known: dict[tuple[str, str], tuple[Posted, Receipt]] = {}
+        known: dict[tuple[str, str], tuple[Event, Record]] = {}
         # Most turns end in the first round. Where the log has keys that the turn took for new, the turn is decided again.
         for _ in range(KEY_ROUNDS):
             turn = Turn(
@@ -228,6 +229,7 @@ class ConversationActor(TrioActor):
                 known=dict(known),
                 parts=host,
                 replied_to=replied,
+                targets=targets,
                 people=people,
                 ended=ended,
                 overdue=overdue,
@@ -244,7 +246,7 @@ class ConversationActor(TrioActor):
                 turn.state.number = outcome.number
                 self.state = turn.state
                 return turn
-            known.update(known_from(outcome, host.codec, self._store.durability))
+            known.update(known_from(outcome, host.codec))
         raise RuntimeError("the store named keys as taken that it had not named before")
 
     def _answer(self, turn: Turn) -> dict[Letter, Refusal]:
@@ -260,17 +262,20 @@ class ConversationActor(TrioActor):
             if isinstance(event, Left):
                 self._see_off(event.participant.id)
         self.agents.before_events(turn)
+        if turn.changed is not None:
+            self.audience.rewrite(turn.changed.rewrites)
         if turn.records:
             taken = await self.audience.deliver(turn.records)
             self._host.meter.delivered(turn.records, taken)
             for record in turn.records:
-                if record.sender_id is not None and self._typing.forget(record.sender_id):
-                    self._tell_typing(Typing(record.sender_id, False))
+                sender_id = record.sender_id
+                if sender_id is not None and record.is_message and self._typing.forget(sender_id):
+                    self._tell_typing(Typing(sender_id, False))
         for typing in turn.typing.values():
             if self._typing.note(typing, trio.current_time()):
                 self._tell_typing(typing)
             self._schedule("typing", self._typing.due())
-        for letter, mark in turn.marks.values():
+        for letter, mark in (*turn.marks.values(), *turn.thread_marks):
             self._tell_read(letter, mark)
         self.agents.after_events(turn)
         for letter, _ in turn.answers:
@@ -293,7 +298,7 @@ class ConversationActor(TrioActor):
         for letter in batch:
             message = letter.message
             if message.is_command:
-                key = message.key if isinstance(message, Post) else None
+                key = getattr(message, "key", None)
                 refused[letter] = self._named(self._host.store_refusal(key), letter)
                 letter.answer(refused[letter])
                 if letter.reply_to is not None:
@@ -427,10 +432,13 @@ class ConversationActor(TrioActor):
     def _tell_read(self, letter: Letter, mark: ReadMarked) -> None:
         assert self.state is not None
         reader = letter.message.sender.id
-        told = tuple(self.audience.live) if self.state.share_reads else self.audience.of(reader)
+        # Of threads, and of what somebody wants to read again, nobody else is told.
+        share = self.state.share_reads and mark.root is None and not mark.forced
+        told = tuple(self.audience.live) if share else self.audience.of(reader)
         others = [subscriber for subscriber in told if subscriber is not letter.reply_to]
         if others:
-            payload = self.audience.encode(ReadMoved(reader, mark.sequence))
+            thread_id = None if mark.root is None else f"{self.key}-{mark.root}"
+            payload = self.audience.encode(ReadMoved(reader, mark.sequence, thread_id))
             for subscriber in others:
                 subscriber.deliver(payload)
 

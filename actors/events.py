@@ -3,24 +3,32 @@
 An event has a place in its conversation's sequence. `kind` is the frame's `type`; `frame` lists the frame's fields in the order
 in which they are written. Rules, codec, stores and the AsyncAPI document follow these declarations. CONTRIBUTING.md says how to
 add a kind.
-
-A message is a named tuple: as frozen as the dataclasses here, and three times cheaper to make.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, get_args
+from typing import TYPE_CHECKING, ClassVar, get_args
 
+from .change_events import (
+    CHANGE_EVENTS,
+    ChangeEvent,
+    Deleted,
+    Edited,
+    Pinned,
+    ReactionAdded,
+    ReactionRemoved,
+    Unpinned,
+)
 from .fields import CONVERSATION_ID, METADATA, RUN_ID, SEQUENCE_ID, TIMESTAMP, Field, Form
 from .model import Member, Run
+from .posted import Posted, close_run
 
 if TYPE_CHECKING:
     from .model import (
         Entrant,
         FailureReason,
         JoinPolicy,
-        MessageStatus,
         Mode,
         Participant,
         Role,
@@ -86,42 +94,6 @@ class Created:
             for entrant in self.entrants
         }
         state.find_agents()
-
-
-class _Posted(NamedTuple):
-    conversation_id: str
-    sequence: int
-    at: int
-    sender: Participant
-    content: str
-    key: str | None = None
-    reply_to: str | None = None
-    metadata: str | None = None
-    mentions: tuple[str, ...] = ()  # ids of the mentioned members
-    run_id: str | None = None
-    status: MessageStatus | None = None  # of a run's message only
-    usage: str | None = None  # JSON text: what the run has used
-    results: str | None = None  # JSON text: what the answer points to
-
-
-class Posted(_Posted):
-    """A message, sent to every member, including the sender. An agent's may be the end of a run."""
-
-    __slots__ = ()
-    kind: ClassVar[str] = "message"
-    frame: ClassVar[tuple[Field, ...]] = (SEQUENCE_ID, Field("message", Form.MESSAGE))
-
-    @property
-    def message_id(self) -> str:
-        """The message's id, unique without a random part: the conversation's id is unique, and so is the sequence in it."""
-        return f"{self.conversation_id}-{self.sequence}"
-
-    def apply(self, state: State) -> None:
-        """Count the message; if it is the end of a run, the run is over."""
-        state.messages += 1
-        state.hops = 0 if self.sender.type == "human" else state.hops + 1
-        if self.run_id is not None:
-            close_run(state, self.run_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,16 +323,49 @@ class AgentUpdated:
         state.members = {**state.members, self.participant_id: member}
 
 
-def close_run(state: State, run_id: str) -> None:
-    """Take a run that has ended out of a draft."""
-    state.runs = {id: run for id, run in state.runs.items() if id != run_id}
-
-
 REMOVED = "null"  # the metadata of an update that removes it
 
-Event = (
-    Created | Posted | Joined | Left | Introduced | Updated | AgentUpdated | RunStarted | RunFailed
-)
 # Every kind but a message: what a store's tables follow.
-StateEvent = Created | Joined | Left | Introduced | Updated | AgentUpdated | RunStarted | RunFailed
+StateEvent = (
+    Created
+    | Joined
+    | Left
+    | Introduced
+    | Updated
+    | AgentUpdated
+    | RunStarted
+    | RunFailed
+    | Edited
+    | Deleted
+    | ReactionAdded
+    | ReactionRemoved
+    | Pinned
+    | Unpinned
+)
+Event = Posted | StateEvent
 KINDS: dict[str, type[Event]] = {each.kind: each for each in get_args(Event)}
+
+__all__ = [
+    "CHANGE_EVENTS",
+    "KINDS",
+    "REMOVED",
+    "AgentUpdated",
+    "ChangeEvent",
+    "Created",
+    "Deleted",
+    "Edited",
+    "Event",
+    "Introduced",
+    "Joined",
+    "Left",
+    "Pinned",
+    "Posted",
+    "ReactionAdded",
+    "ReactionRemoved",
+    "RunFailed",
+    "RunStarted",
+    "StateEvent",
+    "Unpinned",
+    "Updated",
+    "close_run",
+]

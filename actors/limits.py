@@ -14,6 +14,7 @@ class Limits:
     queue_size: int = 1000  # commands waiting in one mailbox: about a second of a busy conversation
     queue_share: int = 250  # of these, from one participant, so that nobody fills the mailbox alone
     max_message_size: int = 10_000  # code points: a long page of text
+    edit_window: float = 0.0  # seconds in which a message may be edited; 0: for ever
     # Events replayed on a socket; beyond it paging over HTTP is kinder to both
     resume_limit: int = 1000
     # Messages a second, per participant and conversation: faster than anybody types

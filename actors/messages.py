@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
+from .change_messages import ChangeCommand
 from .run_messages import (
     CancelRun,
     DecideApproval,
@@ -87,12 +88,15 @@ class _Post(NamedTuple):
     reply_to: str | None = None
     metadata: str | None = None
     mentions: tuple[str, ...] = ()
+    thread_id: str | None = None
+    in_channel: bool = False
 
 
 class Post(_Post):
     """Send a message. The same key from the same sender is the same message, for ever.
 
-    `mentions` are the ids that the client named; names in the text are added.
+    `mentions` are the ids that the client named; names in the text are added. With `thread_id`, a message's id, it is a reply
+    in that message's thread, and with `in_channel` the main log shows it, too.
     """
 
     __slots__ = ()
@@ -101,13 +105,18 @@ class Post(_Post):
 
 @dataclass(frozen=True, slots=True)
 class MarkRead:
-    """Move the sender's read position forward to `sequence`; never back."""
+    """Move the sender's read position forward to `sequence`; back only with `force`.
+
+    With `thread_id` it is the position in that message's thread, which never moves back.
+    """
 
     is_command: ClassVar[bool] = True
 
     conversation_id: str
     sender: Participant
     sequence: int
+    thread_id: str | None = None
+    force: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +158,7 @@ Command = (
     | CancelRun
     | RegenerateRun
     | UpdateAgent
+    | ChangeCommand
 )
 
 
@@ -289,6 +299,11 @@ class Unchanged:
 
 @dataclass(frozen=True, slots=True)
 class ReadMarked:
-    """The sender's read position as it stands now."""
+    """The sender's read position as it stands now. `root` is the sequence of the thread's root, where it is a thread's.
+
+    `forced` is true where the position was moved back.
+    """
 
     sequence: int
+    root: int | None = None
+    forced: bool = False

@@ -36,8 +36,7 @@ class Meter:
 
     def delivered(self, records: Sequence[Record], subscribers: int) -> None:
         """Count a batch of events and the number of subscribers that took them."""
-        first, last = records[0], records[-1]
         self.batches += 1
         self.events += len(records)
-        self.messages += last.messages - first.messages + (first.sender_id is not None)
+        self.messages += sum(record.is_message for record in records)
         self.deliveries += len(records) * subscribers

@@ -117,6 +117,7 @@ class State:
     runs: dict[str, Run] = field(
         default_factory=dict
     )  # the open ones by id, in the order of their start
+    pinned: tuple[str, ...] = ()  # the ids of the pinned messages, in the order of pinning
 
     def find_agents(self) -> None:
         """Set `agents` after the members have changed: a message must not look through all of them."""

@@ -6,6 +6,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import trio
 
+from .change_messages import (
+    AddReaction,
+    DeleteMessage,
+    EditMessage,
+    PinMessage,
+    RemoveReaction,
+    UnpinMessage,
+)
 from .mailbox import Letter, MailboxFull
 from .messages import Admit, Attach, Create, Detach, Post, Revoke, Sync, Update
 from .rates import TokenBucket
@@ -86,6 +94,12 @@ class ParticipantActor(TrioActor):
                 | CancelRun()
                 | RegenerateRun()
                 | UpdateAgent()
+                | EditMessage()
+                | DeleteMessage()
+                | AddReaction()
+                | RemoveReaction()
+                | PinMessage()
+                | UnpinMessage()
             ):
                 limit, unit = self._limits.message_rate, "messages a second"
                 bucket = self._rate(message.conversation_id, now) if limit else None
@@ -218,4 +232,4 @@ class ParticipantActor(TrioActor):
 
 
 def _key(message: Any) -> str | None:
-    return message.key if isinstance(message, Post) else None
+    return getattr(message, "key", None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from .change_messages import Changed
 from .events import Event
 from .messages import Receipt
 from .refusals import Refusal
@@ -85,7 +86,7 @@ def _envelope(
 ) -> Envelope:
     message, at = letter.message, letter.enqueued_at
     command, sender_id = type(message).__name__, message.sender.id
-    if isinstance(answer, Receipt):
+    if isinstance(answer, Receipt | Changed) and answer.sequence:
         verdict: Verdict = "repeated" if answer.duplicate else "stored"
         return Envelope(trace, command, sender_id, at, verdict, answer.sequence, None)
     if isinstance(answer, Refusal):

@@ -37,6 +37,11 @@ class Code(StrEnum):
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
     ALREADY_PARTICIPANT = "ALREADY_PARTICIPANT"
     KEY_REUSED = "KEY_REUSED"
+    REVISION_CONFLICT = "REVISION_CONFLICT"
+    EDIT_WINDOW_CLOSED = "EDIT_WINDOW_CLOSED"
+    MESSAGE_DELETED = "MESSAGE_DELETED"
+    TOO_MANY_REACTIONS = "TOO_MANY_REACTIONS"
+    TOO_MANY_PINNED = "TOO_MANY_PINNED"
     RUN_NOT_FOUND = "RUN_NOT_FOUND"
     RUN_ENDED = "RUN_ENDED"
     OFFSET_MISMATCH = "OFFSET_MISMATCH"
@@ -85,6 +90,20 @@ TABLE: dict[Code, Reason] = {
     Code.METHOD_NOT_ALLOWED: Reason("This address does not take this method.", 405),
     Code.ALREADY_PARTICIPANT: Reason("Already a participant of this conversation.", 409),
     Code.KEY_REUSED: Reason("This key was used before, for another message: make a new key.", 409),
+    Code.REVISION_CONFLICT: Reason(
+        "The message was edited meanwhile and has revision {revision}: read it again, then edit that.",
+        409,
+    ),
+    Code.EDIT_WINDOW_CLOSED: Reason(
+        "A message may be edited for {limit} s after it was sent: send another one.", 403
+    ),
+    Code.MESSAGE_DELETED: Reason("The message was deleted.", 410),
+    Code.TOO_MANY_REACTIONS: Reason(
+        "The message has {limit} kinds of reaction already: give one of these.", 409
+    ),
+    Code.TOO_MANY_PINNED: Reason(
+        "{limit} messages are pinned here already: unpin one of them first.", 409
+    ),
     Code.RUN_NOT_FOUND: Reason("There is no run {run_id} here: start it first.", 404),
     Code.RUN_ENDED: Reason("The run {run_id} has ended: {run_status}. Begin another one.", 409),
     Code.OFFSET_MISMATCH: Reason(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from .messages import Post
+from .change_messages import CHANGE_COMMANDS
+from .messages import MarkRead, Post
 from .rules import named_sequence
 from .run_messages import StartRun
 
@@ -14,12 +15,14 @@ if TYPE_CHECKING:
 
     from .mailbox import Letter
     from .model import State
-    from .store import Record, Store
+    from .store import Record, Store, Target
+    from .subscriber import Codec
 
 _REPLYING = frozenset({Post, StartRun})
 # Messages that are replied to stay in memory, so that a thread about an old one asks the log once. About 60 KB
 KNOWN_MESSAGES = 1000
 NOTHING: Mapping[int, str] = MappingProxyType({})
+NO_TARGETS: Mapping[int, Target] = MappingProxyType({})
 NO_SEQUENCES: frozenset[int] = frozenset()
 
 
@@ -47,8 +50,8 @@ class Replies:
             record = self._at_hand(sequence)
             if record is None:
                 unknown.append(sequence)
-            elif record.sender_id is not None:
-                senders[sequence] = record.sender_id
+            elif record.is_message:
+                senders[sequence] = record.sender_id or ""
         if unknown:
             found = await self._store.senders_among(number, sorted(unknown))
             senders |= found
@@ -59,6 +62,38 @@ class Replies:
         if len(self._known) + len(senders) > KNOWN_MESSAGES:
             self._known.clear()
         self._known.update(sorted(senders.items())[-KNOWN_MESSAGES:])
+
+
+def targets_of(letters: Sequence[Letter], state: State) -> Set[int]:
+    """The sequences up to the state's head of the messages that these commands change, or reply to in a thread."""
+    names = []
+    for letter in letters:
+        command = letter.message
+        if type(command) is Post or type(command) is MarkRead:
+            if command.thread_id is not None:
+                names.append(command.thread_id)
+        elif type(command) in CHANGE_COMMANDS:
+            names.append(command.message_id)
+    if not names:
+        return NO_SEQUENCES
+    sequences = (named_sequence(state.id, name) for name in names)
+    return {each for each in sequences if each is not None and each <= state.head}
+
+
+async def targets_in(
+    letters: Sequence[Letter], state: State, store: Store, codec: Codec
+) -> Mapping[int, Target]:
+    """The messages of the log that these commands change or reply to, and the roots of replies among them."""
+    named = targets_of(letters, state)
+    if not named:
+        return NO_TARGETS
+    found = dict(await store.targets(state.number, sorted(named)))
+    threads = {codec.decode_message(each.record).posted.thread_id for each in found.values()}
+    roots = {named_sequence(state.id, thread) for thread in threads if thread is not None}
+    missing = {each for each in roots if each is not None} - found.keys()
+    if missing:
+        found |= await store.targets(state.number, sorted(missing))
+    return found
 
 
 def replied_to(letters: Sequence[Letter], state: State) -> Set[int]:

@@ -105,7 +105,10 @@ def apply(state: State, event: Event) -> None:
 def apply_read(state: State, participant_id: str, mark: ReadMarked) -> None:
     """Set a read position in a draft."""
     state.reads = {**state.reads, participant_id: mark.sequence}
-    if participant_id in state.saved:
+    if mark.forced:
+        # Only a later message of their own moves it forward again.
+        state.saved = {**state.saved, participant_id: state.head}
+    elif participant_id in state.saved:
         state.saved = {id: at for id, at in state.saved.items() if id != participant_id}
 
 
@@ -142,6 +145,8 @@ def _post(state: State, post: Post, at: int, limits: Limits) -> Posted | Refusal
         post.reply_to,
         post.metadata,
         mentioned(state.members, post.content, post.mentions),
+        thread_id=post.thread_id,
+        in_channel=post.in_channel,
     )
 
 
@@ -175,7 +180,10 @@ def _mark_read(state: State, command: MarkRead, at: int, limits: Limits) -> Read
     if command.sender.id not in state.members:
         return Refusal(Code.NOT_PARTICIPANT)
     so_far = state.reads.get(command.sender.id, 0)
-    return ReadMarked(max(so_far, min(command.sequence, state.head)))
+    wanted = min(command.sequence, state.head)
+    if command.force and wanted < so_far:
+        return ReadMarked(wanted, forced=True)
+    return ReadMarked(max(so_far, wanted))
 
 
 def _join(state: State, command: Join, at: int, limits: Limits) -> Joined | Refusal:

@@ -71,10 +71,11 @@ class Typing:
 
 @dataclass(frozen=True, slots=True)
 class ReadMoved:
-    """A participant has read up to `sequence`."""
+    """A participant has read up to `sequence`, in the main log or in the thread under `thread_id`."""
 
     participant_id: str
     sequence: int
+    thread_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

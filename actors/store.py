@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from .events import StateEvent
     from .future import Future
+    from .message import Reaction
     from .model import Durability, State
 
 
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
 READ_LAG = 64
 # Mentions that are counted: a list shows "99+", and each one more would cost.
 MOST_MENTIONS = 1000
+
+
+# What an event is to the message that it names as its `target`; None for an event of the main log. An edit keeps former content.
+Relation = Literal["reply", "edit", "change"]
+MESSAGES: frozenset[Relation | None] = frozenset({None, "reply"})
 
 
 class StoreError(Exception):
@@ -40,10 +46,20 @@ class Record(NamedTuple):
     body: bytes
     salt: bytes
     messages: int
-    sender_id: str | None = None  # only for a message
-    key: str | None = None  # only for a message that came with one
+    sender_id: str | None = None  # of a message, and of a change of one: who did it
+    key: str | None = None  # of these, where the client gave one
+    hash: str | None = None  # as first stored, where the stored form was replaced: the salt is gone
+    target: int | None = (
+        None  # the sequence of the message that it changes, or replies to in a thread
+    )
+    relation: Relation | None = None
     mentions: tuple[str, ...] = ()  # only of a record on its way into the store
     run_id: str | None = None  # likewise: the run that this message ends
+
+    @property
+    def is_message(self) -> bool:
+        """Whether the event is a message, in the main log or in a thread."""
+        return self.sender_id is not None and self.relation in MESSAGES
 
 
 class RunText(NamedTuple):
@@ -63,11 +79,25 @@ class StoredRun(NamedTuple):
     asked_by: str | None = None
 
 
+class Rewrite(NamedTuple):
+    """Another stored form for an earlier event of the same conversation. Its hash stays, its salt is forgotten.
+
+    `mentioned` are the members whom the message mentions now and did not before, `unmentioned` those whom it no longer mentions.
+    """
+
+    sequence: int
+    body: bytes
+    hash: str
+    mentioned: tuple[str, ...] = ()
+    unmentioned: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Changes:
     """The changes of one turn to one conversation, all or nothing: its records without a gap, ascending, and read positions.
 
-    `texts` are what open runs have said since the last such changes. The text of a run is forgotten when the run ends.
+    `rewrites` replace the stored forms of earlier events. `texts` are what open runs have said since the last such changes.
+    The text of a run is forgotten when the run ends.
 
     `number` is 0 where the first record creates the conversation. `state_events` repeats the events that are no messages,
     in order: the store's answers about the conversation follow them. A member's read position is at least the sequence at which
@@ -80,10 +110,25 @@ class Changes:
     state_events: tuple[StateEvent, ...] = ()
     reads: Mapping[str, int] | None = None
     texts: tuple[RunText, ...] = ()
+    rewrites: tuple[Rewrite, ...] = ()
+    thread_reads: Mapping[tuple[str, int], int] | None = None  # (reader, root) -> sequence
+    forced: Mapping[str, int] | None = (
+        None  # readers of `reads` who moved back -> the newest event then
+    )
+
+
+class Target(NamedTuple):
+    """A message that commands want to change or reply to: its record, its reactions, and the records of its edits."""
+
+    record: Record
+    reactions: tuple[Reaction, ...] = ()
+    edits: tuple[Record, ...] = ()
 
 
 def event_hash(record: Record) -> str:
-    """SHA-256 over the event's salt and its stored form, as hexadecimal digits."""
+    """SHA-256 over the event's salt and its first stored form, as hexadecimal digits."""
+    if record.hash is not None:
+        return record.hash
     return sha256(record.salt + record.body).hexdigest()
 
 
@@ -212,6 +257,26 @@ class Store(Protocol):
 
     def senders_among(self, number: int, sequences: Sequence[int]) -> Future[Mapping[int, str]]:
         """The senders' ids of those of the sequences whose events are messages."""
+
+    def targets(self, number: int, sequences: Sequence[int]) -> Future[Mapping[int, Target]]:
+        """Those of the sequences whose events are messages, with what was done to them."""
+
+    def thread(
+        self,
+        number: int,
+        root: int,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> Future[Page]:
+        """The replies in a message's thread, paged as `read` does."""
+
+    def thread_read(self, number: int, root: int, participant_id: str) -> Future[int]:
+        """How far a participant has read a thread: a sequence, 0 where they have not."""
+
+    def thread_unread(self, number: int, root: int, participant_id: str) -> Future[int]:
+        """The number of replies in a thread that a participant has not read, without deleted ones, up to `MOST_MENTIONS`."""
 
     def runs_among(self, number: int, run_ids: Sequence[str]) -> Future[Mapping[str, StoredRun]]:
         """Those of the runs that were ever started, by id."""

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .events import Event
+    from .message import Message
     from .model import Participant
     from .signals import Signal
     from .store import Record
@@ -63,6 +64,12 @@ class Codec(Protocol):
 
     def decode(self, record: Record) -> Event:
         """The event whose `encode` gave the record's body."""
+
+    def encode_message(self, message: Message) -> bytes:
+        """A message's frame as it is now; the log keeps it in place of the frame that was sent first."""
+
+    def decode_message(self, record: Record) -> Message:
+        """The message of a record; of each kind of reaction it may have only the first ones."""
 
     def payload(self, bodies: Sequence[bytes]) -> bytes:
         """One payload of frames for these bodies, as a socket takes it."""

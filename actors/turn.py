@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from . import rules
-from .events import AgentUpdated, Created, Joined, Left, Posted
+from .change_messages import CHANGE_COMMANDS, Changed
+from .change_turn import ChangeTurn
+from .events import AgentUpdated, ChangeEvent, Created, Edited, Joined, Left, Posted
 from .messages import Leave, MarkRead, Post, ReadMarked, Receipt, Unchanged
+from .posted import sequence_of
 from .refusals import Code, Refusal
 from .run_messages import RUN_COMMANDS
 from .run_turn import EndedRun, RunTurn
@@ -17,13 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from .agent_host import AgentHost
+    from .change_messages import ChangeCommand
     from .events import Event, StateEvent
     from .limits import Limits
     from .mailbox import Letter
     from .model import Durability, Participant, State
     from .runs import Overdue
     from .sources import Sources
-    from .store import KeysTaken, RunText, Store
+    from .store import KeysTaken, Relation, RunText, Store, Target
     from .subscriber import Codec
 
 
@@ -59,8 +63,9 @@ class Turn:
     `people` are participants besides the senders who act themselves for the first time or, if the pair's second is true, have a
     new name. `known` are messages whose keys the log has already, by (sender id, key): a command that repeats one gets its
     receipt. `replied_to` has the senders of messages of the log by sequence: those that commands of the turn may name as replied
-    to. `ended` are ended runs that commands name; `overdue` are runs to end first. `unsaved` gives the
-    texts of runs that the store lacks; they are part of any changes, and `save` makes changes of them alone.
+    to. `targets` are messages of the log, by sequence, that commands change or reply to in a thread. `ended` are ended runs that
+    commands name; `overdue` are runs to end first. `unsaved` gives the texts of runs that the store lacks; they are part of any
+    changes, and `save` makes changes of them alone.
     """
 
     def __init__(
@@ -68,9 +73,10 @@ class Turn:
         state: State,
         letters: Sequence[Letter],
         *,
-        known: dict[tuple[str, str], tuple[Posted, Receipt]],
+        known: dict[tuple[str, str], tuple[Event, Record]],
         parts: Parts,
         replied_to: Mapping[int, str] | None = None,
+        targets: Mapping[int, Target] | None = None,
         people: Iterable[tuple[Participant, bool]] = (),
         ended: Mapping[str, EndedRun] | None = None,
         overdue: Iterable[Overdue] = (),
@@ -81,20 +87,25 @@ class Turn:
         self.records: list[Record] = []
         self.state_events: list[StateEvent] = []
         self.reads: dict[str, int] = {}
+        self.forced: dict[str, int] = {}  # readers who moved back: the newest event then
         self.typing: dict[str, Typing] = {}  # each participant's last typing command
         self.marks: dict[str, tuple[Letter, ReadMarked]] = {}
+        self.thread_marks: list[tuple[Letter, ReadMarked]] = []
         self.answers: list[tuple[Letter, Any]] = []
         self.runs: RunTurn | None = None  # what it does to runs, if anything
+        self.changed: ChangeTurn | None = None  # and to messages
+        self.thread_reads: dict[tuple[str, int], int] = {}  # (reader, root) -> sequence
         self.texts: tuple[RunText, ...] = ()
         self.limits = parts.limits
-        self._codec = parts.codec
+        self.codec = parts.codec
         self._agent_host = parts.agent_host
         self.durability = parts.store.durability
         self._known = known
         self._moved = False  # whether the draft has its own copy of the read positions
         self._replied_to = replied_to or {}
         self._ended = ended or {}
-        self._first = state.head + 1  # the sequence of the turn's first record
+        self._targets = targets or {}
+        self.first = state.head + 1  # the sequence of the turn's first record
         # A conversation's time never goes back, even if the clock does.
         self.at = max(parts.sources.now(), state.updated_at)
         self._entropy = parts.sources.entropy
@@ -116,7 +127,7 @@ class Turn:
     @property
     def changes(self) -> Changes | None:
         """The changes to commit, or None."""
-        if not self.records and not self.reads and not self.texts:
+        if not (self.records or self.reads or self.texts or self.thread_reads):
             return None
         return Changes(
             self.state.id,
@@ -125,6 +136,9 @@ class Turn:
             tuple(self.state_events),
             self.reads or None,
             self.texts,
+            () if self.changed is None else tuple(self.changed.rewrites.values()),
+            self.thread_reads or None,
+            self.forced or None,
         )
 
     def _introduce(self, who: Participant, *, renamed: bool = False) -> None:
@@ -138,6 +152,10 @@ class Turn:
         command = letter.message
         if type(command) in RUN_COMMANDS:
             return self._run_turn().decide(command)
+        if type(command) in CHANGE_COMMANDS:
+            return self._change(command)
+        if type(command) is MarkRead and command.thread_id is not None:
+            return self._read_thread(letter)
         if self.state.runs and type(command) is Leave:
             self._run_turn().leave(command.sender.id)
         decision: Any = rules.decide(self.state, command, self.at, self.limits, self.sender_of)
@@ -183,21 +201,43 @@ class Turn:
             self.runs = RunTurn(self, self._ended)
         return self.runs
 
+    def _change_turn(self) -> ChangeTurn:
+        if self.changed is None:
+            self.changed = ChangeTurn(self, self._targets)
+        return self.changed
+
+    def _change(self, command: ChangeCommand) -> Changed | Refusal:
+        name = (command.sender.id, command.key or "")
+        before = None if command.key is None else self._known.get(name)
+        outcome = self._change_turn().decide(command, before)
+        new = before is None and isinstance(outcome, Changed) and outcome.sequence > 0
+        if new and command.key is not None:
+            record = self.records[-1]
+            self._known[name] = (self.codec.decode(record), record)
+        return outcome
+
     def sender_of(self, sequence: int) -> str | None:
         """The sender's id of the message with this sequence; None for an event that is no message."""
-        place = sequence - self._first
+        place = sequence - self.first
         if place < 0:
             return self._replied_to.get(sequence)
-        return self.records[place].sender_id if place < len(self.records) else None
+        record = self.records[place] if place < len(self.records) else None
+        return record.sender_id if record is not None and record.is_message else None
 
     def _forget(self, participant_id: str) -> None:
         """Drop the typing signal and read positions of a participant who left later in the turn."""
         self.typing.pop(participant_id, None)
         self.marks.pop(participant_id, None)
         self.reads.pop(participant_id, None)
+        self.forced.pop(participant_id, None)
+        for reader, root in [each for each in self.thread_reads if each[0] == participant_id]:
+            del self.thread_reads[reader, root]
 
     def _post(self, letter: Letter, event: Posted) -> Receipt | Refusal:
         command: Post = letter.message
+        if event.thread_id is not None and not self._change_turn().is_root(event.thread_id):
+            facts = {"problem": "thread_id names no message of this conversation, or a reply"}
+            return Refusal(Code.INVALID_FORMAT, facts, key=command.key)
         if command.key is None:
             return self._say(letter, event)
         name = (command.sender.id, command.key)
@@ -205,12 +245,16 @@ class Turn:
         if before is not None:
             return self._repeat(event, *before)
         receipt = self._say(letter, event)
-        self._known[name] = (event, receipt)
+        self._known[name] = (event, self.records[event.sequence - self.first])
         return receipt
 
     def _say(self, letter: Letter, event: Posted) -> Receipt:
-        """Record a message. Its sender has read everything up to it."""
+        """Record a message. Its sender has read everything up to it, or of a reply its thread."""
         record = self.record(event)
+        if event.thread_id is not None:
+            self._reply(event)
+        if event.thread_id is not None and not event.in_channel:
+            return receipt_for(event, record, self.durability)
         self.read_by_sending(event)
         if self.state.agents:
             sequence = rules.named_sequence(event.conversation_id, event.reply_to or "")
@@ -226,16 +270,30 @@ class Turn:
         if rules.read_by_sending(state, sender_id, event.sequence):
             self.reads[sender_id] = event.sequence
 
-    @staticmethod
-    def _repeat(event: Posted, before: Posted, receipt: Receipt) -> Receipt | Refusal:
-        same = (
-            event.content == before.content
-            and event.reply_to == before.reply_to
-            and event.metadata == before.metadata
+    def _reply(self, event: Posted) -> None:
+        """Count a reply in its thread, which its sender has read up to it."""
+        root = rules.named_sequence(event.conversation_id, event.thread_id or "")
+        assert root is not None, "the thread's root was found before"
+        self._change_turn().reply(event)
+        self.thread_reads[event.sender.id, root] = event.sequence
+
+    def _repeat(self, event: Posted, before: Event, record: Record) -> Receipt | Refusal:
+        if not isinstance(before, Posted) or not self._is_same(event, before, record):
+            return Refusal(Code.KEY_REUSED, key=event.key)
+        return receipt_for(before, record, self.durability)._replace(duplicate=True)
+
+    def _is_same(self, event: Posted, before: Posted, record: Record) -> bool:
+        """Whether a message was sent before. Of one that was edited or deleted since, nobody knows any more what was sent."""
+        if record.hash is not None:
+            message = self.codec.decode_message(record)
+            if message.is_deleted or message.revision > 1:
+                return True
+        return (event.content, event.reply_to, event.metadata, event.thread_id) == (
+            before.content,
+            before.reply_to,
+            before.metadata,
+            before.thread_id,
         )
-        if same:
-            return receipt._replace(duplicate=True)
-        return Refusal(Code.KEY_REUSED, key=event.key)
 
     def record(self, event: Event) -> Record:
         """Apply an event, and record it."""
@@ -243,41 +301,60 @@ class Turn:
         start = SALT * len(self.records)
         if start >= len(self._salts):  # more events than commands: a leaving agent's runs end, too
             self._salts += self._entropy(SALT)
-        sender_id, key, mentions, run_id = (
-            (event.sender.id, event.key, event.mentions, event.run_id)
-            if isinstance(event, Posted)
-            else (None, None, (), None)
-        )
-        self.typing.pop(sender_id or "", None)  # sending a message ends typing
-        record = Record(
-            event.sequence,
-            event.at,
-            self._codec.encode(event),
-            self._salts[start : start + SALT],
-            self.state.messages,
-            sender_id,
-            key,
-            mentions,
-            run_id,
-        )
+        body, salt = self.codec.encode(event), self._salts[start : start + SALT]
+        record = Record(event.sequence, event.at, body, salt, self.state.messages)
+        if isinstance(event, Posted):
+            record = _of_message(record, event)
+            self.typing.pop(event.sender.id, None)  # sending a message ends typing
+        elif isinstance(event, ChangeEvent):
+            record = record._replace(
+                sender_id=event.by,
+                key=event.key,
+                target=sequence_of(event.message_id),
+                relation="edit" if isinstance(event, Edited) else "change",
+            )
         self.records.append(record)
         return record
 
     def _mark_read(self, letter: Letter, command: MarkRead, mark: ReadMarked) -> None:
         reader = command.sender.id
-        if mark.sequence > self.state.reads.get(reader, 0):
+        if mark.forced or mark.sequence > self.state.reads.get(reader, 0):
             rules.apply_read(self.state, reader, mark)
             self.reads[reader] = mark.sequence
+            if mark.forced:
+                self.forced[reader] = self.state.head
             self.marks[reader] = letter, mark
 
+    def _read_thread(self, letter: Letter) -> ReadMarked | Refusal:
+        command: MarkRead = letter.message
+        assert command.thread_id is not None
+        if command.sender.id not in self.state.members:
+            return Refusal(Code.NOT_PARTICIPANT)
+        if not self._change_turn().is_root(command.thread_id):
+            return Refusal(Code.NOT_FOUND)
+        root = sequence_of(command.thread_id)
+        mark = ReadMarked(min(command.sequence, self.state.head), root)
+        self.thread_reads[command.sender.id, root] = mark.sequence
+        self.thread_marks.append((letter, mark))
+        return mark
 
-def known_from(
-    taken: KeysTaken, codec: Codec, durability: Durability
-) -> dict[tuple[str, str], tuple[Posted, Receipt]]:
-    """The logged messages whose keys a turn tried to use again."""
-    known = {}
-    for name, record in taken.records.items():
-        event = codec.decode(record)
-        assert isinstance(event, Posted), "only a message carries a key"
-        known[name] = (event, receipt_for(event, record, durability))
-    return known
+
+def _of_message(record: Record, event: Posted) -> Record:
+    related: tuple[int | None, Relation | None] = None, None
+    if event.thread_id is not None:
+        related = sequence_of(event.thread_id), None if event.in_channel else "reply"
+    # A call costs a third of what `_replace` does, and this is made once a message.
+    return Record(
+        *record[:5],
+        event.sender.id,
+        event.key,
+        None,
+        *related,
+        event.mentions,
+        event.run_id,
+    )
+
+
+def known_from(taken: KeysTaken, codec: Codec) -> dict[tuple[str, str], tuple[Event, Record]]:
+    """The logged events whose keys a turn tried to use again."""
+    return {name: (codec.decode(record), record) for name, record in taken.records.items()}

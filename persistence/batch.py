@@ -9,13 +9,20 @@ from salon.actors.events import (
     REMOVED,
     AgentUpdated,
     Created,
+    Deleted,
+    Edited,
     Introduced,
     Joined,
     Left,
+    Pinned,
+    ReactionAdded,
+    ReactionRemoved,
     RunFailed,
     RunStarted,
+    Unpinned,
     Updated,
 )
+from salon.actors.posted import sequence_of
 
 from .accounts import SAVE
 from .keys import place_of
@@ -27,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from salon.actors.events import StateEvent
-    from salon.actors.store import Changes, RunAccount
+    from salon.actors.store import Changes, Rewrite, RunAccount
 
 # OR ROLLBACK: without it SQLite would keep a copy of every page that the statement changes, to undo the statement alone.
 # The subquery checks the keys: a key that was used before gives a salt of NULL, which the table refuses.
@@ -36,12 +43,37 @@ _EVENTS = (
     "SELECT column1, column2, column3, column4, {salt}, column6, column7, column8 "
     "FROM {{values}} WHERE column1 > 0"
 )
+# The same of events that belong to an earlier message, or whose stored form is not their first.
+_RELATED = (
+    "INSERT OR ROLLBACK INTO events "
+    "(conversation, sequence, at, body, salt, messages, sender_id, key, hash, target, relation) "
+    "SELECT column1, column2, column3, column4, {salt}, column6, column7, column8, column10, column11, column12 "
+    "FROM {{values}} WHERE column1 > 0"
+)
 _CHECK = (
     "CASE WHEN EXISTS (SELECT 1 FROM keys WHERE conversation = column1 AND digest = column9) "
     "THEN NULL ELSE column5 END"
 )
 _CHECKED = Rows(_EVENTS.format(salt=_CHECK), 9)
 _UNCHECKED = Rows(_EVENTS.format(salt="column5"), 9)
+_CHECKED_RELATED = Rows(_RELATED.format(salt=_CHECK), 12)
+_UNCHECKED_RELATED = Rows(_RELATED.format(salt="column5"), 12)
+_REWRITES = Rows(
+    "UPDATE events SET body = column3, hash = column4, salt = x'' FROM {values} "
+    "WHERE column1 > 0 AND conversation = column1 AND sequence = column2",
+    4,
+)
+_UNMENTIONED = Rows(
+    "DELETE FROM mentions WHERE (conversation, participant, sequence) IN "
+    "(SELECT column1, column2, column3 FROM {values} WHERE column1 > 0)",
+    3,
+)
+_THREAD_READS = Rows(
+    "INSERT INTO thread_reads (conversation, root, participant, read_sequence) "
+    "SELECT column1, column2, column3, column4 FROM {values} WHERE column1 > 0 "
+    "ON CONFLICT DO UPDATE SET read_sequence = max(read_sequence, excluded.read_sequence)",
+    4,
+)
 _CONVERSATIONS = Rows(
     "INSERT OR ROLLBACK INTO conversations (number, id, title, mode, sites, enable_ai, "
     "join_policy, members_invite, share_reads, metadata, created_at) "
@@ -85,6 +117,11 @@ _READS = Rows(
     "WHERE column1 > 0 AND conversation = column1 AND participant = column2 AND read_sequence < column3",
     3,
 )
+_FORCED = Rows(
+    "UPDATE members SET read_sequence = column3, read_forced = column4 FROM {values} "
+    "WHERE column1 > 0 AND conversation = column1 AND participant = column2",
+    4,
+)
 _LEAVE = "DELETE FROM members WHERE conversation = ? AND participant = ?"
 # As in rules.apply: where no owner is left, the longest-standing member becomes owner, an observer only if alone.
 _INHERIT = (
@@ -99,7 +136,21 @@ _UPDATE = (
     "metadata = CASE WHEN ?2 IS NULL THEN metadata ELSE ?3 END WHERE number = ?4"
 )
 _AGENT = "UPDATE members SET agent_trigger = ?, agent_calls = ?, agent_steering = ? WHERE conversation = ? AND participant = ?"
+_REACT = "INSERT INTO reactions (conversation, message, emoji, participant, place) VALUES (?, ?, ?, ?, ?)"
+_UNREACT = (
+    "DELETE FROM reactions WHERE conversation = ? AND message = ? AND emoji = ? AND participant = ?"
+)
+_PIN = "INSERT INTO pins (conversation, message, place) VALUES (?, ?, ?)"
+_UNPIN = "DELETE FROM pins WHERE conversation = ? AND message = ?"
+_DELETE = (
+    "INSERT INTO deletions (conversation, message, in_channel) "
+    "SELECT conversation, sequence, relation IS NULL FROM events WHERE conversation = ? AND sequence = ?"
+)
+_UNREACT_ALL = "DELETE FROM reactions WHERE conversation = ? AND message = ?"
 _END = "UPDATE conversations SET ended_at = ? WHERE number = ?"
+
+
+UNRELATED = [None, None, None]  # hash, target and relation of most records
 
 
 class SuspectedKeyError(Exception):
@@ -123,6 +174,11 @@ class Batch:
         self._texts: list[Any] = []
         self._ends: list[Any] = []
         self._accounts: list[Any] = []
+        self._related: list[Any] = []
+        self._rewrites: list[Any] = []
+        self._unmentioned: list[Any] = []
+        self._thread_reads: list[Any] = []
+        self._forced: list[Any] = []
 
     def add(self, changes: Changes) -> int:
         """Add the changes of one conversation; return the conversation's number.
@@ -135,10 +191,18 @@ class Batch:
             self.next_number += 1
         self._add_records(number, changes)
         self._add_state_events(number, changes)
+        forced = changes.forced or {}
         for participant_id, sequence in (changes.reads or {}).items():
-            self._reads += (number, participant_id, sequence)
+            if participant_id in forced:
+                self._forced += (number, participant_id, sequence, forced[participant_id])
+            else:
+                self._reads += (number, participant_id, sequence)
         for piece in changes.texts:
             self._texts += (number, *piece)
+        for rewrite in changes.rewrites:
+            self._add_rewrite(number, rewrite)
+        for (reader, root), sequence in (changes.thread_reads or {}).items():
+            self._thread_reads += (number, root, reader, sequence)
         return number
 
     def add_account(self, account: RunAccount) -> None:
@@ -164,7 +228,8 @@ class Batch:
 
     def _add_records(self, number: int, changes: Changes) -> None:
         events, keys = self._events, self.keys
-        for sequence, at, body, salt, messages, sender_id, key, mentions, run_id in changes.records:
+        for record in changes.records:
+            sequence, at, body, salt, messages, sender_id, key, *related, mentions, run_id = record
             hashed = None
             if key is not None:
                 hashed = self._digest(sender_id, key)
@@ -172,8 +237,9 @@ class Batch:
                 if place in keys:
                     raise SuspectedKeyError
                 keys[place] = sequence
+            rows = events if related == UNRELATED else self._related
             # bytearrays: for every `bytes` the driver looks for an adapter, which takes longer than the copy
-            events += (
+            rows += (
                 number,
                 sequence,
                 at,
@@ -184,10 +250,20 @@ class Batch:
                 key,
                 hashed,
             )
+            if rows is not events:
+                rows += related
             for participant_id in mentions:
                 self._mentions += (number, participant_id, sequence)
             if run_id is not None:
                 self._ends += (number, run_id, sequence)
+
+    def _add_rewrite(self, number: int, rewrite: Rewrite) -> None:
+        sequence = rewrite.sequence
+        self._rewrites += (number, sequence, bytearray(rewrite.body), rewrite.hash)
+        for participant_id in rewrite.mentioned:
+            self._mentions += (number, participant_id, sequence)
+        for participant_id in rewrite.unmentioned:
+            self._unmentioned += (number, participant_id, sequence)
 
     def _add_state_events(self, number: int, changes: Changes) -> None:
         ordered = any(isinstance(event, Left) for event in changes.state_events)
@@ -209,6 +285,12 @@ class Batch:
             yield _CONVERSATIONS, self._conversations
         if self._events:
             yield _CHECKED if checked else _UNCHECKED, self._events
+        if self._related:
+            yield _CHECKED_RELATED if checked else _UNCHECKED_RELATED, self._related
+        if self._rewrites:
+            yield _REWRITES, self._rewrites
+        if self._unmentioned:
+            yield _UNMENTIONED, self._unmentioned
         if self._members:
             yield _MEMBERS, self._members
         if self._mentions:
@@ -222,6 +304,10 @@ class Batch:
         if self._ends:
             yield _ENDS, self._ends
             yield _SAID, self._ends
+        if self._forced:
+            yield _FORCED, self._forced
+        if self._thread_reads:
+            yield _THREAD_READS, self._thread_reads
         if self._accounts:
             yield SAVE, self._accounts
 
@@ -244,8 +330,28 @@ def _apply(connection: sqlite3.Connection, number: int, event: StateEvent) -> No
         case AgentUpdated(participant_id=id):
             settings = event.trigger, event.agents_may_call, event.steering
             connection.execute(_AGENT, (*settings, number, id))
+        case Edited():
+            pass  # the rewritten message has it
+        case Deleted():
+            _forget(connection, number, sequence_of(event.message_id))
+        case ReactionAdded():
+            given = number, sequence_of(event.message_id), event.emoji, event.by
+            connection.execute(_REACT, (*given, event.sequence))
+        case ReactionRemoved():
+            taken = number, sequence_of(event.message_id), event.emoji, event.by
+            connection.execute(_UNREACT, taken)
+        case Pinned():
+            connection.execute(_PIN, (number, sequence_of(event.message_id), event.sequence))
+        case Unpinned():
+            connection.execute(_UNPIN, (number, sequence_of(event.message_id)))
         case Created() | RunStarted() | RunFailed():
             raise TypeError(f"a row of its own stands for {type(event).__name__}")
+
+
+def _forget(connection: sqlite3.Connection, number: int, sequence: int) -> None:
+    """Delete what stands about a deleted message outside of the log."""
+    for statement in (_DELETE, _UNREACT_ALL, _UNPIN):
+        connection.execute(statement, (number, sequence))
 
 
 def _conversation_row(number: int, event: Created) -> list[Any]:

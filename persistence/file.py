@@ -193,6 +193,9 @@ class File:
             connection.execute("PRAGMA wal_autocheckpoint = 0")  # the writer chooses the time
             connection.execute("PRAGMA journal_size_limit = 67108864")
             connection.execute("PRAGMA temp_store = MEMORY")
+            connection.execute(
+                "PRAGMA secure_delete = ON"
+            ).fetchall()  # what is deleted is overwritten
             self._upgrade(connection)
             _fill_meta(connection, sources)
         except BaseException:

@@ -10,6 +10,7 @@ from salon.actors.future import Future
 from salon.actors.model import State
 from salon.actors.rules import apply
 from salon.actors.store import (
+    MOST_MENTIONS,
     Appended,
     KeysTaken,
     Listing,
@@ -25,6 +26,7 @@ from .memory_conversation import (
     messages_after,
     stored_run,
     summary,
+    target,
 )
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
         RunAccount,
         RunTotals,
         StoredRun,
+        Target,
     )
 
 
@@ -94,14 +97,49 @@ class MemoryStore:
         """Up to `limit` records with after < sequence < before: the first of them, or with `before` alone the last."""
         records = self._log(number)
         start, end = max(after, 0), len(records) if before is None else max(before - 1, 0)
-        found = records[start:end]
-        backward = before is not None and not after
-        page = found[max(len(found) - limit, 0) :] if backward else found[:limit]
-        return Future.of(Page(tuple(page), len(found) > limit))
+        return Future.of(
+            _page(records[start:end], limit, backward=before is not None and not after)
+        )
+
+    def targets(self, number: int, sequences: Sequence[int]) -> Future[Mapping[int, Target]]:
+        """Those of the sequences whose events are messages, with what was done to them."""
+        if not self._log(number):
+            return Future.of({})
+        found = {each: target(self._conversations[number - 1], each) for each in sequences}
+        return Future.of({sequence: each for sequence, each in found.items() if each is not None})
+
+    def thread(
+        self,
+        number: int,
+        root: int,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> Future[Page]:
+        """The replies in a message's thread."""
+        found = [
+            each
+            for each in self._log(number)
+            if each.target == root
+            and each.is_message
+            and after < each.sequence
+            and (before is None or each.sequence < before)
+        ]
+        return Future.of(_page(found, limit, backward=before is not None and not after))
+
+    def thread_read(self, number: int, root: int, participant_id: str) -> Future[int]:
+        """How far a participant has read a thread."""
+        if not self._log(number):
+            return Future.of(0)
+        read = self._conversations[number - 1].thread_reads
+        return Future.of(read.get((root, participant_id), 0))
 
     def messages_after(self, number: int, sequence: int) -> Future[int]:
         """The number of messages after a sequence."""
-        return Future.of(messages_after(self._log(number), sequence))
+        if not self._log(number):
+            return Future.of(0)
+        return Future.of(messages_after(self._conversations[number - 1], sequence))
 
     def mentions_after(self, number: int, participant_id: str, sequence: int) -> Future[int]:
         """The number of messages after a sequence that mention a participant."""
@@ -114,8 +152,25 @@ class MemoryStore:
         records = self._log(number)
         there = (records[n - 1] for n in sequences if 0 < n <= len(records))
         return Future.of(
-            {each.sequence: each.sender_id for each in there if each.sender_id is not None}
+            {
+                each.sequence: each.sender_id
+                for each in there
+                if each.sender_id is not None and each.is_message
+            }
         )
+
+    def thread_unread(self, number: int, root: int, participant_id: str) -> Future[int]:
+        """The number of replies in a thread that a participant has not read."""
+        if not self._log(number):
+            return Future.of(0)
+        there = self._conversations[number - 1]
+        read = there.thread_reads.get((root, participant_id), 0)
+        unread = [
+            each
+            for each in there.records[read:]
+            if each.target == root and each.is_message and each.sequence not in there.deleted
+        ]
+        return Future.of(min(MOST_MENTIONS, len(unread)))
 
     def runs_among(self, number: int, run_ids: Sequence[str]) -> Future[Mapping[str, StoredRun]]:
         """Those of the runs that were ever started, by id."""
@@ -269,14 +324,17 @@ class MemoryStore:
                 conversation.runs[event.run_id] = event
             elif isinstance(event, RunFailed):
                 conversation.ends[event.run_id] = event.sequence
+        forced = changes.forced or {}
         for participant_id, sequence in (changes.reads or {}).items():
-            if participant_id in state.members and sequence > state.reads.get(participant_id, 0):
+            so_far = -1 if participant_id in forced else state.reads.get(participant_id, 0)
+            if participant_id in state.members and sequence > so_far:
                 state.reads = {**state.reads, participant_id: sequence}
         reads = dict(state.reads)
         for record in changes.records:
-            if record.sender_id is not None and record.sender_id in state.members:
-                before = reads.get(record.sender_id, 0)
-                reads[record.sender_id] = max(before, record.sequence)
+            sender_id = record.sender_id
+            moves = record.relation is None and record.sequence > forced.get(sender_id or "", 0)
+            if moves and sender_id is not None and sender_id in state.members:
+                reads[sender_id] = max(reads.get(sender_id, 0), record.sequence)
             state.head, state.updated_at, state.messages = (
                 record.sequence,
                 record.at,
@@ -290,6 +348,13 @@ class MemoryStore:
             if record.run_id is not None:
                 conversation.ends[record.run_id] = record.sequence
                 close_run(state, record.run_id)
+        for event in changes.state_events:
+            conversation.note_change(event)
+        for rewrite in changes.rewrites:
+            conversation.rewrite(rewrite)
+        for (reader, root), sequence in (changes.thread_reads or {}).items():
+            before = conversation.thread_reads.get((root, reader), 0)
+            conversation.thread_reads[root, reader] = max(before, sequence)
         state.reads = reads
         for run_id, offset, text in changes.texts:
             run = state.runs[run_id]
@@ -308,3 +373,8 @@ class MemoryStore:
                 self._memberships.setdefault(event.participant.id, set()).add(number)
             case Left():
                 self._memberships[event.participant.id].discard(number)
+
+
+def _page(found: list[Record], limit: int, *, backward: bool) -> Page:
+    page = found[max(len(found) - limit, 0) :] if backward else found[:limit]
+    return Page(tuple(page), len(found) > limit)

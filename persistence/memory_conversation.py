@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from salon.actors.store import MOST_MENTIONS, StoredRun, Summary
+from salon.actors.events import Deleted, ReactionAdded, ReactionRemoved
+from salon.actors.message import Reaction
+from salon.actors.posted import sequence_of
+from salon.actors.store import MOST_MENTIONS, StoredRun, Summary, Target
 
 if TYPE_CHECKING:
-    from salon.actors.events import RunStarted
+    from salon.actors.events import RunStarted, StateEvent
     from salon.actors.model import State
-    from salon.actors.store import Record
+    from salon.actors.store import Record, Rewrite
 
 
 @dataclass(slots=True)
@@ -25,12 +28,64 @@ class Conversation:
     runs: dict[str, RunStarted] = field(default_factory=dict)
     ends: dict[str, int] = field(default_factory=dict)  # run id -> sequence
     newest: int = 0  # order of its last change among all conversations
+    reactions: dict[int, dict[str, list[str]]] = field(default_factory=dict)  # of each message
+    deletions: list[int] = field(default_factory=list)  # sequences of the main log
+    deleted: set[int] = field(default_factory=set)  # of all messages
+    thread_reads: dict[tuple[int, str], int] = field(default_factory=dict)  # (root, reader)
+
+    def rewrite(self, rewrite: Rewrite) -> None:
+        """Replace the stored form of an event."""
+        sequence = rewrite.sequence
+        record = self.records[sequence - 1]
+        again = record._replace(body=rewrite.body, hash=rewrite.hash, salt=b"")
+        self.records[sequence - 1] = again
+        if record.key is not None:
+            self.keys[record.sender_id, record.key] = again
+        for participant_id in rewrite.mentioned:
+            insort(self.mentions.setdefault(participant_id, []), sequence)
+        for participant_id in rewrite.unmentioned:
+            self.mentions[participant_id].remove(sequence)
+
+    def note_change(self, event: StateEvent) -> None:
+        """Keep what a change of a message means outside of the log."""
+        match event:
+            case Deleted():
+                sequence = sequence_of(event.message_id)
+                self.reactions.pop(sequence, None)
+                self.deleted.add(sequence)
+                if self.records[sequence - 1].relation is None:
+                    insort(self.deletions, sequence)
+            case ReactionAdded():
+                given = self.reactions.setdefault(sequence_of(event.message_id), {})
+                given.setdefault(event.emoji, []).append(event.by)
+            case ReactionRemoved():
+                given = self.reactions[sequence_of(event.message_id)]
+                given[event.emoji].remove(event.by)
+                if not given[event.emoji]:
+                    del given[event.emoji]
 
 
-def messages_after(records: list[Record], sequence: int) -> int:
-    """The number of messages after a sequence."""
+def messages_after(conversation: Conversation, sequence: int) -> int:
+    """The number of messages after a sequence that are not deleted."""
+    records = conversation.records
     so_far = records[min(sequence, len(records)) - 1].messages if records and sequence > 0 else 0
-    return records[-1].messages - so_far if records else 0
+    if not records:
+        return 0
+    deleted = len(conversation.deletions) - bisect_right(conversation.deletions, sequence)
+    return records[-1].messages - so_far - deleted
+
+
+def target(conversation: Conversation, sequence: int) -> Target | None:
+    """The message with a sequence, and what was done to it."""
+    records = conversation.records
+    if not 0 < sequence <= len(records) or not records[sequence - 1].is_message:
+        return None
+    given = conversation.reactions.get(sequence, {})
+    return Target(
+        records[sequence - 1],
+        tuple(Reaction(emoji, tuple(who)) for emoji, who in given.items()),
+        tuple(each for each in records if each.relation == "edit" and each.target == sequence),
+    )
 
 
 def mentions_after(conversation: Conversation, participant_id: str, sequence: int) -> int:
@@ -59,7 +114,7 @@ def summary(conversation: Conversation, participant_id: str) -> Summary:
         state.created_at,
         None if newest is None else newest.at,
         len(state.members),
-        messages_after(records, read),
+        messages_after(conversation, read),
         mentions_after(conversation, participant_id, read),
         newest,
     )

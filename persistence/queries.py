@@ -10,6 +10,7 @@ import json
 from itertools import starmap
 from typing import TYPE_CHECKING
 
+from salon.actors.message import Reaction
 from salon.actors.model import Member, Participant, Run, State
 from salon.actors.store import (
     MOST_MENTIONS,
@@ -19,6 +20,7 @@ from salon.actors.store import (
     Record,
     StoredRun,
     Summary,
+    Target,
 )
 
 from .transaction import transaction
@@ -33,22 +35,27 @@ _HEAD = (
     "FROM conversations c JOIN events e ON e.conversation = c.number "
     "WHERE c.id = ? ORDER BY e.sequence DESC LIMIT 1"
 )
-# A member's read position as stored: messages from before they joined count as read.
-_SAVED = "max(m.read_sequence, m.place, 0)"
+# A member's read position as stored: messages from before they joined count as read, unless they have moved back.
+_SAVED = "max(m.read_sequence, CASE WHEN m.read_forced > 0 THEN 0 ELSE m.place END, 0)"
+# From where on the member's own messages move it forward.
+_BASE = f"max({_SAVED}, m.read_forced)"
 # The same, moved forward by the member's own later messages, see `READ_LAG`.
 _POSITION = (
     f"max({_SAVED}, coalesce((SELECT max(own.sequence) FROM events own WHERE own.conversation = m.conversation "
-    f"AND own.sequence > {_SAVED} AND own.sequence <= {_SAVED} + {READ_LAG} AND own.sender_id = m.participant), 0))"
+    f"AND own.sequence > {_BASE} AND own.sequence <= {_BASE} + {READ_LAG} "
+    "AND own.sender_id = m.participant AND own.relation IS NULL), 0))"
 )
 _MEMBERS = (
     "SELECT m.participant, m.name, m.type, m.role, m.joined_at, m.invited_by, m.introduced, "
     "m.agent_trigger, m.agent_calls, m.agent_steering, "
-    f"{_SAVED}, {_POSITION}, n.name "
+    f"{_BASE}, {_POSITION}, n.name "
     "FROM members m LEFT JOIN names n ON n.participant = m.participant "
     "WHERE m.conversation = ? ORDER BY m.place"
 )
 
-RECORD = "e.sequence, e.at, e.body, e.salt, e.messages, e.sender_id, e.key"
+RECORD = (
+    "e.sequence, e.at, e.body, e.salt, e.messages, e.sender_id, e.key, e.hash, e.target, e.relation"
+)
 _PAGE = (
     f"SELECT {RECORD} FROM events e "
     "WHERE e.conversation = ? AND e.sequence > ? AND e.sequence < ? ORDER BY e.sequence {order} LIMIT ?"
@@ -62,8 +69,13 @@ _READ_SO_FAR = (
     "coalesce((SELECT r.messages FROM events r WHERE r.conversation = {conversation} "
     "AND r.sequence <= {sequence} ORDER BY r.sequence DESC LIMIT 1), 0)"
 )
+_DELETED_AFTER = (
+    "(SELECT count(*) FROM deletions WHERE conversation = {conversation} AND message > {sequence} "
+    "AND in_channel)"
+)
 _MESSAGES_AFTER = (
-    f"SELECT e.messages - {_READ_SO_FAR.format(conversation='?1', sequence='?2')} FROM events e "
+    f"SELECT e.messages - {_READ_SO_FAR.format(conversation='?1', sequence='?2')} "
+    f"- {_DELETED_AFTER.format(conversation='?1', sequence='?2')} FROM events e "
     "WHERE e.conversation = ?1 ORDER BY e.sequence DESC LIMIT 1"
 )
 
@@ -74,8 +86,27 @@ _MENTIONS_AFTER = (
 )
 _MENTIONED = _MENTIONS_AFTER.format(conversation="?1", participant="?2", sequence="?3")
 
-_SENDER = (
-    "SELECT sender_id FROM events WHERE conversation = ? AND sequence = ? AND sender_id IS NOT NULL"
+_MESSAGE = "sender_id IS NOT NULL AND (relation IS NULL OR relation = 'reply')"
+_SENDER = f"SELECT sender_id FROM events WHERE conversation = ? AND sequence = ? AND {_MESSAGE}"
+_TARGET = (
+    f"SELECT {RECORD} FROM events e WHERE e.conversation = ? AND e.sequence = ? AND {_MESSAGE}"
+)
+_EDITS = (
+    f"SELECT {RECORD} FROM events e WHERE e.conversation = ? AND e.target = ? "
+    "AND e.relation = 'edit' ORDER BY e.sequence"
+)
+_REACTIONS = (
+    "SELECT emoji, participant FROM reactions WHERE conversation = ? AND message = ? ORDER BY place"
+)
+_PINS = "SELECT message FROM pins WHERE conversation = ? ORDER BY place"
+_THREAD = (
+    f"SELECT {RECORD} FROM events e WHERE e.conversation = ? AND e.target = ? AND e.sequence > ? "
+    f"AND e.sequence < ? AND {_MESSAGE} ORDER BY e.sequence {{order}} LIMIT ?"
+)
+_THREAD_FORWARD = _THREAD.format(order="ASC")
+_THREAD_BACKWARD = _THREAD.format(order="DESC")
+_THREAD_READ = (
+    "SELECT read_sequence FROM thread_reads WHERE conversation = ? AND root = ? AND participant = ?"
 )
 
 _OPEN_RUNS = (
@@ -97,7 +128,7 @@ _WITH_OPEN_RUNS = (
 # head: where the head is no message, it is found by binary search, since any number of other events may follow it.
 _LISTING = f"""
 WITH mine AS (
-    SELECT m.conversation, m.participant, m.read_sequence, m.place,
+    SELECT m.conversation, m.participant, m.read_sequence, m.read_forced, m.place,
         (SELECT e.position FROM events e WHERE e.conversation = m.conversation
          ORDER BY e.sequence DESC LIMIT 1) AS newest
     FROM members m WHERE m.participant = ?1
@@ -105,7 +136,8 @@ WITH mine AS (
 page AS MATERIALIZED (SELECT conversation, newest, {_POSITION.replace("m.", "chosen.")} AS read FROM chosen)
 SELECT c.id, c.title, c.created_at,
     (SELECT count(*) FROM members m WHERE m.conversation = page.conversation),
-    head.messages - {_READ_SO_FAR.format(conversation="page.conversation", sequence="page.read")},
+    head.messages - {_READ_SO_FAR.format(conversation="page.conversation", sequence="page.read")}
+        - {_DELETED_AFTER.format(conversation="page.conversation", sequence="page.read")},
     ({_MENTIONS_AFTER.format(conversation="page.conversation", participant="?1", sequence="page.read")}),
     {RECORD}
 FROM page
@@ -113,7 +145,8 @@ JOIN conversations c ON c.number = page.conversation
 JOIN events head ON head.position = page.newest
 LEFT JOIN events e ON head.messages > 0 AND e.conversation = page.conversation AND e.sequence = (
     WITH RECURSIVE halves(low, high) AS (
-        SELECT CASE WHEN head.sender_id IS NULL THEN 1 ELSE head.sequence END, head.sequence
+        SELECT CASE WHEN head.sender_id IS NULL OR head.relation IS NOT NULL THEN 1
+            ELSE head.sequence END, head.sequence
         UNION ALL
         SELECT CASE WHEN m.messages < head.messages THEN m.sequence + 1 ELSE low END,
             CASE WHEN m.messages < head.messages THEN high ELSE m.sequence END
@@ -126,6 +159,14 @@ LEFT JOIN events e ON head.messages > 0 AND e.conversation = page.conversation A
 ORDER BY page.newest DESC"""
 _TOTAL = "SELECT count(*) FROM members WHERE participant = ?"
 
+_THREAD_UNREAD = (
+    "SELECT count(*) FROM (SELECT 1 FROM events e WHERE e.conversation = ?1 AND e.target = ?2 "
+    "AND e.sequence > coalesce((SELECT read_sequence FROM thread_reads "
+    "WHERE conversation = ?1 AND root = ?2 AND participant = ?3), 0) "
+    f"AND {_MESSAGE} AND NOT EXISTS (SELECT 1 FROM deletions d WHERE d.conversation = e.conversation "
+    f"AND d.message = e.sequence) LIMIT {MOST_MENTIONS})"
+)
+
 
 def load(connection: sqlite3.Connection, conversation_id: str) -> State | None:
     """The state after the conversation's events."""
@@ -135,6 +176,7 @@ def load(connection: sqlite3.Connection, conversation_id: str) -> State | None:
             return None
         rows = connection.execute(_MEMBERS, (head[0],)).fetchall()
         runs = [Run(*row) for row in connection.execute(_OPEN_RUNS, (head[0],))]
+        pins = [message for (message,) in connection.execute(_PINS, (head[0],))]
         said = [
             "".join(piece for (piece,) in connection.execute(_SAID, (head[0], run.id)))
             for run in runs
@@ -166,6 +208,7 @@ def load(connection: sqlite3.Connection, conversation_id: str) -> State | None:
         if saved != read:
             state.saved[id_] = saved
     state.find_agents()
+    state.pinned = tuple(f"{conversation_id}-{message}" for message in pins)
     for run, text in zip(runs, said, strict=True):
         state.runs[run.id] = run._replace(text=text)
     return state
@@ -183,6 +226,58 @@ def read(
     if backward:
         rows.reverse()
     return Page(tuple(starmap(Record, rows)), has_more)
+
+
+def thread(
+    connection: sqlite3.Connection,
+    number: int,
+    root: int,
+    after: int,
+    before: int | None,
+    limit: int,
+) -> Page:
+    """A page of a thread, as `Store.thread` describes it."""
+    backward = before is not None and not after
+    bounds = (number, root, after, _NEVER if before is None else before, limit + 1)
+    rows = connection.execute(_THREAD_BACKWARD if backward else _THREAD_FORWARD, bounds).fetchall()
+    has_more = len(rows) > limit
+    del rows[limit:]
+    if backward:
+        rows.reverse()
+    return Page(tuple(starmap(Record, rows)), has_more)
+
+
+def thread_read(connection: sqlite3.Connection, number: int, root: int, participant_id: str) -> int:
+    """How far a participant has read a thread; 0 where they have not."""
+    row = connection.execute(_THREAD_READ, (number, root, participant_id)).fetchone()
+    return row[0] if row else 0
+
+
+def thread_unread(
+    connection: sqlite3.Connection, number: int, root: int, participant_id: str
+) -> int:
+    """The number of replies in a thread that a participant has not read."""
+    count: int = connection.execute(_THREAD_UNREAD, (number, root, participant_id)).fetchone()[0]
+    return count
+
+
+def targets(
+    connection: sqlite3.Connection, number: int, sequences: Sequence[int]
+) -> dict[int, Target]:
+    """Those of the sequences whose events are messages, with what was done to them."""
+    found = {}
+    with transaction(connection, "DEFERRED"):
+        for sequence in sequences:
+            place = (number, sequence)
+            row = connection.execute(_TARGET, place).fetchone()
+            if row is not None:
+                edits = tuple(starmap(Record, connection.execute(_EDITS, place)))
+                reactions: dict[str, list[str]] = {}
+                for emoji, participant in connection.execute(_REACTIONS, place):
+                    reactions.setdefault(emoji, []).append(participant)
+                given = tuple(Reaction(emoji, tuple(who)) for emoji, who in reactions.items())
+                found[sequence] = Target(Record(*row), given, edits)
+    return found
 
 
 def messages_after(connection: sqlite3.Connection, number: int, sequence: int) -> int:

@@ -7,13 +7,14 @@ once for each of a few sizes; rows of zeros fill it up, and the statement leaves
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import sqlite3
 
-# Four sizes to an octave, so that at most a fifth is filler. The largest times nine columns stays below SQLite's 32,766 values.
+VALUES = 32_766  # that SQLite binds to one statement
+# Four sizes to an octave, so that at most a fifth is filler.
 SIZES: tuple[int, ...] = (
     *range(1, 8),
     *(quarter << n for n in range(1, 10) for quarter in (4, 5, 6, 7)),
@@ -29,15 +30,16 @@ class Rows:
         self._row = f"({','.join('?' * width)})"
         self._texts: dict[int, str] = {}
         self.width = width
+        self._largest = SIZES[bisect_right(SIZES, VALUES // width) - 1]
 
     def one_step(self, parameters: list[Any]) -> bool:
         """Whether this many rows fit into one statement."""
-        return len(parameters) <= LARGEST * self.width
+        return len(parameters) <= self._largest * self.width
 
     def execute(self, connection: sqlite3.Connection, parameters: list[Any]) -> list[Any]:
         """Run the statement over the rows, given one after the other in one flat list; return the rows that it selects."""
         if not self.one_step(parameters):
-            step = LARGEST * self.width
+            step = self._largest * self.width
             parts = [parameters[at : at + step] for at in range(0, len(parameters), step)]
             return [row for part in parts for row in self.execute(connection, part)]
         count = len(parameters) // self.width

@@ -35,7 +35,19 @@ events = Table(
     Column("key", Text),
     Column("salt", LargeBinary, nullable=False),
     Column("body", LargeBinary, nullable=False),
+    # As first stored, where `body` was replaced since; the salt is then empty.
+    Column("hash", Text),
+    # The sequence of the message that the event changes, or to which it is a reply in a thread; how, see `Relation`.
+    Column("target", Integer),
+    Column("relation", Text),
     Index("events_by_sequence", "conversation", "sequence", unique=True),
+    Index(
+        "events_by_target",
+        "conversation",
+        "target",
+        "sequence",
+        sqlite_where=text("target IS NOT NULL"),
+    ),
 )
 
 # Where a sender's key was used: a 64-bit hash of both instead of their text, so that four times as many fit on a page.
@@ -77,6 +89,53 @@ mentions = Table(
     Column("conversation", Integer, nullable=False),
     Column("sequence", Integer, nullable=False),
     PrimaryKeyConstraint("participant", "conversation", "sequence"),
+    sqlite_with_rowid=False,
+)
+
+# Who has reacted to a message; `place` is the sequence of the reaction.
+reactions = Table(
+    "reactions",
+    metadata,
+    Column("conversation", Integer, nullable=False),
+    Column("message", Integer, nullable=False),
+    Column("emoji", Text, nullable=False),
+    Column("participant", Text, nullable=False),
+    Column("place", Integer, nullable=False),
+    PrimaryKeyConstraint("conversation", "message", "emoji", "participant"),
+    sqlite_with_rowid=False,
+)
+
+# The pinned messages of a conversation; `place` is the sequence of the pinning.
+pins = Table(
+    "pins",
+    metadata,
+    Column("conversation", Integer, nullable=False),
+    Column("message", Integer, nullable=False),
+    Column("place", Integer, nullable=False),
+    PrimaryKeyConstraint("conversation", "message"),
+    sqlite_with_rowid=False,
+)
+
+# Deleted messages: unread counts leave them out. `in_channel` is 0 for a reply that only its thread shows.
+deletions = Table(
+    "deletions",
+    metadata,
+    Column("conversation", Integer, nullable=False),
+    Column("message", Integer, nullable=False),
+    Column("in_channel", Integer, nullable=False),
+    PrimaryKeyConstraint("conversation", "message"),
+    sqlite_with_rowid=False,
+)
+
+# How far a participant has read a thread, by its root.
+thread_reads = Table(
+    "thread_reads",
+    metadata,
+    Column("conversation", Integer, nullable=False),
+    Column("root", Integer, nullable=False),
+    Column("participant", Text, nullable=False),
+    Column("read_sequence", Integer, nullable=False),
+    PrimaryKeyConstraint("conversation", "root", "participant"),
     sqlite_with_rowid=False,
 )
 
@@ -123,6 +182,8 @@ members = Table(
     Column("place", Integer, nullable=False),
     Column("read_sequence", Integer, nullable=False, server_default=text("0")),
     Column("introduced", Integer, nullable=False, server_default=text("0")),
+    # Where the member has set the position back: the newest event then. Own messages up to it do not move it forward.
+    Column("read_forced", Integer, nullable=False, server_default=text("0")),
     # Of an agent: which messages it is asked to answer.
     Column("agent_trigger", Text, nullable=False, server_default=text("'auto'")),
     Column("agent_calls", Integer, nullable=False, server_default=text("0")),

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         RunTotals,
         StoredRun,
         StoreStatistics,
+        Target,
     )
 
 PREFIX = "sqlite:///"
@@ -101,6 +102,30 @@ class SqlStore:
     def senders_among(self, number: int, sequences: Sequence[int]) -> Future[Mapping[int, str]]:
         """The senders' ids of those of the sequences whose events are messages."""
         return self._readers.ask(queries.senders_among, number, sequences)
+
+    def targets(self, number: int, sequences: Sequence[int]) -> Future[Mapping[int, Target]]:
+        """Those of the sequences whose events are messages, with what was done to them."""
+        return self._readers.ask(queries.targets, number, sequences)
+
+    def thread(
+        self,
+        number: int,
+        root: int,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> Future[Page]:
+        """The replies in a message's thread."""
+        return self._readers.ask(queries.thread, number, root, after, before, limit)
+
+    def thread_read(self, number: int, root: int, participant_id: str) -> Future[int]:
+        """How far a participant has read a thread."""
+        return self._readers.ask(queries.thread_read, number, root, participant_id)
+
+    def thread_unread(self, number: int, root: int, participant_id: str) -> Future[int]:
+        """The number of replies in a thread that a participant has not read."""
+        return self._readers.ask(queries.thread_unread, number, root, participant_id)
 
     def runs_among(self, number: int, run_ids: Sequence[str]) -> Future[Mapping[str, StoredRun]]:
         """Those of the runs that were ever started, by id."""

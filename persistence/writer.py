@@ -11,10 +11,12 @@ from pathlib import Path
 from queue import Empty
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from salon.actors.events import Deleted
 from salon.actors.future import Future
 from salon.actors.store import Changes, StoreError, StoreStatistics
 
 from .fault import explain
+from .file import BUSY
 from .intake import Intake, Linger
 from .ledger import Entry
 from .loop import settle
@@ -37,6 +39,7 @@ Group = list[tuple[Entry, Future[Any]]]
 
 GROUP = 2_000  # records and accounts a commit, at least one entry: about 20 ms; a larger group would not be cheaper a record
 RECENT = 256  # commits remembered for `statistics`
+ERASE_WITHIN = 1.0  # seconds until the write-ahead log is emptied of what was deleted, however busy the writer is
 IDLE = 0.05  # seconds without work after which the housekeeping is done
 REST = 10.0  # seconds until failed housekeeping is tried again
 # Pages, 16 MB, in the write-ahead log before it is copied into the file: a page that changes often is copied once for all.
@@ -68,6 +71,7 @@ class Writer:
         # Approximate pages in the write-ahead log since the last checkpoint: a killed server has left some.
         self._pages = _logged(Path(f"{file.path}-wal"))
         self._rest_until = 0.0
+        self._erase_by: float | None = None  # when the log must have lost what was deleted
         self._closed = False
         self._turns: AbstractContextManager[None] = nullcontext()
         self._waiting = self._commits = self._records = 0
@@ -162,7 +166,8 @@ class Writer:
 
     def _patience(self) -> float | None:
         """Seconds to wait for work before the housekeeping; None where there is none to do."""
-        if self._pages <= CHECKPOINT_AT // 8 and self._keys.unmerged <= 1_000:
+        due = self._erase_by is not None
+        if not due and self._pages <= CHECKPOINT_AT // 8 and self._keys.unmerged <= 1_000:
             return None
         return max(IDLE, self._rest_until - time.monotonic())
 
@@ -178,6 +183,8 @@ class Writer:
             logger.exception("append to %s failed", self._file.path)
             outcomes = [explain(self._file.path, error)] * len(group)
         self._loop.call(self._settle, group, outcomes, time.perf_counter() - started)
+        if self._erase_by is None and any(map(_erases, group)):
+            self._erase_by = time.monotonic() + ERASE_WITHIN
         size = sum(len(record.body) for entry, _ in group for record in _records(entry))
         self._pages += size // PAGE + len(group) + 2
 
@@ -202,7 +209,9 @@ class Writer:
         if time.monotonic() < self._rest_until:
             return
         try:
-            if self._keys.due or (idle and self._keys.unmerged):
+            if self._erase_by is not None and (idle or time.monotonic() >= self._erase_by):
+                self._empty_log()
+            elif self._keys.due or (idle and self._keys.unmerged):
                 self._keys.merge_piece()
             elif idle:
                 self._checkpoint()
@@ -215,6 +224,16 @@ class Writer:
     def _checkpoint(self) -> None:
         self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         self._pages = 0
+
+    def _empty_log(self) -> None:
+        """Empty the write-ahead log, which has the former pages of what was deleted. Later, if a reader still reads there."""
+        self._connection.execute("PRAGMA busy_timeout = 0").fetchall()
+        try:
+            busy = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        finally:
+            self._connection.execute(f"PRAGMA busy_timeout = {round(BUSY * 1000)}").fetchall()
+        self._pages = 0
+        self._erase_by = time.monotonic() + IDLE if busy else None
 
     def _end(self) -> None:
         try:
@@ -236,6 +255,11 @@ class Writer:
                 settle(future, outcome)
         self._records += records
         self._recent.append((records, seconds))
+
+
+def _erases(item: tuple[Entry, Future[Any]]) -> bool:
+    entry = item[0]
+    return isinstance(entry, Changes) and any(isinstance(e, Deleted) for e in entry.state_events)
 
 
 def _records(entry: Entry) -> tuple[Record, ...]:

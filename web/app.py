@@ -33,6 +33,7 @@ from .api import (
     PostLane,
     agent_routes,
     auth_routes,
+    change_routes,
     chat_routes,
     message_routes,
     reference_routes,
@@ -171,6 +172,7 @@ def build_app(parts: AdminParts) -> QuartTrio:
     )
     for routes in (
         chat_routes,
+        change_routes,
         message_routes,
         run_routes,
         agent_routes,

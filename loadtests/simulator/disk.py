@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         RunAccount,
         RunTotals,
         StoredRun,
+        Target,
     )
 
     from ..checker import Recorder
@@ -102,6 +103,24 @@ class DiskPort:
         """The senders of those of these events that are messages."""
         fault = self.reads.popleft() if self.reads else None
         return self._do(lambda: self.disk.senders_among(number, sequences), fault, 0.25)
+
+    def targets(self, number: int, sequences: Sequence[int]) -> Future[Mapping[int, Target]]:
+        """The messages that commands change."""
+        fault = self.reads.popleft() if self.reads else None
+        return self._do(lambda: self.disk.targets(number, sequences), fault, 0.25)
+
+    def thread(self, number: int, root: int, **bounds: Any) -> Future[Page]:
+        """A page of a thread."""
+        fault = self.reads.popleft() if self.reads else None
+        return self._do(lambda: self.disk.thread(number, root, **bounds), fault, 0.25)
+
+    def thread_read(self, number: int, root: int, participant_id: str) -> Future[int]:
+        """As `Disk.thread_read`, without delay."""
+        return self.disk.thread_read(number, root, participant_id)
+
+    def thread_unread(self, number: int, root: int, participant_id: str) -> Future[int]:
+        """As `Disk.thread_unread`, without delay."""
+        return self.disk.thread_unread(number, root, participant_id)
 
     def runs_among(self, number: int, run_ids: Sequence[str]) -> Future[Mapping[str, StoredRun]]:
         """Those of the runs that were ever started."""

@@ -20,6 +20,12 @@ EVENTS = (
     "agent_updated",
     "run_started",
     "run_failed",
+    "message_edited",
+    "message_deleted",
+    "reaction_added",
+    "reaction_removed",
+    "message_pinned",
+    "message_unpinned",
 )
 SEQUENCE = b'"sequence_id":'
 KEY = b'"client_message_id":"'

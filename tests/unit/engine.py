@@ -24,6 +24,7 @@ from salon.actors.directory import Directory
 from salon.actors.events import Created, Event, Joined, Left, Posted
 from salon.actors.future import Future
 from salon.actors.limits import Limits
+from salon.actors.message import Message
 from salon.actors.messages import (
     Attach,
     Command,
@@ -55,6 +56,7 @@ Call = Literal[
     "read",
     "senders_among",
     "runs_among",
+    "targets",
     "save_account",
     "accounts",
     "run_totals",
@@ -81,7 +83,15 @@ class PickleCodec:
         return pickle.dumps(message)
 
     def decode(self, record: Record) -> Event:
-        return pickle.loads(record.body)  # type: ignore[no-any-return]
+        found = pickle.loads(record.body)
+        return found.posted if isinstance(found, Message) else found  # type: ignore[no-any-return]
+
+    def encode_message(self, message: Message) -> bytes:
+        return pickle.dumps(message)
+
+    def decode_message(self, record: Record) -> Message:
+        found = pickle.loads(record.body)
+        return found if isinstance(found, Message) else Message(found)
 
     def payload(self, bodies: Sequence[bytes]) -> bytes:
         return b"".join(bodies)

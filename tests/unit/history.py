@@ -134,4 +134,14 @@ class History:
             (event.mentions, event.run_id) if isinstance(event, Posted) else ((), None)
         )
         messages = self.state.messages
-        return Record(event.sequence, event.at, body, salt, messages, sender, key, mentions, run_id)
+        return Record(
+            event.sequence,
+            event.at,
+            body,
+            salt,
+            messages,
+            sender,
+            key,
+            mentions=mentions,
+            run_id=run_id,
+        )

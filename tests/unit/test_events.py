@@ -9,6 +9,8 @@ from typing import get_args
 import pytest
 from hypothesis import given
 
+from salon.actors.change_messages import CHANGE_COMMANDS
+from salon.actors.change_rules import EVENTS as EVENTS_OF_CHANGES
 from salon.actors.events import KINDS, Event, Joined, Posted, StateEvent, Updated
 from salon.actors.fields import Form
 from salon.actors.messages import Command
@@ -71,7 +73,8 @@ def test_the_load_tool_knows_every_kind() -> None:
 
 
 def test_every_command_is_decided() -> None:
-    assert DECIDE.keys() == set(get_args(Command))
+    assert DECIDE.keys() | CHANGE_COMMANDS == set(get_args(Command))
+    assert EVENTS_OF_CHANGES.keys() == CHANGE_COMMANDS
 
 
 class TestUpdated:

@@ -192,7 +192,7 @@ def test_0006_has_no_accounts_and_no_agents_and_the_log_is_as_it_was(first: Path
 
 def test_0006_leaves_the_runs_of_the_version_before_it(path: Path) -> None:
     at_0005(path)
-    rows = "SELECT * FROM runs", "SELECT * FROM run_texts", "SELECT * FROM members"
+    rows = "SELECT * FROM runs", "SELECT * FROM run_texts", "SELECT participant, place FROM members"
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("INSERT INTO runs VALUES (1, 'r', 'bot', 3, 5, NULL, 'ada', 0)")
         connection.execute("INSERT INTO run_texts VALUES (1, 'r', 0, 'Fish')")

@@ -85,6 +85,7 @@ class TestDefaults:
             "queue_size": 1000,
             "queue_share": 250,
             "max_message_size": 10_000,
+            "edit_window": 0,
             "max_frame_size": 131_072,
             "max_body_size": 262_144,
             "json_depth": 32,

@@ -178,7 +178,7 @@ def test_a_key_whose_first_use_was_refused_is_free(parts: Parts, state: State) -
 def test_a_key_that_the_log_knows_gets_the_receipt_of_then(parts: Parts, state: State) -> None:
     first = decide(parts, state, post(ADA, key="k"))
     taken = KeysTaken({("ada", "k"): first.records[0]})
-    known = known_from(taken, parts.codec, "memory")
+    known = known_from(taken, parts.codec)
     turn = decide(parts, first.state, post(ADA, key="k"), post(ADA, "new", "k2"), known=known)
     again, receipt = outcomes(turn)
     assert again == outcomes(first)[0]._replace(duplicate=True)
@@ -271,10 +271,3 @@ def test_who_has_said_it_types_no_more(
 ) -> None:
     typing = decide(parts, state, *commands).typing
     assert typing == ({} if shown is None else {"ada": Typing("ada", shown)})
-
-
-def test_only_messages_carry_keys(parts: Parts, state: State) -> None:
-    record = decide(parts, state, Leave("talk", BEN)).records[0]
-    with pytest.raises(AssertionError):
-        known_from(KeysTaken({("ben", "k"): record}), parts.codec, "memory")
-    assert isinstance(parts.codec.decode(decide(parts, state, post(ADA)).records[0]), Posted)

@@ -1,6 +1,7 @@
 """The interface for clients: routes, the fast lanes for plain requests, schemas, and the reference generated from them."""
 
 from .auth import auth_routes
+from .changes import change_routes
 from .conversations import chat_routes
 from .handshake import socket_routes
 from .handshake_lane import FastLane
@@ -31,6 +32,7 @@ __all__ = [
     "Title",
     "agent_routes",
     "auth_routes",
+    "change_routes",
     "chat_routes",
     "event_page",
     "event_query",

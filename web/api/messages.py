@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from quart import Blueprint, Response, request
 from quart_schema import (
@@ -77,7 +77,17 @@ def command_of(
         raise Refused(blank_content(key))
     metadata = parts.metadata(wanted.metadata)
     mentions = tuple(wanted.mentions or ())
-    return Post(conversation_id, sender, wanted.content, key, wanted.reply_to, metadata, mentions)
+    return Post(
+        conversation_id,
+        sender,
+        wanted.content,
+        key,
+        wanted.reply_to,
+        metadata,
+        mentions,
+        wanted.thread_id,
+        wanted.also_in_channel,
+    )
 
 
 def _add_events(routes: Blueprint, parts: Parts) -> None:
@@ -105,11 +115,7 @@ def event_query(parts: Parts) -> schemas.EventQuery:
 async def event_page(parts: Parts, state: State, asked: schemas.EventQuery) -> Response:
     """A page of a conversation's log."""
     head, store = state.head, parts.directory.store
-    if asked.after is not None:
-        page = await store.read(state.number, after=asked.after, limit=asked.limit).wait()
-    else:
-        before = head + 1 if asked.before is None else asked.before
-        page = await store.read(state.number, before=before, limit=asked.limit).wait()
+    page = await store.read(state.number, **page_of(asked, head)).wait()
     return raw(
         b'{"events":[%b],"head_sequence_id":%d,"has_more":%b}'
         % (
@@ -120,6 +126,13 @@ async def event_page(parts: Parts, state: State, asked: schemas.EventQuery) -> R
     )
 
 
+def page_of(asked: schemas.EventQuery, head: int) -> dict[str, Any]:
+    """The bounds of a page as a store takes them; without any it is the last page."""
+    if asked.after is not None:
+        return {"after": asked.after, "limit": asked.limit}
+    return {"before": head + 1 if asked.before is None else asked.before, "limit": asked.limit}
+
+
 def _add_read(routes: Blueprint, parts: Parts) -> None:
     @routes.post("/<conversation_id>/read")
     @tag(["messages"])
@@ -127,13 +140,25 @@ def _add_read(routes: Blueprint, parts: Parts) -> None:
     @document_response(schemas.ReadAnswer)
     @refusals(*COMMAND, Code.NOT_FOUND, Code.NOT_PARTICIPANT)
     async def read(conversation_id: str) -> Response:
-        """Move the read position forward."""
+        """Move the read position forward, in the main log or in a thread; back only with `force`."""
         identity = parts.caller()
         wanted = await body(schemas.ReadBody, depth=parts.settings.limits.json_depth)
         marked = await parts.ask(
-            identity, MarkRead(conversation_id, identity.participant, wanted.sequence_id)
+            identity,
+            MarkRead(
+                conversation_id,
+                identity.participant,
+                wanted.sequence_id,
+                wanted.thread_id,
+                wanted.force,
+            ),
         )
         snapshot = await seen(parts, identity, conversation_id)
+        if marked.root is not None:
+            place = snapshot.state.number, marked.root, identity.participant.id
+            position = await parts.directory.store.thread_read(*place).wait()
+            count = await parts.directory.store.thread_unread(*place).wait()
+            return answer({"read_sequence_id": position, "unread_count": count, "mention_count": 0})
         unread = await unread_of(parts, snapshot, identity.participant.id, marked.sequence)
         return answer(
             {

@@ -6,12 +6,14 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
+from salon.actors.message import PARTICIPANTS_SHOWN
 from salon.actors.triggers import AGENTS_MAY_CALL
 
 from ..names import NAME_LENGTH, TITLE_LENGTH, normalise_name
 from ..socket import (
     KEY_LENGTH,
     LAST_SEQUENCE,
+    AlsoInChannel,
     ApprovalId,
     Content,
     DeltaText,
@@ -26,6 +28,7 @@ from ..socket import (
     RunApproval,
     RunId,
     RunLabel,
+    ThreadId,
     Usage,
 )
 
@@ -144,6 +147,8 @@ class PostBody(Body):
     reply_to: ReplyTo = None
     metadata: dict[str, Any] | None = None
     mentions: Mentions = None
+    thread_id: ThreadId = None
+    also_in_channel: AlsoInChannel = False
 
 
 class RunBody(Body):
@@ -219,6 +224,12 @@ class ReadBody(Body):
     """The new read position: everything up to this sequence has been read."""
 
     sequence_id: Sequence
+    thread_id: ThreadId = Field(
+        default=None, description="The root of the thread whose position is meant."
+    )
+    force: bool = Field(
+        default=False, description="Whether the position may move back: to mark as unread."
+    )
 
 
 class ProviderView(BaseModel):
@@ -320,6 +331,22 @@ class ResultView(BaseModel):
     schema_object: dict[str, Any] | None = None
 
 
+class ReactionView(BaseModel):
+    """One kind of reaction to a message."""
+
+    count: int
+    participants: list[str] = Field(
+        max_length=PARTICIPANTS_SHOWN, description="Ids of the first who gave it."
+    )
+
+
+class ThreadView(BaseModel):
+    """The replies in a message's thread; deleted ones do not count."""
+
+    replies: int
+    last_at: str
+
+
 class Message(BaseModel):
     """A message, as in `message` frames."""
 
@@ -345,6 +372,28 @@ class Message(BaseModel):
     )
     results: list[ResultView] | None = Field(
         default=None, description="What the answer points to, in the order of relevance."
+    )
+    thread_id: str | None = Field(
+        default=None, description="The message in whose thread this is a reply."
+    )
+    also_in_channel: bool | None = Field(
+        default=None, description="Of a reply: the main log shows it, too."
+    )
+    revision: int | None = Field(
+        default=None, description="2 after the first edit; left out before."
+    )
+    edited_at: str | None = None
+    reactions: dict[str, ReactionView] | None = Field(
+        default=None, description="By emoji, in the order of the first of each kind."
+    )
+    thread: ThreadView | None = Field(default=None, description="The replies to this message.")
+    pinned: bool | None = None
+    deleted: bool | None = Field(
+        default=None, description="Its content, former revisions and reactions are gone."
+    )
+    as_of: int | None = Field(
+        default=None,
+        description="The last event that is part of this: only later ones change it. Left out where there is none.",
     )
 
 

@@ -103,6 +103,25 @@ class ReadSignal(ServerFrame):
     type: Literal["read"]
     participant_id: str
     sequence_id: int
+    thread_id: str | None = Field(
+        default=None, description="The root of the thread whose position it is; only your own."
+    )
+
+
+class ChangeAnswer(ServerFrame):
+    """The answer to a frame that changes a message, for the socket that sent it."""
+
+    type: Literal["change_ack"]
+    conversation_id: str
+    message_id: str
+    sequence_id: int | None = Field(
+        default=None, description="Of the event; left out where the message was so already."
+    )
+    timestamp: str
+    client_message_id: str | None = None
+    revision: int
+    durability: Literal["committed", "memory"]
+    event_hash: str | None = None
 
 
 class ErrorAnswer(ServerFrame, Problem):
@@ -260,6 +279,7 @@ SERVER_FRAMES: tuple[type[ServerFrame], ...] = (
     ParticipantListSignal,
     *EVENT_FRAMES.values(),
     AckAnswer,
+    ChangeAnswer,
     CaughtUpSignal,
     PresenceSignal,
     TypingSignal,

@@ -179,6 +179,8 @@ class LimitSettings(SettingsGroup):
     """Of these commands, the maximum from one participant, so that no participant fills the mailbox alone."""
     max_message_size: Count = 10_000
     """Unicode code points of a message: a long page of text."""
+    edit_window: Amount = 0
+    """Seconds after it was sent in which a message may be edited by its sender; 0 = off, which is for ever."""
     max_frame_size: Count = 131_072
     """Bytes of a WebSocket frame: the longest message, all emoji and escaped as JSON, has 120,034."""
     max_body_size: Count = 262_144

@@ -15,6 +15,14 @@ from salon.actors.mentions import MENTIONS
 from salon.actors.refusals import Code, Refusal, about_run
 
 from ..names import ID_LENGTH
+from .change_frames import (
+    DeleteFrame,
+    EditFrame,
+    PinFrame,
+    ReactFrame,
+    UnpinFrame,
+    UnreactFrame,
+)
 from .run_parts import (
     KEY_LENGTH,
     LAST_SEQUENCE,
@@ -69,6 +77,18 @@ Mentions = Annotated[
     ),
 ]
 
+ThreadId = Annotated[
+    str | None,
+    Field(
+        min_length=1,
+        max_length=KEY_LENGTH,
+        description="The `message_id` of the message in whose thread this is a reply: of one that is no reply itself.",
+    ),
+]
+AlsoInChannel = Annotated[
+    bool, Field(description="Of a reply in a thread: whether the main log shows it, too.")
+]
+
 
 class Frame(BaseModel):
     """Any frame; unknown fields are ignored, so that newer clients can talk to older servers."""
@@ -86,6 +106,8 @@ class MessageFrame(Frame):
     reply_to: ReplyTo = None
     metadata: dict[str, Any] | None = None
     mentions: Mentions = None
+    thread_id: ThreadId = None
+    also_in_channel: AlsoInChannel = False
 
 
 class TypingFrame(Frame):
@@ -103,6 +125,10 @@ class ReadFrame(Frame):
 
     type: Literal["read"] = "read"
     sequence_id: int = Field(ge=0, le=LAST_SEQUENCE)
+    thread_id: ThreadId = None
+    force: bool = Field(
+        default=False, description="Whether the position may move back: to mark as unread."
+    )
 
 
 class SyncFrame(Frame):
@@ -205,13 +231,20 @@ AnyFrame = (
     | ApprovalFrame
     | RunEndFrame
     | CancelFrame
+    | EditFrame
+    | DeleteFrame
+    | ReactFrame
+    | UnreactFrame
+    | PinFrame
+    | UnpinFrame
     | JoinFrame
     | LeaveFrame
 )
 ClientFrame = Annotated[AnyFrame, Field(discriminator="type")]
 FRAMES: TypeAdapter[AnyFrame] = TypeAdapter(ClientFrame)
 KNOWN_TYPES = (
-    "message, typing, read, sync, ping, run_start, delta, run_status, approval, run_end, cancel"
+    "message, typing, read, sync, ping, run_start, delta, run_status, approval, run_end, cancel, "
+    "message_edited, message_deleted, reaction_added, reaction_removed, message_pinned, message_unpinned"
 )
 # pydantic's error when the type of `content` is the only fault
 NO_TEXT = (
@@ -230,6 +263,8 @@ def parse(text: str) -> AnyFrame | Refusal:
         return _refusal(text, details) if said is None else parse(said)
     if type(frame) is MessageFrame and is_blank(frame.content):
         return blank_content(frame.client_message_id or frame.message_id)
+    if type(frame) is EditFrame and is_blank(frame.content):
+        return blank_content(frame.client_message_id)
     return frame
 
 

@@ -29,12 +29,21 @@ from salon.actors.signals import (
     Typing,
 )
 
-from .event_json import compact, decode_event, event_fields, timestamp
+from .event_json import (
+    compact,
+    decode_event,
+    event_fields,
+    message_fields,
+    read_message,
+    timestamp,
+)
 from .websocket import text_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from salon.actors.change_messages import Changed
+    from salon.actors.message import Message
     from salon.actors.messages import Receipt
     from salon.actors.refusals import Refusal
     from salon.actors.run_messages import RunReceipt
@@ -78,6 +87,18 @@ class JsonCodec:
         """The event of a stored record."""
         return decode_event(json.loads(record.body))
 
+    def encode_message(self, message: Message) -> bytes:
+        """A message's frame as it is now."""
+        return _dump(
+            type="message",
+            sequence_id=message.posted.sequence,
+            message=message_fields(message),
+        ).encode()
+
+    def decode_message(self, record: Record) -> Message:
+        """The message of a stored record, as it is now; of its reactions those that the frame names."""
+        return read_message(json.loads(record.body)["message"])
+
     def _connected(self, signal: Connected) -> str:
         return _dump(
             type="connected",
@@ -103,6 +124,32 @@ def message_ack(receipt: Receipt) -> bytes:
 def receipt_json(receipt: Receipt) -> bytes:
     """The receipt as the body of an HTTP answer."""
     return f"{{{_receipt_fields(receipt)}}}".encode()
+
+
+def changed_fields(outcome: Changed) -> dict[str, Any]:
+    """What became of a change of a message, as a JSON object, the same over HTTP and in a frame."""
+    fields: dict[str, Any] = {
+        "conversation_id": outcome.conversation_id,
+        "message_id": outcome.message_id,
+        "sequence_id": outcome.sequence or None,
+        "timestamp": timestamp(outcome.at),
+        "client_message_id": outcome.key,
+        "revision": outcome.revision,
+        "durability": outcome.durability,
+        "event_hash": outcome.event_hash,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def change_ack(outcome: Changed) -> bytes:
+    """What became of a change, as the text of a `change_ack` frame, for the socket that asked for it."""
+    return _dump(type="change_ack", **changed_fields(outcome)).encode()
+
+
+def changed_json(outcome: Changed) -> bytes:
+    """What became of a change, as the body of an HTTP answer: with the message as it is now."""
+    fields = compact(changed_fields(outcome)).encode()
+    return fields[:-1] + b',"message":' + message_of(outcome.frame) + b"}"
 
 
 def run_fields(receipt: RunReceipt) -> dict[str, Any]:
@@ -193,6 +240,10 @@ def _posted(event: Posted) -> str:
             optional += f',"usage":{event.usage}'
         if event.results is not None:
             optional += f',"results":{event.results}'
+    if event.thread_id is not None:
+        optional += f',"thread_id":{quote(event.thread_id)}'
+        if event.in_channel:
+            optional += ',"also_in_channel":true'
     return (
         f'{{"type":"message","sequence_id":{event.sequence},"message":{{'
         f'"message_id":{quote(event.message_id)},"conversation_id":{quote(event.conversation_id)},'
@@ -237,7 +288,10 @@ def _typing(signal: Typing) -> str:
 
 
 def _read_moved(signal: ReadMoved) -> str:
-    return _dump(type="read", participant_id=signal.participant_id, sequence_id=signal.sequence)
+    more = {} if signal.thread_id is None else {"thread_id": signal.thread_id}
+    return _dump(
+        type="read", participant_id=signal.participant_id, sequence_id=signal.sequence, **more
+    )
 
 
 def _delta(signal: Delta) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, assert_never, get_args
 
 import trio
 
+from salon.actors.change_messages import Changed
 from salon.actors.mailbox import MailboxFull
 from salon.actors.messages import Detach, Drained, MarkRead, Post, Receipt, SetTyping, Sync
 from salon.actors.rates import TokenBucket
@@ -32,6 +33,7 @@ from salon.actors.run_messages import (
 )
 from salon.actors.runtime import ActorDied
 
+from .change_frames import CHANGE_FRAMES, change_command
 from .client_frames import (
     ApprovalFrame,
     CancelFrame,
@@ -49,7 +51,7 @@ from .client_frames import (
     one_key,
     parse,
 )
-from .codec import error_frame, message_ack, run_ack
+from .codec import change_ack, error_frame, message_ack, run_ack
 from .run_parts import approval_of, metadata_text, results_text
 from .websocket import (
     Binary,
@@ -68,6 +70,8 @@ if TYPE_CHECKING:
     from salon.actors.directory import Directory
     from salon.actors.model import Participant
     from salon.actors.run_messages import RunCommand
+
+    from .change_frames import AnyChangeFrame
 
 
 # Limit of one outbox, in addition to the kernel's buffer: seconds of a busy room
@@ -238,7 +242,15 @@ class Connection:
         elif kind is TypingFrame:
             self._tell(SetTyping(self.conversation_id, self.participant, frame.is_typing))
         elif kind is ReadFrame:
-            self._tell(MarkRead(self.conversation_id, self.participant, frame.sequence_id))
+            self._tell(
+                MarkRead(
+                    self.conversation_id,
+                    self.participant,
+                    frame.sequence_id,
+                    frame.thread_id,
+                    frame.force,
+                )
+            )
         elif kind is SyncFrame:
             self._tell(Sync(self.conversation_id, self, frame.last_sequence_id))
         elif kind is PingFrame:
@@ -251,6 +263,8 @@ class Connection:
             )
         elif kind in RUN_FRAMES:
             self._run(frame)
+        elif kind in CHANGE_FRAMES:
+            self._change(frame)
         elif kind is JoinFrame or kind is LeaveFrame:
             self._original(frame)
         else:
@@ -293,8 +307,19 @@ class Connection:
                 frame.reply_to,
                 metadata,
                 tuple(frame.mentions or ()),
+                frame.thread_id,
+                frame.also_in_channel,
             )
         )
+
+    def _change(self, frame: AnyChangeFrame) -> None:
+        try:
+            command = change_command(frame, self.conversation_id, self.participant)
+        except ValueError as error:
+            facts = {"problem": str(error)}
+            self._fault(Refusal(Code.INVALID_FORMAT, facts, key=frame.client_message_id))
+            return
+        self._tell(command)
 
     def _run(self, frame: RunFrame) -> None:
         try:
@@ -333,7 +358,7 @@ class Connection:
         try:
             self._directory.tell(self.participant.id, command, self)
         except MailboxFull as full:
-            key = command.key if isinstance(command, Post) else None
+            key = getattr(command, "key", None)
             facts = {"queue_size": full.waiting, "limit": full.limit}
             refusal = Refusal(
                 Code.QUEUE_FULL,
@@ -371,6 +396,8 @@ class Connection:
         """Write the outcome of a command. It is held until the next payload of the same turn, or until `flush`."""
         if isinstance(value, Receipt):
             body = message_ack(value)
+        elif isinstance(value, Changed):
+            body = change_ack(value)
         elif isinstance(value, RunExtended):
             return  # an echo of each token would help nobody
         elif isinstance(value, RunReceipt):

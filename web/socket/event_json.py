@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from salon.actors.events import KINDS, REMOVED, Posted
 from salon.actors.fields import Form
+from salon.actors.message import Message, Reaction, counts
 from salon.actors.model import Entrant, Participant
 
 if TYPE_CHECKING:
@@ -103,6 +104,8 @@ def _write_message(event: Posted) -> dict[str, Any]:
         "status": event.status,
         "usage": None if event.usage is None else json.loads(event.usage),
         "results": None if event.results is None else json.loads(event.results),
+        "thread_id": event.thread_id,
+        "also_in_channel": event.in_channel or None,
     }
     return {name: value for name, value in fields.items() if value is not None}
 
@@ -123,6 +126,53 @@ def _read_message(message: dict[str, Any]) -> Posted:
         message.get("status"),
         None if message.get("usage") is None else compact(message["usage"]),
         None if message.get("results") is None else compact(message["results"]),
+        message.get("thread_id"),
+        message.get("also_in_channel", False),
+    )
+
+
+def message_fields(message: Message) -> dict[str, Any]:
+    """A message as it is now, with what was done to it since it was sent."""
+    fields = _write_message(message.posted)
+    if message.revision > 1:
+        fields["revision"] = message.revision
+    if message.edited_at is not None:
+        fields["edited_at"] = timestamp(message.edited_at)
+    if message.reactions:
+        fields["reactions"] = {
+            emoji: {"count": count, "participants": first}
+            for emoji, (count, first) in counts(message.reactions).items()
+        }
+    if message.last_reply_at is not None:
+        fields["thread"] = {
+            "replies": message.replies,
+            "last_at": timestamp(message.last_reply_at),
+        }
+    if message.is_pinned:
+        fields["pinned"] = True
+    if message.is_deleted:
+        fields["deleted"] = True
+    if message.as_of:
+        fields["as_of"] = message.as_of
+    return fields
+
+
+def read_message(fields: dict[str, Any]) -> Message:
+    """The message of its fields. Of the reactions it has those that the fields name: the first of each kind."""
+    edited_at, thread = fields.get("edited_at"), fields.get("thread")
+    return Message(
+        _read_message(fields),
+        fields.get("revision", 1),
+        None if edited_at is None else milliseconds(edited_at),
+        fields.get("deleted", False),
+        fields.get("pinned", False),
+        tuple(
+            Reaction(emoji, tuple(each["participants"]))
+            for emoji, each in fields.get("reactions", {}).items()
+        ),
+        0 if thread is None else thread["replies"],
+        None if thread is None else milliseconds(thread["last_at"]),
+        fields.get("as_of", 0),
     )
 
 

@@ -1,0 +1,196 @@
+"""The changes of earlier messages in one turn. Most turns have none, and need no such object."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+from . import change_rules
+from .change_events import Deleted, Edited
+from .change_messages import Changed, EditMessage
+from .message import replied, reply_deleted
+from .messages import Unchanged
+from .refusals import Code, Refusal
+from .rules import named_sequence
+from .store import Rewrite, event_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .change_events import ChangeEvent
+    from .change_messages import ChangeCommand
+    from .events import Event, StateEvent
+    from .limits import Limits
+    from .message import Message
+    from .model import Durability, State
+    from .posted import Posted
+    from .store import Record, Target
+    from .subscriber import Codec
+
+
+class Draft(Protocol):
+    """The turn, as its changes of messages see it."""
+
+    state: State
+    at: int
+    limits: Limits
+    durability: Durability
+    codec: Codec
+    first: int  # the sequence of the turn's first record
+    records: list[Record]
+    state_events: list[StateEvent]
+
+    def record(self, event: Event) -> Record:
+        """Apply an event, and record it."""
+
+
+class ChangeTurn:
+    """What a turn does to messages. `targets` has those of the log that its commands name, by sequence.
+
+    A message is written again as it is after the turn: in place of its stored frame, or of its record where it is of this turn.
+    """
+
+    __slots__ = ("_draft", "_messages", "_targets", "rewrites")
+
+    def __init__(self, draft: Draft, targets: Mapping[int, Target]) -> None:
+        self.rewrites: dict[int, Rewrite] = {}
+        self._draft = draft
+        self._targets = targets
+        self._messages: dict[int, Message] = {}  # as they are after the changes so far
+
+    def decide(
+        self, command: ChangeCommand, before: tuple[Event, Record] | None
+    ) -> Changed | Refusal:
+        """Change a message, or say why not. `before` is the event that had the command's key."""
+        draft = self._draft
+        sequence = named_sequence(draft.state.id, command.message_id)
+        message = None if sequence is None else self.message(sequence)
+        if before is not None:
+            return self._repeated(command, message, *before)
+        decision = change_rules.change(draft.state, message, command, draft.at, draft.limits)
+        if isinstance(decision, Refusal):
+            return decision
+        assert message is not None
+        if isinstance(decision, Unchanged):
+            return self._outcome(message, command)
+        draft.state_events.append(decision)
+        record = draft.record(decision)
+        return self._outcome(self._apply(message, decision), command, record)
+
+    def message(self, sequence: int) -> Message | None:
+        """The message with this sequence as it is now; None where there is none."""
+        known = self._messages.get(sequence)
+        if known is not None:
+            return known
+        draft = self._draft
+        place = sequence - draft.first
+        if 0 <= place < len(draft.records):
+            record = draft.records[place]
+            return draft.codec.decode_message(record) if record.is_message else None
+        target = self._targets.get(sequence)
+        if target is None:
+            return None
+        return draft.codec.decode_message(target.record)._replace(reactions=target.reactions)
+
+    def reply(self, event: Posted) -> None:
+        """Count a reply in its root."""
+        assert event.thread_id is not None
+        sequence = named_sequence(event.conversation_id, event.thread_id)
+        root = None if sequence is None else self.message(sequence)
+        if root is not None:
+            self._write(replied(root, event.at)._replace(as_of=event.sequence))
+
+    def is_root(self, thread_id: str) -> bool:
+        """Whether a message may have replies: it is one of this conversation, and no reply itself."""
+        sequence = named_sequence(self._draft.state.id, thread_id)
+        root = None if sequence is None else self.message(sequence)
+        return root is not None and root.posted.thread_id is None
+
+    def _apply(self, message: Message, event: ChangeEvent) -> Message:
+        changed = event.change(message)._replace(as_of=event.sequence)
+        if isinstance(event, Deleted):
+            self._forget_edits(message.posted.sequence)
+            if event.thread_id is not None:
+                root_sequence = named_sequence(event.conversation_id, event.thread_id)
+                root = None if root_sequence is None else self.message(root_sequence)
+                if root is not None:
+                    self._write(reply_deleted(root)._replace(as_of=event.sequence))
+        self._write(changed)
+        return changed
+
+    def _write(self, message: Message) -> None:
+        """Write a message again, as it is now."""
+        draft = self._draft
+        sequence = message.posted.sequence
+        self._messages[sequence] = message
+        body = draft.codec.encode_message(message)
+        place = sequence - draft.first
+        if place >= 0:
+            mine = draft.records[place]
+            draft.records[place] = _again(mine, body)._replace(mentions=message.posted.mentions)
+            return
+        stored = self._targets[sequence].record
+        before, now = draft.codec.decode_message(stored).posted.mentions, message.posted.mentions
+        self.rewrites[sequence] = Rewrite(
+            sequence,
+            body,
+            event_hash(stored),
+            tuple(id for id in now if id not in before),
+            tuple(id for id in before if id not in now),
+        )
+
+    def _forget_edits(self, sequence: int) -> None:
+        """Take the content out of the edits of a message that is deleted."""
+        draft = self._draft
+        target = self._targets.get(sequence)
+        for record in target.edits if target is not None else ():
+            body = self._without_content(record)
+            self.rewrites[record.sequence] = Rewrite(record.sequence, body, event_hash(record))
+        for place, record in enumerate(draft.records):
+            if record.relation == "edit" and record.target == sequence:
+                draft.records[place] = _again(record, self._without_content(record))
+
+    def _without_content(self, record: Record) -> bytes:
+        event = self._draft.codec.decode(record)
+        assert isinstance(event, Edited), "an edit is recorded for what it is"
+        return self._draft.codec.encode(replace(event, content=None, mentions=None, metadata=None))
+
+    def _outcome(
+        self, message: Message, command: ChangeCommand, record: Record | None = None
+    ) -> Changed:
+        draft = self._draft
+        return Changed(
+            draft.state.id,
+            command.message_id,
+            0 if record is None else record.sequence,
+            draft.at if record is None else record.at,
+            command.key,
+            draft.durability,
+            None if record is None else event_hash(record),
+            message.revision,
+            draft.codec.encode_message(message),
+        )
+
+    def _repeated(
+        self, command: ChangeCommand, message: Message | None, event: Event, record: Record
+    ) -> Changed | Refusal:
+        if message is None or not _is_same(command, event):
+            return Refusal(Code.KEY_REUSED, key=command.key)
+        return self._outcome(message, command, record)._replace(duplicate=True)
+
+
+def _again(record: Record, body: bytes) -> Record:
+    """A record of the turn with another stored form: its hash stays."""
+    return record._replace(body=body, salt=b"", hash=event_hash(record))
+
+
+def _is_same(command: ChangeCommand, event: Event) -> bool:
+    """Whether an event is what a command asks for. An edit whose content is gone is taken for the same."""
+    if change_rules.EVENTS[type(command)] is not type(event):
+        return False
+    if event.message_id != command.message_id:
+        return False
+    if isinstance(event, Edited):
+        assert isinstance(command, EditMessage)
+        return event.content is None or event.content == command.content
+    return getattr(event, "emoji", None) == getattr(command, "emoji", None)
