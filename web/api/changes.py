@@ -127,7 +127,7 @@ def _add_delete(routes: Blueprint, parts: Parts) -> None:
 
 
 def _add_react(routes: Blueprint, parts: Parts) -> None:
-    @routes.put(f"{PATH}/reactions/<path:emoji>")
+    @routes.put(f"{PATH}/reactions/<emoji>")
     @tag(["messages"])
     @document_headers(PostHeaders)
     @document_response(schemas.ChangeModel)
@@ -143,7 +143,7 @@ def _add_react(routes: Blueprint, parts: Parts) -> None:
 
 
 def _add_unreact(routes: Blueprint, parts: Parts) -> None:
-    @routes.delete(f"{PATH}/reactions/<path:emoji>")
+    @routes.delete(f"{PATH}/reactions/<emoji>")
     @tag(["messages"])
     @document_headers(PostHeaders)
     @document_response(schemas.ChangeModel)
