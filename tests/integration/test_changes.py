@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
-from salon.web.client import Refused
 from tests.person import Person, guests
 from tests.server import ServerProcess
 

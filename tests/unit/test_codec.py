@@ -14,15 +14,22 @@ from wsproto.events import TextMessage
 from salon.actors.events import (
     AgentUpdated,
     Created,
+    Deleted,
+    Edited,
     Event,
     Introduced,
     Joined,
     Left,
+    Pinned,
     Posted,
+    ReactionAdded,
+    ReactionRemoved,
     RunFailed,
     RunStarted,
+    Unpinned,
     Updated,
 )
+from salon.actors.message import PARTICIPANTS_SHOWN, Message, Reaction
 from salon.actors.messages import Receipt
 from salon.actors.model import Entrant, Participant
 from salon.actors.refusals import TABLE, Code, Refusal
@@ -95,7 +102,13 @@ ends = st.builds(
     st.sampled_from(["complete", "cancelled", "interrupted"]),
     metadata,
 )
-posted = said | ends
+replies = st.builds(
+    lambda post, thread_id, in_channel: post._replace(thread_id=thread_id, in_channel=in_channel),
+    said,
+    texts,
+    st.booleans(),
+)
+posted = said | ends | replies
 events: st.SearchStrategy[Event] = st.one_of(
     posted,
     st.builds(Joined, texts, numbers, times, people, numbers, roles, some),
@@ -114,6 +127,25 @@ events: st.SearchStrategy[Event] = st.one_of(
         texts,
     ),
     st.builds(RunStarted, texts, numbers, times, texts, texts, some, some),
+    st.builds(
+        Edited,
+        texts,
+        numbers,
+        times,
+        texts,
+        numbers,
+        texts,
+        some,
+        st.none() | ids,
+        metadata,
+        some,
+    ),
+    st.builds(Deleted, texts, numbers, times, texts, texts, some, some, some),
+    *(
+        st.builds(kind, texts, numbers, times, texts, texts, texts, some)
+        for kind in (ReactionAdded, ReactionRemoved)
+    ),
+    *(st.builds(kind, texts, numbers, times, texts, texts, some) for kind in (Pinned, Unpinned)),
     st.builds(
         RunFailed,
         texts,
@@ -141,6 +173,24 @@ events: st.SearchStrategy[Event] = st.one_of(
         metadata,
     ),
 )
+changed = st.builds(
+    Message,
+    posted,
+    st.integers(1, 9),
+    st.none() | times,
+    st.booleans(),
+    st.booleans(),
+    st.lists(
+        st.builds(Reaction, texts, st.lists(texts, min_size=1, max_size=3).map(tuple)),
+        max_size=3,
+        unique_by=lambda reaction: reaction.emoji,
+    ).map(tuple),
+    st.just(0),
+    st.none(),
+    st.integers(0, 2**53 - 1),
+) | st.builds(
+    lambda post, replies, at: Message(post, replies=replies, last_reply_at=at), said, numbers, times
+)
 members = st.builds(MemberView, people, roles, times, st.booleans())
 signals: st.SearchStrategy[Signal] = st.one_of(
     st.builds(
@@ -159,7 +209,7 @@ signals: st.SearchStrategy[Signal] = st.one_of(
     st.builds(Lagging, numbers),
     st.builds(Presence, st.lists(st.tuples(texts, st.booleans()), max_size=3).map(tuple)),
     st.builds(Typing, texts, st.booleans()),
-    st.builds(ReadMoved, texts, numbers),
+    st.builds(ReadMoved, texts, numbers, some),
     st.builds(Delta, texts, texts, numbers, texts, some, some),
     st.builds(RunStatus, texts, st.sampled_from(["thinking", "tool"]), some),
     st.builds(RunRequested, texts, texts, ids, st.sampled_from(["alone", "mention"])),
@@ -211,6 +261,26 @@ def parsed(body: bytes) -> dict[str, Any]:
 def test_an_event_says_the_same_when_it_is_read_again(event: Event) -> None:
     body = CODEC.encode(event)
     assert CODEC.decode(record(body, event)) == event
+
+
+@given(changed)
+def test_a_message_says_what_was_done_to_it_when_it_is_read_again(message: Message) -> None:
+    body = CODEC.encode_message(message)
+    assert CODEC.decode_message(record(body, message.posted)) == message
+    assert CODEC.decode(record(body, message.posted)) == message.posted
+    assert parsed(message_of(body))["message_id"] == message.posted.message_id
+
+
+def test_of_a_reaction_the_first_who_gave_it_are_shown_and_all_are_counted() -> None:
+    everybody = tuple(f"p{n}" for n in range(PARTICIPANTS_SHOWN + 5))
+    message = Message(
+        Posted("c", 1, 0, Participant("a", "A"), "x"), reactions=(Reaction("👍", everybody),)
+    )
+    shown = parsed(message_of(CODEC.encode_message(message)))["reactions"]["👍"]
+    assert shown == {
+        "count": PARTICIPANTS_SHOWN + 5,
+        "participants": [*everybody[:PARTICIPANTS_SHOWN]],
+    }
 
 
 @given(events | signals)

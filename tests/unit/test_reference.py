@@ -14,19 +14,27 @@ from typing import Any, cast
 import pytest
 from quart_trio import QuartTrio
 
+from salon.actors.change_messages import Changed
 from salon.actors.directory import Directory
 from salon.actors.events import (
     AgentUpdated,
     Created,
+    Deleted,
+    Edited,
     Event,
     Introduced,
     Joined,
     Left,
+    Pinned,
     Posted,
+    ReactionAdded,
+    ReactionRemoved,
     RunFailed,
     RunStarted,
+    Unpinned,
     Updated,
 )
+from salon.actors.message import Message, Reaction, deleted
 from salon.actors.messages import Receipt
 from salon.actors.model import Approval, Entrant, Participant
 from salon.actors.refusals import TABLE, Code, Refusal
@@ -57,7 +65,7 @@ from salon.web.http.request import Parts
 from salon.web.identity.identity import IdentityBook
 from salon.web.settings.model import Settings
 from salon.web.socket.client_frames import parse
-from salon.web.socket.codec import JsonCodec, error_frame, message_ack, run_ack
+from salon.web.socket.codec import JsonCodec, change_ack, error_frame, message_ack, run_ack
 from salon.web.socket.connection import PONG
 from salon.web.socket.wire import Wire
 from tests.contract import (
@@ -127,6 +135,25 @@ PROMISED = {
     ("get", "/c/{conversation_id}"): {200},
     ("get", "/admin"): {200},
     ("get", "/salon.js"): {200},
+    ("patch", "/chat/{conversation_id}/messages/{message_id}"): {
+        *(200, 400, 401, 403, 404, 409, 410, 413, 415, 429, 503)
+    },
+    ("delete", "/chat/{conversation_id}/messages/{message_id}"): {
+        *(200, 400, 401, 403, 404, 409, 413, 415, 429, 503)
+    },
+    ("put", "/chat/{conversation_id}/messages/{message_id}/reactions/{emoji}"): {
+        *(200, 400, 401, 403, 404, 409, 410, 429, 503)
+    },
+    ("delete", "/chat/{conversation_id}/messages/{message_id}/reactions/{emoji}"): {
+        *(200, 400, 401, 403, 404, 409, 429, 503)
+    },
+    ("put", "/chat/{conversation_id}/messages/{message_id}/pin"): {
+        *(200, 400, 401, 403, 404, 409, 410, 429, 503)
+    },
+    ("delete", "/chat/{conversation_id}/messages/{message_id}/pin"): {
+        *(200, 400, 401, 403, 404, 409, 429, 503)
+    },
+    ("get", "/chat/{conversation_id}/threads/{message_id}"): {200, 400, 401, 404, 503},
     ("get", "/salon.d.ts"): {200},
     ("get", "/worker.js"): {200},
     ("get", "/assets/{name}"): {200},
@@ -370,8 +397,11 @@ def test_a_message_of_an_operation_is_one_of_its_channel() -> None:
 def test_every_frame_is_in_the_document() -> None:
     frames = FrameContract(asyncapi())
     runs = {"run_start", "delta", "run_status", "approval", "run_end", "cancel"}
-    assert frames.client_types == {"message", "typing", "read", "sync", "ping", "join"} | runs
-    assert len(frames.server_types) == len(SERVER_FRAMES) == 25
+    changes = {*("message_edited", "message_deleted", "reaction_added", "reaction_removed")}
+    changes |= {"message_pinned", "message_unpinned"}
+    plain = {"message", "typing", "read", "sync", "ping", "join"}
+    assert frames.client_types == plain | runs | changes
+    assert len(frames.server_types) == len(SERVER_FRAMES) == 32
 
 
 ENTRANTS = (Entrant(ADA, "owner"), Entrant(BOT, "observer"))
@@ -394,6 +424,16 @@ SPOKEN: list[Event | Signal] = [
     RunFailed("c", 13, 10, "s", "bot", "budget", True, 1.5),
     Posted("c", 14, 11, BOT, "Hello", run_id="t", status="cancelled", usage='{"tokens":3}'),
     Posted("c", 15, 12, BOT, "See A", run_id="u", status="complete", results=FOUND),
+    Posted("c", 16, 12, ADA, "Under it", thread_id="c-2"),
+    Posted("c", 17, 12, ADA, "For all", thread_id="c-2", in_channel=True),
+    Edited("c", 18, 13, "c-2", 2, "ada", "Hello you", ("bot",), '{"a":1}', "key"),
+    Edited("c", 19, 13, "c-2", 3, "ada"),
+    ReactionAdded("c", 20, 13, "c-2", "👍", "ada", "key"),
+    ReactionRemoved("c", 21, 13, "c-2", ":tada:", "ada"),
+    Pinned("c", 22, 13, "c-2", "ada"),
+    Unpinned("c", 23, 13, "c-2", "ada", "key"),
+    Deleted("c", 24, 14, "c-16", "ada", "It was rude", "c-2", "key"),
+    Deleted("c", 25, 14, "c-2", "ada"),
     Delta("t", "bot", 3, "lo “you”"),
     Delta("t", "bot", 0, "Hello", "c-2", "ada"),
     RunStatus("t", "thinking"),
@@ -412,8 +452,17 @@ SPOKEN: list[Event | Signal] = [
     Presence((("ada", True), ("bot", False))),
     Typing("ada", True),
     ReadMoved("ada", 3),
+    ReadMoved("ada", 3, "c-2"),
     Lagging(4),
 ]
+
+SENT = Posted("c", 2, 6, ADA, "Hello", "key", mentions=("bot",))
+# Messages with what was done to them.
+NOW = (
+    Message(SENT, 2, 7, reactions=(Reaction("👍", ("ada", "bot")),), as_of=9),
+    Message(SENT, is_pinned=True, replies=2, last_reply_at=8, as_of=9),
+    deleted(Message(SENT, 2, 7, replies=1, last_reply_at=8))._replace(as_of=9),
+)
 
 
 def said() -> Iterator[Any]:
@@ -422,6 +471,10 @@ def said() -> Iterator[Any]:
     for key in ("key", None):
         receipt = Receipt("c", "c-2", 2, 5, key, "committed", "0" * 64)
         yield json.loads(message_ack(receipt))
+    changed = Changed("c", "c-2", 18, 5, "key", "committed", "0" * 64, 2, b"")
+    yield json.loads(change_ack(changed))
+    yield json.loads(change_ack(changed._replace(sequence=0, key=None, event_hash=None)))
+    yield from (json.loads(CODEC.encode_message(each)) for each in NOW)
     place = ("c", "r")
     yield json.loads(run_ack(RunReceipt(*place, "open", 3, 10, 5, "committed")))
     yield json.loads(run_ack(RunReceipt(*place, "open", 3, 10, 5, "committed", approved=False)))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from salon.actors.agent_host import AgentHost, NoAgents
-from salon.actors.events import Joined, Left, Posted
+from salon.actors.events import Joined, Left
 from salon.actors.limits import Limits
 from salon.actors.mailbox import Letter
 from salon.actors.messages import (

@@ -1,6 +1,18 @@
 """Live traffic: the selector loop, one connection, the WebSocket protocol, clients' frames and the events' JSON."""
 
-from .change_frames import Emoji, Key, NewMetadata, Reason, Revision
+from .change_frames import (
+    DeleteFrame,
+    EditFrame,
+    Emoji,
+    Key,
+    NewMetadata,
+    PinFrame,
+    ReactFrame,
+    Reason,
+    Revision,
+    UnpinFrame,
+    UnreactFrame,
+)
 from .client_frames import (
     AlsoInChannel,
     ApprovalFrame,
@@ -64,8 +76,10 @@ __all__ = [
     "CancelFrame",
     "Connection",
     "Content",
+    "DeleteFrame",
     "DeltaFrame",
     "DeltaText",
+    "EditFrame",
     "Emoji",
     "EndOffset",
     "EndReason",
@@ -78,7 +92,9 @@ __all__ = [
     "MessageId",
     "NewMetadata",
     "Phase",
+    "PinFrame",
     "PingFrame",
+    "ReactFrame",
     "ReadFrame",
     "Reason",
     "ReplyTo",
@@ -94,6 +110,8 @@ __all__ = [
     "SyncFrame",
     "ThreadId",
     "TypingFrame",
+    "UnpinFrame",
+    "UnreactFrame",
     "Usage",
     "Wire",
     "approval_of",
