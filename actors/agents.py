@@ -10,7 +10,7 @@ from zlib import crc32
 
 import trio
 
-from .events import AgentUpdated, Posted, RunFailed
+from .events import AgentUpdated, Deleted, Posted, RunFailed
 from .requests import RequestBoard, recalled, replied_to_in, until_person
 from .run_messages import RUN_COMMANDS, RunReceipt
 from .run_turn import EndedRun, run_receipt
@@ -259,6 +259,8 @@ class Agents:
             self.schedule(turn.state)
         if done is not None and (done.judgements or done.requests or done.begun):
             self._ask(done, turn.state.members)
+        if turn.changed is not None:
+            self.requests.follow([e for e in turn.state_events if isinstance(e, Deleted)])
 
     def _tell_decisions(self, done: RunTurn) -> None:
         for agent_id, signal in done.approvals:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from .events import AgentUpdated, Introduced, Joined, Left, Posted, RunStarted
+from .events import AgentUpdated, Deleted, Introduced, Joined, Left, Posted, RunStarted
 from .model import Member
 from .rules import named_sequence
 from .signals import RunRequested
@@ -61,9 +61,14 @@ class RequestBoard:
             del requests[next(iter(requests))]
 
     def follow(self, events: Iterable[Event]) -> None:
-        """Drop the requests that these events answer: by the run that was asked for, or by any reply of that agent."""
+        """Drop the requests that these events answer: by the run that was asked for, or by any reply of that agent.
+
+        What a message asked for that is deleted is dropped, too.
+        """
         for event in events:
-            if isinstance(event, RunStarted):
+            if isinstance(event, Deleted):
+                self._forget_message(event.message_id)
+            elif isinstance(event, RunStarted):
                 self._drop(event.participant_id, event.run_id, event.reply_to)
             elif isinstance(event, Posted) and event.sender.id in self._open:
                 self._drop(event.sender.id, event.run_id, event.reply_to)
@@ -84,6 +89,16 @@ class RequestBoard:
             for request, asked_by in requests.values():
                 if request.why == "regenerate":
                     self.ask(agent_id, request, asked_by, alone=False)
+
+    def _forget_message(self, message_id: str) -> None:
+        """Drop what a message asked for that was deleted."""
+        for agent_id, requests in list(self._open.items()):
+            for run_id in [
+                id for id, each in requests.items() if each.request.message_id == message_id
+            ]:
+                del requests[run_id]
+            if not requests:
+                del self._open[agent_id]
 
     def _drop_alone(self, agent_id: str) -> None:
         """A message that replies to nothing answers the person whom the agent is alone with."""

@@ -118,8 +118,10 @@ def _size(post: Posted) -> int:
 
 async def _read(directory: Directory, state: State, before: int, limit: int) -> list[Posted]:
     page = await directory.store.read(state.number, before=before, limit=limit).wait()
-    events = (directory.codec.decode(record) for record in page.records)
-    return [event for event in events if isinstance(event, Posted)]
+    messages = (
+        directory.codec.decode_message(record) for record in page.records if record.is_message
+    )
+    return [message.posted for message in messages if not message.is_deleted]
 
 
 def _prompt(agent: AgentSettings, state: State, said: Sequence[Posted], asked: Posted) -> Prompt:

@@ -420,6 +420,7 @@ class Conversation(BaseModel):
     members_invite: bool
     share_reads: bool
     metadata: dict[str, Any] | None
+    pinned: list[str] = Field(description="Ids of the pinned messages, in the order of pinning.")
     participants: list[MemberModel]
     messages: list[Message]
     head_sequence_id: int

@@ -75,6 +75,7 @@ def _fields(snapshot: Snapshot, unread: Unread) -> dict[str, Any]:
         "members_invite": state.members_invite,
         "share_reads": state.share_reads,
         "metadata": None if state.metadata is None else json.loads(state.metadata),
+        "pinned": list(state.pinned),
         "participants": [member_fields(member) for member in snapshot.members],
         "head_sequence_id": state.head,
         "created_at": timestamp(state.created_at),
@@ -95,7 +96,8 @@ async def _last_messages(parts: Parts, snapshot: Snapshot) -> list[bytes]:
         page = await parts.directory.store.read(
             snapshot.state.number, before=before, limit=schemas.PAGE
         ).wait()
-        found = [message_of(r.body) for r in page.records if r.sender_id is not None] + found
+        shown = (r for r in page.records if r.is_message and r.relation is None)
+        found = [message_of(record.body) for record in shown] + found
         if not page.has_more or len(found) >= MESSAGES_SHOWN:
             break
         before = page.records[0].sequence
