@@ -71,7 +71,8 @@ class Writer:
         # Approximate pages in the write-ahead log since the last checkpoint: a killed server has left some.
         self._pages = _logged(Path(f"{file.path}-wal"))
         self._rest_until = 0.0
-        self._erase_by: float | None = None  # when the log must have lost what was deleted
+        # When the log must have lost what was deleted. That of a killed server may hold such text.
+        self._erase_by = time.monotonic() if self._pages else None
         self._closed = False
         self._turns: AbstractContextManager[None] = nullcontext()
         self._waiting = self._commits = self._records = 0

@@ -1,0 +1,110 @@
+"""Deleted is gone: from the file, its write-ahead log and every backup made afterwards, read byte by byte."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import trio
+
+from tests.person import Frame, Person, guests
+from tests.server import ServerProcess
+from tests.traffic import until
+
+LONG = 6_000  # characters: the text has pages of its own
+
+
+async def put(who: Person, method: str, message_id: str, body: Frame | None = None) -> None:
+    conversation_id = message_id.rpartition("-")[0]
+    await who.ask(method, f"/chat/{conversation_id}/messages/{message_id}", body)
+
+
+def traces(folder: Path, texts: list[str]) -> dict[str, list[str]]:
+    """The files of the store that hold any of the texts, with those."""
+    found = {}
+    for path in folder.glob("*.db*"):
+        data = path.read_bytes()
+        there = [text for text in texts if text.encode() in data]
+        if there:
+            found[path.name] = there
+    return found
+
+
+async def test_no_byte_of_a_deleted_message_is_left(
+    own_server: ServerProcess, tmp_path: Path
+) -> None:
+    ada, bob = await guests(own_server, "Ada", "Bob")
+    conversation_id = await ada.create(bob)
+    folder = Path(own_server.store.removeprefix("sqlite:///")).parent
+    ids, gone = [], []
+    for number in range(12):
+        size = LONG if number % 4 == 0 else 40
+        texts = [f"{secrets.token_hex(16)} {'x' * size}" for _ in range(3)]
+        sent = await ada.say(conversation_id, texts[0], metadata={"note": texts[0][:32]})
+        await put(ada, "PATCH", sent["message_id"], {"content": texts[1]})
+        await put(ada, "PATCH", sent["message_id"], {"content": texts[2]})
+        await bob.say(conversation_id, f"kept {number}", reply_to=sent["message_id"])
+        ids.append(sent["message_id"])
+        gone += [text[:32] for text in texts]
+    assert traces(folder, gone), "they were written"
+    kept = [f"kept {number}" for number in range(12)]
+    for message_id in ids:
+        await put(ada, "DELETE", message_id)
+    await until(lambda: not traces(folder, gone))
+    copy = tmp_path / "copies" / "copy.db"
+    copy.parent.mkdir()
+    command = [sys.executable, "-m", "salon.web.cli", "backup", str(copy)]
+    await trio.run_process([*command, "--store", own_server.store], capture_stdout=True)
+    assert not traces(copy.parent, gone)
+    assert traces(copy.parent, kept)
+    own_server.kill()
+    assert not traces(folder, gone)
+    own_server.start()
+    page = await bob.history(conversation_id)
+    assert [event["message"]["content"] for event in page if event["type"] == "message"] == [
+        text for number in range(12) for text in ("", f"kept {number}")
+    ]
+    own_server.stop()
+    assert not traces(folder, gone)
+    assert traces(folder, kept)
+
+
+async def test_what_is_deleted_while_somebody_reads_the_file_is_gone_once_they_have_read(
+    own_server: ServerProcess,
+) -> None:
+    (ada,) = await guests(own_server, "Ada")
+    conversation_id = await ada.create()
+    path = Path(own_server.store.removeprefix("sqlite:///"))
+    text = secrets.token_hex(16)
+    sent = await ada.say(conversation_id, text)
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM events").fetchall()
+        await put(ada, "DELETE", sent["message_id"])
+        for number in range(20):
+            await ada.say(conversation_id, f"{number}")  # and nobody waits for the reader
+        assert traces(path.parent, [text])
+        reader.execute("COMMIT")
+    await until(lambda: not traces(path.parent, [text]))
+
+
+async def test_a_server_killed_before_it_could_erase_does_so_when_it_starts(
+    own_server: ServerProcess,
+) -> None:
+    (ada,) = await guests(own_server, "Ada")
+    conversation_id = await ada.create()
+    path = Path(own_server.store.removeprefix("sqlite:///"))
+    text = secrets.token_hex(16)
+    sent = await ada.say(conversation_id, text)
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM events").fetchall()
+        await put(ada, "DELETE", sent["message_id"])
+        own_server.kill()
+        own_server.start()
+        assert traces(path.parent, [text])
+        reader.execute("COMMIT")
+        await until(lambda: not traces(path.parent, [text]))
