@@ -217,7 +217,7 @@ class ConversationActor(TrioActor):
         named, replied = replied_to(commands, state), None
         if named:
             replied = await self._replies.senders_among(named, state.number)
-        targets = await targets_in(commands, state, self._store, host.codec)
+        targets = await targets_in(commands, state, self._store, self.audience.at_hand)
         ended = await self.agents.ended_among(commands, state)
         overdue, save = self.agents.overdue(), self.agents.save_due(state)
         known: dict[tuple[str, str], tuple[Event, Record]] = {}

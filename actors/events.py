@@ -234,6 +234,7 @@ class RunStarted:
         Field("participant_id", Form.ID, description="The agent."),
         Field("reply_to", Form.ID, optional=True, description="The message that it answers."),
         Field("asked_by", Form.ID, optional=True, description="The sender of that message."),
+        Field("thread_id", Form.ID, optional=True, description="The thread that it answers in."),
         TIMESTAMP,
     )
 
@@ -244,11 +245,18 @@ class RunStarted:
     participant_id: str
     reply_to: str | None = None
     asked_by: str | None = None
+    thread_id: str | None = None
 
     def apply(self, state: State) -> None:
         """Open the run."""
         run = Run(
-            self.run_id, self.participant_id, self.sequence, self.at, self.reply_to, self.asked_by
+            self.run_id,
+            self.participant_id,
+            self.sequence,
+            self.at,
+            self.reply_to,
+            self.asked_by,
+            thread_id=self.thread_id,
         )
         state.runs = {**state.runs, run.id: run}
 

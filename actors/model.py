@@ -80,6 +80,7 @@ class Run(NamedTuple):
     asked_by: str | None = None
     text: str = ""
     approval: Approval | None = None
+    thread_id: str | None = None  # where the message that it answers is a reply in a thread
 
 
 @dataclass(slots=True)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .change_messages import CHANGE_COMMANDS
 from .messages import MarkRead, Post
+from .posted import sequence_of
 from .rules import named_sequence
 from .run_messages import StartRun
+from .store import Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence, Set
 
     from .mailbox import Letter
     from .model import State
-    from .store import Record, Store, Target
-    from .subscriber import Codec
+    from .store import Record, Store
 
 _REPLYING = frozenset({Post, StartRun})
 # Messages that are replied to stay in memory, so that a thread about an old one asks the log once. About 60 KB
@@ -64,34 +65,44 @@ class Replies:
         self._known.update(sorted(senders.items())[-KNOWN_MESSAGES:])
 
 
-def targets_of(letters: Sequence[Letter], state: State) -> Set[int]:
-    """The sequences up to the state's head of the messages that these commands change, or reply to in a thread."""
-    names = []
-    for letter in letters:
-        command = letter.message
-        if type(command) is Post or type(command) is MarkRead:
-            if command.thread_id is not None:
-                names.append(command.thread_id)
-        elif type(command) in CHANGE_COMMANDS:
-            names.append(command.message_id)
-    if not names:
-        return NO_SEQUENCES
-    sequences = (named_sequence(state.id, name) for name in names)
-    return {each for each in sequences if each is not None and each <= state.head}
+def _named_by(command: Any) -> str | None:
+    """The message whose present form a command needs: it changes it, replies to it in a thread, or reads that."""
+    kind = type(command)
+    if kind is Post or kind is MarkRead:
+        return command.thread_id  # type: ignore[no-any-return]
+    if kind is StartRun:
+        return command.reply_to  # type: ignore[no-any-return]
+    return command.message_id if kind in CHANGE_COMMANDS else None
 
 
 async def targets_in(
-    letters: Sequence[Letter], state: State, store: Store, codec: Codec
+    letters: Sequence[Letter],
+    state: State,
+    store: Store,
+    at_hand: Callable[[int], Record | None],
 ) -> Mapping[int, Target]:
-    """The messages of the log that these commands change or reply to, and the roots of replies among them."""
-    named = targets_of(letters, state)
+    """The messages of the log that these commands need as they are now, and the roots of replies among them.
+
+    Raises `StoreError`.
+    """
+    found: dict[int, Target] = {}
+    named: set[int] = set()
+    for letter in letters:
+        name = _named_by(letter.message)
+        sequence = None if name is None else named_sequence(state.id, name)
+        if sequence is None or sequence > state.head:
+            continue
+        record = at_hand(sequence) if type(letter.message) is StartRun else None
+        if record is None:
+            named.add(sequence)
+        else:  # only asked whether it is in a thread
+            found[sequence] = Target(record)
+    named |= {sequence_of(run.thread_id) for run in state.runs.values() if run.thread_id}
     if not named:
-        return NO_TARGETS
-    found = dict(await store.targets(state.number, sorted(named)))
-    threads = {codec.decode_message(each.record).posted.thread_id for each in found.values()}
-    roots = {named_sequence(state.id, thread) for thread in threads if thread is not None}
-    missing = {each for each in roots if each is not None} - found.keys()
-    if missing:
+        return found or NO_TARGETS
+    found |= await store.targets(state.number, sorted(named))
+    roots = {each.record.target for each in found.values() if each.record.target is not None}
+    if missing := roots - found.keys():
         found |= await store.targets(state.number, sorted(missing))
     return found
 

@@ -180,6 +180,7 @@ def ended_by(
         mentions=mentioned(state.members, run.text),
         run_id=run.id,
         status=status,
+        thread_id=run.thread_id,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from . import rules, run_rules
@@ -53,8 +54,11 @@ class Draft(Protocol):
     def record(self, event: Event) -> Record:
         """Apply an event, and record it."""
 
-    def read_by_sending(self, event: Posted) -> None:
-        """Move the read position of a message's sender to it."""
+    def said(self, event: Posted) -> None:
+        """Note that a message was recorded: its sender has read up to it, its thread has a reply more."""
+
+    def thread_of(self, message_id: str) -> str | None:
+        """The thread in which a message is a reply; None for any other."""
 
     def sender_of(self, sequence: int) -> str | None:
         """The sender's id of the message with this sequence; None for an event that is no message."""
@@ -122,6 +126,8 @@ class RunTurn:
         decision = rules.decide(draft.state, command, draft.at, draft.limits, draft.sender_of)
         match decision:
             case RunStarted():
+                if decision.reply_to is not None:
+                    decision = replace(decision, thread_id=draft.thread_of(decision.reply_to))
                 draft.state_events.append(decision)
                 draft.record(decision)
                 self.begun.append(decision)
@@ -178,7 +184,7 @@ class RunTurn:
         receipt = run_receipt(event, record, draft.durability)
         self._ended[run.id] = EndedRun(run.participant_id, run.reply_to, run.asked_by, receipt)
         if isinstance(event, Posted):
-            draft.read_by_sending(event)
+            draft.said(event)
             self.judge(event, run.asked_by)
         else:
             draft.state_events.append(event)

@@ -224,6 +224,18 @@ class Turn:
         record = self.records[place] if place < len(self.records) else None
         return record.sender_id if record is not None and record.is_message else None
 
+    def thread_of(self, message_id: str) -> str | None:
+        """The thread in which a message is a reply; None for any other."""
+        sequence = rules.named_sequence(self.state.id, message_id) or 0
+        place = sequence - self.first
+        target = self._targets.get(sequence)
+        record = target.record if target is not None else None
+        if 0 <= place < len(self.records):
+            record = self.records[place]
+        if record is None or record.target is None or not record.is_message:
+            return None
+        return f"{self.state.id}-{record.target}"
+
     def _forget(self, participant_id: str) -> None:
         """Drop the typing signal and read positions of a participant who left later in the turn."""
         self.typing.pop(participant_id, None)
@@ -249,21 +261,22 @@ class Turn:
         return receipt
 
     def _say(self, letter: Letter, event: Posted) -> Receipt:
-        """Record a message. Its sender has read everything up to it, or of a reply its thread."""
+        """Record a message, and find who is asked to answer it."""
         record = self.record(event)
-        if event.thread_id is not None:
-            self._reply(event)
-        if event.thread_id is not None and not event.in_channel:
-            return receipt_for(event, record, self.durability)
-        self.read_by_sending(event)
+        self.said(event)
         if self.state.agents:
             sequence = rules.named_sequence(event.conversation_id, event.reply_to or "")
             self._run_turn().judge(event, self.sender_of(sequence) if sequence else None)
-        self.marks[event.sender.id] = letter, ReadMarked(event.sequence)
+        if record.relation is None:
+            self.marks[event.sender.id] = letter, ReadMarked(event.sequence)
         return receipt_for(event, record, self.durability)
 
-    def read_by_sending(self, event: Posted) -> None:
-        """Move the read position of a message's sender to it."""
+    def said(self, event: Posted) -> None:
+        """Count a reply in its thread; move the read position of a message's sender to it, in the main log or in the thread."""
+        if event.thread_id is not None:
+            self._reply(event)
+            if not event.in_channel:
+                return
         state, sender_id = self.state, event.sender.id
         if not self._moved:
             state.reads, state.saved, self._moved = dict(state.reads), dict(state.saved), True

@@ -93,9 +93,9 @@ _MENTIONS = Rows(
 )
 _RUNS = Rows(
     "INSERT OR ROLLBACK INTO runs "
-    "(conversation, run_id, participant, started, started_at, reply_to, asked_by) "
+    "(conversation, run_id, participant, started, started_at, reply_to, asked_by, thread_id) "
     "SELECT * FROM {values} WHERE column1 > 0",
-    7,
+    8,
 )
 _TEXTS = Rows(
     "INSERT OR ROLLBACK INTO run_texts (conversation, run_id, start, text) "
@@ -381,8 +381,16 @@ def _founder_rows(number: int, event: Created) -> list[Any]:
 
 
 def _run_row(number: int, event: RunStarted) -> list[Any]:
-    run_id, agent_id = event.run_id, event.participant_id
-    return [number, run_id, agent_id, event.sequence, event.at, event.reply_to, event.asked_by]
+    return [
+        number,
+        event.run_id,
+        event.participant_id,
+        event.sequence,
+        event.at,
+        event.reply_to,
+        event.asked_by,
+        event.thread_id,
+    ]
 
 
 def _member_row(number: int, event: Joined) -> list[Any]:

@@ -110,7 +110,7 @@ _THREAD_READ = (
 )
 
 _OPEN_RUNS = (
-    "SELECT run_id, participant, started, started_at, reply_to, asked_by FROM runs "
+    "SELECT run_id, participant, started, started_at, reply_to, asked_by, '', NULL, thread_id FROM runs "
     "WHERE conversation = ? AND ended = 0 ORDER BY started"
 )
 _SAID = "SELECT text FROM run_texts WHERE conversation = ? AND run_id = ? ORDER BY start"

@@ -150,6 +150,7 @@ runs = Table(
     Column("started_at", Integer, nullable=False),
     Column("reply_to", Text),
     Column("asked_by", Text),
+    Column("thread_id", Text),
     Column("ended", Integer, nullable=False, server_default=text("0")),
     PrimaryKeyConstraint("conversation", "run_id"),
     Index("runs_open", "conversation", sqlite_where=text("ended = 0")),

@@ -24,9 +24,10 @@ from salon.actors.change_messages import (
 from salon.actors.limits import Limits
 from salon.actors.mailbox import Letter
 from salon.actors.messages import Create, Join, Leave, MarkRead, Post, ReadMarked, Receipt
-from salon.actors.model import Entrant, State
+from salon.actors.model import Entrant, Participant, State
 from salon.actors.refusals import Refusal
 from salon.actors.replies import targets_in
+from salon.actors.run_messages import EndRun, ExtendRun, StartRun
 from salon.actors.store import Appended, Record, Store, Target, event_hash
 from salon.actors.turn import Turn, known_from
 from salon.web.socket.codec import JsonCodec
@@ -90,10 +91,18 @@ class Talk:
         """Decide and commit."""
         letters = [Letter(command, None, 0) for command in commands]
         store: Any = Waiting(self.store)
-        targets = await targets_in(letters, self.state, store, CODEC)
+        targets = await targets_in(letters, self.state, store, lambda _: None)
+        senders = await self.store.senders_among(self.state.number, self.sequences).wait()
         known: dict[Any, Any] = {}
         while True:
-            turn = Turn(self.state, letters, known=dict(known), targets=targets, parts=self)
+            turn = Turn(
+                self.state,
+                letters,
+                known=dict(known),
+                targets=targets,
+                replied_to=senders,
+                parts=self,
+            )
             changes = turn.changes
             if changes is None:
                 return turn
@@ -244,6 +253,31 @@ def test_any_history_is_the_same_live_in_any_page_and_in_the_store(
     async def main() -> None:
         talk = await play(opened, history, f"talk{next(_names)}")
         await check(talk)
+
+    trio.run(main)
+
+
+def test_an_agent_answers_in_the_thread_in_which_it_is_asked(opened: AnyStore) -> None:
+    bot = Participant("bot", "Bot", "agent")
+
+    async def main() -> None:
+        talk = Talk(opened, "talk")
+        await talk.turn(Create("talk", ADA, "Title", (Entrant(bot),)))
+        await talk.turn(Post("talk", ADA, "root"))
+        await talk.turn(Post("talk", ADA, "in it", thread_id="talk-2"))
+        turn = await talk.turn(StartRun("talk", bot, "r", "talk-3"))
+        assert json.loads(turn.records[0].body)["thread_id"] == "talk-2"
+        talk.state = await opened.load("talk").wait()  # type: ignore[assignment]
+        await talk.turn(ExtendRun("talk", bot, "r", 0, "so be it"))
+        await talk.turn(EndRun("talk", bot, "r"))
+        live = fold(talk.delivered)
+        assert [m["content"] for m in live.values() if m.get("thread_id") == "talk-2"] == [
+            "in it",
+            "so be it",
+        ]
+        assert live["talk-2"]["thread"]["replies"] == 2
+        assert fold(record.body for record in await talk.log()) == live
+        assert talk.state.messages == 1
 
     trio.run(main)
 

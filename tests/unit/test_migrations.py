@@ -192,7 +192,11 @@ def test_0006_has_no_accounts_and_no_agents_and_the_log_is_as_it_was(first: Path
 
 def test_0006_leaves_the_runs_of_the_version_before_it(path: Path) -> None:
     at_0005(path)
-    rows = "SELECT * FROM runs", "SELECT * FROM run_texts", "SELECT participant, place FROM members"
+    rows = (
+        "SELECT run_id, started FROM runs",
+        "SELECT * FROM run_texts",
+        "SELECT participant, place FROM members",
+    )
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("INSERT INTO runs VALUES (1, 'r', 'bot', 3, 5, NULL, 'ada', 0)")
         connection.execute("INSERT INTO run_texts VALUES (1, 'r', 0, 'Fish')")
@@ -206,6 +210,20 @@ def test_0006_leaves_the_runs_of_the_version_before_it(path: Path) -> None:
     open_store(path).close()
     with closing(sqlite3.connect(path)) as connection:
         assert [connection.execute(query).fetchall() for query in rows] == before
+
+
+def test_0007_leaves_the_log_as_it_was_and_its_messages_can_be_changed(first: Path) -> None:
+    rows = "SELECT position, conversation, sequence, at, messages, sender_id, key, salt, body FROM events"
+    with closing(sqlite3.connect(first)) as connection:
+        before = connection.execute(rows).fetchall()
+    store = open_store(first)
+    store.close()
+    with closing(sqlite3.connect(first)) as connection:
+        assert connection.execute(rows).fetchall() == before
+    changed = "SELECT count(*) FROM events WHERE coalesce(hash, target, relation) IS NOT NULL"
+    assert count(first, changed) == 0
+    for table in ("reactions", "pins", "deletions", "thread_reads"):
+        assert count(first, f"SELECT count(*) FROM {table}") == 0
 
 
 def at_0005(path: Path) -> None:

@@ -18,6 +18,7 @@ def upgrade() -> None:
         sa.Column("relation", sa.Text),
     ):
         op.add_column("events", column)
+    op.add_column("runs", sa.Column("thread_id", sa.Text))
     op.create_index(
         "events_by_target",
         "events",
