@@ -105,6 +105,8 @@ class Talk:
             )
             changes = turn.changes
             if changes is None:
+                if turn.state.runs is not self.state.runs:
+                    self.state = turn.state
                 return turn
             outcome = await self.store.append(changes).wait()
             if isinstance(outcome, Appended):
