@@ -31,7 +31,7 @@ from .model import State
 from .presence import PresenceBoard, TypingBoard
 from .recorder import Recorder
 from .refusals import Refusal, about_run
-from .replies import Replies, replied_to, targets_in
+from .replies import Replies, named_by, replied_to, targets_in
 from .roster import Roster
 from .run_messages import RUN_COMMANDS
 from .run_text import extended
@@ -217,7 +217,9 @@ class ConversationActor(TrioActor):
         named, replied = replied_to(commands, state), None
         if named:
             replied = await self._replies.senders_among(named, state.number)
-        targets = await targets_in(commands, state, self._store, self.audience.at_hand)
+        changed, targets = named_by(commands), None
+        if changed or state.runs:
+            targets = await targets_in(changed, state, self._store, self.audience.at_hand)
         ended = await self.agents.ended_among(commands, state)
         overdue, save = self.agents.overdue(), self.agents.save_due(state)
         known: dict[tuple[str, str], tuple[Event, Record]] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .change_messages import CHANGE_COMMANDS
 from .messages import MarkRead, Post
@@ -23,7 +23,6 @@ _REPLYING = frozenset({Post, StartRun})
 # Messages that are replied to stay in memory, so that a thread about an old one asks the log once. About 60 KB
 KNOWN_MESSAGES = 1000
 NOTHING: Mapping[int, str] = MappingProxyType({})
-NO_TARGETS: Mapping[int, Target] = MappingProxyType({})
 NO_SEQUENCES: frozenset[int] = frozenset()
 
 
@@ -65,42 +64,48 @@ class Replies:
         self._known.update(sorted(senders.items())[-KNOWN_MESSAGES:])
 
 
-def _named_by(command: Any) -> str | None:
-    """The message whose present form a command needs: it changes it, replies to it in a thread, or reads that."""
-    kind = type(command)
-    if kind is Post or kind is MarkRead:
-        return command.thread_id  # type: ignore[no-any-return]
-    if kind is StartRun:
-        return command.reply_to  # type: ignore[no-any-return]
-    return command.message_id if kind in CHANGE_COMMANDS else None
+def named_by(letters: Sequence[Letter]) -> list[tuple[str, bool]]:
+    """The ids of messages that these commands need as they are now: to change them, or to reply to them in a thread.
+
+    The second of each pair is true where only the thread is asked for.
+    """
+    named = []
+    for letter in letters:
+        command = letter.message
+        kind = type(command)
+        if kind is Post:
+            if command.thread_id is not None:
+                named.append((command.thread_id, False))
+        elif kind in CHANGE_COMMANDS:
+            named.append((command.message_id, False))
+        elif kind is MarkRead and command.thread_id is not None:
+            named.append((command.thread_id, False))
+        elif kind is StartRun and command.reply_to is not None:
+            named.append((command.reply_to, True))
+    return named
 
 
 async def targets_in(
-    letters: Sequence[Letter],
+    named: Sequence[tuple[str, bool]],
     state: State,
     store: Store,
     at_hand: Callable[[int], Record | None],
 ) -> Mapping[int, Target]:
-    """The messages of the log that these commands need as they are now, and the roots of replies among them.
-
-    Raises `StoreError`.
-    """
+    """The named messages of the log as they are now, and the roots of replies among them. Raises `StoreError`."""
     found: dict[int, Target] = {}
-    named: set[int] = set()
-    for letter in letters:
-        name = _named_by(letter.message)
-        sequence = None if name is None else named_sequence(state.id, name)
+    sought: set[int] = set()
+    for name, only_thread in named:
+        sequence = named_sequence(state.id, name)
         if sequence is None or sequence > state.head:
             continue
-        record = at_hand(sequence) if type(letter.message) is StartRun else None
+        record = at_hand(sequence) if only_thread else None
         if record is None:
-            named.add(sequence)
-        else:  # only asked whether it is in a thread
+            sought.add(sequence)
+        else:
             found[sequence] = Target(record)
-    named |= {sequence_of(run.thread_id) for run in state.runs.values() if run.thread_id}
-    if not named:
-        return found or NO_TARGETS
-    found |= await store.targets(state.number, sorted(named))
+    sought |= {sequence_of(run.thread_id) for run in state.runs.values() if run.thread_id}
+    if sought:
+        found |= await store.targets(state.number, sorted(sought))
     roots = {each.record.target for each in found.values() if each.record.target is not None}
     if missing := roots - found.keys():
         found |= await store.targets(state.number, sorted(missing))

@@ -145,8 +145,12 @@ def _post(state: State, post: Post, at: int, limits: Limits) -> Posted | Refusal
         post.reply_to,
         post.metadata,
         mentioned(state.members, post.content, post.mentions),
-        thread_id=post.thread_id,
-        in_channel=post.in_channel,
+        None,  # by place: names would cost a tenth of the turn
+        None,
+        None,
+        None,
+        post.thread_id,
+        post.in_channel,
     )
 
 

@@ -150,14 +150,16 @@ class Turn:
 
     def _decide(self, letter: Letter) -> Any:
         command = letter.message
-        if type(command) in RUN_COMMANDS:
-            return self._run_turn().decide(command)
-        if type(command) in CHANGE_COMMANDS:
-            return self._change(command)
-        if type(command) is MarkRead and command.thread_id is not None:
-            return self._read_thread(letter)
-        if self.state.runs and type(command) is Leave:
-            self._run_turn().leave(command.sender.id)
+        kind = type(command)
+        if kind is not Post:
+            if kind in RUN_COMMANDS:
+                return self._run_turn().decide(command)
+            if kind in CHANGE_COMMANDS:
+                return self._change(command)
+            if kind is MarkRead and command.thread_id is not None:
+                return self._read_thread(letter)
+            if kind is Leave and self.state.runs:
+                self._run_turn().leave(command.sender.id)
         decision: Any = rules.decide(self.state, command, self.at, self.limits, self.sender_of)
         if type(decision) is Posted:
             return self._post(letter, decision)
@@ -314,18 +316,47 @@ class Turn:
         start = SALT * len(self.records)
         if start >= len(self._salts):  # more events than commands: a leaving agent's runs end, too
             self._salts += self._entropy(SALT)
-        body, salt = self.codec.encode(event), self._salts[start : start + SALT]
-        record = Record(event.sequence, event.at, body, salt, self.state.messages)
+        state = self.state
+        sender_id: str | None
+        key: str | None
+        mentions: tuple[str, ...]
+        run_id: str | None
+        target: int | None
+        relation: Relation | None
         if isinstance(event, Posted):
-            record = _of_message(record, event)
-            self.typing.pop(event.sender.id, None)  # sending a message ends typing
-        elif isinstance(event, ChangeEvent):
-            record = record._replace(
-                sender_id=event.by,
-                key=event.key,
-                target=sequence_of(event.message_id),
-                relation="edit" if isinstance(event, Edited) else "change",
+            sender_id, key, mentions, run_id = (
+                event.sender.id,
+                event.key,
+                event.mentions,
+                event.run_id,
             )
+            target = relation = None
+            if event.thread_id is not None:
+                target = sequence_of(event.thread_id)
+                relation = None if event.in_channel else "reply"
+            if self.typing:
+                self.typing.pop(sender_id, None)  # sending a message ends typing
+        elif isinstance(event, ChangeEvent):
+            sender_id, key, mentions, run_id = event.by, event.key, (), None
+            target = sequence_of(event.message_id)
+            relation = "edit" if isinstance(event, Edited) else "change"
+        else:
+            sender_id = key = target = relation = run_id = None
+            mentions = ()
+        record = Record(
+            event.sequence,
+            event.at,
+            self.codec.encode(event),
+            self._salts[start : start + SALT],
+            state.messages,
+            sender_id,
+            key,
+            None,
+            target,
+            relation,
+            mentions,
+            run_id,
+        )
         self.records.append(record)
         return record
 
@@ -350,22 +381,6 @@ class Turn:
         self.thread_reads[command.sender.id, root] = mark.sequence
         self.thread_marks.append((letter, mark))
         return mark
-
-
-def _of_message(record: Record, event: Posted) -> Record:
-    related: tuple[int | None, Relation | None] = None, None
-    if event.thread_id is not None:
-        related = sequence_of(event.thread_id), None if event.in_channel else "reply"
-    # A call costs a third of what `_replace` does, and this is made once a message.
-    return Record(
-        *record[:5],
-        event.sender.id,
-        event.key,
-        None,
-        *related,
-        event.mentions,
-        event.run_id,
-    )
 
 
 def known_from(taken: KeysTaken, codec: Codec) -> dict[tuple[str, str], tuple[Event, Record]]:

@@ -150,9 +150,6 @@ _UNREACT_ALL = "DELETE FROM reactions WHERE conversation = ? AND message = ?"
 _END = "UPDATE conversations SET ended_at = ? WHERE number = ?"
 
 
-UNRELATED = [None, None, None]  # hash, target and relation of most records
-
-
 class SuspectedKeyError(Exception):
     """A key seems to have been used before; only the events can confirm it."""
 
@@ -228,8 +225,20 @@ class Batch:
 
     def _add_records(self, number: int, changes: Changes) -> None:
         events, keys = self._events, self.keys
-        for record in changes.records:
-            sequence, at, body, salt, messages, sender_id, key, *related, mentions, run_id = record
+        for (
+            sequence,
+            at,
+            body,
+            salt,
+            messages,
+            sender_id,
+            key,
+            hash_,
+            target,
+            relation,
+            mentions,
+            run_id,
+        ) in changes.records:
             hashed = None
             if key is not None:
                 hashed = self._digest(sender_id, key)
@@ -237,9 +246,8 @@ class Batch:
                 if place in keys:
                     raise SuspectedKeyError
                 keys[place] = sequence
-            rows = events if related == UNRELATED else self._related
             # bytearrays: for every `bytes` the driver looks for an adapter, which takes longer than the copy
-            rows += (
+            row = (
                 number,
                 sequence,
                 at,
@@ -250,8 +258,10 @@ class Batch:
                 key,
                 hashed,
             )
-            if rows is not events:
-                rows += related
+            if hash_ is None and target is None:
+                events += row
+            else:
+                self._related += (*row, hash_, target, relation)
             for participant_id in mentions:
                 self._mentions += (number, participant_id, sequence)
             if run_id is not None:

@@ -26,7 +26,7 @@ from salon.actors.mailbox import Letter
 from salon.actors.messages import Create, Join, Leave, MarkRead, Post, ReadMarked, Receipt
 from salon.actors.model import Entrant, Participant, State
 from salon.actors.refusals import Refusal
-from salon.actors.replies import targets_in
+from salon.actors.replies import named_by, targets_in
 from salon.actors.run_messages import EndRun, ExtendRun, StartRun
 from salon.actors.store import Appended, Record, Store, Target, event_hash
 from salon.actors.turn import Turn, known_from
@@ -91,7 +91,7 @@ class Talk:
         """Decide and commit."""
         letters = [Letter(command, None, 0) for command in commands]
         store: Any = Waiting(self.store)
-        targets = await targets_in(letters, self.state, store, lambda _: None)
+        targets = await targets_in(named_by(letters), self.state, store, lambda _: None)
         senders = await self.store.senders_among(self.state.number, self.sequences).wait()
         known: dict[Any, Any] = {}
         while True:
