@@ -15,7 +15,7 @@ import pytest
 import trio
 from hypothesis import HealthCheck, settings
 
-from tests import parsing, signals
+from tests import order, parsing, signals
 from tests.server import ServerProcess
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ FIGURE = "figure"
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items[:] = order.in_order(items)
     for item in items:
         if item.get_closest_marker("trio"):
             item.add_marker(pytest.mark.trio(run=run), append=False)

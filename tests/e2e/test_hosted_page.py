@@ -13,8 +13,8 @@ import pytest
 from playwright.sync_api import Locator, Page, WebSocket, expect
 
 from tests.accessibility import grave_faults
-from tests.browser import whole_browser
 from tests.console import ask
+from tests.notified import be_told
 from tests.server import ServerProcess
 from tests.visitor import Visitor
 
@@ -24,16 +24,6 @@ OpenPage = Callable[..., Page]
 PRICE = {"input": 1000, "output": 2000, "currency": "EUR"}  # of a million tokens
 QUESTION = "@Cook use forecast, please"
 SUN = 'Let me look. It gave {"result": "1 days of sun in Paris"}'
-# In place of the browser's own, which shows nothing where nobody looks.
-NOTIFICATION = """() => {
-  globalThis.notified = [];
-  globalThis.Notification = class extends EventTarget {
-    static permission = "granted";
-    static requestPermission = async () => "granted";
-    constructor(title, options) { super(); notified.push([title, options.body]); }
-  };
-  localStorage.setItem("salon.page.quiet", "1");
-}"""
 HIDE = """(hidden) => {
   Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
   document.dispatchEvent(new Event("visibilitychange"));
@@ -88,14 +78,6 @@ def answer(who: Visitor, text: str) -> Locator:
 def mark(who: Visitor) -> Locator:
     """What the list says of Dinner beside its title."""
     return who.line("Dinner").locator(".line-unread")
-
-
-def be_told(who: Visitor) -> None:
-    """Turn notifications on."""
-    who.page.evaluate(NOTIFICATION)
-    bell = who.page.get_by_role("button", name=re.compile("otif"))
-    bell.click()
-    expect(bell).to_have_attribute("aria-pressed", "true")
 
 
 def told_again_after_a_drop(server: ServerProcess, who: Visitor) -> None:
@@ -172,12 +154,10 @@ def test_a_call_that_waits_is_there_again_after_a_reload_and_can_be_decided(
         expect(card(each)).to_have_count(0)
 
 
-@whole_browser
 def test_who_has_asked_is_notified_once_of_a_call_that_waits_and_no_owner_is(
     server: ServerProcess, ada: Visitor, bob: Visitor
 ) -> None:
     for each in (ada, bob):
-        each.page.context.grant_permissions(["notifications"])
         be_told(each)
     bob.say(QUESTION)
     expect(card(bob)).to_be_visible()

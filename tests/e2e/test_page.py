@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, WebSocket, expect
 
-from tests.browser import whole_browser
+from tests.notified import be_told
 from tests.server import ServerProcess
 from tests.visitor import Visitor
 
@@ -351,26 +351,11 @@ def test_what_shows_nothing_is_not_sent(server: ServerProcess, open_page: OpenPa
     assert ada.stored(room) == ["\u200b."]
 
 
-@whole_browser
 def test_a_hidden_page_notifies_whoever_asked_for_it(
     server: ServerProcess, open_page: OpenPage
 ) -> None:
     ada, bob, _ = two_in_a_room(server, open_page)
-    ada.page.context.grant_permissions(["notifications"])
-    ada.page.evaluate(
-        """() => {
-          globalThis.notified = [];
-          globalThis.Notification = class extends EventTarget {
-            static permission = "granted";
-            static requestPermission = async () => "granted";
-            constructor(title, options) { super(); notified.push([title, options.body]); }
-          };
-          localStorage.setItem("salon.page.quiet", "1");
-        }"""
-    )
-    bell = ada.page.get_by_role("button", name=re.compile("otif"))
-    bell.click()
-    expect(bell).to_have_attribute("aria-pressed", "true")
+    be_told(ada)
     bob.say("in sight")
     ada.expect_said("in sight")
     assert ada.page.evaluate("notified") == []

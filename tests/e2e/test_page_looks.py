@@ -95,6 +95,7 @@ def test_at_a_desk_and_on_a_wall(server: ServerProcess, open_page: OpenPage) -> 
         ada.say("Is anybody there?")
         check(page, "offline in the dark")
         picture(page, "chat-offline-dark")
+        page.context.set_offline(False)  # Chromium computes all the while it is on
         page.emulate_media(color_scheme="light")
         page.get_by_role("button", name="New").click()
         check(page, "a dialog")

@@ -24,7 +24,7 @@ from tests.hostile import TRIPWIRE, Clerk, ask_all, naughty, xss
 from tests.server import ServerProcess
 
 # Of so many strings one is tried; make prove tries all.
-EVERY = int(os.environ.get("SALON_TEST_STRINGS", "12"))
+EVERY = int(os.environ.get("SALON_TEST_STRINGS", "24"))
 PEOPLE = max(3, 12 // EVERY)
 
 # Scrolls an element from its end to its beginning, so that every row is drawn; a row more or less is seen twice.

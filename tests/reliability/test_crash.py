@@ -18,6 +18,7 @@ from salon.loadtests.crash.fault_proxy import Faults
 TOO_EARLY = '''
 """A server that answers before it has committed: put before all else by Python itself."""
 
+import sys
 import time
 
 from salon.actors.future import Future
@@ -41,6 +42,19 @@ def commit_later(self, group):
 
 
 writer.Writer.append, writer.Writer._commit = answer_at_once, commit_later
+
+if "crash" in sys.argv:  # what is lost by then is lost: nobody waits a minute for it
+    import trio
+
+    from salon.loadtests.crash.run import CrashRun
+
+    settle = CrashRun._settle
+
+    async def settle_soon(self):
+        with trio.fail_after(10):
+            await settle(self)
+
+    CrashRun._settle = settle_soon
 '''
 
 

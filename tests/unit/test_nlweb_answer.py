@@ -6,12 +6,13 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from salon.actors.blank import is_blank
 from salon.web.agents import Activity, Piece, Results, UpstreamError
 from salon.web.agents.nlweb_answer import BODIES, END, LABEL, LISTS, SPOKEN, TEXTS, NLWebAnswer
+from tests.examples import examples
 
 COMPLETE = {"message_type": "complete"}
 KEYS = [
@@ -65,6 +66,7 @@ def text(*events: object, name: str = "message") -> str:
     return "".join(piece for piece in said(*events, name=name) if isinstance(piece, str))
 
 
+@settings(max_examples=examples(100))
 @given(st.lists(st.tuples(st.sampled_from(KINDS), EVENTS | VALUES)))
 def test_whatever_comes_it_is_an_answer_or_a_failure(events: list[tuple[str, object]]) -> None:
     answer = NLWebAnswer("fish")

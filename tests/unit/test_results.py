@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from salon.web.agents.results import (
@@ -23,6 +23,7 @@ from salon.web.agents.results import (
     loads,
     text_of,
 )
+from tests.examples import examples
 
 LIMITS = {"url": URL, "name": NAME, "site": SITE, "description": DESCRIPTION}
 KEYS = [*LIMITS, "score", "schema_object", "@type", "@id", "grounding", "text", "source_urls"]
@@ -58,6 +59,7 @@ def depth(value: object) -> int:
     return 1 + max(map(depth, inside), default=0) if isinstance(inside, list) else 0
 
 
+@settings(max_examples=examples(100))
 @given(st.lists(RESULTS | VALUES))
 def test_whatever_comes_what_is_kept_is_within_the_limits(values: list[object]) -> None:
     items = gathered(*values)
