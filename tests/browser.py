@@ -3,11 +3,12 @@
 Its headless shell draws and runs pages by the same code for a third of the processor time. It has no notifications: tests of
 these are marked with `whole_browser`.
 
-Tests that use it are plain functions: Playwright's synchronous interface has an event loop of its own, ended with the module.
+Tests that use it are plain functions: Playwright's synchronous interface has an event loop of its own.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from collections.abc import Iterator
@@ -17,7 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Page,
+    Playwright,
+    expect,
+    sync_playwright,
+)
 
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 PATIENCE = 60_000  # milliseconds until a condition has to hold: the machine may be busy
@@ -68,14 +76,49 @@ class Faults:
             self.found.append(f"console: {message.text}")
 
 
-@contextmanager
-def chromium(command: str = SHELL) -> Iterator[Browser]:
-    """A browser, without a window."""
-    expect.set_options(timeout=PATIENCE)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which(command), args=ARGUMENTS)
-        yield browser
-        browser.close()
+class Browsers:
+    """Browsers without a window, one for each command, which all modules share: pages are apart by their contexts.
+
+    Playwright's event loop counts as running from its start on, which keeps others from running. So it does only while a
+    browser is in use.
+    """
+
+    def __init__(self) -> None:
+        self._playwright: Playwright | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._started: dict[str, Browser] = {}
+
+    @contextmanager
+    def using(self, command: str = SHELL) -> Iterator[Browser]:
+        """The browser, for as long as the block takes."""
+        with self._running() as playwright:
+            browser = self._started.get(command)
+            if browser is None or not browser.is_connected():
+                path = shutil.which(command)
+                browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+                self._started[command] = browser
+            yield browser
+
+    def close(self) -> None:
+        """End all of them."""
+        if self._playwright is not None:
+            with self._running() as playwright:
+                for browser in self._started.values():
+                    browser.close()
+                playwright.stop()
+
+    @contextmanager
+    def _running(self) -> Iterator[Playwright]:
+        if self._playwright is None:
+            expect.set_options(timeout=PATIENCE)
+            self._playwright = sync_playwright().start()
+            self._loop = asyncio.get_running_loop()
+        else:
+            asyncio._set_running_loop(self._loop)
+        try:
+            yield self._playwright
+        finally:
+            asyncio._set_running_loop(None)
 
 
 def new_page(browser: Browser, url: str, **options: Any) -> Page:

@@ -21,6 +21,8 @@ from tests.server import ServerProcess
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+    from tests.browser import Browsers
+
 # How long an example takes is the machine's affair.
 settings.register_profile("salon", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("salon")
@@ -126,13 +128,23 @@ def own_server(start_server: Callable[..., ServerProcess]) -> ServerProcess:
     return start_server()
 
 
-@pytest.fixture(scope="module")
-def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
-    """A Chromium for the tests of one module; each opens its own pages in it."""
-    from tests.browser import SHELL, chromium  # most runs need none
+@pytest.fixture(scope="session")
+def browsers() -> Iterator[Browsers]:
+    """The Chromiums that modules share."""
+    from tests.browser import Browsers  # most runs need none
 
-    with chromium(getattr(request, "param", SHELL)) as launched:
-        yield launched
+    shared = Browsers()
+    yield shared
+    shared.close()
+
+
+@pytest.fixture(scope="module")
+def browser(browsers: Browsers, request: pytest.FixtureRequest) -> Iterator[Browser]:
+    """A Chromium, in which each test opens its own pages."""
+    from tests.browser import SHELL  # likewise
+
+    with browsers.using(getattr(request, "param", SHELL)) as used:
+        yield used
 
 
 @pytest.fixture

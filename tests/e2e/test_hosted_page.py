@@ -30,17 +30,15 @@ HIDE = """(hidden) => {
 }"""
 
 
-@pytest.fixture
-def model() -> Iterator[ModelServer]:
-    with ModelServer() as it:
-        yield it
-
-
-@pytest.fixture
-def server(start_server: Callable[..., ServerProcess], model: ModelServer) -> ServerProcess:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server whose cook may use the tools of the weather."""
-    cook = model.agent("uses a tool", price=PRICE, tools=[{"mcp": "weather"}], default=True)
-    return start_server(AGENTS=json.dumps([cook, TOOLS]))
+    with ModelServer() as model:
+        cook = model.agent("uses a tool", price=PRICE, tools=[{"mcp": "weather"}], default=True)
+        agents = json.dumps([cook, TOOLS])
+        server = ServerProcess(tmp_path_factory.mktemp("server"), AGENTS=agents)
+        yield server
+        assert server.stop() == 0, server.log
 
 
 @pytest.fixture

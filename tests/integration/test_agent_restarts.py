@@ -38,7 +38,8 @@ async def kitchen(
     """A server that can be killed, a conversation with its cook, and an operator."""
     async with model() as upstream:
         cook = hosted(how, upstream, key_env=None, budgets=[BUDGET], **more)
-        server = start_server(AGENTS=json.dumps([cook, TOOLS]))
+        agents = [cook, TOOLS] if "tools" in more else [cook]
+        server = start_server(AGENTS=json.dumps(agents))
         async with (
             Client(server.url, token="test_token_1") as ada,
             Client(server.url, token="admin_token") as operator,
@@ -116,6 +117,6 @@ async def test_what_was_used_and_who_was_added_is_known_after_a_kill(start_serve
         before = await ended(operator)
         await trio.to_thread.run_sync(kill, server)
         assert await ended(operator) == before
-        cook, _, parrot = (await operator.request("GET", "/admin/agents"))["agents"]
+        cook, parrot = (await operator.request("GET", "/admin/agents"))["agents"]
         assert (parrot["id"], parrot["source"]) == ("parrot", "route")
         assert (cook["budgets"][0]["used"]["tokens"], cook["today"]["tokens"]) == (10, 10)
