@@ -15,8 +15,8 @@ ARGS ?=
 PYTEST_ARGS ?=
 # A word in the names of the tests that make quick is to run.
 T ?=
-# Processes that share the tests, a file each at a time: three keep two cores busy. 0: all in one, as a debugger wants it.
-WORKERS ?= 3
+# Processes that share the tests, a file each at a time: four keep two cores busy. 0: all in one, as a debugger wants it.
+WORKERS ?= 4
 # What the tests need from the system, each as command:debian-package.
 SYSTEM_PACKAGES := chromium:chromium chromium-headless-shell:chromium-headless-shell curl:curl strace:strace
 
@@ -45,6 +45,8 @@ help: ## This list
 serve: $(VENV)/installed ## Start the server: make serve ARGS='--help'
 	@exec $(VENV)/bin/salon serve $(ARGS)
 
+# Compiled meanwhile once, tests need not be compiled by each worker.
+test: MEANWHILE := $(BIN)/pytest --collect-only --quiet
 test: lint pytest ## Check everything: make test PYTEST_ARGS='-k wire -x'
 
 # Needs an installation once, for the libraries and the page; then a change needs none.
@@ -57,16 +59,24 @@ $(TEST_VENV)/first:
 
 lint: $(TEST_VENV)/installed ## Style, types and who imports whom
 	@$(call check-writable,.*_cache)
+	said=$$(mktemp)
+	trap 'kill $$(jobs -p) 2>/dev/null || true; rm -f "$$said"' EXIT
+	$(BIN)/mypy $(FOLDERS:%=-p salon.%) >"$$said" 2>&1 & types=$$!
+	$(if $(MEANWHILE),$(MEANWHILE) >/dev/null 2>&1 & compiled=$$!,compiled=)
 	$(call say,ruff check)
 	$(BIN)/ruff check
 	$(call say,ruff format --check)
 	$(BIN)/ruff format --check
-	$(call say,mypy of the installed packages)
-	$(BIN)/mypy $(FOLDERS:%=-p salon.%) | sed 's,^.*/site-packages/salon/,,'
 	$(call say,lint-imports)
 	$(BIN)/lint-imports --no-logo
 	$(call say,tsc)
 	$(BIN)/python web/page/build.py --check
+	$(call say,mypy of the installed packages)
+	code=0
+	wait $$types || code=$$?
+	sed 's,^.*/site-packages/salon/,,' "$$said"
+	wait $$compiled || true # what is wrong is said where they are run
+	exit $$code
 
 pytest: system-packages $(TEST_VENV)/installed ## Only the tests, of the installed wheel
 	@$(call say,pytest)
