@@ -19,7 +19,7 @@ from tests.server import ServerProcess
 from tests.visitor import Visitor
 
 SPEAKERS = ("test_token_1", "test_token_2", "test_token_3")
-AT_SPEED = 600
+AT_SPEED = 300
 PAUSE = 0.01  # seconds between two messages of one speaker: three hundred a second in all
 MANY = 2000
 

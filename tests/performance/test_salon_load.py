@@ -55,14 +55,6 @@ class TestItsOwnServer:
         assert figures["server_memory"] > 10_000_000
         assert figures["delivery_ms"]["p50"] <= figures["delivery_ms"]["max"]
 
-    def test_says_to_people_what_it_saw_and_writes_a_page(self, tmp_path: Path) -> None:
-        page = tmp_path / "report.html"
-        result = load("fanout", *SMALL, "--readers", 5, "--serve", "--report", page)
-        assert result.returncode == 0, result.stdout
-        assert "fanout: 5 people, 1 s" in result.stdout
-        assert "server CPU a delivery" in result.stdout
-        assert "Every message arrived everywhere" in page.read_text()
-
 
 @pytest.fixture(scope="module")
 def forgetful(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
@@ -73,10 +65,9 @@ def forgetful(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProces
 
 
 class TestAServerByUrl:
-    @pytest.mark.parametrize("name", ["rooms"])
-    def test_is_driven_by_two_processes(self, forgetful: ServerProcess, name: str) -> None:
-        options = ["--processes", 2, "--server-pid", forgetful.pid]
-        figures = played(name, "--url", forgetful.url, *options)
+    def test_is_driven_by_two_processes_and_without_keys(self, forgetful: ServerProcess) -> None:
+        options = ["--processes", 2, "--server-pid", forgetful.pid, "--no-keys"]
+        figures = played("rooms", "--url", forgetful.url, *options)
         assert figures["processes"] == 2
         assert figures["server_cpu_seconds"] > 0
 
@@ -100,8 +91,16 @@ class TestAServerByUrl:
         else:
             assert figures["rejoins"] > 0
 
-    def test_is_driven_without_keys(self, forgetful: ServerProcess) -> None:
-        played("rooms", "--url", forgetful.url, "--no-keys")
+    def test_is_told_of_to_people_and_on_a_page(
+        self, forgetful: ServerProcess, tmp_path: Path
+    ) -> None:
+        page = tmp_path / "report.html"
+        server = ["--url", forgetful.url, "--server-pid", forgetful.pid]
+        result = load("fanout", *SMALL, "--readers", 5, *server, "--report", page)
+        assert result.returncode == 0, result.stdout
+        assert "fanout: 5 people, 1 s" in result.stdout
+        assert "server CPU a delivery" in result.stdout
+        assert "Every message arrived everywhere" in page.read_text()
 
     def test_which_sends_only_the_end_of_what_was_missed_is_asked_for_the_rest(
         self, forgetful: ServerProcess
