@@ -44,8 +44,8 @@ class Audience:
     """The subscribers of one conversation, and the events last delivered to all live ones.
 
     `fetch` is called with a subscriber and a sequence when the log must be read; the page comes back through `replayed`.
-    `roster` gives the current list of members, encoded, for subscribers that missed presence signals; `so_far` what a subscriber
-    that has just become live must know besides the events: the text so far of the open runs.
+    `roster` gives the current list of members as a subscriber may see it, encoded, for those that missed presence signals;
+    `so_far` what a subscriber that has just become live must know besides the events: the text so far of the open runs.
     """
 
     __slots__ = (
@@ -65,7 +65,7 @@ class Audience:
         self,
         codec: Codec,
         fetch: Callable[[Subscriber, int], None],
-        roster: Callable[[], bytes],
+        roster: Callable[[Subscriber], bytes],
         so_far: Callable[[Subscriber], Iterable[Signal]],
     ) -> None:
         self.live: dict[Subscriber, None] = {}
@@ -222,7 +222,7 @@ class Audience:
             del self.behind[subscriber]
             self.live[subscriber] = None
             caught_up = CaughtUp(position.sequence)
-            signals = (self._roster(), caught_up) if position.stale else (caught_up,)
+            signals = (self._roster(subscriber), caught_up) if position.stale else (caught_up,)
             subscriber.push(self.encode(*signals, *self._so_far(subscriber)))
 
     def replayed(self, subscriber: Subscriber, after: int, records: Sequence[Record]) -> None:

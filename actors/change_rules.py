@@ -13,10 +13,11 @@ from .change_messages import (
     RemoveReaction,
     UnpinMessage,
 )
+from .member_rules import silenced
 from .mentions import mentioned
 from .messages import Unchanged
 from .refusals import Code, Refusal
-from .rights import RANK, may
+from .rights import RANK, first_readable, may
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 MOST_REACTIONS = 20  # kinds of one message: a row that still fits under it
 MOST_PINNED = 50  # messages of a conversation: what still can be overlooked at a glance
+_SAYING = frozenset({EditMessage, AddReaction})  # what shows others something of who is muted
 NULL = "null"  # the metadata of an edit that removes it
 
 
@@ -38,13 +40,17 @@ def change(
     state: State, message: Message | None, command: ChangeCommand, at: int, limits: Limits
 ) -> Decision:
     """The event, or why there is none. `message` is None where the command names no message of the conversation."""
-    if not state.head:
-        return Refusal(Code.NOT_FOUND, key=command.key)
     member = state.members.get(command.sender.id)
+    if not state.head or (member is None and state.direct):
+        return Refusal(Code.NOT_FOUND, key=command.key)
     if member is None:
         return Refusal(Code.NOT_PARTICIPANT, key=command.key)
-    if message is None:
+    if message is None or message.posted.sequence < first_readable(state, member):
         return Refusal(Code.NOT_FOUND, key=command.key)
+    if state.mutes and type(command) in _SAYING:
+        refusal = silenced(state, command.sender.id, at, command.key)
+        if refusal is not None:
+            return refusal
     decision: Decision = _DECIDE[type(command)](state, member, message, command, at, limits)
     return decision
 

@@ -11,6 +11,7 @@ from .change_messages import Changed, EditMessage
 from .message import replied, reply_deleted
 from .messages import Unchanged
 from .refusals import Code, Refusal
+from .rights import first_readable
 from .rules import named_sequence
 from .store import Rewrite, event_hash
 
@@ -100,10 +101,13 @@ class ChangeTurn:
         if root is not None:
             self._write(replied(root, event.at)._replace(as_of=event.sequence))
 
-    def is_root(self, thread_id: str) -> bool:
-        """Whether a message may have replies: it is one of this conversation, and no reply itself."""
-        sequence = named_sequence(self._draft.state.id, thread_id)
-        root = None if sequence is None else self.message(sequence)
+    def is_root(self, thread_id: str, reader: str) -> bool:
+        """Whether a message may have replies of a member: it is one that they may read, and no reply itself."""
+        state = self._draft.state
+        sequence = named_sequence(state.id, thread_id)
+        if sequence is None or sequence < first_readable(state, state.members[reader]):
+            return False
+        root = self.message(sequence)
         return root is not None and root.posted.thread_id is None
 
     def _apply(self, message: Message, event: ChangeEvent) -> Message:

@@ -13,8 +13,9 @@ import trio
 
 from .agents import Agents
 from .audience import BREATH, BREATH_EVERY, RECENT_EVENTS, Audience
-from .events import Left
+from .events import Left, Updated
 from .mailbox import is_text
+from .member_events import Banned, Removed
 from .messages import (
     Attach,
     Detach,
@@ -32,6 +33,7 @@ from .presence import PresenceBoard, TypingBoard
 from .recorder import Recorder
 from .refusals import Refusal, about_run
 from .replies import Replies, named_by, replied_to, targets_in
+from .rights import first_readable, may
 from .roster import Roster
 from .run_messages import RUN_COMMANDS
 from .run_text import extended
@@ -164,6 +166,8 @@ class ConversationActor(TrioActor):
             await self.agents.loaded(state, page.records)
             delivered = self.audience.head
             self.audience.recall(page.records)
+            if state.slow_mode:
+                state.spoke = {each.sender_id: each.at for each in page.records if each.sender_id}
             if delivered < state.head:
                 # The store reported a failure, but the commit took effect: the log is the truth.
                 for participant_id in list(self.audience.participants()):
@@ -263,6 +267,10 @@ class ConversationActor(TrioActor):
         for event in turn.state_events:
             if isinstance(event, Left):
                 self._see_off(event.participant.id)
+            elif isinstance(event, Removed | Banned):
+                self._see_off(event.participant.id, removed=True)
+            elif isinstance(event, Updated) and event.history == "since_join":
+                self._shorten_replays(turn.state)
         self.agents.before_events(turn)
         if turn.changed is not None:
             self.audience.rewrite(turn.changed.rewrites)
@@ -384,14 +392,25 @@ class ConversationActor(TrioActor):
             resume, after = "reset", max(0, head - RECENT_EVENTS)
         elif limit and head - last_sequence > limit:
             resume, after = "reset", head - limit
+        # A member may read only from there on, whatever they ask for.
+        after = max(after, first_readable(state, state.members[subscriber.participant.id]) - 1)
         self.audience.place(subscriber, after)
         if not again:
             connected = self._connected(state, subscriber, after + 1, resume)
-            subscriber.push(self.audience.encode(connected, self._roster.body(state)))
+            roster = self._roster_body(subscriber)
+            subscriber.push(self.audience.encode(connected, roster))
         elif resume == "reset":
             connected = self._connected(state, subscriber, after + 1, resume)
             subscriber.push(self.audience.encode(connected))
         self.audience.catch_up(subscriber)
+
+    def _shorten_replays(self, state: State) -> None:
+        """Let readers that catch up begin where they may read from now on."""
+        for subscriber, position in list(self.audience.behind.items()):
+            member = state.members.get(subscriber.participant.id)
+            if member is not None:
+                oldest = first_readable(state, member)
+                self.audience.place(subscriber, max(position.sequence, oldest - 1))
 
     def _fetch(self, subscriber: Subscriber, after: int) -> None:
         assert self.state is not None, "only a loaded conversation has anything to replay"
@@ -420,11 +439,14 @@ class ConversationActor(TrioActor):
         if not self.audience.connected(participant_id) and self._typing.stop(participant_id):
             self._tell_typing(Typing(participant_id, False))
 
-    def _see_off(self, participant_id: str) -> None:
+    def _see_off(self, participant_id: str, *, removed: bool = False) -> None:
         """Clean up after a participant who is no longer a member."""
         for subscriber in self.audience.of(participant_id):
             self.audience.remove(subscriber)
-            subscriber.close(1000, "Left conversation")
+            if removed:
+                subscriber.close(4503, "no longer a participant")
+            else:
+                subscriber.close(1000, "Left conversation")
         self.presence.forget(participant_id)
         self._typing.forget(participant_id)
         self.agents.left(participant_id)
@@ -476,14 +498,19 @@ class ConversationActor(TrioActor):
             first,
             self._store.epoch,
             resume,
+            first_readable(state, state.members[subscriber.participant.id]),
         )
 
     def _so_far(self, subscriber: Subscriber) -> Iterator[Signal]:
         return self.agents.so_far(self.state, subscriber)
 
-    def _roster_body(self) -> bytes:
-        assert self.state is not None, "only a loaded conversation has an audience that catches up"
-        return self._roster.body(self.state)
+    def _roster_body(self, subscriber: Subscriber) -> bytes:
+        state = self.state
+        assert state is not None, "only a loaded conversation has an audience that catches up"
+        member = state.members.get(subscriber.participant.id)
+        if member is None or not may(state, member, "read_members"):
+            return self._roster.hidden(state)
+        return self._roster.body(state)
 
     def view(self, state: State) -> tuple[MemberView, ...]:
         """The members in the order of joining, as other members see them."""

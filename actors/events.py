@@ -21,13 +21,16 @@ from .change_events import (
     Unpinned,
 )
 from .fields import CONVERSATION_ID, METADATA, RUN_ID, SEQUENCE_ID, TIMESTAMP, Field, Form
+from .member_events import MemberEvent, remove_member, without
 from .model import Member, Run
 from .posted import Posted, close_run
 
 if TYPE_CHECKING:
     from .model import (
+        Action,
         Entrant,
         FailureReason,
+        History,
         JoinPolicy,
         Mode,
         Participant,
@@ -36,6 +39,26 @@ if TYPE_CHECKING:
         Steering,
         Trigger,
     )
+
+
+_PERMISSIONS = Field(
+    "permissions",
+    Form.PERMISSIONS,
+    optional=True,
+    description="The least role for each action where it differs from the usual; all of them.",
+)
+_HISTORY = Field(
+    "history",
+    Form.HISTORY,
+    optional=True,
+    description="What members may read: all, or what came after they joined.",
+)
+_SLOW_MODE = Field(
+    "slow_mode",
+    Form.COUNT,
+    optional=True,
+    description="Seconds between two messages of one member; 0 for none.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +79,15 @@ class Created:
         Field("share_reads", Form.FLAG),
         TIMESTAMP,
         METADATA,
+        _PERMISSIONS,
+        _HISTORY,
+        _SLOW_MODE,
+        Field(
+            "direct",
+            Form.FLAG,
+            optional=True,
+            description="True where it is of two people: nobody comes in, nobody leaves.",
+        ),
     )
 
     conversation_id: str
@@ -70,9 +102,17 @@ class Created:
     members_invite: bool = True
     share_reads: bool = False
     metadata: str | None = None
+    permissions: dict[Action, Role] | None = None
+    history: History | None = None
+    slow_mode: int | None = None
+    direct: bool | None = None
 
     def apply(self, state: State) -> None:
         """Begin the conversation."""
+        state.permissions = self.permissions or {}
+        state.history = self.history or "all"
+        state.slow_mode = self.slow_mode or 0
+        state.direct = bool(self.direct)
         state.title = self.title
         state.mode = self.mode
         state.sites = self.sites
@@ -109,6 +149,7 @@ class Joined:
         Field("invited_by", Form.ID, optional=True),
         Field("participant_count", Form.COUNT),
         TIMESTAMP,
+        Field("invite_id", Form.ID, optional=True, description="The invite that they used."),
     )
 
     conversation_id: str
@@ -118,14 +159,28 @@ class Joined:
     participant_count: int
     role: Role = "member"
     invited_by: str | None = None
+    invite_id: str | None = None
 
     def apply(self, state: State) -> None:
         """Add the member; messages from before they joined do not count as unread."""
-        introduced = self.invited_by is None
-        member = Member(self.participant, self.role, self.at, self.invited_by, introduced)
-        state.members = {**state.members, self.participant.id: member}
-        state.reads = {**state.reads, self.participant.id: self.sequence}
+        id = self.participant.id
+        member = Member(
+            self.participant,
+            self.role,
+            self.at,
+            self.invited_by,
+            introduced=self.invited_by is None or self.invite_id is not None,
+            since=self.sequence,
+        )
+        state.members = {**state.members, id: member}
+        state.reads = {**state.reads, id: self.sequence}
         state.find_agents()
+        if id in state.requests:
+            state.requests = without(state.requests, id)
+        if self.invite_id is not None:
+            invite = state.invites[self.invite_id]
+            used = invite._replace(uses=invite.uses + 1)
+            state.invites = {**state.invites, invite.id: used}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,18 +204,12 @@ class Left:
 
     def apply(self, state: State) -> None:
         """Remove the member; where no owner is left, another member becomes the owner."""
-        gone = state.members[self.participant.id]
-        state.members = {id: member for id, member in state.members.items() if member is not gone}
-        state.reads = {id: mark for id, mark in state.reads.items() if id != self.participant.id}
-        state.saved = {id: mark for id, mark in state.saved.items() if id != self.participant.id}
+        remove_member(state, self.participant.id)
         if not state.members:
             state.ended_at = self.at
         elif not any(member.role == "owner" for member in state.members.values()):
-            # Somebody must be able to invite and remove: the longest-standing member becomes owner, an observer only if alone.
-            heir = next(
-                (m for m in state.members.values() if m.role == "member"),
-                next(iter(state.members.values())),
-            )
+            # Somebody must be able to invite and remove: the longest-standing of the highest rank becomes owner.
+            heir = min(state.members.values(), key=lambda member: HEIRS.index(member.role))
             owner = replace(heir, role="owner")
             state.members = {**state.members, heir.participant.id: owner}
         state.find_agents()
@@ -195,7 +244,7 @@ class Introduced:
 
 @dataclass(frozen=True, slots=True)
 class Updated:
-    """The owner changed the title or the metadata; unchanged fields are left out."""
+    """The title, the metadata or the rules were changed; unchanged fields are left out."""
 
     kind: ClassVar[str] = "conversation_updated"
     frame: ClassVar[tuple[Field, ...]] = (
@@ -205,6 +254,9 @@ class Updated:
         METADATA._replace(nullable=True, description="All of it; null where it was removed."),
         Field("by", Form.ID, description="The participant who changed it."),
         TIMESTAMP,
+        _PERMISSIONS,
+        _HISTORY,
+        _SLOW_MODE,
     )
 
     conversation_id: str
@@ -213,6 +265,9 @@ class Updated:
     by: str
     title: str | None = None
     metadata: str | None = None  # the text `null` removes it
+    permissions: dict[Action, Role] | None = None
+    history: History | None = None
+    slow_mode: int | None = None
 
     def apply(self, state: State) -> None:
         """Set the changed fields."""
@@ -220,6 +275,13 @@ class Updated:
             state.title = self.title
         if self.metadata is not None:
             state.metadata = None if self.metadata == REMOVED else self.metadata
+        if self.permissions is not None:
+            state.permissions = self.permissions
+        if self.history is not None:
+            state.history = self.history
+        if self.slow_mode is not None:
+            state.slow_mode = self.slow_mode
+            state.spoke = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,6 +394,7 @@ class AgentUpdated:
 
 
 REMOVED = "null"  # the metadata of an update that removes it
+HEIRS: tuple[Role, ...] = ("owner", "moderator", "member", "observer")
 
 # Every kind but a message: what a store's tables follow.
 StateEvent = (
@@ -349,6 +412,7 @@ StateEvent = (
     | ReactionRemoved
     | Pinned
     | Unpinned
+    | MemberEvent
 )
 Event = Posted | StateEvent
 KINDS: dict[str, type[Event]] = {each.kind: each for each in get_args(Event)}

@@ -11,6 +11,7 @@ class Form(Enum):
 
     COUNT = auto()
     FLAG = auto()
+    HISTORY = auto()  # what a member may read
     ID = auto()
     JOIN_POLICY = auto()
     MESSAGE = auto()  # the whole event, as the object that its frame carries
@@ -18,6 +19,7 @@ class Form(Enum):
     MODE = auto()
     ENTRANTS = auto()
     PARTICIPANT = auto()
+    PERMISSIONS = auto()  # actions, and the least role for each
     REASON = auto()  # why a run failed
     ROLE = auto()
     SECONDS = auto()
@@ -50,3 +52,9 @@ CONVERSATION_ID = Field("conversation_id", Form.ID)
 TIMESTAMP = Field("timestamp", Form.TIME, "at")
 METADATA = Field("metadata", Form.METADATA, optional=True)
 RUN_ID = Field("run_id", Form.ID)
+PARTICIPANT_ID = Field("participant_id", Form.ID)
+BY = Field("by", Form.ID, description="The participant who did it.")
+WHY = Field("reason", Form.TEXT, optional=True, description="What they gave as the reason.")
+UNTIL = Field(
+    "until", Form.TIME, optional=True, description="Left out where it lasts until somebody ends it."
+)

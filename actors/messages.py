@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from .change_messages import ChangeCommand
+from .member_messages import MemberCommand, OpenDirect
 from .run_messages import (
     CancelRun,
     DecideApproval,
@@ -25,11 +26,14 @@ from .run_messages import (
 if TYPE_CHECKING:
     from .future import Future
     from .model import (
+        Action,
         Durability,
         Entrant,
+        History,
         JoinPolicy,
         Mode,
         Participant,
+        Role,
     )
     from .store import Page
     from .subscriber import Subscriber
@@ -57,6 +61,9 @@ class Create:
     members_invite: bool = True
     share_reads: bool = False
     metadata: str | None = None
+    permissions: dict[Action, Role] | None = None
+    history: History | None = None
+    slow_mode: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +139,10 @@ class SetTyping:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Change the conversation's title or metadata. None leaves a field as it is; the metadata `null` removes it."""
+    """Change the conversation. None leaves a field as it is; the metadata `null` removes it.
+
+    `permissions` has the actions to change; None instead of a role takes an action back to the usual table.
+    """
 
     is_command: ClassVar[bool] = True
 
@@ -140,6 +150,9 @@ class Update:
     sender: Participant
     title: str | None = None
     metadata: str | None = None
+    permissions: dict[Action, Role | None] | None = None
+    history: History | None = None
+    slow_mode: int | None = None
 
 
 Command = (
@@ -159,6 +172,8 @@ Command = (
     | RegenerateRun
     | UpdateAgent
     | ChangeCommand
+    | MemberCommand
+    | OpenDirect
 )
 
 

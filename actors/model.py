@@ -11,7 +11,26 @@ from typing import Literal, NamedTuple
 
 ParticipantType = Literal["human", "agent"]
 Role = Literal["owner", "moderator", "member", "observer"]
+# What a role is needed for: `salon.actors.rights` has the table.
+Action = Literal[
+    "post",
+    "edit_own",
+    "delete_own",
+    "delete_any",
+    "react",
+    "pin",
+    "invite",
+    "remove",
+    "ban",
+    "mute",
+    "rename",
+    "change_roles",
+    "read_members",
+]
 JoinPolicy = Literal["open", "invite"]
+History = Literal[
+    "all", "since_join"
+]  # what a member may read: everything, or what came after them
 Trigger = Literal["auto", "mention", "always", "never"]
 Steering = Literal["queue", "restart"]
 Mode = Literal["list", "summarize", "generate"]
@@ -54,6 +73,47 @@ class Member:
     steering: Steering = (
         "queue"  # what a new question does to the answer that its sender is being given
     )
+    since: int = 1  # the sequence with which they came in: with `history: since_join` the first that they may read
+
+
+class Sanction(NamedTuple):
+    """A ban or a mute. `until` is a time; None where it lasts until somebody ends it."""
+
+    participant: Participant
+    by: str
+    at: int
+    until: int | None = None
+    reason: str | None = None
+
+    def over(self, at: int) -> bool:
+        """Whether it has ended by itself."""
+        return self.until is not None and self.until <= at
+
+
+class Invite(NamedTuple):
+    """A link by which people come in. The id is a hash of its code: it finds the invite, and does not give the code away."""
+
+    id: str
+    role: Role
+    by: str
+    at: int
+    expires_at: int | None = None
+    max_uses: int | None = None
+    uses: int = 0
+
+    def over(self, at: int) -> bool:
+        """Whether it has expired or is used up."""
+        used_up = self.max_uses is not None and self.uses >= self.max_uses
+        return used_up or (self.expires_at is not None and self.expires_at <= at)
+
+
+class JoinRequest(NamedTuple):
+    """Somebody asks to be let in. `denied_at` is None while nobody has answered."""
+
+    participant: Participant
+    at: int
+    reason: str | None = None
+    denied_at: int | None = None
 
 
 class Approval(NamedTuple):
@@ -119,6 +179,20 @@ class State:
         default_factory=dict
     )  # the open ones by id, in the order of their start
     pinned: tuple[str, ...] = ()  # the ids of the pinned messages, in the order of pinning
+
+    # Who may do what, see `salon.actors.rights` and `member_rules`.
+    direct: bool = False  # of two people, whom nobody joins and neither leaves
+    history: History = "all"
+    slow_mode: int = 0  # seconds between two messages of one member; 0 for none
+    permissions: dict[Action, Role] = field(
+        default_factory=dict
+    )  # where the owner changed the table
+    bans: dict[str, Sanction] = field(default_factory=dict)
+    mutes: dict[str, Sanction] = field(default_factory=dict)  # also of those who have left
+    invites: dict[str, Invite] = field(default_factory=dict)  # those that may still be used
+    requests: dict[str, JoinRequest] = field(default_factory=dict)
+    # When each member last spoke, kept only in slow mode; after a load from the newest events.
+    spoke: dict[str, int] = field(default_factory=dict, compare=False)
 
     def find_agents(self) -> None:
         """Set `agents` after the members have changed: a message must not look through all of them."""

@@ -15,6 +15,7 @@ from .change_messages import (
     UnpinMessage,
 )
 from .mailbox import Letter, MailboxFull
+from .member_messages import MEMBER_COMMANDS, OpenDirect
 from .messages import Admit, Attach, Create, Detach, Post, Revoke, Sync, Update
 from .rates import TokenBucket
 from .refusals import Code, Refusal, about_run, too_fast
@@ -104,9 +105,13 @@ class ParticipantActor(TrioActor):
                 limit, unit = self._limits.message_rate, "messages a second"
                 bucket = self._rate(message.conversation_id, now) if limit else None
                 wait = bucket.take(now, _key(message)) if bucket else 0.0
-            case Create():
+            case Create() | OpenDirect():
                 wait = self._creation_rate(now).take(now)
                 limit, unit = self._limits.conversations_per_hour, "conversations an hour"
+            case _ if type(message) in MEMBER_COMMANDS:
+                limit, unit = self._limits.message_rate, "messages a second"
+                bucket = self._rate(message.conversation_id, now) if limit else None
+                wait = bucket.take(now) if bucket else 0.0
             case _:
                 return None
         if not wait:

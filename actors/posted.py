@@ -45,6 +45,8 @@ class Posted(_Posted):
         if self.thread_id is None or self.in_channel:
             state.messages += 1
         state.hops = 0 if self.sender.type == "human" else state.hops + 1
+        if state.slow_mode:
+            state.spoke = {**state.spoke, self.sender.id: self.at}
         if self.run_id is not None:
             close_run(state, self.run_id)
 

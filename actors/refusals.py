@@ -36,6 +36,13 @@ class Code(StrEnum):
     NOT_PARTICIPANT = "NOT_PARTICIPANT"
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
     ALREADY_PARTICIPANT = "ALREADY_PARTICIPANT"
+    LAST_OWNER = "LAST_OWNER"
+    BANNED = "BANNED"
+    MUTED = "MUTED"
+    SLOW_MODE = "SLOW_MODE"
+    DIRECT_CONVERSATION = "DIRECT_CONVERSATION"
+    INVITE_EXPIRED = "INVITE_EXPIRED"
+    LIMIT_REACHED = "LIMIT_REACHED"
     KEY_REUSED = "KEY_REUSED"
     REVISION_CONFLICT = "REVISION_CONFLICT"
     EDIT_WINDOW_CLOSED = "EDIT_WINDOW_CLOSED"
@@ -89,6 +96,23 @@ TABLE: dict[Code, Reason] = {
     Code.NOT_PARTICIPANT: Reason("You are not a participant of this conversation.", 404),
     Code.METHOD_NOT_ALLOWED: Reason("This address does not take this method.", 405),
     Code.ALREADY_PARTICIPANT: Reason("Already a participant of this conversation.", 409),
+    Code.LAST_OWNER: Reason(
+        "The last owner cannot go down: make somebody else an owner first.", 409
+    ),
+    Code.BANNED: Reason("Banned from this conversation {lasting}.", 403),
+    Code.MUTED: Reason("You are muted here {lasting}: others see nothing of you.", 403),
+    Code.SLOW_MODE: Reason(
+        "Slow mode: one message in {seconds} s. Try again after {retry_after} s.",
+        429,
+        temporary=True,
+    ),
+    Code.DIRECT_CONVERSATION: Reason(
+        "This conversation is of two people: nobody comes in, leaves or changes rank.", 403
+    ),
+    Code.INVITE_EXPIRED: Reason(
+        "This invite is used up, expired or revoked: ask for another one.", 410
+    ),
+    Code.LIMIT_REACHED: Reason("At most {limit} {what} are kept here: end some first.", 409),
     Code.KEY_REUSED: Reason("This key was used before, for another message: make a new key.", 409),
     Code.REVISION_CONFLICT: Reason(
         "The message was edited meanwhile and has revision {revision}: read it again, then edit that.",

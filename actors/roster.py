@@ -66,6 +66,10 @@ class Roster:
             self._members, self._shown = members, shown
         return self._body
 
+    def hidden(self, state: State) -> bytes:
+        """The signal for those who may not read who the members are: their number alone."""
+        return self._codec.encode(ParticipantList(state.id, (), len(state.members)))
+
     def _listed(self, members: dict[str, Member]) -> list[str]:
         """All members in the order of joining; if there are too many, those online first, up to the limit."""
         if len(members) <= LISTED_MEMBERS:

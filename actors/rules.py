@@ -10,7 +10,8 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from . import run_rules
+from . import entry_rules, member_rules, run_rules
+from .entry_rules import barred, may_give
 from .events import (
     REMOVED,
     AgentUpdated,
@@ -22,10 +23,13 @@ from .events import (
     RunStarted,
     Updated,
 )
+from .member_messages import OpenDirect
+from .member_rules import silenced, too_soon
 from .mentions import mentioned
 from .messages import Create, Join, Leave, MarkRead, Post, ReadMarked, SetTyping, Unchanged, Update
 from .model import Entrant
 from .refusals import Code, Refusal
+from .rights import first_readable, may
 from .run_messages import (
     CancelRun,
     DecideApproval,
@@ -45,7 +49,7 @@ if TYPE_CHECKING:
     from .events import Event
     from .limits import Limits
     from .messages import Command
-    from .model import Participant, Run, State
+    from .model import Action, Participant, Role, Run, State
 
     Decision = Event | ReadMarked | Run | Typing | Unchanged | Refusal
 
@@ -67,16 +71,24 @@ def decide(
 
     `sender_of` gives the sender's id of the message with a sequence; None for an event that is no message.
     """
-    if not state.head and not isinstance(command, Create):
+    if (not state.head and type(command) not in BEGINNING) or (
+        state.direct and _knows_nothing(state, command)
+    ):
         return Refusal(Code.NOT_FOUND, key=command.key if isinstance(command, Post) else None)
     decision = DECIDE[type(command)](state, command, at, limits)
     if type(decision) is Posted and decision.reply_to is not None and decision.run_id is None:
-        sender_id = _asker(state, decision.reply_to, sender_of)
+        sender_id = _asker(state, command, decision.reply_to, sender_of)
         return _no_reply(decision.key) if sender_id is None else decision
     if type(decision) is RunStarted and decision.reply_to is not None:
-        sender_id = _asker(state, decision.reply_to, sender_of)
+        sender_id = _asker(state, command, decision.reply_to, sender_of)
         return _no_reply() if sender_id is None else replace(decision, asked_by=sender_id)
     return decision
+
+
+def _knows_nothing(state: State, command: Command) -> bool:
+    """Whether a direct conversation is none to the sender: its id follows from two people's, and must tell nothing of them."""
+    operator = isinstance(command, CancelRun) and command.by_operator
+    return command.sender.id not in state.members and not operator
 
 
 def introduce(
@@ -130,8 +142,14 @@ def _post(state: State, post: Post, at: int, limits: Limits) -> Posted | Refusal
     member = state.members.get(post.sender.id)
     if member is None:
         return Refusal(Code.NOT_PARTICIPANT, key=post.key)
-    if member.role == "observer":
+    # An observer may post where the owner has said so: three comparisons are all that a message pays for its right.
+    if (state.permissions or member.role == "observer") and not may(state, member, "post"):
         return Refusal(Code.FORBIDDEN, key=post.key)
+    if state.mutes or state.slow_mode:
+        refusal = silenced(state, post.sender.id, at, post.key)
+        refusal = refusal or too_soon(state, member, at, post.key)
+        if refusal is not None:
+            return refusal
     if limits.max_message_size and len(post.content) > limits.max_message_size:
         facts = {"actual_size": len(post.content), "max_size": limits.max_message_size}
         return Refusal(Code.MESSAGE_TOO_LARGE, facts, key=post.key)
@@ -154,10 +172,14 @@ def _post(state: State, post: Post, at: int, limits: Limits) -> Posted | Refusal
     )
 
 
-def _asker(state: State, reply_to: str, sender_of: Callable[[int], str | None]) -> str | None:
-    """The sender's id of the message that is replied to; None where `reply_to` names no message of this conversation."""
+def _asker(
+    state: State, command: Command, reply_to: str, sender_of: Callable[[int], str | None]
+) -> str | None:
+    """The sender's id of the message that is replied to; None where `reply_to` names none that the replying member may read."""
     sequence = named_sequence(state.id, reply_to)
-    return None if sequence is None else sender_of(sequence)
+    if sequence is None or sequence < first_readable(state, state.members[command.sender.id]):
+        return None
+    return sender_of(sequence)
 
 
 def _no_reply(key: str | None = None) -> Refusal:
@@ -175,8 +197,11 @@ def _set_typing(state: State, command: SetTyping, at: int, limits: Limits) -> Ty
     member = state.members.get(command.sender.id)
     if member is None:
         return Refusal(Code.NOT_PARTICIPANT)
-    if member.role == "observer":
+    if not may(state, member, "post"):
         return Refusal(Code.FORBIDDEN)
+    refusal = silenced(state, command.sender.id, at)
+    if refusal is not None and command.is_typing:
+        return refusal
     return Typing(command.sender.id, command.is_typing)
 
 
@@ -199,14 +224,15 @@ def _join(state: State, command: Join, at: int, limits: Limits) -> Joined | Refu
         inviter = state.members.get(sender.id)
         if inviter is None:
             return Refusal(Code.NOT_FOUND)
-        if inviter.role == "observer" or (inviter.role == "member" and not state.members_invite):
+        if not may(state, inviter, "invite") or not may_give(inviter, entrant.role):
             return Refusal(Code.FORBIDDEN)
-    if entrant.participant.id in state.members:
-        return Refusal(Code.ALREADY_PARTICIPANT)
+    refusal = barred(state, entrant.participant.id, at, limits)
+    if refusal is not None and refusal.code is not Code.CAPACITY_EXCEEDED:
+        return refusal
     if not invited and state.join == "invite":
         return Refusal(Code.FORBIDDEN)
-    if limits.max_participants and len(state.members) >= limits.max_participants:
-        return Refusal(Code.CAPACITY_EXCEEDED, {"limit": limits.max_participants})
+    if refusal is not None:
+        return refusal
     return Joined(
         state.id,
         state.head + 1,
@@ -222,6 +248,8 @@ def _leave(state: State, command: Leave, at: int, limits: Limits) -> Left | Refu
     member = state.members.get(command.sender.id)
     if member is None:
         return Refusal(Code.NOT_PARTICIPANT)
+    if state.direct:
+        return Refusal(Code.DIRECT_CONVERSATION)
     return Left(state.id, state.head + 1, at, member.participant, len(state.members) - 1)
 
 
@@ -247,6 +275,9 @@ def _create(state: State, command: Create, at: int, limits: Limits) -> Created |
         command.members_invite,
         command.share_reads,
         command.metadata,
+        command.permissions,
+        command.history,
+        command.slow_mode,
     )
 
 
@@ -254,15 +285,32 @@ def _update(state: State, update: Update, at: int, limits: Limits) -> Updated | 
     member = state.members.get(update.sender.id)
     if member is None:
         return Refusal(Code.NOT_FOUND)
-    if member.role != "owner":
+    named = update.title is not None or update.metadata is not None
+    ruled = update.permissions is not None or update.history is not None
+    if (
+        (ruled and member.role != "owner")
+        or (named and not may(state, member, "rename"))
+        or (update.slow_mode is not None and not may(state, member, "mute"))
+    ):
         return Refusal(Code.FORBIDDEN)
     metadata = update.metadata
     if metadata is not None and _same_json(metadata, state.metadata or REMOVED):
         metadata = None
     title = None if update.title == state.title else update.title
-    if title is None and metadata is None:
+    permissions = None if update.permissions is None else _changed(state, update.permissions)
+    history = None if update.history == state.history else update.history
+    slow_mode = None if update.slow_mode == state.slow_mode else update.slow_mode
+    changes = title, metadata, permissions, history, slow_mode
+    if all(change is None for change in changes):
         return Unchanged()
-    return Updated(state.id, state.head + 1, at, member.participant.id, title, metadata)
+    return Updated(state.id, state.head + 1, at, member.participant.id, *changes)
+
+
+def _changed(state: State, changes: dict[Action, Role | None]) -> dict[Action, Role] | None:
+    """All changed permissions after some more changes; None where nothing is changed."""
+    changed = {**state.permissions, **changes}
+    kept = {action: role for action, role in changed.items() if role is not None}
+    return None if kept == state.permissions else kept
 
 
 def _update_agent(
@@ -319,4 +367,7 @@ DECIDE: dict[type[Command], Callable[[State, Any, int, Limits], Decision]] = {
     CancelRun: run_rules.cancel,
     RegenerateRun: run_rules.not_ended,
     UpdateAgent: _update_agent,
+    **member_rules.DECIDE,
+    **entry_rules.DECIDE,
 }
+BEGINNING = frozenset({Create, OpenDirect})  # what may be asked of a conversation that is not there

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from .blank import is_blank
 from .events import Posted, RunFailed, RunStarted
+from .member_rules import silenced
 from .mentions import mentioned
 from .refusals import Code, Refusal
+from .rights import may
 
 if TYPE_CHECKING:
     from .limits import Limits
@@ -40,8 +42,11 @@ def start(state: State, command: StartRun, at: int, limits: Limits) -> RunStarte
     member = state.members.get(sender.id)
     if member is None:
         return Refusal(Code.NOT_PARTICIPANT)
-    if member.role == "observer" or sender.type != "agent":
+    if sender.type != "agent" or not may(state, member, "post"):
         return Refusal(Code.FORBIDDEN)
+    refusal = silenced(state, sender.id, at)
+    if refusal is not None:
+        return refusal
     there = state.runs.get(command.run_id)
     if there is not None:
         return there if there.participant_id == sender.id else Refusal(Code.KEY_REUSED)

@@ -23,6 +23,7 @@ class Connected:
     first_sequence: int
     epoch: str
     resume: Resume
+    oldest: int = 1
 
 
 @dataclass(frozen=True, slots=True)

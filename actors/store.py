@@ -173,10 +173,14 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A page of a participant's conversations, newest activity first; `total` counts all pages."""
+    """A page of a participant's conversations, newest activity first; `total` counts all pages.
+
+    `before` asks for the next page; None where this is the last.
+    """
 
     summaries: tuple[Summary, ...]
     total: int
+    before: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +229,27 @@ class RunTotals(NamedTuple):
     tokens: int
     cost: int
     duration: int
+
+
+class Report(NamedTuple):
+    """A member's report of a message. `position` orders the reports, 0 before it is stored; `closed_at` is None while open."""
+
+    position: int
+    conversation_id: str
+    sequence: int
+    reporter_id: str
+    reason: str
+    at: int
+    closed_at: int | None = None
+    closed_by: str | None = None
+    outcome: str | None = None
+
+
+class ReportPage(NamedTuple):
+    """Reports, the newest first. `before` asks for the next page; None where this is the last."""
+
+    reports: tuple[Report, ...]
+    before: int | None
 
 
 class Store(Protocol):
@@ -284,8 +309,17 @@ class Store(Protocol):
     def with_open_runs(self) -> Future[tuple[str, ...]]:
         """The ids of the conversations that have open runs."""
 
-    def listing(self, participant_id: str, *, limit: int, offset: int) -> Future[Listing]:
-        """A page of the conversations that a participant is a member of."""
+    def listing(
+        self, participant_id: str, *, limit: int, offset: int = 0, before: int | None = None
+    ) -> Future[Listing]:
+        """A page of the conversations that a participant is a member of.
+
+        `before` is what the page before this one gave, a place in the order of activity: whatever is said meanwhile, no
+        conversation is on two such pages, and only one that has had something new since is on none. `offset` counts from there.
+        """
+
+    def conversation_of(self, invite_id: str) -> Future[str | None]:
+        """The id of the conversation that an invite leads into, also after its end; None for one that never was."""
 
     def save_account(self, account: RunAccount) -> Future[None]:
         """Store what a run has used. A run that has an account keeps the first: to save again after a failure counts once.
@@ -325,6 +359,22 @@ class Store(Protocol):
 
     def agents(self) -> Future[Mapping[str, str]]:
         """The settings of the agents that operators made, by id, in the order of the ids."""
+
+    def save_report(self, report: Report) -> Future[Report]:
+        """Store a report, once for each message and reporter; the one that is stored then."""
+
+    def report(self, position: int) -> Future[Report | None]:
+        """The report at a position."""
+
+    def reports(
+        self, *, is_open: bool = True, before: int | None = None, limit: int = 100
+    ) -> Future[ReportPage]:
+        """Up to `limit` reports that are open, or that are closed, the newest first."""
+
+    def close_report(
+        self, position: int, *, by: str, outcome: str, at: int
+    ) -> Future[Report | None]:
+        """Close a report. One that is closed stays as it was; None where there is none."""
 
     def statistics(self) -> StoreStatistics:
         """Figures for operators; never waits."""

@@ -8,6 +8,7 @@ from . import rules
 from .change_messages import CHANGE_COMMANDS, Changed
 from .change_turn import ChangeTurn
 from .events import AgentUpdated, ChangeEvent, Created, Edited, Joined, Left, Posted
+from .member_events import Banned, Muted, Removed
 from .messages import Leave, MarkRead, Post, ReadMarked, Receipt, Unchanged
 from .posted import sequence_of
 from .refusals import Code, Refusal
@@ -41,6 +42,7 @@ class Parts(Protocol):
     agent_host: AgentHost
 
 
+SILENCING = frozenset({Banned, Muted, Removed})  # who says nothing more: their runs end
 SALT = 16  # bytes: enough that an erased text cannot be guessed from its hash
 
 
@@ -158,11 +160,14 @@ class Turn:
                 return self._change(command)
             if kind is MarkRead and command.thread_id is not None:
                 return self._read_thread(letter)
-            if kind is Leave and self.state.runs:
+            if kind is Leave and self.state.runs and not self.state.direct:
                 self._run_turn().leave(command.sender.id)
         decision: Any = rules.decide(self.state, command, self.at, self.limits, self.sender_of)
         if type(decision) is Posted:
             return self._post(letter, decision)
+        if self.state.runs and type(decision) in SILENCING:
+            self._run_turn().leave(decision.participant.id)
+            decision = rules.decide(self.state, command, self.at, self.limits)  # its place moved
         match decision:
             case ReadMarked():
                 self._mark_read(letter, command, decision)
@@ -174,7 +179,7 @@ class Turn:
                 self.state_events.append(event)
                 self.record(event)
                 match event:
-                    case Left():
+                    case Left() | Removed() | Banned():
                         self._forget(event.participant.id)
                     case Created():
                         for entrant in event.entrants:
@@ -249,7 +254,9 @@ class Turn:
 
     def _post(self, letter: Letter, event: Posted) -> Receipt | Refusal:
         command: Post = letter.message
-        if event.thread_id is not None and not self._change_turn().is_root(event.thread_id):
+        if event.thread_id is not None and not self._change_turn().is_root(
+            event.thread_id, event.sender.id
+        ):
             facts = {"problem": "thread_id names no message of this conversation, or a reply"}
             return Refusal(Code.INVALID_FORMAT, facts, key=command.key)
         if command.key is None:
@@ -374,7 +381,7 @@ class Turn:
         assert command.thread_id is not None
         if command.sender.id not in self.state.members:
             return Refusal(Code.NOT_PARTICIPANT)
-        if not self._change_turn().is_root(command.thread_id):
+        if not self._change_turn().is_root(command.thread_id, command.sender.id):
             return Refusal(Code.NOT_FOUND)
         root = sequence_of(command.thread_id)
         mark = ReadMarked(min(command.sequence, self.state.head), root)

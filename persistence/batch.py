@@ -22,10 +22,19 @@ from salon.actors.events import (
     Unpinned,
     Updated,
 )
+from salon.actors.member_events import Banned, Removed
 from salon.actors.posted import sequence_of
 
 from .accounts import SAVE
 from .keys import place_of
+from .member_rows import (
+    LEAVE,
+    MEMBER_EVENTS,
+    rule_columns,
+    write_entry,
+    write_member_event,
+    write_rules,
+)
 from .rows import Rows
 from .transaction import transaction
 
@@ -76,15 +85,15 @@ _THREAD_READS = Rows(
 )
 _CONVERSATIONS = Rows(
     "INSERT OR ROLLBACK INTO conversations (number, id, title, mode, sites, enable_ai, "
-    "join_policy, members_invite, share_reads, metadata, created_at) "
+    "join_policy, members_invite, share_reads, metadata, created_at, permissions, history, slow_mode, direct) "
     "SELECT * FROM {values} WHERE column1 > 0",
-    11,
+    15,
 )
 _MEMBERS = Rows(
     "INSERT OR ROLLBACK INTO members "
-    "(conversation, participant, name, type, role, joined_at, invited_by, place) "
+    "(conversation, participant, name, type, role, joined_at, invited_by, place, introduced) "
     "SELECT * FROM {values} WHERE column1 > 0",
-    8,
+    9,
 )
 _MENTIONS = Rows(
     "INSERT OR ROLLBACK INTO mentions (conversation, participant, sequence) "
@@ -112,6 +121,11 @@ _SAID = Rows(
     "(SELECT column1, column2 FROM {values} WHERE column1 > 0)",
     3,
 )
+_ANSWERED = Rows(
+    "DELETE FROM join_requests WHERE (conversation, participant) IN "
+    "(SELECT column1, column2 FROM {values} WHERE column1 > 0)",
+    3,
+)
 _READS = Rows(
     "UPDATE members SET read_sequence = column3 FROM {values} "
     "WHERE column1 > 0 AND conversation = column1 AND participant = column2 AND read_sequence < column3",
@@ -122,13 +136,12 @@ _FORCED = Rows(
     "WHERE column1 > 0 AND conversation = column1 AND participant = column2",
     4,
 )
-_LEAVE = "DELETE FROM members WHERE conversation = ? AND participant = ?"
-# As in rules.apply: where no owner is left, the longest-standing member becomes owner, an observer only if alone.
+# As in `Left.apply`: where no owner is left, the longest-standing of the highest rank becomes owner.
 _INHERIT = (
     "UPDATE members SET role = 'owner' WHERE conversation = ?1 "
     "AND NOT EXISTS (SELECT 1 FROM members WHERE conversation = ?1 AND role = 'owner') "
     "AND participant = (SELECT participant FROM members WHERE conversation = ?1 "
-    "ORDER BY role <> 'member', place LIMIT 1)"
+    "ORDER BY CASE role WHEN 'moderator' THEN 0 WHEN 'member' THEN 1 ELSE 2 END, place LIMIT 1)"
 )
 _INTRODUCE = "UPDATE members SET name = ?, type = ?, introduced = 1 WHERE conversation = ? AND participant = ?"
 _UPDATE = (
@@ -147,6 +160,8 @@ _DELETE = (
     "SELECT conversation, sequence, relation IS NULL FROM events WHERE conversation = ? AND sequence = ?"
 )
 _UNREACT_ALL = "DELETE FROM reactions WHERE conversation = ? AND message = ?"
+# Where one of them happens in a turn, the order of who comes in and goes out matters.
+_GOING = (Left, Removed, Banned)
 _END = "UPDATE conversations SET ended_at = ? WHERE number = ?"
 
 
@@ -176,6 +191,7 @@ class Batch:
         self._unmentioned: list[Any] = []
         self._thread_reads: list[Any] = []
         self._forced: list[Any] = []
+        self._entered: list[Any] = []  # who came in: they ask no more to be let in
 
     def add(self, changes: Changes) -> int:
         """Add the changes of one conversation; return the conversation's number.
@@ -276,13 +292,14 @@ class Batch:
             self._unmentioned += (number, participant_id, sequence)
 
     def _add_state_events(self, number: int, changes: Changes) -> None:
-        ordered = any(isinstance(event, Left) for event in changes.state_events)
+        ordered = any(isinstance(event, _GOING) for event in changes.state_events)
         for event in changes.state_events:
             if isinstance(event, Created):
                 self._conversations += _conversation_row(number, event)
                 self._members += _founder_rows(number, event)
-            elif isinstance(event, Joined) and not ordered:
+            elif isinstance(event, Joined) and not ordered and event.invite_id is None:
                 self._members += _member_row(number, event)
+                self._entered += (number, event.participant.id, 0)
             elif isinstance(event, RunStarted):
                 self._runs += _run_row(number, event)
             elif isinstance(event, RunFailed):
@@ -303,6 +320,8 @@ class Batch:
             yield _UNMENTIONED, self._unmentioned
         if self._members:
             yield _MEMBERS, self._members
+        if self._entered:
+            yield _ANSWERED, self._entered
         if self._mentions:
             yield _MENTIONS, self._mentions
         if self._reads and not self._ordered:
@@ -326,17 +345,19 @@ def _apply(connection: sqlite3.Connection, number: int, event: StateEvent) -> No
     match event:
         case Joined():
             _MEMBERS.execute(connection, _member_row(number, event))
+            write_entry(connection, number, event)
         case Left(participant=who, participant_count=0):
-            connection.execute(_LEAVE, (number, who.id))
+            connection.execute(LEAVE, (number, who.id))
             connection.execute(_END, (event.at, number))
         case Left(participant=who):
-            connection.execute(_LEAVE, (number, who.id))
+            connection.execute(LEAVE, (number, who.id))
             connection.execute(_INHERIT, (number,))
         case Introduced(participant=who):
             connection.execute(_INTRODUCE, (who.name, who.type, number, who.id))
         case Updated(title=title, metadata=metadata):
             kept = None if metadata == REMOVED else metadata
             connection.execute(_UPDATE, (title, metadata, kept, number))
+            write_rules(connection, number, event)
         case AgentUpdated(participant_id=id):
             settings = event.trigger, event.agents_may_call, event.steering
             connection.execute(_AGENT, (*settings, number, id))
@@ -356,6 +377,8 @@ def _apply(connection: sqlite3.Connection, number: int, event: StateEvent) -> No
             connection.execute(_UNPIN, (number, sequence_of(event.message_id)))
         case Created() | RunStarted() | RunFailed():
             raise TypeError(f"a row of its own stands for {type(event).__name__}")
+        case _ if isinstance(event, MEMBER_EVENTS):
+            write_member_event(connection, number, event)
 
 
 def _forget(connection: sqlite3.Connection, number: int, sequence: int) -> None:
@@ -377,6 +400,7 @@ def _conversation_row(number: int, event: Created) -> list[Any]:
         event.share_reads,
         event.metadata,
         event.at,
+        *rule_columns(event),
     ]
 
 
@@ -386,7 +410,7 @@ def _founder_rows(number: int, event: Created) -> list[Any]:
     rows: list[Any] = []
     for place, (participant, role) in enumerate(event.entrants, -len(event.entrants)):
         inviter = None if participant.id == owner else owner
-        rows += (number, *participant, role, event.at, inviter, place)
+        rows += (number, *participant, role, event.at, inviter, place, False)
     return rows
 
 
@@ -404,4 +428,6 @@ def _run_row(number: int, event: RunStarted) -> list[Any]:
 
 
 def _member_row(number: int, event: Joined) -> list[Any]:
-    return [number, *event.participant, event.role, event.at, event.invited_by, event.sequence]
+    introduced = event.invite_id is not None
+    who = (*event.participant, event.role, event.at, event.invited_by)
+    return [number, *who, event.sequence, introduced]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from salon.actors.events import Created, Joined, Left, RunFailed, RunStarted, close_run
 from salon.actors.future import Future
+from salon.actors.member_events import Banned, InviteCreated, Removed
 from salon.actors.model import State
 from salon.actors.rules import apply
 from salon.actors.store import (
@@ -28,6 +29,7 @@ from .memory_conversation import (
     summary,
     target,
 )
+from .memory_reports import MemoryReports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
         AccountPage,
         Changes,
         Record,
+        Report,
+        ReportPage,
         RunAccount,
         RunTotals,
         StoredRun,
@@ -62,7 +66,9 @@ class MemoryStore:
         self._revoked: dict[str, int] = {}
         self._names: dict[str, tuple[str, bool, int]] = {}  # id -> name, whether chosen, when
         self._accounts = MemoryAccounts()
+        self._reports = MemoryReports()
         self._agents: dict[str, str] = {}
+        self._invites: dict[str, str] = {}  # id -> conversation
         self._commits = self._records = 0
 
     def append(self, changes: Changes) -> Future[Appended | KeysTaken]:
@@ -183,12 +189,21 @@ class MemoryStore:
         """The ids of the conversations that have open runs."""
         return Future.of(tuple(each.state.id for each in self._conversations if each.state.runs))
 
-    def listing(self, participant_id: str, *, limit: int, offset: int) -> Future[Listing]:
+    def listing(
+        self, participant_id: str, *, limit: int, offset: int = 0, before: int | None = None
+    ) -> Future[Listing]:
         """A page of the conversations that a participant is a member of."""
         mine = [self._conversations[n - 1] for n in self._memberships.get(participant_id, ())]
         mine.sort(key=lambda conversation: -conversation.newest)
-        page = mine[offset : offset + limit]
-        return Future.of(Listing(tuple(summary(each, participant_id) for each in page), len(mine)))
+        left = [each for each in mine if before is None or each.newest < before][offset:]
+        page = left[:limit]
+        rest = page[-1].newest if len(left) > limit else None
+        summaries = tuple(summary(each, participant_id) for each in page)
+        return Future.of(Listing(summaries, len(mine), rest))
+
+    def conversation_of(self, invite_id: str) -> Future[str | None]:
+        """The conversation of an invite, whatever has become of it."""
+        return Future.of(self._invites.get(invite_id))
 
     def save_account(self, account: RunAccount) -> Future[None]:
         """Store what a run has used, unless the run has an account."""
@@ -228,6 +243,26 @@ class MemoryStore:
     def agents(self) -> Future[Mapping[str, str]]:
         """The settings of the agents that operators made, by id."""
         return Future.of(dict(sorted(self._agents.items())))
+
+    def save_report(self, report: Report) -> Future[Report]:
+        """Store a report, once for each message and reporter; the one that is stored then."""
+        return Future.of(self._reports.save(report))
+
+    def report(self, position: int) -> Future[Report | None]:
+        """The report at a position."""
+        return Future.of(self._reports.find(position))
+
+    def reports(
+        self, *, is_open: bool = True, before: int | None = None, limit: int = 100
+    ) -> Future[ReportPage]:
+        """Up to `limit` reports that are open, or that are closed, the newest first."""
+        return Future.of(self._reports.page(is_open=is_open, before=before, limit=limit))
+
+    def close_report(
+        self, position: int, *, by: str, outcome: str, at: int
+    ) -> Future[Report | None]:
+        """Close a report. One that is closed stays as it was; None where there is none."""
+        return Future.of(self._reports.close(position, by, outcome, at))
 
     def add_guest(
         self, participant_id: str, name: str, recovery_hash: bytes, at: int
@@ -371,8 +406,10 @@ class MemoryStore:
                     self._memberships.setdefault(entrant.participant.id, set()).add(number)
             case Joined():
                 self._memberships.setdefault(event.participant.id, set()).add(number)
-            case Left():
-                self._memberships[event.participant.id].discard(number)
+            case Left() | Removed() | Banned():
+                self._memberships.get(event.participant.id, set()).discard(number)
+            case InviteCreated():
+                self._invites[event.invite_id] = event.conversation_id
 
 
 def _page(found: list[Record], limit: int, *, backward: bool) -> Page:

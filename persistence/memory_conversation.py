@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from salon.actors.events import Deleted, ReactionAdded, ReactionRemoved
 from salon.actors.message import Reaction
 from salon.actors.posted import sequence_of
+from salon.actors.rights import first_readable
 from salon.actors.store import MOST_MENTIONS, StoredRun, Summary, Target
 
 if TYPE_CHECKING:
@@ -107,6 +108,9 @@ def summary(conversation: Conversation, participant_id: str) -> Summary:
     newest = None
     if state.messages:
         newest = records[bisect_left(records, state.messages, key=lambda record: record.messages)]
+    oldest = first_readable(state, state.members[participant_id])
+    if newest is not None and newest.sequence < oldest:
+        newest = None
     read = state.reads.get(participant_id, 0)
     return Summary(
         state.id,

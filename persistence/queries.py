@@ -23,6 +23,7 @@ from salon.actors.store import (
     Target,
 )
 
+from .member_rows import load_rights
 from .transaction import transaction
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 
 _HEAD = (
     "SELECT c.number, c.title, c.mode, c.sites, c.enable_ai, c.join_policy, c.members_invite, "
-    "c.share_reads, c.metadata, c.created_at, c.ended_at, e.at, e.sequence, e.messages "
+    "c.share_reads, c.metadata, c.created_at, c.ended_at, c.permissions, c.history, c.slow_mode, c.direct, "
+    "e.at, e.sequence, e.messages "
     "FROM conversations c JOIN events e ON e.conversation = c.number "
     "WHERE c.id = ? ORDER BY e.sequence DESC LIMIT 1"
 )
@@ -48,7 +50,7 @@ _POSITION = (
 _MEMBERS = (
     "SELECT m.participant, m.name, m.type, m.role, m.joined_at, m.invited_by, m.introduced, "
     "m.agent_trigger, m.agent_calls, m.agent_steering, "
-    f"{_BASE}, {_POSITION}, n.name "
+    f"{_BASE}, {_POSITION}, m.place, n.name "
     "FROM members m LEFT JOIN names n ON n.participant = m.participant "
     "WHERE m.conversation = ? ORDER BY m.place"
 )
@@ -132,14 +134,14 @@ WITH mine AS (
         (SELECT e.position FROM events e WHERE e.conversation = m.conversation
          ORDER BY e.sequence DESC LIMIT 1) AS newest
     FROM members m WHERE m.participant = ?1
-), chosen AS MATERIALIZED (SELECT * FROM mine ORDER BY newest DESC LIMIT ?2 OFFSET ?3),
-page AS MATERIALIZED (SELECT conversation, newest, {_POSITION.replace("m.", "chosen.")} AS read FROM chosen)
+), chosen AS MATERIALIZED (SELECT * FROM mine WHERE newest < ?4 ORDER BY newest DESC LIMIT ?2 OFFSET ?3),
+page AS MATERIALIZED (SELECT conversation, newest, place, {_POSITION.replace("m.", "chosen.")} AS read FROM chosen)
 SELECT c.id, c.title, c.created_at,
     (SELECT count(*) FROM members m WHERE m.conversation = page.conversation),
     head.messages - {_READ_SO_FAR.format(conversation="page.conversation", sequence="page.read")}
         - {_DELETED_AFTER.format(conversation="page.conversation", sequence="page.read")},
     ({_MENTIONS_AFTER.format(conversation="page.conversation", participant="?1", sequence="page.read")}),
-    {RECORD}
+    page.newest, {RECORD}
 FROM page
 JOIN conversations c ON c.number = page.conversation
 JOIN events head ON head.position = page.newest
@@ -155,7 +157,7 @@ LEFT JOIN events e ON head.messages > 0 AND e.conversation = page.conversation A
         WHERE low < high
     )
     SELECT low FROM halves WHERE low = high
-)
+) AND (c.history = 'all' OR e.sequence >= page.place)
 ORDER BY page.newest DESC"""
 _TOTAL = "SELECT count(*) FROM members WHERE participant = ?"
 
@@ -181,25 +183,27 @@ def load(connection: sqlite3.Connection, conversation_id: str) -> State | None:
             "".join(piece for (piece,) in connection.execute(_SAID, (head[0], run.id)))
             for run in runs
         ]
-    state = State(conversation_id)
+        state = State(conversation_id)
+        load_rights(connection, head[0], state)
     state.number, state.title, state.mode, sites = head[:4]
     state.sites = tuple(json.loads(sites))
     state.enable_ai = bool(head[4])
     state.join = head[5]
     state.members_invite, state.share_reads = bool(head[6]), bool(head[7])
     state.metadata, state.created_at, state.ended_at = head[8:11]
-    state.updated_at, state.head, state.messages = head[11:]
+    state.permissions, state.history = json.loads(head[11]), head[12]
+    state.slow_mode, state.direct = head[13], bool(head[14])
+    state.updated_at, state.head, state.messages = head[15:]
     for row in rows:
-        id_, name, type_, role, joined_at, invited_by, introduced, *agent, saved, read, renamed = (
-            row
-        )
+        id_, name, type_, role, joined_at, invited_by, introduced, *rest = row
+        *agent, saved, read, place, renamed = rest
         state.members[id_] = Member(
             Participant(id_, name, type_),
             role,
             joined_at,
             invited_by,
             bool(introduced) or not invited_by,
-            *agent,
+            *(*agent, max(place, 1)),
         )
         if renamed is not None and renamed != name:
             state.renamed[id_] = renamed
@@ -322,18 +326,24 @@ def with_open_runs(connection: sqlite3.Connection) -> tuple[str, ...]:
 
 
 def listing(
-    connection: sqlite3.Connection, participant_id: str, limit: int, offset: int
+    connection: sqlite3.Connection,
+    participant_id: str,
+    limit: int,
+    offset: int,
+    before: int | None = None,
 ) -> Listing:
     """A page of a participant's conversations."""
+    bounds = (participant_id, limit + 1, offset, _NEVER if before is None else before)
     with transaction(connection, "DEFERRED"):
-        rows = connection.execute(_LISTING, (participant_id, limit, offset)).fetchall()
+        rows = connection.execute(_LISTING, bounds).fetchall()
         total = connection.execute(_TOTAL, (participant_id,)).fetchone()[0]
     summaries = []
-    for id_, title, created_at, members, unread, mentions, *record in rows:
+    rest = rows[limit - 1][6] if len(rows) > limit else None
+    for id_, title, created_at, members, unread, mentions, _, *record in rows[:limit]:
         last = None if record[0] is None else Record(*record)
         at = None if last is None else last.at
         summaries.append(Summary(id_, title, created_at, at, members, unread, mentions, last))
-    return Listing(tuple(summaries), total)
+    return Listing(tuple(summaries), total, rest)
 
 
 def find_guest(connection: sqlite3.Connection, recovery_hash: bytes) -> tuple[str, str] | None:

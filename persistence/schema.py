@@ -78,7 +78,63 @@ conversations = Table(
     Column("metadata", Text),
     Column("created_at", Integer, nullable=False),
     Column("ended_at", Integer),
+    # A JSON object of the actions whose least role the owner changed.
+    Column("permissions", Text, nullable=False, server_default=text("'{}'")),
+    Column("history", Text, nullable=False, server_default=text("'all'")),
+    Column("slow_mode", Integer, nullable=False, server_default=text("0")),
+    Column("direct", Integer, nullable=False, server_default=text("0")),
     UniqueConstraint("id"),
+)
+
+# Bans and mutes, `kind` says which. Those that are over go with the next one of their kind.
+sanctions = Table(
+    "sanctions",
+    metadata,
+    Column("conversation", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("participant", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("at", Integer, nullable=False),
+    Column("until", Integer),
+    Column("reason", Text),
+    PrimaryKeyConstraint("conversation", "kind", "participant"),
+    sqlite_with_rowid=False,
+)
+
+# Invites, also those that are over, so that their links are told from links that never were. `id` is a hash of the code.
+invites = Table(
+    "invites",
+    metadata,
+    Column("id", Text, primary_key=True, nullable=False),
+    Column("conversation", Integer, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("at", Integer, nullable=False),
+    Column("expires_at", Integer),
+    Column("max_uses", Integer),
+    Column("uses", Integer, nullable=False, server_default=text("0")),
+    Column("ended", Integer, nullable=False, server_default=text("0")),
+    Column("place", Integer, nullable=False),
+    Index("invites_open", "conversation", sqlite_where=text("ended = 0")),
+    sqlite_with_rowid=False,
+)
+
+# Requests to join that wait for an answer, and those that were denied not long ago.
+join_requests = Table(
+    "join_requests",
+    metadata,
+    Column("conversation", Integer, nullable=False),
+    Column("participant", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("at", Integer, nullable=False),
+    Column("reason", Text),
+    Column("denied_at", Integer),
+    Column("place", Integer, nullable=False),
+    PrimaryKeyConstraint("conversation", "participant"),
+    sqlite_with_rowid=False,
 )
 
 # Unread messages that mention a participant are counted by this.
@@ -237,6 +293,23 @@ hosted_agents = Table(
     Column("id", Text, primary_key=True, nullable=False),
     Column("settings", Text, nullable=False),
     sqlite_with_rowid=False,
+)
+
+# Members' reports of messages, in the order of reporting. They have no text of the message.
+reports = Table(
+    "reports",
+    metadata,
+    Column("position", Integer, primary_key=True),
+    Column("conversation_id", Text, nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("reporter_id", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", Integer, nullable=False),
+    Column("closed_at", Integer),
+    Column("closed_by", Text),
+    Column("outcome", Text),
+    Index("reports_by_message", "conversation_id", "sequence", "reporter_id", unique=True),
+    Index("reports_open", "position", sqlite_where=text("closed_at IS NULL")),
 )
 
 # epoch, created_at, keys_through: the position up to which `keys` is complete, key_secret: what its hashes are salted with.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from salon.actors.store import StoreError
 
-from . import accounts, queries
+from . import accounts, member_rows, queries, reports
 from .fault import explain
 from .file import File
 from .keys import Keys
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
         KeysTaken,
         Listing,
         Page,
+        Report,
+        ReportPage,
         RunAccount,
         RunTotals,
         StoredRun,
@@ -135,9 +137,15 @@ class SqlStore:
         """The ids of the conversations that have open runs."""
         return self._readers.ask(queries.with_open_runs)
 
-    def listing(self, participant_id: str, *, limit: int, offset: int) -> Future[Listing]:
+    def listing(
+        self, participant_id: str, *, limit: int, offset: int = 0, before: int | None = None
+    ) -> Future[Listing]:
         """A page of the conversations that a participant is a member of."""
-        return self._readers.ask(queries.listing, participant_id, limit, offset)
+        return self._readers.ask(queries.listing, participant_id, limit, offset, before)
+
+    def conversation_of(self, invite_id: str) -> Future[str | None]:
+        """The conversation of an invite, whatever has become of it."""
+        return self._readers.ask(member_rows.conversation_of, invite_id)
 
     def save_account(self, account: RunAccount) -> Future[None]:
         """Store what a run has used, unless the run has an account."""
@@ -172,6 +180,26 @@ class SqlStore:
     def agents(self) -> Future[Mapping[str, str]]:
         """The settings of the agents that operators made, by id."""
         return self._readers.ask(accounts.agents)
+
+    def save_report(self, report: Report) -> Future[Report]:
+        """Store a report, once for each message and reporter; the one that is stored then."""
+        return self._writer.do(partial(reports.save, report))
+
+    def report(self, position: int) -> Future[Report | None]:
+        """The report at a position."""
+        return self._readers.ask(reports.find, position)
+
+    def reports(
+        self, *, is_open: bool = True, before: int | None = None, limit: int = 100
+    ) -> Future[ReportPage]:
+        """Up to `limit` reports that are open, or that are closed, the newest first."""
+        return self._readers.ask(reports.page, is_open, before, limit)
+
+    def close_report(
+        self, position: int, *, by: str, outcome: str, at: int
+    ) -> Future[Report | None]:
+        """Close a report. One that is closed stays as it was; None where there is none."""
+        return self._writer.do(partial(reports.close, position, by, outcome, at))
 
     def add_guest(
         self, participant_id: str, name: str, recovery_hash: bytes, at: int

@@ -26,6 +26,7 @@ from .admin import (
     feed_routes,
     health_routes,
     hosted_agent_routes,
+    report_queue_routes,
 )
 from .agents import HostedAgents, open_upstream
 from .api import (
@@ -35,8 +36,11 @@ from .api import (
     auth_routes,
     change_routes,
     chat_routes,
+    invite_routes,
+    member_routes,
     message_routes,
     reference_routes,
+    report_routes,
     run_routes,
     sign_in_routes,
     socket_routes,
@@ -173,7 +177,10 @@ def build_app(parts: AdminParts) -> QuartTrio:
     for routes in (
         chat_routes,
         change_routes,
+        member_routes,
+        invite_routes,
         message_routes,
+        report_routes,
         run_routes,
         agent_routes,
         socket_routes,
@@ -182,6 +189,7 @@ def build_app(parts: AdminParts) -> QuartTrio:
         health_routes,
         admin_routes,
         hosted_agent_routes,
+        report_queue_routes,
         feed_routes,
         reference_routes,
         frontend_routes,

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
         KeysTaken,
         Page,
         Record,
+        Report,
+        ReportPage,
         RunAccount,
         RunTotals,
         StoredRun,
@@ -131,14 +133,34 @@ class DiskPort:
         """As `Disk.with_open_runs`, without delay."""
         return self.disk.with_open_runs()
 
-    def listing(self, participant_id: str, *, limit: int, offset: int) -> Future[Any]:
+    def listing(self, participant_id: str, **bounds: Any) -> Future[Any]:
         """As `Disk.listing`, without delay."""
-        return self.disk.listing(participant_id, limit=limit, offset=offset)
+        return self.disk.listing(participant_id, **bounds)
+
+    def conversation_of(self, invite_id: str) -> Future[str | None]:
+        """As `Disk.conversation_of`, without delay."""
+        return self.disk.conversation_of(invite_id)
 
     def save_account(self, account: RunAccount) -> Future[None]:
         """Store the account, as an append."""
         fault = self.saves.popleft() if self.saves else None
         return self._do(lambda: self.disk.save_account(account), fault, 1.0)
+
+    def save_report(self, report: Report) -> Future[Report]:
+        """As `Disk.save_report`, without delay."""
+        return self.disk.save_report(report)
+
+    def report(self, position: int) -> Future[Report | None]:
+        """As `Disk.report`, without delay."""
+        return self.disk.report(position)
+
+    def reports(self, **wanted: Any) -> Future[ReportPage]:
+        """As `Disk.reports`, without delay."""
+        return self.disk.reports(**wanted)
+
+    def close_report(self, position: int, **closing: Any) -> Future[Report | None]:
+        """As `Disk.close_report`, without delay."""
+        return self.disk.close_report(position, **closing)
 
     def accounts(self, **wanted: Any) -> Future[AccountPage]:
         """A page of the accounts."""

@@ -26,6 +26,16 @@ EVENTS = (
     "reaction_removed",
     "message_pinned",
     "message_unpinned",
+    "participant_role_changed",
+    "participant_removed",
+    "participant_banned",
+    "participant_unbanned",
+    "participant_muted",
+    "participant_unmuted",
+    "invite_created",
+    "invite_revoked",
+    "join_requested",
+    "join_denied",
 )
 SEQUENCE = b'"sequence_id":'
 KEY = b'"client_message_id":"'

@@ -225,7 +225,52 @@ async def test_frames_are_as_described(server: ServerProcess) -> None:
         await see.receive(ada, "connected", resume="reset")
         await see.receive(bob, "presence")
         await an_agent_answers(see, conversation_id, ada, bob)
+        await members_are_moved(see, conversation_id, ada)
     assert see.frames.server_types - see.frames.seen == {"lagging", "error"}
+
+
+async def members_are_moved(see: Witness, conversation_id: str, ada: Socket) -> None:
+    """Every event about members, and every route that leads to one."""
+    chat = f"/chat/{conversation_id}"
+    bob, dan = f"{chat}/participants/test_user_2", f"{chat}/participants/test_user_3"
+    await see.call("POST", f"{bob}/role", ADA, {"role": "moderator", "reason": "Helps."})
+    await see.receive(ada, "participant_role_changed", role="moderator")
+    await see.call("PUT", f"{bob}/mute", ADA, {"until": "2099-01-01T00:00:00Z"})
+    await see.receive(ada, "participant_muted")
+    await see.call("GET", f"{chat}/mutes", ADA)
+    await see.call("DELETE", f"{bob}/mute", ADA)
+    await see.receive(ada, "participant_unmuted")
+    made = await see.call("POST", f"{chat}/invites", ADA, {"max_uses": 1})
+    await see.receive(ada, "invite_created")
+    await see.call("GET", f"{chat}/invites", ADA)
+    await see.call("POST", made.json()["url"], "test_token_3")
+    await see.receive(ada, "participant_joined")
+    await see.call("POST", made.json()["url"], "test_token_4")
+    made = await see.call("POST", f"{chat}/invites", ADA, {})
+    await see.call("DELETE", f"{chat}/invites/{made.json()['code']}", ADA)
+    await see.receive(ada, "invite_revoked")
+    await see.call("DELETE", dan, ADA, {"reason": "Spam."})
+    await see.receive(ada, "participant_removed", reason="Spam.")
+    await see.call("PUT", f"{dan}/ban", ADA, {})
+    await see.receive(ada, "participant_banned")
+    await see.call("GET", f"{chat}/bans", ADA)
+    await see.call("POST", f"{chat}/join", "test_token_3")
+    await see.call("DELETE", f"{dan}/ban", ADA)
+    await see.receive(ada, "participant_unbanned")
+    closed = {"title": "Closed", "join": "invite"}
+    other = (await see.call("POST", "/chat/create", ADA, closed)).json()["conversation_id"]
+    requests = f"/chat/{other}/join-requests"
+    async with Client(see.server.url, token=ADA).socket(other) as socket:
+        for answer in ("deny", "approve"):
+            token, who = (
+                ("test_token_3", "test_user_3") if answer == "deny" else (BOB, "test_user_2")
+            )
+            await see.call("POST", requests, token, {"reason": "Please."})
+            await see.receive(socket, "join_requested")
+            await see.call("GET", requests, ADA)
+            await see.call("POST", f"{requests}/{who}/{answer}", ADA, {})
+            await see.receive(socket, "join_denied" if answer == "deny" else "participant_joined")
+    await see.call("POST", "/chat/direct", ADA, {"user_id": "test_user_2"})
 
 
 async def an_agent_answers(see: Witness, conversation_id: str, ada: Socket, bob: Socket) -> None:

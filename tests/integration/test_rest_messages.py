@@ -268,7 +268,9 @@ class TestTheLog:
         self, ada: Person, path: str, query: str, expected: range, has_more: bool
     ) -> None:
         page = await ada.ask("GET", path + query)
-        assert page.keys() == {"events", "head_sequence_id", "has_more"}
+        assert page.keys() == {
+            *("events", "head_sequence_id", "has_more", "oldest_sequence_id"),
+        }
         assert numbers(page["events"]) == list(expected)
         assert (page["head_sequence_id"], page["has_more"]) == (12, has_more)
 

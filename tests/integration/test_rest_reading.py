@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from salon.actors.rights import LEAST
 from tests.person import Person, guest, guests
 from tests.server import ServerProcess
 from tests.shape import TIMESTAMP
@@ -19,6 +20,7 @@ class TestMyConversations:
             "total": 0,
             "limit": 20,
             "offset": 0,
+            "before": None,
         }
 
     async def test_each_line_tells_what_is_new_there(self, server: ServerProcess) -> None:
@@ -140,6 +142,12 @@ class TestConversation:
             "unread_count": 0,
             "mention_count": 0,
             "status": "active",
+            "permissions": LEAST,
+            "may": list(LEAST),
+            "history": "all",
+            "oldest_sequence_id": 1,
+            "slow_mode": 0,
+            "direct": False,
         }
 
     async def test_it_shows_the_last_hundred_messages_ascending_and_whoever_is_connected(

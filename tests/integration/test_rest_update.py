@@ -86,8 +86,8 @@ async def test_without_a_token_nobody_may(server: ServerProcess) -> None:
 @pytest.mark.parametrize(
     ("body", "problem"),
     [
-        ({}, "says nothing to change: title or metadata is wanted"),
-        ({"titel": "Supper"}, "says nothing to change: title or metadata is wanted"),
+        ({}, "says nothing to change: title, metadata,"),
+        ({"titel": "Supper"}, "says nothing to change: title, metadata,"),
         ({"title": None}, "title cannot be removed"),
         ({"title": " \n"}, "title: is blank"),
         ({"title": "x" * 201}, "title: has 201 characters; at most 200 are allowed"),

@@ -63,6 +63,7 @@ class TestTheFirstFrames:
             "input_timeout": 2000,
             "head_sequence_id": 2,
             "first_sequence_id": 1,
+            "oldest_sequence_id": 1,
             "epoch": first["epoch"],
             "resume": "fresh",
             "heartbeat": 25,

@@ -8,6 +8,7 @@ from random import random
 
 from salon.actors.events import Event, Left, Posted, StateEvent
 from salon.actors.limits import Limits
+from salon.actors.member_events import Banned, Removed
 from salon.actors.messages import (
     Command,
     Create,
@@ -80,6 +81,11 @@ class History:
         """A turn in which they leave."""
         return self.turn(*(Leave(self.id, each) for each in who))
 
+    @staticmethod
+    def soon(milliseconds: int) -> int:
+        """A time so many turns from now."""
+        return next(_ticks) + milliseconds
+
     def introduce(self, who: Participant) -> Changes:
         """A turn in which a member is called that."""
         at = next(_ticks)
@@ -111,7 +117,7 @@ class History:
                     state_events.append(decision)
                 elif self._moves(decision):
                     reads[decision.sender.id] = decision.sequence
-                if isinstance(decision, Left):
+                if isinstance(decision, Left | Removed | Banned):
                     reads.pop(decision.participant.id, None)
             elif isinstance(decision, ReadMarked) and decision.sequence > self.state.reads.get(
                 command.sender.id, 0

@@ -56,7 +56,7 @@ class Room:
         self.audience = Audience(
             self.codec,
             lambda *asked: self.asked.append(asked),
-            lambda: self.codec.encode(MEMBERS),
+            lambda subscriber: self.codec.encode(MEMBERS),
             lambda subscriber: self.so_far,
         )
 

@@ -29,10 +29,23 @@ from salon.actors.events import (
     Unpinned,
     Updated,
 )
+from salon.actors.member_events import (
+    Banned,
+    InviteCreated,
+    InviteRevoked,
+    JoinDenied,
+    JoinRequested,
+    Muted,
+    Removed,
+    RoleChanged,
+    Unbanned,
+    Unmuted,
+)
 from salon.actors.message import PARTICIPANTS_SHOWN, Message, Reaction
 from salon.actors.messages import Receipt
 from salon.actors.model import Entrant, Participant
 from salon.actors.refusals import TABLE, Code, Refusal
+from salon.actors.rights import ACTIONS
 from salon.actors.signals import (
     Cancel,
     CaughtUp,
@@ -71,7 +84,11 @@ some = st.none() | texts
 times = st.integers(0, YEAR_9999)
 numbers = st.integers(1, 2**53 - 1)
 people = st.builds(Participant, texts, texts, st.sampled_from(["human", "agent"]))
-roles = st.sampled_from(["owner", "member", "observer"])
+roles = st.sampled_from(["owner", "moderator", "member", "observer"])
+permissions = st.none() | st.dictionaries(st.sampled_from(ACTIONS), roles, max_size=3)
+histories = st.none() | st.sampled_from(["all", "since_join"])
+counts = st.none() | st.integers(0, 2**53 - 1)
+when = st.none() | st.integers(0, YEAR_9999)
 json_values = st.recursive(
     st.none()
     | st.booleans()
@@ -111,10 +128,31 @@ replies = st.builds(
 posted = said | ends | replies
 events: st.SearchStrategy[Event] = st.one_of(
     posted,
-    st.builds(Joined, texts, numbers, times, people, numbers, roles, some),
+    st.builds(Joined, texts, numbers, times, people, numbers, roles, some, some),
+    st.builds(RoleChanged, texts, numbers, times, texts, roles, texts, some),
+    st.builds(Removed, texts, numbers, times, people, numbers, texts, some),
+    st.builds(Banned, texts, numbers, times, people, numbers, texts, when, some),
+    st.builds(Unbanned, texts, numbers, times, texts, texts, some),
+    st.builds(Muted, texts, numbers, times, people, texts, when, some),
+    st.builds(Unmuted, texts, numbers, times, texts, texts, some),
+    st.builds(InviteCreated, texts, numbers, times, texts, roles, texts, when, counts),
+    st.builds(InviteRevoked, texts, numbers, times, texts, texts),
+    st.builds(JoinRequested, texts, numbers, times, people, some),
+    st.builds(JoinDenied, texts, numbers, times, texts, texts, some),
     st.builds(Left, texts, numbers, times, people, numbers),
     st.builds(Introduced, texts, numbers, times, people),
-    st.builds(Updated, texts, numbers, times, texts, some, metadata | st.just("null")),
+    st.builds(
+        Updated,
+        texts,
+        numbers,
+        times,
+        texts,
+        some,
+        metadata | st.just("null"),
+        permissions,
+        histories,
+        counts,
+    ),
     st.builds(
         AgentUpdated,
         texts,
@@ -398,6 +436,7 @@ def test_a_newcomer_is_told_all_they_need(several: bool, mode: str, timeout: int
         "input_timeout": timeout,
         "head_sequence_id": 9,
         "first_sequence_id": 4,
+        "oldest_sequence_id": 1,
         "epoch": "e1",
         "resume": "reset",
         "heartbeat": 25,

@@ -226,6 +226,20 @@ def test_0007_leaves_the_log_as_it_was_and_its_messages_can_be_changed(first: Pa
         assert count(first, f"SELECT count(*) FROM {table}") == 0
 
 
+def test_0008_leaves_everybody_their_role_and_forbids_nobody_anything(first: Path) -> None:
+    roles = "SELECT group_concat(participant || role) FROM (SELECT * FROM members ORDER BY 1, 2)"
+    with closing(sqlite3.connect(first)) as connection:
+        before = connection.execute(roles).fetchone()
+    open_store(first).close()
+    with closing(sqlite3.connect(first)) as connection:
+        assert connection.execute(roles).fetchone() == before
+    usual = "permissions = '{}' AND history = 'all' AND slow_mode = 0 AND direct = 0"
+    everywhere = count(first, "SELECT count(*) FROM conversations")
+    assert count(first, f"SELECT count(*) FROM conversations WHERE {usual}") == everywhere > 0
+    for table in ("sanctions", "invites", "join_requests"):
+        assert count(first, f"SELECT count(*) FROM {table}") == 0
+
+
 def at_0005(path: Path) -> None:
     """Make an empty store as the version before schema 0006 did."""
     config = Config()

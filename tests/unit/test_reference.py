@@ -34,6 +34,18 @@ from salon.actors.events import (
     Unpinned,
     Updated,
 )
+from salon.actors.member_events import (
+    Banned,
+    InviteCreated,
+    InviteRevoked,
+    JoinDenied,
+    JoinRequested,
+    Muted,
+    Removed,
+    RoleChanged,
+    Unbanned,
+    Unmuted,
+)
 from salon.actors.message import Message, Reaction, deleted
 from salon.actors.messages import Receipt
 from salon.actors.model import Approval, Entrant, Participant
@@ -116,6 +128,50 @@ PROMISED = {
     ("patch", "/chat/{conversation_id}/agents/{participant_id}"): {
         *(200, 400, 401, 403, 404, 429),
     },
+    ("post", "/chat/{conversation_id}/messages/{message_id}/report"): {201, 400, 401, 404, 503},
+    ("post", "/chat/direct"): {200, 201, 400, 401, 429},
+    ("post", "/chat/{conversation_id}/participants/{participant_id}/role"): {
+        *(200, 400, 401, 403, 404, 409, 429, 503),
+    },
+    ("put", "/chat/{conversation_id}/participants/{participant_id}/ban"): {
+        *(200, 400, 401, 403, 404, 409, 429, 503),
+    },
+    ("put", "/chat/{conversation_id}/participants/{participant_id}/mute"): {
+        *(200, 400, 401, 403, 404, 409, 429, 503),
+    },
+    ("delete", "/chat/{conversation_id}/participants/{participant_id}"): {
+        *(200, 400, 401, 403, 404, 429, 503),
+    },
+    ("delete", "/chat/{conversation_id}/participants/{participant_id}/ban"): {
+        *(200, 400, 401, 403, 404, 429, 503),
+    },
+    ("delete", "/chat/{conversation_id}/participants/{participant_id}/mute"): {
+        *(200, 400, 401, 403, 404, 429, 503),
+    },
+    ("get", "/chat/{conversation_id}/bans"): {
+        *(200, 401, 403, 404, 503),
+    },
+    ("get", "/chat/{conversation_id}/mutes"): {
+        *(200, 401, 403, 404, 503),
+    },
+    ("get", "/chat/{conversation_id}/invites"): {
+        *(200, 401, 403, 404, 503),
+    },
+    ("get", "/chat/{conversation_id}/join-requests"): {
+        *(200, 401, 403, 404, 503),
+    },
+    ("post", "/chat/{conversation_id}/invites"): {201, 400, 401, 403, 404, 409, 429, 503},
+    ("delete", "/chat/{conversation_id}/invites/{code}"): {200, 401, 403, 404, 429, 503},
+    ("post", "/invites/{code}"): {200, 401, 403, 404, 409, 410, 429, 503},
+    ("post", "/chat/{conversation_id}/join-requests"): {
+        *(200, 201, 400, 401, 403, 404, 409, 429, 503),
+    },
+    ("post", "/chat/{conversation_id}/join-requests/{participant_id}/approve"): {
+        *(200, 401, 403, 404, 409, 429, 503),
+    },
+    ("post", "/chat/{conversation_id}/join-requests/{participant_id}/deny"): {
+        *(200, 400, 401, 403, 404, 429, 503),
+    },
     ("get", "/auth/ways"): {200},
     ("get", "/auth/provider/{name}"): {303, 400, 404},
     ("get", "/auth/provider/{name}/callback"): {303, 404},
@@ -165,6 +221,9 @@ PROMISED = {
     ("get", "/admin/participants/{participant_id}"): {200, 401, 403, 404},
     ("get", "/admin/connections"): {200, 400, 401, 403},
     ("get", "/admin/refusals/{refusal_id}"): {200, 401, 403, 404},
+    ("get", "/admin/reports"): {200, 400, 401, 403, 503},
+    ("get", "/admin/reports/{report_id}"): {200, 401, 403, 404, 503},
+    ("post", "/admin/reports/{report_id}/close"): {200, 400, 401, 403, 404, 503},
     ("get", "/admin/stats"): {200, 401, 403},
     ("get", "/admin/events"): {200, 400, 401, 403, 429},
     ("get", "/admin/audit"): {200, 401, 403},
@@ -401,7 +460,7 @@ def test_every_frame_is_in_the_document() -> None:
     changes |= {"message_pinned", "message_unpinned"}
     plain = {"message", "typing", "read", "sync", "ping", "join"}
     assert frames.client_types == plain | runs | changes
-    assert len(frames.server_types) == len(SERVER_FRAMES) == 32
+    assert len(frames.server_types) == len(SERVER_FRAMES) == 42
 
 
 ENTRANTS = (Entrant(ADA, "owner"), Entrant(BOT, "observer"))
@@ -418,6 +477,23 @@ SPOKEN: list[Event | Signal] = [
     Updated("c", 8, 9, "ada", None, '{"a":1}'),
     Updated("c", 9, 9, "ada", "Supper", "null"),
     AgentUpdated("c", 10, 9, "bot", "never", 3, "restart", "ada"),
+    Created("c", 1, 5, "Two", ENTRANTS, "list", permissions={"pin": "member"}, direct=True),
+    Created("c", 1, 5, "Slow", ENTRANTS, "list", history="since_join", slow_mode=5),
+    Updated("c", 9, 9, "ada", permissions={"post": "moderator"}, history="all", slow_mode=0),
+    Joined("c", 5, 7, BOT, 2, "observer", "ada", "i"),
+    RoleChanged("c", 16, 9, "bot", "moderator", "ada"),
+    RoleChanged("c", 16, 9, "bot", "member", "ada", "Enough."),
+    Removed("c", 17, 9, BOT, 1, "ada", "Spam."),
+    Banned("c", 18, 9, BOT, 1, "ada"),
+    Banned("c", 18, 9, BOT, 1, "ada", 10, "Spam."),
+    Unbanned("c", 19, 9, "bot", "ada"),
+    Muted("c", 20, 9, BOT, "ada", 10, "Loud."),
+    Unmuted("c", 21, 9, "bot", "ada", "Sorry."),
+    InviteCreated("c", 22, 9, "i", "member", "ada"),
+    InviteCreated("c", 22, 9, "i", "member", "ada", 10, 3),
+    InviteRevoked("c", 23, 9, "i", "ada"),
+    JoinRequested("c", 24, 9, BOT, "Let me in."),
+    JoinDenied("c", 25, 9, "bot", "ada"),
     RunStarted("c", 10, 9, "r", "bot"),
     RunStarted("c", 11, 9, "s", "bot", "c-2", "ada"),
     RunFailed("c", 12, 10, "r", "bot", "timeout", True),

@@ -238,7 +238,7 @@ def test_whoever_knows_an_open_conversation_may_join_it_as_a_member() -> None:
     event = decide(state, join(BEN, "observer"), AT, LIMITS)
     assert event == Joined("talk", 2, AT, BEN, 2, "member", None)
     apply(state, event)
-    assert state.members["ben"] == Member(BEN, "member", AT)
+    assert state.members["ben"] == Member(BEN, "member", AT, since=2)
 
 
 def test_who_is_invited_gets_the_role_that_was_meant_and_it_is_written_down_by_whom() -> None:

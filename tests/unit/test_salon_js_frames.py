@@ -87,6 +87,9 @@ def written(schema: Schema) -> str:
             for name, field in schema["properties"].items()
         )
         return f"{{ {'; '.join(fields)} }}"
+    if "propertyNames" in schema:
+        keys, values = written(schema["propertyNames"]), written(schema["additionalProperties"])
+        return f"Partial<Record<{keys}, {values}>>"
     plain = {"integer": "number", "object": "Record<string, unknown>"}
     return plain.get(schema["type"], schema["type"])
 

@@ -33,8 +33,18 @@ EVENTS = {
     "conversation_created": "ConversationCreated",
     "conversation_updated": "ConversationUpdated",
     "message": "MessageEvent",
+    "invite_created": "InviteCreated",
+    "invite_revoked": "InviteRevoked",
+    "join_denied": "JoinDenied",
+    "join_requested": "JoinRequested",
+    "participant_banned": "ParticipantBanned",
     "participant_joined": "ParticipantJoined",
     "participant_left": "ParticipantLeft",
+    "participant_muted": "ParticipantMuted",
+    "participant_removed": "ParticipantRemoved",
+    "participant_role_changed": "ParticipantRoleChanged",
+    "participant_unbanned": "ParticipantUnbanned",
+    "participant_unmuted": "ParticipantUnmuted",
     "participant_updated": "ParticipantUpdated",
     "run_failed": "RunFailed",
     "run_started": "RunStarted",
@@ -95,6 +105,9 @@ def typescript(schema: dict[str, Any], known: dict[str, Any]) -> str:
             return f"({typescript(schema['items'], known)})[]"
         case "object" if "properties" in schema:
             return f"{{ {'; '.join(fields(schema, known))} }}"
+        case "object" if "propertyNames" in schema:
+            keys = typescript(schema["propertyNames"], known)
+            return f"Partial<Record<{keys}, {typescript(schema['additionalProperties'], known)}>>"
         case "object":
             return "Record<string, unknown>"
         case "integer" | "number":

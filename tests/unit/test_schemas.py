@@ -107,7 +107,7 @@ def test_a_conversation_needs_a_title_and_nothing_else() -> None:
         ),
         (
             {"title": "x", "participants": [{"user_id": "u", "role": "owner"}]},
-            "participants.0.role: Input should be 'member' or 'observer'",
+            "participants.0.role: Input should be 'moderator', 'member' or 'observer'",
         ),
         (
             {"title": "x", "participants": [{"user_id": "u", "type": "dog"}]},

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import count
 from typing import Any
 
 import pytest
@@ -12,8 +13,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from salon.actors.events import RunStarted
-from salon.actors.messages import Command, Create, Join, Leave, MarkRead, Post
+from salon.actors.member_messages import (
+    AcceptInvite,
+    ApproveJoin,
+    Ban,
+    CreateInvite,
+    DenyJoin,
+    Mute,
+    OpenDirect,
+    Remove,
+    RequestJoin,
+    RevokeInvite,
+    SetRole,
+    Unban,
+    Unmute,
+)
+from salon.actors.messages import Command, Create, Join, Leave, MarkRead, Post, Update
 from salon.actors.model import Entrant, Participant, State
+from salon.actors.rights import ACTIONS
 from salon.actors.run_messages import CancelRun, EndRun, StartRun, UpdateAgent
 from salon.actors.store import (
     MOST_MENTIONS,
@@ -22,6 +39,8 @@ from salon.actors.store import (
     KeysTaken,
     Page,
     Record,
+    Report,
+    ReportPage,
     RunText,
     Store,
     StoredRun,
@@ -100,6 +119,9 @@ async def test_all_that_a_conversation_was_created_with_is_kept(store: Store) ->
         members_invite=False,
         share_reads=True,
         metadata='{"a": [1, "\\u0000"]}',
+        permissions={"pin": "observer", "post": "moderator"},
+        history="since_join",
+        slow_mode=7,
     )
     await put(store, history, history.turn(create))
     loaded = await store.load(history.id).wait()
@@ -203,6 +225,37 @@ def commands(history: History) -> st.SearchStrategy[Command]:
         st.builds(partial(Join, history.id), who, entrants),
         st.builds(partial(Leave, history.id), who),
         st.builds(partial(MarkRead, history.id), who, st.integers(0, 20)),
+        *about_members(history),
+    )
+
+
+def about_members(history: History) -> Iterator[st.SearchStrategy[Command]]:
+    """What anybody may do to others, or to come in."""
+    who = st.sampled_from(PEOPLE)
+    ids = who.map(lambda each: each.id)
+    roles = st.sampled_from(["owner", "moderator", "member", "observer"])
+    until = st.none() | st.integers(0, 5).map(History.soon)
+    reason = st.none() | st.just("so")
+    made = count()
+    new = st.builds(lambda: f"{history.id} {next(made)}")
+    known = st.integers(0, 3).map(lambda number: f"{history.id} {number}")
+    for command in (Remove, Unban, Unmute, DenyJoin):
+        yield st.builds(partial(command, history.id), who, ids, reason)
+    for sanction in (Ban, Mute):
+        yield st.builds(partial(sanction, history.id), who, ids, until, reason)
+    for by_invite in (RevokeInvite, AcceptInvite):
+        yield st.builds(partial(by_invite, history.id), who, known)
+    yield st.builds(partial(ApproveJoin, history.id), who, ids)
+    yield st.builds(partial(SetRole, history.id), who, ids, roles, reason)
+    yield st.builds(partial(RequestJoin, history.id), who, reason)
+    lives, uses = st.none() | st.integers(1, 5), st.none() | st.integers(1, 2)
+    yield st.builds(partial(CreateInvite, history.id), who, new, roles, lives, uses)
+    yield st.builds(
+        partial(Update, history.id),
+        who,
+        permissions=st.none() | st.dictionaries(st.sampled_from(ACTIONS), st.none() | roles),
+        history=st.sampled_from([None, "all", "since_join"]),
+        slow_mode=st.sampled_from([None, 0, 3]),
     )
 
 
@@ -242,6 +295,117 @@ async def check_listings(store: Store, history: History) -> None:
                 if each.sender_id not in (None, person.id) and each.sequence > position
             ]
             assert first.unread_count == len(others)
+
+
+# --- members and their rights -------------------------------------------------------------------------------------------
+
+
+async def test_bans_mutes_roles_and_requests_are_kept_until_they_end(store: Store) -> None:
+    history = History(BEN)
+    create = Create(history.id, ADA, "Closed", (Entrant(BEN),), join="invite")
+    await put(store, history, history.turn(create))
+    turn = history.turn(
+        SetRole(history.id, ADA, BEN.id, "moderator"),
+        Mute(history.id, ADA, BEN.id, History.soon(1_000), "Loud."),
+        RequestJoin(history.id, CLEO, "Please."),
+        RequestJoin(history.id, DAN),
+        DenyJoin(history.id, ADA, DAN.id),
+        Ban(history.id, ADA, "eve", reason="Spam."),
+    )
+    await put(store, history, turn)
+    loaded = await store.load(history.id).wait()
+    assert loaded == history.state
+    assert loaded is not None
+    assert loaded.members[BEN.id].role == "moderator"
+    assert (loaded.mutes[BEN.id].reason, loaded.bans["eve"].by) == ("Loud.", ADA.id)
+    assert loaded.requests[DAN.id].denied_at is not None
+    turn = history.turn(
+        ApproveJoin(history.id, ADA, CLEO.id),
+        Unmute(history.id, ADA, BEN.id),
+        Unban(history.id, ADA, "eve"),
+        Ban(history.id, ADA, BEN.id),
+    )
+    await put(store, history, turn)
+    loaded = await store.load(history.id).wait()
+    assert loaded == history.state
+    assert loaded is not None
+    assert (set(loaded.members), set(loaded.bans), loaded.mutes) == (
+        {ADA.id, CLEO.id},
+        {BEN.id},
+        {},
+    )
+
+
+async def test_an_invite_is_counted_with_who_comes_in_by_it(store: Store) -> None:
+    history = await begin(store)
+    id = f"{history.id} invite"
+    await put(store, history, history.turn(CreateInvite(history.id, ADA, id, max_uses=2)))
+    joins = (AcceptInvite(history.id, who, id) for who in (BEN, CLEO, DAN))
+    await put(store, history, history.turn(*joins))
+    loaded = await store.load(history.id).wait()
+    assert loaded == history.state
+    assert loaded is not None
+    assert (set(loaded.members), loaded.invites[id].uses) == ({ADA.id, BEN.id, CLEO.id}, 2)
+    assert loaded.members[BEN.id].introduced
+
+
+async def test_an_invite_leads_to_its_conversation_also_when_it_is_over(store: Store) -> None:
+    history = await begin(store)
+    first, second = f"{history.id} 1", f"{history.id} 2"
+    await put(store, history, history.turn(CreateInvite(history.id, ADA, first, expires_in=1)))
+    await put(store, history, history.turn(CreateInvite(history.id, ADA, second)))
+    await put(store, history, history.turn(RevokeInvite(history.id, ADA, second)))
+    assert await store.load(history.id).wait() == history.state
+    assert history.state.invites == {}
+    for id in (first, second):
+        assert await store.conversation_of(id).wait() == history.id
+    assert await store.conversation_of("never made").wait() is None
+
+
+async def test_a_direct_conversation_stays_one(store: Store) -> None:
+    history = History()
+    command = OpenDirect(history.id, ADA, "Ada, Ben", Entrant(BEN))
+    await put(store, history, history.turn(command))
+    loaded = await store.load(history.id).wait()
+    assert loaded == history.state
+    assert loaded is not None
+    assert (loaded.direct, loaded.members[BEN.id].role) == (True, "owner")
+
+
+async def test_who_was_removed_has_it_in_their_list_no_more(store: Store) -> None:
+    history = await begin(store, BEN, CLEO)
+    await put(store, history, history.turn(Remove(history.id, ADA, BEN.id)))
+    await put(store, history, history.turn(Ban(history.id, ADA, CLEO.id)))
+    for person, total in ((ADA, 1), (BEN, 0), (CLEO, 0)):
+        listing = await store.listing(person.id, limit=100, offset=0).wait()
+        found = [each.conversation_id for each in listing.summaries]
+        assert found.count(history.id) == total
+
+
+async def test_a_report_is_kept_once_a_member_and_message_until_it_is_closed(store: Store) -> None:
+    reports = [
+        Report(0, "talk", 2, "ben", "Spam.", 5),
+        Report(0, "talk", 2, "cleo", "Rude.", 6),
+        Report(0, "talk", 3, "ben", "Spam.", 7),
+    ]
+    stored = [await store.save_report(report).wait() for report in reports]
+    assert [each._replace(position=0) for each in stored] == reports
+    assert [each.position for each in stored] == [1, 2, 3]
+    again = reports[0]._replace(reason="Still.", at=9)
+    assert await store.save_report(again).wait() == stored[0]
+    first = await store.reports(limit=2).wait()
+    assert first == ReportPage((stored[2], stored[1]), 2)
+    assert await store.reports(limit=2, before=first.before).wait() == ReportPage(
+        (stored[0],), None
+    )
+    closed = await store.close_report(2, by="root", outcome="Nothing.", at=8).wait()
+    assert closed == stored[1]._replace(closed_at=8, closed_by="root", outcome="Nothing.")
+    assert await store.close_report(2, by="other", outcome="Else.", at=9).wait() == closed
+    assert await store.report(2).wait() == closed
+    assert await store.reports().wait() == ReportPage((stored[2], stored[0]), None)
+    assert await store.reports(is_open=False).wait() == ReportPage((closed,), None)
+    assert await store.report(4).wait() is None
+    assert await store.close_report(4, by="root", outcome="x", at=9).wait() is None
 
 
 # --- keys ---------------------------------------------------------------------------------------------------------------
@@ -479,6 +643,41 @@ async def test_a_listing_begins_with_the_newest_activity(store: Store) -> None:
     assert ([each.conversation_id for each in page.summaries], page.total) == ([third.id], 3)
     beyond = await store.listing(BEN.id, limit=5, offset=3).wait()
     assert (beyond.summaries, beyond.total) == ((), 3)
+
+
+async def test_pages_of_a_listing_show_nothing_twice_whatever_is_said_between_them(
+    store: Store,
+) -> None:
+    histories = [await begin(store, BEN) for _ in range(5)]
+    await put(store, histories[0], histories[0].say(None))  # to the front
+    first = await store.listing(BEN.id, limit=2).wait()
+    await put(store, histories[2], histories[2].say(None))  # to the front, before its page has come
+    await put(store, histories[4], histories[4].say(None))
+    second = await store.listing(BEN.id, limit=2, before=first.before).wait()
+    assert (first.total, second.total, second.before) == (5, 5, None)
+    seen = [each.conversation_id for page in (first, second) for each in page.summaries]
+    assert seen == [histories[n].id for n in (0, 4, 3, 1)]
+    newest = await store.listing(BEN.id, limit=2).wait()
+    ids = [each.conversation_id for each in newest.summaries]
+    assert ids == [histories[4].id, histories[2].id]
+
+
+@pytest.mark.parametrize("readable", ["all", "since_join"])
+async def test_a_summary_shows_a_late_joiner_nothing_from_before_where_they_may_not_read_it(
+    store: Store, readable: Any
+) -> None:
+    history = History()
+    create = Create(history.id, ADA, "Title", history=readable)
+    await put(store, history, history.turn(create))
+    await put(store, history, history.say(None))
+    await put(store, history, history.join(BEN))
+    (summary,) = (await store.listing(BEN.id, limit=1).wait()).summaries
+    assert (summary.last_message is None) == (readable == "since_join")
+    (own,) = (await store.listing(ADA.id, limit=1).wait()).summaries
+    assert own.last_message == history.records[1]
+    await put(store, history, history.say(None))
+    (summary,) = (await store.listing(BEN.id, limit=1).wait()).summaries
+    assert (summary.last_message, summary.unread_count) == (history.records[3], 1)
 
 
 async def test_a_summary_shows_the_newest_message_whatever_followed_it(store: Store) -> None:

@@ -4,6 +4,7 @@ from .agents import add_stored_agents, hosted_agent_routes
 from .feed import feed_routes
 from .health import health_routes
 from .parts import AdminParts
+from .reports import report_queue_routes
 from .routes import admin_routes
 
 __all__ = [
@@ -13,4 +14,5 @@ __all__ = [
     "feed_routes",
     "health_routes",
     "hosted_agent_routes",
+    "report_queue_routes",
 ]

@@ -1,10 +1,15 @@
-"""The audit trail: operator, action, target and outcome. The log keeps all entries; memory keeps the last `KEPT`."""
+"""The audit trail: who, action, target and outcome, of operators and of members who act on other members.
+
+The log keeps all entries; memory keeps the last `KEPT` of operators and as many of members, who cannot push the others out.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections import deque
 from dataclasses import dataclass
+from heapq import merge
+from operator import attrgetter
 from typing import TYPE_CHECKING, Literal
 
 from ..socket import timestamp
@@ -14,7 +19,8 @@ if TYPE_CHECKING:
 
     from ..identity import Identity
 
-Action = Literal["passivate", "disconnect", "cancel", "drain", "read", "host", "unhost"]
+# What operators do; what members do has the name of its command.
+Action = Literal["passivate", "disconnect", "cancel", "drain", "read", "host", "unhost", "report"]
 
 READ_AGAIN = 600_000  # milliseconds after which reading the same target is a new deed
 KEPT = 200  # deeds in memory: a long night of one operator
@@ -24,12 +30,15 @@ logger = logging.getLogger("salon.admin")
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """One action of an operator. `number` counts the deeds since the start, from 1."""
+    """One action of an operator, or of a member on others. `number` counts the deeds since the start, from 1.
+
+    A member's action is the name of the command: SetRole, Remove, Ban, ....
+    """
 
     number: int
     at: str
-    operator_id: str
-    action: Action
+    operator_id: str  # or the member's
+    action: str
     target: str
     outcome: str
 
@@ -40,6 +49,7 @@ class AuditTrail:
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
         self._deeds: deque[Deed] = deque(maxlen=KEPT)
+        self._members: deque[Deed] = deque(maxlen=KEPT)
         self._read: dict[tuple[str, str], int] = {}
         self.number = 0
 
@@ -52,14 +62,22 @@ class AuditTrail:
             self._read[who, target] = now
 
     def note(self, operator: Identity, action: Action, target: str, outcome: str = "done") -> None:
-        """Record a deed and log it."""
-        self.number += 1
+        """Record a deed of an operator and log it."""
+        self._deeds.append(self._deed(operator, action, target, outcome))
         who = operator.participant.id
-        self._deeds.append(
-            Deed(self.number, timestamp(self._sources.now()), who, action, target, outcome)
-        )
         logger.warning("operator %s: %s %s: %s", who, action, target, outcome)
+
+    def note_member(self, member: Identity, action: str, target: str, outcome: str) -> None:
+        """Record what a member did to others, and log it."""
+        self._members.append(self._deed(member, action, target, outcome))
+        logger.info("member %s: %s %s: %s", member.participant.id, action, target, outcome)
+
+    def _deed(self, who: Identity, action: str, target: str, outcome: str) -> Deed:
+        self.number += 1
+        at = timestamp(self._sources.now())
+        return Deed(self.number, at, who.participant.id, action, target, outcome)
 
     def after(self, number: int) -> list[Deed]:
         """The deeds with a higher number, as far as they are kept."""
-        return [deed for deed in self._deeds if deed.number > number]
+        deeds = merge(self._members, self._deeds, key=attrgetter("number"))
+        return [deed for deed in deeds if deed.number > number]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from salon.actors.directory import Directory
 
     from ..agents import HostedAgents
-    from ..identity import IdentityBook
+    from ..identity import Identity, IdentityBook
     from ..settings import Settings
     from ..socket import Wire
 
@@ -32,3 +32,7 @@ class AdminParts(Parts):
         super().__init__(settings, directory, wire, identities)
         self.figures = Figures(self)
         self.audit = AuditTrail(directory.sources)
+
+    def note(self, who: Identity, deed: str, target: str, outcome: str = "done") -> None:
+        """Record in the audit what a member did to others."""
+        self.audit.note_member(who, deed, target, outcome)

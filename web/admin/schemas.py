@@ -8,7 +8,6 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from ..api import ID_LENGTH, ListQuery, MemberModel, ParticipantView, Title
-from .audit import Action
 from .figures import SAMPLES
 from .inspection import (
     ActorRow,
@@ -184,12 +183,12 @@ class Hits(BaseModel):
 
 
 class DeedModel(BaseModel):
-    """An action of an operator."""
+    """An action of an operator, or of a member on others: a role, a removal, a ban, a mute, an invite."""
 
     number: int
     at: str
     operator_id: str
-    action: Action
+    action: str
     target: str
     outcome: str
 

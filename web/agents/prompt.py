@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from salon.actors.events import Posted
+from salon.actors.rights import first_readable
 from salon.actors.rules import named_sequence
 
 from ..socket import timestamp
@@ -74,15 +75,19 @@ async def prompt_for(
     if snapshot is None or sequence is None:
         return None
     state = snapshot.state
-    asked = (await _read(directory, state, sequence + 1, 1))[-1:]
+    member = state.members.get(agent.id)
+    if member is None:
+        return None
+    oldest = first_readable(state, member)  # the agent is told what it may read
+    asked = (await _read(directory, state, sequence + 1, 1, oldest))[-1:]
     if not asked or asked[0].sequence != sequence:
         return None
-    chain = await _chain(directory, state, asked[0], agent.context.messages - 1)
+    chain = await _chain(directory, state, asked[0], agent.context.messages - 1, oldest)
     room = agent.context.tokens - sum(_size(post) for post in (asked[0], *chain.values()))
     said = list(chain.values())
     before = state.head + 1
     for _ in range(PAGES):
-        posts = await _read(directory, state, before, PAGE)
+        posts = await _read(directory, state, before, PAGE, oldest)
         for post in reversed(posts):
             # Another answer to the same message is asked for: the first one would only be repeated.
             again = post.sender.id == agent.id and post.reply_to == request.message_id
@@ -93,18 +98,20 @@ async def prompt_for(
                 return _prompt(agent, state, said, asked[0])
             said.append(post)
         before = max(1, before - PAGE)
-        if before == 1:
+        if before <= oldest:
             break
     return _prompt(agent, state, said, asked[0])
 
 
-async def _chain(directory: Directory, state: State, asked: Posted, most: int) -> dict[int, Posted]:
+async def _chain(
+    directory: Directory, state: State, asked: Posted, most: int, oldest: int
+) -> dict[int, Posted]:
     """The messages that led to a message by replies, however old, by their sequences; they are told before the newest."""
     chain: dict[int, Posted] = {}
     post = asked
     while post.reply_to is not None and len(chain) < min(most, CHAIN):
         sequence = named_sequence(state.id, post.reply_to)
-        found = [] if sequence is None else await _read(directory, state, sequence + 1, 1)
+        found = [] if sequence is None else await _read(directory, state, sequence + 1, 1, oldest)
         if not found or found[0].sequence != sequence:
             break
         post = chain[found[0].sequence] = found[0]
@@ -116,10 +123,14 @@ def _size(post: Posted) -> int:
     return ENVELOPE + tokens_in(post.content)
 
 
-async def _read(directory: Directory, state: State, before: int, limit: int) -> list[Posted]:
+async def _read(
+    directory: Directory, state: State, before: int, limit: int, oldest: int
+) -> list[Posted]:
     page = await directory.store.read(state.number, before=before, limit=limit).wait()
     messages = (
-        directory.codec.decode_message(record) for record in page.records if record.is_message
+        directory.codec.decode_message(record)
+        for record in page.records
+        if record.is_message and record.sequence >= oldest
     )
     return [message.posted for message in messages if not message.is_deleted]
 

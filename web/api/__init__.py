@@ -5,12 +5,17 @@ from .changes import change_routes
 from .conversations import chat_routes
 from .handshake import socket_routes
 from .handshake_lane import FastLane
+from .invites import invite_routes
+from .member_schemas import GivenReason
+from .members import member_routes
 from .messages import event_page, event_query, message_routes
 from .post_lane import PostLane
 from .reference import reference_routes
+from .reports import report_routes
 from .runs import agent_routes, run_routes
 from .schemas import (
     ID_LENGTH,
+    PAGE,
     EventPage,
     EventQuery,
     ListQuery,
@@ -22,9 +27,11 @@ from .sign_in import sign_in_routes
 
 __all__ = [
     "ID_LENGTH",
+    "PAGE",
     "EventPage",
     "EventQuery",
     "FastLane",
+    "GivenReason",
     "ListQuery",
     "MemberModel",
     "ParticipantView",
@@ -36,8 +43,11 @@ __all__ = [
     "chat_routes",
     "event_page",
     "event_query",
+    "invite_routes",
+    "member_routes",
     "message_routes",
     "reference_routes",
+    "report_routes",
     "run_routes",
     "sign_in_routes",
     "socket_routes",

@@ -33,7 +33,7 @@ from ..socket import KEY_LENGTH, Emoji, blank_content, changed_json, message_of,
 from . import change_schemas as schemas
 from .messages import event_query, page_of
 from .schemas import EventQuery
-from .view import seen
+from .view import readable_from, seen
 
 if TYPE_CHECKING:
     from salon.actors.change_messages import ChangeCommand, Changed
@@ -200,7 +200,7 @@ def _add_thread(routes: Blueprint, parts: Parts) -> None:
         number, store = snapshot.state.number, parts.directory.store
         root = named_sequence(conversation_id, message_id) or 0
         found = await store.targets(number, (root,)).wait()
-        if root not in found:
+        if root not in found or root < readable_from(identity, snapshot.state):
             raise parts.refusal(Code.NOT_FOUND)
         page = await store.thread(number, root, **page_of(asked, snapshot.state.head)).wait()
         read = await store.thread_read(number, root, identity.participant.id).wait()

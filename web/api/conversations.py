@@ -19,8 +19,9 @@ from . import schemas
 from .view import conversation_json, seen
 
 if TYPE_CHECKING:
-    from salon.actors.events import Created
-    from salon.actors.model import Mode
+    from collections.abc import Iterable
+
+    from salon.actors.model import Mode, ParticipantType
     from salon.actors.store import Summary
 
     from ..http import Parts
@@ -78,23 +79,28 @@ def _add_create(routes: Blueprint, parts: Parts) -> None:
                 wanted.members_invite,
                 wanted.share_reads,
                 parts.metadata(wanted.metadata),
+                dict(wanted.permissions) or None,
+                None if wanted.history == "all" else wanted.history,
+                wanted.slow_mode or None,
             ),
         )
-        return answer(_created(created), 201)
+        people = [entrant.participant for entrant in created.entrants]
+        about = created.conversation_id, created.title, created.mode, created.at
+        return answer(created_fields(*about, people), 201)
 
 
 def _add_list(routes: Blueprint, parts: Parts) -> None:
     @routes.get("/my-conversations")
     @tag(["conversations"])
-    @document_querystring(schemas.ListQuery)
+    @document_querystring(schemas.ConversationListQuery)
     @document_response(schemas.ConversationList)
     @refusals(Code.STORE_UNAVAILABLE)
     async def my_conversations() -> Response:
-        """List the caller's conversations, newest activity first."""
+        """List the caller's conversations, newest activity first. Page by `before`: with `offset` a message moves the pages."""
         identity = parts.caller()
-        asked = query(schemas.ListQuery)
+        asked = query(schemas.ConversationListQuery)
         listing = await parts.directory.store.listing(
-            identity.participant.id, limit=asked.limit, offset=asked.offset
+            identity.participant.id, limit=asked.limit, offset=asked.offset, before=asked.before
         ).wait()
         lines = [_line(summary) for summary in listing.summaries]
         return answer(
@@ -103,6 +109,7 @@ def _add_list(routes: Blueprint, parts: Parts) -> None:
                 "total": listing.total,
                 "limit": asked.limit,
                 "offset": asked.offset,
+                "before": listing.before,
             }
         )
 
@@ -126,14 +133,19 @@ def _add_update(routes: Blueprint, parts: Parts) -> None:
     @document_response(schemas.Conversation)
     @refusals(*COMMAND, Code.RATE_LIMITED, Code.FORBIDDEN, Code.NOT_FOUND)
     async def update(conversation_id: str) -> Response:
-        """Change the title or the metadata; only the owner may. All members get `conversation_updated`."""
+        """Change title and metadata, as one who may rename; permissions and history, as an owner; slow mode, as one who may mute.
+
+        All members get `conversation_updated`.
+        """
         identity = parts.caller()
         wanted = await body(schemas.UpdateBody, depth=parts.settings.limits.json_depth)
         metadata = None
         if "metadata" in wanted.model_fields_set:
             metadata = parts.metadata(wanted.metadata) or REMOVED
+        changes = wanted.permissions, wanted.history, wanted.slow_mode
         await parts.ask(
-            identity, Update(conversation_id, identity.participant, wanted.title, metadata)
+            identity,
+            Update(conversation_id, identity.participant, wanted.title, metadata, *changes),
         )
         snapshot = await seen(parts, identity, conversation_id)
         return raw(await conversation_json(parts, snapshot, identity))
@@ -145,7 +157,9 @@ def _add_join(routes: Blueprint, parts: Parts) -> None:
     @document_request(schemas.JoinBody)
     @document_response(schemas.JoinAnswer)
     @refusals(
-        *COMMAND, Code.FORBIDDEN, Code.NOT_FOUND, Code.ALREADY_PARTICIPANT, Code.CAPACITY_EXCEEDED
+        *COMMAND,
+        *(Code.FORBIDDEN, Code.BANNED, Code.NOT_FOUND),
+        *(Code.ALREADY_PARTICIPANT, Code.CAPACITY_EXCEEDED),
     )
     async def join(conversation_id: str) -> Response:
         """Join a conversation, or add another participant."""
@@ -168,7 +182,7 @@ def _add_leave(routes: Blueprint, parts: Parts) -> None:
     @routes.delete("/<conversation_id>/leave")
     @tag(["membership"])
     @document_response(schemas.LeaveAnswer)
-    @refusals(*COMMAND, Code.NOT_FOUND, Code.NOT_PARTICIPANT)
+    @refusals(*COMMAND, Code.NOT_FOUND, Code.NOT_PARTICIPANT, Code.DIRECT_CONVERSATION)
     async def leave(conversation_id: str) -> Response:
         """Leave a conversation. When the last member leaves, the conversation is archived."""
         identity = parts.caller()
@@ -185,11 +199,18 @@ def _add_leave(routes: Blueprint, parts: Parts) -> None:
 
 def _entrant(parts: Parts, who: schemas.ParticipantBody, inviter: Identity) -> Entrant:
     """The participant with the inviter's name for them. Only the configuration or an admin says that they are an agent."""
-    hosted = parts.directory.agent_host.participant(who.user_id)
+    kind = who.kind if inviter.admin else "human"
+    return entrant_named(parts, who.user_id, who.name, kind)._replace(role=who.role)
+
+
+def entrant_named(
+    parts: Parts, id: str, name: str | None, kind: ParticipantType = "human"
+) -> Entrant:
+    """The participant with this id, as far as the server knows them, else with a name and type that others give."""
+    hosted = parts.directory.agent_host.participant(id)
     if hosted is not None:
-        return Entrant(hosted, who.role)
-    kind = parts.identities.type_of(who.user_id) or (who.kind if inviter.admin else "human")
-    return Entrant(Participant(who.user_id, who.name or who.user_id, kind), who.role)
+        return Entrant(hosted)
+    return Entrant(Participant(id, name or id, parts.identities.type_of(id) or kind))
 
 
 def _mode(wanted: schemas.CreateBody) -> Mode:
@@ -201,14 +222,17 @@ def _mode(wanted: schemas.CreateBody) -> Mode:
             return mode
 
 
-def _created(event: Created) -> dict[str, Any]:
+def created_fields(
+    id: str, title: str, mode: Mode, at: int, people: Iterable[Participant]
+) -> dict[str, Any]:
+    """A new conversation, as its creator gets it."""
     return {
-        "conversation_id": event.conversation_id,
-        "title": event.title,
-        "mode": event.mode,
-        "created_at": timestamp(event.at),
-        "participants": [participant_fields(entrant.participant) for entrant in event.entrants],
-        "websocket_url": f"/chat/ws/{event.conversation_id}",
+        "conversation_id": id,
+        "title": title,
+        "mode": mode,
+        "created_at": timestamp(at),
+        "participants": [participant_fields(who) for who in people],
+        "websocket_url": f"/chat/ws/{id}",
     }
 
 

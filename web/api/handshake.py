@@ -161,7 +161,8 @@ def _identify(parts: Parts, asked: Asked) -> Identity:
 
 async def _check(parts: Parts, identity: Identity, conversation_id: str) -> None:
     snapshot = await parts.directory.look(conversation_id)
-    if snapshot is None:
+    there = snapshot is not None and identity.participant.id in snapshot.state.members
+    if snapshot is None or (snapshot.state.direct and not there):
         raise parts.refusal(Code.NOT_FOUND)
     if identity.participant.id not in snapshot.state.members:
         raise parts.refusal(Code.FORBIDDEN)

@@ -20,10 +20,11 @@ from salon.actors.refusals import Code
 from ..http import COMMAND, POST, PostHeaders, Refused, answer, body, query, raw, refusals
 from ..socket import KEY_LENGTH, blank_content, one_key, receipt_json
 from . import schemas
-from .view import seen, unread_of
+from .view import readable_from, seen, unread_of
 
 if TYPE_CHECKING:
     from salon.actors.model import Participant, State
+    from salon.actors.store import Record
 
     from ..http import Parts
 
@@ -101,7 +102,8 @@ def _add_events(routes: Blueprint, parts: Parts) -> None:
         identity = parts.caller()
         asked = event_query(parts)
         snapshot = await seen(parts, identity, conversation_id)
-        return await event_page(parts, snapshot.state, asked)
+        oldest = readable_from(identity, snapshot.state)
+        return await event_page(parts, snapshot.state, asked, oldest)
 
 
 def event_query(parts: Parts) -> schemas.EventQuery:
@@ -112,18 +114,33 @@ def event_query(parts: Parts) -> schemas.EventQuery:
     return asked
 
 
-async def event_page(parts: Parts, state: State, asked: schemas.EventQuery) -> Response:
-    """A page of a conversation's log."""
-    head, store = state.head, parts.directory.store
-    page = await store.read(state.number, **page_of(asked, head)).wait()
+async def event_page(
+    parts: Parts, state: State, asked: schemas.EventQuery, oldest: int = 1
+) -> Response:
+    """A page of a conversation's log, for one who may read it from the sequence `oldest` on."""
+    records, has_more = await _readable(parts, state, asked, oldest)
     return raw(
-        b'{"events":[%b],"head_sequence_id":%d,"has_more":%b}'
+        b'{"events":[%b],"head_sequence_id":%d,"has_more":%b,"oldest_sequence_id":%d}'
         % (
-            b",".join(record.body for record in page.records),
-            max(head, page.records[-1].sequence if page.records else 0),
-            b"true" if page.has_more else b"false",
+            b",".join(record.body for record in records),
+            max(state.head, records[-1].sequence if records else 0),
+            b"true" if has_more else b"false",
+            oldest,
         )
     )
+
+
+async def _readable(
+    parts: Parts, state: State, asked: schemas.EventQuery, oldest: int
+) -> tuple[list[Record], bool]:
+    """The records of a page that are not before `oldest`, and whether there are more of them in the direction asked."""
+    bounds = page_of(asked, state.head)
+    if asked.after is not None:
+        bounds["after"] = max(asked.after, oldest - 1)
+    page = await parts.directory.store.read(state.number, **bounds).wait()
+    records = [record for record in page.records if record.sequence >= oldest]
+    at_the_end = asked.after is None and records[:1] and records[0].sequence == oldest
+    return records, page.has_more and len(records) == len(page.records) and not at_the_end
 
 
 def page_of(asked: schemas.EventQuery, head: int) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
 from salon.actors.message import PARTICIPANTS_SHOWN
+from salon.actors.model import Action, Role
 from salon.actors.triggers import AGENTS_MAY_CALL
 
 from ..names import NAME_LENGTH, TITLE_LENGTH, normalise_name
@@ -63,6 +64,9 @@ def _visible(text: str) -> str:
     return text
 
 
+RoleName = Role
+ActionName = Action
+SLOWEST = 21_600  # seconds of slow mode: six hours
 Name = Annotated[str, AfterValidator(_name)]
 Title = Annotated[str, AfterValidator(_title)]
 Id = Annotated[str, Field(min_length=1, max_length=ID_LENGTH), AfterValidator(_visible)]
@@ -85,7 +89,7 @@ class ParticipantBody(Body):
         description="Ignored unless an admin gives it: the participant's own token decides. "
         "NLWeb's `ai` means `agent`; its `email` and `oauth` mean `human`.",
     )
-    role: Literal["member", "observer"] = "member"
+    role: Literal["moderator", "member", "observer"] = "member"
 
     @property
     def kind(self) -> Literal["human", "agent"]:
@@ -113,6 +117,15 @@ class CreateBody(Body):
     members_invite: bool = True
     share_reads: bool = False
     metadata: dict[str, Any] | None = None
+    permissions: dict[ActionName, RoleName] = Field(
+        default={}, description="The least role for these actions, where it differs from the usual."
+    )
+    history: Literal["all", "since_join"] = Field(
+        default="all", description="What members may read: all, or what came after they joined."
+    )
+    slow_mode: int = Field(
+        default=0, ge=0, le=SLOWEST, description="Seconds between two messages of one member."
+    )
 
 
 class UpdateBody(Body):
@@ -122,13 +135,24 @@ class UpdateBody(Body):
     metadata: dict[str, Any] | None = Field(
         default=None, description="Replaces all metadata; null removes it."
     )
+    permissions: dict[ActionName, RoleName | None] | None = Field(
+        default=None,
+        description="Changes the least role for these actions; null takes one back to the usual. Owners only.",
+    )
+    history: Literal["all", "since_join"] | None = Field(default=None, description="Owners only.")
+    slow_mode: int | None = Field(
+        default=None, ge=0, le=SLOWEST, description="For those who may mute."
+    )
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
         if not self.model_fields_set:
-            raise ValueError("says nothing to change: title or metadata is wanted")
-        if "title" in self.model_fields_set and self.title is None:
-            raise ValueError("title cannot be removed")
+            raise ValueError(
+                "says nothing to change: title, metadata, permissions, history or slow_mode is wanted"
+            )
+        for name in ("title", "permissions", "history", "slow_mode"):
+            if name in self.model_fields_set and getattr(self, name) is None:
+                raise ValueError(f"{name} cannot be removed")
         return self
 
 
@@ -304,7 +328,7 @@ class MemberModel(BaseModel):
     participantId: str  # noqa: N815  # the contract's spelling
     displayName: str  # noqa: N815
     type: Literal["human", "agent"]
-    role: Literal["owner", "member", "observer"]
+    role: RoleName
     joinedAt: str  # noqa: N815
     isOnline: bool  # noqa: N815
     trigger: Literal["auto", "mention", "always", "never"] | None = Field(
@@ -432,6 +456,12 @@ class Conversation(BaseModel):
     unread_count: int
     mention_count: int
     status: Literal["active", "inactive"]
+    permissions: dict[ActionName, RoleName] = Field(description="The least role for each action.")
+    may: list[ActionName] = Field(description="What the caller may do now.")
+    history: Literal["all", "since_join"]
+    oldest_sequence_id: int = Field(description="The first event that the caller may read.")
+    slow_mode: int = Field(description="Seconds between two messages of one member; 0 for none.")
+    direct: bool = Field(description="Whether it is of two people: nobody comes in, nobody leaves.")
 
 
 class JoinAnswer(BaseModel):
@@ -500,6 +530,7 @@ class EventPage(BaseModel):
     events: list[dict[str, Any]]
     head_sequence_id: int
     has_more: bool
+    oldest_sequence_id: int = Field(description="The first event that the caller may read.")
 
 
 class ConversationLine(BaseModel):
@@ -522,6 +553,7 @@ class ConversationList(BaseModel):
     total: int
     limit: int
     offset: int
+    before: int | None = Field(description="Asks for the next page; null where this is the last.")
 
 
 class ReadAnswer(BaseModel):
@@ -560,6 +592,12 @@ class ListQuery(BaseModel):
 
     limit: Annotated[int, Field(ge=1, le=PAGE)] = 20
     offset: Annotated[int, Field(ge=0, le=LAST_SEQUENCE)] = 0
+
+
+class ConversationListQuery(ListQuery):
+    """The requested part of the caller's conversations: those after the page that gave `before`."""
+
+    before: Annotated[int, Field(ge=0, le=LAST_SEQUENCE)] | None = None
 
 
 class EventQuery(BaseModel):

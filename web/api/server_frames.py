@@ -14,7 +14,15 @@ from salon.actors.events import KINDS, Created
 from salon.actors.fields import Form
 
 from ..http import Problem
-from .schemas import MemberModel, Message, ParticipantView, ReceiptModel, RunModel
+from .schemas import (
+    ActionName,
+    MemberModel,
+    Message,
+    ParticipantView,
+    ReceiptModel,
+    RoleName,
+    RunModel,
+)
 
 if TYPE_CHECKING:
     from salon.actors.events import Event
@@ -31,7 +39,7 @@ class ServerFrame(BaseModel):
 class EntrantView(ParticipantView):
     """A participant of the new conversation."""
 
-    role: Literal["owner", "member", "observer"]
+    role: RoleName
 
 
 class PresenceChange(BaseModel):
@@ -52,6 +60,9 @@ class ConnectedSignal(ServerFrame):
     input_timeout: Literal[100, 2000] = Field(description="Milliseconds to wait for more input.")
     head_sequence_id: int
     first_sequence_id: int = Field(description="The first of the events that follow, if any.")
+    oldest_sequence_id: int = Field(
+        description="The first event that you may read: there is nothing for you before it."
+    )
     epoch: str
     resume: Literal["fresh", "complete", "reset"] = Field(
         description="fresh: the last events follow; complete: all missing events follow; reset: page back over HTTP."
@@ -224,14 +235,16 @@ ANNOTATIONS: dict[Form, Any] = {
     Form.COUNT: int,
     Form.ENTRANTS: Annotated[list[EntrantView], Field(min_length=1)],
     Form.FLAG: bool,
+    Form.HISTORY: Literal["all", "since_join"],
     Form.ID: str,
     Form.JOIN_POLICY: Literal["open", "invite"],
     Form.MESSAGE: Message,
     Form.METADATA: dict[str, Any],
     Form.MODE: Literal["list", "summarize", "generate"],
     Form.PARTICIPANT: ParticipantView,
+    Form.PERMISSIONS: dict[ActionName, RoleName],
     Form.REASON: Literal["timeout", "upstream", "budget", "cancelled", "interrupted"],
-    Form.ROLE: Literal["owner", "member", "observer"],
+    Form.ROLE: RoleName,
     Form.SECONDS: float,
     Form.SEQUENCE: Annotated[int, Field(ge=2)],
     Form.STEERING: Literal["queue", "restart"],

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from salon.actors.posted import sequence_of
 from salon.actors.refusals import Code
+from salon.actors.rights import allowed_here, first_readable, least, may, table
 
 from ..socket import member_fields, message_of, timestamp
 from . import schemas
 
 if TYPE_CHECKING:
     from salon.actors.directory import Snapshot
+    from salon.actors.model import State
 
     from ..http import Parts
     from ..identity import Identity
@@ -28,6 +31,12 @@ async def seen(parts: Parts, identity: Identity, conversation_id: str) -> Snapsh
     ):
         raise parts.refusal(Code.NOT_FOUND)
     return snapshot
+
+
+def readable_from(identity: Identity, state: State) -> int:
+    """The first sequence that the caller may read; an admin reads everything."""
+    member = state.members.get(identity.participant.id)
+    return 1 if identity.admin or member is None else first_readable(state, member)
 
 
 class Unread(NamedTuple):
@@ -56,15 +65,20 @@ async def conversation_json(parts: Parts, snapshot: Snapshot, identity: Identity
         if reader in state.members
         else Unread()
     )
-    fields = _fields(snapshot, unread)
-    messages = await _last_messages(parts, snapshot)
+    fields = _fields(snapshot, unread, identity)
+    messages = await _last_messages(parts, snapshot, fields["oldest_sequence_id"])
     head = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
     return head[:-1] + b',"messages":[' + b",".join(messages) + b"]}"
 
 
-def _fields(snapshot: Snapshot, unread: Unread) -> dict[str, Any]:
-    """The conversation object without its messages."""
+def _fields(snapshot: Snapshot, unread: Unread, identity: Identity) -> dict[str, Any]:
+    """The conversation object without its messages, as the caller may see it."""
     state = snapshot.state
+    oldest = readable_from(identity, state)
+    member = state.members.get(identity.participant.id)
+    shown = snapshot.members
+    if not identity.admin and (member is None or not may(state, member, "read_members")):
+        shown = tuple(each for each in shown if each.participant.id == identity.participant.id)
     return {
         "id": state.id,
         "title": state.title,
@@ -72,11 +86,11 @@ def _fields(snapshot: Snapshot, unread: Unread) -> dict[str, Any]:
         "sites": list(state.sites),
         "enable_ai": state.enable_ai,
         "join": state.join,
-        "members_invite": state.members_invite,
+        "members_invite": least(state, "invite") in ("member", "observer"),
         "share_reads": state.share_reads,
         "metadata": None if state.metadata is None else json.loads(state.metadata),
-        "pinned": list(state.pinned),
-        "participants": [member_fields(member) for member in snapshot.members],
+        "pinned": [each for each in state.pinned if sequence_of(each) >= oldest],
+        "participants": [member_fields(each) for each in shown],
         "head_sequence_id": state.head,
         "created_at": timestamp(state.created_at),
         "updated_at": timestamp(state.updated_at),
@@ -86,19 +100,28 @@ def _fields(snapshot: Snapshot, unread: Unread) -> dict[str, Any]:
         "unread_count": unread.messages,
         "mention_count": unread.mentions,
         "status": "active" if state.ended_at is None else "inactive",
+        "permissions": table(state),
+        "may": [] if member is None else allowed_here(state, member),
+        "history": state.history,
+        "oldest_sequence_id": oldest,
+        "slow_mode": state.slow_mode,
+        "direct": state.direct,
     }
 
 
-async def _last_messages(parts: Parts, snapshot: Snapshot) -> list[bytes]:
+async def _last_messages(parts: Parts, snapshot: Snapshot, oldest: int) -> list[bytes]:
     found: list[bytes] = []
     before = snapshot.state.head + 1
     for _ in range(PAGES_SEARCHED):
         page = await parts.directory.store.read(
             snapshot.state.number, before=before, limit=schemas.PAGE
         ).wait()
-        shown = (r for r in page.records if r.is_message and r.relation is None)
+        readable = (each for each in page.records if each.sequence >= oldest)
+        shown = (r for r in readable if r.is_message and r.relation is None)
         found = [message_of(record.body) for record in shown] + found
         if not page.has_more or len(found) >= MESSAGES_SHOWN:
             break
         before = page.records[0].sequence
+        if before <= oldest:
+            break
     return found[-MESSAGES_SHOWN:]

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlencode
 import trio
 
 from .conversation import Conversation, Statistics
+from .member_calls import MemberCalls
 from .rules import (
     Closed,
     Frame,
@@ -51,7 +52,7 @@ __all__ = [
 SYSTEM_RANDOM = SystemRandom()
 
 
-class Client:
+class Client(MemberCalls):
     """A client of one server, acting as one person.
 
     `url` is the server's http or https URL, including the path if a proxy adds one. `token` may be set or replaced later; the
@@ -141,8 +142,11 @@ class Client:
         body = {"title": title, "participants": [dict(it) for it in participants], **options}
         return await self.request("POST", "/chat/create", body)
 
-    async def conversations(self, limit: int = 20, offset: int = 0) -> Frame:
-        query = urlencode({"limit": limit, "offset": offset})
+    async def conversations(
+        self, limit: int = 20, offset: int = 0, before: int | None = None
+    ) -> Frame:
+        """A page of this person's conversations; its `before` asks for the next one."""
+        query = urlencode({"limit": limit, "offset": offset, **given(before=before)})
         return await self.request("GET", f"/chat/my-conversations?{query}")
 
     async def details(self, conversation_id: str) -> Frame:
@@ -150,7 +154,7 @@ class Client:
         return await self.request("GET", f"/chat/conversations/{_quoted(conversation_id)}")
 
     async def update(self, conversation_id: str, **changes: Any) -> Frame:
-        """Change `title` or `metadata` as the owner; `metadata=None` removes it. Returns the whole conversation."""
+        """Change `title`, `metadata` (None removes it), `permissions`, `history`, `slow_mode`. Returns the whole conversation."""
         return await self.request("PATCH", f"/chat/{_quoted(conversation_id)}", changes)
 
     async def join(

@@ -207,8 +207,16 @@ class Window:
         elif connected.get("resume") == "reset":
             self.resets += 1
             self.wanted = max(self.wanted, before)
+        self._skip_to(connected.get("oldest_sequence_id", 1))
         self._replaying, self._asked = True, False
         return True
+
+    def _skip_to(self, oldest: int) -> None:
+        """Begin with the oldest event that this member may read: what is before it never comes."""
+        if self.position is not None and self.contiguous < oldest - 1:
+            kept = [event for number, event in self._events.items() if number >= oldest]
+            self._begin(oldest - 1)
+            self.fill(kept)
 
     def _restart(self, epoch: str | None) -> None:
         self.epochs += 1

@@ -43,6 +43,8 @@ SECURITY_SCHEMES = {
 TAGS = {
     "conversations": "Create, list, read and update conversations.",
     "membership": "Join, add others, leave.",
+    "members": "Roles, removal, bans, mutes. Nobody acts on an equal or a higher rank.",
+    "invites": "Links by which people come in, and requests to be let in.",
     "runs": "Agents' answers in the making: start, say more, end, cancel; and what an agent answers.",
     "messages": "Send messages, read the log, move the read position.",
     "identity": "Guests, sessions, sign-in with a provider, tickets for WebSockets.",
@@ -65,12 +67,14 @@ POST = (
     Code.KEY_REUSED,
     Code.MESSAGE_TOO_LARGE,
     Code.RATE_LIMITED,
+    Code.MUTED,
+    Code.SLOW_MODE,
 )
 """The additional refusals of a message."""
 
 
 class Problem(BaseModel):
-    """The reason of a refusal. `retry_after` is in seconds. The last thirteen fields belong to some codes only."""
+    """The reason of a refusal. `retry_after` is in seconds. The last seventeen fields belong to some codes only."""
 
     error: str
     code: str
@@ -91,6 +95,10 @@ class Problem(BaseModel):
     run_status: str | None = None
     expected_offset: int | None = None
     approval_id: str | None = None
+    lasting: str | None = None
+    until: str | None = None
+    seconds: int | None = None
+    what: str | None = None
 
 
 class PostHeaders(BaseModel):

@@ -111,6 +111,9 @@ class Parts:
         except ValueError as problem:
             raise self.malformed(str(problem)) from None
 
+    def note(self, who: Identity, deed: str, target: str, outcome: str = "done") -> None:
+        """Tell the audit what a member did to others; the parts of a server with operators keep one."""
+
     async def ask(self, identity: Identity, command: Command) -> Any:
         """The outcome of a command, sent through the caller's own actor. Raises the refusal if it was refused."""
         outcome = await self.directory.ask(identity.participant.id, command)

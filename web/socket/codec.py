@@ -109,6 +109,7 @@ class JsonCodec:
             input_timeout=INPUT_TIMEOUT[signal.several],
             head_sequence_id=signal.head,
             first_sequence_id=signal.first_sequence,
+            oldest_sequence_id=signal.oldest,
             epoch=signal.epoch,
             resume=signal.resume,
             heartbeat=self._heartbeat,

@@ -18,6 +18,7 @@ export function describe(event: Told, me: string, names: ReadonlyMap<string, str
     return along ? [by, " began this with ", { name: along }] : [by, " began this conversation"];
   }
   if (event.type === "conversation_updated") {
+    if (event.title === undefined && event.metadata === undefined) return ["The rules of this conversation have changed"];
     if (event.title === undefined) return ["The owner changed what is kept with this conversation"];
     return event.by === me ? ["You renamed this to ", { name: event.title }] : ["This is called ", { name: event.title }, " now"];
   }
@@ -29,13 +30,27 @@ export function describe(event: Told, me: string, names: ReadonlyMap<string, str
     const called = { name: event.participant.name };
     return event.participant.id === me ? ["You are called ", called, " from here on"] : ["A member is called ", called, " from here on"];
   }
+  if (event.type === "invite_created") return [{ name: names.get(event.by) ?? "Somebody" }, " made an invite"];
+  if (event.type === "invite_revoked") return [{ name: names.get(event.by) ?? "Somebody" }, " ended an invite"];
+  if ("participant_id" in event) return [event.participant_id === me ? "You" : { name: names.get(event.participant_id) ?? "Somebody" }, DONE[event.type]];
   const who = you(event.participant, me, true);
+  if (event.type === "participant_removed") return [who, event.participant.id === me ? " were removed" : " was removed"];
+  if (event.type === "participant_banned") return [who, event.participant.id === me ? " were banned" : " was banned"];
+  if (event.type === "participant_muted") return [who, event.participant.id === me ? " were muted" : " was muted"];
+  if (event.type === "join_requested") return [who, event.participant.id === me ? " ask to be let in" : " asks to be let in"];
   if (event.type === "participant_left") return [who, " left"];
   const by = event.invited_by;
   if (by === undefined || by === null || by === event.participant.id) return [who, " joined"];
   if (by === me) return ["You brought ", { name: event.participant.name }, " in"];
   return [who, " joined, by invitation"];
 }
+
+const DONE = {
+  participant_role_changed: ": another role from here on",
+  participant_unbanned: " may come in again",
+  participant_unmuted: " may speak again",
+  join_denied: ": the request to be let in was denied",
+};
 
 const ANSWERS: Record<Trigger, string> = {
   auto: " answers where it is alone with somebody, mentioned or replied to, from here on",

@@ -10,7 +10,28 @@ export interface Person {
 
 export type Kind = "human" | "agent";
 
-export type Role = "owner" | "member" | "observer";
+export type Role = "owner" | "moderator" | "member" | "observer";
+
+/** What a role is needed for. */
+export type Action =
+  | "post"
+  | "edit_own"
+  | "delete_own"
+  | "delete_any"
+  | "react"
+  | "pin"
+  | "invite"
+  | "remove"
+  | "ban"
+  | "mute"
+  | "rename"
+  | "change_roles"
+  | "read_members";
+
+/** The least role for an action. */
+export type Permissions = Partial<Record<Action, Role>>;
+
+export type History = "all" | "since_join";
 
 export type Mode = "list" | "summarize" | "generate";
 
@@ -100,6 +121,13 @@ export interface ConversationCreated {
   share_reads: boolean;
   timestamp: string;
   metadata?: Json;
+  /** Where they differ from the usual. */
+  permissions?: Permissions;
+  history?: History;
+  /** Seconds between two messages of one member; 0 for none. */
+  slow_mode?: number;
+  /** True where it is of two people: nobody comes in, nobody leaves. */
+  direct?: boolean;
 }
 
 export interface MessageEvent {
@@ -117,6 +145,8 @@ export interface ParticipantJoined {
   invited_by?: string;
   participant_count: number;
   timestamp: string;
+  /** The invite that they used. */
+  invite_id?: string;
 }
 
 export interface ParticipantLeft {
@@ -137,7 +167,7 @@ export interface ParticipantUpdated {
   timestamp: string;
 }
 
-/** The owner changed the title or the metadata; what did not change is left out. */
+/** The title, the metadata or the rules were changed; what did not change is left out. */
 export interface ConversationUpdated {
   type: "conversation_updated";
   sequence_id: number;
@@ -147,6 +177,10 @@ export interface ConversationUpdated {
   metadata?: Json | null;
   by: string;
   timestamp: string;
+  /** All that differ from the usual. */
+  permissions?: Permissions;
+  history?: History;
+  slow_mode?: number;
 }
 
 /** An owner has set which messages an agent is asked to answer. */
@@ -190,14 +224,139 @@ export interface RunFailed {
   timestamp: string;
 }
 
+/** A member has another role. */
+export interface ParticipantRoleChanged {
+  type: "participant_role_changed";
+  sequence_id: number;
+  conversation_id: string;
+  participant_id: string;
+  role: Role;
+  by: string;
+  reason?: string;
+  timestamp: string;
+}
+
+/** Somebody was removed, and is no longer a member. */
+export interface ParticipantRemoved {
+  type: "participant_removed";
+  sequence_id: number;
+  conversation_id: string;
+  participant: Person;
+  participant_count: number;
+  by: string;
+  reason?: string;
+  timestamp: string;
+}
+
+/** Somebody may not come in any more; if they were a member, they are none from here on. */
+export interface ParticipantBanned {
+  type: "participant_banned";
+  sequence_id: number;
+  conversation_id: string;
+  participant: Person;
+  participant_count: number;
+  until?: string;
+  by: string;
+  reason?: string;
+  timestamp: string;
+}
+
+/** Somebody may come in again. */
+export interface ParticipantUnbanned {
+  type: "participant_unbanned";
+  sequence_id: number;
+  conversation_id: string;
+  participant_id: string;
+  by: string;
+  reason?: string;
+  timestamp: string;
+}
+
+/** What a member says is refused. */
+export interface ParticipantMuted {
+  type: "participant_muted";
+  sequence_id: number;
+  conversation_id: string;
+  participant: Person;
+  until?: string;
+  by: string;
+  reason?: string;
+  timestamp: string;
+}
+
+/** Somebody may speak again. */
+export interface ParticipantUnmuted {
+  type: "participant_unmuted";
+  sequence_id: number;
+  conversation_id: string;
+  participant_id: string;
+  by: string;
+  reason?: string;
+  timestamp: string;
+}
+
+/** A link by which people come in; its code is known only to who made it. */
+export interface InviteCreated {
+  type: "invite_created";
+  sequence_id: number;
+  conversation_id: string;
+  invite_id: string;
+  role: Role;
+  expires_at?: string;
+  max_uses?: number;
+  by: string;
+  timestamp: string;
+}
+
+/** An invite was ended before its time. */
+export interface InviteRevoked {
+  type: "invite_revoked";
+  sequence_id: number;
+  conversation_id: string;
+  invite_id: string;
+  by: string;
+  timestamp: string;
+}
+
+/** Somebody asks to be let in; their `participant_joined` is the yes. */
+export interface JoinRequested {
+  type: "join_requested";
+  sequence_id: number;
+  conversation_id: string;
+  participant: Person;
+  reason?: string;
+  timestamp: string;
+}
+
+/** A request to be let in was denied. */
+export interface JoinDenied {
+  type: "join_denied";
+  sequence_id: number;
+  conversation_id: string;
+  participant_id: string;
+  by: string;
+  reason?: string;
+  timestamp: string;
+}
+
 /** What has a place in the conversation's sequence. Pass over types that you do not know: later servers have more. */
 export type Event =
   | AgentUpdated
   | ConversationCreated
   | ConversationUpdated
+  | InviteCreated
+  | InviteRevoked
+  | JoinDenied
+  | JoinRequested
   | MessageEvent
+  | ParticipantBanned
   | ParticipantJoined
   | ParticipantLeft
+  | ParticipantMuted
+  | ParticipantRemoved
+  | ParticipantRoleChanged
+  | ParticipantUnbanned
+  | ParticipantUnmuted
   | ParticipantUpdated
   | RunFailed
   | RunStarted;
@@ -214,6 +373,8 @@ export interface ConnectedFrame {
   head_sequence_id: number;
   /** The first event that follows, if any does. */
   first_sequence_id: number;
+  /** The first event that you may read: there is nothing for you before it. */
+  oldest_sequence_id: number;
   epoch: string;
   /** `fresh`: the last events follow; `complete`: all that were missing; `reset`: page back over HTTP. */
   resume: "fresh" | "complete" | "reset";
@@ -284,6 +445,10 @@ export interface ErrorFrame {
   run_status?: string;
   expected_offset?: number;
   approval_id?: string;
+  lasting?: string;
+  until?: string;
+  seconds?: number;
+  what?: string;
 }
 
 export interface PongFrame {

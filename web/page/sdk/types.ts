@@ -3,12 +3,15 @@
  * clock is in milliseconds since the epoch, a `timestamp` is ISO 8601.
  */
 import type {
+  Action,
   Event,
+  History,
   Join,
   Json,
   Message,
   Mode,
   Participant,
+  Permissions,
   Person,
   Presence,
   Receipt,
@@ -113,6 +116,8 @@ export interface ConversationPage {
   total: number;
   limit: number;
   offset: number;
+  /** Asks for the next page; null where this is the last. */
+  before: number | null;
 }
 
 export interface ConversationObject {
@@ -138,6 +143,17 @@ export interface ConversationObject {
   /** Of the unread messages, those that mention the caller; at most 1,000 are counted. */
   mention_count: number;
   status: "active" | "inactive";
+  /** The least role for each action. */
+  permissions: Permissions;
+  /** What the caller may do now. */
+  may: Action[];
+  history: History;
+  /** The first event that the caller may read. */
+  oldest_sequence_id: number;
+  /** Seconds between two messages of one member; 0 for none. */
+  slow_mode: number;
+  /** Whether it is of two people: nobody comes in, nobody leaves. */
+  direct: boolean;
 }
 
 /** A message on its way. It leaves the outbox when its event has come, or when it is discarded. Never changed in place. */
