@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping, Sequence, Set
 
     from .events import StateEvent
     from .future import Future
@@ -28,6 +28,7 @@ MOST_MENTIONS = 1000
 
 # What an event is to the message that it names as its `target`; None for an event of the main log. An edit keeps former content.
 Relation = Literal["reply", "edit", "change"]
+NO_EDITS: frozenset[int] = frozenset()
 MESSAGES: frozenset[Relation | None] = frozenset({None, "reply"})
 
 
@@ -118,7 +119,7 @@ class Changes:
 
 
 class Target(NamedTuple):
-    """A message that commands want to change or reply to: its record, its reactions, and the records of its edits."""
+    """A message that commands want to change or reply to: its record, its reactions and, if asked for, its edits' records."""
 
     record: Record
     reactions: tuple[Reaction, ...] = ()
@@ -258,8 +259,10 @@ class Store(Protocol):
     def senders_among(self, number: int, sequences: Sequence[int]) -> Future[Mapping[int, str]]:
         """The senders' ids of those of the sequences whose events are messages."""
 
-    def targets(self, number: int, sequences: Sequence[int]) -> Future[Mapping[int, Target]]:
-        """Those of the sequences whose events are messages, with what was done to them."""
+    def targets(
+        self, number: int, sequences: Sequence[int], *, edits_of: Set[int] = NO_EDITS
+    ) -> Future[Mapping[int, Target]]:
+        """Those of the sequences whose events are messages, with their reactions; with their edits only those of `edits_of`."""
 
     def thread(
         self,
@@ -277,6 +280,11 @@ class Store(Protocol):
 
     def thread_unread(self, number: int, root: int, participant_id: str) -> Future[int]:
         """The number of replies in a thread that a participant has not read, without deleted ones, up to `MOST_MENTIONS`."""
+
+    def keys_among(
+        self, number: int, names: Sequence[tuple[str, str]]
+    ) -> Future[Mapping[tuple[str, str], Record]]:
+        """Those of the (sender, key) pairs that were used before, with the records that used them: as `KeysTaken` names them."""
 
     def runs_among(self, number: int, run_ids: Sequence[str]) -> Future[Mapping[str, StoredRun]]:
         """Those of the runs that were ever started, by id."""

@@ -222,6 +222,8 @@ class Batch:
                 _apply(connection, number, event)
             if self._ordered and self._reads:
                 _READS.execute(connection, self._reads)
+            if self._ordered and self._forced:
+                _FORCED.execute(connection, self._forced)
 
     def _add_records(self, number: int, changes: Changes) -> None:
         events, keys = self._events, self.keys
@@ -314,7 +316,7 @@ class Batch:
         if self._ends:
             yield _ENDS, self._ends
             yield _SAID, self._ends
-        if self._forced:
+        if self._forced and not self._ordered:
             yield _FORCED, self._forced
         if self._thread_reads:
             yield _THREAD_READS, self._thread_reads

@@ -11,6 +11,7 @@ from salon.actors.model import State
 from salon.actors.rules import apply
 from salon.actors.store import (
     MOST_MENTIONS,
+    NO_EDITS,
     Appended,
     KeysTaken,
     Listing,
@@ -30,7 +31,7 @@ from .memory_conversation import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence, Set
     from contextlib import AbstractContextManager
 
     from salon.actors.events import StateEvent
@@ -101,11 +102,14 @@ class MemoryStore:
             _page(records[start:end], limit, backward=before is not None and not after)
         )
 
-    def targets(self, number: int, sequences: Sequence[int]) -> Future[Mapping[int, Target]]:
+    def targets(
+        self, number: int, sequences: Sequence[int], *, edits_of: Set[int] = NO_EDITS
+    ) -> Future[Mapping[int, Target]]:
         """Those of the sequences whose events are messages, with what was done to them."""
         if not self._log(number):
             return Future.of({})
-        found = {each: target(self._conversations[number - 1], each) for each in sequences}
+        there = self._conversations[number - 1]
+        found = {each: target(there, each, edits=each in edits_of) for each in sequences}
         return Future.of({sequence: each for sequence, each in found.items() if each is not None})
 
     def thread(
@@ -158,6 +162,15 @@ class MemoryStore:
                 if each.sender_id is not None and each.is_message
             }
         )
+
+    def keys_among(
+        self, number: int, names: Sequence[tuple[str, str]]
+    ) -> Future[Mapping[tuple[str, str], Record]]:
+        """Those of the (sender, key) pairs that were used before, with their records."""
+        if not self._log(number):
+            return Future.of({})
+        keys = self._conversations[number - 1].keys
+        return Future.of({name: keys[name] for name in names if name in keys})
 
     def thread_unread(self, number: int, root: int, participant_id: str) -> Future[int]:
         """The number of replies in a thread that a participant has not read."""

@@ -75,8 +75,8 @@ def messages_after(conversation: Conversation, sequence: int) -> int:
     return records[-1].messages - so_far - deleted
 
 
-def target(conversation: Conversation, sequence: int) -> Target | None:
-    """The message with a sequence, and what was done to it."""
+def target(conversation: Conversation, sequence: int, *, edits: bool) -> Target | None:
+    """The message with a sequence, and what was done to it: its edits if asked for."""
     records = conversation.records
     if not 0 < sequence <= len(records) or not records[sequence - 1].is_message:
         return None
@@ -84,7 +84,7 @@ def target(conversation: Conversation, sequence: int) -> Target | None:
     return Target(
         records[sequence - 1],
         tuple(Reaction(emoji, tuple(who)) for emoji, who in given.items()),
-        tuple(each for each in records if each.relation == "edit" and each.target == sequence),
+        tuple(r for r in records if edits and r.relation == "edit" and r.target == sequence),
     )
 
 

@@ -27,7 +27,7 @@ from .transaction import transaction
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Sequence, Set
 
 _HEAD = (
     "SELECT c.number, c.title, c.mode, c.sites, c.enable_ai, c.join_policy, c.members_invite, "
@@ -203,7 +203,7 @@ def load(connection: sqlite3.Connection, conversation_id: str) -> State | None:
         )
         if renamed is not None and renamed != name:
             state.renamed[id_] = renamed
-        if read:
+        if read or saved:
             state.reads[id_] = read
         if saved != read:
             state.saved[id_] = saved
@@ -262,21 +262,21 @@ def thread_unread(
 
 
 def targets(
-    connection: sqlite3.Connection, number: int, sequences: Sequence[int]
+    connection: sqlite3.Connection, number: int, sequences: Sequence[int], edits_of: Set[int]
 ) -> dict[int, Target]:
-    """Those of the sequences whose events are messages, with what was done to them."""
+    """Those of the sequences whose events are messages, with their reactions; with their edits only those of `edits_of`."""
     found = {}
     with transaction(connection, "DEFERRED"):
         for sequence in sequences:
             place = (number, sequence)
             row = connection.execute(_TARGET, place).fetchone()
             if row is not None:
-                edits = tuple(starmap(Record, connection.execute(_EDITS, place)))
+                edits = connection.execute(_EDITS, place) if sequence in edits_of else ()
                 reactions: dict[str, list[str]] = {}
                 for emoji, participant in connection.execute(_REACTIONS, place):
                     reactions.setdefault(emoji, []).append(participant)
                 given = tuple(Reaction(emoji, tuple(who)) for emoji, who in reactions.items())
-                found[sequence] = Target(Record(*row), given, edits)
+                found[sequence] = Target(Record(*row), given, tuple(starmap(Record, edits)))
     return found
 
 

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from salon.actors.store import StoreError
+from salon.actors.store import NO_EDITS, StoreError
 
 from . import accounts, queries
 from .fault import explain
@@ -20,7 +20,7 @@ from .writer import Writer
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence, Set
     from contextlib import AbstractContextManager
 
     from salon.actors.future import Future
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         KeysTaken,
         Listing,
         Page,
+        Record,
         RunAccount,
         RunTotals,
         StoredRun,
@@ -54,7 +55,7 @@ class SqlStore:
         self.epoch: str = row[0]
         loop = Loop()
         keys = Keys(connection)
-        ledger = Ledger(connection, file.path, keys)
+        ledger = self._ledger = Ledger(connection, file.path, keys)
         self._readers = Readers(file, loop)
         self._writer = Writer(connection, file, ledger, keys, loop)
 
@@ -103,9 +104,11 @@ class SqlStore:
         """The senders' ids of those of the sequences whose events are messages."""
         return self._readers.ask(queries.senders_among, number, sequences)
 
-    def targets(self, number: int, sequences: Sequence[int]) -> Future[Mapping[int, Target]]:
+    def targets(
+        self, number: int, sequences: Sequence[int], *, edits_of: Set[int] = NO_EDITS
+    ) -> Future[Mapping[int, Target]]:
         """Those of the sequences whose events are messages, with what was done to them."""
-        return self._readers.ask(queries.targets, number, sequences)
+        return self._readers.ask(queries.targets, number, sequences, edits_of)
 
     def thread(
         self,
@@ -126,6 +129,12 @@ class SqlStore:
     def thread_unread(self, number: int, root: int, participant_id: str) -> Future[int]:
         """The number of replies in a thread that a participant has not read."""
         return self._readers.ask(queries.thread_unread, number, root, participant_id)
+
+    def keys_among(
+        self, number: int, names: Sequence[tuple[str, str]]
+    ) -> Future[Mapping[tuple[str, str], Record]]:
+        """Those of the (sender, key) pairs that were used before, with their records. The writer knows the newest keys."""
+        return self._writer.do(lambda _: self._ledger.records_of(number, names))
 
     def runs_among(self, number: int, run_ids: Sequence[str]) -> Future[Mapping[str, StoredRun]]:
         """Those of the runs that were ever started, by id."""
