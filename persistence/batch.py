@@ -63,9 +63,11 @@ _REWRITES = Rows(
     "WHERE column1 > 0 AND conversation = column1 AND sequence = column2",
     4,
 )
+# In the order of the primary key and with its types: else SQLite would read all mentions.
 _UNMENTIONED = Rows(
-    "DELETE FROM mentions WHERE (conversation, participant, sequence) IN "
-    "(SELECT column1, column2, column3 FROM {values} WHERE column1 > 0)",
+    "DELETE FROM mentions WHERE (participant, conversation, sequence) IN "
+    "(SELECT CAST(column2 AS TEXT), CAST(column1 AS INTEGER), CAST(column3 AS INTEGER) "
+    "FROM {values} WHERE column1 > 0)",
     3,
 )
 _THREAD_READS = Rows(

@@ -87,6 +87,7 @@ _MENTIONS_AFTER = (
 _MENTIONED = _MENTIONS_AFTER.format(conversation="?1", participant="?2", sequence="?3")
 
 _MESSAGE = "sender_id IS NOT NULL AND (relation IS NULL OR relation = 'reply')"
+_REPLY = "target IS NOT NULL AND (relation IS NULL OR relation = 'reply')"  # as the index has it
 _SENDER = f"SELECT sender_id FROM events WHERE conversation = ? AND sequence = ? AND {_MESSAGE}"
 _TARGET = (
     f"SELECT {RECORD} FROM events e WHERE e.conversation = ? AND e.sequence = ? AND {_MESSAGE}"
@@ -101,7 +102,7 @@ _REACTIONS = (
 _PINS = "SELECT message FROM pins WHERE conversation = ? ORDER BY place"
 _THREAD = (
     f"SELECT {RECORD} FROM events e WHERE e.conversation = ? AND e.target = ? AND e.sequence > ? "
-    f"AND e.sequence < ? AND {_MESSAGE} ORDER BY e.sequence {{order}} LIMIT ?"
+    f"AND e.sequence < ? AND {_REPLY} ORDER BY e.sequence {{order}} LIMIT ?"
 )
 _THREAD_FORWARD = _THREAD.format(order="ASC")
 _THREAD_BACKWARD = _THREAD.format(order="DESC")
@@ -163,7 +164,7 @@ _THREAD_UNREAD = (
     "SELECT count(*) FROM (SELECT 1 FROM events e WHERE e.conversation = ?1 AND e.target = ?2 "
     "AND e.sequence > coalesce((SELECT read_sequence FROM thread_reads "
     "WHERE conversation = ?1 AND root = ?2 AND participant = ?3), 0) "
-    f"AND {_MESSAGE} AND NOT EXISTS (SELECT 1 FROM deletions d WHERE d.conversation = e.conversation "
+    f"AND {_REPLY} AND NOT EXISTS (SELECT 1 FROM deletions d WHERE d.conversation = e.conversation "
     f"AND d.message = e.sequence) LIMIT {MOST_MENTIONS})"
 )
 

@@ -41,12 +41,20 @@ events = Table(
     Column("target", Integer),
     Column("relation", Text),
     Index("events_by_sequence", "conversation", "sequence", unique=True),
+    # Of a message's replies and edits. Reactions and pins have tables of their own: however many there are, a thread is a page.
     Index(
-        "events_by_target",
+        "events_by_thread",
         "conversation",
         "target",
         "sequence",
-        sqlite_where=text("target IS NOT NULL"),
+        sqlite_where=text("target IS NOT NULL AND (relation IS NULL OR relation = 'reply')"),
+    ),
+    Index(
+        "events_by_edit",
+        "conversation",
+        "target",
+        "sequence",
+        sqlite_where=text("relation = 'edit'"),
     ),
 )
 

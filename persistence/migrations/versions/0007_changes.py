@@ -19,12 +19,12 @@ def upgrade() -> None:
     ):
         op.add_column("events", column)
     op.add_column("runs", sa.Column("thread_id", sa.Text))
-    op.create_index(
-        "events_by_target",
-        "events",
-        ["conversation", "target", "sequence"],
-        sqlite_where=sa.text("target IS NOT NULL"),
-    )
+    for name, where in (
+        ("events_by_thread", "target IS NOT NULL AND (relation IS NULL OR relation = 'reply')"),
+        ("events_by_edit", "relation = 'edit'"),
+    ):
+        columns = ["conversation", "target", "sequence"]
+        op.create_index(name, "events", columns, sqlite_where=sa.text(where))
     op.add_column(
         "members",
         sa.Column("read_forced", sa.Integer, nullable=False, server_default=sa.text("0")),
