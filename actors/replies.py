@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from .change_messages import CHANGE_COMMANDS, DeleteMessage
+from .change_messages import CHANGE_COMMANDS
 from .messages import MarkRead, Post
 from .posted import sequence_of
 from .rules import named_sequence
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from .model import State
     from .store import Record, Store
 
-# What a command needs of a message: all of it, also the records of its edits, or only the thread that it is in.
-Need = Literal["message", "edits", "thread"]
 _REPLYING = frozenset({Post, StartRun})
 # Messages that are replied to stay in memory, so that a thread about an old one asks the log once. About 60 KB
 KNOWN_MESSAGES = 1000
@@ -66,23 +64,24 @@ class Replies:
         self._known.update(sorted(senders.items())[-KNOWN_MESSAGES:])
 
 
-def named_by(letters: Sequence[Letter]) -> list[tuple[str, Need]]:
-    """The ids of messages that these commands need as they are now, and what of them."""
-    named: list[tuple[str, Need]] = []
+def named_by(letters: Sequence[Letter]) -> list[tuple[str, bool]]:
+    """The ids of messages that these commands need as they are now: to change them, or to reply to them in a thread.
+
+    The second of each pair is true where only the thread is asked for.
+    """
+    named = []
     for letter in letters:
         command = letter.message
         kind = type(command)
         if kind is Post:
             if command.thread_id is not None:
-                named.append((command.thread_id, "message"))
-        elif kind is DeleteMessage:
-            named.append((command.message_id, "edits"))
+                named.append((command.thread_id, False))
         elif kind in CHANGE_COMMANDS:
-            named.append((command.message_id, "message"))
+            named.append((command.message_id, False))
         elif kind is MarkRead and command.thread_id is not None:
-            named.append((command.thread_id, "message"))
+            named.append((command.thread_id, False))
         elif kind is StartRun and command.reply_to is not None:
-            named.append((command.reply_to, "thread"))
+            named.append((command.reply_to, True))
     return named
 
 
@@ -93,7 +92,7 @@ def keys_in(letters: Sequence[Letter]) -> list[tuple[str, str]]:
 
 
 async def targets_in(
-    named: Sequence[tuple[str, Need]],
+    named: Sequence[tuple[str, bool]],
     state: State,
     store: Store,
     at_hand: Callable[[int], Record | None],
@@ -101,21 +100,18 @@ async def targets_in(
     """The named messages of the log as they are now, and the roots of replies among them. Raises `StoreError`."""
     found: dict[int, Target] = {}
     sought: set[int] = set()
-    deleted: set[int] = set()
-    for name, need in named:
+    for name, only_thread in named:
         sequence = named_sequence(state.id, name)
         if sequence is None or sequence > state.head:
             continue
-        record = at_hand(sequence) if need == "thread" else None
+        record = at_hand(sequence) if only_thread else None
         if record is None:
             sought.add(sequence)
         elif record.is_message:
             found[sequence] = Target(record)
-        if need == "edits":
-            deleted.add(sequence)
     sought |= {sequence_of(run.thread_id) for run in state.runs.values() if run.thread_id}
     if sought:
-        found |= await store.targets(state.number, sorted(sought), edits_of=deleted)
+        found |= await store.targets(state.number, sorted(sought))
     roots = {each.record.target for each in found.values() if each.record.target is not None}
     # A root that is only at hand lacks its reactions, and is written again when a run ends in its thread.
     if missing := roots - sought:

@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence, Set
+    from collections.abc import Mapping, Sequence
 
     from .events import StateEvent
     from .future import Future
@@ -26,9 +26,8 @@ READ_LAG = 64
 MOST_MENTIONS = 1000
 
 
-# What an event is to the message that it names as its `target`; None for an event of the main log. An edit keeps former content.
+# What an event is to the message that it names as its `target`; None for an event of the main log. The last edit has content.
 Relation = Literal["reply", "edit", "change"]
-NO_EDITS: frozenset[int] = frozenset()
 MESSAGES: frozenset[Relation | None] = frozenset({None, "reply"})
 
 
@@ -119,11 +118,14 @@ class Changes:
 
 
 class Target(NamedTuple):
-    """A message that commands want to change or reply to: its record, its reactions and, if asked for, its edits' records."""
+    """A message that commands want to change or reply to: its record, its reactions, and the record of its last edit.
+
+    Only the last edit has its content still; of a deleted message none has.
+    """
 
     record: Record
     reactions: tuple[Reaction, ...] = ()
-    edits: tuple[Record, ...] = ()
+    edit: Record | None = None
 
 
 def event_hash(record: Record) -> str:
@@ -259,10 +261,8 @@ class Store(Protocol):
     def senders_among(self, number: int, sequences: Sequence[int]) -> Future[Mapping[int, str]]:
         """The senders' ids of those of the sequences whose events are messages."""
 
-    def targets(
-        self, number: int, sequences: Sequence[int], *, edits_of: Set[int] = NO_EDITS
-    ) -> Future[Mapping[int, Target]]:
-        """Those of the sequences whose events are messages, with their reactions; with their edits only those of `edits_of`."""
+    def targets(self, number: int, sequences: Sequence[int]) -> Future[Mapping[int, Target]]:
+        """Those of the sequences whose events are messages, with what was done to them."""
 
     def thread(
         self,

@@ -299,10 +299,10 @@ class Batch:
             yield _CONVERSATIONS, self._conversations
         if self._events:
             yield _CHECKED if checked else _UNCHECKED, self._events
+        if self._rewrites:  # before an edit comes, the one before it has lost its content
+            yield _REWRITES, self._rewrites
         if self._related:
             yield _CHECKED_RELATED if checked else _UNCHECKED_RELATED, self._related
-        if self._rewrites:
-            yield _REWRITES, self._rewrites
         if self._unmentioned:
             yield _UNMENTIONED, self._unmentioned
         if self._members:

@@ -11,7 +11,6 @@ from salon.actors.model import State
 from salon.actors.rules import apply
 from salon.actors.store import (
     MOST_MENTIONS,
-    NO_EDITS,
     Appended,
     KeysTaken,
     Listing,
@@ -31,7 +30,7 @@ from .memory_conversation import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence, Set
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from salon.actors.events import StateEvent
@@ -102,14 +101,11 @@ class MemoryStore:
             _page(records[start:end], limit, backward=before is not None and not after)
         )
 
-    def targets(
-        self, number: int, sequences: Sequence[int], *, edits_of: Set[int] = NO_EDITS
-    ) -> Future[Mapping[int, Target]]:
+    def targets(self, number: int, sequences: Sequence[int]) -> Future[Mapping[int, Target]]:
         """Those of the sequences whose events are messages, with what was done to them."""
         if not self._log(number):
             return Future.of({})
-        there = self._conversations[number - 1]
-        found = {each: target(there, each, edits=each in edits_of) for each in sequences}
+        found = {each: target(self._conversations[number - 1], each) for each in sequences}
         return Future.of({sequence: each for sequence, each in found.items() if each is not None})
 
     def thread(

@@ -27,7 +27,7 @@ from .transaction import transaction
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence, Set
+    from collections.abc import Sequence
 
 _HEAD = (
     "SELECT c.number, c.title, c.mode, c.sites, c.enable_ai, c.join_policy, c.members_invite, "
@@ -92,9 +92,9 @@ _SENDER = f"SELECT sender_id FROM events WHERE conversation = ? AND sequence = ?
 _TARGET = (
     f"SELECT {RECORD} FROM events e WHERE e.conversation = ? AND e.sequence = ? AND {_MESSAGE}"
 )
-_EDITS = (
+_EDIT = (
     f"SELECT {RECORD} FROM events e WHERE e.conversation = ? AND e.target = ? "
-    "AND e.relation = 'edit' ORDER BY e.sequence"
+    "AND e.relation = 'edit' AND e.hash IS NULL"
 )
 _REACTIONS = (
     "SELECT emoji, participant FROM reactions WHERE conversation = ? AND message = ? ORDER BY place"
@@ -263,21 +263,21 @@ def thread_unread(
 
 
 def targets(
-    connection: sqlite3.Connection, number: int, sequences: Sequence[int], edits_of: Set[int]
+    connection: sqlite3.Connection, number: int, sequences: Sequence[int]
 ) -> dict[int, Target]:
-    """Those of the sequences whose events are messages, with their reactions; with their edits only those of `edits_of`."""
+    """Those of the sequences whose events are messages, with what was done to them."""
     found = {}
     with transaction(connection, "DEFERRED"):
         for sequence in sequences:
             place = (number, sequence)
             row = connection.execute(_TARGET, place).fetchone()
             if row is not None:
-                edits = connection.execute(_EDITS, place) if sequence in edits_of else ()
+                edit = connection.execute(_EDIT, place).fetchone()
                 reactions: dict[str, list[str]] = {}
                 for emoji, participant in connection.execute(_REACTIONS, place):
                     reactions.setdefault(emoji, []).append(participant)
                 given = tuple(Reaction(emoji, tuple(who)) for emoji, who in reactions.items())
-                found[sequence] = Target(Record(*row), given, tuple(starmap(Record, edits)))
+                found[sequence] = Target(Record(*row), given, edit and Record(*edit))
     return found
 
 

@@ -41,7 +41,7 @@ events = Table(
     Column("target", Integer),
     Column("relation", Text),
     Index("events_by_sequence", "conversation", "sequence", unique=True),
-    # Of a message's replies and edits. Reactions and pins have tables of their own: however many there are, a thread is a page.
+    # A message's replies, and the one edit of it that has its content still. Reactions and pins have tables of their own.
     Index(
         "events_by_thread",
         "conversation",
@@ -53,8 +53,8 @@ events = Table(
         "events_by_edit",
         "conversation",
         "target",
-        "sequence",
-        sqlite_where=text("relation = 'edit'"),
+        unique=True,
+        sqlite_where=text("relation = 'edit' AND hash IS NULL"),
     ),
 )
 

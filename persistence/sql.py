@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from salon.actors.store import NO_EDITS, StoreError
+from salon.actors.store import StoreError
 
 from . import accounts, queries
 from .fault import explain
@@ -20,7 +20,7 @@ from .writer import Writer
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Mapping, Sequence, Set
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from salon.actors.future import Future
@@ -104,11 +104,9 @@ class SqlStore:
         """The senders' ids of those of the sequences whose events are messages."""
         return self._readers.ask(queries.senders_among, number, sequences)
 
-    def targets(
-        self, number: int, sequences: Sequence[int], *, edits_of: Set[int] = NO_EDITS
-    ) -> Future[Mapping[int, Target]]:
+    def targets(self, number: int, sequences: Sequence[int]) -> Future[Mapping[int, Target]]:
         """Those of the sequences whose events are messages, with what was done to them."""
-        return self._readers.ask(queries.targets, number, sequences, edits_of)
+        return self._readers.ask(queries.targets, number, sequences)
 
     def thread(
         self,

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import trio
 
 from salon.actors.future import Future
-from salon.actors.store import NO_EDITS, Appended, StoreError
+from salon.actors.store import Appended, StoreError
 from salon.persistence.memory import MemoryStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence, Set
+    from collections.abc import Callable, Mapping, Sequence
     from random import Random
 
     from salon.actors.sources import Sources
@@ -104,14 +104,10 @@ class DiskPort:
         fault = self.reads.popleft() if self.reads else None
         return self._do(lambda: self.disk.senders_among(number, sequences), fault, 0.25)
 
-    def targets(
-        self, number: int, sequences: Sequence[int], *, edits_of: Set[int] = NO_EDITS
-    ) -> Future[Mapping[int, Target]]:
+    def targets(self, number: int, sequences: Sequence[int]) -> Future[Mapping[int, Target]]:
         """The messages that commands change."""
         fault = self.reads.popleft() if self.reads else None
-        return self._do(
-            lambda: self.disk.targets(number, sequences, edits_of=edits_of), fault, 0.25
-        )
+        return self._do(lambda: self.disk.targets(number, sequences), fault, 0.25)
 
     def keys_among(
         self, number: int, names: Sequence[tuple[str, str]]

@@ -19,12 +19,19 @@ def upgrade() -> None:
     ):
         op.add_column("events", column)
     op.add_column("runs", sa.Column("thread_id", sa.Text))
-    for name, where in (
-        ("events_by_thread", "target IS NOT NULL AND (relation IS NULL OR relation = 'reply')"),
-        ("events_by_edit", "relation = 'edit'"),
-    ):
-        columns = ["conversation", "target", "sequence"]
-        op.create_index(name, "events", columns, sqlite_where=sa.text(where))
+    op.create_index(
+        "events_by_thread",
+        "events",
+        ["conversation", "target", "sequence"],
+        sqlite_where=sa.text("target IS NOT NULL AND (relation IS NULL OR relation = 'reply')"),
+    )
+    op.create_index(
+        "events_by_edit",
+        "events",
+        ["conversation", "target"],
+        unique=True,
+        sqlite_where=sa.text("relation = 'edit' AND hash IS NULL"),
+    )
     op.add_column(
         "members",
         sa.Column("read_forced", sa.Integer, nullable=False, server_default=sa.text("0")),
