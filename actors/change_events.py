@@ -24,7 +24,7 @@ KEY = Field("client_message_id", Form.ID, "key", optional=True)
 
 @dataclass(frozen=True, slots=True)
 class Edited:
-    """A message has another content. `content` is left out where the message has been deleted since."""
+    """A message has another content. `content` is left out where it has been edited again or deleted since."""
 
     kind: ClassVar[str] = "message_edited"
     frame: ClassVar[tuple[Field, ...]] = (

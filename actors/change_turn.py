@@ -51,12 +51,15 @@ class ChangeTurn:
     A message is written again as it is after the turn: in place of its stored frame, or of its record where it is of this turn.
     """
 
-    __slots__ = ("_draft", "_messages", "_targets", "rewrites")
+    __slots__ = ("_draft", "_edits", "_messages", "_targets", "rewrites")
 
     def __init__(self, draft: Draft, targets: Mapping[int, Target]) -> None:
         self.rewrites: dict[int, Rewrite] = {}
         self._draft = draft
         self._targets = targets
+        self._edits: dict[
+            int, int
+        ] = {}  # message -> place of its last edit among the turn's records
         self._messages: dict[int, Message] = {}  # as they are after the changes so far
 
     def decide(
@@ -66,7 +69,7 @@ class ChangeTurn:
         draft = self._draft
         sequence = named_sequence(draft.state.id, command.message_id)
         message = None if sequence is None else self.message(sequence)
-        if before is not None:
+        if before is not None and command.sender.id in draft.state.members:
             return self._repeated(command, message, *before)
         decision = change_rules.change(draft.state, message, command, draft.at, draft.limits)
         if isinstance(decision, Refusal):
@@ -112,13 +115,16 @@ class ChangeTurn:
 
     def _apply(self, message: Message, event: ChangeEvent) -> Message:
         changed = event.change(message)._replace(as_of=event.sequence)
-        if isinstance(event, Deleted):
-            self._forget_edits(message.posted.sequence)
-            if event.thread_id is not None:
-                root_sequence = named_sequence(event.conversation_id, event.thread_id)
-                root = None if root_sequence is None else self.message(root_sequence)
-                if root is not None:
-                    self._write(reply_deleted(root)._replace(as_of=event.sequence))
+        sequence = message.posted.sequence
+        if isinstance(event, Edited | Deleted):
+            self._forget_edit(sequence)
+        if isinstance(event, Edited):
+            self._edits[sequence] = event.sequence - self._draft.first
+        if isinstance(event, Deleted) and event.thread_id is not None:
+            root_sequence = named_sequence(event.conversation_id, event.thread_id)
+            root = None if root_sequence is None else self.message(root_sequence)
+            if root is not None:
+                self._write(reply_deleted(root)._replace(as_of=event.sequence))
         self._write(changed)
         return changed
 
@@ -143,16 +149,20 @@ class ChangeTurn:
             tuple(id for id in before if id not in now),
         )
 
-    def _forget_edits(self, sequence: int) -> None:
-        """Take the content out of the edits of a message that is deleted."""
+    def _forget_edit(self, sequence: int) -> None:
+        """Take the content out of the last edit of a message that is edited again or deleted."""
         draft = self._draft
+        place = self._edits.pop(sequence, None)
+        if place is not None:
+            record = draft.records[place]
+            draft.records[place] = _again(record, self._without_content(record))
+            return
         target = self._targets.get(sequence)
-        for record in target.edits if target is not None else ():
-            body = self._without_content(record)
-            self.rewrites[record.sequence] = Rewrite(record.sequence, body, event_hash(record))
-        for place, record in enumerate(draft.records):
-            if record.relation == "edit" and record.target == sequence:
-                draft.records[place] = _again(record, self._without_content(record))
+        record_before = None if target is None else target.edit
+        if record_before is not None and record_before.sequence not in self.rewrites:
+            body = self._without_content(record_before)
+            rewrite = Rewrite(record_before.sequence, body, event_hash(record_before))
+            self.rewrites[rewrite.sequence] = rewrite
 
     def _without_content(self, record: Record) -> bytes:
         event = self._draft.codec.decode(record)

@@ -32,7 +32,7 @@ from .model import State
 from .presence import PresenceBoard, TypingBoard
 from .recorder import Recorder
 from .refusals import Refusal, about_run
-from .replies import Replies, named_by, replied_to, targets_in
+from .replies import Replies, keys_in, named_by, replied_to, targets_in
 from .rights import first_readable, may
 from .roster import Roster
 from .run_messages import RUN_COMMANDS
@@ -43,7 +43,7 @@ from .store import Appended, Changes, StoreError
 from .turn import Turn, known_from
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Container, Iterator, Sequence
 
     from .events import Event
     from .future import Future
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 
 REPLAY_EVENTS = 200  # events of the log in one page for a reader that catches up
 RELOAD_AFTER = 2.0  # seconds after a failed commit: its sender mostly tries again before
-# The second round knows every used key; a third round would mean that the store is faulty
+# The second round knows every used key, the third also where the store was asked; another would mean that the store is faulty
 KEY_ROUNDS = 3
 
 
@@ -227,7 +227,9 @@ class ConversationActor(TrioActor):
         ended = await self.agents.ended_among(commands, state)
         overdue, save = self.agents.overdue(), self.agents.save_due(state)
         known: dict[tuple[str, str], tuple[Event, Record]] = {}
-        # Most turns end in the first round. Where the log has keys that the turn took for new, the turn is decided again.
+        asked = False
+        # Most turns end in the first round. Where the log has keys that the turn took for new, the turn is decided again: with
+        # all of them, since what one command repeats changes what the next one does.
         for _ in range(KEY_ROUNDS):
             turn = Turn(
                 state,
@@ -242,6 +244,11 @@ class ConversationActor(TrioActor):
                 unsaved=self.agents.runs.unsaved,
                 save=save,
             )
+            if turn.unsettled and not asked:
+                asked = True
+                if used := await self._used_keys(commands, state, known):
+                    known |= used
+                    continue
             changes = turn.changes
             if changes is None:
                 if turn.state.runs is not state.runs:  # what a run has said is stored later
@@ -252,8 +259,21 @@ class ConversationActor(TrioActor):
                 turn.state.number = outcome.number
                 self.state = turn.state
                 return turn
-            known.update(known_from(outcome, host.codec))
+            known |= known_from(outcome.records, host.codec)
+            if not asked:
+                asked = True
+                known |= await self._used_keys(commands, state, known)
         raise RuntimeError("the store named keys as taken that it had not named before")
+
+    async def _used_keys(
+        self, commands: Sequence[Letter], state: State, known: Container[tuple[str, str]]
+    ) -> dict[tuple[str, str], tuple[Event, Record]]:
+        """The logged events whose keys these commands use again, without known ones. Raises `StoreError`."""
+        named = keys_in(commands)
+        unknown = [name for name in named if name not in known]
+        if not unknown:
+            return {}
+        return known_from(await self._store.keys_among(state.number, unknown), self._host.codec)
 
     def _answer(self, turn: Turn) -> dict[Letter, Refusal]:
         refused = {}

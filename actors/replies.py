@@ -85,6 +85,12 @@ def named_by(letters: Sequence[Letter]) -> list[tuple[str, bool]]:
     return named
 
 
+def keys_in(letters: Sequence[Letter]) -> list[tuple[str, str]]:
+    """The (sender, key) pairs of these commands, each once."""
+    keys = ((each.message.sender.id, getattr(each.message, "key", None)) for each in letters)
+    return list(dict.fromkeys((sender_id, key) for sender_id, key in keys if key is not None))
+
+
 async def targets_in(
     named: Sequence[tuple[str, bool]],
     state: State,
@@ -101,13 +107,14 @@ async def targets_in(
         record = at_hand(sequence) if only_thread else None
         if record is None:
             sought.add(sequence)
-        else:
+        elif record.is_message:
             found[sequence] = Target(record)
     sought |= {sequence_of(run.thread_id) for run in state.runs.values() if run.thread_id}
     if sought:
         found |= await store.targets(state.number, sorted(sought))
     roots = {each.record.target for each in found.values() if each.record.target is not None}
-    if missing := roots - found.keys():
+    # A root that is only at hand lacks its reactions, and is written again when a run ends in its thread.
+    if missing := roots - sought:
         found |= await store.targets(state.number, sorted(missing))
     return found
 

@@ -26,7 +26,7 @@ READ_LAG = 64
 MOST_MENTIONS = 1000
 
 
-# What an event is to the message that it names as its `target`; None for an event of the main log. An edit keeps former content.
+# What an event is to the message that it names as its `target`; None for an event of the main log. The last edit has content.
 Relation = Literal["reply", "edit", "change"]
 MESSAGES: frozenset[Relation | None] = frozenset({None, "reply"})
 
@@ -118,11 +118,14 @@ class Changes:
 
 
 class Target(NamedTuple):
-    """A message that commands want to change or reply to: its record, its reactions, and the records of its edits."""
+    """A message that commands want to change or reply to: its record, its reactions, and the record of its last edit.
+
+    Only the last edit has its content still; of a deleted message none has.
+    """
 
     record: Record
     reactions: tuple[Reaction, ...] = ()
-    edits: tuple[Record, ...] = ()
+    edit: Record | None = None
 
 
 def event_hash(record: Record) -> str:
@@ -302,6 +305,11 @@ class Store(Protocol):
 
     def thread_unread(self, number: int, root: int, participant_id: str) -> Future[int]:
         """The number of replies in a thread that a participant has not read, without deleted ones, up to `MOST_MENTIONS`."""
+
+    def keys_among(
+        self, number: int, names: Sequence[tuple[str, str]]
+    ) -> Future[Mapping[tuple[str, str], Record]]:
+        """Those of the (sender, key) pairs that were used before, with the records that used them: as `KeysTaken` names them."""
 
     def runs_among(self, number: int, run_ids: Sequence[str]) -> Future[Mapping[str, StoredRun]]:
         """Those of the runs that were ever started, by id."""

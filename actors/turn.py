@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .model import Durability, Participant, State
     from .runs import Overdue
     from .sources import Sources
-    from .store import KeysTaken, Relation, RunText, Store, Target
+    from .store import Relation, RunText, Store, Target
     from .subscriber import Codec
 
 
@@ -98,6 +98,8 @@ class Turn:
         self.changed: ChangeTurn | None = None  # and to messages
         self.thread_reads: dict[tuple[str, int], int] = {}  # (reader, root) -> sequence
         self.texts: tuple[RunText, ...] = ()
+        # Whether a change made no event though its key may have been used before: then the log must be asked.
+        self.unsettled = False
         self.limits = parts.limits
         self.codec = parts.codec
         self._agent_host = parts.agent_host
@@ -221,6 +223,8 @@ class Turn:
         if new and command.key is not None:
             record = self.records[-1]
             self._known[name] = (self.codec.decode(record), record)
+        elif before is None and command.key is not None:
+            self.unsettled |= command.sender.id in self.state.members
         return outcome
 
     def sender_of(self, sequence: int) -> str | None:
@@ -385,11 +389,14 @@ class Turn:
             return Refusal(Code.NOT_FOUND)
         root = sequence_of(command.thread_id)
         mark = ReadMarked(min(command.sequence, self.state.head), root)
-        self.thread_reads[command.sender.id, root] = mark.sequence
+        so_far = self.thread_reads.get((command.sender.id, root), 0)
+        self.thread_reads[command.sender.id, root] = max(so_far, mark.sequence)
         self.thread_marks.append((letter, mark))
         return mark
 
 
-def known_from(taken: KeysTaken, codec: Codec) -> dict[tuple[str, str], tuple[Event, Record]]:
+def known_from(
+    records: Mapping[tuple[str, str], Record], codec: Codec
+) -> dict[tuple[str, str], tuple[Event, Record]]:
     """The logged events whose keys a turn tried to use again."""
-    return {name: (codec.decode(record), record) for name, record in taken.records.items()}
+    return {name: (codec.decode(record), record) for name, record in records.items()}

@@ -72,9 +72,11 @@ _REWRITES = Rows(
     "WHERE column1 > 0 AND conversation = column1 AND sequence = column2",
     4,
 )
+# In the order of the primary key and with its types: else SQLite would read all mentions.
 _UNMENTIONED = Rows(
-    "DELETE FROM mentions WHERE (conversation, participant, sequence) IN "
-    "(SELECT column1, column2, column3 FROM {values} WHERE column1 > 0)",
+    "DELETE FROM mentions WHERE (participant, conversation, sequence) IN "
+    "(SELECT CAST(column2 AS TEXT), CAST(column1 AS INTEGER), CAST(column3 AS INTEGER) "
+    "FROM {values} WHERE column1 > 0)",
     3,
 )
 _THREAD_READS = Rows(
@@ -238,6 +240,8 @@ class Batch:
                 _apply(connection, number, event)
             if self._ordered and self._reads:
                 _READS.execute(connection, self._reads)
+            if self._ordered and self._forced:
+                _FORCED.execute(connection, self._forced)
 
     def _add_records(self, number: int, changes: Changes) -> None:
         events, keys = self._events, self.keys
@@ -312,10 +316,10 @@ class Batch:
             yield _CONVERSATIONS, self._conversations
         if self._events:
             yield _CHECKED if checked else _UNCHECKED, self._events
+        if self._rewrites:  # before an edit comes, the one before it has lost its content
+            yield _REWRITES, self._rewrites
         if self._related:
             yield _CHECKED_RELATED if checked else _UNCHECKED_RELATED, self._related
-        if self._rewrites:
-            yield _REWRITES, self._rewrites
         if self._unmentioned:
             yield _UNMENTIONED, self._unmentioned
         if self._members:
@@ -333,7 +337,7 @@ class Batch:
         if self._ends:
             yield _ENDS, self._ends
             yield _SAID, self._ends
-        if self._forced:
+        if self._forced and not self._ordered:
             yield _FORCED, self._forced
         if self._thread_reads:
             yield _THREAD_READS, self._thread_reads

@@ -23,6 +23,8 @@ _DIGEST_BITS = 63  # SQLite's integers have 64 bits with the sign
 
 _INSERT = Rows("INSERT OR IGNORE INTO keys SELECT * FROM {values} WHERE column1 > 0", 3)
 
+_SEQUENCES = "SELECT sequence FROM keys WHERE conversation = ? AND digest = ?"
+
 
 def place_of(number: int, hashed: int) -> int:
     """A conversation's digest as one number: it needs far less memory than a tuple, and sorts as the table does."""
@@ -44,6 +46,13 @@ class Keys:
     def __contains__(self, place: int) -> bool:
         """Whether the key may have been used lately; the table has all older keys."""
         return place in self._young or place in self._old
+
+    def sequences(self, number: int, hashed: int) -> list[int]:
+        """The sequences of a conversation's events whose keys have this digest."""
+        place = place_of(number, hashed)
+        newest = [keys[place] for keys in (self._young, self._old) if place in keys]
+        rows = self._connection.execute(_SEQUENCES, (number, hashed))
+        return newest + [row[0] for row in rows]
 
     def digest(self, sender_id: str | None, key: str) -> int:
         """The number that stands for a sender's key in the index; a secret keeps clients from finding two keys that share one."""

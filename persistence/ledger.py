@@ -29,6 +29,7 @@ _KEYS_USED = Rows(
     "WHERE column1 > 0",
     3,
 )
+_EVENT = f"SELECT {RECORD} FROM events e WHERE e.conversation = ? AND e.sequence = ?"
 _SEQUENCES_USED = Rows(
     "SELECT column1 FROM {values} "
     "CROSS JOIN events e ON e.conversation = column2 AND e.sequence = column3 WHERE column1 > 0",
@@ -54,6 +55,19 @@ class Ledger:
             return self._sort_out(group)
         except Exception as error:
             return self._fail(group, error)
+
+    def records_of(
+        self, number: int, names: Sequence[tuple[str, str]]
+    ) -> dict[tuple[str, str], Record]:
+        """The records of a conversation that used these (sender, key) pairs."""
+        found = {}
+        for sender_id, key in names:
+            for sequence in self._keys.sequences(number, self._keys.digest(sender_id, key)):
+                row = self._connection.execute(_EVENT, (number, sequence)).fetchone()
+                record = Record(*row)
+                if (record.sender_id, record.key) == (sender_id, key):
+                    found[sender_id, key] = record
+        return found
 
     def _store(self, group: Sequence[Entry], *, checked: bool) -> list[Outcome]:
         batch = Batch(self._next_number, self._keys.digest)

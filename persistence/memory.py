@@ -165,6 +165,15 @@ class MemoryStore:
             }
         )
 
+    def keys_among(
+        self, number: int, names: Sequence[tuple[str, str]]
+    ) -> Future[Mapping[tuple[str, str], Record]]:
+        """Those of the (sender, key) pairs that were used before, with their records."""
+        if not self._log(number):
+            return Future.of({})
+        keys = self._conversations[number - 1].keys
+        return Future.of({name: keys[name] for name in names if name in keys})
+
     def thread_unread(self, number: int, root: int, participant_id: str) -> Future[int]:
         """The number of replies in a thread that a participant has not read."""
         if not self._log(number):

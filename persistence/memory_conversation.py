@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right, insort
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from salon.actors.events import Deleted, ReactionAdded, ReactionRemoved
+from salon.actors.events import Deleted, Edited, ReactionAdded, ReactionRemoved
 from salon.actors.message import Reaction
 from salon.actors.posted import sequence_of
 from salon.actors.rights import first_readable
@@ -30,6 +30,7 @@ class Conversation:
     ends: dict[str, int] = field(default_factory=dict)  # run id -> sequence
     newest: int = 0  # order of its last change among all conversations
     reactions: dict[int, dict[str, list[str]]] = field(default_factory=dict)  # of each message
+    edits: dict[int, int] = field(default_factory=dict)  # message -> its last edit
     deletions: list[int] = field(default_factory=list)  # sequences of the main log
     deleted: set[int] = field(default_factory=set)  # of all messages
     thread_reads: dict[tuple[int, str], int] = field(default_factory=dict)  # (root, reader)
@@ -50,6 +51,8 @@ class Conversation:
     def note_change(self, event: StateEvent) -> None:
         """Keep what a change of a message means outside of the log."""
         match event:
+            case Edited():
+                self.edits[sequence_of(event.message_id)] = event.sequence
             case Deleted():
                 sequence = sequence_of(event.message_id)
                 self.reactions.pop(sequence, None)
@@ -82,10 +85,12 @@ def target(conversation: Conversation, sequence: int) -> Target | None:
     if not 0 < sequence <= len(records) or not records[sequence - 1].is_message:
         return None
     given = conversation.reactions.get(sequence, {})
+    last = conversation.edits.get(sequence)
+    edit = None if last is None else records[last - 1]
     return Target(
         records[sequence - 1],
         tuple(Reaction(emoji, tuple(who)) for emoji, who in given.items()),
-        tuple(each for each in records if each.relation == "edit" and each.target == sequence),
+        None if edit is None or edit.hash is not None else edit,
     )
 
 

@@ -89,13 +89,14 @@ _MENTIONS_AFTER = (
 _MENTIONED = _MENTIONS_AFTER.format(conversation="?1", participant="?2", sequence="?3")
 
 _MESSAGE = "sender_id IS NOT NULL AND (relation IS NULL OR relation = 'reply')"
+_REPLY = "target IS NOT NULL AND (relation IS NULL OR relation = 'reply')"  # as the index has it
 _SENDER = f"SELECT sender_id FROM events WHERE conversation = ? AND sequence = ? AND {_MESSAGE}"
 _TARGET = (
     f"SELECT {RECORD} FROM events e WHERE e.conversation = ? AND e.sequence = ? AND {_MESSAGE}"
 )
-_EDITS = (
+_EDIT = (
     f"SELECT {RECORD} FROM events e WHERE e.conversation = ? AND e.target = ? "
-    "AND e.relation = 'edit' ORDER BY e.sequence"
+    "AND e.relation = 'edit' AND e.hash IS NULL"
 )
 _REACTIONS = (
     "SELECT emoji, participant FROM reactions WHERE conversation = ? AND message = ? ORDER BY place"
@@ -103,7 +104,7 @@ _REACTIONS = (
 _PINS = "SELECT message FROM pins WHERE conversation = ? ORDER BY place"
 _THREAD = (
     f"SELECT {RECORD} FROM events e WHERE e.conversation = ? AND e.target = ? AND e.sequence > ? "
-    f"AND e.sequence < ? AND {_MESSAGE} ORDER BY e.sequence {{order}} LIMIT ?"
+    f"AND e.sequence < ? AND {_REPLY} ORDER BY e.sequence {{order}} LIMIT ?"
 )
 _THREAD_FORWARD = _THREAD.format(order="ASC")
 _THREAD_BACKWARD = _THREAD.format(order="DESC")
@@ -165,7 +166,7 @@ _THREAD_UNREAD = (
     "SELECT count(*) FROM (SELECT 1 FROM events e WHERE e.conversation = ?1 AND e.target = ?2 "
     "AND e.sequence > coalesce((SELECT read_sequence FROM thread_reads "
     "WHERE conversation = ?1 AND root = ?2 AND participant = ?3), 0) "
-    f"AND {_MESSAGE} AND NOT EXISTS (SELECT 1 FROM deletions d WHERE d.conversation = e.conversation "
+    f"AND {_REPLY} AND NOT EXISTS (SELECT 1 FROM deletions d WHERE d.conversation = e.conversation "
     f"AND d.message = e.sequence) LIMIT {MOST_MENTIONS})"
 )
 
@@ -207,7 +208,7 @@ def load(connection: sqlite3.Connection, conversation_id: str) -> State | None:
         )
         if renamed is not None and renamed != name:
             state.renamed[id_] = renamed
-        if read:
+        if read or saved:
             state.reads[id_] = read
         if saved != read:
             state.saved[id_] = saved
@@ -275,12 +276,12 @@ def targets(
             place = (number, sequence)
             row = connection.execute(_TARGET, place).fetchone()
             if row is not None:
-                edits = tuple(starmap(Record, connection.execute(_EDITS, place)))
+                edit = connection.execute(_EDIT, place).fetchone()
                 reactions: dict[str, list[str]] = {}
                 for emoji, participant in connection.execute(_REACTIONS, place):
                     reactions.setdefault(emoji, []).append(participant)
                 given = tuple(Reaction(emoji, tuple(who)) for emoji, who in reactions.items())
-                found[sequence] = Target(Record(*row), given, edits)
+                found[sequence] = Target(Record(*row), given, edit and Record(*edit))
     return found
 
 

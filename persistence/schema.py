@@ -41,12 +41,20 @@ events = Table(
     Column("target", Integer),
     Column("relation", Text),
     Index("events_by_sequence", "conversation", "sequence", unique=True),
+    # A message's replies, and the one edit of it that has its content still. Reactions and pins have tables of their own.
     Index(
-        "events_by_target",
+        "events_by_thread",
         "conversation",
         "target",
         "sequence",
-        sqlite_where=text("target IS NOT NULL"),
+        sqlite_where=text("target IS NOT NULL AND (relation IS NULL OR relation = 'reply')"),
+    ),
+    Index(
+        "events_by_edit",
+        "conversation",
+        "target",
+        unique=True,
+        sqlite_where=text("relation = 'edit' AND hash IS NULL"),
     ),
 )
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         KeysTaken,
         Listing,
         Page,
+        Record,
         Report,
         ReportPage,
         RunAccount,
@@ -56,7 +57,7 @@ class SqlStore:
         self.epoch: str = row[0]
         loop = Loop()
         keys = Keys(connection)
-        ledger = Ledger(connection, file.path, keys)
+        ledger = self._ledger = Ledger(connection, file.path, keys)
         self._readers = Readers(file, loop)
         self._writer = Writer(connection, file, ledger, keys, loop)
 
@@ -128,6 +129,12 @@ class SqlStore:
     def thread_unread(self, number: int, root: int, participant_id: str) -> Future[int]:
         """The number of replies in a thread that a participant has not read."""
         return self._readers.ask(queries.thread_unread, number, root, participant_id)
+
+    def keys_among(
+        self, number: int, names: Sequence[tuple[str, str]]
+    ) -> Future[Mapping[tuple[str, str], Record]]:
+        """Those of the (sender, key) pairs that were used before, with their records. The writer knows the newest keys."""
+        return self._writer.do(lambda _: self._ledger.records_of(number, names))
 
     def runs_among(self, number: int, run_ids: Sequence[str]) -> Future[Mapping[str, StoredRun]]:
         """Those of the runs that were ever started, by id."""

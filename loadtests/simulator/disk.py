@@ -111,6 +111,13 @@ class DiskPort:
         fault = self.reads.popleft() if self.reads else None
         return self._do(lambda: self.disk.targets(number, sequences), fault, 0.25)
 
+    def keys_among(
+        self, number: int, names: Sequence[tuple[str, str]]
+    ) -> Future[Mapping[tuple[str, str], Record]]:
+        """Those of the keys that were used before."""
+        fault = self.reads.popleft() if self.reads else None
+        return self._do(lambda: self.disk.keys_among(number, names), fault, 0.25)
+
     def thread(self, number: int, root: int, **bounds: Any) -> Future[Page]:
         """A page of a thread."""
         fault = self.reads.popleft() if self.reads else None

@@ -15,7 +15,7 @@ import pytest
 
 from salon.actors.model import Participant
 from salon.actors.store import Appended, Changes, Record, RunAccount
-from salon.persistence import accounts, queries
+from salon.persistence import accounts, batch, queries
 from salon.persistence.file import File
 from salon.persistence.keys import Keys
 from salon.persistence.ledger import Ledger
@@ -107,6 +107,11 @@ def test_no_question_reads_the_whole_log(connection: sqlite3.Connection) -> None
     queries.messages_after(connection, 1, 5)
     queries.mentions_after(connection, 1, "id", 5)
     queries.senders_among(connection, 1, (5, 6))
+    queries.targets(connection, 1, (5, 6))
+    queries.thread(connection, 1, 5, 0, None, 10)
+    queries.thread(connection, 1, 5, 0, 10, 10)
+    queries.thread_read(connection, 1, 5, "id")
+    queries.thread_unread(connection, 1, 5, "id")
     queries.runs_among(connection, 1, ("r",))
     queries.with_open_runs(connection)
     queries.listing(connection, "id", 10, 0)
@@ -131,6 +136,42 @@ def test_no_question_reads_the_whole_log(connection: sqlite3.Connection) -> None
     assert any("USING COVERING INDEX run_accounts_by_agent" in plan for plan in plans)
     counted = {plan for plan in scans if plan.startswith("SCAN (subquery")}  # a thousand at most
     assert set(scans) <= of_a_page | counted, scans
+
+
+def test_no_write_reads_a_whole_table(connection: sqlite3.Connection) -> None:
+    statements = {name: each for name, each in vars(batch).items() if isinstance(each, Rows)}
+    assert len(statements) > 10
+    for name, rows in statements.items():
+        for size in (1, 7):
+            asked = f"EXPLAIN QUERY PLAN {rows._text(size)}"
+            found = connection.execute(asked, [1] * size * rows.width).fetchall()
+            scans = [row[3] for row in found if row[3].startswith("SCAN")]
+            tables = [
+                scan for scan in scans if "CONSTANT ROW" not in scan and "(subquery" not in scan
+            ]
+            assert not tables, name
+
+
+def test_what_is_done_to_the_root_makes_its_thread_no_dearer(
+    connection: sqlite3.Connection,
+) -> None:
+    def cost(number: int, changes: int) -> list[int]:
+        replies = [(number, 2 + n, "reply") for n in range(3)]
+        done = [(number, 10 + n, "edit" if n % 2 else "change") for n in range(changes)]
+        connection.executemany(
+            "INSERT INTO events (conversation, sequence, at, body, salt, messages, sender_id, hash, target, relation) "
+            "VALUES (?, ?, 1, x'', x'', 1, 'ada', 'replaced', 1, ?)",
+            [(number, 1, None), *replies, *done],
+        )
+        return [
+            steps(connection, queries.thread, number, 1, 0, None, 10),
+            steps(connection, queries.thread, number, 1, 0, 10**6, 10),
+            steps(connection, queries.thread_unread, number, 1, "ben"),
+            steps(connection, queries.targets, number, (1,)),
+        ]
+
+    for few, many in zip(cost(1, 10), cost(2, 10_000), strict=True):
+        assert many <= few + 5
 
 
 def test_what_others_have_used_makes_no_question_about_one_person_dearer(

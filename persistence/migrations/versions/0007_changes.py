@@ -20,10 +20,17 @@ def upgrade() -> None:
         op.add_column("events", column)
     op.add_column("runs", sa.Column("thread_id", sa.Text))
     op.create_index(
-        "events_by_target",
+        "events_by_thread",
         "events",
         ["conversation", "target", "sequence"],
-        sqlite_where=sa.text("target IS NOT NULL"),
+        sqlite_where=sa.text("target IS NOT NULL AND (relation IS NULL OR relation = 'reply')"),
+    )
+    op.create_index(
+        "events_by_edit",
+        "events",
+        ["conversation", "target"],
+        unique=True,
+        sqlite_where=sa.text("relation = 'edit' AND hash IS NULL"),
     )
     op.add_column(
         "members",
