@@ -65,7 +65,7 @@ class ChangeTurn:
         draft = self._draft
         sequence = named_sequence(draft.state.id, command.message_id)
         message = None if sequence is None else self.message(sequence)
-        if before is not None:
+        if before is not None and command.sender.id in draft.state.members:
             return self._repeated(command, message, *before)
         decision = change_rules.change(draft.state, message, command, draft.at, draft.limits)
         if isinstance(decision, Refusal):

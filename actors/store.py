@@ -99,6 +99,8 @@ class Changes:
     `rewrites` replace the stored forms of earlier events. `texts` are what open runs have said since the last such changes.
     The text of a run is forgotten when the run ends.
 
+    `sought` are keys of commands that seem to change nothing. Where one was used before nothing is stored: `KeysTaken`.
+
     `number` is 0 where the first record creates the conversation. `state_events` repeats the events that are no messages,
     in order: the store's answers about the conversation follow them. A member's read position is at least the sequence at which
     they joined, and that of their last message, of which `reads` may leave out what `READ_LAG` allows.
@@ -115,6 +117,7 @@ class Changes:
     forced: Mapping[str, int] | None = (
         None  # readers of `reads` who moved back -> the newest event then
     )
+    sought: tuple[tuple[str, str], ...] = ()  # (sender, key)
 
 
 class Target(NamedTuple):

@@ -41,6 +41,16 @@ class Parts(Protocol):
     agent_host: AgentHost
 
 
+# Refusals of a change that a retry gets, too: only the key tells that the change was made before.
+DOUBTFUL = frozenset(
+    {
+        Code.REVISION_CONFLICT,
+        Code.MESSAGE_DELETED,
+        Code.EDIT_WINDOW_CLOSED,
+        Code.TOO_MANY_REACTIONS,
+        Code.TOO_MANY_PINNED,
+    }
+)
 SALT = 16  # bytes: enough that an erased text cannot be guessed from its hash
 
 
@@ -101,6 +111,8 @@ class Turn:
         self._agent_host = parts.agent_host
         self.durability = parts.store.durability
         self._known = known
+        self._sought: dict[tuple[str, str], None] = {}  # keys of changes that were taken for new
+        self._doubtful = False  # whether one of these changes made no event
         self._moved = False  # whether the draft has its own copy of the read positions
         self._replied_to = replied_to or {}
         self._ended = ended or {}
@@ -127,7 +139,8 @@ class Turn:
     @property
     def changes(self) -> Changes | None:
         """The changes to commit, or None."""
-        if not (self.records or self.reads or self.texts or self.thread_reads):
+        sought = tuple(self._sought) if self._doubtful else ()
+        if not (self.records or self.reads or self.texts or self.thread_reads or sought):
             return None
         return Changes(
             self.state.id,
@@ -139,6 +152,7 @@ class Turn:
             () if self.changed is None else tuple(self.changed.rewrites.values()),
             self.thread_reads or None,
             self.forced or None,
+            sought,
         )
 
     def _introduce(self, who: Participant, *, renamed: bool = False) -> None:
@@ -212,10 +226,15 @@ class Turn:
         name = (command.sender.id, command.key or "")
         before = None if command.key is None else self._known.get(name)
         outcome = self._change_turn().decide(command, before)
-        new = before is None and isinstance(outcome, Changed) and outcome.sequence > 0
-        if new and command.key is not None:
-            record = self.records[-1]
-            self._known[name] = (self.codec.decode(record), record)
+        if before is None and command.key is not None:
+            self._sought[name] = None
+            if isinstance(outcome, Refusal):
+                self._doubtful |= outcome.code in DOUBTFUL
+            elif outcome.sequence:
+                record = self.records[-1]
+                self._known[name] = (self.codec.decode(record), record)
+            else:
+                self._doubtful = True
         return outcome
 
     def sender_of(self, sequence: int) -> str | None:

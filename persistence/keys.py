@@ -45,6 +45,10 @@ class Keys:
         """Whether the key may have been used lately; the table has all older keys."""
         return place in self._young or place in self._old
 
+    def find(self, place: int) -> int | None:
+        """The sequence of a key that was used lately; the table has all older keys."""
+        return self._young.get(place) or self._old.get(place)
+
     def digest(self, sender_id: str | None, key: str) -> int:
         """The number that stands for a sender's key in the index; a secret keeps clients from finding two keys that share one."""
         name = f"{sender_id}\0{key}".encode()

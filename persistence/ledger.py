@@ -9,7 +9,7 @@ from salon.actors.store import Appended, Changes, KeysTaken, Record, RunAccount,
 
 from .batch import Batch, SuspectedKeyError
 from .fault import explain
-from .keys import Keys
+from .keys import Keys, place_of
 from .queries import RECORD
 from .rows import Rows
 
@@ -28,6 +28,11 @@ _KEYS_USED = Rows(
     "CROSS JOIN events e ON e.conversation = k.conversation AND e.sequence = k.sequence "
     "WHERE column1 > 0",
     3,
+)
+_OF_KEY = (
+    f"SELECT {RECORD} FROM events e WHERE (e.conversation = ?1 AND e.sequence IN "
+    "(SELECT k.sequence FROM keys k WHERE k.conversation = ?1 AND k.digest = ?2)) "
+    "OR (e.conversation = ?3 AND e.sequence = ?4)"
 )
 _SEQUENCES_USED = Rows(
     "SELECT column1 FROM {values} "
@@ -49,11 +54,37 @@ class Ledger:
     def append(self, group: Sequence[Entry]) -> list[Outcome]:
         """Commit the group; return one outcome for each, in the same order. A conflict affects only its own changes."""
         try:
+            taken = self._sought(group)
+            if taken:
+                rest = [each for place, each in enumerate(group) if place not in taken]
+                stored = iter(self.append(rest) if rest else ())
+                return [taken.get(place) or next(stored) for place in range(len(group))]
             return self._store(group, checked=True)
         except (SuspectedKeyError, sqlite3.IntegrityError):
             return self._sort_out(group)
         except Exception as error:
             return self._fail(group, error)
+
+    def _sought(self, group: Sequence[Entry]) -> dict[int, KeysTaken]:
+        """The places of the group whose sought keys were used before, with those."""
+        taken: dict[int, KeysTaken] = {}
+        for place, entry in enumerate(group):
+            if isinstance(entry, Changes) and entry.sought:
+                records = {name: self._used_by(entry.number, *name) for name in entry.sought}
+                used = {name: record for name, record in records.items() if record is not None}
+                if used:
+                    taken[place] = KeysTaken(used)
+        return taken
+
+    def _used_by(self, number: int, sender_id: str, key: str) -> Record | None:
+        """The event that has a sender's key."""
+        hashed = self._keys.digest(sender_id, key)
+        lately = self._keys.find(place_of(number, hashed))
+        rows = self._connection.execute(_OF_KEY, (number, hashed, number, lately))
+        records = (Record(*row) for row in rows.fetchall())
+        return next(
+            (each for each in records if (each.sender_id, each.key) == (sender_id, key)), None
+        )
 
     def _store(self, group: Sequence[Entry], *, checked: bool) -> list[Outcome]:
         batch = Batch(self._next_number, self._keys.digest)

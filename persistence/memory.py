@@ -297,6 +297,9 @@ class MemoryStore:
             for record in changes.records
             if record.key is not None and (record.sender_id, record.key) in conversation.keys
         }
+        used |= {
+            name: conversation.keys[name] for name in changes.sought if name in conversation.keys
+        }
         if used:
             return KeysTaken(used)  # type: ignore[arg-type]  # a record with a key has a sender
         for sequence, record in enumerate(changes.records, len(conversation.records) + 1):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -264,6 +265,19 @@ async def test_all_keys_that_are_taken_are_named_and_nothing_is_stored(store: St
     assert await store.load(history.id).wait() == history.state
     await put(store, history, history.say("a", sender=BEN))
     assert await read_all(store, history.state.number) == tuple(history.records)
+
+
+async def test_a_key_that_is_only_asked_for_is_named_if_it_was_used(store: Store) -> None:
+    history, other = await begin(store, BEN), await begin(store)
+    await put(store, history, history.say("a", "b"))
+    await put(store, other, other.say("c"))
+    names = ((ADA.id, "b"), (ADA.id, "c"), (BEN.id, "a"))
+    asked = Changes(history.id, history.state.number, (), reads={BEN.id: 2}, sought=names)
+    outcome = await store.append(asked).wait()
+    assert outcome == KeysTaken({(ADA.id, "b"): history.records[2]})
+    assert await store.load(history.id).wait() == history.state, "nothing is stored"
+    unused = replace(asked, reads=None, sought=names[1:])
+    assert await store.append(unused).wait() == Appended(history.state.number)
 
 
 async def test_a_key_belongs_to_its_conversation(store: Store) -> None:
