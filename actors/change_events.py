@@ -52,9 +52,9 @@ class Edited:
     key: str | None = None
 
     def change(self, message: Message) -> Message:
-        """The edited message."""
+        """The edited message. Where the content is gone, the deletion follows; the revision stays even then."""
         if self.content is None:
-            return message
+            return message._replace(revision=self.revision)
         return messages.edited(
             message, self.content, self.revision, self.mentions or (), self.metadata, self.at
         )

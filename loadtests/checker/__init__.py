@@ -3,14 +3,17 @@
 from .anomaly import Anomaly
 from .checker import Checker, Report
 from .command import judge_file
+from .fold import Fold
 from .history import HistoryError, HistoryFile, Line, Received, Record, Recorder, as_line
 from .order import Order, span, spans
 from .recorded import RecordedClient
 from .run_log import ended_run
+from .version import agree, constant
 
 __all__ = [
     "Anomaly",
     "Checker",
+    "Fold",
     "HistoryError",
     "HistoryFile",
     "Line",
@@ -20,7 +23,9 @@ __all__ = [
     "RecordedClient",
     "Recorder",
     "Report",
+    "agree",
     "as_line",
+    "constant",
     "ended_run",
     "judge_file",
     "span",

@@ -22,6 +22,9 @@ KINDS = {
     "delta": "the deltas that a reader was sent of a run are not the text of its message, or come after its end",
     "run": "a run of the log has no end, more than one, or one without a start",
     "hops": "an agent has answered more messages of agents in a row than it may",
+    "change": "a message was changed twice for one wish, by who may not, or after it was deleted",
+    "fold": "a reader that applies the changes has a message otherwise than the log, or the log than its events",
+    "erased": "the text of a message was read after its deletion was known, or is left in the log",
     "epoch": "the epoch changed: the log is a different one",
 }
 

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The verdict on a history. `unread` are the conversations whose log is not in it: their losses are unknown."""
+    """The verdict on a history. `unread` are the conversations whose log is not in it: their losses are unknown.
+
+    `acknowledged` counts the messages with a receipt, `changes` the changes of messages that were answered with an event.
+    """
 
     anomalies: tuple[Anomaly, ...]
     records: int
@@ -25,6 +28,7 @@ class Report:
     people: int
     sent: int
     acknowledged: int
+    changes: int
     delivered: int
     unread: tuple[str, ...]
 
@@ -47,6 +51,7 @@ class Report:
             "people": self.people,
             "sent": self.sent,
             "acknowledged": self.acknowledged,
+            "changes": self.changes,
             "delivered": self.delivered,
             "counts": self.counts,
             "unread": list(self.unread),
@@ -81,6 +86,10 @@ class Checker:
                 conversation.received(line, record)
             case "send":
                 conversation.send(line, record.person, record.socket, record.key, record.content)
+            case "change":
+                conversation.changes.send(line, record.person, record.socket, record.frame)
+            case "page":
+                conversation.changes.page(line, record)
             case "committed":
                 conversation.committed(record.sequence)
             case "connect":
@@ -108,6 +117,11 @@ class Checker:
             len(set[str]().union(*(conversation.people for conversation in conversations))),
             sum(bool(each.attempts) for each in sent_messages),
             sum(each.receipt is not None for each in sent_messages),
+            sum(
+                change.answer is not None
+                for conversation in conversations
+                for change in conversation.changes.sent.values()
+            ),
             sum(conversation.delivered for conversation in conversations),
             tuple(
                 conversation.conversation

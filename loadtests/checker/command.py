@@ -77,7 +77,8 @@ def _tell(console: Console, report: Report) -> None:
         console.print(text, soft_wrap=True, markup=False)
     console.print(
         f"{'Good' if report.good else 'NOT GOOD'}: {report.conversations} conversations, {report.people} people, "
-        f"{report.sent:,} messages sent, {report.acknowledged:,} acknowledged, {report.delivered:,} deliveries, "
+        f"{report.sent:,} messages sent, {report.acknowledged:,} acknowledged, {report.changes:,} changes, "
+        f"{report.delivered:,} deliveries, "
         f"{len(report.anomalies)} anomalies",
         soft_wrap=True,
     )

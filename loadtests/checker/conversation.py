@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 from salon.web.client import is_event
 
 from .anomaly import Anomaly
+from .changes import ObservedChanges, sender_and_key
+from .members import membership
 from .order import span, spans
 from .run_log import Following, faults
 from .sent_message import SentMessage
 from .socket_log import SocketLog
+from .version import agree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +46,7 @@ class ObservedConversation:
             str, tuple[int, int]
         ] = {}  # person -> the highest sequence it was told of, and the line
         self._following: dict[str, Following] = {}  # by socket
+        self.changes = ObservedChanges(conversation, self._wrong)
         self._committed: int | None = None
         self._epoch: tuple[int, str] | None = None
 
@@ -87,8 +91,11 @@ class ObservedConversation:
             self._receipt(line, person, record.socket, frame)
         elif kind == "error":
             key = frame.get("client_message_id")
-            if key is not None:
-                self._sent_message(person, key).refuse(record.socket, str(frame.get("code")))
+            code = str(frame.get("code"))
+            if key is not None and not self.changes.refused(person, record.socket, key, code):
+                self._sent_message(person, key).refuse(record.socket, code)
+        elif kind == "change_ack":
+            self._changed(line, record)
         elif view is None:
             return
         elif kind == "connected":
@@ -102,6 +109,7 @@ class ObservedConversation:
             self._following[view.socket].delta(line, frame)
         elif is_event(frame):
             self._event(line, view, frame)
+            self.changes.event(line, record.at, view, frame)
 
     def page(self, line: int, page: Log) -> None:
         """Take a page of the log, at the end."""
@@ -110,7 +118,7 @@ class ObservedConversation:
         self.log_line, self.head = line, max(self.head, page.head)
         for event in page.events:
             sequence = event["sequence_id"]
-            if self._log.setdefault(sequence, event) != event:
+            if not agree(self._log.setdefault(sequence, event), event):
                 text = f"sequence {sequence} of the log is not what another page has there"
                 self._wrong("disagree", text, line, sequence=sequence)
 
@@ -135,7 +143,7 @@ class ObservedConversation:
         self._following[view.socket].event(line, event)
         self._know(view.person, sequence, line)
         first = self._seen.setdefault(sequence, (line, view.person, event))
-        if first[2] != event:
+        if not agree(first[2], event):
             text = f"sequence {sequence} is not what {first[1]} was sent"
             self._wrong("disagree", text, first[0], line, view=view, sequence=sequence)
         self._check_committed(line, view, sequence)
@@ -153,6 +161,15 @@ class ObservedConversation:
         key = receipt.get("client_message_id")
         if key is not None:
             self.problems += self._sent_message(person, key).accept(line, socket, receipt)
+
+    def _changed(self, line: int, record: Received) -> None:
+        answer, person = record.frame, record.person
+        self.people.add(person)
+        self.problems += self.changes.answered(line, record.at, person, record.socket, answer)
+        if "sequence_id" in answer:
+            sequence = int(answer["sequence_id"])
+            self._know(person, sequence, line)
+            self._check_committed(line, self.views.get(record.socket or ""), sequence)
 
     def _check_committed(self, line: int, view: SocketLog | None, sequence: int) -> None:
         if self._committed is not None and sequence > self._committed:
@@ -186,13 +203,14 @@ class ObservedConversation:
         found += self._log_against_itself()
         if not self._first:
             whole = [event for _, event in sorted(self._log.items())]
-            for fault in faults(whole, ended=self.runs_ended):
+            found += self._readers_against_log(whole)
+            for fault in (*faults(whole, ended=self.runs_ended), *self.changes.log(whole)):
                 found.append(
                     self._anomaly(fault.kind, fault.text, self.log_line, sequence=fault.sequence)
                 )
         found += self._log_against_readers()
         found += self._log_against_promises()
-        members, left = self._membership()
+        members, left = membership(self._log)
         for view in self.views.values():
             found += view.missing(nowhere)
             if self._stayed(view) and view.person in members:
@@ -214,9 +232,9 @@ class ObservedConversation:
                 text = f"sequence {sequence} is of {at}, what comes before it of {latest}"
                 yield self._anomaly("non-monotonic", text, self.log_line, sequence=sequence)
             latest = max(at, latest)
-            sender, key = message.get("sender_id"), message.get("client_message_id")
+            sender, key = sender_and_key(event)
             if key is None:
-                if sender in self.people and "run_id" not in message:
+                if message and sender in self.people and "run_id" not in message:
                     text = f"sequence {sequence} carries no key"
                     yield self._anomaly("invented", text, self.log_line, sequence=sequence)
                 continue
@@ -234,42 +252,36 @@ class ObservedConversation:
             if there is None:
                 text = f"{person} was sent sequence {sequence}, which the log does not have"
                 yield self._anomaly("uncommitted", text, line, self.log_line, sequence=sequence)
-            elif there != event and sequence not in told:
+            elif not agree(there, event) and sequence not in told:
                 text = f"{person} was sent another sequence {sequence} than the log has"
                 yield self._anomaly("disagree", text, line, self.log_line, sequence=sequence)
 
+    def _readers_against_log(self, whole: list[Event]) -> Iterator[Anomaly]:
+        but = {each.sequence for each in self.problems if each.kind == "disagree"}
+        for view, text in self.changes.folded(whole, self.views, but):
+            yield self._anomaly("fold", text, view.opened, self.log_line, view=view)
+
     def _log_against_promises(self) -> Iterator[Anomaly]:
         there: dict[tuple[str, str], Event] = {}
+        said: dict[tuple[str, str], Event] = {}
         for _, event in sorted(self._log.items()):
-            message = event.get("message", {})
-            if "client_message_id" in message:
-                there.setdefault((message["sender_id"], message["client_message_id"]), event)
-        for name in there:
+            sender, key = sender_and_key(event)
+            if key is not None:
+                there.setdefault((sender, key), event)
+                if event["type"] == "message":
+                    said.setdefault((sender, key), self.changes.original(event))
+        for name in said:
             if name[0] in self.people:
                 self._sent_message(*name)
         open_sockets = {socket for socket, view in self.views.items() if self._stayed(view)}
         for name, sent_message in self.sent_messages.items():
             if name[0] in self.people:
-                yield from sent_message.verdict(self.log_line, there.get(name), open_sockets)
+                yield from sent_message.verdict(self.log_line, said.get(name), open_sockets)
+        yield from self.changes.verdict(self.log_line, there, open_sockets)
 
     def _stayed(self, view: SocketLog) -> bool:
         """Whether a socket was still open when the log was read."""
         return not view.ended or view.ended > self._log_begun
-
-    def _membership(self) -> tuple[set[str], dict[str, list[int]]]:
-        """The members at the end, and the sequences at which each person left."""
-        members: set[str] = set()
-        left: dict[str, list[int]] = {}
-        for sequence, event in sorted(self._log.items()):
-            match event:
-                case {"type": "conversation_created", "participants": participants}:
-                    members = {who["id"] for who in participants}
-                case {"type": "participant_joined", "participant": {"id": who}}:
-                    members.add(who)
-                case {"type": "participant_left", "participant": {"id": who}}:
-                    members.discard(who)
-                    left.setdefault(who, []).append(sequence)
-        return members, left
 
     def _anomaly(
         self,

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from .fold import CHANGES
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -74,6 +76,21 @@ class Send(_Deed):
     content: str
 
 
+class Change(_Deed):
+    """A change of a message is about to be asked for, for the first time or again: `frame` is the client's, with its key."""
+
+    record: Literal["change"] = "change"
+    frame: dict[str, Any]
+
+
+class Page(_Deed):
+    """A page of the log was read over HTTP in the midst of the run; it was asked for at `since`."""
+
+    record: Literal["page"] = "page"
+    since: float
+    events: list[dict[str, Any]]
+
+
 class Sync(_Deed):
     """The client has asked for all events after a sequence again."""
 
@@ -113,7 +130,7 @@ class Note(_Moment):
     text: str
 
 
-Record = Connect | Disconnect | Send | Sync | Received | Committed | Log | Note
+Record = Connect | Disconnect | Send | Change | Sync | Received | Page | Committed | Log | Note
 _ANY: TypeAdapter[Record] = TypeAdapter(Annotated[Record, Field(discriminator="record")])
 
 
@@ -171,9 +188,20 @@ class Line:
         now = self._recorder.clock()
         self._recorder.write(Send(at=now, **self.names, key=key, content=content))
 
+    def change(self, frame: dict[str, Any]) -> None:
+        """Record that a change of a message is about to be asked for, over HTTP as in a frame."""
+        self._recorder.write(Change(at=self._recorder.clock(), **self.names, frame=frame))
+
+    def page(self, since: float, events: list[dict[str, Any]]) -> None:
+        """Record a page of the log."""
+        now = self._recorder.clock()
+        self._recorder.write(Page(at=now, **self.names, since=since, events=events))
+
     def sent(self, text: str | bytes) -> None:
-        """Record a client's frame about to be sent; frames other than `message` and `sync` change nothing and are left out."""
+        """Record a client's frame about to be sent; those that change nothing are left out, and changes without a key."""
         match json.loads(text):
+            case {"type": kind, "client_message_id": str()} as frame if kind in CHANGES:
+                self.change(frame)
             case {"type": "message", "content": content, "client_message_id": key}:
                 self.say(key, content)
             case {"type": "sync", "last_sequence_id": after}:

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from salon.web.client import Client, Closed, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from salon.web.client import Frame, Receipt, Socket
 
-    from .history import Recorder
+    from .history import Line, Recorder
 
 PAGE = 100  # events of one answer
+# The method and the rest of the path of each change of a message.
+ROUTES = {
+    "message_edited": ("PATCH", ""),
+    "message_deleted": ("DELETE", ""),
+    "reaction_added": ("PUT", "/reactions/{emoji}"),
+    "reaction_removed": ("DELETE", "/reactions/{emoji}"),
+    "message_pinned": ("PUT", "/pin"),
+    "message_unpinned": ("DELETE", "/pin"),
+}
+IN_PATH = ("type", "message_id", "emoji", "client_message_id")  # or in a header
 
 
 class RecordedClient(Client):
-    """A client whose sockets, conversations and posts are recorded; `person` is its participant id.
+    """A client whose sockets, conversations, posts and changes are recorded; `person` is its participant id.
 
-    Reading pages of the log is not recorded, except by `record_log` at the end.
+    Reading pages of the log is not recorded, except by `record_page` and, at the end, `record_log`.
     """
 
     def __init__(self, url: str, recorder: Recorder, person: str, **options: Any) -> None:
@@ -58,18 +69,58 @@ class RecordedClient(Client):
     ) -> Receipt:
         """Send over HTTP, as `Client.post`."""
         key = key or self.new_key()
-        line = self._recorder.over_http(conversation_id, self.person)
-        line.say(key, content)
-        try:
+        with self._sending(conversation_id, key) as line:
+            line.say(key, content)
             receipt = await super().post(
                 conversation_id, content, key, reply_to, metadata, mentions
             )
-        except Refused as refused:
-            error = {"type": "error", **refused.details, "code": refused.code}
-            line.took({**error, "client_message_id": key})
-            raise
         line.took({"type": "message_ack", **asdict(receipt)})
         return receipt
+
+    async def post_fields(self, conversation_id: str, fields: Frame) -> Frame:
+        """Send a message over HTTP that is given by all of its fields: `content`, `client_message_id`, `thread_id` and so on."""
+        key = fields["client_message_id"]
+        with self._sending(conversation_id, key) as line:
+            line.say(key, fields["content"])
+            receipt = await self.carry_post(conversation_id, fields)
+        line.took({"type": "message_ack", **receipt})
+        return receipt
+
+    async def change(self, conversation_id: str, frame: Frame) -> Frame:
+        """Change a message over HTTP, as the frame of the same fields would; it has a `client_message_id`."""
+        with self._sending(conversation_id, frame["client_message_id"]) as line:
+            line.change(frame)
+            answer = await self.carry_change(conversation_id, frame)
+        line.took({"type": "change_ack", **answer})
+        return answer
+
+    async def carry_post(self, conversation_id: str, fields: Frame) -> Frame:
+        """The receipt of a message, without a record."""
+        path = f"/chat/{quote(conversation_id, safe='')}/messages"
+        return await self.request("POST", path, fields)
+
+    async def carry_change(self, conversation_id: str, frame: Frame) -> Frame:
+        """The answer to a change, without a record."""
+        method, rest = ROUTES[frame["type"]]
+        rest = rest.format(emoji=quote(frame.get("emoji", ""), safe=""))
+        message_id = quote(frame["message_id"], safe="")
+        path = f"/chat/{quote(conversation_id, safe='')}/messages/{message_id}{rest}"
+        body = {name: value for name, value in frame.items() if name not in IN_PATH}
+        # The key of a reaction has no place but the header.
+        once = Client(
+            self.url,
+            token=self.token,
+            headers=[("Idempotency-Key", frame["client_message_id"])],
+            answer_timeout=self.answer_timeout,
+        )
+        return await once.request(method, path, body or None)
+
+    async def record_page(self, conversation_id: str, after: int) -> Frame:
+        """Read a page of the log in the midst of the run, and record it."""
+        line, since = self._recorder.over_http(conversation_id, self.person), self._recorder.clock()
+        page = await self.history(conversation_id, after=after, limit=PAGE)
+        line.page(since, page["events"])
+        return page
 
     async def record_log(self, conversation_id: str) -> int:
         """Read the whole log and record it, at the end; return its last sequence."""
@@ -81,3 +132,14 @@ class RecordedClient(Client):
             if not events or not page["has_more"]:
                 return int(head)
             after = events[-1]["sequence_id"]
+
+    @contextmanager
+    def _sending(self, conversation_id: str, key: str) -> Iterator[Line]:
+        """The line of a request; a refusal in the block is recorded under the request's key."""
+        line = self._recorder.over_http(conversation_id, self.person)
+        try:
+            yield line
+        except Refused as refused:
+            error = {"type": "error", **refused.details, "code": refused.code}
+            line.took({**error, "client_message_id": key})
+            raise

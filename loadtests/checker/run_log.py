@@ -51,7 +51,8 @@ class Following:
             return
         self._ended.add(run_id)
         text = self._texts.pop(run_id, "")
-        said = event["message"]["content"] if event["type"] == "message" else ""
+        message = event.get("message", {})
+        said = message.get("content", "") if "revision" not in message else ""
         # A run that began and ended in one turn has no deltas.
         if self._live and text and run_id not in self._mute and text != said and said:
             self._wrong(line, f"the deltas of {run_id} make {text!r}, its message is {said!r}")

@@ -57,10 +57,10 @@ def crash(
     """Kill a server of its own, on SQLite, under load; exit 0 if no acknowledged message is lost, doubled or reordered, else 1.
 
     Simulated people send through a proxy that delays, slices, resets and swallows their traffic. The server is killed with
-    SIGKILL at random moments, only after it has answered, and restarted on the same file. Agents answer in runs meanwhile: each
-    run is one message with all that was said, less at most the last second if the agent does not come back. At the end
-    `salon check` judges the history of all people, and each client's events are compared with the log. A kill takes about a
-    second.
+    SIGKILL at random moments, only after it has answered, and restarted on the same file. People edit, delete, react and reply
+    in threads. Agents answer in runs: each is one message with all that was said, less at most the last second if the agent
+    does not come back. At the end `salon check` judges the history of all people, and each client's events are compared with
+    the log. A kill takes about a second.
     """
     console = Console(stderr=json_, highlight=False)
     drawn = random.SystemRandom().randrange(2**31) if seed is None else seed
@@ -129,6 +129,7 @@ def _figures(plan: Plan, toll: Toll, report: Report) -> dict[str, Any]:
         "failed": toll.failed,
         "kills_while_starting": toll.kills_while_starting,
         "sent": report.sent,
+        "changes": report.changes,
         "delivered": report.delivered,
         "stored": toll.stored,
         "runs": toll.runs,
@@ -159,6 +160,7 @@ def _tell(console: Console, plan: Plan, toll: Toll, report: Report, *, as_machin
         console.print(Text.assemble(("failed: ", "red"), toll.failed), soft_wrap=True)
     console.print(
         f"{toll.kills} kills in {toll.seconds:.0f} s, {report.acknowledged:,} messages acknowledged, "
+        f"{report.changes:,} changes of messages, "
         f"{report.delivered:,} deliveries, {toll.reconnects:,} reconnects, {toll.runs:,} answers of agents "
         f"({toll.runs_interrupted} interrupted): {figures['lost']} lost, "
         f"{figures['duplicated']} duplicated, {figures['gaps']} gaps, {len(report.anomalies)} anomalies in all",

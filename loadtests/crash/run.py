@@ -261,12 +261,7 @@ class CrashRun:
         """Read the logs, and compare each client's events with them."""
         for room in self._rooms:
             self.toll.stored += await room.client.record_log(room.conversation)
-            digests = await self._digests(room)
-            for each in self._survivors:
-                if each.conversation == room.conversation:
-                    state = each.state
-                    if state.digest != digests.get(state.head):
-                        self.toll.disagreeing.append(f"{each.client.person} at {state.head}")
+            await self._compare_readers(room)
             await self._compare_runs(room)
 
     async def _compare_runs(self, room: CrashUser) -> None:
@@ -283,16 +278,27 @@ class CrashRun:
             if agent.conversation == room.conversation:
                 self.toll.disagreeing += agent.wrong(contents)
 
-    async def _digests(self, room: CrashUser) -> dict[int, str]:
-        """The fingerprint of the log up to each sequence at which a client stopped."""
-        heads = {each.state.head for each in self._survivors}
+    async def _compare_readers(self, room: CrashUser) -> None:
+        """Compare what each client has got, and what it would come to with the rest of the log, with the log."""
+        there = [each for each in self._survivors if each.conversation == room.conversation]
+        stopped: dict[int, list[CrashUser]] = {}
+        for each in there:
+            stopped.setdefault(each.state.head, []).append(each)
         log = Fingerprint()
         digests = {0: log.digest}
+        going_on = list(stopped.get(0, ()))
         async for event in self._log(room):
+            for each in going_on:
+                each.state.fold.take(event)
             log.add(event)
-            if log.head in heads:
+            if log.head in stopped:
                 digests[log.head] = log.digest
-        return digests
+                going_on += stopped[log.head]
+        for each in there:
+            if each.state.digest != digests.get(each.state.head):
+                self.toll.disagreeing.append(f"{each.client.person} at {each.state.head}")
+            elif each.state.fold.messages != log.fold.messages:
+                self.toll.disagreeing.append(f"{each.client.person} in what was changed")
 
 
 async def _heed_sigterm() -> None:

@@ -10,8 +10,10 @@ import trio
 
 from salon.web.client import Closed, Refused, Unreachable
 
+from ..checker import Fold, constant
+
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Container
     from random import Random
 
     from salon.web.client import Conversation
@@ -25,19 +27,29 @@ BURST = 20  # messages sent at once, in 4 % of the cases
 AGAIN = 0.2  # seconds until a failed request is retried
 VISIT = 2.0  # seconds between joining and leaving in `come_and_go`, at most
 DONE = {"ALREADY_PARTICIPANT", "NOT_PARTICIPANT", "NOT_FOUND"}  # an earlier attempt took effect
+# Of a change: somebody else was faster.
+OVERTAKEN = {"MESSAGE_DELETED", "REVISION_CONFLICT", "NOT_PARTICIPANT"}
+CHANGING = 0.25  # the share of messages after which a message is changed
+NEAR = 10  # newest messages to which people react and reply
+EMOJI = ("👍", ":tada:")
 
 
 class Fingerprint:
-    """A hash over successive events: equal for equal logs. `head` is the last sequence."""
+    """A hash over what successive events have for ever: equal for equal logs. `head` is the last sequence.
+
+    `fold` has the messages as the events make them.
+    """
 
     def __init__(self) -> None:
         self.head = 0
+        self.fold = Fold()
         self._hash = hashlib.sha256()
 
     def add(self, event: dict[str, Any]) -> None:
         """Add the next event."""
         self.head = event.get("sequence_id", self.head)
-        self._hash.update(json.dumps(event, sort_keys=True).encode())
+        self.fold.take(event)
+        self._hash.update(json.dumps(constant(event), sort_keys=True).encode())
 
     @property
     def digest(self) -> str:
@@ -56,7 +68,7 @@ class CrashUser:
     ) -> None:
         self.client = client
         self.conversation = conversation
-        self.acknowledged = self.said = 0
+        self.acknowledged = self.said = self.changed = 0
         self.state = Fingerprint()
         self.spoken = trio.Event()
         """All that was to be said has its receipt."""
@@ -133,10 +145,45 @@ class CrashUser:
 
     async def _say(self, conversation: Conversation) -> None:
         text = self._text()
-        await conversation.send(text, text)
+        receipt = await conversation.send(text, text)
         self._confirmed()
+        if self._random.random() < CHANGING:
+            await self._change(receipt.message_id)
 
-    async def _insist(self, request: Callable[[], Awaitable[object]]) -> None:
+    async def _change(self, mine: str) -> None:
+        """Edit or delete the message `mine`, or react to a new message or reply in its thread; until it is answered."""
+        self.changed += 1
+        key = f"{self.client.person} change {self.changed}"
+        near = [*self.state.fold.messages.values()][-NEAR:]
+        other = self._random.choice(near) if near else {"message_id": mine}
+        what = self._random.choice(("edit", "edit", "delete", "react", "unreact", "reply"))
+        if what == "reply":
+            root = other.get("thread_id", other["message_id"])
+            also = self._random.random() < 0.3
+            fields = {"content": key, "client_message_id": key, "thread_id": root}
+            await self._insist(
+                lambda: self.client.post_fields(
+                    self.conversation, {**fields, "also_in_channel": also}
+                ),
+                OVERTAKEN,
+            )
+            return
+        frames: dict[str, dict[str, Any]] = {
+            "edit": {"type": "message_edited", "message_id": mine, "content": f"now {key}"},
+            "delete": {"type": "message_deleted", "message_id": mine},
+            "react": {"type": "reaction_added", "message_id": other["message_id"]},
+            "unreact": {"type": "reaction_removed", "message_id": other["message_id"]},
+        }
+        frame = {**frames[what], "client_message_id": key}
+        if "react" in what:
+            frame["emoji"] = self._random.choice(EMOJI)
+        await self._insist(lambda: self.client.change(self.conversation, frame), OVERTAKEN)
+        if what == "edit" and self._random.random() < 0.5:
+            await self._change(mine)
+
+    async def _insist(
+        self, request: Callable[[], Awaitable[object]], done: Container[str] = DONE
+    ) -> None:
         """Retry a request until it succeeds. Raises `Refused` for a refusal that is final."""
         while True:
             try:
@@ -145,7 +192,7 @@ class CrashUser:
             except Unreachable:
                 pass
             except Refused as refused:
-                if refused.code in DONE:
+                if refused.code in done:
                     return
                 if not refused.temporary:
                     raise

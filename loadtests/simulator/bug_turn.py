@@ -165,13 +165,13 @@ def receipt_of_the_wrong_message() -> Change:
     """A retry is answered with the sequence that the message would have now."""
 
     def change(real: Any) -> Any:
-        def repeat(event: Any, before: Any, receipt: Any) -> Any:
-            answer = real(event, before, receipt)
+        def repeat(self: Turn, event: Any, before: Any, record: Any) -> Any:
+            answer = real(self, event, before, record)
             if isinstance(answer, Refusal):
                 return answer
             return answer._replace(sequence=event.sequence)
 
-        return staticmethod(repeat)
+        return repeat
 
     return Turn, "_repeat", change
 

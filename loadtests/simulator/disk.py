@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from typing import TYPE_CHECKING, Any, Literal
 
 import trio
 
 from salon.actors.future import Future
-from salon.actors.store import Appended, StoreError
+from salon.actors.posted import sequence_of
+from salon.actors.store import Appended, StoreError, event_hash
 from salon.persistence.memory import MemoryStore
 
 if TYPE_CHECKING:
@@ -43,6 +45,9 @@ class Disk(MemoryStore):
     def __init__(self, sources: Sources, recorder: Recorder) -> None:
         super().__init__(sources)
         self._recorder = recorder
+        self.hashes: dict[tuple[str, int], str] = {}  # of each event, as it was committed
+        self.texts: dict[tuple[str, int], list[str]] = {}  # all that each message has ever said
+        self.forgotten: dict[tuple[str, str], float] = {}  # texts by conversation -> when they went
 
     def commit(self, changes: Changes) -> Future[Appended | KeysTaken]:
         """Store the changes immediately, and record the commit if it succeeds."""
@@ -50,7 +55,23 @@ class Disk(MemoryStore):
         if changes.records and isinstance(_value(outcome), Appended):
             head = changes.records[-1].sequence
             self._recorder.committed(changes.conversation_id, head)
+            self._note(changes)
         return outcome
+
+    def _note(self, changes: Changes) -> None:
+        """Keep what a deletion must take away, and what must stay for ever."""
+        where = changes.conversation_id
+        for record in changes.records:
+            self.hashes[where, record.sequence] = event_hash(record)
+            event = json.loads(record.body)
+            if event["type"] == "message_deleted":
+                gone = self.texts.get((where, sequence_of(event["message_id"])), [])
+                self.forgotten.update(((where, text), trio.current_time()) for text in gone)
+            elif event["type"] in ("message", "message_edited"):
+                about = record.sequence if event["type"] == "message" else record.target
+                content = event.get("message", event).get("content")
+                if content:
+                    self.texts.setdefault((where, about or 0), []).append(content)
 
     def log(self, conversation_id: str) -> list[Record]:
         """All events of a conversation."""

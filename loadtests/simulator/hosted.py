@@ -93,7 +93,7 @@ class Till:
 class SimulatedModel:
     """Speaks as the seed says. `others` are the names of agents whom it may mention; it is quick once `peaceful` is true.
 
-    `said_in` gives what was said in a conversation: it must be told nothing else.
+    `said_in` gives what was said in a conversation and was not deleted: it must be told nothing else.
     """
 
     def __init__(
@@ -130,13 +130,11 @@ class SimulatedModel:
 
     def _check(self, prompt: Prompt) -> None:
         said = self._said_in(prompt.conversation_id)
-        lines = [
-            line
-            for each in prompt.messages
-            if each.role == "user"
-            for line in each.text.splitlines()
-        ]
-        for text in [json.loads(line)["text"] for line in lines]:
+        told = [prompt.asked, *prompt.previous]
+        for each in prompt.messages:
+            lines = each.text.splitlines()
+            told += [json.loads(line)["text"] for line in lines] if each.role == "user" else lines
+        for text in told:
             if text not in said:
                 self.leaks.append(f"in {prompt.conversation_id} a model was told {text!r}")
 

@@ -10,7 +10,7 @@ import inspect
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from . import bug_delivery, bug_run, bug_store, bug_turn
+from . import bug_change, bug_delivery, bug_run, bug_store, bug_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MUTANTS: dict[str, Callable[[], Change]] = {
     name.replace("_", "-"): make
-    for file in (bug_turn, bug_delivery, bug_store, bug_run)
+    for file in (bug_turn, bug_delivery, bug_store, bug_run, bug_change)
     for name, make in vars(file).items()
     if inspect.isfunction(make) and not name.startswith("_") and make.__module__ == file.__name__
 }
@@ -42,9 +42,13 @@ TRIED_FIRST = {
     "forget-the-text-so-far": 18,
     "agents-call-once-too-often": 3,
     "call-a-tool-that-nobody-has-allowed": 6,
-    "a-decision-counts-for-the-next-call": 198,
+    "a-decision-counts-for-the-next-call": 147,
     "forget-what-was-used": 138,
     "tell-a-model-of-another-conversation": 6,
+    "former-revisions-stay": 8,
+    "count-replies-that-are-deleted": 15,
+    "deleted-in-the-store-only": 6,
+    "tell-a-model-what-was-erased": 3,
 }
 
 

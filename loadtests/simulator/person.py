@@ -1,18 +1,18 @@
-"""A person: the real client over a simulated network, the events it has received, and its unsent messages."""
+"""A person: the real client over a simulated network."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import trio
 
-from salon.actors.messages import Post
+from salon.actors.messages import MarkRead, Post
 from salon.actors.model import Participant
 from salon.actors.run_messages import CancelRun, DecideApproval, RegenerateRun
 from salon.web.api.handshake import Asked
-from salon.web.client import Client, Closed, Frame, Gap, Receipt, Refused, Socket, Unreachable
+from salon.web.client import Client, Frame, Receipt, Refused, Socket, Unreachable
 from salon.web.client.wire import Codec
 from salon.web.identity.identity import Identity
 
@@ -24,15 +24,12 @@ if TYPE_CHECKING:
     from random import Random
 
     from salon.actors.model import Run
-    from salon.web.client import Conversation
 
     from .agenda import Agenda
     from .server import Process, Reply
 
 ROUND_TRIP = 0.2  # seconds of a request without faults, both ways, at most
 PATIENCE = 20.0  # seconds until a request without an answer is given up
-AGAIN = 2.0  # seconds until a retry
-LONGEST_PAUSE = 30.0  # seconds between two attempts to open a tab, at most
 
 
 class Network:
@@ -142,6 +139,20 @@ class UnrealClient(Client):
         post = Post(conversation_id, who, content, key, reply_to, mentions=tuple(mentions))
         return Receipt.of(await self._answer(lambda p: p.post(self._me(p), post)))
 
+    async def mark(
+        self, conversation_id: str, sequence: int, thread_id: str | None = None, *, back: bool
+    ) -> int:
+        """Move the read position, in a thread or of the main log; back only with `back`. Returns it."""
+        who = self.identity.participant
+        mark = MarkRead(conversation_id, who, sequence, thread_id, back)
+        return int(await self._answer(lambda p: p.read(self._me(p), mark)))
+
+    async def thread(self, conversation_id: str, message_id: str) -> Frame:
+        """A message with the replies in its thread."""
+        return dict(
+            await self._answer(lambda p: p.thread(self._me(p), conversation_id, message_id))
+        )
+
     async def _answer(self, ask: Callable[[Process], Reply]) -> Any:
         chance, lost = self.network.chance, self.answers_lost
         await trio.sleep(ROUND_TRIP * chance.random() ** 3 / 2)
@@ -162,128 +173,24 @@ class UnrealClient(Client):
 class Person(RecordedClient, UnrealClient):
     """A person with a recorded client on the simulated network."""
 
+    async def carry_post(self, conversation_id: str, fields: Frame) -> Frame:
+        """Send a message that may be a reply in a thread."""
+        post = Post(
+            conversation_id,
+            self.identity.participant,
+            fields["content"],
+            fields["client_message_id"],
+            thread_id=fields["thread_id"],
+            in_channel=fields["also_in_channel"],
+        )
+        return dict(await self._answer(lambda p: p.post(self._me(p), post)))
 
-async def visit(person: Person, conversation_id: str, after: int | None, chance: Random) -> None:
-    """Open a plain socket after any sequence of the log, send random `sync` frames, and close it."""
-    with suppress(Refused, Unreachable, Closed):
-        async with person.socket(conversation_id, after) as socket, trio.open_nursery() as nursery:
-            nursery.start_soon(_listen, socket)
-            for _ in range(chance.randrange(4)):
-                await trio.sleep(chance.random() ** 3)
-                place = int(chance.random() * ((after or 0) + 5))
-                await _say(socket, {"type": "sync", "last_sequence_id": place})
-            await trio.sleep(10 * chance.random())
-            nursery.cancel_scope.cancel()
+    async def carry_change(self, conversation_id: str, frame: Frame) -> Frame:
+        """Change a message."""
+        return dict(await self._answer(lambda p: p.change(self._me(p), conversation_id, frame)))
 
-
-async def _listen(socket: Socket) -> None:
-    with suppress(Closed):
-        while True:
-            await socket.receive_json()
-
-
-async def _say(socket: Socket, frame: Frame) -> None:
-    with suppress(Closed):
-        await socket.send_json(frame)
-
-
-class Tab:
-    """One browser tab of a person on a conversation: reconnects for as long as the person is a member, and keeps all events."""
-
-    def __init__(self, person: Person, conversation_id: str, *, window: int, outbox: int) -> None:
-        self.person = person
-        self.conversation_id = conversation_id
-        self.events: list[Frame] = []
-        self.ended: str = ""
-        self.epochs = 0
-        self.conversation: Conversation | None = None
-        self.unsettled: dict[str, str] = {}  # key -> content, without a receipt
-        self.acknowledged: dict[str, str] = {}
-        self.replies: dict[str, int] = {}  # key -> sequence of the event it replies to
-        self.refused_replies: set[int] = set()  # sequences that the server says are no messages
-        self._window, self._outbox = window, outbox
-        self._nursery: trio.Nursery | None = None
-
-    @property
-    def last(self) -> int:
-        """The last sequence received."""
-        return len(self.events)
-
-    async def run(self) -> None:
-        """Keep the tab open, with pauses between attempts, until cancelled."""
-        epoch: str | None = None
-        pause = AGAIN
-        while True:
-            before = self.last
-            async with self.person.conversation(
-                self.conversation_id,
-                self.last,
-                epoch=epoch,
-                window=self._window,
-                outbox=self._outbox,
-            ) as conversation:
-                self.ended = ""
-                await self._follow(conversation)
-                epoch = conversation.epoch
-            pause = AGAIN if self.last > before else min(2 * pause, LONGEST_PAUSE)
-            await trio.sleep(pause)
-
-    async def _follow(self, conversation: Conversation) -> None:
-        async with trio.open_nursery() as nursery:
-            self.conversation, self._nursery = conversation, nursery
-            try:
-                for key, content in self.unsettled.items():
-                    nursery.start_soon(self._send, conversation, key, content)
-                async for event in conversation:
-                    if event["type"] == "epoch_changed":
-                        self.epochs += 1
-                        self.events.clear()
-                    else:
-                        self.events.append(event)
-                self.ended = "left"
-            except (Closed, Refused, Gap) as error:
-                self.ended = str(error)
-            finally:
-                self.conversation = self._nursery = None
-                nursery.cancel_scope.cancel()
-
-    def say(self, key: str, content: str) -> None:
-        """Send a message, or queue it until the tab is connected."""
-        self.unsettled[key] = content
-        if self.conversation is not None and self._nursery is not None:
-            self._nursery.start_soon(self._send, self.conversation, key, content)
-
-    async def _send(self, conversation: Conversation, key: str, content: str) -> None:
-        with suppress(Closed, Refused, Unreachable):
-            await conversation.send(content, key, self._reply_to(key))
-            self.acknowledged[key] = self.unsettled.pop(key, content)
-
-    async def post(self, key: str, content: str, reply_to: int | None = None) -> None:
-        """Send over HTTP, with retries until a receipt or a final refusal. `reply_to` is an event's sequence."""
-        self.unsettled[key] = content
-        if reply_to is not None:
-            self.replies[key] = reply_to
-        while True:
-            try:
-                await self.person.post(self.conversation_id, content, key, self._reply_to(key))
-            except Unreachable:
-                await trio.sleep(AGAIN * self.person.random())
-            except Refused as refused:
-                if not refused.temporary:
-                    if refused.code == "INVALID_FORMAT" and reply_to is not None:
-                        self.refused_replies.add(reply_to)
-                    break
-                await trio.sleep(refused.retry_after or AGAIN)
-            else:
-                self.acknowledged[key] = content
-                break
-        self.unsettled.pop(key, None)
-
-    async def repeat(self, key: str, content: str) -> None:
-        """Resend an acknowledged message over HTTP, or send another content under its key."""
-        with suppress(Refused, Unreachable):
-            await self.person.post(self.conversation_id, content, key, self._reply_to(key))
-
-    def _reply_to(self, key: str) -> str | None:
-        sequence = self.replies.get(key)
-        return None if sequence is None else f"{self.conversation_id}-{sequence}"
+    async def record_thread(self, conversation_id: str, message_id: str) -> None:
+        """Read a thread, and record it as a page."""
+        line, since = self._recorder.over_http(conversation_id, self.person), self._recorder.clock()
+        page = await self.thread(conversation_id, message_id)
+        line.page(since, [page["root"], *page["replies"]])

@@ -55,12 +55,38 @@ FAULTS = {
     "empty": 3,
 }
 
+# Steps that change earlier messages, besides the others, with faults that come close to them.
+CHANGES = {
+    "edit": 14,
+    "delete": 6,
+    "react": 10,
+    "pin": 4,
+    "reply in a thread": 10,
+    "read a thread": 3,
+    "mark as unread": 3,
+    "read a page": 5,
+    "change again": 6,
+    "visit": 2,
+    "drop": 3,
+    "lose answers": 3,
+    "crash in a turn": 1,
+    "kill": 1,
+    "restart": 1,
+    "kill before commit": 2,
+    "kill after commit": 2,
+    "slow store": 1,
+    "failing store": 2,
+    "passivate": 3,
+}
+CHANGE_STEPS = (15, 40)
+
 # Steps of a seed with agents, besides the others.
 WITH_AGENT = {
     "ask": 12,
     "cancel": 5,
     "decide": 8,
     "regenerate": 2,
+    "take back": 5,
     "drop agent": 5,
     "stop agent": 3,
     "kill": 1,
@@ -133,16 +159,16 @@ class Plan:
             idle_timeout=chance.choice((5.0, 60.0)),
         )
         steps = _steps(chance)
+        # Drawn apart, so that the other steps are what they would be without these.
+        steps += _steps(Random(f"changes {seed}"), CHANGES, CHANGE_STEPS, first=len(steps))
         if seed % WITH_AGENTS == 0:
-            # Drawn apart, so that the steps of people are those of the seed without agents.
             apart = Random(f"agents {seed}")
             hosted = Random(f"hosted {seed}").random() < 0.5
             turns = Random(f"turns {seed}").choice((1, 2, 256))
             agents = apart.randint(1, len(AGENTS))
             setting = replace(setting, agents=agents, hosted=hosted, turns=turns)
             steps += _steps(apart, WITH_AGENT, AGENT_STEPS, first=len(steps))
-            steps = tuple(sorted(steps, key=lambda step: step.at))
-        return cls(seed, setting, steps)
+        return cls(seed, setting, tuple(sorted(steps, key=lambda step: step.at)))
 
     def only(self, numbers: set[int]) -> Plan:
         """The same plan with only these steps."""

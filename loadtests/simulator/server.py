@@ -11,6 +11,7 @@ from salon.actors.directory import Directory
 from salon.actors.messages import Join, Leave, Post, Update
 from salon.actors.model import Entrant
 from salon.actors.refusals import Code, Refusal
+from salon.actors.rules import named_sequence
 from salon.actors.runtime import ActorDied, System
 from salon.actors.store import StoreError
 from salon.web.agents import HostedAgents
@@ -19,7 +20,9 @@ from salon.web.api.view import seen
 from salon.web.drain import drain
 from salon.web.http.request import Parts, Refused
 from salon.web.identity.identity import IdentityBook
-from salon.web.socket.codec import JsonCodec, error_fields, receipt_json
+from salon.web.socket.change_frames import change_command
+from salon.web.socket.client_frames import parse
+from salon.web.socket.codec import JsonCodec, changed_json, error_fields, receipt_json
 from salon.web.socket.wire import Wire
 
 from .disk import DiskPort
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from random import Random
 
-    from salon.actors.messages import Command
+    from salon.actors.messages import Command, MarkRead, ReadMarked
     from salon.actors.sources import Sources
     from salon.web.agents import Upstream
     from salon.web.identity.identity import Identity
@@ -202,6 +205,42 @@ class Process:
             events = [json.loads(record.body) for record in page.records]
             head = max(state.head, page.records[-1].sequence if page.records else 0)
             return {"events": events, "head_sequence_id": head, "has_more": page.has_more}
+
+        return self._serve(work)
+
+    def change(self, identity: Identity, conversation_id: str, frame: dict[str, Any]) -> Reply:
+        """`PATCH`, `DELETE` or `PUT` of a message, given as the frame of the same fields."""
+
+        async def work() -> Any:
+            wanted: Any = parse(json.dumps(frame))
+            if isinstance(wanted, Refusal):
+                raise Refused(wanted)
+            command = change_command(wanted, conversation_id, identity.participant)
+            return json.loads(changed_json(await self.parts.ask(identity, command)))
+
+        return self._serve(work)
+
+    def read(self, identity: Identity, mark: MarkRead) -> Reply:
+        """`POST /chat/{id}/read`, answered with the position."""
+
+        async def work() -> int:
+            marked: ReadMarked = await self.parts.ask(identity, mark)
+            return marked.sequence
+
+        return self._serve(work)
+
+    def thread(self, identity: Identity, conversation_id: str, message_id: str) -> Reply:
+        """`GET /chat/{id}/threads/{message_id}`."""
+
+        async def work() -> Any:
+            state = (await seen(self.parts, identity, conversation_id)).state
+            root = named_sequence(conversation_id, message_id) or 0
+            found = await self.store.targets(state.number, (root,)).wait()
+            if root not in found:
+                raise self.parts.refusal(Code.NOT_FOUND)
+            page = await self.store.thread(state.number, root, limit=PAGE).wait()
+            replies = [json.loads(record.body) for record in page.records]
+            return {"root": json.loads(found[root].record.body), "replies": replies}
 
         return self._serve(work)
 

@@ -13,7 +13,8 @@ import trio
 from salon.actors.runtime import ActorDied
 from salon.web.client import Refused, Unreachable
 
-from .person import visit
+from .step_change import CHANGE_STEPS
+from .tab import visit
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -347,4 +348,5 @@ STEPS: dict[str, Callable[[World, Step], None]] = {
     "jump": _jump,
     "passivate": _passivate,
     "empty": _empty,
+    **CHANGE_STEPS,
 }

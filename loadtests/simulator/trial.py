@@ -17,6 +17,7 @@ from salon.actors import agents, audience, conversation, runtime
 from salon.web.socket import connection
 
 from ..checker import Anomaly, Checker, as_line
+from . import kept
 from .disk import Planned
 from .farewell import Farewell
 from .presence import Presence
@@ -85,6 +86,8 @@ class Trial:
         else:
             for text in world.differing():
                 self._wrong("state", text)
+            for text in kept.wrong(world):
+                self._wrong("kept", text)
             for text in world.wrong_replies():
                 self._wrong("reply", text)
             for text in (*world.till.wrong(), *world.uncounted(), *world.leaks):

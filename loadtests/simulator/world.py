@@ -18,19 +18,21 @@ from salon.actors.rules import apply
 from salon.actors.run_messages import UpdateAgent
 from salon.actors.sources import Sources
 from salon.web.agents import ToolsAgent
+from salon.web.client import Refused, Unreachable
 from salon.web.settings import ToolSettings
 from salon.web.settings.model import AuthSettings, LimitSettings, Settings
 from salon.web.socket.event_json import decode_event
 
-from ..checker import Recorder
+from ..checker import Fold, Recorder, agree
 from .agenda import Agenda
 from .agent import AgentProgram
 from .disk import Disk
 from .farewell import ENDED
 from .hosted import HOSTED, TOOLS, SimulatedModel, Till, hosted_agent, tools_agent
-from .person import Network, Person, Tab
+from .person import Network, Person
 from .plan import AGENTS, CALLS, NAMES
 from .server import Process
+from .tab import Tab
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -53,6 +55,8 @@ MANY = 10_000  # accounts of a run: all of them
 FAILING = frozenset(
     {"failing store", "failing read"}
 )  # steps after which an account may be missing
+# Seconds from the reading of what a model is told to the request, at most, and with a slow store.
+READING, LONG_READING = 1.0, 40.0
 AWAY = 8.0  # seconds: more than the grace after which a person is reported as offline
 LAST_WORDS = 3  # messages of each tab
 CLOSE_TOGETHER = 0.02  # seconds between two of them, at most: as long as a commit
@@ -92,6 +96,9 @@ class World:
         self.conversation_ids: list[str] = []
         self.tabs: list[Tab] = []
         self.peaceful = False
+        self.told_hashes: dict[tuple[str, int], set[str]] = {}  # of events, as answers have them
+        self.thread_reads: dict[tuple[str, str], int] = {}  # (person, root) -> what was marked
+        self.moved_back: dict[tuple[str, str], int] = {}  # (person, conversation) -> at the end
         self.nursery: trio.Nursery
         self._keys = count(1)
 
@@ -227,9 +234,13 @@ class World:
         return [] if state is None else list(state.runs)
 
     def _said_in(self, conversation_id: str) -> set[str]:
-        """What all messages of a conversation say."""
-        log = self.log(conversation_id)
-        return {event["message"]["content"] for event in log if event["type"] == "message"}
+        """What the messages of a conversation say or have said, but for those that were deleted a while ago."""
+        slow = any(step.kind == "slow store" for step in self.plan.steps)
+        lately = trio.current_time() - (LONG_READING if slow else READING)
+        gone = {name for name, at in self.disk.forgotten.items() if at < lately}
+        said = self.disk.texts.items()
+        texts = {text for (where, _), each in said if where == conversation_id for text in each}
+        return {text for text in texts if (conversation_id, text) not in gone}
 
     def waiting_calls(self, conversation_id: str) -> list[Run]:
         """The runs whose tool call waits for a person."""
@@ -266,6 +277,11 @@ class World:
         """The id of the conversation that a step is about."""
         return self.conversation_ids[step.conversation % len(self.conversation_ids)]
 
+    def note_thread_read(self, tab: Tab, root: str, sequence: int) -> None:
+        """Note that somebody was told how far they have read a thread."""
+        name = tab.person.person, root
+        self.thread_reads[name] = max(sequence, self.thread_reads.get(name, 0))
+
     def key(self, tab: Tab) -> str:
         """A new key."""
         return f"{tab.person.person}-{next(self._keys)}"
@@ -281,6 +297,10 @@ class World:
 
     def _take_down(self, record: Record) -> None:
         self._records += 1
+        if record.record == "received" and "event_hash" in record.frame:
+            sequence = record.frame.get("sequence_id") or record.frame["sequence"]
+            name = record.conversation, sequence
+            self.told_hashes.setdefault(name, set()).add(record.frame["event_hash"])
         self._told(record)
 
     # --- the end --------------------------------------------------------------------------------
@@ -300,6 +320,8 @@ class World:
             await self._go_and_come_back()
             await self._become_quiet()
             await self._say_last_words()
+            await self._become_quiet()
+            await self._move_back()
             await self._become_quiet()
             for conversation_id in self.conversation_ids:
                 events = self.log(conversation_id)
@@ -335,6 +357,24 @@ class World:
                 key = self.key(tab)
                 tab.say(key, f"said last under {key}")
                 await trio.sleep(CLOSE_TOGETHER * self.chance.random())
+        for tab in self.tabs:
+            said = [event for event in tab.events if event["type"] == "message"]
+            frame = {"type": "reaction_added", "emoji": "👋", "client_message_id": self.key(tab)}
+            if said:
+                frame["message_id"] = self.chance.choice(said)["message"]["message_id"]
+                self.start(partial(tab.change, frame, by_socket=False))
+            await trio.sleep(CLOSE_TOGETHER * self.chance.random())
+
+    async def _move_back(self) -> None:
+        """Mark conversations as unread for one person, who says nothing more; a restart must not forget it."""
+        person = self.people[(self.plan.seed + 1) % len(self.people)]
+        for conversation_id in self.conversation_ids:
+            place = self.chance.randrange(len(self.disk.log(conversation_id)) - 1)
+            with suppress(Refused, Unreachable):  # told to come back later: not now
+                moved = await person.mark(conversation_id, place, back=True)
+                self.moved_back[person.person, conversation_id] = moved
+        if self.process is not None:
+            self.process.kill()
 
     def _heal(self) -> None:
         if self.process is not None:
@@ -370,6 +410,8 @@ class World:
                 lacking.append(f"{name} is not connected: {tab.ended}")
             if tab.unsettled:
                 lacking.append(f"{name} waits for receipts of {', '.join(tab.unsettled)}")
+            if tab.changing:
+                lacking.append(f"{name} waits for answers to {', '.join(tab.changing)}")
         for conversation_id in self.conversation_ids:
             if runs := self.open_runs(conversation_id):
                 lacking.append(f"{conversation_id} has the open runs {', '.join(runs)}")
@@ -387,7 +429,7 @@ class World:
         return [
             f"{tab.person.person} has not the events of {tab.conversation_id} that the log has"
             for tab in self.tabs
-            if tab.events != logs[tab.conversation_id]
+            if not _are_equal(tab.events, logs[tab.conversation_id])
         ] + [
             f"{conversation_id} has in memory or in the store another state than its log"
             for conversation_id, events in logs.items()
@@ -429,6 +471,14 @@ class World:
             names = {f"{conversation_id}-{sequence}" for sequence in set().union(*refused)}
             wrong += [f"{name} is refused as a reply" for name in sorted(names & messages)]
         return wrong
+
+
+def _are_equal(events: list[dict[str, Any]], log: list[dict[str, Any]]) -> bool:
+    """Whether somebody has the log's events, and comes by them to the messages that the log has."""
+    if len(events) != len(log) or not all(map(agree, events, log)):
+        return False
+    now = {each["message"]["message_id"]: each["message"] for each in log if "message" in each}
+    return Fold(events).messages == Fold(log).messages == now
 
 
 def _token(name: str) -> str:

@@ -169,6 +169,28 @@ async def test_a_retry_with_its_key_is_the_same_change(server: ServerProcess) ->
     await refused("FORBIDDEN", other)
 
 
+async def test_a_retry_is_the_same_change_even_where_it_could_not_be_made_any_more(
+    server: ServerProcess,
+) -> None:
+    ada, bob = await guests(server, "Ada", "Bob")
+    conversation_id = await ada.create(bob)
+    message_id = (await ada.say(conversation_id, "one"))["message_id"]
+    once = await edit(ada, message_id, "two", client_message_id="e", revision=1)
+    again = await edit(ada, message_id, "two", client_message_id="e", revision=1)
+    assert again == once, "its own edit is no conflict"
+    named = {"headers": {"Idempotency-Key": "r"}}
+    reacted = await change(bob, "PUT", message_id, "/reactions/👍", **named)
+    assert await change(bob, "PUT", message_id, "/reactions/👍", **named) == reacted
+    await refused("KEY_REUSED", change(bob, "PUT", message_id, "/reactions/🎉", **named))
+    named = {"headers": {"Idempotency-Key": "d"}}
+    deleted = await change(ada, "DELETE", message_id, **named)
+    assert await change(ada, "DELETE", message_id, **named) == deleted
+    late = await edit(ada, message_id, "two", client_message_id="e", revision=1)
+    assert late["sequence_id"] == once["sequence_id"]
+    assert late["message"]["content"] == ""
+    await refused("MESSAGE_DELETED", edit(ada, message_id, "two", client_message_id="f"))
+
+
 async def test_a_deleted_message_keeps_its_place_and_nothing_else(server: ServerProcess) -> None:
     ada, bob, cleo = await guests(server, "Ada", "Bob", "Cleo")
     conversation_id = await ada.create(bob, cleo)

@@ -79,6 +79,7 @@ def test_nothing_acknowledged_is_lost_when_a_server_is_killed_and_killed_again(
     assert code == 0, said
     assert [figures[name] for name in ("kills", "lost", "duplicated", "gaps")] == [3, 0, 0, 0]
     assert figures["acknowledged"] > 0
+    assert figures["changes"] > 0
     assert figures["reconnects"] > 3
     assert set(figures["faults"]) == set(Faults.__slots__)
     assert "3 kills" in said

@@ -27,6 +27,9 @@ MOST = 24  # seeds within which all that the simulation is for has happened
 HAPPENS = {
     "lagging",
     "message_ack",
+    "change_ack",
+    "refused MESSAGE_DELETED",
+    "refused REVISION_CONFLICT",
     "resume reset",
     "resume fresh",
     "refused KEY_REUSED",

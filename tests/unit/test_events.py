@@ -9,10 +9,12 @@ from typing import get_args
 import pytest
 from hypothesis import given
 
+from salon.actors.change_events import Edited
 from salon.actors.change_messages import CHANGE_COMMANDS
 from salon.actors.change_rules import EVENTS as EVENTS_OF_CHANGES
 from salon.actors.events import KINDS, Event, Joined, Posted, StateEvent, Updated
 from salon.actors.fields import Form
+from salon.actors.message import Message
 from salon.actors.messages import Command
 from salon.actors.model import Participant, State
 from salon.actors.rules import DECIDE
@@ -30,6 +32,13 @@ def attributes(kind: type[Event]) -> set[str]:
     if kind is Posted:
         return set(Posted._fields)
     return {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+
+
+def test_an_edit_whose_content_is_gone_still_counts_as_a_revision() -> None:
+    message = Message(Posted("talk", 2, 5, ADA, "one"))
+    gone = Edited("talk", 4, 6, "talk-2", 2, ADA.id)
+    assert gone.change(message).revision == 2
+    assert gone.change(message).posted == message.posted
 
 
 def test_the_registry_has_every_kind() -> None:

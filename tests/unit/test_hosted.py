@@ -10,12 +10,13 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from salon.actors.change_messages import DeleteMessage
 from salon.actors.events import AgentUpdated, Posted, RunFailed, RunStarted
 from salon.actors.limits import Limits
 from salon.actors.model import Participant
 from salon.actors.refusals import Code
 from salon.actors.requests import OPEN_REQUESTS
-from salon.actors.run_messages import DecideApproval
+from salon.actors.run_messages import CancelRun, DecideApproval
 from salon.actors.signals import RunRequested
 from salon.web.agents import HostedAgents, Prompt
 from salon.web.agents.answer import ARGUMENTS_LENGTH, ASK_AGAIN
@@ -180,9 +181,11 @@ class Handy(Slow):
         super().__init__()
         self.calls, self.at_once = calls, at_once
         self.rounds: list[int] = []
+        self.told: list[str] = []
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Any]:
         self.rounds.append(len(prompt.rounds))
+        self.told.append("\n".join(each.text for each in prompt.messages))
         if prompt.tools and len(prompt.rounds) < self.calls:
             for number in range(self.at_once):
                 yield ToolCall(f"c{len(prompt.rounds)}.{number}", "turn", '{"way": "left"}')
@@ -241,6 +244,42 @@ async def test_a_tool_has_the_time_of_the_answer_and_no_more(autojump_clock: Moc
         talk, _ = await ask_handy(engine)
         await trio.sleep(20)
         assert answers(engine, talk) == ["timeout"]
+
+
+async def test_a_model_is_told_nothing_that_was_deleted_while_it_waited_for_a_person(
+    autojump_clock: MockClock,
+) -> None:
+    model = Handy()
+    async with workshop(model, Wrench()) as engine:
+        talk = await engine.create(ADA, COOK)
+        said = await engine.post(talk, ADA, "a secret")
+        await engine.settle()
+        await trio.sleep(1)
+        await engine.do(CancelRun(talk, ADA, next(iter(engine.conversation(talk).state.runs))))
+        await engine.post(talk, ADA, "turn it")
+        await engine.settle()
+        (run,) = engine.conversation(talk).state.runs.values()
+        assert "a secret" in model.told[-1]
+        await engine.do(DeleteMessage(talk, ADA, said.message_id))
+        await decide(engine, talk, run.id)
+        await trio.sleep(1)
+        assert "a secret" not in model.told[-1]
+        assert "turn it" in model.told[-1]
+        assert answers(engine, talk)[-1] == '{"result": "turned"}'
+
+
+async def test_a_question_that_is_deleted_is_answered_no_more(autojump_clock: MockClock) -> None:
+    model, wrench = Handy(), Wrench()
+    async with workshop(model, wrench) as engine:
+        talk = await engine.create(ADA, COOK)
+        said = await engine.post(talk, ADA, "turn it")
+        await engine.settle()
+        (run,) = engine.conversation(talk).state.runs.values()
+        await engine.do(DeleteMessage(talk, ADA, said.message_id))
+        await decide(engine, talk, run.id)
+        await trio.sleep(1)
+        assert model.rounds == [0], "it is not told of the result"
+        assert answers(engine, talk) == ["cancelled"]
 
 
 async def test_after_its_time_nobody_has_allowed_it(autojump_clock: MockClock) -> None:

@@ -430,6 +430,16 @@ async def test_all_keys_that_are_taken_are_named_and_nothing_is_stored(store: St
     assert await read_all(store, history.state.number) == tuple(history.records)
 
 
+async def test_a_key_that_is_only_asked_for_is_named_if_it_was_used(store: Store) -> None:
+    history, other = await begin(store, BEN), await begin(store)
+    await put(store, history, history.say("a", "b"))
+    await put(store, other, other.say("c"))
+    names = ((ADA.id, "b"), (ADA.id, "c"), (BEN.id, "a"))
+    used = await store.keys_among(history.state.number, names).wait()
+    assert used == {(ADA.id, "b"): history.records[2]}
+    assert await store.keys_among(history.state.number, names[1:]).wait() == {}
+
+
 async def test_a_key_belongs_to_its_conversation(store: Store) -> None:
     for history in (await begin(store), await begin(store)):
         await put(store, history, history.say("k"))

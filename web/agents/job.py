@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -78,6 +79,7 @@ class Job:
         self._ends_at = 0.0
         self._said = 0  # bytes
         self._elsewhere = False  # whether it has ended by something else than its endpoint
+        self._withdrawn = False  # the question was deleted
 
     @property
     def agent_id(self) -> str:
@@ -168,10 +170,9 @@ class Job:
 
     async def _work(self, request: RunRequested) -> Outcome:
         settings, answer = self._settings, self.answer
-        prompt = await prompt_for(self._directory, answer.conversation_id, settings, request)
+        prompt = await self._prompt(request)
         if prompt is None:
-            self._elsewhere = True
-            return Outcome("upstream")
+            return Outcome("cancelled")
         asker = Asker(prompt.asked_by, answer.conversation_id)
         self.tab = await self._ledger.open(settings, asker, self.started_at)
         self.tab.guess(told=tokens_in(prompt))
@@ -179,7 +180,7 @@ class Job:
         if wait is not None:
             self._ledger.refuse(self.tab)
             return Outcome("budget", wait)
-        async with aclosing(self._pieces(prompt)) as pieces:
+        async with aclosing(self._pieces(prompt, request)) as pieces:
             async for piece in pieces:
                 self._scope.deadline = self._ends_at
                 refusal = await self._take(piece)
@@ -189,9 +190,17 @@ class Job:
                 wait = self._ledger.exceeded(self.tab)
                 if wait is not None:
                     return Outcome("budget", wait)
-        return Outcome()
+        return Outcome("cancelled" if self._withdrawn else None)
 
-    async def _pieces(self, prompt: Prompt) -> AsyncGenerator[Piece]:
+    async def _prompt(self, request: RunRequested, before: Prompt | None = None) -> Prompt | None:
+        """What the model is told, or told again after `before`; None where the question was deleted."""
+        where = self._directory, self.answer.conversation_id, self._settings, request
+        prompt = await prompt_for(*where, None if before is None else before.head)
+        self._withdrawn = prompt is None
+        self._elsewhere |= self._withdrawn
+        return prompt
+
+    async def _pieces(self, prompt: Prompt, request: RunRequested) -> AsyncGenerator[Piece]:
         """What the upstream says; a person's command is obeyed without a model."""
         # An agent's message is no command: a call has to be a person's decision.
         people = bool(self._servers) and prompt.by_person
@@ -204,7 +213,13 @@ class Job:
             most = self._directory.limits.max_message_size or RESULT_LENGTH
             yield cut(await obey(command, box), min(most, RESULT_LENGTH))
             return
-        self._tools = ToolUse(box, self._settings.limits.tool_rounds, self._ask, self._told)
+        self._tools = ToolUse(
+            box,
+            self._settings.limits.tool_rounds,
+            self._ask,
+            self._told,
+            partial(self._prompt, request),
+        )
         async with aclosing(self._tools.stream(self._agent.upstream, prompt)) as pieces:
             async for piece in pieces:
                 yield piece

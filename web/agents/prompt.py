@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from salon.actors.events import Posted
 from salon.actors.rights import first_readable
 from salon.actors.rules import named_sequence
 
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from salon.actors.directory import Directory
+    from salon.actors.events import Posted
     from salon.actors.model import State
     from salon.actors.signals import RunRequested
 
@@ -46,7 +46,7 @@ class Prompt(NamedTuple):
     """What a model is asked. `asked` is the plain text of the message to answer, `asked_by` the id of its sender.
 
     `by_person` is false for an agent's message. `previous` are earlier messages of people, oldest first. `tools` may be called,
-    and were, in `rounds`.
+    and were, in `rounds`. `head` is the last event of the log that it was made of.
     """
 
     system: str
@@ -61,14 +61,20 @@ class Prompt(NamedTuple):
     tools: tuple[Offer, ...] = ()
     rounds: tuple[Round, ...] = ()
     by_person: bool = True
+    head: int = 0
 
 
 async def prompt_for(
-    directory: Directory, conversation_id: str, agent: AgentSettings, request: RunRequested
+    directory: Directory,
+    conversation_id: str,
+    agent: AgentSettings,
+    request: RunRequested,
+    head: int | None = None,
 ) -> Prompt | None:
     """The prompt for a request; None where the conversation or the message is not there any more.
 
-    Raises `StoreError` and `ActorDied`.
+    With `head`, that of an earlier prompt, it is the same one again, but for what was edited or deleted since. Raises
+    `StoreError` and `ActorDied`.
     """
     snapshot = await directory.look(conversation_id)
     sequence = named_sequence(conversation_id, request.message_id)
@@ -85,7 +91,8 @@ async def prompt_for(
     chain = await _chain(directory, state, asked[0], agent.context.messages - 1, oldest)
     room = agent.context.tokens - sum(_size(post) for post in (asked[0], *chain.values()))
     said = list(chain.values())
-    before = state.head + 1
+    head = state.head if head is None else head
+    before = head + 1
     for _ in range(PAGES):
         posts = await _read(directory, state, before, PAGE, oldest)
         for post in reversed(posts):
@@ -95,12 +102,12 @@ async def prompt_for(
                 continue
             room -= _size(post)
             if room < 0 or len(said) + 1 >= agent.context.messages:
-                return _prompt(agent, state, said, asked[0])
+                return _prompt(agent, state, said, asked[0], head)
             said.append(post)
         before = max(1, before - PAGE)
         if before <= oldest:
             break
-    return _prompt(agent, state, said, asked[0])
+    return _prompt(agent, state, said, asked[0], head)
 
 
 async def _chain(
@@ -126,6 +133,7 @@ def _size(post: Posted) -> int:
 async def _read(
     directory: Directory, state: State, before: int, limit: int, oldest: int
 ) -> list[Posted]:
+    """The messages of a page of the log, as they are now. Of a deleted one nobody is told."""
     page = await directory.store.read(state.number, before=before, limit=limit).wait()
     messages = (
         directory.codec.decode_message(record)
@@ -135,7 +143,9 @@ async def _read(
     return [message.posted for message in messages if not message.is_deleted]
 
 
-def _prompt(agent: AgentSettings, state: State, said: Sequence[Posted], asked: Posted) -> Prompt:
+def _prompt(
+    agent: AgentSettings, state: State, said: Sequence[Posted], asked: Posted, head: int
+) -> Prompt:
     said = sorted(said, key=lambda post: post.sequence, reverse=True)
     # Who speaks comes first: there may be more members than a small model has room for.
     people = {post.sender.id: post.sender for post in (*said, asked)}
@@ -167,6 +177,7 @@ def _prompt(agent: AgentSettings, state: State, said: Sequence[Posted], asked: P
         state.mode,
         tuple(previous),
         by_person=asked.sender.type == "human",
+        head=head,
     )
 
 

@@ -32,7 +32,8 @@ class Used(NamedTuple):
 class ToolUse:
     """The tools of one answer. `ask` asks people to allow a call, and gives the id of who did, or None.
 
-    `told` is called with each prompt before the model is. `calls` counts the tools that were called, `used` lists the first of
+    `told` is called with each prompt before the model is. `renewed` gives the prompt again, without what was deleted since, or
+    None where nobody asks any more. `calls` counts the tools that were called, `used` lists the first of
     them.
     """
 
@@ -42,6 +43,7 @@ class ToolUse:
         rounds: int,
         ask: Callable[[Tool, ToolCall], Awaitable[str | None]],
         told: Callable[[Prompt], None],
+        renewed: Callable[[Prompt], Awaitable[Prompt | None]],
     ) -> None:
         self.used: list[Used] = []
         self.calls = 0
@@ -49,11 +51,17 @@ class ToolUse:
         self._rounds = rounds
         self._ask = ask
         self._told = told
+        self._renewed = renewed
 
     async def stream(self, upstream: Upstream, prompt: Prompt) -> AsyncGenerator[Piece]:
         """Yield what the model says, over as many rounds as it needs and may have. Raises `UpstreamError`."""
         asked = self._asked(prompt)
         for round_ in range(self._rounds + 1):
+            if self._box:  # to ask for the tools, to wait for a person and to call them takes time
+                renewed = await self._renewed(prompt)
+                if renewed is None:
+                    return
+                asked = renewed._replace(rounds=asked.rounds, tools=asked.tools)
             text, calls = "", list[ToolCall]()
             async with aclosing(upstream.stream(asked)) as pieces:
                 async for piece in pieces:

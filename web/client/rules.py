@@ -12,7 +12,7 @@ from typing import Any
 Frame = dict[str, Any]
 """One JSON object of the wire."""
 
-NOT_EVENTS = frozenset({"caught_up", "lagging", "message_ack", "read", "run_ack"})
+NOT_EVENTS = frozenset({"caught_up", "change_ack", "lagging", "message_ack", "read", "run_ack"})
 LEFT = (1000, "Left conversation")
 TOO_BIG = 1009
 
