@@ -20,6 +20,7 @@ from salon.actors.store import (
 )
 
 from .memory_accounts import MemoryAccounts
+from .memory_search import find
 from .memory_conversation import (
     Conversation,
     mentions_after,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from salon.actors.events import StateEvent
     from salon.actors.model import Durability
+    from salon.actors.search import Found, Sought
     from salon.actors.sources import Sources
     from salon.actors.store import (
         AccountPage,
@@ -58,6 +60,9 @@ class MemoryStore:
         self._numbers: dict[str, int] = {}
         self._memberships: dict[str, set[int]] = {}
         self._arrivals = count(1)
+        self._log_of_all: list[
+            tuple[Conversation, int]
+        ] = []  # the sequences in the order of arrival
         self._guests: dict[str, tuple[str, bytes]] = {}
         self._revoked: dict[str, int] = {}
         self._names: dict[str, tuple[str, bool, int]] = {}  # id -> name, whether chosen, when
@@ -189,6 +194,10 @@ class MemoryStore:
         mine.sort(key=lambda conversation: -conversation.newest)
         page = mine[offset : offset + limit]
         return Future.of(Listing(tuple(summary(each, participant_id) for each in page), len(mine)))
+
+    def search(self, sought: Sought) -> Future[Found]:
+        """A page of the messages that match."""
+        return Future.of(find(sought, self._log_of_all))
 
     def save_account(self, account: RunAccount) -> Future[None]:
         """Store what a run has used, unless the run has an account."""
@@ -341,6 +350,7 @@ class MemoryStore:
                 record.messages,
             )
             conversation.records.append(record)
+            self._log_of_all.append((conversation, record.sequence))
             if record.key is not None:
                 conversation.keys[record.sender_id, record.key] = record
             for participant_id in record.mentions:

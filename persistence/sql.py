@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from salon.actors.store import StoreError
 
-from . import accounts, queries
+from . import accounts, queries, searching
 from .fault import explain
 from .file import File
 from .keys import Keys
 from .ledger import Ledger
 from .loop import Loop
 from .reader import Readers
+from .search_index import SearchIndex
 from .snapshot import snapshot
 from .writer import Writer
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from salon.actors.future import Future
     from salon.actors.model import Durability, State
+    from salon.actors.search import Found, Sought
     from salon.actors.sources import Sources
     from salon.actors.store import (
         AccountPage,
@@ -56,7 +58,7 @@ class SqlStore:
         keys = Keys(connection)
         ledger = Ledger(connection, file.path, keys)
         self._readers = Readers(file, loop)
-        self._writer = Writer(connection, file, ledger, keys, loop)
+        self._writer = Writer(connection, file, ledger, keys, SearchIndex(connection), loop)
 
     @classmethod
     def open(cls, url: str, sources: Sources) -> SqlStore:
@@ -138,6 +140,10 @@ class SqlStore:
     def listing(self, participant_id: str, *, limit: int, offset: int) -> Future[Listing]:
         """A page of the conversations that a participant is a member of."""
         return self._readers.ask(queries.listing, participant_id, limit, offset)
+
+    def search(self, sought: Sought) -> Future[Found]:
+        """A page of the messages that match."""
+        return self._readers.ask(searching.find, sought)
 
     def save_account(self, account: RunAccount) -> Future[None]:
         """Store what a run has used, unless the run has an account."""

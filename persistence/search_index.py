@@ -1,0 +1,183 @@
+"""The index of what messages say: full-text tables of SQLite (FTS5), one for every 16,384 places of the log.
+
+The tables follow behind the log and are written between commits in whole pieces. The events that they lack are looked at by every
+search, so nothing is missed. Words that an index keeps do not prove that a message has them: its stored text decides.
+
+What is deleted has to leave the file at once. FTS5 only marks it, until it merges the segments of a table; the `secure-delete` that
+would do better needs SQLite 3.42, and Python's is often older. So a table is merged with each change of a message that it has, in
+the same transaction. Tables of this size take about 10 ms for that, and one table of all messages would take seconds.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from salon.actors.words import index_words
+
+from .ranking import said
+from .rows import Rows
+from .transaction import transaction
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable
+
+MODULE = "fts5"
+PART = 16_384  # places of the log in a table
+PIECE = 512  # places indexed between two commits: about 4 ms. It divides `PART`
+LAG = 2_048  # places that the index may be behind while the writer has other work; a search looks at them in about 3 ms
+OF_ROOM, WITH_FILE = "·{}", "·file"  # words that no text has
+
+_CREATE = (
+    "CREATE VIRTUAL TABLE IF NOT EXISTS search_{part} "
+    "USING fts5(words, content='', columnsize=0, detail=none, tokenize='ascii')"
+)
+# A frame of ASCII only, without escapes of other characters, needs no Python: nothing is to be folded but the case, which FTS5 does.
+_PLAIN = "length(body) = length(CAST(body AS TEXT)) AND NOT instr(body, '\\u')"
+_INSERT_PLAIN = (
+    "INSERT INTO search_{part} (rowid, words) SELECT position, "
+    f"'{OF_ROOM.format('')}' || conversation || CASE WHEN instr(text, '\"files\":[{{{{') THEN ' {WITH_FILE} ' ELSE ' ' END "
+    "|| json_extract(text, '$.message.content') "
+    "FROM (SELECT position, conversation, CAST(body AS TEXT) AS text FROM events "
+    "WHERE position > ?1 AND position <= ?2 AND {message} AND " + _PLAIN + ") "
+    "WHERE CASE WHEN json_valid(text) THEN json_extract(text, '$.message.content') IS NOT NULL END"
+)
+_OTHERS = (
+    "SELECT json_group_array(json_array(position, conversation, CAST(body AS TEXT))) FROM events "
+    "WHERE position > ?1 AND position <= ?2 AND {message} AND NOT (" + _PLAIN + ")"
+)
+MESSAGE = "sender_id IS NOT NULL"  # of a row of `events`: it is a message
+_NOTE = (
+    "INSERT INTO search_parts (part, first_at, last_at) SELECT ?1, min(at), max(at) FROM events "
+    "WHERE position > ?2 AND position <= ?3 "
+    "ON CONFLICT (part) DO UPDATE SET first_at = min(first_at, excluded.first_at), "
+    "last_at = max(last_at, excluded.last_at)"
+)
+_THROUGH = "SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'search_through'"
+
+
+class SearchIndex:
+    """The tables, owned by the writing connection's owner."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._available = is_available(connection)
+        self._through = through(connection)
+        self._inserts: dict[int, Rows] = {}
+        self._waiting = 0  # places of the log that the tables lack, when `is_due` was asked
+        self.is_due(idle=False)
+
+    @property
+    def ready(self) -> bool:
+        """Whether there was something to index when `is_due` was asked."""
+        return self._waiting >= PIECE
+
+    @property
+    def late(self) -> bool:
+        """Whether there was so much of it that it should not wait until the connection has no other work."""
+        return self._waiting >= LAG
+
+    def is_due(self, *, idle: bool) -> bool:
+        """Whether `merge_piece` should be called now; `idle` says that the connection has no other work."""
+        if not self._available:
+            return False
+        newest = self._connection.execute("SELECT max(position) FROM events").fetchone()[0] or 0
+        self._waiting = int(newest) - self._through
+        return self.late or (idle and self.ready)
+
+    def merge_piece(self) -> None:
+        """Index the next piece. As with the keys, this does not wait for the disk."""
+        low, high = self._through, self._through + PIECE
+        self._connection.execute("PRAGMA synchronous = NORMAL")
+        try:
+            with transaction(self._connection):
+                self._write(low, high)
+        finally:
+            self._connection.execute("PRAGMA synchronous = FULL")
+        self._through = high
+        self._waiting -= PIECE
+
+    def rewrite(self, changed: Iterable[tuple[int, int, bytes, bytes | None]]) -> None:
+        """Index what messages say now, and leave no byte of what they said.
+
+        Each is a conversation's number, a sequence, and the stored form before and after; None for a message that is gone. It
+        belongs into the transaction that changes them. What the text and its files are alike in costs nothing.
+        """
+        parts = set()
+        for number, sequence, before, after in changed:
+            old = document(number, before)
+            new = None if after is None else document(number, after)
+            position = self._position(number, sequence) if old != new else 0
+            if not self._available or not 0 < position <= self._through:
+                continue
+            part = part_of(position)
+            table = f"search_{part}"
+            if old is not None:
+                forget = f"INSERT INTO {table} ({table}, rowid, words) VALUES ('delete', ?, ?)"
+                self._connection.execute(forget, (position, old))
+                parts.add(table)
+            if new is not None:
+                insert = f"INSERT INTO {table} (rowid, words) VALUES (?, ?)"
+                self._connection.execute(insert, (position, new))
+        for table in parts:
+            self._connection.execute(f"INSERT INTO {table} ({table}) VALUES ('optimize')")
+
+    def _position(self, number: int, sequence: int) -> int:
+        sought = "SELECT position FROM events WHERE conversation = ? AND sequence = ?"
+        row = self._connection.execute(sought, (number, sequence)).fetchone()
+        return 0 if row is None else int(row[0])
+
+    def _write(self, low: int, high: int) -> None:
+        part = part_of(high)
+        self._connection.execute(_CREATE.format(part=part))
+        self._connection.execute(_INSERT_PLAIN.format(part=part, message=MESSAGE), (low, high))
+        rows = self._others(low, high)
+        if rows:
+            insert = f"INSERT INTO search_{part} (rowid, words) SELECT * FROM {{values}} WHERE column1 > 0"
+            self._inserts = self._inserts if part in self._inserts else {part: Rows(insert, 2)}
+            self._inserts[part].execute(self._connection, rows)
+        self._connection.execute(_NOTE, (part, low, high))
+        passed = "INSERT OR REPLACE INTO meta (name, value) VALUES ('search_through', ?)"
+        self._connection.execute(passed, (str(high),))
+
+    def _others(self, low: int, high: int) -> list[Any]:
+        """Position and words of each message that Python has to fold, in one list. One step: see `rows`."""
+        found = self._connection.execute(_OTHERS.format(message=MESSAGE), (low, high)).fetchone()[0]
+        rows: list[Any] = []
+        for position, number, body in json.loads(found):
+            words = document(number, body)
+            if words is not None:
+                rows += (position, words)
+        return rows
+
+
+def document(number: int, body: bytes | str) -> str | None:
+    """What the index keeps of a message in a conversation; None where it says nothing any more."""
+    message = said(body)
+    if message is None:
+        return None
+    file = f" {WITH_FILE}" if message.with_file else ""
+    return f"{OF_ROOM.format(number)}{file} {index_words(message.text)}"
+
+
+def part_of(position: int) -> int:
+    """The number of the table that has a place of the log."""
+    return (position - 1) // PART
+
+
+def places_of(part: int) -> tuple[int, int]:
+    """The first and the last place of the log that a table has."""
+    return part * PART + 1, (part + 1) * PART
+
+
+def through(connection: sqlite3.Connection) -> int:
+    """The place up to which the log is indexed."""
+    row = connection.execute(_THROUGH).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def is_available(connection: sqlite3.Connection) -> bool:
+    """Whether this SQLite has FTS5."""
+    sought = "SELECT 1 FROM pragma_module_list WHERE name = ?"
+    return connection.execute(sought, (MODULE,)).fetchone() is not None
