@@ -5,12 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from .words import UNSPACED, fold, is_run, pairs, parts, places
-
-if TYPE_CHECKING:
-    from .store import Record
 
 QUERY_LENGTH = 200  # code points: more than a line that anybody remembers
 MOST_WORDS = 16  # words and runs in a query: each is looked up in each part of an index
@@ -24,7 +21,7 @@ HALF_WORTH = (
 EXCERPT = 160  # characters
 LEAD = 40  # of these before the first match
 
-_QUOTES = str.maketrans("“”„‟«»＂", '"' * 7)  # noqa: RUF001 - what keyboards put for a quotation mark
+_QUOTES = str.maketrans("“”„‟«»＂", '"' * 7)  # what keyboards put for one
 _ITEM = re.compile(r'"([^"]*)"(\*?)|([^\s"]+)')
 _EDGE = f"[^ {UNSPACED}]"  # a letter of a word
 
@@ -97,13 +94,13 @@ class Sought:
 
 
 class Hit(NamedTuple):
-    """A message that was found, and the messages beside it, where there are some near it that the reader may read."""
+    """A message that was found, and those beside it, where there are some near it that the reader may read: the stored forms."""
 
     conversation_id: str
     title: str
-    record: Record
-    before: Record | None
-    after: Record | None
+    body: bytes
+    before: bytes | None
+    after: bytes | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
-"""Texts as search compares them: without case and accents, words apart by spaces, runs of the scripts that have none as they are.
+"""Texts as search compares them: without case and accents, words apart by spaces, runs of scripts that have none as they are.
 
-In a script with spaces a word is a stretch of letters, digits and marks. In the others nobody can tell where a word begins, so any
-part of a run can be found.
+In a script with spaces a word is a stretch of letters, digits and marks. In the others nobody can tell where a word begins,
+so any part of a run can be found.
 """
 
 from __future__ import annotations

@@ -20,7 +20,6 @@ from salon.actors.store import (
 )
 
 from .memory_accounts import MemoryAccounts
-from .memory_search import find
 from .memory_conversation import (
     Conversation,
     mentions_after,
@@ -29,6 +28,7 @@ from .memory_conversation import (
     summary,
     target,
 )
+from .memory_search import find
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

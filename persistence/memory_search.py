@@ -75,7 +75,7 @@ def _hit(sought: Sought, arrival: Arrival) -> Hit:
     return Hit(
         conversation.state.id,
         conversation.state.title,
-        records[sequence - 1],
-        next(filter(is_message, reversed(before)), None),
-        next(filter(is_message, after), None),
+        records[sequence - 1].body,
+        next((each.body for each in reversed(before) if is_message(each)), None),
+        next((each.body for each in after if is_message(each)), None),
     )

@@ -248,7 +248,8 @@ search_parts = Table(
     Column("last_at", Integer, nullable=False),
 )
 
-# epoch, created_at, search_through: the position up to which messages are indexed, keys_through: the position up to which `keys` is complete, key_secret: what its hashes are salted with.
+# epoch, created_at, search_through: the position up to which messages are indexed.
+# keys_through: the position up to which `keys` is complete, key_secret: what its hashes are salted with.
 meta = Table(
     "meta",
     metadata,

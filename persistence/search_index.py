@@ -3,9 +3,9 @@
 The tables follow behind the log and are written between commits in whole pieces. The events that they lack are looked at by every
 search, so nothing is missed. Words that an index keeps do not prove that a message has them: its stored text decides.
 
-What is deleted has to leave the file at once. FTS5 only marks it, until it merges the segments of a table; the `secure-delete` that
-would do better needs SQLite 3.42, and Python's is often older. So a table is merged with each change of a message that it has, in
-the same transaction. Tables of this size take about 10 ms for that, and one table of all messages would take seconds.
+What is deleted has to leave the file at once. FTS5 only marks it, until it merges the segments of a table; the `secure-delete`
+that would do better needs SQLite 3.42, and Python's is often older. So a table is merged with each change of a message that it
+has, in the same transaction. A table of this size takes about 10 ms for that, one of all messages would take seconds.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _CREATE = (
     "CREATE VIRTUAL TABLE IF NOT EXISTS search_{part} "
     "USING fts5(words, content='', columnsize=0, detail=none, tokenize='ascii')"
 )
-# A frame of ASCII only, without escapes of other characters, needs no Python: nothing is to be folded but the case, which FTS5 does.
+# A frame of ASCII only, without escapes of other characters, needs no Python: only its case is folded, which FTS5 does.
 _PLAIN = "length(body) = length(CAST(body AS TEXT)) AND NOT instr(body, '\\u')"
 _INSERT_PLAIN = (
     "INSERT INTO search_{part} (rowid, words) SELECT position, "

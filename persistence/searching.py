@@ -1,6 +1,6 @@
 """Searching the SQLite store: candidates from the index and from the events that it lacks, the newest first.
 
-Many rows come as one JSON array, in one step of SQLite: each step gives up the GIL, and with a busy main thread waits to get it back.
+Many rows come as one JSON array, in one step of SQLite: each step gives up the GIL, and waits for a busy main thread.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ _TAIL = (
 _RECORDS = f"SELECT e.position, e.conversation, {RECORD} FROM json_each(?) p CROSS JOIN events e ON e.position = p.value"
 _PLACE = "SELECT id, title FROM conversations WHERE number = ?"
 _BESIDE = (
-    f"SELECT {RECORD} FROM events e WHERE e.conversation = ? AND e.sequence BETWEEN ? AND ? AND {MESSAGE} "
+    f"SELECT e.body FROM events e WHERE e.conversation = ? AND e.sequence BETWEEN ? AND ? AND {MESSAGE} "
     "ORDER BY e.sequence {order} LIMIT 1"
 )
 
@@ -85,7 +85,7 @@ def find(connection: sqlite3.Connection, sought: Sought) -> Found:
 
 
 def readable(connection: sqlite3.Connection, sought: Sought) -> dict[int, int]:
-    """What may be searched: conversation's number -> the first sequence. The present members decide, in the search's own snapshot."""
+    """What may be searched: conversation's number -> the first sequence. Members at the time of the search decide."""
     asked = (sought.reader, sought.conversation_id)
     statement = _ANY if sought.reader is None else _READABLE
     return dict(json.loads(connection.execute(statement, asked).fetchone()[0]))
@@ -102,7 +102,8 @@ class _Scan:
         place = sought.place
         newest = (connection.execute(_NEWEST, (2**62,)).fetchone() or (0, 0))[0]
         asked = newest if place is None else place.top
-        self.top, self.newest_at = connection.execute(_NEWEST, (asked,)).fetchone() or (0, 0)
+        row: tuple[int, int] | None = connection.execute(_NEWEST, (asked,)).fetchone()
+        self.top, self.newest_at = row or (0, 0)
         self.floor = 1 if place is None or place.floor is None else place.floor
         self._bounded = place is None or place.floor is None
         self._through = through(connection)
@@ -133,14 +134,14 @@ class _Scan:
         return Hit(
             id,
             title,
-            candidate.record,
+            candidate.record.body,
             self._beside(_BESIDE.format(order="DESC"), before),
             self._beside(_BESIDE.format(order="ASC"), after),
         )
 
-    def _beside(self, statement: str, bounds: tuple[int, int, int]) -> Record | None:
-        row = self._connection.execute(statement, bounds).fetchone()
-        return None if row is None else Record(*row)
+    def _beside(self, statement: str, bounds: tuple[int, int, int]) -> bytes | None:
+        row: tuple[bytes] | None = self._connection.execute(statement, bounds).fetchone()
+        return None if row is None else row[0]
 
     def _positions(self) -> Iterator[list[int]]:
         """Places of readable messages that may match, descending, in lists."""

@@ -38,6 +38,7 @@ from .api import (
     message_routes,
     reference_routes,
     run_routes,
+    search_routes,
     sign_in_routes,
     socket_routes,
 )
@@ -174,6 +175,7 @@ def build_app(parts: AdminParts) -> QuartTrio:
         chat_routes,
         change_routes,
         message_routes,
+        search_routes,
         run_routes,
         agent_routes,
         socket_routes,

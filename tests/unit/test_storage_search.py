@@ -20,7 +20,7 @@ from salon.actors.store import Appended, Changes, SearchUnavailableError, Store
 from salon.persistence import MemoryStore, search_index, searching
 from salon.persistence.sql import SqlStore
 from tests.unit.history import ADA, BEN, CLEO, History, sources
-from tests.unit.stores import AnyStore, open_store
+from tests.unit.stores import open_store
 
 shared = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -54,7 +54,7 @@ async def search(
 
 
 def texts(found: Found) -> list[str]:
-    return [json.loads(hit.record.body)["message"]["content"] for hit in found.hits]
+    return [json.loads(hit.body)["message"]["content"] for hit in found.hits]
 
 
 async def found(store: Store, query: str, reader: Participant = ADA, **options: object) -> set[str]:
@@ -172,8 +172,8 @@ async def test_a_hit_has_the_messages_beside_it(store: Store) -> None:
     await put(store, history, history.tell("second", "third"))
     (hit,) = (await search(store, "second")).hits
     assert (hit.conversation_id, hit.title) == (history.id, "The plan")
-    assert hit.record == history.records[3]
-    assert (hit.before, hit.after) == (history.records[1], history.records[4])
+    assert hit.body == history.records[3].body
+    assert (hit.before, hit.after) == (history.records[1].body, history.records[4].body)
     (hit,) = (await search(store, "first")).hits
     assert hit.before is None
 
@@ -266,9 +266,7 @@ def test_both_stores_find_the_same(
                 number = outcome.number
             sought = Sought(owner.id, terms, conversation_id=history.id, limit=50)
             hits = (await store.search(sought).wait()).hits
-            shown.append(
-                [(hit.conversation_id, hit.record[:7], hit.before, hit.after) for hit in hits]
-            )
+            shown.append(hits)
         assert shown[0] == shown[1]
 
     trio.run(play)

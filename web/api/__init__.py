@@ -18,6 +18,7 @@ from .schemas import (
     ParticipantView,
     Title,
 )
+from .search import search_routes
 from .sign_in import sign_in_routes
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "message_routes",
     "reference_routes",
     "run_routes",
+    "search_routes",
     "sign_in_routes",
     "socket_routes",
 ]
