@@ -9,10 +9,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from salon.actors.search import HITS, MOST_WORDS, QUERY_LENGTH, Place
 
-from .schemas import Id
+from .schemas import ID_LENGTH, Id
 
 CURSOR = r"\d{1,18}(-\d{1,18}-\d{1,18}-\d{1,18})?"
-ALL_ID_LENGTH = 128  # characters of a conversation's id: as many as of a participant's
 
 
 def _milliseconds(text: str) -> int:
@@ -45,7 +44,7 @@ class SearchQuery(BaseModel):
         max_length=QUERY_LENGTH,
         description=f"At most {MOST_WORDS} words; case and accents do not matter. With `has` it may be left out.",
     )
-    conversation_id: Annotated[str, Field(max_length=ALL_ID_LENGTH)] | None = Field(
+    conversation_id: Annotated[str, Field(max_length=ID_LENGTH)] | None = Field(
         default=None, description="Only there; by default in all conversations of the caller."
     )
     sender: Id | None = Field(default=None, alias="from", description="Only what they have sent.")
