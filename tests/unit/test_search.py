@@ -100,7 +100,7 @@ def test_an_excerpt_is_a_piece_of_its_text(query: str, text: str) -> None:
 def test_an_excerpt_begins_before_the_first_match_and_marks_all() -> None:
     text = "word " * 100 + "the plan of plans, planned " + "word " * 100
     pieces = excerpt(parse("plan*"), text)
-    assert [piece for piece, match in pieces if match] == ["plan", "plans", "planned"]
+    assert [piece for piece, match in pieces if match] == ["plan", "plan", "plan"]
     assert pieces[0] == pieces[-1] == ("…", False)
     assert pieces[1][0].startswith("word ")
     assert excerpt(parse("plan"), "a Plan") == [("a ", False), ("Plan", True)]
