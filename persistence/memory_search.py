@@ -51,14 +51,9 @@ def _candidates(
     for position in range(top, max(floor, 1) - 1, -1):
         conversation, sequence = arrivals[position - 1]
         record = conversation.records[sequence - 1]
-        first = first_readable(conversation, sought) if is_message(record) else None
+        first = first_readable(conversation, sought) if record.is_message else None
         if first is not None and sequence >= first:
             yield Candidate(position, conversation.state.number, record)
-
-
-def is_message(record: Record) -> bool:
-    """Whether the event is a message."""
-    return record.sender_id is not None
 
 
 def _record(arrival: Arrival) -> Record:
@@ -76,6 +71,6 @@ def _hit(sought: Sought, arrival: Arrival) -> Hit:
         conversation.state.id,
         conversation.state.title,
         records[sequence - 1].body,
-        next((each.body for each in reversed(before) if is_message(each)), None),
-        next((each.body for each in after if is_message(each)), None),
+        next((each.body for each in reversed(before) if each.is_message), None),
+        next((each.body for each in after if each.is_message), None),
     )

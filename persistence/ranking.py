@@ -46,9 +46,10 @@ def said(body: bytes | str) -> Said | None:
     try:
         frame = json.loads(body)
         message = frame["message"]
-        if message.get("deleted"):
+        text = message["content"]
+        if message.get("deleted") or not isinstance(text, str):
             return None
-        return Said(message["content"], bool(message.get("files")))
+        return Said(text, bool(message.get("files")))
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 

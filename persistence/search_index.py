@@ -21,7 +21,7 @@ from .transaction import transaction
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
 MODULE = "fts5"
 PART = 16_384  # places of the log in a table
@@ -37,22 +37,27 @@ _CREATE = (
 _PLAIN = "length(body) = length(CAST(body AS TEXT)) AND NOT instr(body, '\\u')"
 _INSERT_PLAIN = (
     "INSERT INTO search_{part} (rowid, words) SELECT position, "
-    f"'{OF_ROOM.format('')}' || conversation || CASE WHEN instr(text, '\"files\":[{{{{') THEN ' {WITH_FILE} ' ELSE ' ' END "
+    f"'{OF_ROOM.format('')}' || conversation || CASE WHEN instr(text, '\"files\":[{{{{') "
+    f"AND json_array_length(text, '$.message.files') THEN ' {WITH_FILE} ' ELSE ' ' END "
     "|| json_extract(text, '$.message.content') "
     "FROM (SELECT position, conversation, CAST(body AS TEXT) AS text FROM events "
     "WHERE position > ?1 AND position <= ?2 AND {message} AND " + _PLAIN + ") "
-    "WHERE CASE WHEN json_valid(text) THEN json_extract(text, '$.message.content') IS NOT NULL END"
+    "WHERE CASE WHEN json_valid(text) THEN json_extract(text, '$.message.content') IS NOT NULL "
+    "AND json_extract(text, '$.message.deleted') IS NULL END"
 )
 _OTHERS = (
     "SELECT json_group_array(json_array(position, conversation, CAST(body AS TEXT))) FROM events "
     "WHERE position > ?1 AND position <= ?2 AND {message} AND NOT (" + _PLAIN + ")"
 )
-MESSAGE = "sender_id IS NOT NULL"  # of a row of `events`: it is a message
+MESSAGE = "sender_id IS NOT NULL AND (relation IS NULL OR relation = 'reply')"  # of a row of `events`: it is a message
 _NOTE = (
     "INSERT INTO search_parts (part, first_at, last_at) SELECT ?1, min(at), max(at) FROM events "
     "WHERE position > ?2 AND position <= ?3 "
     "ON CONFLICT (part) DO UPDATE SET first_at = min(first_at, excluded.first_at), "
     "last_at = max(last_at, excluded.last_at)"
+)
+_INDEXED = (
+    "SELECT position, body FROM events WHERE conversation = ? AND sequence = ? AND position <= ?"
 )
 _THROUGH = "SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'search_through'"
 
@@ -98,35 +103,35 @@ class SearchIndex:
         self._through = high
         self._waiting -= PIECE
 
-    def rewrite(self, changed: Iterable[tuple[int, int, bytes, bytes | None]]) -> None:
-        """Index what messages say now, and leave no byte of what they said.
+    def rewrite(self, rewrites: Sequence[Any]) -> None:
+        """Index what messages will say, and leave no byte of what they say still: in the transaction that rewrites them, before.
 
-        Each is a conversation's number, a sequence, and the stored form before and after; None for a message that is gone. It
-        belongs into the transaction that changes them. What the text and its files are alike in costs nothing.
+        The flat list has a conversation's number, a sequence, the new stored form and its hash for each, as `Batch` keeps them.
+        Where text and files stay as they are, as with a reaction, nothing is written.
         """
-        parts = set()
-        for number, sequence, before, after in changed:
-            old = document(number, before)
-            new = None if after is None else document(number, after)
-            position = self._position(number, sequence) if old != new else 0
-            if not self._available or not 0 < position <= self._through:
+        if not self._available:
+            return
+        tables = set()
+        for number, sequence, after in zip(*(rewrites[at::4] for at in range(3)), strict=True):
+            row = self._connection.execute(_INDEXED, (number, sequence, self._through)).fetchone()
+            if row is None:
                 continue
-            part = part_of(position)
-            table = f"search_{part}"
-            if old is not None:
-                forget = f"INSERT INTO {table} ({table}, rowid, words) VALUES ('delete', ?, ?)"
-                self._connection.execute(forget, (position, old))
-                parts.add(table)
-            if new is not None:
-                insert = f"INSERT INTO {table} (rowid, words) VALUES (?, ?)"
-                self._connection.execute(insert, (position, new))
-        for table in parts:
+            position, before = row
+            old, new = document(number, before), document(number, after)
+            if old != new:
+                table = f"search_{part_of(position)}"
+                tables.add(table)
+                self._replace(table, position, old, new)
+        for table in tables:
             self._connection.execute(f"INSERT INTO {table} ({table}) VALUES ('optimize')")
 
-    def _position(self, number: int, sequence: int) -> int:
-        sought = "SELECT position FROM events WHERE conversation = ? AND sequence = ?"
-        row = self._connection.execute(sought, (number, sequence)).fetchone()
-        return 0 if row is None else int(row[0])
+    def _replace(self, table: str, position: int, old: str | None, new: str | None) -> None:
+        if old is not None:
+            forget = f"INSERT INTO {table} ({table}, rowid, words) VALUES ('delete', ?, ?)"
+            self._connection.execute(forget, (position, old))
+        if new is not None:
+            insert = f"INSERT INTO {table} (rowid, words) VALUES (?, ?)"
+            self._connection.execute(insert, (position, new))
 
     def _write(self, low: int, high: int) -> None:
         part = part_of(high)
@@ -143,13 +148,23 @@ class SearchIndex:
 
     def _others(self, low: int, high: int) -> list[Any]:
         """Position and words of each message that Python has to fold, in one list. One step: see `rows`."""
-        found = self._connection.execute(_OTHERS.format(message=MESSAGE), (low, high)).fetchone()[0]
+        factory, self._connection.text_factory = self._connection.text_factory, _text
+        try:
+            asked = _OTHERS.format(message=MESSAGE)
+            found = self._connection.execute(asked, (low, high)).fetchone()[0]
+        finally:
+            self._connection.text_factory = factory
         rows: list[Any] = []
         for position, number, body in json.loads(found):
             words = document(number, body)
             if words is not None:
                 rows += (position, words)
         return rows
+
+
+def _text(stored: bytes) -> str:
+    """A stored form as text; one that is none must not keep all others from being indexed."""
+    return stored.decode(errors="replace")
 
 
 def document(number: int, body: bytes | str) -> str | None:

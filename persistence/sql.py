@@ -56,9 +56,10 @@ class SqlStore:
         self.epoch: str = row[0]
         loop = Loop()
         keys = Keys(connection)
-        ledger = Ledger(connection, file.path, keys)
+        search = SearchIndex(connection)
+        ledger = Ledger(connection, file.path, keys, search)
         self._readers = Readers(file, loop)
-        self._writer = Writer(connection, file, ledger, keys, SearchIndex(connection), loop)
+        self._writer = Writer(connection, file, ledger, keys, search, loop)
 
     @classmethod
     def open(cls, url: str, sources: Sources) -> SqlStore:

@@ -28,6 +28,7 @@ ROOMS = 100
 WORDS = 60_000
 LETTERS = ("bdfghklmnprstvz", "aeiou")
 CYRILLIC = "абвгдежзийклмнопрстуфхцчшщыэюя"
+TO_CYRILLIC = {ord(latin): CYRILLIC[ord(latin) % len(CYRILLIC)] for latin in "".join(LETTERS)}
 CHINESE = [chr(code) for code in range(0x4E00, 0x4E00 + 3_000)]
 IN_FLIGHT = 200  # messages of a room
 FILLED_AT_ONCE = 8  # rooms
@@ -68,8 +69,7 @@ class Language:
             return "".join(self.character() for _ in range(2 * length))
         words = [self.word() for _ in range(length)]
         if kind < 0.1:
-            letters = {latin: CYRILLIC[ord(latin) % len(CYRILLIC)] for latin in "".join(LETTERS)}
-            return " ".join(words).translate(str.maketrans(letters))
+            return " ".join(words).translate(TO_CYRILLIC)
         return " ".join(words)
 
 
@@ -88,6 +88,7 @@ def main(
         began = time.monotonic()
         trio.run(_fill, url, owner, rooms, messages, language)
         console.print(f"{messages:,} messages in {time.monotonic() - began:.0f} s")
+        api = Api(Target.of(url))  # the server has closed the first connection meanwhile
         console.print(f"indexed after another {_wait(api, owner):.1f} s")
         for room in rooms[1:11]:
             api.send("POST", f"/chat/{room}/join", few["token"])

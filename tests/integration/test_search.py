@@ -125,6 +125,30 @@ async def test_what_is_indexed_is_found_like_what_is_not_yet(server: ServerProce
     assert await found(ada, "needle") == {"the first needle", "the last needle"}
 
 
+async def test_an_edit_and_a_deletion_take_effect_with_their_answer(server: ServerProcess) -> None:
+    ada, bob = await guests(server, "Ada", "Bob")
+    conversation_id = await ada.create(bob)
+    path = f"/chat/{conversation_id}/messages"
+    first, second = [await ada.say(conversation_id, f"the plan {n}") for n in (1, 2)]
+    assert await found(bob, "plan") == {"the plan 1", "the plan 2"}
+    await ada.ask("PATCH", f"{path}/{first['message_id']}", {"content": "an idea"})
+    assert await found(bob, "plan") == {"the plan 2"}
+    assert await found(bob, "idea") == {"an idea"}
+    await ada.ask("DELETE", f"{path}/{second['message_id']}")
+    assert await found(bob, "plan") == set()
+    (hit,) = (await search(bob, "idea"))["hits"]
+    assert (hit["after"]["text"], hit["after"]["deleted"]) == ("", True)
+
+
+async def test_replies_in_threads_are_found_and_say_where_they_are(server: ServerProcess) -> None:
+    ada, bob = await guests(server, "Ada", "Bob")
+    conversation_id = await ada.create(bob)
+    root = await ada.say(conversation_id, "Where do we eat?")
+    await bob.say(conversation_id, "pizza", thread_id=root["message_id"])
+    (hit,) = (await search(ada, "pizza"))["hits"]
+    assert hit["thread_id"] == root["message_id"]
+
+
 @pytest.mark.parametrize(
     ("query", "problem"),
     [

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,17 @@ from hypothesis import strategies as st
 from salon.actors.messages import Post
 from salon.actors.model import Participant
 from salon.actors.search import WINDOW, Found, QueryError, Sought, parse, relevance
-from salon.actors.store import Appended, Changes, SearchUnavailableError, Store
+from salon.actors.store import (
+    Appended,
+    Changes,
+    Rewrite,
+    SearchUnavailableError,
+    Store,
+    event_hash,
+)
 from salon.persistence import MemoryStore, search_index, searching
 from salon.persistence.sql import SqlStore
+from tests.inside import until
 from tests.unit.history import ADA, BEN, CLEO, History, sources
 from tests.unit.stores import open_store
 
@@ -301,14 +310,15 @@ def test_without_full_text_search_the_store_opens_and_only_searching_fails(
     trio.run(play)
 
 
-async def settle(store: SqlStore, path: Path) -> None:
-    """Until all whole pieces are indexed."""
-    with trio.fail_after(20), closing(sqlite3.connect(path)) as connection:
-        while True:
+async def settle(path: Path) -> None:
+    """Wait until all whole pieces are indexed."""
+    with closing(sqlite3.connect(path)) as connection:
+
+        def is_indexed() -> bool:
             newest = connection.execute("SELECT max(position) FROM events").fetchone()[0]
-            if newest - search_index.through(connection) < search_index.PIECE:
-                return
-            await trio.sleep(0.01)
+            return bool(newest - search_index.through(connection) < search_index.PIECE)
+
+        await until(is_indexed)
 
 
 def test_a_store_from_before_the_index_is_indexed_behind_and_says_so(
@@ -335,7 +345,7 @@ def test_a_store_from_before_the_index_is_indexed_behind_and_says_so(
             assert (texts(early), early.complete) == (["newest plan"], False)
             store.close()
         store = open_store(path)
-        await settle(store, path)
+        await settle(path)
         late = await search(store, "plan")
         assert (set(texts(late)), late.complete) == ({"oldest plan", "newest plan"}, True)
         store.close()
@@ -354,7 +364,7 @@ def test_a_search_reads_a_bounded_number_of_texts_and_goes_on_from_there(
             store = open_store(tmp_path / f"{limit}.db")
             history = await begin(store)
             await put(store, history, history.tell("a b c", *["c b a"] * 90))
-            await settle(store, tmp_path / f"{limit}.db")
+            await settle(tmp_path / f"{limit}.db")
             first = await search(store, '"a b"')
             assert first.hits == ()
             assert first.next is not None
@@ -374,54 +384,82 @@ def held(path: Path) -> bytes:
     )
 
 
-@pytest.mark.parametrize("secret", ["xylophonist", "Zwölfäugig", "蜘蛛俱乐部"])
-def test_what_is_rewritten_is_gone_from_the_index_with_its_bytes(
+SECRETS = ["xylophonist", "Zwölfäugig", "蜘蛛俱乐部"]
+
+
+def frame(text: str, **more: object) -> bytes:
+    message = {"type": "message", "message": {"content": text, **more}}
+    return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def rewritten(history: History, sequence: int, body: bytes) -> Changes:
+    """A turn that replaces the stored form of a message."""
+    rewrite = Rewrite(sequence, body, event_hash(history.records[sequence - 1]))
+    return replace(history.tell("and on"), rewrites=(rewrite,))
+
+
+def kept(secret: str) -> list[bytes]:
+    """What of a text the index may have: its words, or the pairs of its characters."""
+    return [word.encode() for word in search_index.index_words(secret).lower().split() if word[1:]]
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+async def test_an_edit_and_a_deletion_take_effect_at_once(store: Store, secret: str) -> None:
+    history = await begin(store)
+    await put(store, history, history.tell(*["else"] * 9, f"the {secret} x", *["more"] * 30))
+    assert await found(store, secret) == {f"the {secret} x"}
+    await put(store, history, rewritten(history, 11, frame("something harmless")))
+    assert await found(store, secret) == set()
+    assert await found(store, "harmless") == {"something harmless"}
+    await put(store, history, rewritten(history, 11, frame("", deleted=True)))
+    assert await found(store, secret) == await found(store, "harmless") == set()
+    (hit,) = (await search(store, "more", limit=1)).hits
+    assert await found(store, "more", limit=50) == {"more"}
+    assert hit.conversation_id == history.id
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_what_is_rewritten_is_gone_from_the_file_with_its_bytes(
     tmp_path: Path, secret: str
 ) -> None:
-    """The rewriting of the events themselves is the ledger's; here it is done by hand, in one transaction with the index."""
     path = tmp_path / "salon.db"
-
-    def frame(text: str) -> bytes:
-        return json.dumps(
-            {"type": "message", "message": {"content": text}}, ensure_ascii=False
-        ).encode()
 
     async def play() -> None:
         store = open_store(path)
         history = await begin(store)
         await put(store, history, history.tell(*["else"] * 9, f"the {secret} x", *["more"] * 30))
-        await settle(store, path)
+        await settle(path)
+        indexed = await search(store, secret)
+        assert len(indexed.hits) == 1
+        assert all(word in held(path) for word in kept(secret))
+        await put(store, history, rewritten(history, 11, frame("something harmless")))
+        await put(store, history, rewritten(history, 11, frame("", deleted=True)))
         store.close()
-        sequence = 11
-
-        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-            connection.execute("PRAGMA secure_delete = ON")
-            index = search_index.SearchIndex(connection)
-            before = connection.execute(
-                "SELECT body FROM events WHERE sequence = ?", (sequence,)
-            ).fetchone()[0]
-            assert secret.encode() in before
-            assert any(
-                word.encode() in held(path)
-                for word in search_index.index_words(secret).lower().split()
-            )
-            for old, new in ((before, frame("harmless")), (frame("harmless"), None)):
-                connection.execute("BEGIN IMMEDIATE")
-                index.rewrite([(history.state.number, sequence, old, new)])
-                body = new or b'{"message":{"deleted":true}}'
-                connection.execute(
-                    "UPDATE events SET body = ? WHERE sequence = ?", (body, sequence)
-                )
-                connection.execute("COMMIT")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        bytes_left = held(path)
-        for word in (*search_index.index_words(secret).lower().split(), "harmless"):
-            assert word[:6].encode() not in bytes_left, word
-
-        store = open_store(path)
-        assert await found(store, "harmless") == set()
-        assert await found(store, secret) == set()
-        assert len((await search(store, "more", limit=50)).hits) == 30
-        store.close()
+        left = held(path)
+        for word in (*kept(secret), b"harmless"):
+            assert word[:6] not in left, word
+        with closing(sqlite3.connect(path)) as connection:
+            found = connection.execute("INSERT INTO search_0 (search_0) VALUES ('integrity-check')")
+            assert found.fetchall() == []
 
     trio.run(play)
+
+
+async def test_a_change_that_leaves_the_text_as_it_is_leaves_the_index_as_it_is(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "salon.db"
+    store = open_store(path)
+    history = await begin(store)
+    await put(store, history, history.tell("a plan", *["else"] * 14))
+    await settle(path)
+
+    def index() -> list[tuple[int, bytes]]:
+        with closing(sqlite3.connect(path)) as connection:
+            return connection.execute("SELECT id, block FROM search_0_data").fetchall()
+
+    before = index()
+    await put(store, history, rewritten(history, 2, frame("a plan", reactions={"x": {"count": 1}})))
+    assert index() == before
+    assert await found(store, "plan") == {"a plan"}
+    store.close()
