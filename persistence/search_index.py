@@ -34,11 +34,11 @@ _CREATE = (
     "USING fts5(words, content='', columnsize=0, detail=none, tokenize='ascii')"
 )
 # A frame of ASCII only, without escapes of other characters, needs no Python: only its case is folded, which FTS5 does.
-_PLAIN = "length(body) = length(CAST(body AS TEXT)) AND NOT instr(body, '\\u')"
+_PLAIN = "length(body) = length(CAST(body AS TEXT)) AND NOT instr(body, x'5c75')"
 _INSERT_PLAIN = (
     "INSERT INTO search_{part} (rowid, words) SELECT position, "
-    f"'{OF_ROOM.format('')}' || conversation || CASE WHEN instr(text, '\"files\":[{{{{') "
-    f"AND json_array_length(text, '$.message.files') THEN ' {WITH_FILE} ' ELSE ' ' END "
+    f"'{OF_ROOM.format('')}' || conversation || "
+    f"CASE WHEN json_array_length(text, '$.message.files') THEN ' {WITH_FILE} ' ELSE ' ' END "
     "|| json_extract(text, '$.message.content') "
     "FROM (SELECT position, conversation, CAST(body AS TEXT) AS text FROM events "
     "WHERE position > ?1 AND position <= ?2 AND {message} AND " + _PLAIN + ") "
@@ -50,9 +50,9 @@ _OTHERS = (
     "WHERE position > ?1 AND position <= ?2 AND {message} AND NOT (" + _PLAIN + ")"
 )
 MESSAGE = "sender_id IS NOT NULL AND (relation IS NULL OR relation = 'reply')"  # of a row of `events`: it is a message
+_PIECE = "SELECT sum({message}), min(at), max(at) FROM events WHERE position > ? AND position <= ?"
 _NOTE = (
-    "INSERT INTO search_parts (part, first_at, last_at) SELECT ?1, min(at), max(at) FROM events "
-    "WHERE position > ?2 AND position <= ?3 "
+    "INSERT INTO search_parts (part, first_at, last_at) VALUES (?, ?, ?) "
     "ON CONFLICT (part) DO UPDATE SET first_at = min(first_at, excluded.first_at), "
     "last_at = max(last_at, excluded.last_at)"
 )
@@ -134,17 +134,25 @@ class SearchIndex:
             self._connection.execute(insert, (position, new))
 
     def _write(self, low: int, high: int) -> None:
-        part = part_of(high)
-        self._connection.execute(_CREATE.format(part=part))
-        self._connection.execute(_INSERT_PLAIN.format(part=part, message=MESSAGE), (low, high))
-        rows = self._others(low, high)
-        if rows:
-            insert = f"INSERT INTO search_{part} (rowid, words) SELECT * FROM {{values}} WHERE column1 > 0"
-            self._inserts = self._inserts if part in self._inserts else {part: Rows(insert, 2)}
-            self._inserts[part].execute(self._connection, rows)
-        self._connection.execute(_NOTE, (part, low, high))
+        connection, part = self._connection, part_of(high)
+        connection.execute(_CREATE.format(part=part))
+        asked = _PIECE.format(message=MESSAGE)
+        messages, *times = connection.execute(asked, (low, high)).fetchone()
+        insert = _INSERT_PLAIN.format(part=part, message=MESSAGE)
+        if connection.execute(insert, (low, high)).rowcount < messages:
+            self._write_others(part, low, high)
+        connection.execute(_NOTE, (part, *times))
         passed = "INSERT OR REPLACE INTO meta (name, value) VALUES ('search_through', ?)"
-        self._connection.execute(passed, (str(high),))
+        connection.execute(passed, (str(high),))
+
+    def _write_others(self, part: int, low: int, high: int) -> None:
+        rows = self._others(low, high)
+        if not rows:
+            return
+        if part not in self._inserts:
+            insert = f"INSERT INTO search_{part} (rowid, words) SELECT * FROM {{values}} WHERE column1 > 0"
+            self._inserts = {part: Rows(insert, 2)}
+        self._inserts[part].execute(self._connection, rows)
 
     def _others(self, low: int, high: int) -> list[Any]:
         """Position and words of each message that Python has to fold, in one list. One step: see `rows`."""
