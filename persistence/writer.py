@@ -174,10 +174,9 @@ class Writer:
         due = self._erase_by is not None or self._search.ready
         if not due and self._pages <= CHECKPOINT_AT // 8 and self._keys.unmerged <= 1_000:
             return None
-        idle = (
-            0.0 if self._search.late else IDLE
-        )  # a store from before the index is indexed at once
-        return max(idle, self._rest_until - time.monotonic())
+        # A store from before the index is indexed without rests.
+        rest = 0.0 if self._search.late else IDLE
+        return max(rest, self._rest_until - time.monotonic())
 
     def _commit(self, group: Group) -> None:
         started = time.perf_counter()
