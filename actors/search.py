@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from .words import UNSPACED, fold, is_run, pairs, parts, places
+from .words import fold, is_run, pairs, places
 
 QUERY_LENGTH = 200  # code points: more than a line that anybody remembers
 MOST_WORDS = 16  # words and runs in a query: each is looked up in each part of an index
@@ -23,7 +23,6 @@ LEAD = 40  # of these before the first match
 
 _QUOTES = str.maketrans("“”„‟«»＂", '"' * 7)  # what keyboards put for one
 _ITEM = re.compile(r'"([^"]*)"(\*?)|([^\s"]+)')
-_EDGE = f"[^ {UNSPACED}]"  # a letter of a word
 
 
 class QueryError(ValueError):
@@ -40,13 +39,9 @@ class Term:
     @cached_property
     def pattern(self) -> re.Pattern[str]:
         """Matches the term in a folded text."""
-        first, last = self.words[0], self.words[-1]
-        text = "" if is_run(first) else f"(?<!{_EDGE})"
-        for before, word in zip(("", *self.words), self.words, strict=False):
-            if before:
-                text += " +" if is_run(before) == is_run(word) else " *"
-            text += word
-        return re.compile(text if self.prefix or is_run(last) else f"{text}(?!{_EDGE})")
+        begin = "" if is_run(self.words[0]) else "(?<![^ ])"
+        end = "" if self.prefix or is_run(self.words[-1]) else "(?![^ ])"
+        return re.compile(begin + " +".join(self.words) + end)
 
     @property
     def index_words(self) -> list[tuple[str, bool]]:
@@ -126,7 +121,7 @@ def parse(query: str) -> tuple[Term, ...]:
     terms = []
     for phrase, star, word in _ITEM.findall(query):
         text = word or phrase
-        found = tuple(parts(fold(text)))
+        found = tuple(fold(text).split())
         if found:
             terms.append(_term(found, prefix=bool(star) or word.endswith("*")))
     if not terms:
@@ -154,7 +149,7 @@ def relevance(terms: tuple[Term, ...], text: str) -> float | None:
     folded, worth = fold(text), 0.0
     weight = 1.2 * (0.25 + 0.75 * len(folded) / USUAL)
     for term in terms:
-        count = sum(1 for _ in term.pattern.finditer(folded))
+        count = len(term.pattern.findall(folded))
         if not count:
             return None
         worth += count * 2.2 / (count + weight)

@@ -10,13 +10,14 @@ import re
 import unicodedata
 
 # Scripts without spaces between words: Thai, Lao, Burmese, Khmer, Tai; Chinese and Japanese with what belongs to them; Yi.
-UNSPACED = (
+_UNSPACED = (
     "\u0e01-\u0eff\u1000-\u109f\u1780-\u17ff\u1950-\u19df\u1a20-\u1aaf\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3038-\u303b"
     "\u3041-\u30ff\u3105-\u312f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\ua000-\ua4cf\ua9e0-\ua9ff\uaa60-\uaa7f"
     "\uf900-\ufaff\U0001b000-\U0001b16f\U00020000-\U0003ffff"
 )
-_RUN = re.compile(f"[{UNSPACED}]")
-_PART = re.compile(f"[{UNSPACED}]+|[^ {UNSPACED}]+")
+_RUN = re.compile(f"[{_UNSPACED}]")
+# Where a run and a word touch.
+_BORDER = re.compile(f"(?<=[{_UNSPACED}])(?=[^ {_UNSPACED}])|(?<=[^ {_UNSPACED}])(?=[{_UNSPACED}])")
 # Marks that writers leave out: accents of Latin, Greek and Cyrillic, points of Hebrew, vowels of Arabic. The marks of other
 # scripts are vowels or tones, without which a word is another one.
 _ACCENTS = (range(0x300, 0x370), range(0x591, 0x5C8), range(0x610, 0x61B), range(0x64B, 0x660))
@@ -49,22 +50,22 @@ _FOLDED = _Folded()
 
 
 def fold(text: str) -> str:
-    """The text as it is compared: only letters, digits and marks, and spaces between words."""
-    return text.translate(_FOLDED)
+    """The text as it is compared: only letters, digits and marks, and spaces between words and runs."""
+    folded = text.translate(_FOLDED)
+    return folded if folded.isascii() else _BORDER.sub(" ", folded)
 
 
 def places(text: str) -> list[int]:
     """For each character of the folded text the place of the character that it was made of, and at last the text's length."""
-    found: list[int] = []
+    origin: list[int] = []
     for place, character in enumerate(text):
-        found += [place] * len(_FOLDED[ord(character)])
-    found.append(len(text))
-    return found
-
-
-def parts(folded: str) -> list[str]:
-    """The words and runs of a folded text."""
-    return _PART.findall(folded)
+        origin += [place] * len(_FOLDED[ord(character)])
+    origin.append(len(text))
+    bare, at, found = text.translate(_FOLDED), 0, []
+    for character in fold(text):
+        found.append(origin[at])
+        at += character == bare[at]  # else it is the space at a border
+    return [*found, len(text)]
 
 
 def is_run(part: str) -> bool:
@@ -82,6 +83,6 @@ def index_words(text: str) -> str:
     if text.isascii():
         return text
     kept: list[str] = []
-    for part in parts(fold(text)):
+    for part in fold(text).split():
         kept += pairs(part) if is_run(part) else [part]
     return " ".join(kept)

@@ -34,7 +34,7 @@ _CREATE = (
     "USING fts5(words, content='', columnsize=0, detail=none, tokenize='ascii')"
 )
 # A frame of ASCII only, without escapes of other characters, needs no Python: only its case is folded, which FTS5 does.
-_PLAIN = "length(body) = length(CAST(body AS TEXT)) AND NOT instr(body, x'5c75')"
+_PLAIN = "length(body) = length(CAST(body AS TEXT)) AND CAST(body AS TEXT) NOT LIKE '%\\u%'"
 _INSERT_PLAIN = (
     "INSERT INTO search_{part} (rowid, words) SELECT position, "
     f"'{OF_ROOM.format('')}' || conversation || "

@@ -16,7 +16,7 @@ from salon.actors.search import (
     parse,
     relevance,
 )
-from salon.actors.words import fold, index_words, parts, places
+from salon.actors.words import fold, index_words, places
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=60)
 MIXED = st.text(st.sampled_from('aB ."*-éÉ的明ミガｶﾞข้नि\u0301\u200d🎉½ﬁİ\n'), max_size=60)
@@ -79,8 +79,8 @@ def test_a_folded_text_is_the_same_when_it_is_folded_again_and_has_a_place_for_e
 @given(TEXTS | MIXED)
 def test_the_index_has_all_that_a_term_of_the_text_needs(text: str) -> None:
     kept = index_words(text)
-    words = parts(fold(text)) if text.isascii() else kept.split()
-    for part in parts(fold(text)):
+    words = fold(text).split() if text.isascii() else kept.split()
+    for part in fold(text).split():
         for word, prefix in Term((part,)).index_words:
             assert word in words or (prefix and any(each.startswith(word) for each in words))
 

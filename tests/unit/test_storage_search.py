@@ -25,7 +25,7 @@ from salon.actors.store import (
     Store,
     event_hash,
 )
-from salon.persistence import MemoryStore, search_index, searching
+from salon.persistence import MemoryStore, memory_search, search_index, searching
 from salon.persistence.sql import SqlStore
 from tests.inside import until
 from tests.unit.history import ADA, BEN, CLEO, History, sources
@@ -185,6 +185,18 @@ async def test_a_hit_has_the_messages_beside_it(store: Store) -> None:
     assert (hit.before, hit.after) == (history.records[1].body, history.records[4].body)
     (hit,) = (await search(store, "first")).hits
     assert hit.before is None
+
+
+async def test_what_is_far_from_a_hit_is_not_beside_it(store: Store) -> None:
+    history = await begin(store)
+    await put(store, history, history.tell("first"))
+    for _ in range(searching.NEAR // 2):
+        await put(store, history, history.join(BEN))
+        await put(store, history, history.leave(BEN))
+    await put(store, history, history.tell("second"))
+    (hit,) = (await search(store, "second")).hits
+    assert hit.before is None
+    assert searching.NEAR == memory_search.NEAR
 
 
 async def test_of_two_as_old_the_one_that_is_more_about_it_comes_first(store: Store) -> None:
@@ -441,6 +453,26 @@ def test_what_is_rewritten_is_gone_from_the_file_with_its_bytes(
         with closing(sqlite3.connect(path)) as connection:
             found = connection.execute("INSERT INTO search_0 (search_0) VALUES ('integrity-check')")
             assert found.fetchall() == []
+
+    trio.run(play)
+
+
+def test_a_copy_of_a_store_is_searched_like_the_store(tmp_path: Path) -> None:
+    path, copy = tmp_path / "salon.db", tmp_path / "copy.db"
+
+    async def play() -> None:
+        store = open_store(path)
+        history = await begin(store)
+        await put(store, history, history.tell("a plan", *["else"] * 40, "the plan"))
+        await settle(path)
+        await store.backup(copy).wait()
+        store.close()
+        copied = open_store(copy)
+        history.state.number = 1
+        await put(copied, history, rewritten(history, 2, frame("an idea")))
+        assert await found(copied, "plan") == {"the plan"}
+        assert await found(copied, "idea") == {"an idea"}
+        copied.close()
 
     trio.run(play)
 
