@@ -71,7 +71,9 @@ class SearchIndex:
         self._through = through(connection)
         self._inserts: dict[int, Rows] = {}
         self._waiting = 0  # places of the log that the tables lack, when `is_due` was asked
+        self._pieces = 1  # to be indexed then, so that the tables never fall behind for good
         self.is_due(idle=False)
+        self._pieces = 1  # a store from before the index is indexed piece by piece
 
     @property
     def ready(self) -> bool:
@@ -84,15 +86,23 @@ class SearchIndex:
         return self._waiting >= LAG
 
     def is_due(self, *, idle: bool) -> bool:
-        """Whether `merge_piece` should be called now; `idle` says that the connection has no other work."""
+        """Whether `merge` should be called now; `idle` says that the connection has no other work."""
         if not self._available:
             return False
         newest = self._connection.execute("SELECT max(position) FROM events").fetchone()[0] or 0
-        self._waiting = int(newest) - self._through
+        grown = self._through + self._waiting
+        self._pieces = 1 + (newest - grown) // PIECE
+        self._waiting = newest - self._through
         return self.late or (idle and self.ready)
 
-    def merge_piece(self) -> None:
-        """Index the next piece. As with the keys, this does not wait for the disk."""
+    def merge(self) -> None:
+        """Index the next piece, or as many as the log has grown by."""
+        for _ in range(self._pieces if self.late else 1):
+            if self.ready:
+                self._merge_piece()
+
+    def _merge_piece(self) -> None:
+        """Index a piece. As with the keys, this does not wait for the disk."""
         low, high = self._through, self._through + PIECE
         self._connection.execute("PRAGMA synchronous = NORMAL")
         try:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 NEAR = 20  # events on each side of a hit, among which its neighbour is looked for
 # Events that the index lacks and a search looks at. Only of a store that was written before there was an index are there more.
-TAIL = 20_000
+TAIL = 8_192
 EXAMINED = 20_000  # places of the index that a search looks at: about 30 ms
 READ = 500  # texts that it reads: about 15 ms
 ROOMS = 16  # conversations that are named to the index; of more, what others have said is left out afterwards

@@ -218,7 +218,7 @@ class Writer:
         try:
             indexing = self._search.is_due(idle=idle)
             if indexing:
-                self._search.merge_piece()
+                self._search.merge()
                 self._pages += INDEXED
             if self._erase_by is not None and (idle or time.monotonic() >= self._erase_by):
                 self._empty_log()

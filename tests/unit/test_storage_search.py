@@ -26,10 +26,13 @@ from salon.actors.store import (
     event_hash,
 )
 from salon.persistence import MemoryStore, memory_search, search_index, searching
+from salon.persistence.file import File
+from salon.persistence.keys import Keys
+from salon.persistence.ledger import Ledger
 from salon.persistence.sql import SqlStore
 from tests.inside import until
 from tests.unit.history import ADA, BEN, CLEO, History, sources
-from tests.unit.stores import open_store
+from tests.unit.stores import filled, open_store
 
 shared = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -364,6 +367,45 @@ def test_a_store_from_before_the_index_is_indexed_behind_and_says_so(
 
     trio.run(fill)
     trio.run(look)
+
+
+def test_the_index_keeps_up_with_commits_that_are_larger_than_a_piece(tmp_path: Path) -> None:
+    filled(tmp_path / "salon.db", messages=9)
+    file = File(tmp_path / "salon.db")
+    with closing(file.open(sources())) as connection:
+        index = search_index.SearchIndex(connection)
+        ledger = Ledger(connection, "salon.db", Keys(connection), index)
+
+        def behind() -> int:
+            newest = connection.execute("SELECT max(position) FROM events").fetchone()[0]
+            return int(newest - search_index.through(connection))
+
+        history = History(owner=BEN)
+        (outcome,) = ledger.append([history.begin()])
+        assert isinstance(outcome, Appended)
+        history.state.number = outcome.number
+        for _ in range(9):
+            ledger.append([history.tell(*["a plan"] * 21, sender=BEN)])
+            assert index.is_due(idle=False)
+            index.merge()
+            assert behind() < search_index.LAG + search_index.PIECE
+    file.release()
+
+
+def test_a_store_from_before_the_index_is_indexed_piece_by_piece(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(search_index, "MODULE", "no such module")
+        filled(tmp_path / "salon.db", messages=40)
+    file = File(tmp_path / "salon.db")
+    with closing(file.open(sources())) as connection:
+        index = search_index.SearchIndex(connection)
+        for pieces in (1, 2, 3):
+            assert index.is_due(idle=False)
+            index.merge()
+            assert search_index.through(connection) == pieces * search_index.PIECE
+    file.release()
 
 
 def test_a_search_reads_a_bounded_number_of_texts_and_goes_on_from_there(
