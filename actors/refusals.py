@@ -66,6 +66,7 @@ class Code(StrEnum):
     PROTOCOL_VIOLATION = "PROTOCOL_VIOLATION"
     DRAINING = "DRAINING"
     STORE_UNAVAILABLE = "STORE_UNAVAILABLE"
+    SEARCH_UNAVAILABLE = "SEARCH_UNAVAILABLE"
     INTERNAL_ERROR = "INTERNAL_ERROR"
 
 
@@ -178,6 +179,10 @@ TABLE: dict[Code, Reason] = {
         503,
         temporary=True,
         close_code=4000,
+    ),
+    Code.SEARCH_UNAVAILABLE: Reason(
+        "This server cannot search: its SQLite lacks FTS5. The operator runs it on a Python whose SQLite has it.",
+        501,
     ),
     Code.STORE_UNAVAILABLE: Reason(
         "The store cannot take this now. Try again with the same client_message_id.",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .future import Future
     from .message import Reaction
     from .model import Durability, State
+    from .search import Found, Sought
 
 
 # A sender has read what they have sent. To write that with each message would cost the writer a third more, so a sender's stored
@@ -33,6 +34,10 @@ MESSAGES: frozenset[Relation | None] = frozenset({None, "reply"})
 
 class StoreError(Exception):
     """The store cannot answer now: disk full, locked, unreadable. The text states the cause, for the operator."""
+
+
+class SearchUnavailableError(StoreError):
+    """The store cannot search where it runs; everything else it can."""
 
 
 class Record(NamedTuple):
@@ -328,6 +333,12 @@ class Store(Protocol):
 
     def conversation_of(self, invite_id: str) -> Future[str | None]:
         """The id of the conversation that an invite leads into, also after its end; None for one that never was."""
+
+    def search(self, sought: Sought) -> Future[Found]:
+        """A page of the messages that match, of what the reader may read now; every message committed before is looked at.
+
+        Fails with `SearchUnavailableError` where the store cannot search at all.
+        """
 
     def save_account(self, account: RunAccount) -> Future[None]:
         """Store what a run has used. A run that has an account keeps the first: to save again after a failure counts once.

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from salon.actors.events import StateEvent
     from salon.actors.store import Changes, Rewrite, RunAccount
 
+    from .search_index import SearchIndex
+
 # OR ROLLBACK: without it SQLite would keep a copy of every page that the statement changes, to undo the statement alone.
 # The subquery checks the keys: a key that was used before gives a salt of NULL, which the table refuses.
 _EVENTS = (
@@ -224,16 +226,27 @@ class Batch:
         """Add what a run has used."""
         self._accounts += (1, *account)
 
-    def write(self, connection: sqlite3.Connection, *, checked: bool) -> None:
+    def write(
+        self, connection: sqlite3.Connection, *, checked: bool, search: SearchIndex | None = None
+    ) -> None:
         """Commit all or nothing; a batch of messages only takes one step, so that the GIL is given up once.
+
+        `search` is the index in which rewritten messages are to be found by their new text alone.
 
         Raises `sqlite3.IntegrityError` where a sequence, a conversation or, if `checked`, a key is there already.
         """
         steps = list(self._steps(checked=checked))
-        if len(steps) == 1 and not self._ordered and steps[0][0].one_step(steps[0][1]):
+        if (
+            len(steps) == 1
+            and not self._ordered
+            and not self._rewrites
+            and steps[0][0].one_step(steps[0][1])
+        ):
             steps[0][0].execute(connection, steps[0][1])
             return
         with transaction(connection):
+            if search is not None and self._rewrites:
+                search.rewrite(self._rewrites)
             for rows, parameters in steps:
                 rows.execute(connection, parameters)
             for number, event in self._ordered:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
+    from .search_index import SearchIndex
+
 Entry = Changes | RunAccount
 Outcome = Appended | KeysTaken | StoreError | None  # None: the account is stored
 
@@ -40,10 +42,17 @@ _SEQUENCES_USED = Rows(
 class Ledger:
     """Appends groups of changes. It is used by one thread, as its connection is."""
 
-    def __init__(self, connection: sqlite3.Connection, path: object, keys: Keys) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        path: object,
+        keys: Keys,
+        search: SearchIndex | None = None,
+    ) -> None:
         self._connection = connection
         self._path = path
         self._keys = keys
+        self._search = search
         newest = connection.execute("SELECT max(number) FROM conversations").fetchone()[0]
         self._next_number: int = (newest or 0) + 1
 
@@ -80,7 +89,7 @@ class Ledger:
                 outcomes.append(None)
         if checked and any(map(self._keys.__contains__, batch.keys)):
             raise SuspectedKeyError
-        batch.write(self._connection, checked=checked)
+        batch.write(self._connection, checked=checked, search=self._search)
         self._keys.add(batch.keys)
         self._next_number = batch.next_number
         return outcomes

@@ -30,6 +30,7 @@ from .memory_conversation import (
     target,
 )
 from .memory_reports import MemoryReports
+from .memory_search import find
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from salon.actors.events import StateEvent
     from salon.actors.model import Durability
+    from salon.actors.search import Found, Sought
     from salon.actors.sources import Sources
     from salon.actors.store import (
         AccountPage,
@@ -62,6 +64,9 @@ class MemoryStore:
         self._numbers: dict[str, int] = {}
         self._memberships: dict[str, set[int]] = {}
         self._arrivals = count(1)
+        self._log_of_all: list[
+            tuple[Conversation, int]
+        ] = []  # the sequences in the order of arrival
         self._guests: dict[str, tuple[str, bytes]] = {}
         self._revoked: dict[str, int] = {}
         self._names: dict[str, tuple[str, bool, int]] = {}  # id -> name, whether chosen, when
@@ -213,6 +218,10 @@ class MemoryStore:
     def conversation_of(self, invite_id: str) -> Future[str | None]:
         """The conversation of an invite, whatever has become of it."""
         return Future.of(self._invites.get(invite_id))
+
+    def search(self, sought: Sought) -> Future[Found]:
+        """A page of the messages that match."""
+        return Future.of(find(sought, self._log_of_all))
 
     def save_account(self, account: RunAccount) -> Future[None]:
         """Store what a run has used, unless the run has an account."""
@@ -385,6 +394,7 @@ class MemoryStore:
                 record.messages,
             )
             conversation.records.append(record)
+            self._log_of_all.append((conversation, record.sequence))
             if record.key is not None:
                 conversation.keys[record.sender_id, record.key] = record
             for participant_id in record.mentions:

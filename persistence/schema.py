@@ -320,7 +320,17 @@ reports = Table(
     Index("reports_open", "position", sqlite_where=text("closed_at IS NULL")),
 )
 
-# epoch, created_at, keys_through: the position up to which `keys` is complete, key_secret: what its hashes are salted with.
+# The full-text tables of search, one for each part of the log: see search_index.py. The times are those of its events.
+search_parts = Table(
+    "search_parts",
+    metadata,
+    Column("part", Integer, primary_key=True),
+    Column("first_at", Integer, nullable=False),
+    Column("last_at", Integer, nullable=False),
+)
+
+# epoch, created_at, search_through: the position up to which messages are indexed.
+# keys_through: the position up to which `keys` is complete, key_secret: what its hashes are salted with.
 meta = Table(
     "meta",
     metadata,

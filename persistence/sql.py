@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from salon.actors.store import StoreError
 
-from . import accounts, member_rows, queries, reports
+from . import accounts, member_rows, queries, reports, searching
 from .fault import explain
 from .file import File
 from .keys import Keys
 from .ledger import Ledger
 from .loop import Loop
 from .reader import Readers
+from .search_index import SearchIndex
 from .snapshot import snapshot
 from .writer import Writer
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from salon.actors.future import Future
     from salon.actors.model import Durability, State
+    from salon.actors.search import Found, Sought
     from salon.actors.sources import Sources
     from salon.actors.store import (
         AccountPage,
@@ -57,9 +59,10 @@ class SqlStore:
         self.epoch: str = row[0]
         loop = Loop()
         keys = Keys(connection)
-        ledger = self._ledger = Ledger(connection, file.path, keys)
+        search = SearchIndex(connection)
+        ledger = self._ledger = Ledger(connection, file.path, keys, search)
         self._readers = Readers(file, loop)
-        self._writer = Writer(connection, file, ledger, keys, loop)
+        self._writer = Writer(connection, file, ledger, keys, search, loop)
 
     @classmethod
     def open(cls, url: str, sources: Sources) -> SqlStore:
@@ -153,6 +156,10 @@ class SqlStore:
     def conversation_of(self, invite_id: str) -> Future[str | None]:
         """The conversation of an invite, whatever has become of it."""
         return self._readers.ask(member_rows.conversation_of, invite_id)
+
+    def search(self, sought: Sought) -> Future[Found]:
+        """A page of the messages that match."""
+        return self._readers.ask(searching.find, sought)
 
     def save_account(self, account: RunAccount) -> Future[None]:
         """Store what a run has used, unless the run has an account."""

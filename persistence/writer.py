@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .keys import Keys
     from .ledger import Ledger, Outcome
     from .loop import Loop
+    from .search_index import SearchIndex
 
 T = TypeVar("T")
 Job = tuple["Callable[[sqlite3.Connection], Any] | None", Future[Any]]
@@ -45,6 +46,7 @@ REST = 10.0  # seconds until failed housekeeping is tried again
 # Pages, 16 MB, in the write-ahead log before it is copied into the file: a page that changes often is copied once for all.
 CHECKPOINT_AT = 4_096
 PAGE = 4_096
+INDEXED = 64  # pages that an indexed piece adds to the log, about
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +60,7 @@ class Writer:
         file: File,
         ledger: Ledger,
         keys: Keys,
+        search: SearchIndex,
         loop: Loop,
     ) -> None:
         self._connection = connection
@@ -65,6 +68,7 @@ class Writer:
         self._place = file.place()
         self._ledger = ledger
         self._keys = keys
+        self._search = search
         self._loop = loop
         self._queue: Intake[tuple[Entry, Future[Any]] | Job] = Intake()
         self._linger = Linger()
@@ -167,10 +171,12 @@ class Writer:
 
     def _patience(self) -> float | None:
         """Seconds to wait for work before the housekeeping; None where there is none to do."""
-        due = self._erase_by is not None
+        due = self._erase_by is not None or self._search.ready
         if not due and self._pages <= CHECKPOINT_AT // 8 and self._keys.unmerged <= 1_000:
             return None
-        return max(IDLE, self._rest_until - time.monotonic())
+        # A store from before the index is indexed without rests.
+        rest = 0.0 if self._search.late else IDLE
+        return max(rest, self._rest_until - time.monotonic())
 
     def _commit(self, group: Group) -> None:
         started = time.perf_counter()
@@ -206,15 +212,19 @@ class Writer:
             )
 
     def _keep_house(self, *, idle: bool) -> None:
-        """Do the work that not every commit needs: merge keys, empty the write-ahead log."""
+        """Do the work that not every commit needs: merge keys, index messages, empty the write-ahead log."""
         if time.monotonic() < self._rest_until:
             return
         try:
+            indexing = self._search.is_due(idle=idle)
+            if indexing:
+                self._search.merge()
+                self._pages += INDEXED
             if self._erase_by is not None and (idle or time.monotonic() >= self._erase_by):
                 self._empty_log()
             elif self._keys.due or (idle and self._keys.unmerged):
                 self._keys.merge_piece()
-            elif idle:
+            elif idle and not indexing:
                 self._checkpoint()
             if self._pages >= CHECKPOINT_AT:
                 self._checkpoint()

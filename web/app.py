@@ -42,6 +42,7 @@ from .api import (
     reference_routes,
     report_routes,
     run_routes,
+    search_routes,
     sign_in_routes,
     socket_routes,
 )
@@ -181,6 +182,7 @@ def build_app(parts: AdminParts) -> QuartTrio:
         invite_routes,
         message_routes,
         report_routes,
+        search_routes,
         run_routes,
         agent_routes,
         socket_routes,

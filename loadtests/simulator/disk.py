@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from random import Random
 
+    from salon.actors.search import Found, Sought
     from salon.actors.sources import Sources
     from salon.actors.store import (
         AccountPage,
@@ -160,6 +161,10 @@ class DiskPort:
     def with_open_runs(self) -> Future[tuple[str, ...]]:
         """As `Disk.with_open_runs`, without delay."""
         return self.disk.with_open_runs()
+
+    def search(self, sought: Sought) -> Future[Found]:
+        """As `Disk.search`, without delay."""
+        return self.disk.search(sought)
 
     def listing(self, participant_id: str, **bounds: Any) -> Future[Any]:
         """As `Disk.listing`, without delay."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from itertools import count
 from random import random
+from typing import Any
 
 from salon.actors.events import Event, Left, Posted, StateEvent
 from salon.actors.limits import Limits
@@ -134,7 +136,10 @@ class History:
 
     def _record(self, event: Event) -> Record:
         sender, key = (event.sender.id, event.key) if isinstance(event, Posted) else (None, None)
-        body = f'{{"sequence": {event.sequence}}}'.encode()
+        frame: dict[str, Any] = {"type": event.kind, "sequence_id": event.sequence}
+        if isinstance(event, Posted):
+            frame["message"] = {"content": event.content}
+        body = json.dumps(frame, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
         salt = secrets.token_bytes(16)
         mentions, run_id = (
             (event.mentions, event.run_id) if isinstance(event, Posted) else ((), None)

@@ -16,9 +16,11 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import StaticPool, create_engine
 
-from salon.persistence import file, migration
+from salon.persistence import file, migration, search_index
+from salon.persistence.file import File
 from salon.persistence.migrations import NEWEST
 from salon.persistence.schema import metadata
+from tests.unit.history import sources
 from tests.unit.stores import filled, holds, open_store, refusal
 
 NEXT = '''
@@ -238,6 +240,16 @@ def test_0008_leaves_everybody_their_role_and_forbids_nobody_anything(first: Pat
     assert count(first, f"SELECT count(*) FROM conversations WHERE {usual}") == everywhere > 0
     for table in ("sanctions", "invites", "join_requests"):
         assert count(first, f"SELECT count(*) FROM {table}") == 0
+
+
+def test_0009_leaves_the_messages_to_be_indexed_while_the_server_runs(first: Path) -> None:
+    file = File(first)
+    file.open(sources()).close()
+    file.release()
+    assert count(first, "SELECT count(*) FROM search_parts") == 0
+    with closing(sqlite3.connect(first)) as connection:
+        assert search_index.through(connection) == 0
+    assert not any(name.startswith("search_0") for name in schema_of(first))
 
 
 def at_0005(path: Path) -> None:

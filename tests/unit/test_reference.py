@@ -107,6 +107,7 @@ PROMISED = {
         *(200, 201, 400, 401, 403, 404, 409, 413, 429, 503),
     },
     ("get", "/chat/{conversation_id}/messages"): {200, 400, 401, 404},
+    ("get", "/chat/search"): {200, 400, 401, 404, 429, 501, 503},
     ("post", "/chat/{conversation_id}/read"): {200, 400, 401, 404},
     ("post", "/chat/{conversation_id}/runs"): {200, 201, 400, 401, 403, 404, 409, 429, 503},
     ("post", "/chat/{conversation_id}/runs/{run_id}/delta"): {

@@ -92,6 +92,7 @@ class TestDefaults:
             "resume_limit": 1000,
             "message_rate": 20,
             "message_burst": 100,
+            "search_rate": 5,
             "frame_rate": 0,
             "conversations_per_hour": 0,
             "guests_per_hour": 0,

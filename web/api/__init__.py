@@ -23,6 +23,7 @@ from .schemas import (
     ParticipantView,
     Title,
 )
+from .search import search_routes
 from .sign_in import sign_in_routes
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "reference_routes",
     "report_routes",
     "run_routes",
+    "search_routes",
     "sign_in_routes",
     "socket_routes",
 ]

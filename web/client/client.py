@@ -236,6 +236,16 @@ class Client(MemberCalls):
         query = urlencode(given(after=after, before=before, limit=limit))
         return await self.request("GET", f"/chat/{_quoted(conversation_id)}/messages?{query}")
 
+    async def search(
+        self, q: str = "", *, sender: str | None = None, **options: str | int
+    ) -> Frame:
+        """A page of messages that match, `{hits, next, complete}`; `sender` is the route's `from`.
+
+        `options` are the route's others: conversation_id, after, before, has, limit, cursor (the `next` of the page before).
+        """
+        query = urlencode({"q": q, **given(**{"from": sender}), **options})
+        return await self.request("GET", f"/chat/search?{query}")
+
     async def mark_read(self, conversation_id: str, sequence_id: int) -> Frame:
         """Mark everything up to `sequence_id` as read; `{read_sequence_id, unread_count}`."""
         path = f"/chat/{_quoted(conversation_id)}/read"

@@ -193,6 +193,8 @@ class LimitSettings(SettingsGroup):
     """Messages a second, per participant and conversation: faster than anybody types; 0 turns the burst off too."""
     message_burst: Count = 100
     """Messages that may arrive at once after a pause, such as those written offline."""
+    search_rate: Amount = 5
+    """Searches a second, per participant, four seconds' worth at once: as fast as somebody types; each costs some ms."""
     frame_rate: Amount = 0
     """Frames of any kind a second on one socket."""
     conversations_per_hour: Count = 0
