@@ -30,6 +30,18 @@ async def test_only_members_find_it_and_only_as_long_as_they_are(server: ServerP
     assert await hits(bob) == [SECRET]
 
 
+async def test_who_came_in_later_finds_only_what_was_said_since(server: ServerProcess) -> None:
+    ada, bob = await guests(server, "Ada", "Bob")
+    conversation_id = await ada.create(history="since_join")
+    await ada.say(conversation_id, SECRET)
+    await bob.join(conversation_id)
+    assert await hits(bob) == []
+    await ada.say(conversation_id, "another wombat")
+    assert await hits(bob) == ["another wombat"]
+    assert await hits(bob, conversation_id=conversation_id) == ["another wombat"]
+    assert len(await hits(ada)) == 2
+
+
 async def test_a_conversation_of_others_is_refused_as_one_that_is_not_there(
     server: ServerProcess,
 ) -> None:

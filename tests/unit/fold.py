@@ -47,11 +47,10 @@ def _count(root: Frame | None, event: Frame, step: int) -> None:
 
 
 def _edit(message: Frame, event: Frame) -> None:
-    if "content" not in event:
+    message["revision"] = event["revision"]
+    if "content" not in event:  # a later edit or a deletion follows
         return
-    message.update(
-        content=event["content"], revision=event["revision"], edited_at=event["timestamp"]
-    )
+    message.update(content=event["content"], edited_at=event["timestamp"])
     for name in ("mentions", "metadata"):
         if name in event:
             message[name] = event[name]
