@@ -103,6 +103,25 @@ class TestMute:
             assert (await here.until("participant_unmuted"))["reason"] == "Sorry."
             await here.say("hello", "k")
 
+    async def test_who_is_muted_edits_and_reacts_no_more_and_may_still_take_back_what_they_said(
+        self, server: ServerProcess
+    ) -> None:
+        ada, bob = await guests(server, "Ada", "Bob")
+        conversation_id = await ada.create(bob)
+        mine = (await bob.say(conversation_id, "mine"))["message_id"]
+        path = f"/chat/{conversation_id}/messages/{mine}"
+        await bob.ask("PUT", f"{path}/reactions/👍")
+        await ada.ask("PUT", of(conversation_id, bob, "/mute"), {})
+        lasting = "until a moderator ends it"
+        for method, end, body in (
+            ("PATCH", "", {"content": "other"}),
+            ("PUT", "/reactions/🎉", None),
+        ):
+            response = await bob.call(method, path + end, body)
+            refusal(response, 403, "MUTED", lasting=lasting)
+        await bob.ask("DELETE", f"{path}/reactions/👍")
+        await bob.ask("DELETE", path)
+
     async def test_the_mute_is_there_after_a_restart(self, own_server: ServerProcess) -> None:
         ada, bob = await guests(own_server, "Ada", "Bob")
         conversation_id = await ada.create(bob)

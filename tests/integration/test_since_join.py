@@ -71,6 +71,26 @@ async def test_neither_the_object_nor_the_list_nor_a_reply_shows_it(
     refusal(await bob.call("POST", path, body), 400, "INVALID_FORMAT", problem=problem)
 
 
+async def test_nobody_changes_answers_or_opens_a_thread_of_what_they_may_not_read(
+    room: tuple[Person, Person, str],
+) -> None:
+    ada, bob, conversation_id = room
+    before, since = f"{conversation_id}-2", f"{conversation_id}-4"
+    path = f"/chat/{conversation_id}"
+    await ada.ask("PUT", f"{path}/messages/{before}/pin")
+    await ada.say(conversation_id, "in the thread", thread_id=before)
+    refusal(await bob.call("GET", f"{path}/threads/{before}"), 404, "NOT_FOUND")
+    response = await bob.call("PUT", f"{path}/messages/{before}/reactions/👍")
+    refusal(response, 404, "NOT_FOUND")
+    body = {"content": "what?", "thread_id": before}
+    assert (await bob.call("POST", f"{path}/messages", body)).status_code == 400
+    assert (await bob.see(conversation_id))["pinned"] == []
+    assert (await ada.see(conversation_id))["pinned"] == [before]
+    await bob.ask("PUT", f"{path}/messages/{since}/reactions/👍")
+    await bob.say(conversation_id, "yes", thread_id=since)
+    assert len((await bob.ask("GET", f"{path}/threads/{since}"))["replies"]) == 1
+
+
 async def test_one_who_just_came_has_no_last_message_in_the_list(server: ServerProcess) -> None:
     ada, bob = await guests(server, "Ada", "Bob")
     conversation_id = await ada.create(history="since_join")
