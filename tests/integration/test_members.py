@@ -206,6 +206,41 @@ class TestRoles:
         assert len((await ada.see(conversation_id))["participants"]) == 2
 
 
+class TestTheList:
+    async def test_it_is_paged_in_the_order_of_joining_and_nobody_is_on_two_pages(
+        self, server: ServerProcess
+    ) -> None:
+        ada = await guest(server, "Ada")
+        conversation_id = await ada.create()
+        people = await guests(server, *(f"Guest {number}" for number in range(5)))
+        await ada.join(conversation_id, *people)
+        path = f"/chat/{conversation_id}/participants?limit=2"
+        first = await ada.ask("GET", path)
+        await people[0].leave(conversation_id)  # who was on the first page
+        await people[0].join(conversation_id)  # and comes back at the end
+        second = await ada.ask("GET", f"{path}&after={first['after']}")
+        third = await ada.ask("GET", f"{path}&after={second['after']}")
+        pages = [
+            [each["participantId"] for each in page["participants"]]
+            for page in (first, second, third)
+        ]
+        ids = [ada.id, *(each.id for each in people)]
+        assert pages == [ids[:2], ids[2:4], [ids[4], ids[5]]]
+        fourth = await ada.ask("GET", f"{path}&after={third['after']}")
+        assert [each["participantId"] for each in fourth["participants"]] == [people[0].id]
+        assert (fourth["after"], fourth["participant_count"]) == (None, 6)
+
+    async def test_it_is_for_those_who_may_read_it(self, server: ServerProcess) -> None:
+        ada, bob, cleo = await guests(server, "Ada", "Bob", "Cleo")
+        conversation_id = await ada.create(bob, permissions={"read_members": "moderator"})
+        path = f"/chat/{conversation_id}/participants"
+        refusal(await bob.call("GET", path), 403, "FORBIDDEN")
+        refusal(await cleo.call("GET", path), 404, "NOT_FOUND")
+        response = await ada.call("GET", f"{path}?after=nothing")
+        problem = response.json()["problem"]
+        refusal(response, 400, "MALFORMED_REQUEST", problem=problem)
+
+
 class TestSlowMode:
     async def test_a_member_is_told_when_to_come_back_and_a_moderator_is_not_held(
         self, server: ServerProcess

@@ -149,6 +149,7 @@ PROMISED = {
     ("delete", "/chat/{conversation_id}/participants/{participant_id}/mute"): {
         *(200, 400, 401, 403, 404, 429, 503),
     },
+    ("get", "/chat/{conversation_id}/participants"): {200, 400, 401, 403, 404, 503},
     ("get", "/chat/{conversation_id}/bans"): {
         *(200, 401, 403, 404, 503),
     },

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 
 from ..names import normalise_name
-from .schemas import Body, Created, Id, Name, ParticipantView, RoleName
+from .schemas import PAGE, Body, Created, Id, MemberModel, Name, ParticipantView, RoleName
 
 REASON_LENGTH = 500  # characters: a paragraph
 YEAR = 366 * 86_400  # seconds
@@ -107,6 +107,21 @@ class MemberAnswer(BaseModel):
     conversation_id: str
     participant_id: str
     sequence_id: int | None
+
+
+class MemberQuery(BaseModel):
+    """The requested part of the members: those after the page that gave `after`."""
+
+    after: str | None = Field(default=None, max_length=200)
+    limit: Annotated[int, Field(ge=1, le=PAGE)] = 100
+
+
+class Members(BaseModel):
+    """Members in the order of joining. `after` asks for the next page; null where this is the last."""
+
+    participants: list[MemberModel]
+    participant_count: int
+    after: str | None
 
 
 class SanctionView(BaseModel):

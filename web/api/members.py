@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from quart import Blueprint, Response
@@ -15,7 +16,7 @@ from salon.actors.refusals import Code
 from salon.actors.rights import may
 
 from ..http import COMMAND, Refused, answer, body, query, refusals
-from ..socket import participant_fields, timestamp
+from ..socket import member_fields, participant_fields, timestamp
 from . import member_schemas as schemas
 from .view import seen
 
@@ -121,6 +122,32 @@ def _add_mute(routes: Blueprint, parts: Parts) -> None:
 
 
 def _add_lists(routes: Blueprint, parts: Parts) -> None:
+    @routes.get("/participants")
+    @tag(["members"])
+    @document_querystring(schemas.MemberQuery)
+    @document_response(schemas.Members)
+    @refusals(Code.FORBIDDEN, Code.NOT_FOUND, Code.STORE_UNAVAILABLE)
+    async def participants(conversation_id: str) -> Response:
+        """List the members page by page, for those who may read them. Who comes or goes meanwhile makes none appear twice."""
+        identity, asked = parts.caller(), query(schemas.MemberQuery)
+        await entitled(parts, identity, conversation_id, "read_members")
+        snapshot = await seen(parts, identity, conversation_id)
+        since = {id: member.since for id, member in snapshot.state.members.items()}
+        places = [
+            ((since[each.participant.id], each.participant.id), each) for each in snapshot.members
+        ]
+        places.sort(key=itemgetter(0))
+        start = _place(parts, asked.after)
+        left = [each for each in places if start is None or each[0] > start]
+        page = left[: asked.limit]
+        return answer(
+            {
+                "participants": [member_fields(member) for _, member in page],
+                "participant_count": len(since),
+                "after": "{}.{}".format(*page[-1][0]) if len(left) > asked.limit else None,
+            }
+        )
+
     @routes.get("/bans")
     @tag(["members"])
     @document_response(schemas.Bans)
@@ -138,6 +165,16 @@ def _add_lists(routes: Blueprint, parts: Parts) -> None:
         """List who is muted, for those who may mute."""
         state = await entitled(parts, parts.caller(), conversation_id, "mute")
         return answer({"mutes": _sanctions(parts, state.mutes)})
+
+
+def _place(parts: Parts, after: str | None) -> tuple[int, str] | None:
+    """The place in the order of joining, and then of the ids, that a page before gave."""
+    if after is None:
+        return None
+    sequence, _, id = after.partition(".")
+    if not (sequence.isascii() and sequence.isdecimal() and len(sequence) < 17):
+        raise parts.malformed("after: is none that a page before gave")
+    return int(sequence), id
 
 
 async def entitled(parts: Parts, identity: Identity, conversation_id: str, action: Action) -> State:

@@ -78,6 +78,13 @@ class MemberCalls:
         path = _of(conversation_id, "participants", participant_id, "mute")
         return await self.request("DELETE", _why(path, reason))
 
+    async def members(
+        self: Requester, conversation_id: str, after: str | None = None, limit: int = 100
+    ) -> Frame:
+        """A page of the members, in the order of joining; its `after` asks for the next one."""
+        query = urlencode(given(after=after, limit=limit))
+        return await self.request("GET", f"{_of(conversation_id, 'participants')}?{query}")
+
     async def bans(self: Requester, conversation_id: str) -> Frame:
         return await self.request("GET", _of(conversation_id, "bans"))
 
