@@ -142,6 +142,7 @@ class TestConversation:
             "unread_count": 0,
             "mention_count": 0,
             "status": "active",
+            "pinned": [],
             "permissions": LEAST,
             "may": list(LEAST),
             "history": "all",
