@@ -178,7 +178,7 @@ def test_a_key_whose_first_use_was_refused_is_free(parts: Parts, state: State) -
 def test_a_key_that_the_log_knows_gets_the_receipt_of_then(parts: Parts, state: State) -> None:
     first = decide(parts, state, post(ADA, key="k"))
     taken = KeysTaken({("ada", "k"): first.records[0]})
-    known = known_from(taken, parts.codec)
+    known = known_from(taken.records, parts.codec)
     turn = decide(parts, first.state, post(ADA, key="k"), post(ADA, "new", "k2"), known=known)
     again, receipt = outcomes(turn)
     assert again == outcomes(first)[0]._replace(duplicate=True)
