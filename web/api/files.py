@@ -181,10 +181,8 @@ async def _visible(
     if file is None or file.conversation != state.number:
         raise parts.refusal(Code.NOT_FOUND)
     reader = state.members[identity.participant.id]
-    if file.sequence:
-        is_visible = file.sequence >= first_readable(state, reader)
-    else:
-        is_visible = file.uploader == reader.participant.id
-    if not is_visible:
-        raise parts.refusal(Code.NOT_FOUND)
-    return file
+    if file.sequence and file.sequence >= first_readable(state, reader):
+        return file
+    if not file.sequence and file.uploader == reader.participant.id:
+        return file
+    raise parts.refusal(Code.NOT_FOUND)
