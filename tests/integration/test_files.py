@@ -411,6 +411,17 @@ async def test_a_reply_in_a_thread_carries_files(people: list[Person]) -> None:
     refused(answer, 409, "FILE_ALREADY_SENT")
 
 
+async def test_a_search_finds_the_messages_that_have_files(people: list[Person]) -> None:
+    ada, _, _ = people
+    conversation_id = await ada.create()
+    view = await upload(ada, conversation_id)
+    await ada.say(conversation_id, "the menu of today")
+    sent = await ada.say(conversation_id, "the menu", files=[{"file_id": view["file_id"]}])
+    asked = f"/chat/search?q=menu&has=file&conversation_id={conversation_id}"
+    found = (await ada.ask("GET", asked))["hits"]
+    assert [hit["message_id"] for hit in found] == [sent["message_id"]]
+
+
 async def test_a_list_shows_the_names_of_files_where_there_is_no_text(
     people: list[Person],
 ) -> None:
