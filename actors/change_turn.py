@@ -40,6 +40,7 @@ class Draft(Protocol):
     first: int  # the sequence of the turn's first record
     records: list[Record]
     state_events: list[StateEvent]
+    gone_files: list[int]  # the sequences of deleted messages that had files
 
     def record(self, event: Event) -> Record:
         """Apply an event, and record it."""
@@ -120,6 +121,8 @@ class ChangeTurn:
             self._forget_edit(sequence)
         if isinstance(event, Edited):
             self._edits[sequence] = event.sequence - self._draft.first
+        if isinstance(event, Deleted) and message.posted.files is not None:
+            self._draft.gone_files.append(sequence)
         if isinstance(event, Deleted) and event.thread_id is not None:
             root_sequence = named_sequence(event.conversation_id, event.thread_id)
             root = None if root_sequence is None else self.message(root_sequence)

@@ -14,6 +14,7 @@ import trio
 from .agents import Agents
 from .audience import BREATH, BREATH_EVERY, RECENT_EVENTS, Audience
 from .events import Left, Updated
+from .file_rules import files_named
 from .mailbox import is_text
 from .member_events import Banned, Removed
 from .messages import (
@@ -224,6 +225,9 @@ class ConversationActor(TrioActor):
         changed, targets = named_by(commands), None
         if changed or state.runs:
             targets = await targets_in(changed, state, self._store, self.audience.at_hand)
+        named_files, files = files_named(commands), None
+        if named_files:
+            files = await self._store.files_among(state.number, sorted(named_files))
         ended = await self.agents.ended_among(commands, state)
         overdue, save = self.agents.overdue(), self.agents.save_due(state)
         known: dict[tuple[str, str], tuple[Event, Record]] = {}
@@ -238,6 +242,7 @@ class ConversationActor(TrioActor):
                 parts=host,
                 replied_to=replied,
                 targets=targets,
+                files=files,
                 people=people,
                 ended=ended,
                 overdue=overdue,
@@ -291,6 +296,8 @@ class ConversationActor(TrioActor):
                 self._see_off(event.participant.id, removed=True)
             elif isinstance(event, Updated) and event.history == "since_join":
                 self._shorten_replays(turn.state)
+        if turn.gone_files:
+            self._host.file_host.gone()
         self.agents.before_events(turn)
         if turn.changed is not None:
             self.audience.rewrite(turn.changed.rewrites)

@@ -16,6 +16,7 @@ import trio
 
 from .agent_host import NoAgents
 from .conversation import ConversationActor
+from .files import NoFiles
 from .mailbox import MailboxFull
 from .messages import Look, Rename, SaveRuns
 from .meter import Meter
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from .agent_host import AgentHost
+    from .files import FileHost
     from .limits import Limits
     from .messages import Command, Sync
     from .model import Participant, State
@@ -69,6 +71,7 @@ class Directory:
         self.refusals = RefusalBook(sources)
         self.meter = Meter()
         self.agent_host: AgentHost = NoAgents()
+        self.file_host: FileHost = NoFiles()
         self.draining: Callable[[], float] | None = None  # gives each caller its seconds to wait
         self.conversations: dict[str, ConversationActor] = {}
         self.participants: dict[str, ParticipantActor] = {}

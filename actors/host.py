@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .agent_host import AgentHost
+    from .files import FileHost
     from .limits import Limits
     from .meter import Meter
     from .refusals import Refusal, RefusalBook
@@ -28,6 +29,7 @@ class Host(Protocol):
     refusals: RefusalBook
     meter: Meter
     agent_host: AgentHost
+    file_host: FileHost
     draining: Callable[[], float] | None
 
     def conversation(self, conversation_id: str) -> Ref[Any]:

@@ -29,6 +29,7 @@ class Limits:
     run_grace: float = 30.0
     run_timeout: float = 300.0  # seconds of silence until a run ends, though its agent is connected
     open_runs: int = 10  # of one agent in one conversation
+    files_per_message: int = 10  # what a person chooses at once
     idle_timeout: float = 60.0  # seconds unobserved and idle until a conversation is passivated
     # Crashes of one conversation before it is refused for the rest of the minute
     restarts_per_minute: int = 5

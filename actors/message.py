@@ -60,7 +60,7 @@ def edited(
 def deleted(message: Message) -> Message:
     """What is left of a deleted message: its place, its sender, its time, and the thread under it."""
     posted = message.posted._replace(
-        content="", mentions=(), metadata=None, usage=None, results=None
+        content="", mentions=(), metadata=None, usage=None, results=None, files=None
     )
     return Message(
         posted,

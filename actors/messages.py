@@ -24,6 +24,7 @@ from .run_messages import (
 )
 
 if TYPE_CHECKING:
+    from .files import Attachment
     from .future import Future
     from .model import (
         Action,
@@ -97,6 +98,7 @@ class _Post(NamedTuple):
     mentions: tuple[str, ...] = ()
     thread_id: str | None = None
     in_channel: bool = False
+    files: tuple[Attachment, ...] = ()
 
 
 class Post(_Post):

@@ -26,6 +26,7 @@ class _Posted(NamedTuple):
     results: str | None = None  # JSON text: what the answer points to
     thread_id: str | None = None  # the message under which it is a reply
     in_channel: bool = False  # of such a reply: it is shown in the main log, too
+    files: str | None = None  # JSON text: what the message carries
 
 
 class Posted(_Posted):

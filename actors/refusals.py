@@ -53,6 +53,14 @@ class Code(StrEnum):
     RUN_ENDED = "RUN_ENDED"
     OFFSET_MISMATCH = "OFFSET_MISMATCH"
     APPROVAL_NOT_FOUND = "APPROVAL_NOT_FOUND"
+    FILE_NOT_FOUND = "FILE_NOT_FOUND"
+    FILE_ALREADY_SENT = "FILE_ALREADY_SENT"
+    FILE_TOO_LARGE = "FILE_TOO_LARGE"
+    FILE_KIND_NOT_ALLOWED = "FILE_KIND_NOT_ALLOWED"
+    PICTURE_TOO_LARGE = "PICTURE_TOO_LARGE"
+    TOO_MANY_FILES = "TOO_MANY_FILES"
+    TOO_MANY_UPLOADS = "TOO_MANY_UPLOADS"
+    FILE_QUOTA_EXCEEDED = "FILE_QUOTA_EXCEEDED"
     TOO_MANY_RUNS = "TOO_MANY_RUNS"
     MESSAGE_TOO_LARGE = "MESSAGE_TOO_LARGE"
     BODY_TOO_LARGE = "BODY_TOO_LARGE"
@@ -137,6 +145,35 @@ TABLE: dict[Code, Reason] = {
     Code.APPROVAL_NOT_FOUND: Reason(
         "Nothing waits for the approval {approval_id}: it was decided, or the run goes on without it.",
         404,
+    ),
+    Code.FILE_NOT_FOUND: Reason(
+        "There is no file {file_id} here that you may send: upload it to this conversation first.",
+        404,
+    ),
+    Code.FILE_ALREADY_SENT: Reason(
+        "The file {file_id} is in another message: upload it again to send it again.", 409
+    ),
+    Code.FILE_TOO_LARGE: Reason(
+        "The file is larger than the {max_size} bytes that are allowed.", 413
+    ),
+    Code.FILE_KIND_NOT_ALLOWED: Reason(
+        "By its bytes the file is {media_type}, and such files are not taken here.", 415
+    ),
+    Code.PICTURE_TOO_LARGE: Reason(
+        "The picture has {pixels} pixels; at most {max_pixels} are allowed: make it smaller.", 413
+    ),
+    Code.TOO_MANY_FILES: Reason(
+        "{limit} files of yours wait to be sent: send them first; what is not sent is deleted after a day.",
+        429,
+    ),
+    Code.TOO_MANY_UPLOADS: Reason(
+        "{limit} files of yours are on their way: try again once one of them is here.",
+        429,
+        temporary=True,
+    ),
+    Code.FILE_QUOTA_EXCEEDED: Reason(
+        "Your files here have {actual_size} bytes; at most {max_size} are allowed: delete messages with files.",
+        413,
     ),
     Code.TOO_MANY_RUNS: Reason(
         "At most {limit} runs of one agent may be open here: end one first.", 429, temporary=True

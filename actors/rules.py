@@ -23,6 +23,7 @@ from .events import (
     RunStarted,
     Updated,
 )
+from .file_rules import attached
 from .member_messages import OpenDirect
 from .member_rules import silenced, too_soon
 from .mentions import mentioned
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .events import Event
+    from .files import StoredFile
     from .limits import Limits
     from .messages import Command
     from .model import Action, Participant, Role, Run, State
@@ -60,22 +62,31 @@ def _no_message(sequence: int) -> str | None:
     return None
 
 
+def _no_file(file_id: str) -> StoredFile | None:
+    return None
+
+
 def decide(
     state: State,
     command: Command,
     at: int,
     limits: Limits,
     sender_of: Callable[[int], str | None] = _no_message,
+    file_of: Callable[[str], StoredFile | None] = _no_file,
 ) -> Decision:
     """The event, refusal or other outcome of the command at time `at`. Nothing is changed; an event must still be applied.
 
-    `sender_of` gives the sender's id of the message with a sequence; None for an event that is no message.
+    `sender_of` gives the sender's id of the message with a sequence; None for an event that is no message. `file_of` gives a
+    file of this conversation.
     """
     if (not state.head and type(command) not in BEGINNING) or (
         state.direct and _knows_nothing(state, command)
     ):
         return Refusal(Code.NOT_FOUND, key=command.key if isinstance(command, Post) else None)
     decision = DECIDE[type(command)](state, command, at, limits)
+    if type(command) is Post and command.files and type(decision) is Posted:
+        files = attached(command, at, limits, file_of)
+        decision = files if isinstance(files, Refusal) else decision._replace(files=files)
     if type(decision) is Posted and decision.reply_to is not None and decision.run_id is None:
         sender_id = _asker(state, command, decision.reply_to, sender_of)
         return _no_reply(decision.key) if sender_id is None else decision

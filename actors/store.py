@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from .events import StateEvent
+    from .files import StoredFile
     from .future import Future
     from .message import Reaction
     from .model import Durability, State
@@ -104,6 +105,9 @@ class Changes:
     `rewrites` replace the stored forms of earlier events. `texts` are what open runs have said since the last such changes.
     The text of a run is forgotten when the run ends.
 
+    `sent_files` are the ids of files with the sequences of the messages that have them from now on. The files of the messages
+    whose sequences are in `gone_files` are deleted.
+
     `number` is 0 where the first record creates the conversation. `state_events` repeats the events that are no messages,
     in order: the store's answers about the conversation follow them. A member's read position is at least the sequence at which
     they joined, and that of their last message, of which `reads` may leave out what `READ_LAG` allows.
@@ -120,6 +124,8 @@ class Changes:
     forced: Mapping[str, int] | None = (
         None  # readers of `reads` who moved back -> the newest event then
     )
+    sent_files: tuple[tuple[str, int], ...] = ()
+    gone_files: tuple[int, ...] = ()
 
 
 class Target(NamedTuple):
@@ -394,6 +400,9 @@ class Store(Protocol):
         self, position: int, *, by: str, outcome: str, at: int
     ) -> Future[Report | None]:
         """Close a report. One that is closed stays as it was; None where there is none."""
+
+    def files_among(self, number: int, file_ids: Sequence[str]) -> Future[Mapping[str, StoredFile]]:
+        """Those of the files that are or were in a conversation, by id, each with the key of its message."""
 
     def statistics(self) -> StoreStatistics:
         """Figures for operators; never waits."""

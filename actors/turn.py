@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .agent_host import AgentHost
     from .change_messages import ChangeCommand
     from .events import Event, StateEvent
+    from .files import StoredFile
     from .limits import Limits
     from .mailbox import Letter
     from .model import Durability, Participant, State
@@ -65,9 +66,9 @@ class Turn:
     `people` are participants besides the senders who act themselves for the first time or, if the pair's second is true, have a
     new name. `known` are messages whose keys the log has already, by (sender id, key): a command that repeats one gets its
     receipt. `replied_to` has the senders of messages of the log by sequence: those that commands of the turn may name as replied
-    to. `targets` are messages of the log, by sequence, that commands change or reply to in a thread. `ended` are ended runs that
-    commands name; `overdue` are runs to end first. `unsaved` gives the texts of runs that the store lacks; they are part of any
-    changes, and `save` makes changes of them alone.
+    to. `targets` are messages of the log, by sequence, that commands change or reply to in a thread. `files` are those that
+    commands name, by id. `ended` are ended runs that commands name; `overdue` are runs to end first. `unsaved` gives the texts
+    of runs that the store lacks; they are part of any changes, and `save` makes changes of them alone.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Turn:
         parts: Parts,
         replied_to: Mapping[int, str] | None = None,
         targets: Mapping[int, Target] | None = None,
+        files: Mapping[str, StoredFile] | None = None,
         people: Iterable[tuple[Participant, bool]] = (),
         ended: Mapping[str, EndedRun] | None = None,
         overdue: Iterable[Overdue] = (),
@@ -100,6 +102,8 @@ class Turn:
         self.texts: tuple[RunText, ...] = ()
         # Whether a change made no event though its key may have been used before: then the log must be asked.
         self.unsettled = False
+        self.sent_files: list[tuple[str, int]] = []
+        self.gone_files: list[int] = []  # the sequences of deleted messages that had files
         self.limits = parts.limits
         self.codec = parts.codec
         self._agent_host = parts.agent_host
@@ -107,6 +111,7 @@ class Turn:
         self._known = known
         self._moved = False  # whether the draft has its own copy of the read positions
         self._replied_to = replied_to or {}
+        self._files = dict(files) if files else {}
         self._ended = ended or {}
         self._targets = targets or {}
         self.first = state.head + 1  # the sequence of the turn's first record
@@ -143,6 +148,8 @@ class Turn:
             () if self.changed is None else tuple(self.changed.rewrites.values()),
             self.thread_reads or None,
             self.forced or None,
+            tuple(self.sent_files),
+            tuple(self.gone_files),
         )
 
     def _introduce(self, who: Participant, *, renamed: bool = False) -> None:
@@ -164,7 +171,9 @@ class Turn:
                 return self._read_thread(letter)
             if kind is Leave and self.state.runs and not self.state.direct:
                 self._run_turn().leave(command.sender.id)
-        decision: Any = rules.decide(self.state, command, self.at, self.limits, self.sender_of)
+        decision: Any = rules.decide(
+            self.state, command, self.at, self.limits, self.sender_of, self._files.get
+        )
         if type(decision) is Posted:
             return self._post(letter, decision)
         if self.state.runs and type(decision) in SILENCING:
@@ -276,6 +285,8 @@ class Turn:
     def _say(self, letter: Letter, event: Posted) -> Receipt:
         """Record a message, and find who is asked to answer it."""
         record = self.record(event)
+        if event.files is not None:
+            self._send_files(letter.message, event)
         self.said(event)
         if self.state.agents:
             sequence = rules.named_sequence(event.conversation_id, event.reply_to or "")
@@ -283,6 +294,13 @@ class Turn:
         if record.relation is None:
             self.marks[event.sender.id] = letter, ReadMarked(event.sequence)
         return receipt_for(event, record, self.durability)
+
+    def _send_files(self, command: Post, event: Posted) -> None:
+        """Note which message has the files: no later one can have them."""
+        for file_id, _ in command.files:
+            file = self._files[file_id]
+            self._files[file_id] = file._replace(sequence=event.sequence, key=event.key)
+            self.sent_files.append((file_id, event.sequence))
 
     def said(self, event: Posted) -> None:
         """Count a reply in its thread; move the read position of a message's sender to it, in the main log or in the thread."""
@@ -314,11 +332,12 @@ class Turn:
             message = self.codec.decode_message(record)
             if message.is_deleted or message.revision > 1:
                 return True
-        return (event.content, event.reply_to, event.metadata, event.thread_id) == (
+        return (event.content, event.reply_to, event.metadata, event.thread_id, event.files) == (
             before.content,
             before.reply_to,
             before.metadata,
             before.thread_id,
+            before.files,
         )
 
     def record(self, event: Event) -> Record:

@@ -25,6 +25,7 @@ from salon.actors.events import (
 from salon.actors.member_events import Banned, Removed
 from salon.actors.posted import sequence_of
 
+from . import files
 from .accounts import SAVE
 from .keys import place_of
 from .member_rows import (
@@ -196,6 +197,8 @@ class Batch:
         self._thread_reads: list[Any] = []
         self._forced: list[Any] = []
         self._entered: list[Any] = []  # who came in: they ask no more to be let in
+        self._sent_files: list[Any] = []
+        self._gone_files: list[Any] = []
 
     def add(self, changes: Changes) -> int:
         """Add the changes of one conversation; return the conversation's number.
@@ -220,6 +223,10 @@ class Batch:
             self._add_rewrite(number, rewrite)
         for (reader, root), sequence in (changes.thread_reads or {}).items():
             self._thread_reads += (number, root, reader, sequence)
+        for file_id, sequence in changes.sent_files:
+            self._sent_files += (number, file_id, sequence)
+        for sequence in changes.gone_files:
+            self._gone_files += (number, sequence)
         return number
 
     def add_account(self, account: RunAccount) -> None:
@@ -354,6 +361,10 @@ class Batch:
             yield _FORCED, self._forced
         if self._thread_reads:
             yield _THREAD_READS, self._thread_reads
+        if self._sent_files:
+            yield files.SEND, self._sent_files
+        if self._gone_files:
+            yield files.DELETE, self._gone_files
         if self._accounts:
             yield SAVE, self._accounts
 

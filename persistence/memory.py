@@ -29,6 +29,7 @@ from .memory_conversation import (
     summary,
     target,
 )
+from .memory_files import MemoryFiles
 from .memory_reports import MemoryReports
 from .memory_search import find
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from salon.actors.events import StateEvent
+    from salon.actors.files import FileUse, StoredFile
     from salon.actors.model import Durability
     from salon.actors.search import Found, Sought
     from salon.actors.sources import Sources
@@ -72,6 +74,7 @@ class MemoryStore:
         self._names: dict[str, tuple[str, bool, int]] = {}  # id -> name, whether chosen, when
         self._accounts = MemoryAccounts()
         self._reports = MemoryReports()
+        self._files = MemoryFiles()
         self._agents: dict[str, str] = {}
         self._invites: dict[str, str] = {}  # id -> conversation
         self._commits = self._records = 0
@@ -282,6 +285,51 @@ class MemoryStore:
         """Close a report. One that is closed stays as it was; None where there is none."""
         return Future.of(self._reports.close(position, by, outcome, at))
 
+    def announce_file(self, file: StoredFile) -> Future[None]:
+        """Note a file whose content is about to be kept: it is `gone` until `add_file`."""
+        future: Future[None] = Future()
+        try:
+            self._files.announce(file)
+            future.set(None)
+        except StoreError as error:
+            future.set_exception(error)
+        return future
+
+    def add_file(self, file_id: str) -> Future[None]:
+        """Have a file that was announced: its content is kept."""
+        self._files.add(file_id)
+        return Future.of(None)
+
+    def file(self, file_id: str) -> Future[StoredFile | None]:
+        """A file that is not gone, or None."""
+        return Future.of(self._files.find(file_id))
+
+    def files_among(self, number: int, file_ids: Sequence[str]) -> Future[Mapping[str, StoredFile]]:
+        """Those of the files that are or were in a conversation, by id, each with the key of its message."""
+        records = self._log(number)
+        return Future.of(self._files.among(number, file_ids, lambda at: records[at - 1].key))
+
+    def file_use(self, uploader: str) -> Future[FileUse]:
+        """What a participant has uploaded."""
+        return Future.of(self._files.use(uploader))
+
+    def expire_files(self, before: int) -> Future[int]:
+        """Delete the files that were uploaded before that time and never sent; how many they were."""
+        return Future.of(self._files.expire(before))
+
+    def gone_contents(self, limit: int) -> Future[tuple[str, ...]]:
+        """Up to `limit` contents of files that are gone; other files may still need them."""
+        return Future.of(self._files.gone_contents(limit))
+
+    def needs_content(self, content: str) -> Future[bool]:
+        """Whether a file that is not gone has this content."""
+        return Future.of(self._files.needs_content(content))
+
+    def forget_content(self, content: str) -> Future[None]:
+        """Forget which content the files that are gone have had."""
+        self._files.forget_content(content)
+        return Future.of(None)
+
     def add_guest(
         self, participant_id: str, name: str, recovery_hash: bytes, at: int
     ) -> Future[None]:
@@ -413,6 +461,8 @@ class MemoryStore:
         for run_id, offset, text in changes.texts:
             run = state.runs[run_id]
             state.runs = {**state.runs, run_id: run._replace(text=run.text[:offset] + text)}
+        self._files.send(state.number, changes.sent_files)
+        self._files.delete(state.number, changes.gone_files)
         if changes.records:
             conversation.newest = next(self._arrivals)
         self._commits += 1

@@ -339,6 +339,31 @@ meta = Table(
     sqlite_with_rowid=False,
 )
 
+# What was uploaded for messages. `content` is the SHA-256 of the bytes, which are kept elsewhere; `sequence` the message that has
+# the file, 0 before it is sent. A deleted file keeps its row, `gone`, so that its message can be sent again by its key.
+files = Table(
+    "files",
+    metadata,
+    Column("file_id", Text, primary_key=True, nullable=False),
+    Column("conversation", Integer, nullable=False),
+    Column("uploader", Text, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("media_type", Text, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("uploaded_at", Integer, nullable=False),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("sequence", Integer, nullable=False, server_default=text("0")),
+    Column("gone", Integer, nullable=False, server_default=text("0")),
+    Index("files_by_message", "conversation", "sequence"),
+    Index("files_by_content", "content"),
+    Index("files_by_uploader", "uploader"),
+    Index("files_unsent", "uploaded_at", sqlite_where=text("sequence = 0 AND gone = 0")),
+    Index("files_gone", "content", sqlite_where=text("gone = 1 AND content <> ''")),
+    sqlite_with_rowid=False,
+)
+
 guests = Table(
     "guests",
     metadata,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from salon.actors.store import StoreError
 
-from . import accounts, member_rows, queries, reports, searching
+from . import accounts, files, member_rows, queries, reports, searching
 from .fault import explain
 from .file import File
 from .keys import Keys
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from salon.actors.files import FileUse, StoredFile
     from salon.actors.future import Future
     from salon.actors.model import Durability, State
     from salon.actors.search import Found, Sought
@@ -214,6 +215,42 @@ class SqlStore:
     ) -> Future[Report | None]:
         """Close a report. One that is closed stays as it was; None where there is none."""
         return self._writer.do(partial(reports.close, position, by, outcome, at))
+
+    def announce_file(self, file: StoredFile) -> Future[None]:
+        """Note a file whose content is about to be kept: it is `gone` until `add_file`."""
+        return self._writer.do(partial(files.announce, file))
+
+    def add_file(self, file_id: str) -> Future[None]:
+        """Have a file that was announced: its content is kept."""
+        return self._writer.do(partial(files.add, file_id))
+
+    def file(self, file_id: str) -> Future[StoredFile | None]:
+        """A file that is not gone, or None."""
+        return self._readers.ask(files.find, file_id)
+
+    def files_among(self, number: int, file_ids: Sequence[str]) -> Future[Mapping[str, StoredFile]]:
+        """Those of the files that are or were in a conversation, by id, each with the key of its message."""
+        return self._readers.ask(files.among, number, file_ids)
+
+    def file_use(self, uploader: str) -> Future[FileUse]:
+        """What a participant has uploaded."""
+        return self._readers.ask(files.use, uploader)
+
+    def expire_files(self, before: int) -> Future[int]:
+        """Delete the files that were uploaded before that time and never sent; how many they were."""
+        return self._writer.do(partial(files.expire, before))
+
+    def gone_contents(self, limit: int) -> Future[tuple[str, ...]]:
+        """Up to `limit` contents of files that are gone; other files may still need them."""
+        return self._readers.ask(files.gone_contents, limit)
+
+    def needs_content(self, content: str) -> Future[bool]:
+        """Whether a file that is not gone has this content."""
+        return self._readers.ask(files.needs_content, content)
+
+    def forget_content(self, content: str) -> Future[None]:
+        """Forget which content the files that are gone have had."""
+        return self._writer.do(partial(files.forget_content, content))
 
     def add_guest(
         self, participant_id: str, name: str, recovery_hash: bytes, at: int

@@ -16,6 +16,8 @@ from quart_trio import QuartTrio
 
 from salon.actors.directory import Directory
 from salon.actors.runtime import System
+from salon.persistence.contents import open_files
+from salon.persistence.s3_options import S3Options
 from salon.persistence.url import backup as copy_store
 from salon.persistence.url import resolve
 
@@ -36,6 +38,7 @@ from .api import (
     auth_routes,
     change_routes,
     chat_routes,
+    file_routes,
     invite_routes,
     member_routes,
     message_routes,
@@ -47,7 +50,15 @@ from .api import (
     socket_routes,
 )
 from .drain import drain
-from .http import HttpReference, Server, allow_origins, frontend_routes, refuse_clearly
+from .files import FileShelf
+from .http import (
+    HttpReference,
+    SalonRequest,
+    Server,
+    allow_origins,
+    frontend_routes,
+    refuse_clearly,
+)
 from .identity import IdentityBook, read_key
 from .socket import JsonCodec, Wire
 from .sources import system_sources
@@ -57,6 +68,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from salon.actors.sources import Sources
+    from salon.persistence.contents import LocalRoom
     from salon.persistence.memory import MemoryStore
     from salon.persistence.sql import SqlStore
 
@@ -80,13 +92,20 @@ async def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
     agents = [(agent, open_upstream(agent)) for agent in settings.agents]
     sources = system_sources()
     store = await trio.to_thread.run_sync(resolve, settings.store.url, sources)
+    files = settings.files
+    s3 = S3Options(files.s3_endpoint, files.s3_region)
+    room: LocalRoom | None = None
     try:
+        room = await trio.to_thread.run_sync(open_files, settings.files_folder, files.url, s3)
         parts = await _assemble(settings, agents, store, sources)
+        parts.files = FileShelf(settings, store, room, sources, parts.directory.report)
         await add_stored_agents(parts)
         await _run(parts, announce)
     finally:
         with trio.CancelScope(shield=True):
             await trio.to_thread.run_sync(store.close)
+            if room is not None:
+                await trio.to_thread.run_sync(room.close)
 
 
 def backup(settings: Settings, path: Path) -> None:
@@ -143,6 +162,9 @@ async def _run(parts: AdminParts, announce: Callable[[str], None]) -> None:
         await nursery.start(parts.wire.run)
         await nursery.start(parts.agents.run)
         directory.agent_host = parts.agents
+        assert parts.files is not None
+        directory.file_host = parts.files
+        await nursery.start(parts.files.run)
         nursery.start_soon(directory.sweep)
         nursery.start_soon(parts.figures.record)
         nursery.start_soon(_watch_signals, parts)
@@ -165,6 +187,7 @@ async def _run(parts: AdminParts, announce: Callable[[str], None]) -> None:
 def build_app(parts: AdminParts) -> QuartTrio:
     """All routes on one Quart-Trio application."""
     app = QuartTrio(__name__, static_folder=None)
+    app.request_class = SalonRequest
     app.url_map.merge_slashes = False  # its redirect would answer a WebSocket with an HTML page
     app.config["MAX_CONTENT_LENGTH"] = parts.settings.limits.max_body_size or None
     QuartSchema(
@@ -183,6 +206,7 @@ def build_app(parts: AdminParts) -> QuartTrio:
         message_routes,
         report_routes,
         search_routes,
+        file_routes,
         run_routes,
         agent_routes,
         socket_routes,

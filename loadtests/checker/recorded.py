@@ -10,7 +10,7 @@ from urllib.parse import quote
 from salon.web.client import Client, Closed, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
     from salon.web.client import Frame, Receipt, Socket
 
@@ -66,13 +66,14 @@ class RecordedClient(Client):
         reply_to: str | None = None,
         metadata: Frame | None = None,
         mentions: Sequence[str] = (),
+        files: Sequence[str | Mapping[str, str]] = (),
     ) -> Receipt:
         """Send over HTTP, as `Client.post`."""
         key = key or self.new_key()
         with self._sending(conversation_id, key) as line:
             line.say(key, content)
             receipt = await super().post(
-                conversation_id, content, key, reply_to, metadata, mentions
+                conversation_id, content, key, reply_to, metadata, mentions, files
             )
         line.took({"type": "message_ack", **asdict(receipt)})
         return receipt

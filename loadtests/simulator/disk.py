@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from random import Random
 
+    from salon.actors.files import StoredFile
     from salon.actors.search import Found, Sought
     from salon.actors.sources import Sources
     from salon.actors.store import (
@@ -152,6 +153,10 @@ class DiskPort:
     def thread_unread(self, number: int, root: int, participant_id: str) -> Future[int]:
         """As `Disk.thread_unread`, without delay."""
         return self.disk.thread_unread(number, root, participant_id)
+
+    def files_among(self, number: int, file_ids: Sequence[str]) -> Future[Mapping[str, StoredFile]]:
+        """Those of the files that are or were in a conversation; nobody here has any."""
+        return self.disk.files_among(number, file_ids)
 
     def runs_among(self, number: int, run_ids: Sequence[str]) -> Future[Mapping[str, StoredRun]]:
         """Those of the runs that were ever started."""

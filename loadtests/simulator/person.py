@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -133,6 +133,7 @@ class UnrealClient(Client):
         reply_to: str | None = None,
         metadata: Frame | None = None,
         mentions: Sequence[str] = (),
+        files: Sequence[str | Mapping[str, str]] = (),
     ) -> Receipt:
         """Send a message over HTTP, without retries."""
         who = self.identity.participant

@@ -207,3 +207,20 @@ async def test_a_body_whose_request_has_been_answered_ends_without_a_word(
         await stream.send_all(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n")
         assert await stream.receive_some() == b""
         assert lane.refused == []
+
+
+async def test_the_time_in_which_the_server_is_busy_is_not_the_clients(
+    autojump_clock: MockClock,
+) -> None:
+    lane = NoLane()
+    async with begun(lane) as (stream, peer):
+        await peer.send_all(head(262_144) + b"x" * 1000)
+        assert await received(stream)
+        for _ in range(3):
+            await trio.sleep(5 * GRACE)  # the disk is slow
+            await peer.send_all(b"x" * 1000)
+            assert await stream.receive_some() == b"x" * 1000
+        began = trio.current_time()
+        assert await stream.receive_some() == b""
+        assert trio.current_time() - began == pytest.approx(GRACE, abs=0.1)
+        assert [each.code for each in lane.refused] == ["REQUEST_TIMEOUT"]

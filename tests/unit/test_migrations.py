@@ -263,3 +263,13 @@ def at_0005(path: Path) -> None:
             command.upgrade(config, "0005")
         assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("0005",)
     assert "run_accounts" not in schema_of(path)
+
+
+def test_0010_has_no_files_and_the_log_is_as_it_was(first: Path) -> None:
+    events = "SELECT count(*) || ' ' || sum(length(body)) || ' ' || max(position) FROM events"
+    with closing(sqlite3.connect(first)) as connection:
+        before = connection.execute(events).fetchone()
+    open_store(first).close()
+    assert count(first, "SELECT count(*) FROM files") == 0
+    with closing(sqlite3.connect(first)) as connection:
+        assert connection.execute(events).fetchone() == before

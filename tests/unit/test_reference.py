@@ -73,6 +73,7 @@ from salon.web.api.asyncapi import asyncapi
 from salon.web.api.json_schema import example
 from salon.web.api.server_frames import CLOSINGS, SERVER_FRAMES
 from salon.web.app import build_app
+from salon.web.files import FileShelf
 from salon.web.http.request import Parts
 from salon.web.identity.identity import IdentityBook
 from salon.web.settings.model import Settings
@@ -108,6 +109,9 @@ PROMISED = {
     },
     ("get", "/chat/{conversation_id}/messages"): {200, 400, 401, 404},
     ("get", "/chat/search"): {200, 400, 401, 404, 429, 501, 503},
+    ("post", "/chat/{conversation_id}/files"): {201, 400, 401, 403, 404, 408, 413, 415, 429, 503},
+    ("get", "/chat/{conversation_id}/files/{file_id}"): {200, 206, 400, 401, 404, 503},
+    ("get", "/chat/{conversation_id}/files/{file_id}/preview"): {200, 400, 401, 404, 503},
     ("post", "/chat/{conversation_id}/read"): {200, 400, 401, 404},
     ("post", "/chat/{conversation_id}/runs"): {200, 201, 400, 401, 403, 404, 409, 429, 503},
     ("post", "/chat/{conversation_id}/runs/{run_id}/delta"): {
@@ -331,9 +335,9 @@ def app() -> QuartTrio:
         system=System(), store=store, codec=CODEC, limits=settings.engine_limits(), sources=sources
     )
     wire = cast("Wire", ())
-    return build_app(
-        Parts(settings, directory, wire, IdentityBook(settings.auth, bytes(32), store, sources))
-    )
+    parts = Parts(settings, directory, wire, IdentityBook(settings.auth, bytes(32), store, sources))
+    parts.files = cast(FileShelf, ())
+    return build_app(parts)
 
 
 @pytest.fixture(scope="module")

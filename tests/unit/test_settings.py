@@ -108,6 +108,12 @@ class TestDefaults:
             "run_grace": 30,
             "run_timeout": 300,
             "open_runs": 10,
+            "file_size": 25_000_000,
+            "files_per_message": 10,
+            "unsent_files": 50,
+            "uploads_per_person": 10,
+            "file_quota": 1_000_000_000,
+            "picture_pixels": 50_000_000,
             "idle_timeout": 60,
             "restarts_per_minute": 5,
             "heartbeat": 25,
@@ -293,7 +299,7 @@ class TestProblems:
             ),
             (
                 "[]",
-                "salon.yaml: its sections have to be of server, store, auth, limits, logging",
+                "salon.yaml: its sections have to be of server, store, auth, limits, files, logging",
             ),
             (
                 "limits: {queue_size: 1}\nstore:\n  url: memory:",

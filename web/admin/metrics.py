@@ -43,6 +43,7 @@ class EngineCollector(Collector):
         yield from self._counters()
         yield from self._gauges()
         yield from self._commits()
+        yield from self._files()
 
     def _counters(self) -> Iterator[Metric]:
         directory = self._parts.directory
@@ -114,6 +115,19 @@ class EngineCollector(Collector):
             ("store_waiting", "Appends not committed.", directory.store.statistics().waiting),
         ):
             yield GaugeMetricFamily(f"salon_{name}", text, value=value)
+
+    def _files(self) -> Iterator[Metric]:
+        """The files of messages, since the start; a simulation has none."""
+        shelf = self._parts.files
+        if shelf is None:
+            return
+        for name, text, value in (
+            ("files", "Files uploaded.", shelf.taken),
+            ("file_bytes", "Bytes of the files uploaded.", shelf.bytes_taken),
+            ("file_contents_removed", "Contents removed with their last file.", shelf.removed),
+        ):
+            yield CounterMetricFamily(f"salon_{name}", text, value=value)
+        yield GaugeMetricFamily("salon_uploads", "Files on their way in.", value=shelf.uploads)
 
     def _open_runs(self) -> int:
         return sum(len(actor.agents.runs) for actor in self._parts.directory.conversations.values())

@@ -3,6 +3,7 @@
 from .auth import auth_routes
 from .changes import change_routes
 from .conversations import chat_routes
+from .files import file_routes
 from .handshake import socket_routes
 from .handshake_lane import FastLane
 from .invites import invite_routes
@@ -44,6 +45,7 @@ __all__ = [
     "chat_routes",
     "event_page",
     "event_query",
+    "file_routes",
     "invite_routes",
     "member_routes",
     "message_routes",

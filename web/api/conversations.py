@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from quart import Blueprint, Response
 from quart_schema import document_querystring, document_request, document_response, tag
 
+from salon.actors.blank import is_blank
 from salon.actors.events import REMOVED
 from salon.actors.messages import Create, Join, Leave, Update
 from salon.actors.model import Entrant, Participant
@@ -251,5 +252,8 @@ def _line(summary: Summary) -> dict[str, Any]:
 
 
 def _preview(frame: bytes) -> str:
-    content: str = json.loads(message_of(frame))["content"]
+    message = json.loads(message_of(frame))
+    content: str = message["content"]
+    if is_blank(content) and message.get("files"):
+        content = ", ".join(file["name"] for file in message["files"])
     return content if len(content) <= PREVIEW else content[: PREVIEW - 1] + "…"

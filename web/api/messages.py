@@ -18,7 +18,7 @@ from salon.actors.messages import MarkRead, Post, Receipt
 from salon.actors.refusals import Code
 
 from ..http import COMMAND, POST, PostHeaders, Refused, answer, body, query, raw, refusals
-from ..socket import KEY_LENGTH, blank_content, one_key, receipt_json
+from ..socket import KEY_LENGTH, attachments, blank_content, one_key, receipt_json
 from . import schemas
 from .view import readable_from, seen, unread_of
 
@@ -74,7 +74,7 @@ def command_of(
         if not 0 < len(key_in_header) <= KEY_LENGTH:
             raise parts.malformed(f"Idempotency-Key has to have 1 to {KEY_LENGTH} characters")
         key = key_in_header
-    if is_blank(wanted.content):
+    if is_blank(wanted.content) and not wanted.files:
         raise Refused(blank_content(key))
     metadata = parts.metadata(wanted.metadata)
     mentions = tuple(wanted.mentions or ())
@@ -88,6 +88,7 @@ def command_of(
         mentions,
         wanted.thread_id,
         wanted.also_in_channel,
+        attachments(wanted.files),
     )
 
 

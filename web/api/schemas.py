@@ -21,6 +21,7 @@ from ..socket import (
     EndOffset,
     EndReason,
     EndStatus,
+    Files,
     Mentions,
     MessageId,
     ReplyTo,
@@ -173,6 +174,35 @@ class PostBody(Body):
     mentions: Mentions = None
     thread_id: ThreadId = None
     also_in_channel: AlsoInChannel = False
+    files: Files = None
+
+
+class UploadQuery(Body):
+    """The file's name, where the body is not a form that has it."""
+
+    name: str | None = Field(default=None, max_length=1000)
+
+
+class FileQuery(Body):
+    """How to give the file out."""
+
+    model_config = ConfigDict(strict=False, frozen=True)
+
+    download: bool = Field(default=False, description="Have it saved, whatever it is.")
+
+
+class PreviewQuery(Body):
+    """The size of the preview."""
+
+    model_config = ConfigDict(strict=False, frozen=True)
+
+    size: int = Field(
+        default=640,
+        ge=1,
+        le=4096,
+        description="Pixels of the longer side that are wanted: the picture has the next of 160, 320, 640 and 1280, but never "
+        "more than the original.",
+    )
 
 
 class RunBody(Body):
@@ -371,6 +401,23 @@ class ThreadView(BaseModel):
     last_at: str
 
 
+class FileView(BaseModel):
+    """A file; `media_type` is what its bytes say. `GET /chat/{conversation_id}/files/{file_id}` gives it."""
+
+    file_id: str
+    name: str
+    media_type: str
+    size: int = Field(description="Bytes.")
+    width: int | None = Field(
+        default=None,
+        description="Of a picture, in pixels, as it is shown; `…/preview` gives a small one.",
+    )
+    height: int | None = None
+    alt: str | None = Field(
+        default=None, description="Of a picture or the like in a message: what it shows, in words."
+    )
+
+
 class Message(BaseModel):
     """A message, as in `message` frames."""
 
@@ -387,6 +434,7 @@ class Message(BaseModel):
     reply_to: str | None = None
     metadata: dict[str, Any] | None = None
     mentions: list[str] | None = None
+    files: list[FileView] | None = None
     run_id: str | None = Field(default=None, description="The run that this message ends.")
     status: Literal["complete", "cancelled", "interrupted"] | None = Field(
         default=None, description="How the run ended; `content` is all that was said until then."

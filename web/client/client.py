@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import ssl
 import uuid
@@ -29,12 +30,14 @@ from .rules import (
     message_fields,
 )
 from .run import Request, Run
+from .transfer import Download, Progress, Source, exchange, upload
 from .wire import Dial, Headers, Response, Socket, Target, connect, fetch
 
 __all__ = [
     "Client",
     "Closed",
     "Conversation",
+    "Download",
     "Frame",
     "Gap",
     "Receipt",
@@ -175,11 +178,58 @@ class Client(MemberCalls):
         reply_to: str | None = None,
         metadata: Frame | None = None,
         mentions: Sequence[str] = (),
+        files: Sequence[str | Mapping[str, str]] = (),
     ) -> Receipt:
-        """Send over HTTP, once. After Unreachable, post again with the same `key`. `mentions` are ids of members."""
-        body = message_fields(content, key or self.new_key(), reply_to, metadata, mentions)
+        """Send over HTTP, once. After Unreachable, post again with the same `key`. `mentions` are ids of members.
+
+        `files` were uploaded before: ids, or `{file_id, alt}` with what they show in words. With files, `content` may be "".
+        """
+        body = message_fields(content, key or self.new_key(), reply_to, metadata, mentions, files)
         path = f"/chat/{_quoted(conversation_id)}/messages"
         return Receipt.of(await self.request("POST", path, body))
+
+    async def upload(
+        self,
+        conversation_id: str,
+        source: Source,
+        name: str | None = None,
+        *,
+        size: int | None = None,
+        progress: Progress = lambda done, size: None,
+    ) -> Frame:
+        """Upload a file for a message: `{file_id, name, media_type, size, width?, height?}`; `post` takes the `file_id`.
+
+        `source` is a path, bytes, or an async iterable of bytes, which may have `size` bytes in all; by default `name` is that of
+        the path. `progress` is called with the bytes sent so far and with all of them, or None. There is no bound for the whole,
+        but `answer_timeout` for each piece. After Unreachable, upload again: what nobody sends is deleted.
+        """
+        if name is None and isinstance(source, str | os.PathLike):
+            name = os.path.basename(source)  # noqa: PTH119  # of anything that open() takes
+        query = urlencode(given(name=name))
+        url = f"{self.url}/chat/{_quoted(conversation_id)}/files?{query}"
+        async with exchange(url, self._dial, self._ssl_context, self.answer_timeout) as asked:
+            response = await upload(asked, self._identity(), source, size, progress)
+        if response.status >= 300:
+            raise response.refused()
+        return response.json()
+
+    @asynccontextmanager
+    async def download(
+        self, conversation_id: str, file_id: str, *, start: int = 0, preview: int | None = None
+    ) -> AsyncIterator[Download]:
+        """A file: `async with client.download(...) as file: async for piece in file.pieces: ...`.
+
+        It begins at byte `start`, to go on after a drop; with `preview` it is a WebP picture of about so many pixels. There is no
+        bound for the whole, but `answer_timeout` for each piece.
+        """
+        of_preview = "" if preview is None else f"/preview?{urlencode({'size': preview})}"
+        url = f"{self.url}/chat/{_quoted(conversation_id)}/files/{_quoted(file_id)}{of_preview}"
+        part = [("Range", f"bytes={start}-")] if start else []
+        async with (
+            exchange(url, self._dial, self._ssl_context, self.answer_timeout) as asked,
+            asked.got([*self._identity(), *part], start) as file,
+        ):
+            yield file
 
     async def start_run(
         self, conversation_id: str, run_id: str, reply_to: str | None = None

@@ -30,7 +30,7 @@ from .rules import (
 from .run import Request, Run, Runs
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from .wire import Socket
@@ -179,8 +179,11 @@ class Conversation:
         reply_to: str | None = None,
         metadata: Frame | None = None,
         mentions: Sequence[str] = (),
+        files: Sequence[str | Mapping[str, str]] = (),
     ) -> Receipt:
         """Send a message, across drops and temporary refusals, until there is a receipt. `mentions` are ids of members.
+
+        `files` are as in `Client.post`.
 
         Messages are sent in the order of the calls, and again after a drop. Only a message that is refused for load may fall
         behind messages already sent. Raises Refused for a final refusal, and Closed or Refused when the conversation is over.
@@ -188,7 +191,8 @@ class Conversation:
         """
         self._check()
         key = key or self._account.new_key()
-        frame = {"type": "message", **message_fields(content, key, reply_to, metadata, mentions)}
+        fields = message_fields(content, key, reply_to, metadata, mentions, files)
+        frame = {"type": "message", **fields}
         settled = trio.Event()
         pending = self._outbox.add(key, json.dumps(frame, separators=(",", ":")), settled.set)
         self._work.unpark_all()

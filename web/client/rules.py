@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -417,9 +417,13 @@ def message_fields(
     reply_to: str | None,
     metadata: Frame | None,
     mentions: Sequence[str] = (),
+    files: Sequence[str | Mapping[str, str]] = (),
 ) -> Frame:
     """The fields of a message, the same over HTTP and in a frame."""
-    optional = given(reply_to=reply_to, metadata=metadata, mentions=[*mentions] or None)
+    named = [{"file_id": each} if isinstance(each, str) else dict(each) for each in files]
+    optional = given(
+        reply_to=reply_to, metadata=metadata, mentions=[*mentions] or None, files=named or None
+    )
     return {"content": content, "client_message_id": key, **optional}
 
 

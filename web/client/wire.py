@@ -96,7 +96,7 @@ def _default_ssl() -> ssl.SSLContext:
 
 
 @contextmanager
-def _reaching(target: Target, timeout: float) -> Iterator[None]:
+def reaching(target: Target, timeout: float) -> Iterator[None]:
     """Limit the block to `timeout` seconds; network errors and the timeout become Unreachable."""
     try:
         with trio.fail_after(timeout):
@@ -105,7 +105,10 @@ def _reaching(target: Target, timeout: float) -> Iterator[None]:
         raise Unreachable(f"{target.authority}: {str(error) or 'no answer in time'}") from error
 
 
-async def _open(target: Target, dial: Dial | None, tls: ssl.SSLContext | None) -> trio.abc.Stream:
+async def open_stream(
+    target: Target, dial: Dial | None, tls: ssl.SSLContext | None
+) -> trio.abc.Stream:
+    """A connection to the server. Raises what `reaching` handles."""
     if dial is not None:
         return await dial()
     if not target.secure:
@@ -170,8 +173,8 @@ async def fetch(
     target = Target.of(url)
     length = [("Content-Length", str(len(body)))] if body or method not in ("GET", "HEAD") else []
     own = [*headers, *length, ("Connection", "close")]
-    with _reaching(target, answer_timeout):
-        stream = await _open(target, dial, ssl_context)
+    with reaching(target, answer_timeout):
+        stream = await open_stream(target, dial, ssl_context)
         try:
             return (await _exchange(stream, method, target, own, body))[0]
         finally:
@@ -411,8 +414,8 @@ async def connect(
     `handshake_timeout` is in seconds. Raises Refused for an HTTP answer other than 101, Unreachable for no answer.
     """
     target = Target.of(url)
-    with _reaching(target, handshake_timeout):
-        stream = await _open(target, dial, ssl_context)
+    with reaching(target, handshake_timeout):
+        stream = await open_stream(target, dial, ssl_context)
         try:
             leftover = await _upgrade(stream, target, headers)
         except BaseException:

@@ -7,6 +7,7 @@ from .openapi import (
     POST,
     SECURITY_SCHEMES,
     TAGS,
+    BinaryContent,
     Elsewhere,
     EventStream,
     HttpReference,
@@ -14,17 +15,21 @@ from .openapi import (
     MetricsText,
     NoContent,
     Page,
+    Picture,
     PostHeaders,
     Problem,
     Redirect,
     Style,
+    document_upload,
     refusals,
 )
+from .ranges import content_answer
 from .request import Parts, Refused, answer, body, deeper_than, no_good, query, raw, refusal_headers
 from .request_heads import HEAD_BYTES
 from .server import Server
 from .static_files import frontend_routes
 from .stream import HttpStream, Wanted
+from .upload import SalonRequest, sent_file
 
 __all__ = [
     "COMMAND",
@@ -33,6 +38,7 @@ __all__ = [
     "SECURITY_HEADERS",
     "SECURITY_SCHEMES",
     "TAGS",
+    "BinaryContent",
     "Elsewhere",
     "EventStream",
     "HttpReference",
@@ -42,17 +48,21 @@ __all__ = [
     "NoContent",
     "Page",
     "Parts",
+    "Picture",
     "PostHeaders",
     "Problem",
     "Redirect",
     "Refused",
+    "SalonRequest",
     "Server",
     "Style",
     "Wanted",
     "allow_origins",
     "answer",
     "body",
+    "content_answer",
     "deeper_than",
+    "document_upload",
     "frontend_routes",
     "no_good",
     "query",
@@ -60,4 +70,5 @@ __all__ = [
     "refusal_headers",
     "refusals",
     "refuse_clearly",
+    "sent_file",
 ]

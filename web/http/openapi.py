@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound="Callable[..., Any]")
 
 REFUSALS = "salon_refusals"
+UPLOADS = "salon_uploads"
 SAFE_METHODS = {"get", "head", "options"}
 SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"session": []}]
 SECURITY_SCHEMES = {
@@ -47,6 +48,7 @@ TAGS = {
     "invites": "Links by which people come in, and requests to be let in.",
     "runs": "Agents' answers in the making: start, say more, end, cancel; and what an agent answers.",
     "messages": "Send messages, read the log, move the read position.",
+    "files": "Upload files for messages, read them, previews of pictures.",
     "identity": "Guests, sessions, sign-in with a provider, tickets for WebSockets.",
     "health": "For load balancers and monitoring; open to everybody.",
     "admin": "Inspect and operate; for admins only. Inspection never waits in a mailbox and never changes a state.",
@@ -69,12 +71,14 @@ POST = (
     Code.RATE_LIMITED,
     Code.MUTED,
     Code.SLOW_MODE,
+    Code.FILE_NOT_FOUND,
+    Code.FILE_ALREADY_SENT,
 )
 """The additional refusals of a message."""
 
 
 class Problem(BaseModel):
-    """The reason of a refusal. `retry_after` is in seconds. The last seventeen fields belong to some codes only."""
+    """The reason of a refusal. `retry_after` is in seconds. The last twenty fields belong to some codes only."""
 
     error: str
     code: str
@@ -99,6 +103,10 @@ class Problem(BaseModel):
     until: str | None = None
     seconds: int | None = None
     what: str | None = None
+    file_id: str | None = None
+    media_type: str | None = None
+    pixels: int | None = None
+    max_pixels: int | None = None
 
 
 class PostHeaders(BaseModel):
@@ -132,6 +140,18 @@ class MetricsText(RootModel[str]):
     """The figures in Prometheus' text format."""
 
     media_type: ClassVar[str | None] = "text/plain"
+
+
+class BinaryContent(RootModel[str]):
+    """A file, of the media type that it has."""
+
+    media_type: ClassVar[str | None] = "*/*"
+
+
+class Picture(RootModel[str]):
+    """A picture."""
+
+    media_type: ClassVar[str | None] = "image/webp"
 
 
 class EventStream(RootModel[str]):
@@ -173,6 +193,22 @@ class JsonDocument(RootModel[dict[str, Any]]):
     """A document for tools."""
 
 
+_BYTES = {"type": "string", "format": "binary"}
+UPLOAD_BODY = {
+    "required": True,
+    "content": {
+        "application/octet-stream": {"schema": _BYTES},
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "properties": {"file": _BYTES},
+                "required": ["file"],
+            }
+        },
+    },
+}
+
+
 def refusals(*codes: Code) -> Callable[[F], F]:
     """Document the refusals of a route, in addition to those of its kind."""
 
@@ -181,6 +217,12 @@ def refusals(*codes: Code) -> Callable[[F], F]:
         return route
 
     return document
+
+
+def document_upload(route: F) -> F:
+    """Document a body that is a file, or a form with one."""
+    setattr(route, UPLOADS, True)
+    return route
 
 
 class HttpReference(OpenAPIProvider):
@@ -212,8 +254,11 @@ class HttpReference(OpenAPIProvider):
         """The route's operations, with all their refusals."""
         paths, components = super().build_paths(rule)
         own = getattr(self._app.view_functions[rule.endpoint], REFUSALS, ())
+        uploads = hasattr(self._app.view_functions[rule.endpoint], UPLOADS)
         for path in paths.values():
             for method, operation in path.items():
+                if uploads:
+                    operation["requestBody"] = UPLOAD_BODY
                 codes = [*_common(method, operation), *own, Code.INTERNAL_ERROR]
                 operation["responses"] = operation["responses"] | _refused(codes)
                 if not operation.get("description"):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from salon.actors.directory import Directory
     from salon.actors.messages import Command
 
+    from ..files import FileShelf
     from ..identity import IdentityBook
     from ..settings import Settings
     from ..socket import Wire
@@ -48,6 +49,8 @@ class Refused(Exception):
 
 class Parts:
     """The objects that routes use; the composition root makes one per server."""
+
+    files: FileShelf | None = None  # none where there are no routes
 
     def __init__(
         self, settings: Settings, directory: Directory, wire: Wire, identities: IdentityBook

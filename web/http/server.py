@@ -20,6 +20,7 @@ from hypercorn.utils import wrap_app
 
 from .request_heads import HEAD_BYTES
 from .stream import HttpStream, TlsHttpStream
+from .upload import gate_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 BACKLOG = 4096  # connections waiting to be accepted: after a restart all clients reconnect at once
 FINISH_REQUESTS = 1.0  # seconds for running requests after everything else is drained
+# Seconds in which the rest of a refused upload is read and dropped: many clients read the answer only after they have sent all.
+LINGER_FOR_UPLOAD = 20.0
 
 logger = logging.getLogger(__name__)
 
@@ -173,16 +176,26 @@ def _counted(app: QuartTrio) -> Callable[..., Awaitable[None]]:
             return
         stream: HttpStream = scope["state"]["http_stream"]
         stream.begins()
+        gate, complete = gate_of(scope), False
 
         async def watched() -> Any:
+            nonlocal complete
+            if gate is not None:
+                await gate.room()
             message = await receive()
-            if message["type"] == "http.request" and not message.get("more_body"):
-                stream.body_read()
+            if message["type"] == "http.request":
+                if gate is not None:
+                    message = gate.passed(message)
+                if not message.get("more_body"):
+                    complete = True
+                    stream.body_read()
             return message
 
         try:
             await app(scope, watched, send)
         finally:
             stream.answered()
+        if gate is not None and not complete:
+            stream.linger = LINGER_FOR_UPLOAD
 
     return answer

@@ -75,6 +75,11 @@ class BodyClock:
         self.answering = False  # an answer, or a part of it, was sent before the body was complete
         self._grace = grace
 
+    def wait(self, seconds: float) -> None:
+        """Record that nothing was read for so long: that is not the client's time."""
+        self.begun += seconds
+        self.deadline += seconds
+
     def has(self, size: int, now: float) -> None:
         """Record that bytes have arrived; `size` is the total so far."""
         self.deadline = self._grace + min(self.begun + size / BODY_RATE, now)
@@ -110,6 +115,8 @@ class HttpStream(trio.abc.Stream):
         self._body: BodyClock | None = None  # the clock of the request body that is arriving
         self._body_whole = False  # Hypercorn has found the end of the last request's body
         self.refusal: Refusal | None = None  # why the fast lane did not take the connection
+        self.linger = LINGER
+        self._left_at = trio.current_time()  # when Hypercorn got the last bytes
         self._reading: trio.CancelScope | None = None
         self.at_end: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
 
@@ -117,9 +124,11 @@ class HttpStream(trio.abc.Stream):
         """The next bytes for Hypercorn: heads and bodies of requests, and nothing after a WebSocket request."""
         data, self._first = self._first, b""
         if not data:
+            self._body_goes_on()
             data = await self._next(max_bytes)
         if not data:
             await self.at_end()
+        self._left_at = trio.current_time()
         return data
 
     async def first_head(self) -> bool:
@@ -244,6 +253,12 @@ class HttpStream(trio.abc.Stream):
                 self._body = None
                 self._wait_no_longer_than(ANSWER_TIMEOUT)
 
+    def _body_goes_on(self) -> None:
+        """Add the time in which nothing was read, since the server was busy with what had come, to the client's."""
+        if self._body is not None:
+            self._body.wait(trio.current_time() - self._left_at)
+            self._wait_until(self._body.deadline)
+
     def _expect_body(self, come: int) -> None:
         now = trio.current_time()
         if self._body is None:
@@ -340,7 +355,7 @@ class HttpStream(trio.abc.Stream):
         peer is still sending resets the connection, and the peer may lose the answer that gives the reason.
         """
         if self._closed:
-            with suppress(*GONE), trio.move_on_after(LINGER):
+            with suppress(*GONE), trio.move_on_after(self.linger):
                 while await self._stream.receive_some(READ_BYTES):
                     pass
 

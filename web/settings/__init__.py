@@ -2,6 +2,7 @@
 
 from .agent import AgentSettings
 from .agent_parts import BudgetSettings, PriceSettings, ToolSettings
+from .files import FileSettings
 from .group import is_safe_url
 from .loading import load
 from .model import AuthSettings, LoggingSettings, Settings, SettingsError
@@ -12,6 +13,7 @@ __all__ = [
     "AgentSettings",
     "AuthSettings",
     "BudgetSettings",
+    "FileSettings",
     "LoggingSettings",
     "PriceSettings",
     "ProviderSettings",

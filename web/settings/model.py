@@ -22,6 +22,7 @@ from salon.actors.model import Participant, ParticipantType
 from ..names import normalise_name
 from .agent import AgentSettings, valid_id, valid_name
 from .agent_parts import number
+from .files import FileSettings
 from .group import SettingsGroup, split
 from .provider import ProviderName, ProviderSettings
 
@@ -225,6 +226,18 @@ class LimitSettings(SettingsGroup):
     """Seconds of silence after which a run ends although its agent is connected; 0 = off."""
     open_runs: Count = 10
     """Runs of one agent that may be open in one conversation."""
+    file_size: Count = 25_000_000
+    """Bytes of a file: a minute of video from a phone, and what mail takes."""
+    files_per_message: Count = 10
+    """Files of a message: what a person chooses at once."""
+    unsent_files: Count = 50
+    """Files that one person has uploaded and not sent: five full messages; they are deleted after 25 hours."""
+    uploads_per_person: Count = 10
+    """Files of one person on their way at once: a full message."""
+    file_quota: Count = 1_000_000_000
+    """Bytes of all files of one person: some hundred pictures, and no more of a shared disk."""
+    picture_pixels: Count = 50_000_000
+    """Pixels of a picture: what good cameras take; a small file can claim billions, which would fill the memory of readers."""
     idle_timeout: Amount = 60
     """Seconds that a conversation without readers stays in memory."""
     restarts_per_minute: Count = 5
@@ -257,6 +270,7 @@ class Settings(BaseSettings):
     store: StoreSettings = Field(default_factory=StoreSettings)
     auth: AuthSettings = Field(default_factory=AuthSettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
+    files: FileSettings = Field(default_factory=FileSettings)
     logging: LoggingSettings = Field(default_factory=LoggingSettings)
     agents: tuple[AgentSettings, ...] = ()
 
@@ -296,6 +310,12 @@ class Settings(BaseSettings):
         if self.auth.key_file or self.store.path is None:
             return self.auth.key_file
         return self.store.path.with_name(f"{self.store.path.name}.key")
+
+    @property
+    def files_folder(self) -> Path | None:
+        """The folder beside the store for files; None where nothing outlives the process."""
+        path = self.store.path
+        return None if path is None else path.with_name(f"{path.name}.files")
 
     def engine_limits(self) -> Limits:
         """The limits that the engine itself watches over."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from salon.actors.blank import is_blank
+from salon.actors.files import Attachment
 from salon.actors.mentions import MENTIONS
 from salon.actors.refusals import Code, Refusal, about_run
 
@@ -42,6 +43,8 @@ from .run_parts import (
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
+ALT_LENGTH = 1000  # characters of an alternative text: a paragraph
+MOST_FILES = 100  # files that a message may name, whatever limits.files_per_message is
 # The text of a message. Blank text is refused in a separate check: a pydantic validator would be slower for every message.
 Content = Annotated[
     str,
@@ -90,6 +93,28 @@ AlsoInChannel = Annotated[
 ]
 
 
+class FileRef(BaseModel):
+    """A file that was uploaded to this conversation by the sender."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    file_id: str = Field(min_length=1, max_length=KEY_LENGTH)
+    alt: str | None = Field(
+        default=None,
+        max_length=ALT_LENGTH,
+        description="What it shows, for those who do not see it.",
+    )
+
+
+Files = Annotated[
+    list[FileRef] | None,
+    Field(
+        max_length=MOST_FILES,
+        description="Files uploaded before, each in one message only. With files, `content` may be blank.",
+    ),
+]
+
+
 class Frame(BaseModel):
     """Any frame; unknown fields are ignored, so that newer clients can talk to older servers."""
 
@@ -108,6 +133,7 @@ class MessageFrame(Frame):
     mentions: Mentions = None
     thread_id: ThreadId = None
     also_in_channel: AlsoInChannel = False
+    files: Files = None
 
 
 class TypingFrame(Frame):
@@ -261,7 +287,7 @@ def parse(text: str) -> AnyFrame | Refusal:
         details = error.errors(include_url=False, include_input=False)
         said = _with_query(text, details)
         return _refusal(text, details) if said is None else parse(said)
-    if type(frame) is MessageFrame and is_blank(frame.content):
+    if type(frame) is MessageFrame and is_blank(frame.content) and not frame.files:
         return blank_content(frame.client_message_id or frame.message_id)
     if type(frame) is EditFrame and is_blank(frame.content):
         return blank_content(frame.client_message_id)
@@ -271,6 +297,11 @@ def parse(text: str) -> AnyFrame | Refusal:
 def blank_content(key: str | None) -> Refusal:
     """The refusal of a blank message, the same over HTTP and in a frame."""
     return Refusal(Code.INVALID_FORMAT, {"problem": "content: is blank"}, key=key)
+
+
+def attachments(files: list[FileRef] | None) -> tuple[Attachment, ...]:
+    """The files of a message for the engine."""
+    return tuple([Attachment(each.file_id, each.alt or None) for each in files]) if files else ()
 
 
 def one_key(key: str | None, message_id: str | None) -> str | None:

@@ -235,6 +235,8 @@ def _posted(event: Posted) -> str:
         optional += f',"metadata":{event.metadata}'
     if event.mentions:
         optional += f',"mentions":[{",".join(map(quote, event.mentions))}]'
+    if event.files is not None:
+        optional += f',"files":{event.files}'
     if event.run_id is not None:
         optional += f',"run_id":{quote(event.run_id)},"status":"{event.status}"'
         if event.usage is not None:

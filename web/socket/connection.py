@@ -48,6 +48,7 @@ from .client_frames import (
     RunStatusFrame,
     SyncFrame,
     TypingFrame,
+    attachments,
     one_key,
     parse,
 )
@@ -309,6 +310,7 @@ class Connection:
                 tuple(frame.mentions or ()),
                 frame.thread_id,
                 frame.also_in_channel,
+                attachments(frame.files) if frame.files else (),
             )
         )
 

@@ -100,6 +100,7 @@ def _write_message(event: Posted) -> dict[str, Any]:
         "reply_to": event.reply_to,
         "metadata": None if event.metadata is None else json.loads(event.metadata),
         "mentions": list(event.mentions) or None,
+        "files": None if event.files is None else json.loads(event.files),
         "run_id": event.run_id,
         "status": event.status,
         "usage": None if event.usage is None else json.loads(event.usage),
@@ -128,6 +129,7 @@ def _read_message(message: dict[str, Any]) -> Posted:
         None if message.get("results") is None else compact(message["results"]),
         message.get("thread_id"),
         message.get("also_in_channel", False),
+        None if message.get("files") is None else compact(message["files"]),
     )
 
 

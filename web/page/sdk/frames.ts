@@ -72,6 +72,7 @@ export interface Message {
   metadata?: Json;
   /** Ids of the members whom the message mentions. */
   mentions?: string[];
+  files?: MessageFile[];
   /** The run that this message ends. */
   run_id?: string;
   /** How the run ended; `content` is all that was said until then. */
@@ -80,6 +81,21 @@ export interface Message {
   usage?: Json;
   /** What the answer points to, in the order of relevance. */
   results?: Result[];
+}
+
+/** A file of a message, at `/chat/ID/files/FILE_ID`; of a picture there is `…/preview?size=640`, too. */
+export interface MessageFile {
+  file_id: string;
+  name: string;
+  /** What its bytes say that it is. */
+  media_type: string;
+  /** Bytes. */
+  size: number;
+  /** Of a picture, in pixels, as it is shown. */
+  width?: number;
+  height?: number;
+  /** What it shows, in words. */
+  alt?: string;
 }
 
 /** Something that an answer points to: a page that it cites, a thing that it has found. */
@@ -449,6 +465,10 @@ export interface ErrorFrame {
   until?: string;
   seconds?: number;
   what?: string;
+  file_id?: string;
+  media_type?: string;
+  pixels?: number;
+  max_pixels?: number;
 }
 
 export interface PongFrame {
@@ -564,6 +584,15 @@ export interface MessageFrame {
   metadata?: Json | null;
   /** Ids of members who are mentioned. `@Name` in the text adds whoever alone has that name. */
   mentions?: string[] | null;
+  /** Files that were uploaded before, each in one message only. With files, `content` may be blank. */
+  files?: FileReference[] | null;
+}
+
+/** A file that the sender has uploaded to this conversation. */
+export interface FileReference {
+  file_id: string;
+  /** What it shows, for those who do not see it. */
+  alt?: string | null;
 }
 
 export interface TypingFrame {
