@@ -87,7 +87,7 @@ class ObservedChanges:
 
     def original(self, event: Event) -> Event:
         """A message of the log as it was sent, if that is known; else as the log has it."""
-        return self._whole.get(event["sequence_id"], event)
+        return event if is_whole(event) else self._whole.get(event["sequence_id"], event)
 
     def log(self, events: list[Event]) -> Iterator[Fault]:
         """What is wrong with the changes of the whole log."""
