@@ -49,7 +49,8 @@ class Draft(Protocol):
 class ChangeTurn:
     """What a turn does to messages. `targets` has those of the log that its commands name, by sequence.
 
-    A message is written again as it is after the turn: in place of its stored frame, or of its record where it is of this turn.
+    A message is written again as it is after the turn, once: in place of its stored frame, or of its record where it is of this
+    turn. To write it with each change would cost a millisecond each, where many have reacted to a long message.
     """
 
     __slots__ = ("_draft", "_edits", "_messages", "_targets", "rewrites")
@@ -70,7 +71,7 @@ class ChangeTurn:
         draft = self._draft
         sequence = named_sequence(draft.state.id, command.message_id)
         message = None if sequence is None else self.message(sequence)
-        if before is not None and command.sender.id in draft.state.members:
+        if before is not None and message is not None and self._is_shown(message, command):
             return self._repeated(command, message, *before)
         decision = change_rules.change(draft.state, message, command, draft.at, draft.limits)
         if isinstance(decision, Refusal):
@@ -81,6 +82,12 @@ class ChangeTurn:
         draft.state_events.append(decision)
         record = draft.record(decision)
         return self._outcome(self._apply(message, decision), command, record)
+
+    def _is_shown(self, message: Message, command: ChangeCommand) -> bool:
+        """Whether the sender may read the message, which the outcome has: the change may be from before they left."""
+        state = self._draft.state
+        member = state.members.get(command.sender.id)
+        return member is not None and message.posted.sequence >= first_readable(state, member)
 
     def message(self, sequence: int) -> Message | None:
         """The message with this sequence as it is now; None where there is none."""
@@ -95,7 +102,10 @@ class ChangeTurn:
         target = self._targets.get(sequence)
         if target is None:
             return None
-        return draft.codec.decode_message(target.record)._replace(reactions=target.reactions)
+        message = draft.codec.decode_message(target.record)
+        given = {each.emoji: each for each in target.reactions}
+        # The frame has all kinds in their order, the target all who gave them.
+        return message._replace(reactions=tuple(given[each.emoji] for each in message.reactions))
 
     def reply(self, event: Posted) -> None:
         """Count a reply in its root."""
@@ -103,7 +113,7 @@ class ChangeTurn:
         sequence = named_sequence(event.conversation_id, event.thread_id)
         root = None if sequence is None else self.message(sequence)
         if root is not None:
-            self._write(replied(root, event.at)._replace(as_of=event.sequence))
+            self._keep(replied(root, event.at)._replace(as_of=event.sequence))
 
     def is_root(self, thread_id: str, reader: str) -> bool:
         """Whether a message may have replies of a member: it is one that they may read, and no reply itself."""
@@ -127,15 +137,22 @@ class ChangeTurn:
             root_sequence = named_sequence(event.conversation_id, event.thread_id)
             root = None if root_sequence is None else self.message(root_sequence)
             if root is not None:
-                self._write(reply_deleted(root)._replace(as_of=event.sequence))
-        self._write(changed)
+                self._keep(reply_deleted(root)._replace(as_of=event.sequence))
+        self._keep(changed)
         return changed
 
+    def _keep(self, message: Message) -> None:
+        self._messages[message.posted.sequence] = message
+
+    def finish(self) -> None:
+        """Write each changed message once, as it is after all, and release the turn, which has this object."""
+        for message in self._messages.values():
+            self._write(message)
+        del self._draft
+
     def _write(self, message: Message) -> None:
-        """Write a message again, as it is now."""
         draft = self._draft
         sequence = message.posted.sequence
-        self._messages[sequence] = message
         body = draft.codec.encode_message(message)
         place = sequence - draft.first
         if place >= 0:
@@ -185,13 +202,13 @@ class ChangeTurn:
             draft.durability,
             None if record is None else event_hash(record),
             message.revision,
-            draft.codec.encode_message(message),
+            message,
         )
 
     def _repeated(
-        self, command: ChangeCommand, message: Message | None, event: Event, record: Record
+        self, command: ChangeCommand, message: Message, event: Event, record: Record
     ) -> Changed | Refusal:
-        if message is None or not _is_same(command, event):
+        if not _is_same(command, event):
             return Refusal(Code.KEY_REUSED, key=command.key)
         return self._outcome(message, command, record)._replace(duplicate=True)
 

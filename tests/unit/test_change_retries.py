@@ -13,11 +13,13 @@ from salon.actors.change_messages import (
     PinMessage,
     RemoveReaction,
 )
+from salon.actors.message import PARTICIPANTS_SHOWN
 from salon.actors.messages import Create, Join, Leave, MarkRead, Post
 from salon.actors.model import Entrant, Participant
 from salon.actors.refusals import Code, Refusal
 from salon.actors.run_messages import EndRun, ExtendRun, StartRun
 from tests.unit.engine import ADA, BEN, CLEO, Engine, Reader
+from tests.unit.fold import fold
 from tests.unit.stores import AnyStore
 from tests.unit.test_changes import CODEC, Talk
 
@@ -83,6 +85,21 @@ async def test_who_has_left_gets_no_receipt_which_would_show_the_message(
     again = await engine.do(react)
     assert isinstance(again, Refusal)
     assert again.code is Code.NOT_PARTICIPANT
+
+
+async def test_who_came_back_gets_no_receipt_that_shows_what_they_may_not_read(
+    engine: Engine,
+) -> None:
+    talk = await engine.create(ADA, BEN, history="since_join")
+    await engine.post(talk, ADA, "hello")
+    react = AddReaction(talk, BEN, f"{talk}-2", "👍", "k")
+    await engine.do(react)
+    await engine.leave(talk, BEN)
+    await engine.do(EditMessage(talk, ADA, f"{talk}-2", "of people who have left"))
+    await engine.join(talk, BEN)
+    again = await engine.do(react)
+    assert isinstance(again, Refusal)
+    assert again.code is Code.NOT_FOUND
 
 
 async def test_many_retries_in_one_turn_are_all_known(engine: Engine, talk: str) -> None:
@@ -176,3 +193,53 @@ def test_who_joins_in_the_turn_in_which_another_leaves_may_mark_as_unread(opened
         assert await opened.load("talk").wait() == talk.state
 
     trio.run(main)
+
+
+def test_who_is_shown_as_having_reacted_is_the_same_in_a_page_and_live(opened: AnyStore) -> None:
+    people = [Participant(f"p{n}", f"P{n}") for n in range(PARTICIPANTS_SHOWN + 3)]
+
+    async def main() -> None:
+        talk = Talk(opened, "talk")
+        await talk.turn(Create("talk", ADA, "Title", tuple(map(Entrant, people))))
+        await talk.turn(Post("talk", ADA, "said"))
+        await talk.turn(*(AddReaction("talk", who, "talk-2", "👍") for who in people))
+        for who in (people[0], people[-1], people[5], people[6], people[7]):
+            await talk.turn(RemoveReaction("talk", who, "talk-2", "👍"))
+            await talk.turn(AddReaction("talk", ADA, "talk-2", "👍"))
+            live = fold(talk.delivered)["talk-2"]["reactions"]
+            assert live == fold(record.body for record in await talk.log())["talk-2"]["reactions"]
+
+    trio.run(main)
+
+
+def test_replies_from_before_they_joined_are_not_unread(opened: AnyStore) -> None:
+    async def main() -> None:
+        talk = Talk(opened, "talk")
+        await talk.turn(Create("talk", ADA, "Title", (Entrant(BEN),)))
+        for thread in (None, "talk-2", "talk-2"):
+            await talk.turn(Post("talk", ADA, "said", thread_id=thread))
+        await talk.turn(Join("talk", CLEO, Entrant(CLEO)))
+        await talk.turn(Post("talk", ADA, "new", thread_id="talk-2"))
+        number = talk.state.number
+        assert await opened.thread_unread(number, 2, "cleo").wait() == 1
+        assert await opened.thread_unread(number, 2, "ben").wait() == 3
+        await talk.turn(Leave("talk", CLEO))
+        await talk.turn(Post("talk", ADA, "newer", thread_id="talk-2"))
+        await talk.turn(Join("talk", CLEO, Entrant(CLEO)))
+        assert await opened.thread_unread(number, 2, "cleo").wait() == 0
+
+    trio.run(main)
+
+
+async def test_a_message_is_written_once_however_often_it_is_changed_in_a_turn(
+    engine: Engine, talk: str
+) -> None:
+    ada = await engine.connect(talk, ADA)
+    written: list[object] = []
+    codec = engine.directory.codec
+    encode_message = codec.encode_message
+    codec.encode_message = lambda message: written.append(message) or encode_message(message)  # type: ignore[method-assign,func-returns-value]
+    changes = [(AddReaction, RemoveReaction)[n % 2](talk, ADA, f"{talk}-2", "👍") for n in range(9)]
+    await in_one_turn(engine, ada, *changes)
+    assert len(ada.of(Changed)) == 9
+    assert len(written) == 1
