@@ -225,8 +225,39 @@ async def test_frames_are_as_described(server: ServerProcess) -> None:
         await see.receive(ada, "connected", resume="reset")
         await see.receive(bob, "presence")
         await an_agent_answers(see, conversation_id, ada, bob)
+        await messages_are_changed(see, conversation_id, ada)
         await members_are_moved(see, conversation_id, ada)
     assert see.frames.server_types - see.frames.seen == {"lagging", "error"}
+
+
+async def messages_are_changed(see: Witness, conversation_id: str, ada: Socket) -> None:
+    """Every event that changes a message, by its frame and by its route."""
+    chat = f"/chat/{conversation_id}"
+    sent = await see.call("POST", f"{chat}/messages", ADA, {"content": "helo"})
+    message_id = sent.json()["message_id"]
+    path = f"{chat}/messages/{message_id}"
+    frames: list[dict[str, Any]] = [
+        {"type": "message_edited", "content": "hello", "client_message_id": "edit"},
+        {"type": "reaction_added", "emoji": "👍"},
+        {"type": "message_pinned"},
+        {"type": "message_unpinned"},
+        {"type": "reaction_removed", "emoji": "👍"},
+    ]
+    for frame in frames:
+        await see.say(ada, message_id=message_id, **frame)
+        await see.receive(ada, "change_ack")
+        await see.receive(ada, frame["type"])
+    await see.call("PATCH", path, ADA, {"content": "Hello!", "revision": 2})
+    for method in ("PUT", "DELETE"):
+        await see.call(method, f"{path}/reactions/:tada:", ADA)
+        await see.call(method, f"{path}/pin", ADA)
+    reply = {"content": "under it", "thread_id": message_id}
+    await see.call("POST", f"{chat}/messages", ADA, reply)
+    await see.call("GET", f"{chat}/threads/{message_id}", ADA)
+    await see.call("POST", f"{chat}/read", ADA, {"sequence_id": 9, "thread_id": message_id})
+    await see.say(ada, type="message_deleted", message_id=message_id, reason="Old.")
+    await see.receive(ada, "message_deleted")
+    await see.call("DELETE", path, ADA, {"reason": "Again."})
 
 
 async def members_are_moved(see: Witness, conversation_id: str, ada: Socket) -> None:
