@@ -21,7 +21,7 @@ const commands = {
   call: async ([name, ...given]) => tell("answer", (await salon[name](...given)) ?? null),
   open: async ([id, options]) => {
     conversation = salon.open(id, options);
-    for (const name of ["event", "state", "outbox", "receipt", "participants", "presence", "typing", "read", "reset", "refused", "runs"]) {
+    for (const name of ["event", "state", "outbox", "receipt", "participants", "presence", "typing", "read", "reset", "refused", "runs", "changes", "message"]) {
       conversation.on(name, (value) => tell(name, value));
     }
     tell("opened");

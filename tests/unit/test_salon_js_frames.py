@@ -90,6 +90,8 @@ def written(schema: Schema) -> str:
     if "propertyNames" in schema:
         keys, values = written(schema["propertyNames"]), written(schema["additionalProperties"])
         return f"Partial<Record<{keys}, {values}>>"
+    if isinstance(schema.get("additionalProperties"), dict):
+        return f"Record<string, {written(schema['additionalProperties'])}>"
     plain = {"integer": "number", "object": "Record<string, unknown>"}
     return plain.get(schema["type"], schema["type"])
 

@@ -38,6 +38,10 @@ EVENTS = {
     "join_denied": "JoinDenied",
     "join_requested": "JoinRequested",
     "participant_banned": "ParticipantBanned",
+    "message_deleted": "MessageDeleted",
+    "message_edited": "MessageEdited",
+    "message_pinned": "MessagePinned",
+    "message_unpinned": "MessageUnpinned",
     "participant_joined": "ParticipantJoined",
     "participant_left": "ParticipantLeft",
     "participant_muted": "ParticipantMuted",
@@ -46,6 +50,8 @@ EVENTS = {
     "participant_unbanned": "ParticipantUnbanned",
     "participant_unmuted": "ParticipantUnmuted",
     "participant_updated": "ParticipantUpdated",
+    "reaction_added": "ReactionAdded",
+    "reaction_removed": "ReactionRemoved",
     "run_failed": "RunFailed",
     "run_started": "RunStarted",
 }
@@ -108,6 +114,8 @@ def typescript(schema: dict[str, Any], known: dict[str, Any]) -> str:
         case "object" if "propertyNames" in schema:
             keys = typescript(schema["propertyNames"], known)
             return f"Partial<Record<{keys}, {typescript(schema['additionalProperties'], known)}>>"
+        case "object" if isinstance(schema.get("additionalProperties"), dict):
+            return f"Record<string, {typescript(schema['additionalProperties'], known)}>"
         case "object":
             return "Record<string, unknown>"
         case "integer" | "number":

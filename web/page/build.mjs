@@ -89,7 +89,7 @@ function declarations() {
   const options = ["--noEmit", "false", "--declaration", "--emitDeclarationOnly", "--stripInternal", "--rootDir", "sdk", "--outDir", "types"];
   writeFileSync("tsconfig.sdk.json", JSON.stringify({ extends: "./tsconfig.json", include: ["sdk/*.ts"] }));
   execFileSync(process.execPath, [tsc, "-p", "tsconfig.sdk.json", ...options], { stdio: "inherit" });
-  const parts = ["frames", "types", "refused", "salon"].map((name) => readFileSync(`types/${name}.d.ts`, "utf8"));
+  const parts = ["frames", "types", "refused", "fold", "salon"].map((name) => readFileSync(`types/${name}.d.ts`, "utf8"));
   return parts.join("\n").replace(/^(import|export) [^;]*? from "\.\/[^"]*";\n/gm, "").replace(/^export \{\};\n/gm, "");
 }
 

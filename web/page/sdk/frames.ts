@@ -81,6 +81,35 @@ export interface Message {
   usage?: Json;
   /** What the answer points to, in the order of relevance. */
   results?: Result[];
+  /** The message in whose thread this is a reply. */
+  thread_id?: string;
+  /** Of a reply: the main log shows it, too. */
+  also_in_channel?: boolean;
+  /** 2 after the first edit; left out before. */
+  revision?: number;
+  edited_at?: string;
+  /** By emoji, in the order of the first of each kind. */
+  reactions?: Record<string, Reaction>;
+  /** The replies to this message. */
+  thread?: ThreadFacts;
+  pinned?: boolean;
+  /** Its content, former revisions and reactions are gone. */
+  deleted?: boolean;
+  /** The last event that is part of this: only later ones change it. Left out where there is none. */
+  as_of?: number;
+}
+
+/** One kind of reaction to a message. */
+export interface Reaction {
+  count: number;
+  /** Ids of the first twenty who gave it. */
+  participants: string[];
+}
+
+/** The replies in a message's thread; deleted ones do not count. */
+export interface ThreadFacts {
+  replies: number;
+  last_at: string;
 }
 
 /** A file of a message, at `/chat/ID/files/FILE_ID`; of a picture there is `…/preview?size=640`, too. */
@@ -221,6 +250,8 @@ export interface RunStarted {
   participant_id: string;
   reply_to?: string;
   asked_by?: string;
+  /** The root of the thread in which it answers. */
+  thread_id?: string;
   timestamp: string;
 }
 
@@ -355,6 +386,69 @@ export interface JoinDenied {
   timestamp: string;
 }
 
+/** A message has another content. */
+export interface MessageEdited {
+  type: "message_edited";
+  sequence_id: number;
+  conversation_id: string;
+  message_id: string;
+  /** Left out where the message has been deleted since. */
+  content?: string;
+  revision: number;
+  mentions?: string[];
+  /** All of it; left out where there is none. */
+  metadata?: Json;
+  by: string;
+  client_message_id?: string;
+  timestamp: string;
+}
+
+/** A message is gone but for its place. */
+export interface MessageDeleted {
+  type: "message_deleted";
+  sequence_id: number;
+  conversation_id: string;
+  message_id: string;
+  reason?: string;
+  /** Where it was a reply: the root of its thread, which has one reply less. */
+  thread_id?: string;
+  by: string;
+  client_message_id?: string;
+  timestamp: string;
+}
+
+export interface ReactionAdded {
+  type: "reaction_added";
+  sequence_id: number;
+  conversation_id: string;
+  message_id: string;
+  emoji: string;
+  by: string;
+  client_message_id?: string;
+  timestamp: string;
+}
+
+export interface ReactionRemoved extends Omit<ReactionAdded, "type"> {
+  type: "reaction_removed";
+}
+
+export interface MessagePinned {
+  type: "message_pinned";
+  sequence_id: number;
+  conversation_id: string;
+  message_id: string;
+  by: string;
+  client_message_id?: string;
+  timestamp: string;
+}
+
+export interface MessageUnpinned extends Omit<MessagePinned, "type"> {
+  type: "message_unpinned";
+}
+
+/** What changes an earlier message. */
+export type ChangeEvent = MessageEdited | MessageDeleted | ReactionAdded | ReactionRemoved | MessagePinned | MessageUnpinned;
+
 /** What has a place in the conversation's sequence. Pass over types that you do not know: later servers have more. */
 export type Event =
   | AgentUpdated
@@ -364,8 +458,12 @@ export type Event =
   | InviteRevoked
   | JoinDenied
   | JoinRequested
-  | MessageEvent
   | ParticipantBanned
+  | MessageDeleted
+  | MessageEdited
+  | MessageEvent
+  | MessagePinned
+  | MessageUnpinned
   | ParticipantJoined
   | ParticipantLeft
   | ParticipantMuted
@@ -374,6 +472,8 @@ export type Event =
   | ParticipantUnbanned
   | ParticipantUnmuted
   | ParticipantUpdated
+  | ReactionAdded
+  | ReactionRemoved
   | RunFailed
   | RunStarted;
 
@@ -407,6 +507,22 @@ export interface ParticipantListFrame {
   participant_count: number;
 }
 
+/** What became of a change of a message. */
+export interface ChangeReceipt {
+  conversation_id: string;
+  message_id: string;
+  /** Of the event; left out where the message was so already. */
+  sequence_id?: number;
+  timestamp: string;
+  client_message_id?: string;
+  /** Absent, as are the next two, where the event itself came back before its receipt. */
+  revision?: number;
+  durability?: "committed" | "memory";
+  event_hash?: string;
+}
+
+export type ChangeAckFrame = { type: "change_ack" } & ChangeReceipt & Required<Pick<ChangeReceipt, "revision" | "durability">>;
+
 export type MessageAckFrame = { type: "message_ack" } & Required<Receipt>;
 
 /** Everything up to here has been sent; what follows is live. */
@@ -437,6 +553,8 @@ export interface ReadSignalFrame {
   type: "read";
   participant_id: string;
   sequence_id: number;
+  /** The root of the thread whose position it is; only your own. */
+  thread_id?: string;
 }
 
 /** A frame was refused; `Refusal` is what salon.js makes of it. */
@@ -560,6 +678,7 @@ export type ServerFrame =
   | ConnectedFrame
   | ParticipantListFrame
   | MessageAckFrame
+  | ChangeAckFrame
   | CaughtUpFrame
   | PresenceFrame
   | TypingSignalFrame
@@ -584,6 +703,9 @@ export interface MessageFrame {
   metadata?: Json | null;
   /** Ids of members who are mentioned. `@Name` in the text adds whoever alone has that name. */
   mentions?: string[] | null;
+  /** The `message_id` of the message in whose thread this is a reply: of one that is no reply itself. */
+  thread_id?: string | null;
+  also_in_channel?: boolean;
   /** Files that were uploaded before, each in one message only. With files, `content` may be blank. */
   files?: FileReference[] | null;
 }
@@ -595,6 +717,49 @@ export interface FileReference {
   alt?: string | null;
 }
 
+/** Give one's own message another content. */
+export interface EditFrame {
+  type: "message_edited";
+  message_id: string;
+  client_message_id?: string | null;
+  content: string;
+  /** All of it; null removes it, left out it stays. */
+  metadata?: Json | null;
+  /** The revision that the edit is based on: if the message has another, REVISION_CONFLICT is the answer. */
+  revision?: number | null;
+  mentions?: string[] | null;
+}
+
+/** Delete one's own message, or as a moderator somebody's. */
+export interface DeleteFrame {
+  type: "message_deleted";
+  message_id: string;
+  client_message_id?: string | null;
+  reason?: string | null;
+}
+
+export interface ReactFrame {
+  type: "reaction_added";
+  message_id: string;
+  client_message_id?: string | null;
+  emoji: string;
+}
+
+export interface UnreactFrame extends Omit<ReactFrame, "type"> {
+  type: "reaction_removed";
+}
+
+/** Pin a message, as a moderator. */
+export interface PinFrame {
+  type: "message_pinned";
+  message_id: string;
+  client_message_id?: string | null;
+}
+
+export interface UnpinFrame extends Omit<PinFrame, "type"> {
+  type: "message_unpinned";
+}
+
 export interface TypingFrame {
   type: "typing";
   is_typing: boolean;
@@ -603,6 +768,10 @@ export interface TypingFrame {
 export interface ReadFrame {
   type: "read";
   sequence_id: number;
+  /** The root of the thread whose position is meant. */
+  thread_id?: string | null;
+  /** Whether the position may move back: to mark as unread. */
+  force?: boolean;
 }
 
 export interface SyncFrame {
@@ -705,4 +874,10 @@ export type ClientFrame =
   | ApprovalFrame
   | RunEndFrame
   | CancelFrame
+  | EditFrame
+  | DeleteFrame
+  | ReactFrame
+  | UnreactFrame
+  | PinFrame
+  | UnpinFrame
   | JoinFrame;

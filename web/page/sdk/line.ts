@@ -1,14 +1,19 @@
 /** A conversation that keeps itself connected: every event once and in order, every message sent until its receipt. */
 import { Agent } from "./agent.ts";
+import { isChange } from "./fold.ts";
 import { Link } from "./link.ts";
 import { Listeners } from "./listeners.ts";
+import { Looks } from "./looks.ts";
 import { Mail } from "./mail.ts";
 import { Pages } from "./pages.ts";
+import { Reads } from "./reads.ts";
 import { refusalOf } from "./refusal.ts";
 import { Roster } from "./roster.ts";
 import { Runs } from "./runs.ts";
 import type { Shelf } from "./shelf.ts";
 import type {
+  Change,
+  ChangeEvent,
   ConnectedFrame,
   Conversation,
   ErrorFrame,
@@ -18,11 +23,13 @@ import type {
   OpenOptions,
   OpenRun,
   Outgoing,
+  OutgoingChange,
   Participant,
   Presence,
   Receipt,
   Run,
   RunRequest,
+  SendOptions,
   ServerFrame,
   Signals,
   State,
@@ -57,8 +64,13 @@ export class Line implements Conversation {
   private readonly agent = new Agent((frame) => this.link.write(frame));
   private readonly pages: Pages;
   private readonly listeners = new Listeners();
+  private readonly looks = new Looks({
+    outbox: (outbox) => this.emit("outbox", outbox),
+    changes: (changes) => this.emit("changes", changes),
+    message: (message) => this.emit("message", message),
+  });
   private typed = -Infinity;
-  private readUpTo = -1;
+  private readonly reads = new Reads((frame) => this.link.write(frame));
 
   constructor(caller: Caller, id: string, options: OpenOptions) {
     this.caller = caller;
@@ -82,7 +94,8 @@ export class Line implements Conversation {
       down: (verdict) => this.down(verdict?.reason.code === "MESSAGE_TOO_LARGE"),
       state: (state) => this.turned(state),
     });
-    this.mail = new Mail(caller.shelf, id, (frame) => this.link.write(frame), () => this.emit("outbox", this.outbox));
+    this.looks.me = caller.shelf.person;
+    this.mail = new Mail(caller.shelf, id, (frame) => this.link.write(frame), (mail) => this.looks.mailed(mail.messages(), mail.changes()));
     queueMicrotask(() => this.link.connect()); // so that the caller can listen first
   }
 
@@ -107,7 +120,11 @@ export class Line implements Conversation {
   }
 
   get outbox(): readonly Outgoing[] {
-    return this.mail.list();
+    return this.mail.messages();
+  }
+
+  get changes(): readonly OutgoingChange[] {
+    return this.mail.changes();
   }
 
   get runs(): readonly OpenRun[] {
@@ -118,9 +135,41 @@ export class Line implements Conversation {
     return this.listeners.add(name, listener);
   }
 
-  send(content: string, more: { reply_to?: string; metadata?: Record<string, unknown>; mentions?: readonly string[] } = {}): Outgoing {
+  send(content: string, more: SendOptions = {}): Outgoing {
     this.typing(false);
     return this.mail.send(content, more);
+  }
+
+  message(id: string): Message | undefined {
+    return this.looks.get(id);
+  }
+
+  learn(events: readonly Event[]): void {
+    this.looks.take(events)();
+  }
+
+  edit(message: string, content: string, more: Omit<Extract<Change, { type: "message_edited" }>, "type" | "content"> = {}): OutgoingChange {
+    return this.mail.change(message, { type: "message_edited", content, ...more })!;
+  }
+
+  remove(message: string, reason?: string): OutgoingChange | undefined {
+    return this.mail.change(message, { type: "message_deleted", ...(reason !== undefined && { reason }) });
+  }
+
+  react(message: string, emoji: string): OutgoingChange | undefined {
+    return this.mail.change(message, { type: "reaction_added", emoji });
+  }
+
+  unreact(message: string, emoji: string): OutgoingChange | undefined {
+    return this.mail.change(message, { type: "reaction_removed", emoji });
+  }
+
+  pin(message: string): OutgoingChange | undefined {
+    return this.mail.change(message, { type: "message_pinned" });
+  }
+
+  unpin(message: string): OutgoingChange | undefined {
+    return this.mail.change(message, { type: "message_unpinned" });
   }
 
   retry(key: string): void {
@@ -137,10 +186,12 @@ export class Line implements Conversation {
     if (this.link.write({ type: "typing", is_typing: is })) this.typed = is ? now : -Infinity;
   }
 
-  read(sequence: number): void {
-    if (sequence <= this.readUpTo) return;
-    this.readUpTo = sequence;
-    this.link.write({ type: "read", sequence_id: sequence });
+  read(sequence: number, threadId?: string): void {
+    this.reads.read(sequence, threadId);
+  }
+
+  unread(sequence: number): void {
+    this.reads.unread(sequence);
   }
 
   async cancel(runId: string): Promise<void> {
@@ -204,6 +255,8 @@ export class Line implements Conversation {
         return this.link.settle(false);
       case "message_ack":
         return this.acknowledge(frame);
+      case "change_ack":
+        return void this.mail.acknowledge(frame, this.position);
       case "error":
         return this.complained(frame);
       case "presence":
@@ -234,17 +287,18 @@ export class Line implements Conversation {
     this.link.greeted(frame.heartbeat);
     this.maxMessageSize = frame.max_message_size;
     this.head = frame.head_sequence_id;
+    this.looks.me = frame.participant_id;
     this.mail.recognise(frame.participant_id);
     this.answers.me = frame.participant_id;
     const opening = this.window.open(frame);
     if (opening.is === "another log") {
       this.mail.delivered(Infinity);
-      this.readUpTo = -1;
+      this.reads.forget();
       this.reset({ why: "epoch" });
       return void this.link.connect();
     }
     if (opening.is === "begun anew") this.reset({ why: "gap", first_sequence_id: opening.first });
-    if (this.readUpTo >= 0) this.link.write({ type: "read", sequence_id: this.readUpTo });
+    this.reads.again();
     void this.pages.fetch();
   }
 
@@ -268,7 +322,10 @@ export class Line implements Conversation {
       this.head = Math.max(this.head, event.sequence_id);
       if (this.roster.apply(event)) this.emit("participants", this.participants);
       if (event.type === "message") this.recognised(event.message);
+      if (isChange(event)) this.happened(event);
+      const tell = this.looks.take([event]);
       this.emit("event", event);
+      tell();
       // What begins in a replay may end in it, too: what is open after it is sent whole.
       if (this.answers.apply(event) && (event.type !== "run_started" || this.window.whole)) this.emit("runs", this.runs);
       this.mail.delivered(event.sequence_id);
@@ -279,6 +336,12 @@ export class Line implements Conversation {
   private recognised({ client_message_id, sender_id, message_id, conversation_id, sequence_id, timestamp }: Message): void {
     if (client_message_id === undefined || sender_id !== this.mail.person) return;
     this.acknowledge({ conversation_id, message_id, sequence_id, timestamp, client_message_id }, -1);
+  }
+
+  /** Likewise one's own change. */
+  private happened({ by, client_message_id, message_id, conversation_id, sequence_id, timestamp }: ChangeEvent): void {
+    if (client_message_id === undefined || by !== this.mail.person) return;
+    this.mail.acknowledge({ conversation_id, message_id, sequence_id, timestamp, client_message_id }, -1);
   }
 
   private acknowledge(receipt: Receipt, position = this.position): void {
@@ -298,6 +361,7 @@ export class Line implements Conversation {
 
   /** Where events are left out, the ends of runs may be: those that are still open are sent whole again. */
   private reset(why: Signals["reset"]): void {
+    this.looks.forget();
     this.emit("reset", why);
     if (this.answers.clear()) this.emit("runs", this.runs);
   }

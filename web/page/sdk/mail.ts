@@ -1,12 +1,13 @@
 /** What one person has written in one conversation and has no receipt for: kept, sent, settled. */
+import { type Entry, isChange, isHere, plan, targetOf } from "./changes.ts";
 import { Outbox } from "./outbox.ts";
 import { randomKey, type Shelf } from "./shelf.ts";
-import type { ClientFrame, MessageFrame, Outgoing, Reason, Receipt, Refusal } from "./types.ts";
+import type { Change, ChangeReceipt, ClientFrame, Outgoing, OutgoingChange, Reason, Receipt, Refusal, SendOptions } from "./types.ts";
 import { Backoff } from "./verdict.ts";
 
 type Write = (frame: ClientFrame) => boolean;
-type More = { reply_to?: string; metadata?: Record<string, unknown>; mentions?: readonly string[] };
 
+const NAMED = 1000; // messages that have left the outbox and can still be named by their keys
 const TOO_LARGE: Refusal = {
   code: "MESSAGE_TOO_LARGE",
   error: "The message is larger than the server takes.",
@@ -17,38 +18,57 @@ export class Mail {
   /** Who writes, as far as is known: "" before the server has ever said it. */
   person: string;
   private readonly outbox = new Outbox();
+  /** The ids of messages that have left the outbox, by their keys: whoever has named one by its key may go on to. */
+  private readonly ids = new Map<string, string>();
   private readonly pause = new Backoff();
   private readonly shelf: Shelf;
   private readonly conversation: string;
   private readonly write: Write;
-  private readonly changed: () => void;
+  private readonly changed: () => void; // tells, too, of what is taken over in the making of this
   private ready = false; // there is a connection, and its replay has shown what is stored already
   private last = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private stopAdopting = () => {};
 
-  constructor(shelf: Shelf, conversation: string, write: Write, changed: () => void) {
+  constructor(shelf: Shelf, conversation: string, write: Write, changed: (mail: Mail) => void) {
     this.shelf = shelf;
     this.conversation = conversation;
     this.write = write;
-    this.changed = changed;
+    this.changed = () => changed(this);
     this.person = shelf.person;
     this.adopt();
   }
 
-  list(): readonly Outgoing[] {
-    return this.outbox.list();
+  messages(): readonly Outgoing[] {
+    return this.outbox.messages();
   }
 
-  send(content: string, more: More): Outgoing {
-    // Two of the same millisecond keep their order over a reload.
-    this.last = Math.max(Date.now(), this.last + 0.001);
-    const message: Outgoing = { key: randomKey(), content, ...more, state: "waiting", queued_at: this.last };
-    this.outbox.add(message);
-    this.keep(message);
-    this.flush();
+  changes(): readonly OutgoingChange[] {
+    return this.outbox.changes();
+  }
+
+  send(content: string, more: SendOptions): Outgoing {
+    return this.post({ ...this.anew(), content, ...more }) as Outgoing;
+  }
+
+  /** Change a message of this id or key; undefined where nothing has to be sent for it. */
+  change(message: string, change: Change): OutgoingChange | undefined {
+    const own = this.outbox.get(message);
+    if (own !== undefined && change.type === "message_deleted" && isHere(own)) return void this.discard(message);
+    const id = own === undefined ? (this.ids.get(message) ?? message) : own.receipt?.message_id;
+    const target = { ...(id !== undefined && { message_id: id }), ...(own !== undefined && { message_key: message }) };
+    const earlier = this.changes().filter((each) => targetOf(each) === (id ?? message) && each.state !== "sent");
+    const { drop, instead, add } = plan(earlier, change);
+    const entry: OutgoingChange = { ...this.anew(), ...target, change };
+    if (add) this.outbox.add(entry); // first, since it may be refused
+    for (const key of drop) this.drop(key);
+    if (instead !== undefined) {
+      this.outbox.replace(instead);
+      this.keep(instead);
+    }
+    if (add) return this.went(entry) as OutgoingChange;
     this.changed();
-    return this.outbox.get(message.key)!;
+    return instead;
   }
 
   retry(key: string): void {
@@ -60,8 +80,8 @@ export class Mail {
   }
 
   discard(key: string): void {
-    this.shelf.drop(this.person, this.conversation, key);
-    if (this.outbox.discard(key)) this.changed();
+    for (const each of this.outbox.waitingFor(key)) this.drop(each.key);
+    if (this.drop(key)) this.changed();
   }
 
   /** The connection has caught up. */
@@ -78,12 +98,16 @@ export class Mail {
     if (this.outbox.rewind()) this.changed();
   }
 
-  /** A message is stored, and its event given out already where `position` says so; whether it was one of these. */
-  acknowledge(receipt: Receipt, position: number): boolean {
+  /** It is stored, and its event given out already where `position` says so; whether it was one of these. */
+  acknowledge(receipt: Receipt | ChangeReceipt, position: number): boolean {
     this.pause.reset();
-    const message = this.outbox.acknowledge(receipt);
-    if (message === undefined) return false;
-    this.shelf.drop(this.person, this.conversation, message.key);
+    const waiting = this.outbox.waitingFor(receipt.client_message_id ?? "");
+    const entry = this.outbox.acknowledge(receipt);
+    if (entry === undefined) return false;
+    for (const { key } of waiting) this.keep(this.outbox.get(key)!); // they know their message now
+    this.ids.set(entry.key, receipt.message_id);
+    if (this.ids.size > NAMED) this.ids.delete(this.ids.keys().next().value!);
+    this.shelf.drop(this.person, this.conversation, entry.key);
     this.outbox.delivered(position);
     this.flush();
     this.changed();
@@ -115,7 +139,7 @@ export class Mail {
 
   /** Nothing more can be sent here. */
   refuseAll({ code, error }: Reason): void {
-    for (const { key, state } of this.list()) {
+    for (const { key, state } of this.outbox.list()) {
       if (state !== "sent") this.refuse({ code, error, temporary: false, client_message_id: key });
     }
   }
@@ -123,7 +147,7 @@ export class Mail {
   /** The server says who this is: what somebody else has left in this browser is not sent in their name. */
   recognise(person: string): void {
     if (person === this.person) return;
-    const unnamed = this.person === "" ? this.list() : [];
+    const unnamed = this.person === "" ? this.outbox.list() : [];
     for (const { key } of unnamed) this.shelf.drop(this.person, this.conversation, key);
     this.outbox.clear();
     this.shelf.person = this.person = person;
@@ -138,8 +162,33 @@ export class Mail {
     this.stopAdopting();
   }
 
-  private keep(message: Outgoing): void {
-    this.shelf.keep(this.person, this.conversation, message);
+  private anew(): Pick<Outgoing, "key" | "queued_at"> & { state: "waiting" } {
+    // Two of the same millisecond keep their order over a reload.
+    this.last = Math.max(Date.now(), this.last + 0.001);
+    return { key: randomKey(), queued_at: this.last, state: "waiting" };
+  }
+
+  private post(entry: Entry): Entry {
+    this.outbox.add(entry);
+    return this.went(entry);
+  }
+
+  /** Keep it and send what is due. */
+  private went(entry: Entry): Entry {
+    this.flush();
+    const now = this.outbox.get(entry.key)!;
+    if (!now.tried) this.keep(now);
+    this.changed();
+    return now;
+  }
+
+  private keep(entry: Entry): void {
+    this.shelf.keep(this.person, this.conversation, entry);
+  }
+
+  private drop(key: string): boolean {
+    this.shelf.drop(this.person, this.conversation, key);
+    return this.outbox.discard(key);
   }
 
   private adopt(): void {
@@ -154,12 +203,10 @@ export class Mail {
   /** Send what is due, now and when a pause ends. */
   private flush(): void {
     if (!this.ready) return;
-    for (const { key, content, reply_to, metadata, mentions } of this.outbox.due(performance.now())) {
-      const frame: MessageFrame = { type: "message", content, client_message_id: key };
-      if (reply_to !== undefined) frame.reply_to = reply_to;
-      if (metadata !== undefined) frame.metadata = metadata;
-      if (mentions?.length) frame.mentions = [...mentions];
-      this.write(frame);
+    const tried = new Set(this.outbox.list().flatMap((each) => (each.tried ? [each.key] : [])));
+    for (const entry of this.outbox.due(performance.now())) {
+      if (!tried.has(entry.key)) this.keep(entry); // after a reload, too, it may be one that the server has
+      this.write(frameOf(entry));
     }
     const delay = this.outbox.delay(performance.now());
     if (delay === undefined) return;
@@ -169,4 +216,26 @@ export class Mail {
       this.changed();
     }, delay + 1);
   }
+}
+
+function frameOf(entry: Entry): ClientFrame {
+  const { key } = entry;
+  if (isChange(entry)) {
+    return { ...entry.change, ...listOf(entry.change), message_id: entry.message_id!, client_message_id: key } as ClientFrame;
+  }
+  const { content, reply_to, metadata, thread_id, also_in_channel } = entry;
+  return {
+    type: "message",
+    content,
+    client_message_id: key,
+    ...(reply_to !== undefined && { reply_to }),
+    ...(metadata !== undefined && { metadata }),
+    ...listOf(entry),
+    ...(thread_id !== undefined && { thread_id }),
+    ...(also_in_channel && { also_in_channel }),
+  };
+}
+
+function listOf(of: { mentions?: readonly string[] } | object): { mentions?: string[] } {
+  return "mentions" in of && of.mentions?.length ? { mentions: [...of.mentions] } : {};
 }

@@ -1,6 +1,10 @@
-/** The messages without a receipt, in the order in which they were written: which go out when. Times in milliseconds. */
+/**
+ * The messages and changes of messages without a receipt, in the order in which they were written: which go out when. Times in
+ * milliseconds.
+ */
+import { type Entry, isChange, targetOf } from "./changes.ts";
 import { Refused } from "./refused.ts";
-import type { Outgoing, Receipt, Refusal } from "./types.ts";
+import type { ChangeReceipt, Outgoing, OutgoingChange, Receipt, Refusal } from "./types.ts";
 
 export interface Bounds {
   messages: number;
@@ -14,11 +18,12 @@ export const BOUNDS: Bounds = { messages: 200, characters: 1_000_000, window: 16
 
 /**
  * After a temporary refusal everything waits as long as the server said, then goes out one at a time, and one more with
- * every receipt. Only a message that is refused for load may fall behind those already on their way.
+ * every receipt. Only a message that is refused for load may fall behind those already on their way. A change waits for the
+ * receipt of its message, and for the one before it of the same message.
  */
 export class Outbox {
   private readonly bounds: Bounds;
-  private readonly entries = new Map<string, Outgoing>();
+  private readonly entries = new Map<string, Entry>();
   private allowance: number;
   private pausedUntil = -Infinity;
 
@@ -27,18 +32,31 @@ export class Outbox {
     this.allowance = bounds.window;
   }
 
-  list(): readonly Outgoing[] {
+  list(): readonly Entry[] {
     return [...this.entries.values()];
   }
 
-  get(key: string): Outgoing | undefined {
+  messages(): readonly Outgoing[] {
+    return this.list().filter((each) => !isChange(each)) as Outgoing[];
+  }
+
+  changes(): readonly OutgoingChange[] {
+    return this.list().filter(isChange);
+  }
+
+  get(key: string): Entry | undefined {
     return this.entries.get(key);
   }
 
-  /** Take a new message over. Throws `Refused` where there is no more room. */
-  add(message: Outgoing): void {
+  /** Put another in the place of the one with its key. */
+  replace(entry: Entry): void {
+    this.entries.set(entry.key, entry);
+  }
+
+  /** Take a new one over. Throws `Refused` where there is no more room. */
+  add(message: Entry): void {
     const unsent = this.list().filter((each) => each.state !== "sent");
-    const characters = unsent.reduce((sum, each) => sum + each.content.length, message.content.length);
+    const characters = unsent.reduce((sum, each) => sum + sizeOf(each), sizeOf(message));
     if (unsent.length >= this.bounds.messages || characters > this.bounds.characters) {
       const error = "Too many messages wait to be sent: wait until there is a connection.";
       throw new Refused({ code: "OUTBOX_FULL", error, temporary: true });
@@ -47,18 +65,26 @@ export class Outbox {
   }
 
   /** Take over what was kept, in its place by age; there is always room for it. */
-  restore(kept: readonly Outgoing[]): void {
+  restore(kept: readonly Entry[]): void {
     const all = [...this.list(), ...kept.filter((each) => !this.entries.has(each.key))];
     this.entries.clear();
     for (const each of all.sort((a, b) => a.queued_at - b.queued_at)) this.entries.set(each.key, each);
   }
 
   /** What may be written now, oldest first; it counts as being sent. */
-  due(now: number): Outgoing[] {
+  due(now: number): Entry[] {
     if (now < this.pausedUntil) return [];
-    const sending = this.count("sending");
-    const waiting = this.list().filter((each) => each.state === "waiting");
-    return waiting.slice(0, Math.max(0, this.allowance - sending)).map((each) => this.set(each, { state: "sending" }));
+    const room = Math.max(0, this.allowance - this.count("sending"));
+    const changing = new Set<string>(); // messages whose next change waits for one before it
+    const ready = this.list().filter((each) => {
+      const open = each.state === "waiting" || each.state === "sending";
+      if (!open || !isChange(each)) return each.state === "waiting";
+      const target = targetOf(each);
+      const next = !changing.has(target);
+      changing.add(target);
+      return next && each.state === "waiting" && each.message_id !== undefined;
+    });
+    return ready.slice(0, room).map((each) => this.set(each, { state: "sending", tried: true }));
   }
 
   /** Milliseconds until `due` gives more by the clock alone; undefined where it does not. */
@@ -66,24 +92,32 @@ export class Outbox {
     return now < this.pausedUntil && this.count("waiting") > 0 ? this.pausedUntil - now : undefined;
   }
 
-  /** A message is stored; the message, unless it is none of these. */
-  acknowledge(receipt: Receipt): Outgoing | undefined {
-    const message = this.entries.get(receipt.client_message_id ?? "");
-    if (message === undefined || message.state === "sent") return undefined;
+  /** It is stored; what it was, unless it is none of these. The changes of a message have its id from now on. */
+  acknowledge(receipt: Receipt | ChangeReceipt): Entry | undefined {
+    const entry = this.entries.get(receipt.client_message_id ?? "");
+    if (entry === undefined || entry.state === "sent") return undefined;
     this.allowance = Math.min(this.bounds.window, this.allowance + 1);
-    return this.set(message, { state: "sent", receipt });
+    const sent = this.set(entry, { state: "sent", receipt } as Partial<Entry>);
+    if (isChange(entry) && receipt.sequence_id === undefined) this.entries.delete(entry.key); // no event follows
+    for (const each of this.waitingFor(entry.key)) this.set(each, { message_id: receipt.message_id });
+    return sent;
+  }
+
+  /** The changes of a message in here that have no id of it yet. */
+  waitingFor(key: string): OutgoingChange[] {
+    return this.changes().filter((each) => each.message_key === key && each.message_id === undefined);
   }
 
   /** The events up to there are given out: whether messages leave with it. */
   delivered(sequence: number): boolean {
     if (this.entries.size === 0) return false;
-    const arrived = this.list().filter((each) => each.receipt !== undefined && each.receipt.sequence_id <= sequence);
+    const arrived = this.list().filter((each) => (each.receipt?.sequence_id ?? Infinity) <= sequence);
     for (const each of arrived) this.entries.delete(each.key);
     return arrived.length > 0;
   }
 
-  /** Keep a message as refused, or for a temporary refusal send it again after the pause. */
-  refuse(key: string, refusal: Refusal, now: number, pause: number): Outgoing | undefined {
+  /** Keep it as refused, or for a temporary refusal send it again after the pause. */
+  refuse(key: string, refusal: Refusal, now: number, pause: number): Entry | undefined {
     const message = this.entries.get(key);
     if (message === undefined || message.state === "sent") return undefined;
     if (!refusal.temporary) return this.set(message, { state: "refused", refusal });
@@ -100,18 +134,22 @@ export class Outbox {
   }
 
   /** The largest on its way: the one that a server meant which closed for size. */
-  largest(): Outgoing | undefined {
+  largest(): Entry | undefined {
     const sending = this.list().filter((each) => each.state === "sending");
-    return sending.sort((a, b) => b.content.length - a.content.length)[0];
+    return sending.sort((a, b) => sizeOf(b) - sizeOf(a))[0];
   }
 
-  /** Whether a refused message is to be sent again. */
-  retry(key: string): Outgoing | undefined {
-    const message = this.entries.get(key);
-    if (message?.state !== "refused") return undefined;
-    const { refusal: _, ...again } = message;
-    this.entries.set(key, { ...again, state: "waiting" });
-    return this.entries.get(key);
+  /** What was refused is to be sent again; undefined where it was not. */
+  retry(key: string): Entry | undefined {
+    const entry = this.entries.get(key);
+    if (entry?.state !== "refused") return undefined;
+    const { refusal: _, ...again } = entry;
+    const retried: Entry = { ...again, state: "waiting" };
+    if (isChange(retried) && retried.change.type === "message_edited") {
+      const { revision: __, ...change } = retried.change;
+      return this.set(retried, { change });
+    }
+    return this.set(retried, {});
   }
 
   discard(key: string): boolean {
@@ -127,9 +165,15 @@ export class Outbox {
     return this.list().filter((each) => each.state === state).length;
   }
 
-  private set(message: Outgoing, change: Partial<Outgoing>): Outgoing {
-    const changed = { ...message, ...change };
-    this.entries.set(message.key, changed);
+  private set<T extends Entry>(entry: T, change: Partial<T>): T {
+    const changed = { ...entry, ...change };
+    this.entries.set(entry.key, changed);
     return changed;
   }
+}
+
+/** Characters of content. */
+function sizeOf(entry: Entry): number {
+  if (!isChange(entry)) return entry.content.length;
+  return entry.change.type === "message_edited" ? entry.change.content.length : 0;
 }

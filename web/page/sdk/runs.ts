@@ -51,10 +51,11 @@ export class Runs {
     return any;
   }
 
-  private started({ run_id, participant_id, reply_to, asked_by, timestamp }: Extract<Event, { type: "run_started" }>): boolean {
+  private started({ run_id, participant_id, reply_to, asked_by, thread_id, timestamp }: Extract<Event, { type: "run_started" }>): boolean {
     if (this.ended.has(run_id) || participant_id === this.me) return false;
     const run = this.open.get(run_id) ?? { run_id, participant_id, text: "" };
-    const more = { ...(reply_to !== undefined && { reply_to }), ...(asked_by !== undefined && { asked_by }), timestamp };
+    const asked = { ...(reply_to !== undefined && { reply_to }), ...(asked_by !== undefined && { asked_by }) };
+    const more = { ...asked, ...(thread_id !== undefined && { thread_id }), timestamp };
     this.put({ ...run, ...more }, this.lengths.get(run_id) ?? 0);
     return true;
   }

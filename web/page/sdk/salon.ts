@@ -21,10 +21,12 @@ import type {
   Options,
   RunReceipt,
   Steering,
+  ThreadPage,
   Trigger,
 } from "./types.ts";
 
 export type * from "./types.ts";
+export { changed, foreseen, isChange, Messages, targetsOf } from "./fold.ts";
 export { Refused } from "./refused.ts";
 
 const ANSWER_TIMEOUT = 30_000; // milliseconds; a drain takes at most ten seconds
@@ -118,9 +120,18 @@ export class Salon {
     return this.request("GET", `/chat/${encodeURIComponent(id)}/messages${query(range)}`);
   }
 
-  /** Everything up to there is read. */
-  markRead(id: string, sequence: number): Promise<{ read_sequence_id: number; unread_count: number; mention_count: number }> {
-    return this.request("POST", `/chat/${encodeURIComponent(id)}/read`, { sequence_id: sequence });
+  /** A message with one page of the replies in its thread, ascending; bounds excluded, without them the newest. */
+  thread(id: string, messageId: string, range: { after?: number; before?: number; limit?: number } = {}): Promise<ThreadPage> {
+    return this.request("GET", `/chat/${encodeURIComponent(id)}/threads/${encodeURIComponent(messageId)}${query(range)}`);
+  }
+
+  /** Everything up to there is read, of the main log or of a thread; with `force` the position may move back. */
+  markRead(
+    id: string,
+    sequence: number,
+    more: { thread_id?: string; force?: boolean } = {},
+  ): Promise<{ read_sequence_id: number; unread_count: number; mention_count: number }> {
+    return this.request("POST", `/chat/${encodeURIComponent(id)}/read`, { sequence_id: sequence, ...more });
   }
 
   /** End the run of an agent, as whom it answers or as an owner; what it has said stays as a message. */

@@ -1,18 +1,16 @@
 /**
- * Where unsent messages survive a reload: one entry of localStorage for each, so that tabs never overwrite each other's.
+ * Where unsent messages and changes survive a reload: one entry of localStorage for each, so that tabs never overwrite each other's.
  *
  * An entry names the tab that sends it. For each conversation a tab holds a Web Lock as long as it lives, and whoever gets
  * the lock of another tab knows that it is gone, keeps the lock and sends what was left. Where there are no Web Locks
  * (pages that came over plain HTTP from another machine) two tabs may send the same message, which its key makes one.
  */
+import type { Entry as Unsent } from "./changes.ts";
 import { isObject } from "./refusal.ts";
-import type { Outgoing } from "./types.ts";
 
 const MOST_TRIES = 100; // to make room, each of which drops something
 
-interface Entry extends Outgoing {
-  owner: string;
-}
+type Entry = Unsent & { owner: string };
 
 export class Shelf {
   private readonly storage: Storage | null;
@@ -40,7 +38,7 @@ export class Shelf {
   }
 
   /** Keep a message, as it is now; false where the storage does not take it, so that it is in memory alone. */
-  keep(person: string, conversation: string, message: Outgoing): boolean {
+  keep(person: string, conversation: string, message: Unsent): boolean {
     const { state, ...rest } = message;
     const entry = { ...rest, state: state === "refused" ? state : "waiting", owner: this.tab };
     const place = this.place(person, conversation);
@@ -63,7 +61,7 @@ export class Shelf {
    * Take over what this tab has kept before, and what others have left that are gone, now or later; `take` gets the
    * messages of one of them. The answer stops it.
    */
-  adopt(person: string, conversation: string, take: (messages: Outgoing[]) => void): () => void {
+  adopt(person: string, conversation: string, take: (messages: Unsent[]) => void): () => void {
     const place = this.place(person, conversation);
     const stop = new AbortController();
     const { signal } = stop;
@@ -71,7 +69,7 @@ export class Shelf {
     const gone = new Set([this.tab]);
     const adoptFrom = (owner: string) => {
       const left = this.entries(place).filter((each) => each.owner === owner && !signal.aborted);
-      const messages = left.map(({ owner: _, ...message }) => message);
+      const messages = left.map(({ owner: _, ...message }) => message as Unsent);
       for (const message of messages) this.keep(person, conversation, message);
       if (messages.length) take(messages);
     };
@@ -215,9 +213,11 @@ function decoded(text: string): string | undefined {
 function entryOf(text: string | null): Entry | undefined {
   try {
     const entry: unknown = JSON.parse(text ?? "");
-    const texts = isObject(entry) ? [entry["key"], entry["content"], entry["owner"], entry["state"]] : [];
-    const whole = texts.length > 0 && texts.every((each) => typeof each === "string");
-    return whole && typeof (entry as Entry).queued_at === "number" ? (entry as Entry) : undefined;
+    if (!isObject(entry)) return undefined;
+    // A change has no content beside its others, or an earlier version of this file would take it for a message.
+    const what = isObject(entry["change"]) ? entry["change"]["type"] : entry["content"];
+    const whole = [entry["key"], what, entry["owner"], entry["state"]].every((each) => typeof each === "string");
+    return whole && typeof entry["queued_at"] === "number" ? (entry as unknown as Entry) : undefined;
   } catch {
     return undefined;
   }

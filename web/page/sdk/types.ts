@@ -4,6 +4,7 @@
  */
 import type {
   Action,
+  ChangeReceipt,
   Event,
   History,
   Join,
@@ -130,6 +131,8 @@ export interface ConversationObject {
   members_invite: boolean;
   share_reads: boolean;
   metadata: Json | null;
+  /** Ids of the pinned messages, in the order of pinning. */
+  pinned: string[];
   participants: Participant[];
   /** The last hundred, ascending. */
   messages: Message[];
@@ -156,14 +159,20 @@ export interface ConversationObject {
   direct: boolean;
 }
 
-/** A message on its way. It leaves the outbox when its event has come, or when it is discarded. Never changed in place. */
-export interface Outgoing {
-  /** The idempotency key: however often it is sent, it is one message. */
+/** A message with a page of the replies to it, ascending. `unread_count` counts those after `read_sequence_id`. */
+export interface ThreadPage {
+  root: Message;
+  replies: Message[];
+  read_sequence_id: number;
+  unread_count: number;
+  /** In the direction asked. */
+  has_more: boolean;
+}
+
+/** Something on its way to the server. */
+interface Underway {
+  /** The idempotency key: however often it is sent, it is done once. */
   readonly key: string;
-  readonly content: string;
-  readonly reply_to?: string;
-  readonly metadata?: Json;
-  readonly mentions?: readonly string[];
   readonly queued_at: number;
   /**
    * `waiting` for a connection, its turn or the end of a pause; `sent`: there is a receipt, and the event follows;
@@ -171,7 +180,46 @@ export interface Outgoing {
    */
   readonly state: "waiting" | "sending" | "sent" | "refused";
   readonly refusal?: Refusal;
+  /** It was written to a connection: the server may have it. */
+  readonly tried?: boolean;
+}
+
+/** A message on its way. It leaves the outbox when its event has come, or when it is discarded. Never changed in place. */
+export interface Outgoing extends Underway {
+  readonly content: string;
+  readonly reply_to?: string;
+  readonly metadata?: Json;
+  readonly mentions?: readonly string[];
+  /** The message in whose thread this is a reply. */
+  readonly thread_id?: string;
+  /** Of a reply in a thread: the main log shows it, too. */
+  readonly also_in_channel?: boolean;
   readonly receipt?: Receipt;
+}
+
+/** What is done to a message. */
+export type Change =
+  | {
+      readonly type: "message_edited";
+      readonly content: string;
+      /** All of it; null removes it, left out it stays. */
+      readonly metadata?: Json | null;
+      readonly mentions?: readonly string[];
+      /** What the edit is based on: where the message has another by then, it is refused with REVISION_CONFLICT. */
+      readonly revision?: number;
+    }
+  | { readonly type: "message_deleted"; readonly reason?: string }
+  | { readonly type: "reaction_added" | "reaction_removed"; readonly emoji: string }
+  | { readonly type: "message_pinned" | "message_unpinned" };
+
+/** A change of a message on its way. The changes of one message go out one after another. Never changed in place. */
+export interface OutgoingChange extends Underway {
+  readonly change: Change;
+  /** The message; absent while it waits for its own receipt. */
+  readonly message_id?: string;
+  /** The key of the message, where it was in the outbox when it was changed. */
+  readonly message_key?: string;
+  readonly receipt?: ChangeReceipt;
 }
 
 /** An answer in the making, of another member. Never changed in place. */
@@ -187,9 +235,11 @@ export interface OpenRun {
   readonly label?: string;
   /** What waits for a person: `approve` is for the one whom the run answers, and for an owner. */
   readonly approval?: ToolCall;
-  /** This and the next two are absent where `run_started` came before the events that were given out. */
+  /** This and the next three are absent where `run_started` came before the events that were given out. */
   readonly reply_to?: string;
   readonly asked_by?: string;
+  /** The root of the thread in which it answers. */
+  readonly thread_id?: string;
   readonly timestamp?: string;
 }
 
@@ -231,6 +281,10 @@ export interface Signals {
   state: State;
   /** The messages on their way, after every change. */
   outbox: readonly Outgoing[];
+  /** The changes of messages on their way, after every change of that. */
+  changes: readonly OutgoingChange[];
+  /** A message is new or looks different, with what this person has done to it and waits; also where that was refused. */
+  message: Message;
   /** A message is stored. */
   receipt: Receipt;
   participants: readonly Participant[];
@@ -238,7 +292,8 @@ export interface Signals {
   runs: readonly OpenRun[];
   presence: Presence;
   typing: { participant_id: string; is_typing: boolean };
-  read: { participant_id: string; sequence_id: number };
+  /** `thread_id`: it is the position in the thread of this message. */
+  read: { participant_id: string; sequence_id: number; thread_id?: string };
   /**
    * What was kept no longer continues. `epoch`: the log is another one, so forget every event kept of it. `gap`, with
    * `resume: "newest"` only: events go on at `first_sequence_id`, and those before it are to be had by `Salon.messages`.
@@ -261,6 +316,8 @@ export interface Conversation {
   readonly participants: readonly Participant[];
   readonly participantCount: number;
   readonly outbox: readonly Outgoing[];
+  /** The changes of messages that wait in the outbox, too. */
+  readonly changes: readonly OutgoingChange[];
   /** The answers in the making, of other members. */
   readonly runs: readonly OpenRun[];
   /** Unicode code points that a message may have; 0 for no bound, or not known yet. */
@@ -268,15 +325,38 @@ export interface Conversation {
   /** Listen; the answer stops it. */
   on<K extends keyof Signals>(name: K, listener: (value: Signals[K]) => void): () => void;
   /** Put a message into the outbox, which sends it through drops and reloads until its receipt. Throws `Refused` OUTBOX_FULL. */
-  send(content: string, more?: { reply_to?: string; metadata?: Json; mentions?: readonly string[] }): Outgoing;
-  /** Try a refused message again, with the same key. */
+  send(content: string, more?: SendOptions): Outgoing;
+  /**
+   * A message as it is now, with what this person has done to it and waits: of those whose events were given out or `learn`ed, the
+   * newest 5,000.
+   */
+  message(id: string): Message | undefined;
+  /** Take in a page of the log or the replies of a thread, so that `message` knows them. */
+  learn(events: readonly Event[]): void;
+  /**
+   * Give one's own message another content. Each of these names a message by its id, or one that was sent from here by its key: then
+   * the change waits for the message's receipt. They are kept, sent and tried again as messages are. Of two that wait, a later one may take the
+   * place of an earlier one, or undo it: then there is nothing to send. Throw `Refused` OUTBOX_FULL.
+   */
+  edit(message: string, content: string, more?: { metadata?: Json | null; mentions?: readonly string[]; revision?: number }): OutgoingChange;
+  /** Delete one's own message, or as a moderator somebody's; one that the server was never told of just leaves the outbox. */
+  remove(message: string, reason?: string): OutgoingChange | undefined;
+  /** React with one grapheme cluster, or a name in colons such as `:tada:`. */
+  react(message: string, emoji: string): OutgoingChange | undefined;
+  unreact(message: string, emoji: string): OutgoingChange | undefined;
+  /** As a moderator. */
+  pin(message: string): OutgoingChange | undefined;
+  unpin(message: string): OutgoingChange | undefined;
+  /** Try a refused message or change again, with the same key; an edit then without the revision that it was based on. */
   retry(key: string): void;
-  /** Forget a message that waits or was refused; one that is being sent may already be stored. */
+  /** Forget a message with its changes, or a change, that waits or was refused; one that is being sent may already be stored. */
   discard(key: string): void;
   /** Lost where there is no connection. */
   typing(is: boolean): void;
-  /** Everything up to there is read; kept until there is a connection. */
-  read(sequence: number): void;
+  /** Everything up to there is read, in the main log or in a thread; kept until there is a connection. */
+  read(sequence: number, threadId?: string): void;
+  /** The position moves back: what follows it is unread again. */
+  unread(sequence: number): void;
   /** End the run of an agent, as whom it answers or as an owner. Throws `Refused`. */
   cancel(runId: string): Promise<void>;
   /** Ask the agent of a run that has ended for another answer, as who may cancel it. Throws `Refused`. */
@@ -294,6 +374,16 @@ export interface Conversation {
   reconnect(): void;
   /** Let go of the connection and of all listeners; what is in the outbox stays in the storage for the next time. */
   close(): void;
+}
+
+export interface SendOptions {
+  reply_to?: string;
+  metadata?: Json;
+  mentions?: readonly string[];
+  /** The message in whose thread this is a reply: one that is no reply itself. */
+  thread_id?: string;
+  /** Of a reply in a thread: show it in the main log, too. */
+  also_in_channel?: boolean;
 }
 
 export interface Options {
