@@ -67,13 +67,23 @@ class RecordedClient(Client):
         metadata: Frame | None = None,
         mentions: Sequence[str] = (),
         files: Sequence[str | Mapping[str, str]] = (),
+        thread_id: str | None = None,
+        also_in_channel: bool = False,
     ) -> Receipt:
         """Send over HTTP, as `Client.post`."""
         key = key or self.new_key()
         with self._sending(conversation_id, key) as line:
             line.say(key, content)
             receipt = await super().post(
-                conversation_id, content, key, reply_to, metadata, mentions, files
+                conversation_id,
+                content,
+                key,
+                reply_to,
+                metadata,
+                mentions,
+                files,
+                thread_id,
+                also_in_channel,
             )
         line.took({"type": "message_ack", **asdict(receipt)})
         return receipt

@@ -134,10 +134,21 @@ class UnrealClient(Client):
         metadata: Frame | None = None,
         mentions: Sequence[str] = (),
         files: Sequence[str | Mapping[str, str]] = (),
+        thread_id: str | None = None,
+        also_in_channel: bool = False,
     ) -> Receipt:
         """Send a message over HTTP, without retries."""
         who = self.identity.participant
-        post = Post(conversation_id, who, content, key, reply_to, mentions=tuple(mentions))
+        post = Post(
+            conversation_id,
+            who,
+            content,
+            key,
+            reply_to,
+            mentions=tuple(mentions),
+            thread_id=thread_id,
+            in_channel=also_in_channel,
+        )
         return Receipt.of(await self._answer(lambda p: p.post(self._me(p), post)))
 
     async def mark(

@@ -1,11 +1,13 @@
 """The Python client, importable alone: it needs neither the engine nor Quart."""
 
 from .client import (
+    ChangeReceipt,
     Client,
     Closed,
     Conversation,
     Frame,
     Gap,
+    Messages,
     Receipt,
     Refused,
     Request,
@@ -19,11 +21,13 @@ from .client import (
 )
 
 __all__ = [
+    "ChangeReceipt",
     "Client",
     "Closed",
     "Conversation",
     "Frame",
     "Gap",
+    "Messages",
     "Receipt",
     "Refused",
     "Request",

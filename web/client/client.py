@@ -16,8 +16,11 @@ from urllib.parse import quote, urlencode
 import trio
 
 from .conversation import Conversation, Statistics
+from .fold import Messages
+from .change_calls import ChangeCalls
 from .member_calls import MemberCalls
 from .rules import (
+    ChangeReceipt,
     Closed,
     Frame,
     Gap,
@@ -34,12 +37,14 @@ from .transfer import Download, Progress, Source, exchange, upload
 from .wire import Dial, Headers, Response, Socket, Target, connect, fetch
 
 __all__ = [
+    "ChangeReceipt",
     "Client",
     "Closed",
     "Conversation",
     "Download",
     "Frame",
     "Gap",
+    "Messages",
     "Receipt",
     "Refused",
     "Request",
@@ -55,7 +60,7 @@ __all__ = [
 SYSTEM_RANDOM = SystemRandom()
 
 
-class Client(MemberCalls):
+class Client(ChangeCalls, MemberCalls):
     """A client of one server, acting as one person.
 
     `url` is the server's http or https URL, including the path if a proxy adds one. `token` may be set or replaced later; the
@@ -93,9 +98,11 @@ class Client(MemberCalls):
     def __repr__(self) -> str:
         return f"Client({self._host!r})"
 
-    async def fetch(self, method: str, path: str, body: Frame | None = None) -> Response:
-        """Any HTTP exchange as this person; returns the answer whatever its status."""
-        headers = list(self._identity())
+    async def fetch(
+        self, method: str, path: str, body: Frame | None = None, more: Headers = ()
+    ) -> Response:
+        """Any HTTP exchange as this person, with `more` headers; returns the answer whatever its status."""
+        headers = [*self._identity(), *more]
         if body is not None:
             headers.append(("Content-Type", "application/json"))
         return await fetch(
@@ -108,9 +115,11 @@ class Client(MemberCalls):
             answer_timeout=self.answer_timeout,
         )
 
-    async def request(self, method: str, path: str, body: Frame | None = None) -> Frame:
+    async def request(
+        self, method: str, path: str, body: Frame | None = None, more: Headers = ()
+    ) -> Frame:
         """Any HTTP exchange answered by a JSON object or an empty body; raises Refused from status 300 up."""
-        response = await self.fetch(method, path, body)
+        response = await self.fetch(method, path, body, more)
         if response.status >= 300:
             raise response.refused()
         try:
@@ -179,12 +188,18 @@ class Client(MemberCalls):
         metadata: Frame | None = None,
         mentions: Sequence[str] = (),
         files: Sequence[str | Mapping[str, str]] = (),
+        thread_id: str | None = None,
+        also_in_channel: bool = False,
     ) -> Receipt:
         """Send over HTTP, once. After Unreachable, post again with the same `key`. `mentions` are ids of members.
 
         `files` were uploaded before: ids, or `{file_id, alt}` with what they show in words. With files, `content` may be "".
+        `thread_id` makes it a reply in the thread of that message, which the main log shows only with `also_in_channel`.
         """
-        body = message_fields(content, key or self.new_key(), reply_to, metadata, mentions, files)
+        key = key or self.new_key()
+        body = message_fields(
+            content, key, reply_to, metadata, mentions, files, thread_id, also_in_channel
+        )
         path = f"/chat/{_quoted(conversation_id)}/messages"
         return Receipt.of(await self.request("POST", path, body))
 
@@ -296,10 +311,21 @@ class Client(MemberCalls):
         query = urlencode({"q": q, **given(**{"from": sender}), **options})
         return await self.request("GET", f"/chat/search?{query}")
 
-    async def mark_read(self, conversation_id: str, sequence_id: int) -> Frame:
-        """Mark everything up to `sequence_id` as read; `{read_sequence_id, unread_count}`."""
+    async def mark_read(
+        self,
+        conversation_id: str,
+        sequence_id: int,
+        thread_id: str | None = None,
+        *,
+        force: bool = False,
+    ) -> Frame:
+        """Mark everything up to `sequence_id` as read; `{read_sequence_id, unread_count}`.
+
+        `thread_id` means the thread of that message. With `force` the position may move back: what follows is unread again.
+        """
         path = f"/chat/{_quoted(conversation_id)}/read"
-        return await self.request("POST", path, {"sequence_id": sequence_id})
+        more = given(thread_id=thread_id, force=force or None)
+        return await self.request("POST", path, {"sequence_id": sequence_id, **more})
 
     def socket(
         self, conversation_id: str, last_sequence_id: int | None = None, **options: Any

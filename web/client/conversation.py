@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import trio
 
+from .changing import Changing
+from .fold import Messages, foreseen
 from .rules import (
     LEFT,
     TOO_BIG,
     Backoff,
+    ChangeReceipt,
     Closed,
     Frame,
     Gap,
@@ -22,6 +25,7 @@ from .rules import (
     Refused,
     Unreachable,
     Window,
+    given,
     is_event,
     judge,
     message_fields,
@@ -33,12 +37,14 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
+    from .rules import Pending
     from .wire import Socket
 
 SIGNALS = 100  # signals kept for a caller who reads rarely; older ones describe outdated state
 REQUESTS = (
     100  # of answers, kept for an agent that takes them slowly: the server gives older ones again
 )
+KNOWN = 5_000  # messages as they are now: some megabytes
 BATCH = 64  # messages in one write: enough to save writes, few enough that a drop loses little
 
 
@@ -106,7 +112,7 @@ class Requests:
             raise StopAsyncIteration from None
 
 
-class Conversation:
+class Conversation(Changing):
     """One live conversation. Made by `Client.conversation`.
 
     Iterating gives every event of the sequence once and in order, across drops: the frames as the server sent them. When the
@@ -144,6 +150,8 @@ class Conversation:
         self._requested: dict[str, None] = {}  # run ids, of which each is given once
         self._request_in, self._request_out = trio.open_memory_channel[Frame](REQUESTS)
         self._messages: dict[str, Frame] = {}  # the newest, by id: a request follows its message
+        self._known = Messages(KNOWN)
+        self._me = ""
         self._pong: trio.Event | None = None
         self._caught_up = False
         self._ended: Exception | None = None
@@ -180,10 +188,13 @@ class Conversation:
         metadata: Frame | None = None,
         mentions: Sequence[str] = (),
         files: Sequence[str | Mapping[str, str]] = (),
+        thread_id: str | None = None,
+        also_in_channel: bool = False,
     ) -> Receipt:
         """Send a message, across drops and temporary refusals, until there is a receipt. `mentions` are ids of members.
 
-        `files` are as in `Client.post`.
+        `files` are as in `Client.post`. `thread_id` makes it a reply in the thread of that message, which the main log shows only
+        with `also_in_channel`.
 
         Messages are sent in the order of the calls, and again after a drop. Only a message that is refused for load may fall
         behind messages already sent. Raises Refused for a final refusal, and Closed or Refused when the conversation is over.
@@ -191,10 +202,36 @@ class Conversation:
         """
         self._check()
         key = key or self._account.new_key()
-        fields = message_fields(content, key, reply_to, metadata, mentions, files)
-        frame = {"type": "message", **fields}
+        fields = message_fields(
+            content, key, reply_to, metadata, mentions, files, thread_id, also_in_channel
+        )
+        text = json.dumps({"type": "message", **fields}, separators=(",", ":"))
         settled = trio.Event()
-        pending = self._outbox.add(key, json.dumps(frame, separators=(",", ":")), settled.set)
+        receipt = await self._settled(self._outbox.add(key, text, settled.set), settled)
+        assert isinstance(receipt, Receipt), "a change_ack answers a change"
+        return receipt
+
+    def message(self, message_id: str) -> Frame | None:
+        """A message as it is now, with what this person has done to it and waits for its receipt; do not change it.
+
+        It is known from the events that iterating gave, the newest 5,000 messages; None for any other.
+        """
+        message = self._known.get(message_id)
+        if message is None:
+            return None
+        return foreseen(message, self._outbox.changes_of(message_id), self._me)
+
+    async def _change(self, message: str, frame: Frame, key: str | None) -> ChangeReceipt:
+        self._check()
+        key = key or self._account.new_key()
+        settled = trio.Event()
+        frame = {**frame, "client_message_id": key}
+        pending = self._outbox.add_change(key, frame, message, settled.set)
+        receipt = await self._settled(pending, settled)
+        assert isinstance(receipt, ChangeReceipt), "a message_ack answers a message"
+        return receipt
+
+    async def _settled(self, pending: Pending, settled: trio.Event) -> Receipt | ChangeReceipt:
         self._work.unpark_all()
         try:
             await settled.wait()
@@ -232,9 +269,13 @@ class Conversation:
         """Show the others whether this person is typing; dropped while there is no connection."""
         self._tell({"type": "typing", "is_typing": is_typing})
 
-    def read(self, sequence_id: int) -> None:
-        """Mark everything up to `sequence_id` as read; `Client.mark_read` does the same and returns an answer."""
-        self._tell({"type": "read", "sequence_id": sequence_id})
+    def read(self, sequence_id: int, thread_id: str | None = None, *, force: bool = False) -> None:
+        """Mark everything up to `sequence_id` as read; `Client.mark_read` does the same and returns an answer.
+
+        `thread_id` means the thread of that message. With `force` the position may move back: what follows is unread again.
+        """
+        more = given(thread_id=thread_id, force=force or None)
+        self._tell({"type": "read", "sequence_id": sequence_id, **more}, thread_id or "")
 
     async def ping(self) -> float:
         """The round-trip time to the server in seconds, including time without a connection."""
@@ -266,6 +307,10 @@ class Conversation:
                 await self._page()
             else:
                 await self._arrived.park()
+        if event["type"] == "epoch_changed":
+            self._known.clear()
+        else:
+            self._known.take((event,))
         return event
 
     async def _page(self) -> None:
@@ -375,8 +420,9 @@ class Conversation:
             self._arrived.unpark_all()
             return True
         match frame:
-            case {"type": "message_ack"}:
-                self._outbox.acknowledge(Receipt.of(frame))
+            case {"type": "message_ack" | "change_ack" as kind}:
+                receipt = ChangeReceipt if kind == "change_ack" else Receipt
+                self._outbox.acknowledge(receipt.of(frame))
                 self._retrying.reset()
                 if self._outbox.waiting:
                     self._work.unpark_all()
@@ -410,6 +456,7 @@ class Conversation:
 
     def _connected(self, socket: Socket, frame: Frame) -> bool:
         self._connections += 1
+        self._me = frame.get("participant_id", self._me)
         heartbeat = seconds(frame.get("heartbeat"))
         socket.idle_timeout = 3 * heartbeat if heartbeat else math.inf
         same_log = self._window.open(frame)
@@ -457,8 +504,8 @@ class Conversation:
         if position is not None:
             self._tell({"type": "sync", "last_sequence_id": position})
 
-    def _tell(self, frame: Frame) -> None:
-        self._control[frame["type"]] = frame
+    def _tell(self, frame: Frame, about: str = "") -> None:
+        self._control[frame["type"] + about] = frame
         self._work.unpark_all()
 
     def _signal(self, frame: Frame) -> None:

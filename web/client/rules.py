@@ -14,6 +14,11 @@ Frame = dict[str, Any]
 
 NOT_EVENTS = frozenset({"caught_up", "change_ack", "lagging", "message_ack", "read", "run_ack"})
 LEFT = (1000, "Left conversation")
+_WITHDRAWN = {
+    "code": "NOT_FOUND",
+    "error": "the message that it changes was withdrawn before it had a receipt",
+    "temporary": False,
+}
 TOO_BIG = 1009
 
 
@@ -87,6 +92,33 @@ class Receipt:
             body["sequence_id"],
             body["timestamp"],
             body.get("client_message_id"),
+            body.get("durability", "committed"),
+            body.get("event_hash"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeReceipt:
+    """The server's confirmation of a change of a message; `sequence_id` is None where the message was so already."""
+
+    conversation_id: str
+    message_id: str
+    sequence_id: int | None
+    timestamp: Any
+    client_message_id: str | None
+    revision: int
+    durability: str
+    event_hash: str | None
+
+    @classmethod
+    def of(cls, body: Frame) -> ChangeReceipt:
+        return cls(
+            body["conversation_id"],
+            body["message_id"],
+            body.get("sequence_id"),
+            body["timestamp"],
+            body.get("client_message_id"),
+            body["revision"],
             body.get("durability", "committed"),
             body.get("event_hash"),
         )
@@ -283,23 +315,30 @@ class Window:
 
 @dataclass(slots=True, eq=False)
 class Pending:
-    """A message without a result yet: `settled()` is called once `receipt` or `error` is set."""
+    """A message or a change of one without a result yet: `settled()` is called once `receipt` or `error` is set.
+
+    A change has a `target`: the id of its message, or the message's key as long as that has no receipt (`waits`).
+    """
 
     key: str
     text: str
     settled: Callable[[], None]
     in_flight: bool = False
     written: bool = False
-    receipt: Receipt | None = None
+    receipt: Receipt | ChangeReceipt | None = None
     error: Exception | None = None
+    frame: Frame | None = None
+    target: str = ""
+    waits: bool = False
 
 
 class Outbox:
-    """The messages without a receipt, in the order of the calls; times in seconds.
+    """The messages and changes of messages without a receipt, in the order of the calls; times in seconds.
 
     At most `limit` messages are in flight at once; the others wait here. After a temporary refusal all messages wait for the
     time that the server named. Then one is in flight at a time, and one more after every receipt, so that a full server does
-    not get all of them at once.
+    not get all of them at once. A change waits for the receipt of its message, and for the change before it of the same
+    message: else a refusal for load could put the last word first.
     """
 
     def __init__(self, limit: int) -> None:
@@ -307,6 +346,7 @@ class Outbox:
         self._limit = limit
         self._pending: dict[str, Pending] = {}
         self._unsent: OrderedDict[str, Pending] = OrderedDict()
+        self._changes: dict[str, list[Pending]] = {}  # by target, of which the first may be written
         self._in_order = True
         self._in_flight = 0
         self._allowance = limit
@@ -330,10 +370,29 @@ class Outbox:
         pending = self._pending[key] = self._unsent[key] = Pending(key, text, settled)
         return pending
 
+    def add_change(
+        self, key: str, frame: Frame, message: str, settled: Callable[[], None]
+    ) -> Pending:
+        """Add a change of a message, by its id, or by its key if the message is in the outbox. Raises as `add` does."""
+        pending = self.add(key, "", settled)
+        del self._unsent[key]
+        pending.frame, pending.target, pending.waits = frame, message, message in self._pending
+        self._changes.setdefault(message, []).append(pending)
+        self._unblock(message)
+        return pending
+
+    def changes_of(self, message_id: str) -> list[Frame]:
+        """The frames of a message's changes that have no result yet, in order."""
+        return [it.frame for it in self._changes.get(message_id, ()) if it.frame is not None]
+
     def due(self, now: float, at_most: int) -> list[Pending]:
         """Up to `at_most` messages to write now, oldest first; they count as written."""
         if not self._in_order:
-            waiting = ((key, it) for key, it in self._pending.items() if not it.in_flight)
+            waiting = (
+                (key, it)
+                for key, it in self._pending.items()
+                if not (it.in_flight or self._is_blocked(it))
+            )
             self._unsent, self._in_order = OrderedDict(waiting), True
         room = min(at_most, self._allowance - self._in_flight)
         if now < self._paused_until or room <= 0:
@@ -351,12 +410,13 @@ class Outbox:
             return math.inf
         return self._paused_until - now
 
-    def acknowledge(self, receipt: Receipt) -> None:
-        """Settle the message of this receipt; a receipt for an unknown message is ignored."""
+    def acknowledge(self, receipt: Receipt | ChangeReceipt) -> None:
+        """Settle the message or change of this receipt; a receipt for an unknown one is ignored."""
         pending = self._pending.get(receipt.client_message_id or "")
         if pending is not None:
             self._allowance = min(self._limit, self._allowance + 1)
             pending.receipt = receipt
+            self._named(pending.key, receipt.message_id)
             self._settle(pending)
 
     def refuse(self, key: str, refused: Refused, now: float, delay: float) -> None:
@@ -405,6 +465,39 @@ class Outbox:
         del self._pending[pending.key]
         self._unsent.pop(pending.key, None)
         self._land(pending)
+        changes = self._changes.get(pending.target, [])
+        if pending in changes:
+            changes.remove(pending)
+            self._unblock(pending.target)
+        for change in [it for it in self._changes.get(pending.key, ()) if it.waits]:
+            change.error = pending.error or Refused(_WITHDRAWN)
+            self._settle(change)
+
+    def _named(self, key: str, message_id: str) -> None:
+        """A message has its id, and so have the changes that waited for it."""
+        for change in self._changes.pop(key, ()):
+            change.target, change.waits = message_id, False
+            self._changes.setdefault(message_id, []).append(change)
+        self._unblock(message_id)
+
+    def _is_blocked(self, pending: Pending) -> bool:
+        if pending.frame is None:
+            return False
+        return pending.waits or self._changes[pending.target][0] is not pending
+
+    def _unblock(self, target: str) -> None:
+        """The first change of a message may be written, if it is not already."""
+        changes = self._changes.get(target)
+        if not changes:
+            self._changes.pop(target, None)
+            return
+        first = changes[0]
+        if first.waits or first.in_flight:
+            return
+        first.text = json.dumps(
+            {**(first.frame or {}), "message_id": target}, separators=(",", ":")
+        )
+        self._unsent.setdefault(first.key, first)
 
     def _land(self, pending: Pending) -> None:
         self._in_flight -= pending.in_flight
@@ -418,11 +511,18 @@ def message_fields(
     metadata: Frame | None,
     mentions: Sequence[str] = (),
     files: Sequence[str | Mapping[str, str]] = (),
+    thread_id: str | None = None,
+    also_in_channel: bool = False,
 ) -> Frame:
     """The fields of a message, the same over HTTP and in a frame."""
     named = [{"file_id": each} if isinstance(each, str) else dict(each) for each in files]
     optional = given(
-        reply_to=reply_to, metadata=metadata, mentions=[*mentions] or None, files=named or None
+        reply_to=reply_to,
+        metadata=metadata,
+        mentions=[*mentions] or None,
+        files=named or None,
+        thread_id=thread_id,
+        also_in_channel=also_in_channel or None,
     )
     return {"content": content, "client_message_id": key, **optional}
 
