@@ -60,7 +60,7 @@ def test_what_is_done_to_a_message_before_its_receipt_follows_it(
     ada.do("edit", key, "three")
     dropped = ada.do("send", "never")["key"]
     ada.do("react", dropped, "👍")
-    ada.do("remove", dropped)
+    ada.do("delete", dropped)
     own_server.start()
     settle(ada)
     bob.wait("heard it", lambda: any(it["type"] == "reaction_added" for it in bob.values("event")))
@@ -120,7 +120,7 @@ def test_after_any_history_both_have_what_the_page_shows(
                 who.do("pin", message)
             case "remove" if number % 3 == 0 and len(keys[who]) > 2:
                 keys[who].remove(message)
-                who.do("remove", message)
+                who.do("delete", message)
     for each in (ada, bob):
         each.wait_state("live")
         each.wait(

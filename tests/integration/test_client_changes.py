@@ -40,7 +40,7 @@ async def test_every_change_over_http_gives_the_message_as_it_is_now(server: Ser
         assert [it["message_id"] for it in thread["replies"]] == [reply.message_id]
         read = await ada.mark_read(room, reply.sequence_id, sent.message_id)
         assert read["read_sequence_id"] == reply.sequence_id
-        gone = (await ada.remove(*place, reason="by mistake"))["message"]
+        gone = (await ada.delete(*place, reason="by mistake"))["message"]
         assert (gone["content"], gone["deleted"]) == ("", True)
         assert (await ada.mark_read(room, 1, force=True))["read_sequence_id"] == 1
 

@@ -33,7 +33,7 @@ class Changing:
             frame["mentions"] = [*frame["mentions"]]
         return await self._change(message, frame, key)
 
-    async def remove(
+    async def delete(
         self, message: str, reason: str | None = None, key: str | None = None
     ) -> ChangeReceipt:
         """Delete one's own message, or as a moderator somebody's; its place stays."""

@@ -149,9 +149,9 @@ test("a message that the server was never told of goes with its changes, and one
   const next = await again(t, socket);
   const unsent = line.send("only here");
   line.edit(unsent.key, "still only here");
-  line.remove(unsent.key);
+  line.delete(unsent.key);
   line.edit(key, "not wanted any more");
-  line.remove(key);
+  line.delete(key);
   assert.deepEqual(line.outbox.map((each) => each.key), [key]);
   next.hear(connected(1), caughtUp(1));
   assert.deepEqual(done(next), [["message", "may be there"]]);

@@ -78,7 +78,19 @@ export function Log({ id, head }: { id: string; head: number }) {
 function Said({ event }: { event: Logged }) {
   switch (event.type) {
     case "message":
-      return <span class="said-text"><b><bdi>{event["message"].sender_name}</bdi></b> <span class="words">{event["message"].content}</span></span>;
+      return <Message message={event["message"]} />;
+    case "message_edited":
+      return <span class="said-text"><span class="soft"><bdi>{event["by"]}</bdi> edited {numberOf(event)}:</span> <span class="words">{event["content"] ?? "deleted since"}</span></span>;
+    case "message_deleted":
+      return <span class="soft"><bdi>{event["by"]}</bdi> deleted {numberOf(event)}{event["reason"] ? <>: <bdi>{event["reason"]}</bdi></> : ""}</span>;
+    case "reaction_added":
+      return <span class="soft"><bdi>{event["by"]}</bdi> reacted to {numberOf(event)} with {event["emoji"]}</span>;
+    case "reaction_removed":
+      return <span class="soft"><bdi>{event["by"]}</bdi> took {event["emoji"]} back from {numberOf(event)}</span>;
+    case "message_pinned":
+      return <span class="soft"><bdi>{event["by"]}</bdi> pinned {numberOf(event)}</span>;
+    case "message_unpinned":
+      return <span class="soft"><bdi>{event["by"]}</bdi> unpinned {numberOf(event)}</span>;
     case "conversation_created":
       return <span class="soft">began as <bdi>{event["title"]}</bdi></span>;
     case "participant_joined":
@@ -98,4 +110,21 @@ function Said({ event }: { event: Logged }) {
     default:
       return <span class="soft">{event.type}</span>;
   }
+}
+
+/** What was said, as it is now. */
+function Message({ message }: { message: Record<string, any> }) {
+  const thread = message["thread_id"] === undefined ? "" : `, answers ${numberOf({ message_id: message["thread_id"] })} in its thread`;
+  const facts = `${message["deleted"] ? " (deleted)" : message["revision"] > 1 ? " (edited)" : ""}${thread}`;
+  return (
+    <span class="said-text">
+      <b><bdi>{message["sender_name"]}</bdi></b>
+      {facts && <span class="soft">{facts}</span>} <span class="words">{message["content"]}</span>
+    </span>
+  );
+}
+
+/** The sequence of the message that an event changes, by which the log numbers it. */
+function numberOf({ message_id }: Record<string, any>): string {
+  return `#${String(message_id).split("-").at(-1)}`;
 }

@@ -3,7 +3,7 @@
 import { computed, signal, type ReadonlySignal } from "@preact/signals";
 import type { Event, Message, OpenRun, Role } from "../sdk/types.ts";
 import { Aloud } from "./aloud.ts";
-import { askedBy, makingOf, type Reader, toldOf, withRuns } from "./answers.ts";
+import { askedBy, makingOf, type Reader, runsOf, toldOf, withRuns } from "./answers.ts";
 import { inWords } from "./asking.ts";
 import type { Call } from "./calls.ts";
 import { describe, inLine } from "./notice.ts";
@@ -32,9 +32,10 @@ export class Answering {
     this.#waits = waits;
   }
 
-  /** These rows, and those of what is in the making. */
-  after(rows: readonly Row[]): readonly Row[] {
-    return withRuns(rows, this.#runs.value, this.#told.value, this.#reader(), Date.now());
+  /** These rows of the main log or of a thread, and those of what is in the making there. */
+  after(rows: readonly Row[], thread?: string): readonly Row[] {
+    const runs = runsOf(thread, this.#runs.value, this.#told.value);
+    return withRuns(rows, runs, this.#told.value, this.#reader(), Date.now());
   }
 
   take(runs: readonly OpenRun[]): void {

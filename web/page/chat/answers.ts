@@ -34,6 +34,11 @@ export function toldOf(events: readonly Event[]): Told {
   return { started, ended };
 }
 
+/** The runs that answer in this thread, or in the main log. */
+export function runsOf(thread: string | undefined, runs: readonly OpenRun[], { started }: Told): readonly OpenRun[] {
+  return runs.filter((run) => (run.thread_id ?? started.get(run.run_id)?.thread_id) === thread);
+}
+
 /** All rows, with the open runs at the end. Another answer may be asked for in place of the last one. */
 export function withRuns(rows: readonly Row[], runs: readonly OpenRun[], told: Told, reader: Reader, now: number): readonly Row[] {
   const all = [...rows];
@@ -72,6 +77,8 @@ function rowOf(run: OpenRun, started: RunStarted | undefined, reader: Reader, no
     mentioned: false,
     first: true,
     last: true,
+    me: reader.me,
+    revision: 1,
     run: run.run_id,
     making: makingOf(run, started, reader),
   };

@@ -16,20 +16,23 @@ const PAUSE = 4000; // milliseconds without a key end it
 const COMPOSING = 229; // what Safari gives for the Enter that ends a composition
 const COUNT_FROM = 0.9; // of the longest: from there on the count is shown
 
-export function Composer({ room }: { room: Room }) {
+/** For the main log, or for a thread. */
+export function Composer({ room, thread }: { room: Room; thread?: string }) {
   const field = useRef<HTMLTextAreaElement>(null);
-  const [text, setText] = useState(() => room.kept.draft);
+  const [text, setText] = useState(() => (thread === undefined ? room.kept.draft : ""));
+  const [inLog, setInLog] = useState(false);
   const typing = useTyping(room);
   const length = [...text].length;
   const tooMany = room.longest ? length - room.longest : 0;
-  const reply = room.replyTo.value;
+  const reply = thread === undefined ? room.replyTo.value : null;
+  const editing = thread === undefined ? room.deeds.editing.value : null;
 
   const picked = useRef(new Map<string, string>()); // id -> name
   const caret = useRef<number | null>(null); // where it goes once the text is drawn
 
   const write = (next: string): void => {
     setText(next);
-    room.kept.draft = next;
+    if (thread === undefined && editing === null) room.kept.draft = next;
   };
   const picker = usePicker(room, field, (next, at, who) => {
     picked.current.set(who.participantId, who.displayName);
@@ -38,17 +41,31 @@ export function Composer({ room }: { room: Room }) {
   });
   const send = (): void => {
     if (isBlank(text) || tooMany > 0) return;
+    const mentions = named(text, picked.current);
     try {
-      room.send(text, named(text, picked.current));
+      if (editing) room.deeds.save(editing, text, mentions);
+      else if (thread !== undefined) room.answer(thread, text, mentions, inLog);
+      else room.send(text, mentions);
     } catch (error) {
       return toast(said(error));
     }
-    write("");
+    if (!editing) write(""); // else the draft comes back
+    setInLog(false);
     picked.current.clear();
     picker.look("", null);
     typing.stop();
     field.current?.focus();
   };
+  const edited = useRef<string | null>(null);
+  useLayoutEffect(() => {
+    const before = edited.current;
+    edited.current = editing?.id ?? null;
+    if (before === edited.current) return;
+    const next = editing?.content ?? room.kept.draft;
+    caret.current = next.length;
+    setText(next);
+    field.current!.focus();
+  }, [editing]);
   useLayoutEffect(() => {
     const element = field.current!;
     element.style.height = "auto";
@@ -59,6 +76,12 @@ export function Composer({ room }: { room: Room }) {
   useLayoutEffect(() => {
     if (reply || matchMedia("(pointer: fine)").matches) field.current?.focus();
   }, [room.id, reply]);
+  const editLast = (event: KeyboardEvent): void => {
+    const last = room.rows.value.findLast((row) => row.kind === "said" && row.own && !row.gone && row.outgoing?.state !== "refused");
+    if (last?.kind !== "said") return;
+    event.preventDefault();
+    room.deeds.edit(last);
+  };
 
   return (
     <form
@@ -82,7 +105,16 @@ export function Composer({ room }: { room: Room }) {
           </>
         )}
       </p>
-      {reply && (
+      {editing && (
+        <div class="replying">
+          <Icon name="pen" />
+          <p>Editing your message</p>
+          <button type="button" class="tool" aria-label="Do not edit" onClick={() => (room.deeds.editing.value = null)}>
+            <Icon name="close" />
+          </button>
+        </div>
+      )}
+      {reply && !editing && (
         <div class="replying">
           <Icon name="reply" />
           <p dir="auto">
@@ -101,8 +133,8 @@ export function Composer({ room }: { room: Room }) {
           rows={1}
           dir="auto"
           value={text}
-          placeholder={room.state.value.status === "offline" ? "Write now, it is sent later" : "Write a message"}
-          aria-label="Message"
+          placeholder={room.state.value.status === "offline" ? "Write now, it is sent later" : thread === undefined ? "Write a message" : "Answer in the thread"}
+          aria-label={thread === undefined ? "Message" : "Answer in the thread"}
           aria-describedby={tooMany > 0 ? "too-long" : undefined}
           aria-invalid={tooMany > 0}
           enterkeyhint="send"
@@ -111,7 +143,7 @@ export function Composer({ room }: { room: Room }) {
             write(event.currentTarget.value);
             picker.look(event.currentTarget.value, event.currentTarget.selectionEnd);
             if (isBlank(event.currentTarget.value)) typing.stop();
-            else typing.go();
+            else if (!editing && thread === undefined) typing.go();
           }}
           onBlur={() => {
             picker.look("", null);
@@ -119,16 +151,26 @@ export function Composer({ room }: { room: Room }) {
           }}
           onKeyDown={(event) => {
             if (picker.key(event)) return;
-            if (event.key === "Escape" && reply) room.replyTo.value = null;
+            if (event.key === "ArrowUp" && text === "" && !editing && thread === undefined && !modified(event)) return editLast(event);
+            if (event.key === "Escape" && editing) {
+              event.preventDefault();
+              room.deeds.editing.value = null;
+            } else if (event.key === "Escape" && reply) room.replyTo.value = null;
             if (!entered(event)) return;
             event.preventDefault();
             send();
           }}
         />
-        <button type="submit" class="send" aria-label="Send" disabled={isBlank(text) || tooMany > 0}>
-          <Icon name="send" />
+        <button type="submit" class="send" aria-label={editing ? "Save" : thread === undefined ? "Send" : "Send to the thread"} disabled={isBlank(text) || tooMany > 0}>
+          <Icon name={editing ? "check" : "send"} />
         </button>
       </div>
+      {thread !== undefined && (
+        <label class="also">
+          <input type="checkbox" checked={inLog} onChange={(event) => setInLog(event.currentTarget.checked)} />
+          Show it in the conversation, too
+        </label>
+      )}
       {room.longest > 0 && length > room.longest * COUNT_FROM && (
         <p id="too-long" class={tooMany > 0 ? "count over" : "count"} role="status">
           {tooMany > 0 ? `${tooMany} characters too many` : `${room.longest - length} characters left`}
@@ -136,6 +178,10 @@ export function Composer({ room }: { room: Room }) {
       )}
     </form>
   );
+}
+
+function modified(event: KeyboardEvent): boolean {
+  return event.altKey || event.ctrlKey || event.metaKey || event.shiftKey || event.isComposing;
 }
 
 /** Where the next word goes, once a dialog has given the focus back. */

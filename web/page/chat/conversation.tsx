@@ -5,17 +5,19 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { Refused } from "../sdk/salon.ts";
 import { Failure } from "../shared/failure.tsx";
 import type { Inbox } from "./inbox.ts";
-import { Composer } from "./composer.tsx";
+import { Composer, focusComposer } from "./composer.tsx";
 import { Copy } from "./copy.tsx";
 import { Icon } from "./icon.tsx";
 import { Log } from "./log.tsx";
 import { Members } from "./members.tsx";
+import { Pins } from "./pins.tsx";
 import { Question } from "./question.tsx";
 import { RecoveryCode } from "./recovery.tsx";
 import type { Room } from "./room.ts";
 import { address, go } from "./route.ts";
 import { arrival } from "./session.ts";
 import { Status } from "./status.tsx";
+import { ThreadPanel } from "./threading.tsx";
 import { Title } from "./title.tsx";
 import { toast } from "./toast.ts";
 import { said } from "./words.ts";
@@ -23,19 +25,28 @@ import { said } from "./words.ts";
 const MAY_JOIN = new Set(["FORBIDDEN", "NOT_FOUND", "NOT_PARTICIPANT", "LEFT"]);
 
 export function ConversationView({ room, inbox }: { room: Room; inbox: Inbox }) {
-  const [people, setPeople] = useState(false);
+  const [side, setSide] = useState<"people" | "pins" | null>(null);
   const peopleButton = useRef<HTMLButtonElement>(null);
+  const pinsButton = useRef<HTMLButtonElement>(null);
+  const people = side === "people";
+  const thread = room.thread.value;
   const [leaving, setLeaving] = useState(false);
   const state = room.state.value;
   useEffect(() => {
     if (state.status === "live" && arrival.value === room.id) arrival.value = null; // they were in already
   }, [state.status]);
+  useEffect(() => void (thread && setSide(null)), [thread]); // one beside the log at a time
   const outside = state.status === "ended" && room.events.value.length === 0;
   if (outside) return <Doorway room={room} inbox={inbox} />;
   const close = (): void => {
-    setPeople(false);
-    peopleButton.current?.focus();
+    (side === "pins" ? pinsButton : peopleButton).current?.focus();
+    setSide(null);
   };
+  const show = (which: "people" | "pins"): void => {
+    room.thread.value = null;
+    setSide(which);
+  };
+  const pinned = room.pinned.value.length;
   const title = room.title.value || inbox.line(room.id)?.title || "";
   // Without a connection nobody can say who is here.
   const connected = state.status === "live" || state.status === "catching-up";
@@ -51,6 +62,20 @@ export function ConversationView({ room, inbox }: { room: Room; inbox: Inbox }) 
             <Title room={room} inbox={inbox} title={title} />
             <Status state={state} retry={() => room.reconnect()} />
           </div>
+          {(pinned > 0 || side === "pins") && (
+            <button
+              ref={pinsButton}
+              type="button"
+              class="tool wide"
+              aria-expanded={side === "pins"}
+              aria-label={`Pinned messages, ${pinned}`}
+              title="Pinned messages"
+              onClick={() => (side === "pins" ? close() : show("pins"))}
+            >
+              <Icon name="pin" />
+              <span>{pinned}</span>
+            </button>
+          )}
           <button
             ref={peopleButton}
             type="button"
@@ -58,7 +83,7 @@ export function ConversationView({ room, inbox }: { room: Room; inbox: Inbox }) 
             aria-expanded={people}
             aria-label={here ? `People, ${here} here` : "People"}
             title="People"
-            onClick={() => (people ? close() : setPeople(true))}
+            onClick={() => (people ? close() : show("people"))}
           >
             <Icon name="people" />
             {here > 0 && <span>{here}</span>}
@@ -77,9 +102,21 @@ export function ConversationView({ room, inbox }: { room: Room; inbox: Inbox }) 
         <Foot room={room} inbox={inbox} />
       </main>
       {people && <Members room={room} close={close} />}
+      {side === "pins" && <Pins room={room} close={close} />}
+      {thread && <ThreadPanel key={thread.id} room={room} thread={thread} close={() => closeThread(room, thread.id)} />}
       {leaving && <Leave room={room} inbox={inbox} close={() => setLeaving(false)} />}
     </>
   );
+}
+
+/** The focus goes back to the message, or to where one writes. */
+function closeThread(room: Room, id: string): void {
+  room.thread.value = null;
+  const sequence = room.past.sequenceOf(id);
+  const row = room.rows.value.find((each) => each.kind === "said" && each.sequence === sequence);
+  const article = row && document.querySelector<HTMLElement>(`.log [data-key="${CSS.escape(row.key)}"] .message`);
+  if (article) article.focus({ preventScroll: true });
+  else focusComposer();
 }
 
 /** Where one writes, or why one cannot. */

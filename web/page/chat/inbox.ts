@@ -2,17 +2,20 @@
 
 import { batch, computed, signal } from "@preact/signals";
 import { Refused } from "../sdk/salon.ts";
-import type { ConversationLine, Event, Identity, NewConversation, State } from "../sdk/types.ts";
+import { isChange } from "../sdk/fold.ts";
+import type { ChangeEvent, ConversationLine, Event, Identity, Message, NewConversation, State } from "../sdk/types.ts";
 import { Backoff } from "../sdk/verdict.ts";
 import { notify, say, speak } from "./alert.ts";
 import { Calls } from "./calls.ts";
 import { changed, merged, read, renamed, told } from "./lines.ts";
+import { describe, inLine } from "./notice.ts";
 import { Pace } from "./pace.ts";
 import { Poll } from "./poll.ts";
 import { Room } from "./room.ts";
 import { go, here } from "./route.ts";
 import { identify, lose, remembered, salon, shelf } from "./session.ts";
 import type { Shelf } from "./shelf.ts";
+import { isInLog } from "./timeline.ts";
 import { toast } from "./toast.ts";
 import { said } from "./words.ts";
 
@@ -57,7 +60,10 @@ export class Inbox {
     const look = (): void => {
       if (!document.hidden) void this.refresh();
     };
-    const save = (): void => this.save();
+    const save = (): void => {
+      for (const room of this.#rooms.values()) room.deeds.finish(); // nobody can undo it any more
+      this.save();
+    };
     for (const [target, name, act] of [[document, "visibilitychange", look], [window, "online", look], [window, "pagehide", save]] as const) {
       target.addEventListener(name, act);
       this.#stop.push(() => target.removeEventListener(name, act));
@@ -122,7 +128,7 @@ export class Inbox {
   /** The reader is at the end of the open conversation and looks at it. */
   seen(room: Room): void {
     const last = room.events.value.at(-1)?.sequence_id;
-    if (last === undefined) return;
+    if (last === undefined || room.held) return;
     room.seen(last);
     this.#change(room.id, read);
   }
@@ -131,9 +137,9 @@ export class Inbox {
     return this.lines.value.find((each) => each.conversation_id === id);
   }
 
-  /** How many messages have no receipt yet, in all conversations that are open here. */
+  /** How many messages and changes have no receipt yet, in all conversations that are open here. */
   waiting(): number {
-    return [...this.#rooms.values()].reduce((sum, room) => sum + room.outbox.value.length, 0);
+    return [...this.#rooms.values()].reduce((sum, room) => sum + room.outbox.value.length + room.deeds.changes.value.length, 0);
   }
 
   save(): void {
@@ -179,7 +185,10 @@ export class Inbox {
         refused: (text) => toast(text),
         heard: (which, text) => which === this.open.value && say(text),
         waits: (which, calls) => this.calls.take(which, calls),
-        read: (which, sequence) => which.position <= sequence && this.#change(which.id, read),
+        read: (which, sequence) => {
+          if (which.position <= sequence) this.#change(which.id, read);
+          else this.#poll.later(SOON); // it has moved back, or not all the way
+        },
         turned: (state) => this.#turned(state),
       });
       this.#rooms.set(id, room);
@@ -254,7 +263,7 @@ export class Inbox {
     const wanted = new Set(newest);
     if (this.open.value) wanted.add(this.open.value.id);
     for (const [id, room] of this.#rooms) {
-      if (wanted.has(id) || room.outbox.value.length) continue;
+      if (wanted.has(id) || room.outbox.value.length || room.deeds.changes.value.length) continue;
       room.close();
       this.#rooms.delete(id);
     }
@@ -269,18 +278,21 @@ export class Inbox {
 
   #isRead(id: string): boolean {
     const room = this.open.value;
-    return room?.id === id && room.atEnd && !document.hidden;
+    return room?.id === id && room.atEnd && !room.held && !document.hidden;
   }
 
   #happened(room: Room, event: Event): void {
     // What comes while catching up has been counted by the server, in the list.
     const live = room.state.value.status === "live";
+    if (isChange(event)) return this.#changed(room, event, live);
     if (event.type !== "message") {
       if (live && event.type === "participant_left" && event.participant.id === this.me.id) void this.refresh();
       return this.#change(room.id, (line) => renamed(line, event));
     }
     const message = event.message;
     const own = message.sender_id === this.me.id;
+    if (message.deleted) return;
+    if (!isInLog(message)) return this.#answered(room, message, live && !own);
     const unread = live && !own && !this.#isRead(room.id);
     this.#change(room.id, (line) => told(line, message, this.me.id, unread));
     const rest = room.answering.rest(message);
@@ -288,6 +300,26 @@ export class Inbox {
     if (unread && room === this.open.value) room.marker.begin(event.sequence_id - 1);
     if (room === this.open.value) speak(message, rest);
     notify(room, message, this.me.id);
+  }
+
+  /** The server counts and previews anew what was deleted or edited. */
+  #changed(room: Room, event: ChangeEvent, live: boolean): void {
+    if (!live) return;
+    if (event.type === "message_deleted" || event.type === "message_edited") this.#poll.later(SOON);
+    if (room !== this.open.value || event.by === this.me.id) return;
+    const sequence = room.past.sequenceOf(event.message_id);
+    const message = sequence === null ? undefined : room.past.at(sequence);
+    const own = message?.type === "message" && message.message.sender_id === this.me.id;
+    if (event.type.startsWith("reaction_") && !own) return; // a reader has other things to hear
+    const what = event.type === "message_edited" ? `: ${event.content ?? ""}` : own ? " of yours" : "";
+    say(inLine(describe(event, this.me.id, room.names.value)) + what);
+  }
+
+  /** Somebody has answered in a thread, which the main log does not show. */
+  #answered(room: Room, message: Message, news: boolean): void {
+    if (!news) return;
+    if (room === this.open.value && room.thread.value?.id === message.thread_id) speak(message);
+    if (message.mentions?.includes(this.me.id)) notify(room, message, this.me.id);
   }
 
   #change(id: string, change: (line: ConversationLine) => ConversationLine): void {

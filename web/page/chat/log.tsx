@@ -1,5 +1,6 @@
 /** The messages of a room: drawn where in sight, kept in place while more comes above, at the end while more comes below. */
 
+import type { TargetedKeyboardEvent } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { speak } from "./alert.ts";
 import { Icon } from "./icon.tsx";
@@ -98,7 +99,10 @@ export function Log({ room, inbox }: { room: Room; inbox: Inbox }) {
         onWheel={letGo}
         onTouchMove={letGo}
         onPointerDown={letGo}
-        onKeyDown={letGo}
+        onKeyDown={(event) => {
+          letGo();
+          along(event);
+        }}
       >
         <div class="log-whole" style={{ height: `${list.getTotalSize()}px` }}>
           <div class="log-shown" style={{ transform: `translateY(${items[0]?.start ?? 0}px)` }}>
@@ -132,6 +136,20 @@ export function Log({ room, inbox }: { room: Room; inbox: Inbox }) {
       )}
     </div>
   );
+}
+
+/** With the focus on a message, arrows go from one to the next. */
+function along(event: TargetedKeyboardEvent<HTMLDivElement>): void {
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  const from = (event.target as HTMLElement).closest<HTMLElement>(".message");
+  const inDialog = (event.target as HTMLElement).closest("dialog") !== null;
+  if (step === undefined || from === null || inDialog || event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey) return;
+  const all = [...event.currentTarget.querySelectorAll<HTMLElement>(".message")];
+  const next = all[all.indexOf(from) + step];
+  if (next === undefined) return;
+  event.preventDefault();
+  next.focus({ preventScroll: true });
+  next.scrollIntoView({ block: "nearest" });
 }
 
 function Drawn({ row, room }: { row: Row; room: Room }) {

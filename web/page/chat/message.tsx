@@ -2,12 +2,15 @@
 
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { markdown } from "../shared/markdown.ts";
+import { Actions } from "./actions.tsx";
 import { endOf } from "./answers.ts";
 import { Approval } from "./approval.tsx";
 import { Avatar, hue } from "./avatar.tsx";
 import { useFocusStays } from "./focus.ts";
 import { Icon } from "./icon.tsx";
+import { Edited, Gone, RefusedEdit, ThreadLink } from "./outcome.tsx";
 import { Quote } from "./quote.tsx";
+import { Reactions } from "./reactions.tsx";
 import { Results } from "./results.tsx";
 import type { Room } from "./room.ts";
 import { hour, precise } from "./time.ts";
@@ -19,22 +22,30 @@ import { said } from "./words.ts";
 /** Letters and plain punctuation alone: no need to look for Markdown in it. */
 const PLAIN = /^(?!www\.)[\p{L}\p{M}"'(][\p{L}\p{M}\p{N} ,;?!'"()…–—%€$،؟。、！？]*\.?$/u;
 
-export function MessageRow({ row, room }: { row: Said; room: Room }) {
+export function MessageRow({ row, room, inThread = false }: { row: Said; room: Room; inThread?: boolean }) {
   const state = row.outgoing?.state;
   const end = endOf(row.status);
   const { tokens, cost, model } = used(row.usage);
   const found = row.sequence !== undefined && room.found.value?.sequence === row.sequence;
-  const kind = ["message", row.own && "own", row.first && "first", row.last && "last", found && "found", row.mentioned && "mentioned", row.making && "making", state];
+  const editing = room.deeds.editing.value?.id === (row.id ?? row.key);
+  const kind = ["message", row.own && "own", row.first && "first", row.last && "last", found && "found", row.mentioned && "mentioned", row.making && "making", row.gone && "gone", editing && "editing", state];
+  if (row.gone) {
+    return (
+      <article class={kind.filter(Boolean).join(" ")} aria-label={label(row)} tabIndex={-1}>
+        {!row.own && row.first && <Avatar id={row.sender} name={row.name} />}
+        <div class="bubble">
+          {!row.own && row.first && <Sender row={row} />}
+          <Gone row={row} room={room} />
+          {!inThread && <ThreadLink row={row} room={room} />}
+        </div>
+      </article>
+    );
+  }
   return (
     <article class={kind.filter(Boolean).join(" ")} aria-label={label(row)} tabIndex={-1}>
       {!row.own && row.first && <Avatar id={row.sender} name={row.name} />}
       <div class="bubble">
-        {!row.own && row.first && (
-          <p class="sender">
-            <bdi class={`sender-name ink-${hue(row.sender)}`}>{row.name}</bdi>
-            {row.agent && <span class="badge">agent</span>}
-          </p>
-        )}
+        {!row.own && row.first && <Sender row={row} />}
         {row.reply_to && <Quote id={row.reply_to} room={room} />}
         <div class={row.run === undefined ? "body" : "body stacked"}>
           <Prose text={row.content} rich={row.run !== undefined} />
@@ -42,9 +53,15 @@ export function MessageRow({ row, room }: { row: Said; room: Room }) {
           {row.making && <Doing row={row} room={room} />}
           {row.results && <Results results={row.results} name={row.name} />}
           {row.tools && <Tools tools={row.tools} room={room} />}
-          {!row.making && (row.last || row.outgoing || row.run !== undefined) && (
+          {!row.making && (row.last || row.outgoing || row.run !== undefined || row.edited !== undefined || row.edit || row.pinned) && (
             <p class="meta">
               {end && <span class="end">{end}</span>}
+              {row.pinned && (
+                <span class="pin-mark">
+                  <Icon name="pin" /> pinned
+                </span>
+              )}
+              <Edited row={row} />
               {tokens && <span class="used">{tokens}</span>}
               {cost && <span class="cost">{cost}</span>}
               {model && (
@@ -60,20 +77,22 @@ export function MessageRow({ row, room }: { row: Said; room: Room }) {
           )}
         </div>
         {state === "refused" && <Refusal row={row} room={room} />}
+        <RefusedEdit row={row} room={room} />
+        {row.reactions && <Reactions row={row} room={room} />}
+        {!inThread && <ThreadLink row={row} room={room} />}
+        {!row.making && <Actions row={row} room={room} inThread={inThread} />}
       </div>
       {row.again && <Again run={row.run!} name={row.name} room={room} />}
-      {row.id !== undefined && (
-        <button
-          type="button"
-          class="tool"
-          aria-label={`Reply to ${row.own ? "yourself" : row.name}`}
-          title="Reply"
-          onClick={() => (room.replyTo.value = { id: row.id!, name: row.own ? "yourself" : row.name, content: row.content })}
-        >
-          <Icon name="reply" />
-        </button>
-      )}
     </article>
+  );
+}
+
+function Sender({ row }: { row: Said }) {
+  return (
+    <p class="sender">
+      <bdi class={`sender-name ink-${hue(row.sender)}`}>{row.name}</bdi>
+      {row.agent && <span class="badge">agent</span>}
+    </p>
   );
 }
 
@@ -203,5 +222,6 @@ function Refusal({ row, room }: { row: Said; room: Room }) {
 function label(row: Said): string {
   if (row.making) return `${row.name}, is answering`;
   const end = endOf(row.status);
-  return `${row.own ? "You" : row.name}, ${hour(row.at)}${row.mentioned ? ", mentions you" : ""}${end && `, ${end.toLowerCase()}`}`;
+  const more = [row.gone && "deleted", row.mentioned && "mentions you", row.edited !== undefined && "edited", row.pinned && "pinned", end.toLowerCase()];
+  return [row.own ? "You" : row.name, hour(row.at), ...more].filter(Boolean).join(", ");
 }

@@ -1,6 +1,7 @@
 /** What has happened in a conversation, besides what was said, in words. Plain functions, no page. */
 
-import type { Event, MessageEvent, RunFailed, RunReason, RunStarted, Trigger } from "../sdk/types.ts";
+import { isChange } from "../sdk/fold.ts";
+import type { ChangeEvent, Event, MessageEvent, RunFailed, RunReason, RunStarted, Trigger } from "../sdk/types.ts";
 
 /** A sentence whose names keep their own direction of writing. */
 export type Words = readonly (string | { name: string })[];
@@ -11,6 +12,7 @@ export type Told = Exclude<Event, MessageEvent | RunStarted>;
 /** What has happened, in words. */
 export function describe(event: Told, me: string, names: ReadonlyMap<string, string> = new Map()): Words {
   if (event.type === "run_failed") return failed(event, names);
+  if (isChange(event)) return [event.by === me ? "You" : { name: names.get(event.by) ?? "Somebody" }, deed(event)];
   if (event.type === "conversation_created") {
     const [owner, ...others] = event.participants;
     const by = owner === undefined ? "Somebody" : you(owner, me, true);
@@ -51,6 +53,12 @@ const DONE = {
   participant_unmuted: " may speak again",
   join_denied: ": the request to be let in was denied",
 };
+function deed(event: ChangeEvent): string {
+  if (event.type === "reaction_added") return ` reacted with ${event.emoji} to a message`;
+  if (event.type === "reaction_removed") return ` took ${event.emoji} back from a message`;
+  if (event.type === "message_deleted" && event.reason !== undefined) return ` deleted a message: ${event.reason}`;
+  return { message_edited: " edited a message", message_deleted: " deleted a message", message_pinned: " pinned a message", message_unpinned: " unpinned a message" }[event.type];
+}
 
 const ANSWERS: Record<Trigger, string> = {
   auto: " answers where it is alone with somebody, mentioned or replied to, from here on",

@@ -1,8 +1,10 @@
 /** What lies above what is on the screen: paged in from the server, and found again where a reply names it. */
 
 import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
+import { changed } from "../sdk/fold.ts";
 import type { Salon } from "../sdk/salon.ts";
 import type { Event, Message } from "../sdk/types.ts";
+import { settled as withChanges } from "./settled.ts";
 import { said } from "./words.ts";
 
 const PAGE = 100; // events that one look back asks for: the most the server gives
@@ -51,7 +53,7 @@ export class Past {
         // What was dropped meanwhile, by a reset, is not to be glued to what is here now.
         if (this.#first !== first || !page.events.length) return false;
         this.starts.add(first);
-        this.#events.value = [...page.events, ...this.#events.value];
+        this.#events.value = withChanges([...page.events, ...this.#events.value]);
         return true;
       });
     } catch (error) {
@@ -64,7 +66,7 @@ export class Past {
 
   /** Page in all from the event of this id on; its sequence, unless that is too far, fails, or is abandoned. */
   async reach(id: string): Promise<number | "too far" | null> {
-    const sequence = this.#sequenceOf(id);
+    const sequence = this.sequenceOf(id);
     if (sequence === null || this.#first === undefined) return null;
     if (this.#first - sequence > REACH) return "too far";
     const search = ++this.#search;
@@ -86,6 +88,12 @@ export class Past {
     this.#search++;
   }
 
+  /** Something was done to messages, perhaps to some that only replies show. */
+  changed(events: readonly Event[]): void {
+    const now = [...this.#quoted.value].map(([id, message]) => [id, events.reduce(changed, message)] as const);
+    if (now.some(([id, message]) => message !== this.#quoted.value.get(id))) this.#quoted.value = new Map(now);
+  }
+
   /** The event of this sequence, if it is here: they have no gap, so that the place of each is known. */
   at(sequence: number): Event | undefined {
     return this.#events.value[sequence - (this.#first ?? 1)];
@@ -93,14 +101,14 @@ export class Past {
 
   /** The message that a reply names, as far as it is here. */
   named(id: string): Message | null {
-    const event = this.at(this.#sequenceOf(id) ?? 0);
+    const event = this.at(this.sequenceOf(id) ?? 0);
     if (event?.type === "message" && event.message.message_id === id) return event.message;
     return this.#quoted.value.get(id) ?? null;
   }
 
   /** Fetch it by itself, to be `named`; without an answer it stays unknown. */
   async fetch(id: string): Promise<void> {
-    const sequence = this.#sequenceOf(id);
+    const sequence = this.sequenceOf(id);
     if (sequence === null || this.#fetching.has(id)) return;
     this.#fetching.add(id);
     try {
@@ -119,7 +127,7 @@ export class Past {
   }
 
   /** The server names a message by conversation and sequence. */
-  #sequenceOf(id: string): number | null {
+  sequenceOf(id: string): number | null {
     const [conversation, sequence] = [id.slice(0, this.#id.length + 1), id.slice(this.#id.length + 1)];
     return conversation === `${this.#id}-` && /^[1-9]\d{0,14}$/.test(sequence) ? Number(sequence) : null;
   }

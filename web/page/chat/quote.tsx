@@ -17,7 +17,7 @@ export function Quote({ id, room }: { id: string; room: Room }) {
       <button type="button" title="Go to this message" onClick={() => void room.jump(id)}>
         {message ? (
           <>
-            <b>{message.sender_id === room.me ? "You" : message.sender_name}</b> {plain(message.content.slice(0, SHOWN))}
+            <b>{message.sender_id === room.me ? "You" : message.sender_name}</b> {message.deleted ? "A deleted message" : plain(message.content.slice(0, SHOWN))}
           </>
         ) : (
           "An earlier message"

@@ -4,13 +4,17 @@ import { batch, computed, signal } from "@preact/signals";
 import type { Salon } from "../sdk/salon.ts";
 import type { Conversation, ConversationObject, Event, Outgoing, Participant, State } from "../sdk/types.ts";
 import { Answering } from "./answering.ts";
+import { Deeds } from "./deeds.ts";
 import type { Hooks } from "./hooks.ts";
 import { Kept, type Place } from "./kept.ts";
 import { Marker } from "./marker.ts";
 import { namesOf } from "./names.ts";
 import { Past } from "./past.ts";
+import { pinnedNow } from "./pinned.ts";
+import { changesOthers, settled } from "./settled.ts";
 import type { Shelf } from "./shelf.ts";
-import { arrange, titleOf } from "./timeline.ts";
+import { Thread } from "./thread.ts";
+import { arrange, titleOf, type View } from "./timeline.ts";
 import { Typists } from "./typists.ts";
 
 const KEPT = 6000; // events held while reading on; older ones are paged again when somebody scrolls there
@@ -37,21 +41,20 @@ export class Room {
   readonly spoken = signal(0);
   readonly replyTo = signal<{ id: string; name: string; content: string } | null>(null);
   readonly #settled = computed(() =>
-    arrange(this.events.value, this.outbox.value, {
-      me: this.me,
-      readBefore: this.marker.after.value,
-      more: this.past.more.value,
-      starts: this.past.starts,
-      names: this.names.value,
-    }),
+    arrange(this.events.value, this.outbox.value, this.view()),
   );
   readonly answering = new Answering(this, (text) => this.#hooks.heard(this, text), (calls) => this.#hooks.waits(this, calls));
   readonly rows = computed(() => this.answering.after(this.#settled.value));
 
+  /** The ids of the pinned messages, in the order of pinning. */
+  readonly pinned = computed(() => pinnedNow(this.facts.value, this.events.value, this.deeds.changes.value));
   /** A message that the log is to bring into sight; anew for each time it is asked for. */
   readonly found = signal<{ sequence: number } | null>(null);
+  /** The thread that is open beside the log. */
+  readonly thread = signal<Thread | null>(null);
   readonly past: Past;
   readonly kept: Kept;
+  readonly deeds: Deeds;
   readonly marker: Marker;
 
   readonly #conversation: Conversation;
@@ -60,6 +63,8 @@ export class Room {
   #flushing = false;
   #saving = 0;
   #read = 0;
+  /** The reader has marked something as unread, which holds until they come again. */
+  held = false;
   #looking = false;
   #gone = false; // this person has left, or signed out: nothing is kept any more, whatever is still under way
   /** Set by the log while the last row is in sight: only then may old events go. */
@@ -92,18 +97,45 @@ export class Room {
         ? { lastSequenceId: last, epoch: cached.epoch, resume: "newest" }
         : { resume: "newest" },
     );
+    this.deeds = new Deeds(this.#conversation, hooks.refused);
     this.#listen();
+  }
+
+  /** How the reader sees it. */
+  view(): View {
+    return {
+      me: this.me,
+      readBefore: this.marker.after.value,
+      more: this.past.more.value,
+      starts: this.past.starts,
+      names: this.names.value,
+      changes: this.deeds.changes.value,
+      deleting: this.deeds.deleting.value,
+    };
   }
 
   /** Say it; it shows at once and stays until its receipt is here. Throws where too much waits already. */
   send(content: string, mentions: readonly string[] = []): void {
     const reply = this.replyTo.value;
     this.#conversation.send(content, { ...(reply && { reply_to: reply.id }), ...(mentions.length > 0 && { mentions }) });
+    this.held = false;
     batch(() => {
       this.replyTo.value = null;
       this.marker.clear();
       this.spoken.value++;
     });
+  }
+
+  /** Say it in the open thread. Throws as `send` does. */
+  answer(thread: string, content: string, mentions: readonly string[], inLog: boolean): void {
+    const more = { thread_id: thread, ...(inLog && { also_in_channel: true }), ...(mentions.length > 0 && { mentions }) };
+    this.#conversation.send(content, more);
+    this.spoken.value++;
+  }
+
+  /** Open the thread of a message beside the log. */
+  follow(id: string): void {
+    if (this.thread.value?.id !== id) this.thread.value = new Thread(this.#salon, this, id);
   }
 
   retry(key: string): void {
@@ -139,13 +171,27 @@ export class Room {
 
   /** The reader has seen this far. */
   seen(sequence: number): void {
-    if (sequence <= this.#read) return;
+    if (sequence <= this.#read || this.held) return;
     this.#read = sequence;
     this.#conversation.read(sequence);
   }
 
+  /** They have seen so much of a thread. */
+  seenThread(thread: string, sequence: number): void {
+    if (sequence > 0) this.#conversation.read(sequence, thread);
+  }
+
+  /** What follows the one before this is new to them again, here and on their other devices. */
+  unread(sequence: number): void {
+    this.held = true;
+    this.#read = sequence - 1;
+    this.#conversation.unread(sequence - 1);
+    this.marker.after.value = sequence - 1;
+  }
+
   /** The reader opens it, with that many unread messages; null where nobody has counted yet. */
   unreadFrom(count: number | null): void {
+    this.held = false;
     this.marker.open(count);
     if (this.state.value.status === "live") this.#caughtUp();
   }
@@ -197,6 +243,7 @@ export class Room {
   }
 
   close(): void {
+    this.deeds.finish();
     this.save();
     this.#conversation.close();
     this.answering.take([]);
@@ -232,8 +279,8 @@ export class Room {
     conversation.on("typing", ({ participant_id, is_typing }) => {
       if (participant_id !== this.me) this.#typists.set(participant_id, is_typing);
     });
-    conversation.on("read", ({ participant_id, sequence_id }) => {
-      if (participant_id !== this.me) return;
+    conversation.on("read", ({ participant_id, sequence_id, thread_id }) => {
+      if (participant_id !== this.me || thread_id !== undefined) return;
       this.#read = Math.max(this.#read, sequence_id);
       this.#hooks.read(this, sequence_id);
     });
@@ -242,8 +289,10 @@ export class Room {
     conversation.on("state", (state) => {
       this.#flush();
       this.state.value = state;
-      if (state.status === "live") this.#caughtUp();
-      else if (state.status !== "catching-up") this.#typists.clear();
+      if (state.status === "live") {
+        this.#caughtUp();
+        void this.thread.value?.load();
+      } else if (state.status !== "catching-up") this.#typists.clear();
       this.#hooks.turned(state);
     });
   }
@@ -270,12 +319,17 @@ export class Room {
     this.#flushing = false;
     if (!this.#incoming.length) return;
     let events = [...this.events.value];
-    for (const event of this.#incoming.splice(0)) {
+    const fresh = this.#incoming.splice(0);
+    for (const event of fresh) {
       const last = events.at(-1)?.sequence_id;
       if (last !== undefined && event.sequence_id <= last) continue;
       if (last !== undefined && event.sequence_id > last + 1) events = [];
       events.push(event);
       if (event.type === "message") this.#typists.set(event.message.sender_id, false);
+    }
+    if (fresh.some(changesOthers)) {
+      events = settled(events);
+      this.past.changed(fresh);
     }
     if (this.atEnd && !this.past.searching && events.length > KEPT) events = events.slice(-TRIMMED);
     batch(() => {

@@ -1,6 +1,7 @@
 /** Arranges what was said and what waits to be sent into the rows that a reader sees. Plain functions, no page. */
 
-import type { Event, Message, MessageEvent, Outgoing, Result } from "../sdk/types.ts";
+import { foreseen, isChange } from "../sdk/fold.ts";
+import type { Event, Message, MessageEvent, Outgoing, OutgoingChange, Result } from "../sdk/types.ts";
 import type { Asking } from "./asking.ts";
 import { describe, type Told, type Words } from "./notice.ts";
 import { type ToolUse, toolsOf } from "./usage.ts";
@@ -41,6 +42,21 @@ export interface Said {
   results?: readonly Result[];
   /** The reader may ask for another answer. */
   again?: boolean;
+  /** Who reads. */
+  me: string;
+  /** 1 before the first edit. */
+  revision: number;
+  /** When it was edited last, in milliseconds since the epoch. */
+  edited?: number;
+  /** The reader's own edit that waits, or was refused. */
+  edit?: OutgoingChange;
+  reactions?: NonNullable<Message["reactions"]>;
+  thread?: NonNullable<Message["thread"]>;
+  /** It is a reply in the thread of this message. */
+  thread_id?: string;
+  pinned?: boolean;
+  /** Only its place is left; `undo`: the reader has deleted it a moment ago, and it can be had back. */
+  gone?: "deleted" | "undo";
 }
 
 export interface Making {
@@ -83,6 +99,12 @@ export interface View {
   starts: ReadonlySet<number>;
   /** What the members are called, by their ids. */
   names: ReadonlyMap<string, string>;
+  /** What the reader has done to messages and waits. */
+  changes?: readonly OutgoingChange[];
+  /** The ids or keys of messages that the reader has deleted a moment ago. */
+  deleting?: ReadonlySet<string>;
+  /** The root, where a thread is arranged and not the main log. */
+  thread?: string;
 }
 
 /** Longer than this and the same sender begins a new group. */
@@ -99,11 +121,11 @@ export function arrange(
   let day = view.more && events[0] ? dayOf(events[0]) : "";
   let marked = view.readBefore === null;
   for (const event of events) {
-    if (event.type === "run_started") continue; // it is shown as long as it is open
+    if (event.type === "message" && event.message.sender_id === view.me) stored.add(keyOf(event, true));
+    if (!isShown(event, view)) continue;
     const at = timeOf(event);
     day = separate(rows, day, at);
-    const row = event.type === "message" ? said(event, view.me, at) : notice(event, view, at);
-    if (row.kind === "said" && row.own) stored.add(row.key);
+    const row = event.type === "message" ? said(event, view, at) : notice(event as Told, view, at);
     if (!marked && event.sequence_id > (view.readBefore ?? 0) && !(row.kind === "said" && row.own)) {
       rows.push({ kind: "unread", key: "unread" });
       marked = true;
@@ -111,12 +133,30 @@ export function arrange(
     rows.push(row);
   }
   for (const outgoing of outbox) {
-    if (stored.has(outgoing.key)) continue;
+    const { key, thread_id, also_in_channel } = outgoing;
+    if (stored.has(key) || !belongs({ thread_id, also_in_channel }, view)) continue;
     day = separate(rows, day, outgoing.queued_at);
-    rows.push(waiting(outgoing, view.me));
+    rows.push(waiting(outgoing, view));
   }
   group(rows, view.starts);
   return rows;
+}
+
+/** What has no line of its own: runs are shown as long as they are open, and most changes on the message that they change. */
+function isShown(event: Event, view: View): boolean {
+  if (event.type === "message") return belongs(event.message, view) || event.message.message_id === view.thread;
+  if (isChange(event)) return event.type === "message_pinned" || event.type === "message_unpinned";
+  return event.type !== "run_started";
+}
+
+/** Whether it is one of those that are arranged: of the main log, or of a thread. */
+function belongs({ thread_id, also_in_channel }: { thread_id?: string | undefined; also_in_channel?: boolean | undefined }, { thread }: View): boolean {
+  return thread === undefined ? isInLog({ thread_id, also_in_channel }) : thread_id === thread;
+}
+
+/** Whether the main log shows a message. */
+export function isInLog({ thread_id, also_in_channel }: { thread_id?: string | undefined; also_in_channel?: boolean | undefined }): boolean {
+  return thread_id === undefined || also_in_channel === true;
 }
 
 /** A message in one line, without the marks of its Markdown. */
@@ -137,7 +177,8 @@ export function readBefore(events: readonly Event[], unread: number): number | n
   let left = unread;
   for (let at = events.length - 1; at >= 0; at--) {
     const event = events[at]!;
-    if (event.type === "message" && --left === 0) return event.sequence_id - 1;
+    const counts = event.type === "message" && !event.message.deleted && isInLog(event.message);
+    if (counts && --left === 0) return event.sequence_id - 1;
   }
   return events.length ? events[0]!.sequence_id - 1 : null;
 }
@@ -165,13 +206,17 @@ function timeOf(event: Event): number {
   return Date.parse(event.type === "message" ? event.message.timestamp : event.timestamp);
 }
 
-function said(event: Extract<Event, { type: "message" }>, me: string, at: number): Said {
-  const message = event.message;
+function said(event: MessageEvent, view: View, at: number): Said {
+  const { me, changes = [], deleting } = view;
+  const message = foreseen(event.message, changes, me);
   const own = message.sender_id === me;
+  const key = keyOf(event, own);
+  const edit = changes.findLast((each) => each.message_id === message.message_id && isOpenEdit(each));
+  const undo = deleting?.has(message.message_id) || deleting?.has(key);
   const tools = message.run_id ? toolsOf(message.metadata) : [];
   return {
     kind: "said",
-    key: keyOf(event, own),
+    key,
     sequence: event.sequence_id,
     id: message.message_id,
     sender: message.sender_id,
@@ -189,7 +234,21 @@ function said(event: Extract<Event, { type: "message" }>, me: string, at: number
     ...(message.usage ? { usage: message.usage } : {}),
     ...(tools.length ? { tools } : {}),
     ...(message.results?.length ? { results: message.results } : {}),
+    me,
+    revision: message.revision ?? 1,
+    ...(message.edited_at && { edited: Date.parse(message.edited_at) }),
+    ...(edit && { edit }),
+    ...(message.reactions && { reactions: message.reactions }),
+    ...(message.thread?.replies && { thread: message.thread }),
+    ...(message.thread_id && { thread_id: message.thread_id }),
+    ...(message.pinned && { pinned: true }),
+    ...(message.deleted ? { gone: "deleted" as const } : undo ? { gone: "undo" as const } : {}),
   };
+}
+
+/** Whether it is an edit that is not part of its message yet. */
+function isOpenEdit({ change, state }: OutgoingChange): boolean {
+  return change.type === "message_edited" && state !== "sent";
 }
 
 /** A row keeps its key from the first keystroke, or from the start of its run, to the message and beyond, so it never blinks. */
@@ -202,7 +261,10 @@ export function runKey(id: string): string {
   return `run ${id}`;
 }
 
-function waiting(outgoing: Outgoing, me: string): Said {
+function waiting(outgoing: Outgoing, { me, changes = [], deleting }: View): Said {
+  const edits = changes.filter((each) => each.message_key === outgoing.key && isOpenEdit(each));
+  const edit = edits.at(-1);
+  const last = edits.findLast((each) => each.state !== "refused")?.change;
   return {
     kind: "said",
     key: outgoing.key,
@@ -210,13 +272,18 @@ function waiting(outgoing: Outgoing, me: string): Said {
     name: "",
     agent: false,
     own: true,
-    content: outgoing.content,
+    content: last?.type === "message_edited" ? last.content : outgoing.content,
     at: outgoing.queued_at,
     ...(outgoing.reply_to ? { reply_to: outgoing.reply_to } : {}),
     mentioned: false,
     first: true,
     last: true,
     outgoing,
+    me,
+    revision: 1,
+    ...(edit && { edit }),
+    ...(outgoing.thread_id && { thread_id: outgoing.thread_id }),
+    ...(deleting?.has(outgoing.key) && { gone: "undo" as const }),
   };
 }
 

@@ -152,7 +152,7 @@ export class Line implements Conversation {
     return this.mail.change(message, { type: "message_edited", content, ...more })!;
   }
 
-  remove(message: string, reason?: string): OutgoingChange | undefined {
+  delete(message: string, reason?: string): OutgoingChange | undefined {
     return this.mail.change(message, { type: "message_deleted", ...(reason !== undefined && { reason }) });
   }
 

@@ -340,7 +340,7 @@ export interface Conversation {
    */
   edit(message: string, content: string, more?: { metadata?: Json | null; mentions?: readonly string[]; revision?: number }): OutgoingChange;
   /** Delete one's own message, or as a moderator somebody's; one that the server was never told of just leaves the outbox. */
-  remove(message: string, reason?: string): OutgoingChange | undefined;
+  delete(message: string, reason?: string): OutgoingChange | undefined;
   /** React with one grapheme cluster, or a name in colons such as `:tada:`. */
   react(message: string, emoji: string): OutgoingChange | undefined;
   unreact(message: string, emoji: string): OutgoingChange | undefined;

@@ -1,0 +1,77 @@
+/** A thread beside the log: the message that it is about, the replies, and where one answers. */
+
+import type { TargetedKeyboardEvent } from "preact";
+import { useLayoutEffect, useRef } from "preact/hooks";
+import { Composer } from "./composer.tsx";
+import { Icon } from "./icon.tsx";
+import { MessageRow } from "./message.tsx";
+import { maySpeak } from "./rank.ts";
+import type { Room } from "./room.ts";
+import type { Thread } from "./thread.ts";
+import { day } from "./time.ts";
+
+export function ThreadPanel({ room, thread, close }: { room: Room; thread: Thread; close: () => void }) {
+  const list = useRef<HTMLDivElement>(null);
+  const atEnd = useRef(true);
+  const rows = thread.rows.value;
+  const { last } = thread;
+  const closing = useRef<HTMLButtonElement>(null);
+  useLayoutEffect(() => {
+    // On a touch screen the field does not take the focus, which would bring the keyboard up.
+    if (!matchMedia("(pointer: fine)").matches) closing.current?.focus();
+  }, []);
+  useLayoutEffect(() => {
+    const element = list.current!;
+    if (atEnd.current) element.scrollTop = element.scrollHeight;
+  }, [rows, room.spoken.value]);
+  useLayoutEffect(() => {
+    if (!document.hidden && atEnd.current) room.seenThread(thread.id, last);
+  }, [last, thread.loaded.value]);
+  const keys = (event: TargetedKeyboardEvent<HTMLElement>): void => {
+    const own = (event.target as HTMLElement).closest("dialog") === null;
+    if (event.key === "Escape" && own && !event.defaultPrevented) close();
+  };
+  return (
+    <aside class="members thread" aria-label="Thread" onKeyDown={keys}>
+      <header class="members-head">
+        <h2>Thread</h2>
+        <button ref={closing} type="button" class="tool" aria-label="Close the thread" onClick={close}>
+          <Icon name="close" />
+        </button>
+      </header>
+      <div
+        ref={list}
+        class="thread-log"
+        role="region"
+        aria-label="Messages in the thread"
+        tabIndex={0}
+        onScroll={({ currentTarget: { scrollHeight, scrollTop, clientHeight } }) => (atEnd.current = scrollHeight - scrollTop - clientHeight < 60)}
+      >
+        {thread.failed.value && (
+          <p class="failure">
+            {thread.failed.value}{" "}
+            <button type="button" class="link" onClick={() => void thread.load()}>
+              Try again
+            </button>
+          </p>
+        )}
+        {rows.map((row) => (
+          <div key={row.key}>
+            {row.kind === "day" && (
+              <h3 class="day">
+                <span>{day(row.at)}</span>
+              </h3>
+            )}
+            {row.kind === "said" && <MessageRow row={row} room={room} inThread />}
+            {row.kind === "said" && row.id === thread.id && thread.more.value && (
+              <button type="button" class="link" onClick={() => void thread.earlier()}>
+                Earlier replies
+              </button>
+            )}
+          </div>
+        ))}
+      </div>
+      {room.state.value.status !== "ended" && maySpeak(room.role.value) && <Composer key={thread.id} room={room} thread={thread.id} />}
+    </aside>
+  );
+}
