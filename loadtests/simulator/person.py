@@ -159,7 +159,7 @@ class UnrealClient(Client):
         mark = MarkRead(conversation_id, who, sequence, thread_id, back)
         return int(await self._answer(lambda p: p.read(self._me(p), mark)))
 
-    async def thread(self, conversation_id: str, message_id: str) -> Frame:
+    async def whole_thread(self, conversation_id: str, message_id: str) -> Frame:
         """A message with the replies in its thread."""
         return dict(
             await self._answer(lambda p: p.thread(self._me(p), conversation_id, message_id))
@@ -204,5 +204,5 @@ class Person(RecordedClient, UnrealClient):
     async def record_thread(self, conversation_id: str, message_id: str) -> None:
         """Read a thread, and record it as a page."""
         line, since = self._recorder.over_http(conversation_id, self.person), self._recorder.clock()
-        page = await self.thread(conversation_id, message_id)
+        page = await self.whole_thread(conversation_id, message_id)
         line.page(since, [page["root"], *page["replies"]])

@@ -138,7 +138,7 @@ def _done(message: Frame, deed: Frame, by: str) -> Frame:
 
 def _edited(message: Frame, edit: Frame) -> Frame:
     if edit.get("content") is None:
-        return message  # a later event deletes it
+        return {**message, "revision": edit["revision"]}  # a later event deletes it
     rest = {name: it for name, it in message.items() if name not in ("mentions", "metadata")}
     more = {name: edit[name] for name in ("mentions", "metadata") if edit.get(name)}
     edited_at = {"edited_at": edit["timestamp"]} if "timestamp" in edit else {}

@@ -31,3 +31,14 @@ test("a changed title changes nobody", () => {
   const of = roster("ada");
   assert.equal(of.apply({ type: "conversation_updated", sequence_id: 5, title: "Supper", by: "ada" }), false);
 });
+
+test("who has another role keeps the rest, and who was removed or banned is gone", () => {
+  const of = roster("ada", "bob", "cleo");
+  of.apply({ type: "participant_role_changed", sequence_id: 5, participant_id: "bob", role: "moderator", by: "ada" });
+  assert.deepEqual(of.participants[1], { ...member("bob"), role: "moderator" });
+  const person = (id) => ({ id, name: id, type: "human" });
+  of.apply({ type: "participant_removed", sequence_id: 6, participant: person("bob"), participant_count: 2, by: "ada" });
+  of.apply({ type: "participant_banned", sequence_id: 7, participant: person("cleo"), participant_count: 1, by: "ada" });
+  assert.deepEqual([of.participants.map(({ participantId }) => participantId), of.count], [["ada"], 1]);
+  assert.equal(of.apply({ type: "participant_muted", sequence_id: 8, participant: person("ada"), by: "ada" }), false);
+});

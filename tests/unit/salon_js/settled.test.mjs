@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { describe } from "../../../web/page/chat/notice.ts";
 import { pinnedNow } from "../../../web/page/chat/pinned.ts";
-import { mayDelete, mayPin, maySpeak } from "../../../web/page/chat/rank.ts";
+import { may, mayDelete } from "../../../web/page/chat/rank.ts";
 import { changesOthers, settled } from "../../../web/page/chat/settled.ts";
 import { arrange, readBefore } from "../../../web/page/chat/timeline.ts";
 
@@ -81,13 +81,15 @@ test("pinned are those that the server named, with what has happened since and w
 });
 
 test("what one may do is a matter of rank", () => {
-  assert.deepEqual(["observer", "member", "moderator", "owner", undefined].map(maySpeak), [false, true, true, true, false]);
-  assert.deepEqual(["observer", "member", "moderator", "owner", undefined].map(mayPin), [false, false, true, true, false]);
+  const able = (action, permissions) => ["observer", "member", "moderator", "owner", undefined].map((role) => may(action, { role, permissions }));
+  assert.deepEqual(able("react"), [false, true, true, true, false]);
+  assert.deepEqual(able("pin"), [false, false, true, true, false]);
+  assert.deepEqual(able("pin", { pin: "member" }), [false, true, true, true, false]);
   const row = (sender) => ({ own: sender === "ada", sender });
   const members = [["mod", "moderator"], ["bob", "member"]].map(([participantId, role]) => ({ participantId, role }));
-  const may = (sender, role) => mayDelete(row(sender), role, members);
-  assert.deepEqual([may("ada", "member"), may("ada", "observer"), may("bob", "member")], [true, false, false]);
-  assert.deepEqual([may("bob", "moderator"), may("mod", "moderator"), may("mod", "owner"), may("left", "moderator")], [true, false, true, true]);
+  const deletes = (sender, role) => mayDelete(row(sender), { role }, members);
+  assert.deepEqual([deletes("ada", "member"), deletes("ada", "observer"), deletes("bob", "member")], [true, false, false]);
+  assert.deepEqual([deletes("bob", "moderator"), deletes("mod", "moderator"), deletes("mod", "owner"), deletes("left", "moderator")], [true, false, true, true]);
 });
 
 test("what was done is said in words", () => {

@@ -6,7 +6,7 @@ import { Dialog } from "../shared/dialog.tsx";
 import { EmojiPicker } from "./emoji.tsx";
 import { type Drawing, Icon } from "./icon.tsx";
 import { Popover } from "./popover.tsx";
-import { mayDelete, mayPin, maySpeak } from "./rank.ts";
+import { may, mayDelete } from "./rank.ts";
 import { giversOf } from "./reactions.tsx";
 import type { Room } from "./room.ts";
 import type { Said } from "./timeline.ts";
@@ -22,7 +22,6 @@ export function Actions({ row, room, inThread }: { row: Said; room: Room; inThre
   const [open, setOpen] = useState<"emoji" | "menu" | "givers" | null>(null);
   const react = useRef<HTMLButtonElement>(null);
   const more = useRef<HTMLButtonElement>(null);
-  const role = room.role.value;
   const stored = row.id !== undefined;
   const close = (): void => setOpen(null);
   const items = itemsOf(row, room, () => setOpen("givers"));
@@ -31,7 +30,7 @@ export function Actions({ row, room, inThread }: { row: Said; room: Room; inThre
   return (
     <div class="actions" role="toolbar" aria-label="What to do with this message" data-open={open !== null} onKeyDown={along}>
       {stored && !inThread && <Tool name={`Reply to ${title}`} title="Reply" icon="reply" run={reply} first />}
-      {stored && maySpeak(role) && (
+      {stored && may("react", room.standing.value) && (
         <button ref={react} type="button" class="tool" aria-label="React" title="React" aria-haspopup="dialog" tabIndex={inThread ? 0 : -1} onClick={() => setOpen("emoji")}>
           <Icon name="smile" />
         </button>
@@ -53,14 +52,14 @@ export function Actions({ row, room, inThread }: { row: Said; room: Room; inThre
 
 function itemsOf(row: Said, room: Room, showGivers: () => void): Item[] {
   const { deeds } = room;
-  const role = room.role.value;
+  const standing = room.standing.value;
   const sequence = row.sequence;
   return [
-    ...(row.own && maySpeak(role) && row.outgoing?.state !== "refused" ? [{ name: "Edit", icon: "pen" as const, run: () => deeds.edit(row) }] : []),
+    ...(row.own && may("edit_own", standing) && row.outgoing?.state !== "refused" ? [{ name: "Edit", icon: "pen" as const, run: () => deeds.edit(row) }] : []),
     ...(row.reactions ? [{ name: "Who reacted", icon: "people" as const, run: showGivers }] : []),
-    ...(row.id && mayPin(role) ? [{ name: row.pinned ? "Unpin" : "Pin", icon: "pin" as const, run: () => deeds.pin(row) }] : []),
+    ...(row.id && may("pin", standing) ? [{ name: row.pinned ? "Unpin" : "Pin", icon: "pin" as const, run: () => deeds.pin(row) }] : []),
     ...(sequence !== undefined && row.thread_id === undefined ? [{ name: "Mark as unread from here", icon: "unread" as const, run: () => room.unread(sequence) }] : []),
-    ...(mayDelete(row, role, room.members.value) ? [{ name: "Delete", icon: "bin" as const, run: () => deeds.remove(row), danger: true }] : []),
+    ...(mayDelete(row, standing, room.members.value) ? [{ name: "Delete", icon: "bin" as const, run: () => deeds.remove(row), danger: true }] : []),
   ];
 }
 

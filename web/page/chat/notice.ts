@@ -53,6 +53,7 @@ const DONE = {
   participant_unmuted: " may speak again",
   join_denied: ": the request to be let in was denied",
 };
+
 function deed(event: ChangeEvent): string {
   if (event.type === "reaction_added") return ` reacted with ${event.emoji} to a message`;
   if (event.type === "reaction_removed") return ` took ${event.emoji} back from a message`;

@@ -2,7 +2,7 @@
 
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { Icon } from "./icon.tsx";
-import { mayPin } from "./rank.ts";
+import { may } from "./rank.ts";
 import type { Room } from "./room.ts";
 import { hour, precise } from "./time.ts";
 import { plain } from "./timeline.ts";
@@ -21,7 +21,7 @@ export function Pins({ room, close }: { room: Room; close: () => void }) {
           <Icon name="close" />
         </button>
       </header>
-      {pinned.length === 0 && <p class="soft">Nothing is pinned here.{mayPin(room.role.value) && " A message’s menu has “Pin”."}</p>}
+      {pinned.length === 0 && <p class="soft">Nothing is pinned here.{may("pin", room.standing.value) && " A message’s menu has “Pin”."}</p>}
       <ul class="pins">
         {[...pinned].reverse().map((id) => (
           <Pin key={id} id={id} room={room} />
@@ -50,7 +50,7 @@ function Pin({ id, room }: { id: string; room: Room }) {
           "A message from before"
         )}
       </button>
-      {mayPin(room.role.value) && (
+      {may("pin", room.standing.value) && (
         <button type="button" class="tool" aria-label="Unpin" title="Unpin" onClick={() => room.deeds.unpin(id)}>
           <Icon name="close" />
         </button>

@@ -1,25 +1,28 @@
 /** What the reader may do here by their role. The server judges; this only shows what is possible. */
 
-import type { Participant } from "../sdk/types.ts";
+import type { Action, Participant, Permissions, Role } from "../sdk/types.ts";
 import type { Said } from "./timeline.ts";
 
-const RANK: Record<string, number> = { observer: 0, member: 1, moderator: 2, owner: 3 };
+const RANK: Record<Role, number> = { observer: 0, member: 1, moderator: 2, owner: 3 };
+/** Until the conversation's own are known. */
+const LEAST: Permissions = { post: "member", edit_own: "member", delete_own: "member", delete_any: "moderator", react: "member", pin: "moderator" };
 
-function rank(role: string | undefined): number {
-  return RANK[role ?? ""] ?? 0;
+/** Of a room, what this depends on. */
+export interface Standing {
+  role: Role | undefined;
+  /** The conversation's own least roles. */
+  permissions: Permissions | undefined;
 }
 
-export function maySpeak(role: string | undefined): boolean {
-  return rank(role) >= rank("member");
-}
-
-export function mayPin(role: string | undefined): boolean {
-  return rank(role) >= rank("moderator");
+export function may(action: Action, { role, permissions }: Standing): boolean {
+  const least = permissions?.[action] ?? LEAST[action] ?? "owner";
+  return role !== undefined && RANK[role] >= RANK[least];
 }
 
 /** One's own, or as a moderator that of somebody of a lower rank. */
-export function mayDelete(row: Said, role: string | undefined, members: readonly Participant[]): boolean {
-  if (row.own) return maySpeak(role);
+export function mayDelete(row: Said, standing: Standing, members: readonly Participant[]): boolean {
+  if (row.own) return may("delete_own", standing);
   const sender = members.find((who) => who.participantId === row.sender);
-  return mayPin(role) && (sender === undefined || rank(sender.role) < rank(role));
+  const outranked = sender === undefined || RANK[sender.role] < RANK[standing.role ?? "observer"];
+  return outranked && may("delete_any", standing);
 }

@@ -2,12 +2,12 @@
 
 import type { Reaction } from "../sdk/types.ts";
 import { listed } from "./notice.ts";
-import { maySpeak } from "./rank.ts";
+import { may } from "./rank.ts";
 import type { Room } from "./room.ts";
 import type { Said } from "./timeline.ts";
 
 export function Reactions({ row, room }: { row: Said; room: Room }) {
-  const may = maySpeak(room.role.value) && row.id !== undefined;
+  const able = may("react", room.standing.value) && row.id !== undefined;
   return (
     <div class="reactions" role="group" aria-label="Reactions">
       {Object.entries(row.reactions!).map(([emoji, kind]) => {
@@ -19,10 +19,10 @@ export function Reactions({ row, room }: { row: Said; room: Room }) {
             type="button"
             class={mine ? "reaction mine" : "reaction"}
             aria-pressed={mine}
-            aria-disabled={!may}
+            aria-disabled={!able}
             aria-label={`${emoji} ${kind.count}: ${names}`}
             title={names}
-            onClick={() => may && room.deeds.toggle(row, emoji)}
+            onClick={() => able && room.deeds.toggle(row, emoji)}
           >
             <span class="emoji-shown">{emoji}</span>
             <span>{kind.count}</span>

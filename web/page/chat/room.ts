@@ -11,6 +11,7 @@ import { Marker } from "./marker.ts";
 import { namesOf } from "./names.ts";
 import { Past } from "./past.ts";
 import { pinnedNow } from "./pinned.ts";
+import type { Standing } from "./rank.ts";
 import { changesOthers, settled } from "./settled.ts";
 import type { Shelf } from "./shelf.ts";
 import { Thread } from "./thread.ts";
@@ -35,6 +36,7 @@ export class Room {
   readonly title = signal("");
   /** What this person may do here; undefined until it is known. */
   readonly role = computed(() => this.members.value.find((who) => who.participantId === this.me)?.role);
+  readonly standing = computed((): Standing => ({ role: this.role.value, permissions: this.facts.value?.permissions }));
   /** How many there are; `members` names at most a hundred. */
   readonly count = signal(0);
   /** Counts what was said here, so that the log can show it wherever the reader is. */
@@ -306,6 +308,7 @@ export class Room {
 
   #take(event: Event): void {
     this.#incoming.push(event);
+    if (event.type === "conversation_updated" && event.permissions) void this.look();
     this.answering.happened(event, this.state.value.status === "live");
     this.#hooks.happened(this, event);
     if (this.#flushing) return;

@@ -5,7 +5,7 @@ import { useLayoutEffect, useRef } from "preact/hooks";
 import { Composer } from "./composer.tsx";
 import { Icon } from "./icon.tsx";
 import { MessageRow } from "./message.tsx";
-import { maySpeak } from "./rank.ts";
+import { may } from "./rank.ts";
 import type { Room } from "./room.ts";
 import type { Thread } from "./thread.ts";
 import { day } from "./time.ts";
@@ -71,7 +71,7 @@ export function ThreadPanel({ room, thread, close }: { room: Room; thread: Threa
           </div>
         ))}
       </div>
-      {room.state.value.status !== "ended" && maySpeak(room.role.value) && <Composer key={thread.id} room={room} thread={thread.id} />}
+      {room.state.value.status !== "ended" && may("post", room.standing.value) && <Composer key={thread.id} room={room} thread={thread.id} />}
     </aside>
   );
 }

@@ -135,7 +135,7 @@ function done(message: Message, deed: Deed): Message {
 
 function edited(message: Message, { content, revision, mentions, metadata }: Edit, at: string): Message {
   const { mentions: _, metadata: __, ...rest } = message;
-  if (content === undefined) return { ...message }; // it is deleted by a later event
+  if (content === undefined) return { ...message, revision }; // a later event deletes it
   const more = { ...(mentions?.length && { mentions: [...mentions] }), ...(metadata && { metadata }) };
   return { ...rest, content, revision, edited_at: at, ...more };
 }

@@ -1,6 +1,8 @@
 /** Who is in a conversation, as its frames tell. */
 import type { Event, Participant, Presence } from "./types.ts";
 
+const GONE = new Set(["participant_left", "participant_removed", "participant_banned"]);
+
 export class Roster {
   participants: readonly Participant[] = [];
   count = 0;
@@ -18,7 +20,13 @@ export class Roster {
       this.participants = this.participants.map((each) => (each.participantId === id ? { ...each, displayName: name, type } : each));
       return true;
     }
-    if (event.type !== "participant_joined" && event.type !== "participant_left") return false;
+    if (event.type === "participant_role_changed") {
+      const { participant_id, role } = event;
+      this.participants = this.participants.map((each) => (each.participantId === participant_id ? { ...each, role } : each));
+      return true;
+    }
+    if (event.type !== "participant_joined" && !GONE.has(event.type)) return false;
+    if (!("participant" in event && "participant_count" in event)) return false;
     const { id, name, type } = event.participant;
     const others = this.participants.filter((each) => each.participantId !== id);
     const known = this.participants.find((each) => each.participantId === id);
