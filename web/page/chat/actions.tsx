@@ -3,6 +3,7 @@
 import type { TargetedKeyboardEvent } from "preact";
 import { useRef, useState } from "preact/hooks";
 import { Dialog } from "../shared/dialog.tsx";
+import { around } from "./arrows.ts";
 import { EmojiPicker } from "./emoji.tsx";
 import { type Drawing, Icon } from "./icon.tsx";
 import { Popover } from "./popover.tsx";
@@ -117,19 +118,9 @@ function Givers({ row, room, close }: { row: Said; room: Room; close: () => void
 
 /** Arrows go along the buttons, so that Tab goes from message to message. */
 function along(event: TargetedKeyboardEvent<HTMLDivElement>): void {
-  step(event, ":scope > .tool", { ArrowRight: 1, ArrowLeft: -1 });
+  around(event, ":scope > .tool", { ArrowRight: 1, ArrowLeft: -1 });
 }
 
 function down(event: TargetedKeyboardEvent<HTMLDivElement>): void {
-  step(event, ".menu-item", { ArrowDown: 1, ArrowUp: -1 });
-}
-
-function step(event: TargetedKeyboardEvent<HTMLDivElement>, what: string, steps: Record<string, number>): void {
-  const all = [...event.currentTarget.querySelectorAll<HTMLElement>(what)];
-  const at = all.indexOf(document.activeElement as HTMLElement);
-  const by = steps[event.key];
-  if (by === undefined || at < 0) return;
-  event.preventDefault();
-  event.stopPropagation();
-  all[(at + by + all.length) % all.length]!.focus();
+  around(event, ".menu-item", { ArrowDown: 1, ArrowUp: -1 });
 }

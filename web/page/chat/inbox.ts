@@ -6,16 +6,16 @@ import { isChange } from "../sdk/fold.ts";
 import type { ChangeEvent, ConversationLine, Event, Identity, Message, NewConversation, State } from "../sdk/types.ts";
 import { Backoff } from "../sdk/verdict.ts";
 import { notify, say, speak } from "./alert.ts";
+import { isInLog } from "./belonging.ts";
 import { Calls } from "./calls.ts";
 import { changed, merged, read, renamed, told } from "./lines.ts";
-import { describe, inLine } from "./notice.ts";
+import { aloud } from "./news.ts";
 import { Pace } from "./pace.ts";
 import { Poll } from "./poll.ts";
 import { Room } from "./room.ts";
 import { go, here } from "./route.ts";
 import { identify, lose, remembered, salon, shelf } from "./session.ts";
 import type { Shelf } from "./shelf.ts";
-import { isInLog } from "./timeline.ts";
 import { toast } from "./toast.ts";
 import { said } from "./words.ts";
 
@@ -128,8 +128,8 @@ export class Inbox {
   /** The reader is at the end of the open conversation and looks at it. */
   seen(room: Room): void {
     const last = room.events.value.at(-1)?.sequence_id;
-    if (last === undefined || room.held) return;
-    room.seen(last);
+    if (last === undefined || room.reading.held) return;
+    room.reading.seen(last);
     this.#change(room.id, read);
   }
 
@@ -278,7 +278,7 @@ export class Inbox {
 
   #isRead(id: string): boolean {
     const room = this.open.value;
-    return room?.id === id && room.atEnd && !room.held && !document.hidden;
+    return room?.id === id && room.atEnd && !room.reading.held && !document.hidden;
   }
 
   #happened(room: Room, event: Event): void {
@@ -306,13 +306,7 @@ export class Inbox {
   #changed(room: Room, event: ChangeEvent, live: boolean): void {
     if (!live) return;
     if (event.type === "message_deleted" || event.type === "message_edited") this.#poll.later(SOON);
-    if (room !== this.open.value || event.by === this.me.id) return;
-    const sequence = room.past.sequenceOf(event.message_id);
-    const message = sequence === null ? undefined : room.past.at(sequence);
-    const own = message?.type === "message" && message.message.sender_id === this.me.id;
-    if (event.type.startsWith("reaction_") && !own) return; // a reader has other things to hear
-    const what = event.type === "message_edited" ? `: ${event.content ?? ""}` : own ? " of yours" : "";
-    say(inLine(describe(event, this.me.id, room.names.value)) + what);
+    if (room === this.open.value) say(aloud(event, room));
   }
 
   /** Somebody has answered in a thread, which the main log does not show. */

@@ -1,14 +1,14 @@
 /** The messages of a room: drawn where in sight, kept in place while more comes above, at the end while more comes below. */
 
-import type { TargetedKeyboardEvent } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { speak } from "./alert.ts";
+import { amongMessages } from "./arrows.ts";
 import { Icon } from "./icon.tsx";
 import type { Inbox } from "./inbox.ts";
 import type { Place } from "./kept.ts";
-import { MessageRow } from "./message.tsx";
 import type { Room } from "./room.ts";
-import { day, precise } from "./time.ts";
+import { Drawn } from "./row.tsx";
+import { day } from "./time.ts";
 import type { Row } from "./timeline.ts";
 import { useVirtual, type List } from "./virtual.ts";
 
@@ -101,7 +101,7 @@ export function Log({ room, inbox }: { room: Room; inbox: Inbox }) {
         onPointerDown={letGo}
         onKeyDown={(event) => {
           letGo();
-          along(event);
+          amongMessages(event);
         }}
       >
         <div class="log-whole" style={{ height: `${list.getTotalSize()}px` }}>
@@ -136,45 +136,6 @@ export function Log({ room, inbox }: { room: Room; inbox: Inbox }) {
       )}
     </div>
   );
-}
-
-/** With the focus on a message, arrows go from one to the next. */
-function along(event: TargetedKeyboardEvent<HTMLDivElement>): void {
-  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-  const from = (event.target as HTMLElement).closest<HTMLElement>(".message");
-  const inDialog = (event.target as HTMLElement).closest("dialog") !== null;
-  if (step === undefined || from === null || inDialog || event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey) return;
-  const all = [...event.currentTarget.querySelectorAll<HTMLElement>(".message")];
-  const next = all[all.indexOf(from) + step];
-  if (next === undefined) return;
-  event.preventDefault();
-  next.focus({ preventScroll: true });
-  next.scrollIntoView({ block: "nearest" });
-}
-
-function Drawn({ row, room }: { row: Row; room: Room }) {
-  switch (row.kind) {
-    case "said":
-      return <MessageRow row={row} room={room} />;
-    case "notice":
-      return (
-        <p class="notice" title={precise(row.at)}>
-          {row.text.map((part) => (typeof part === "string" ? part : <bdi>{part.name}</bdi>))}
-        </p>
-      );
-    case "day":
-      return (
-        <h3 class="day">
-          <span>{day(row.at)}</span>
-        </h3>
-      );
-    case "unread":
-      return (
-        <p class="unread-mark" role="separator" aria-label="New since you were last here">
-          <span>New</span>
-        </p>
-      );
-  }
 }
 
 /** Where the reader begins: at what is new, else where they were, else at the end. Whether they are there. */

@@ -12,6 +12,7 @@ import { namesOf } from "./names.ts";
 import { Past } from "./past.ts";
 import { pinnedNow } from "./pinned.ts";
 import type { Standing } from "./rank.ts";
+import { Reading } from "./reading.ts";
 import { changesOthers, settled } from "./settled.ts";
 import type { Shelf } from "./shelf.ts";
 import { Thread } from "./thread.ts";
@@ -42,9 +43,7 @@ export class Room {
   /** Counts what was said here, so that the log can show it wherever the reader is. */
   readonly spoken = signal(0);
   readonly replyTo = signal<{ id: string; name: string; content: string } | null>(null);
-  readonly #settled = computed(() =>
-    arrange(this.events.value, this.outbox.value, this.view()),
-  );
+  readonly #settled = computed(() => arrange(this.events.value, this.outbox.value, this.view()));
   readonly answering = new Answering(this, (text) => this.#hooks.heard(this, text), (calls) => this.#hooks.waits(this, calls));
   readonly rows = computed(() => this.answering.after(this.#settled.value));
 
@@ -54,6 +53,7 @@ export class Room {
   readonly found = signal<{ sequence: number } | null>(null);
   /** The thread that is open beside the log. */
   readonly thread = signal<Thread | null>(null);
+  readonly reading = new Reading(() => this.#conversation);
   readonly past: Past;
   readonly kept: Kept;
   readonly deeds: Deeds;
@@ -64,9 +64,6 @@ export class Room {
   readonly #typists = new Typists();
   #flushing = false;
   #saving = 0;
-  #read = 0;
-  /** The reader has marked something as unread, which holds until they come again. */
-  held = false;
   #looking = false;
   #gone = false; // this person has left, or signed out: nothing is kept any more, whatever is still under way
   /** Set by the log while the last row is in sight: only then may old events go. */
@@ -120,7 +117,7 @@ export class Room {
   send(content: string, mentions: readonly string[] = []): void {
     const reply = this.replyTo.value;
     this.#conversation.send(content, { ...(reply && { reply_to: reply.id }), ...(mentions.length > 0 && { mentions }) });
-    this.held = false;
+    this.reading.held = false;
     batch(() => {
       this.replyTo.value = null;
       this.marker.clear();
@@ -171,29 +168,15 @@ export class Room {
     this.#conversation.typing(is);
   }
 
-  /** The reader has seen this far. */
-  seen(sequence: number): void {
-    if (sequence <= this.#read || this.held) return;
-    this.#read = sequence;
-    this.#conversation.read(sequence);
-  }
-
-  /** They have seen so much of a thread. */
-  seenThread(thread: string, sequence: number): void {
-    if (sequence > 0) this.#conversation.read(sequence, thread);
-  }
-
   /** What follows the one before this is new to them again, here and on their other devices. */
   unread(sequence: number): void {
-    this.held = true;
-    this.#read = sequence - 1;
-    this.#conversation.unread(sequence - 1);
+    this.reading.unreadAfter(sequence - 1);
     this.marker.after.value = sequence - 1;
   }
 
   /** The reader opens it, with that many unread messages; null where nobody has counted yet. */
   unreadFrom(count: number | null): void {
-    this.held = false;
+    this.reading.held = false;
     this.marker.open(count);
     if (this.state.value.status === "live") this.#caughtUp();
   }
@@ -283,7 +266,7 @@ export class Room {
     });
     conversation.on("read", ({ participant_id, sequence_id, thread_id }) => {
       if (participant_id !== this.me || thread_id !== undefined) return;
-      this.#read = Math.max(this.#read, sequence_id);
+      this.reading.told(sequence_id);
       this.#hooks.read(this, sequence_id);
     });
     conversation.on("reset", ({ why }) => this.#begin(why === "epoch"));
@@ -301,7 +284,7 @@ export class Room {
 
   /** What was kept belongs to another log, or has a hole after it. */
   #begin(anotherLog: boolean): void {
-    if (anotherLog) this.#read = 0;
+    if (anotherLog) this.reading.forget();
     this.#incoming.length = 0;
     this.events.value = [];
   }

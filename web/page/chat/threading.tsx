@@ -25,7 +25,7 @@ export function ThreadPanel({ room, thread, close }: { room: Room; thread: Threa
     if (atEnd.current) element.scrollTop = element.scrollHeight;
   }, [rows, room.spoken.value]);
   useLayoutEffect(() => {
-    if (!document.hidden && atEnd.current) room.seenThread(thread.id, last);
+    if (!document.hidden && atEnd.current) room.reading.seenThread(thread.id, last);
   }, [last, thread.loaded.value]);
   const keys = (event: TargetedKeyboardEvent<HTMLElement>): void => {
     const own = (event.target as HTMLElement).closest("dialog") === null;

@@ -1,8 +1,9 @@
 /** Arranges what was said and what waits to be sent into the rows that a reader sees. Plain functions, no page. */
 
-import { foreseen, isChange } from "../sdk/fold.ts";
+import { foreseen } from "../sdk/fold.ts";
 import type { Event, Message, MessageEvent, Outgoing, OutgoingChange, Result } from "../sdk/types.ts";
 import type { Asking } from "./asking.ts";
+import { belongs, isInLog, isShown } from "./belonging.ts";
 import { describe, type Told, type Words } from "./notice.ts";
 import { type ToolUse, toolsOf } from "./usage.ts";
 
@@ -140,23 +141,6 @@ export function arrange(
   }
   group(rows, view.starts);
   return rows;
-}
-
-/** What has no line of its own: runs are shown as long as they are open, and most changes on the message that they change. */
-function isShown(event: Event, view: View): boolean {
-  if (event.type === "message") return belongs(event.message, view) || event.message.message_id === view.thread;
-  if (isChange(event)) return event.type === "message_pinned" || event.type === "message_unpinned";
-  return event.type !== "run_started";
-}
-
-/** Whether it is one of those that are arranged: of the main log, or of a thread. */
-function belongs({ thread_id, also_in_channel }: { thread_id?: string | undefined; also_in_channel?: boolean | undefined }, { thread }: View): boolean {
-  return thread === undefined ? isInLog({ thread_id, also_in_channel }) : thread_id === thread;
-}
-
-/** Whether the main log shows a message. */
-export function isInLog({ thread_id, also_in_channel }: { thread_id?: string | undefined; also_in_channel?: boolean | undefined }): boolean {
-  return thread_id === undefined || also_in_channel === true;
 }
 
 /** A message in one line, without the marks of its Markdown. */
