@@ -9,6 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.accessibility import grave_faults
 from tests.browser import picture
+from tests.console import ADA, ask, begin, console
 from tests.server import ServerProcess
 from tests.visitor import Visitor
 
@@ -298,6 +299,79 @@ def test_an_edit_that_was_made_on_another_device_meanwhile_is_not_lost(
     refused.get_by_role("button", name="Save it anyway").click()
     for each in (ada, other):
         each.expect_said("from the desk")
+
+
+def test_by_keyboard_alone_a_message_is_reached_and_its_menu_worked(
+    server: ServerProcess, open_page: OpenPage
+) -> None:
+    ada, bob, _ = two_in_a_room(server, open_page)
+    bob.say("one", "two", "three")
+    ada.expect_said("three")
+    keys = ada.page.keyboard
+    ada.log.focus()
+    for _ in range(20):
+        keys.press("Tab")
+        if ada.message("one").locator(":focus").count():
+            break
+    keys.press("ArrowDown")
+    expect(ada.message("two")).to_be_focused()
+    keys.press("Tab")
+    expect(ada.message("two").get_by_role("button", name="Reply to Bob")).to_be_focused()
+    for _ in range(3):
+        keys.press("ArrowRight")
+    more = ada.message("two").get_by_role("button", name="More")
+    expect(more).to_be_focused()
+    keys.press("Enter")
+    expect(ada.page.get_by_role("menuitem", name="Pin")).to_be_focused()
+    keys.press("Escape")
+    expect(ada.page.get_by_role("menu")).to_have_count(0)
+    expect(more).to_be_focused()
+    keys.press("ArrowLeft")
+    keys.press("Enter")
+    thread = ada.page.get_by_role("complementary", name="Thread")
+    field = thread.get_by_role("textbox", name="Answer in the thread")
+    expect(field).to_be_focused()
+    keys.type("as you say")
+    keys.press("Enter")
+    expect(thread).to_contain_text("as you say")
+    keys.press("Escape")
+    expect(ada.message("two")).to_be_focused()
+    expect(ada.message("two")).to_contain_text("1 answer")
+
+
+def test_the_console_says_what_was_done_to_messages(
+    own_server: ServerProcess, open_page: OpenPage
+) -> None:
+    room = begin(own_server, "Lunch")
+    place = f"/chat/{room}/messages"
+    first, second = (
+        ask(own_server, "POST", place, ADA, {"content": text})["message_id"]
+        for text in ("helo", "bye")
+    )
+    ask(own_server, "PATCH", f"{place}/{first}", ADA, {"content": "hello"})
+    ask(own_server, "PUT", f"{place}/{first}/reactions/👍", ADA)
+    ask(own_server, "DELETE", f"{place}/{first}/reactions/👍", ADA)
+    ask(own_server, "PUT", f"{place}/{first}/pin", ADA)
+    ask(own_server, "DELETE", f"{place}/{first}/pin", ADA)
+    ask(own_server, "POST", place, ADA, {"content": "aside", "thread_id": first})
+    ask(own_server, "DELETE", f"{place}/{second}", ADA, {"reason": "by mistake"})
+    page = console(own_server, open_page, f"#/conversation/{room}")
+    page.get_by_role("button", name="Read the log").click()
+    log = page.get_by_role("region", name="The log")
+    for words in (
+        "(edited) hello",
+        "(deleted)",
+        "edited #2: hello",
+        "reacted to #2 with 👍",
+        "took 👍 back from #2",
+        "pinned #2",
+        "unpinned #2",
+        "answers #2 in its thread aside",
+        "deleted #3: by mistake",
+    ):
+        expect(log).to_contain_text(words)
+    expect(log).not_to_contain_text("bye")
+    assert grave_faults(page) == []
 
 
 def test_on_a_phone_everything_is_within_reach(server: ServerProcess, open_page: OpenPage) -> None:
