@@ -18,7 +18,7 @@ from salon.actors.change_events import (
     Unpinned,
 )
 from salon.actors.events import Posted
-from salon.actors.message import Message, replied, reply_deleted
+from salon.actors.message import Message, Reaction, replied, reply_deleted
 from salon.actors.model import Participant
 from salon.web.client import ChangeReceipt, Frame, Messages, Receipt, Refused
 from salon.web.client.fold import changed, foreseen
@@ -160,7 +160,8 @@ def posted(sequence: int, **more: Any) -> Posted:
 @given(st.data())
 def test_the_fold_of_any_history_is_what_the_server_stores(data: st.DataObject) -> None:
     first = posted(1, mentions=("bob",), metadata='{"a":1}')
-    root = Message(first)
+    # Near the number of those who are named.
+    root = Message(first, reactions=(Reaction("👍", tuple(f"p{it}" for it in range(19))),))
     messages = Messages()
     whole = {"type": "message", "sequence_id": 1, "message": told(message_fields(root))}
     begins = data.draw(st.integers(1, 20), label="the page begins as of")
@@ -180,10 +181,11 @@ def test_the_fold_of_any_history_is_what_the_server_stores(data: st.DataObject) 
         match kind:
             case "edit":
                 event = Edited(*place, root.revision + 1, "ada", f"edit {sequence}", None, None)
-            case "react" if by not in there and len(there) < 20:
+            case "react" if by not in there:
                 event = ReactionAdded(*place, emoji, by)
             case "unreact" if by in there:
-                event = ReactionRemoved(*place, emoji, by)
+                successor = there[20] if by in there[:20] and len(there) > 20 else None
+                event = ReactionRemoved(*place, emoji, by, None, successor)
             case "pin" if not root.is_pinned:
                 event = Pinned(*place, "bob")
             case "unpin" if root.is_pinned:

@@ -66,11 +66,15 @@ class ChangeCalls:
         what = f"/reactions/{_quoted(emoji)}"
         return await _change(self, "DELETE", conversation_id, message_id, key, what)
 
-    async def pin(self: Requester, conversation_id: str, message_id: str, key: str | None = None) -> Frame:
+    async def pin(
+        self: Requester, conversation_id: str, message_id: str, key: str | None = None
+    ) -> Frame:
         """Pin a message, as a moderator."""
         return await _change(self, "PUT", conversation_id, message_id, key, "/pin")
 
-    async def unpin(self: Requester, conversation_id: str, message_id: str, key: str | None = None) -> Frame:
+    async def unpin(
+        self: Requester, conversation_id: str, message_id: str, key: str | None = None
+    ) -> Frame:
         """Take a message out of the pinned ones, as a moderator."""
         return await _change(self, "DELETE", conversation_id, message_id, key, "/pin")
 

@@ -15,9 +15,9 @@ from urllib.parse import quote, urlencode
 
 import trio
 
+from .change_calls import ChangeCalls
 from .conversation import Conversation, Statistics
 from .fold import Messages
-from .change_calls import ChangeCalls
 from .member_calls import MemberCalls
 from .rules import (
     ChangeReceipt,

@@ -21,7 +21,7 @@ CHANGES = frozenset(
         "message_unpinned",
     }
 )
-_LOST = ("mentions", "metadata", "usage", "results", "edited_at", "reactions", "pinned")
+_LOST = ("mentions", "metadata", "usage", "results", "files", "edited_at", "reactions", "pinned")
 
 
 class Messages:
@@ -131,7 +131,7 @@ def _done(message: Frame, deed: Frame, by: str) -> Frame:
     if deed["type"] == "reaction_added":
         _react(reactions, deed["emoji"], by)
     else:
-        _unreact(reactions, deed["emoji"], by)
+        _unreact(reactions, deed["emoji"], by, deed.get("next"))
     rest = {name: value for name, value in message.items() if name != "reactions"}
     return {**rest, "reactions": reactions} if reactions else rest
 
@@ -156,11 +156,14 @@ def _react(reactions: dict[str, Frame], emoji: str, who: str) -> None:
     reactions[emoji] = {"count": count + 1, "participants": named}
 
 
-def _unreact(reactions: dict[str, Frame], emoji: str, who: str) -> None:
+def _unreact(reactions: dict[str, Frame], emoji: str, who: str, next_one: str | None) -> None:
+    """`next_one` is who is named from now on in the place of somebody who was."""
     there = reactions.get(emoji)
     if there is None:
         return
     named = [each for each in there["participants"] if each != who]
+    if next_one is not None:
+        named.append(next_one)
     reactions[emoji] = {"count": there["count"] - 1, "participants": named}
     if there["count"] <= 1:
         del reactions[emoji]

@@ -41,12 +41,14 @@ test("of a reaction the first twenty are named, and nobody is named out of turn"
   const crowd = Array.from({ length: 22 }, (_, at) => reacted(at + 2, "👍", `p${at}`));
   const full = after(sent(1), ...crowd).reactions["👍"];
   assert.deepEqual([full.count, full.participants.length, full.participants.at(-1)], [22, 20, "p19"]);
+  const next = after(sent(1), ...crowd, { ...unreacted(40, "👍", "p0"), next: "p20" }).reactions["👍"];
+  assert.deepEqual([next.count, next.participants.length, next.participants.at(-1)], [21, 20, "p20"]);
   const less = after(sent(1), ...crowd, unreacted(40, "👍", "p0"), reacted(41, "👍", "late")).reactions["👍"];
   assert.deepEqual([less.count, less.participants.includes("late")], [22, false]);
 });
 
 test("of a deleted message its place and its thread stay, and nothing that was in it", () => {
-  const whole = sent(1, { metadata: {}, mentions: ["bob"], usage: {}, results: [], pinned: true, reply_to: "m0" });
+  const whole = sent(1, { metadata: {}, mentions: ["bob"], usage: {}, results: [], files: [], pinned: true, reply_to: "m0" });
   const message = after(whole, reacted(2, "👍"), edited(3, "hi", 2), sent(4, { thread_id: "m1" }), deed(5, "message_deleted"));
   const { message_id, sequence_id, sender_id, timestamp, reply_to } = whole.message;
   const thread = { replies: 1, last_at: "t4" };

@@ -4,7 +4,7 @@ import type { Change, ChangeEvent, Event, Json, Message, MessageDeleted, Outgoin
 const SHOWN = 20; // participants of a reaction that a message names
 
 /** Something done to a message, by an event or not yet. `metadata` of an edit is all that the message has from then on. */
-type Deed = (Exclude<Change, { type: "message_edited" }> | Edit) & { by: string; timestamp: string };
+type Deed = (Exclude<Change, { type: "message_edited" }> | Edit) & { by: string; timestamp: string; next?: string };
 type Edit = { type: "message_edited"; content?: string; revision: number; mentions?: readonly string[]; metadata?: Json };
 
 /** The message after an event; the same object where that changes nothing, or is part of it already. */
@@ -123,7 +123,7 @@ function done(message: Message, deed: Deed): Message {
     case "reaction_added":
       return reacted(message, deed.emoji, deed.by);
     case "reaction_removed":
-      return unreacted(message, deed.emoji, deed.by);
+      return unreacted(message, deed.emoji, deed.by, deed.next);
     case "message_pinned":
       return { ...message, pinned: true };
     case "message_unpinned": {
@@ -142,7 +142,7 @@ function edited(message: Message, { content, revision, mentions, metadata }: Edi
 
 /** Its place, its sender, its time and the thread under it stay. */
 function deleted(message: Message): Message {
-  const { mentions, metadata, usage, results, edited_at, reactions, pinned, ...rest } = message;
+  const { mentions, metadata, usage, results, files, edited_at, reactions, pinned, ...rest } = message;
   return { ...rest, content: "", deleted: true };
 }
 
@@ -154,10 +154,11 @@ function reacted(message: Message, emoji: string, who: string): Message {
   return { ...message, reactions: { ...message.reactions, [emoji]: { count: count + 1, participants: named } } };
 }
 
-function unreacted(message: Message, emoji: string, who: string): Message {
+/** `next` is who is named from now on in the place of somebody who was. */
+function unreacted(message: Message, emoji: string, who: string, next?: string): Message {
   const { [emoji]: kind, ...others } = message.reactions ?? {};
   if (kind === undefined) return message;
-  const left = { count: kind.count - 1, participants: kind.participants.filter((id) => id !== who) };
+  const left = { count: kind.count - 1, participants: [...kind.participants.filter((id) => id !== who), ...(next === undefined ? [] : [next])] };
   // In its place among the others.
   if (left.count > 0) return { ...message, reactions: { ...message.reactions, [emoji]: left } };
   const { reactions: _, ...rest } = message;

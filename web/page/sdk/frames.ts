@@ -430,6 +430,8 @@ export interface ReactionAdded {
 
 export interface ReactionRemoved extends Omit<ReactionAdded, "type"> {
   type: "reaction_removed";
+  /** Who is now the last of those whom the message names. */
+  next?: string;
 }
 
 export interface MessagePinned {
