@@ -138,7 +138,16 @@ class ReactionRemoved:
     """A participant has taken a reaction back."""
 
     kind: ClassVar[str] = "reaction_removed"
-    frame: ClassVar[tuple[Field, ...]] = ReactionAdded.frame
+    frame: ClassVar[tuple[Field, ...]] = (
+        *ReactionAdded.frame,
+        Field(
+            "next",
+            Form.ID,
+            "successor",
+            optional=True,
+            description="The participant who is now the last of those that the message shows.",
+        ),
+    )
 
     conversation_id: str
     sequence: int
@@ -147,6 +156,7 @@ class ReactionRemoved:
     emoji: str
     by: str
     key: str | None = None
+    successor: str | None = None
 
     def change(self, message: Message) -> Message:
         """The message without the reaction."""

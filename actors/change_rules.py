@@ -15,6 +15,7 @@ from .change_messages import (
 )
 from .member_rules import silenced
 from .mentions import mentioned
+from .message import PARTICIPANTS_SHOWN
 from .messages import Unchanged
 from .refusals import Code, Refusal
 from .rights import RANK, first_readable, may
@@ -145,6 +146,7 @@ def _unreact(
     there = message.reacted(command.emoji)
     if there is None or member.participant.id not in there:
         return Unchanged()
+    shown, hidden = there[:PARTICIPANTS_SHOWN], there[PARTICIPANTS_SHOWN:]
     return ReactionRemoved(
         state.id,
         state.head + 1,
@@ -153,6 +155,7 @@ def _unreact(
         command.emoji,
         member.participant.id,
         command.key,
+        hidden[0] if hidden and member.participant.id in shown else None,
     )
 
 

@@ -185,6 +185,7 @@ class MemoryStore:
             return Future.of(0)
         there = self._conversations[number - 1]
         read = there.thread_reads.get((root, participant_id), 0)
+        read = max(read, there.joined.get(participant_id, 0))
         unread = [
             each
             for each in there.records[read:]

@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right, insort
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from salon.actors.events import Deleted, Edited, ReactionAdded, ReactionRemoved
+from salon.actors.events import Deleted, Edited, Joined, ReactionAdded, ReactionRemoved
 from salon.actors.message import Reaction
 from salon.actors.posted import sequence_of
 from salon.actors.rights import first_readable
@@ -30,6 +30,7 @@ class Conversation:
     ends: dict[str, int] = field(default_factory=dict)  # run id -> sequence
     newest: int = 0  # order of its last change among all conversations
     reactions: dict[int, dict[str, list[str]]] = field(default_factory=dict)  # of each message
+    joined: dict[str, int] = field(default_factory=dict)  # later members -> sequence
     edits: dict[int, int] = field(default_factory=dict)  # message -> its last edit
     deletions: list[int] = field(default_factory=list)  # sequences of the main log
     deleted: set[int] = field(default_factory=set)  # of all messages
@@ -51,6 +52,8 @@ class Conversation:
     def note_change(self, event: StateEvent) -> None:
         """Keep what a change of a message means outside of the log."""
         match event:
+            case Joined():
+                self.joined[event.participant.id] = event.sequence
             case Edited():
                 self.edits[sequence_of(event.message_id)] = event.sequence
             case Deleted():

@@ -164,8 +164,10 @@ _TOTAL = "SELECT count(*) FROM members WHERE participant = ?"
 
 _THREAD_UNREAD = (
     "SELECT count(*) FROM (SELECT 1 FROM events e WHERE e.conversation = ?1 AND e.target = ?2 "
-    "AND e.sequence > coalesce((SELECT read_sequence FROM thread_reads "
-    "WHERE conversation = ?1 AND root = ?2 AND participant = ?3), 0) "
+    "AND e.sequence > max(coalesce((SELECT read_sequence FROM thread_reads "
+    "WHERE conversation = ?1 AND root = ?2 AND participant = ?3), 0), "
+    # From before they joined nothing is unread.
+    "coalesce((SELECT place FROM members WHERE conversation = ?1 AND participant = ?3), 0)) "
     f"AND {_REPLY} AND NOT EXISTS (SELECT 1 FROM deletions d WHERE d.conversation = e.conversation "
     f"AND d.message = e.sequence) LIMIT {MOST_MENTIONS})"
 )

@@ -116,6 +116,9 @@ async def test_an_edit_of_what_was_edited_meanwhile_is_refused(server: ServerPro
     path = f"/chat/{conversation_id}/messages/{message_id}"
     late = await ada.call("PATCH", path, {"content": "four"}, headers={"If-Match": '"1"'})
     assert late.status_code == 409
+    for unclear in ('"2', '2"', '""', "two", 'W/"2"', ""):
+        call = await ada.call("PATCH", path, {"content": "4"}, headers={"If-Match": unclear})
+        assert call.status_code == 400
     fine = await ada.call("PATCH", path, {"content": "four"}, headers={"If-Match": '"2"'})
     assert (fine.status_code, fine.headers["ETag"]) == (200, '"3"')
     odd = await ada.call("PATCH", path, {"content": "x"}, headers={"If-Match": "abc"})

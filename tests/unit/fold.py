@@ -77,6 +77,8 @@ def _unreact(message: Frame, event: Frame) -> None:
     kind["count"] -= 1
     if event["by"] in kind["participants"]:
         kind["participants"].remove(event["by"])
+    if "next" in event:
+        kind["participants"].append(event["next"])
     if not kind["count"]:
         del message["reactions"][event["emoji"]]
     if not message["reactions"]:

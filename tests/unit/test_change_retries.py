@@ -13,11 +13,13 @@ from salon.actors.change_messages import (
     PinMessage,
     RemoveReaction,
 )
+from salon.actors.message import PARTICIPANTS_SHOWN
 from salon.actors.messages import Create, Join, Leave, MarkRead, Post
 from salon.actors.model import Entrant, Participant
 from salon.actors.refusals import Code, Refusal
 from salon.actors.run_messages import EndRun, ExtendRun, StartRun
 from tests.unit.engine import ADA, BEN, CLEO, Engine, Reader
+from tests.unit.fold import fold
 from tests.unit.stores import AnyStore
 from tests.unit.test_changes import CODEC, Talk
 
@@ -174,5 +176,41 @@ def test_who_joins_in_the_turn_in_which_another_leaves_may_mark_as_unread(opened
         )
         assert talk.state.reads["cleo"] == 1
         assert await opened.load("talk").wait() == talk.state
+
+    trio.run(main)
+
+
+def test_who_is_shown_as_having_reacted_is_the_same_in_a_page_and_live(opened: AnyStore) -> None:
+    people = [Participant(f"p{n}", f"P{n}") for n in range(PARTICIPANTS_SHOWN + 3)]
+
+    async def main() -> None:
+        talk = Talk(opened, "talk")
+        await talk.turn(Create("talk", ADA, "Title", tuple(map(Entrant, people))))
+        await talk.turn(Post("talk", ADA, "said"))
+        await talk.turn(*(AddReaction("talk", who, "talk-2", "👍") for who in people))
+        for who in (people[0], people[-1], people[5], people[6], people[7]):
+            await talk.turn(RemoveReaction("talk", who, "talk-2", "👍"))
+            await talk.turn(AddReaction("talk", ADA, "talk-2", "👍"))
+            live = fold(talk.delivered)["talk-2"]["reactions"]
+            assert live == fold(record.body for record in await talk.log())["talk-2"]["reactions"]
+
+    trio.run(main)
+
+
+def test_replies_from_before_they_joined_are_not_unread(opened: AnyStore) -> None:
+    async def main() -> None:
+        talk = Talk(opened, "talk")
+        await talk.turn(Create("talk", ADA, "Title", (Entrant(BEN),)))
+        for thread in (None, "talk-2", "talk-2"):
+            await talk.turn(Post("talk", ADA, "said", thread_id=thread))
+        await talk.turn(Join("talk", CLEO, Entrant(CLEO)))
+        await talk.turn(Post("talk", ADA, "new", thread_id="talk-2"))
+        number = talk.state.number
+        assert await opened.thread_unread(number, 2, "cleo").wait() == 1
+        assert await opened.thread_unread(number, 2, "ben").wait() == 3
+        await talk.turn(Leave("talk", CLEO))
+        await talk.turn(Post("talk", ADA, "newer", thread_id="talk-2"))
+        await talk.turn(Join("talk", CLEO, Entrant(CLEO)))
+        assert await opened.thread_unread(number, 2, "cleo").wait() == 0
 
     trio.run(main)

@@ -49,7 +49,7 @@ CHANGE = (
     Code.RATE_LIMITED,
 )
 _EMOJI: TypeAdapter[str] = TypeAdapter(Emoji)
-_REVISION = re.compile('"?([1-9][0-9]{0,14})"?')
+_REVISION = re.compile('("?)([1-9][0-9]{0,14})\\1')
 PATH = "/<conversation_id>/messages/<message_id>"
 
 
@@ -245,9 +245,9 @@ def _revision(parts: Parts, named: int | None) -> int | None:
     match = _REVISION.fullmatch(in_header.strip())
     if match is None:
         raise parts.malformed('If-Match has to be a revision, such as "3"')
-    if named not in (None, int(match[1])):
+    if named not in (None, int(match[2])):
         raise parts.malformed("If-Match and revision name different revisions")
-    return int(match[1])
+    return int(match[2])
 
 
 def _emoji(parts: Parts, text: str) -> str:
