@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, get_args
 
 if TYPE_CHECKING:
+    from .message import Message
     from .model import Durability, Participant
 
 
@@ -104,7 +105,7 @@ CHANGE_COMMANDS = frozenset(get_args(ChangeCommand))
 class Changed(NamedTuple):
     """The promise that a message is as a command wants it.
 
-    `sequence` is that of the event that changed it, 0 where it was so already. `frame` is the message's stored frame now.
+    `sequence` is that of the event that changed it, 0 where it was so already. `message` is what it is then.
     `duplicate` is true where the key had been used before, for the same change.
     """
 
@@ -116,5 +117,5 @@ class Changed(NamedTuple):
     durability: Durability
     event_hash: str | None
     revision: int
-    frame: bytes
+    message: Message
     duplicate: bool = False

@@ -48,7 +48,8 @@ class Draft(Protocol):
 class ChangeTurn:
     """What a turn does to messages. `targets` has those of the log that its commands name, by sequence.
 
-    A message is written again as it is after the turn: in place of its stored frame, or of its record where it is of this turn.
+    A message is written again as it is after the turn, once: in place of its stored frame, or of its record where it is of this
+    turn. To write it with each change would cost a millisecond each, where many have reacted to a long message.
     """
 
     __slots__ = ("_draft", "_edits", "_messages", "_targets", "rewrites")
@@ -94,7 +95,10 @@ class ChangeTurn:
         target = self._targets.get(sequence)
         if target is None:
             return None
-        return draft.codec.decode_message(target.record)._replace(reactions=target.reactions)
+        message = draft.codec.decode_message(target.record)
+        given = {each.emoji: each for each in target.reactions}
+        # The frame has all kinds in their order, the target all who gave them.
+        return message._replace(reactions=tuple(given[each.emoji] for each in message.reactions))
 
     def reply(self, event: Posted) -> None:
         """Count a reply in its root."""
@@ -102,7 +106,7 @@ class ChangeTurn:
         sequence = named_sequence(event.conversation_id, event.thread_id)
         root = None if sequence is None else self.message(sequence)
         if root is not None:
-            self._write(replied(root, event.at)._replace(as_of=event.sequence))
+            self._keep(replied(root, event.at)._replace(as_of=event.sequence))
 
     def is_root(self, thread_id: str, reader: str) -> bool:
         """Whether a message may have replies of a member: it is one that they may read, and no reply itself."""
@@ -124,15 +128,22 @@ class ChangeTurn:
             root_sequence = named_sequence(event.conversation_id, event.thread_id)
             root = None if root_sequence is None else self.message(root_sequence)
             if root is not None:
-                self._write(reply_deleted(root)._replace(as_of=event.sequence))
-        self._write(changed)
+                self._keep(reply_deleted(root)._replace(as_of=event.sequence))
+        self._keep(changed)
         return changed
 
+    def _keep(self, message: Message) -> None:
+        self._messages[message.posted.sequence] = message
+
+    def finish(self) -> None:
+        """Write each changed message once, as it is after all, and release the turn, which has this object."""
+        for message in self._messages.values():
+            self._write(message)
+        del self._draft
+
     def _write(self, message: Message) -> None:
-        """Write a message again, as it is now."""
         draft = self._draft
         sequence = message.posted.sequence
-        self._messages[sequence] = message
         body = draft.codec.encode_message(message)
         place = sequence - draft.first
         if place >= 0:
@@ -182,7 +193,7 @@ class ChangeTurn:
             draft.durability,
             None if record is None else event_hash(record),
             message.revision,
-            draft.codec.encode_message(message),
+            message,
         )
 
     def _repeated(

@@ -202,6 +202,8 @@ class Turn:
         self.record(event)
 
     def _release(self) -> None:
+        if self.changed is not None:
+            self.changed.finish()
         if self.runs is not None:
             self.runs.release()
 
@@ -222,7 +224,7 @@ class Turn:
         new = before is None and isinstance(outcome, Changed) and outcome.sequence > 0
         if new and command.key is not None:
             record = self.records[-1]
-            self._known[name] = (self.codec.decode(record), record)
+            self._known[name] = (self.state_events[-1], record)
         elif before is None and command.key is not None:
             self.unsettled |= command.sender.id in self.state.members
         return outcome

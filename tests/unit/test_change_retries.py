@@ -214,3 +214,17 @@ def test_replies_from_before_they_joined_are_not_unread(opened: AnyStore) -> Non
         assert await opened.thread_unread(number, 2, "cleo").wait() == 0
 
     trio.run(main)
+
+
+async def test_a_message_is_written_once_however_often_it_is_changed_in_a_turn(
+    engine: Engine, talk: str
+) -> None:
+    ada = await engine.connect(talk, ADA)
+    written: list[object] = []
+    codec = engine.directory.codec
+    encode_message = codec.encode_message
+    codec.encode_message = lambda message: written.append(message) or encode_message(message)  # type: ignore[method-assign,func-returns-value]
+    changes = [(AddReaction, RemoveReaction)[n % 2](talk, ADA, f"{talk}-2", "👍") for n in range(9)]
+    await in_one_turn(engine, ada, *changes)
+    assert len(ada.of(Changed)) == 9
+    assert len(written) == 1

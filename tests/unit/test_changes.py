@@ -196,6 +196,7 @@ async def check(talk: Talk) -> None:
     assert {record.sequence: event_hash(record) for record in log} == talk.hashes
     live = fold(talk.delivered)
     assert fold(record.body for record in log) == live
+    assert kinds_of(fold(record.body for record in log)) == kinds_of(live)
     for start in range(0, len(log), 5):
         part = fold(record.body for record in log[start:])
         assert part == {id: each for id, each in live.items() if each["sequence_id"] > start}
@@ -209,6 +210,11 @@ async def check(talk: Talk) -> None:
         if live[f"{talk.state.id}-{sequence}"].get("deleted"):
             assert all(text not in texts for text in said)
             assert log[sequence - 1].salt == b""
+
+
+def kinds_of(messages: dict[str, Frame]) -> list[list[str]]:
+    """The kinds of reaction of each message, in their order, which the equality of objects leaves out."""
+    return [list(each.get("reactions", {})) for each in messages.values()]
 
 
 async def check_store(talk: Talk, live: dict[str, Frame]) -> None:
@@ -259,6 +265,15 @@ P, E, D = ("post", ADA, None, False, None), ("edit", ADA, 0, None, None), ("dele
 @example([[P], [("edit", ADA, 0, None, "k1")], [D], [("edit", ADA, 0, None, "k1")]])
 @example([[P, ("read", ADA, 0, True, None)]])
 @example([[P, ("read", ADA, 1, True, None)], [("read", ADA, 30, False, None)], [P]])
+@example(
+    [
+        [P],
+        [("react", ADA, 0, "👍", None)],
+        [("react", BEN, 0, ":tada:", None), ("react", BEN, 0, "👍", None)],
+        [("unreact", ADA, 0, "👍", None)],
+        [("react", CLEO, 0, ":tada:", None)],
+    ]
+)
 def test_any_history_is_the_same_live_in_any_page_and_in_the_store(
     opened: AnyStore, history: list[list[Any]]
 ) -> None:

@@ -149,8 +149,8 @@ def change_ack(outcome: Changed) -> bytes:
 
 def changed_json(outcome: Changed) -> bytes:
     """What became of a change, as the body of an HTTP answer: with the message as it is now."""
-    fields = compact(changed_fields(outcome)).encode()
-    return fields[:-1] + b',"message":' + message_of(outcome.frame) + b"}"
+    fields = {**changed_fields(outcome), "message": message_fields(outcome.message)}
+    return compact(fields).encode()
 
 
 def run_fields(receipt: RunReceipt) -> dict[str, Any]:
