@@ -70,7 +70,7 @@ class ChangeTurn:
         draft = self._draft
         sequence = named_sequence(draft.state.id, command.message_id)
         message = None if sequence is None else self.message(sequence)
-        if before is not None and command.sender.id in draft.state.members:
+        if before is not None and message is not None and self._is_shown(message, command):
             return self._repeated(command, message, *before)
         decision = change_rules.change(draft.state, message, command, draft.at, draft.limits)
         if isinstance(decision, Refusal):
@@ -81,6 +81,12 @@ class ChangeTurn:
         draft.state_events.append(decision)
         record = draft.record(decision)
         return self._outcome(self._apply(message, decision), command, record)
+
+    def _is_shown(self, message: Message, command: ChangeCommand) -> bool:
+        """Whether the sender may read the message, which the outcome has: the change may be from before they left."""
+        state = self._draft.state
+        member = state.members.get(command.sender.id)
+        return member is not None and message.posted.sequence >= first_readable(state, member)
 
     def message(self, sequence: int) -> Message | None:
         """The message with this sequence as it is now; None where there is none."""
@@ -197,9 +203,9 @@ class ChangeTurn:
         )
 
     def _repeated(
-        self, command: ChangeCommand, message: Message | None, event: Event, record: Record
+        self, command: ChangeCommand, message: Message, event: Event, record: Record
     ) -> Changed | Refusal:
-        if message is None or not _is_same(command, event):
+        if not _is_same(command, event):
             return Refusal(Code.KEY_REUSED, key=command.key)
         return self._outcome(message, command, record)._replace(duplicate=True)
 

@@ -90,6 +90,8 @@ def _unreacted(message: Frame, event: Frame) -> Frame:
     reactions = dict(message.get("reactions", {}))
     count, shown = _kind(reactions, event["emoji"])
     shown = [each for each in shown if each != event["by"]]
+    if "next" in event:
+        shown.append(event["next"])
     reactions[event["emoji"]] = {"count": count - 1, "participants": shown}
     if count <= 1:
         del reactions[event["emoji"]]

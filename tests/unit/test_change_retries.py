@@ -87,6 +87,21 @@ async def test_who_has_left_gets_no_receipt_which_would_show_the_message(
     assert again.code is Code.NOT_PARTICIPANT
 
 
+async def test_who_came_back_gets_no_receipt_that_shows_what_they_may_not_read(
+    engine: Engine,
+) -> None:
+    talk = await engine.create(ADA, BEN, history="since_join")
+    await engine.post(talk, ADA, "hello")
+    react = AddReaction(talk, BEN, f"{talk}-2", "👍", "k")
+    await engine.do(react)
+    await engine.leave(talk, BEN)
+    await engine.do(EditMessage(talk, ADA, f"{talk}-2", "of people who have left"))
+    await engine.join(talk, BEN)
+    again = await engine.do(react)
+    assert isinstance(again, Refusal)
+    assert again.code is Code.NOT_FOUND
+
+
 async def test_many_retries_in_one_turn_are_all_known(engine: Engine, talk: str) -> None:
     ada = await engine.connect(talk, ADA)
     adds = [AddReaction(talk, ADA, f"{talk}-2", "👍", f"k{n}") for n in range(6)]
