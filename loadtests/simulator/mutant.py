@@ -43,7 +43,7 @@ TRIED_FIRST = {
     "agents-call-once-too-often": 3,
     "call-a-tool-that-nobody-has-allowed": 6,
     "a-decision-counts-for-the-next-call": 147,
-    "forget-what-was-used": 138,
+    "forget-what-was-used": 255,
     "tell-a-model-of-another-conversation": 6,
     "former-revisions-stay": 8,
     "count-replies-that-are-deleted": 15,
