@@ -38,7 +38,7 @@ TRIED_FIRST = {
     "duplicate-on-retry-after-crash": 3,
     "lose-a-delta": 3,
     "end-a-run-twice": 15,
-    "leave-runs-open": 93,
+    "leave-runs-open": 366,
     "forget-the-text-so-far": 18,
     "agents-call-once-too-often": 3,
     "call-a-tool-that-nobody-has-allowed": 6,
