@@ -71,7 +71,7 @@ class ObservedConversation:
         """Take a `sync`: the reader is not live until it has caught up again."""
         if socket in self.views:
             self.views[socket].ask(after)
-            self._following[socket].interrupted()
+            self._following[socket].asked()
 
     def send(self, line: int, person: str, socket: str | None, key: str, content: str) -> None:
         """Take the sending of a message."""

@@ -27,9 +27,14 @@ class Following:
         self._live = False
         self._texts.clear()
 
+    def asked(self) -> None:
+        """Take that the reader asks for events again: until the answer ends, deltas that were under way still come."""
+        self._live = False
+
     def caught_up(self) -> None:
         """Take that the reader is live again: the text so far of each open run follows."""
         self._live = True
+        self._texts.clear()
 
     def delta(self, line: int, frame: Event) -> None:
         """Take a delta."""

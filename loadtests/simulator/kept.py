@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .world import World
 
 Event = dict[str, Any]
+JOINED = "participant_joined"
 
 
 def wrong(world: World) -> Iterator[str]:
@@ -82,6 +83,8 @@ def _counts(world: World, conversation_id: str, log: list[Event]) -> Iterator[st
 def _threads(world: World, conversation_id: str, log: list[Event]) -> Iterator[str]:
     """Threads whose unread replies are miscounted, or whose read position went back."""
     number = world.disk.load(conversation_id).get().number  # type: ignore[union-attr]
+    # What was said before somebody joined is not unread for them.
+    joined = {e["participant"]["id"]: e["sequence_id"] for e in log if e["type"] == JOINED}
     replies: dict[str, list[Event]] = {}
     for event in log:
         message = event.get("message", {})
@@ -93,7 +96,8 @@ def _threads(world: World, conversation_id: str, log: list[Event]) -> Iterator[s
             read = world.disk.thread_read(*place).get()
             if read < world.thread_reads.get((person.person, root), 0):
                 yield f"{person.person} has read more of {root} than up to {read}"
-            unread = [e for e in there if e["sequence_id"] > read and not e.get("deleted")]
+            since = max(read, joined.get(person.person, 0))
+            unread = [e for e in there if e["sequence_id"] > since and not e.get("deleted")]
             found = world.disk.thread_unread(*place).get()
             if found != len(unread):
                 yield f"{found} replies in {root} count for {person.person}, {len(unread)} are there"

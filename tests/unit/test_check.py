@@ -429,6 +429,14 @@ def test_a_gap_that_the_client_had_to_repair_by_asking_is_a_gap(good: Lines) -> 
     assert set(verdict(planted).counts) == {"gap"}
 
 
+def test_deltas_that_were_under_way_when_a_reader_asked_again_are_no_anomaly(good: Lines) -> None:
+    first, *_, last = [at for at in frames(good, "delta") if good[at]["socket"] == "1"]
+    assert good[first]["frame"]["offset"] < good[last]["frame"]["offset"]
+    ask = {**good[first], "record": "sync", "after": log(good)["head"] - 1}
+    del ask["frame"]
+    assert verdict([*good[:last], ask, *good[last:]]).anomalies == ()
+
+
 def test_what_was_asked_for_twice_may_come_twice_and_not_three_times(good: Lines) -> None:
     sync = next(at for at, line in enumerate(good) if line["record"] == "sync")
     events = frames(good, "message", "participant_left")
