@@ -56,7 +56,7 @@ def _is_edited(body: bytes) -> bool:
 
 def former_revisions_stay() -> Change:
     """The edits of a message that is deleted keep their contents."""
-    return ChangeTurn, "_forget_edits", lambda real: lambda self, sequence: None
+    return ChangeTurn, "_forget_edit", lambda real: lambda self, sequence: None
 
 
 def count_replies_that_are_deleted() -> Change:
