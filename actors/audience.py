@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .future import Breath
+from .readable import body_for
 from .signals import CaughtUp, Delta, Lagging, Presence
 
 if TYPE_CHECKING:
@@ -46,12 +47,14 @@ class Audience:
     `fetch` is called with a subscriber and a sequence when the log must be read; the page comes back through `replayed`.
     `roster` gives the current list of members as a subscriber may see it, encoded, for those that missed presence signals;
     `so_far` what a subscriber that has just become live must know besides the events: the text so far of the open runs.
+    `oldest` gives the sequence of the first message that a subscriber may read.
     """
 
     __slots__ = (
         "_codec",
         "_connections",
         "_fetch",
+        "_oldest",
         "_recent",
         "_recent_bytes",
         "_roster",
@@ -67,6 +70,7 @@ class Audience:
         fetch: Callable[[Subscriber, int], None],
         roster: Callable[[Subscriber], bytes],
         so_far: Callable[[Subscriber], Iterable[Signal]],
+        oldest: Callable[[Subscriber], int],
     ) -> None:
         self.live: dict[Subscriber, None] = {}
         self.behind: dict[Subscriber, Position] = {}
@@ -75,6 +79,7 @@ class Audience:
         self._fetch = fetch
         self._roster = roster
         self._so_far = so_far
+        self._oldest = oldest
         self._connections: dict[str, dict[Subscriber, None]] = {}
         self._recent: list[Record] = []
         self._recent_bytes = 0
@@ -150,15 +155,21 @@ class Audience:
 
     async def _deliver(self, records: Sequence[Record]) -> int:
         payload = self._codec.payload([record.body for record in records])
+        shared = "edit" not in [record.relation for record in records]
         taken = 0
         for written, subscriber in enumerate(tuple(self.live), 1):
-            if subscriber.deliver(payload):
+            if subscriber.deliver(payload if shared else self._for(subscriber, records)):
                 taken += 1
             elif subscriber in self.live:
                 self._fall_behind(subscriber, records[0].sequence - 1)
             if not written % BREATH_EVERY:
                 await BREATH
         return taken
+
+    def _for(self, subscriber: Subscriber, records: Sequence[Record]) -> bytes:
+        """The payload of records of which a subscriber may perhaps not read all."""
+        oldest = self._oldest(subscriber)
+        return self._codec.payload([body_for(record, oldest, self._codec) for record in records])
 
     def signal(self, signal: Signal, *, but: str | None = None) -> None:
         """Send a signal to all live subscribers except those of one participant. A subscriber that is behind misses it.
@@ -236,7 +247,7 @@ class Audience:
 
     def release(self) -> None:
         """Release the references of a stopped conversation, so that its memory is freed without the garbage collector."""
-        del self._fetch, self._roster, self._so_far
+        del self._fetch, self._roster, self._so_far, self._oldest
 
     def fall_back(self, sequence: int) -> None:
         """Mark all live subscribers as behind: they got nothing after `sequence` and must catch up."""
@@ -247,9 +258,13 @@ class Audience:
     def _send(self, subscriber: Subscriber, position: Position, records: Sequence[Record]) -> bool:
         """Send records in payloads of moderate size. False where the subscriber must drain first; it then sends `Drained`."""
         bodies: list[bytes] = []
-        size = 0
+        size, oldest = 0, 0
         for index, record in enumerate(records):
-            bodies.append(record.body)
+            if record.relation == "edit":
+                oldest = oldest or self._oldest(subscriber)
+                bodies.append(body_for(record, oldest, self._codec))
+            else:
+                bodies.append(record.body)
             size += len(record.body)
             if size >= PAGE_BYTES or index == len(records) - 1:
                 if not subscriber.deliver(self._codec.payload(bodies)):

@@ -7,7 +7,7 @@ the message's `as_of`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from . import message as messages
@@ -58,6 +58,10 @@ class Edited:
         return messages.edited(
             message, self.content, self.revision, self.mentions or (), self.metadata, self.at
         )
+
+    def without_content(self) -> Edited:
+        """The edit as it stands once its content is gone, and as those see it who may not read its message."""
+        return replace(self, content=None, mentions=None, metadata=None)
 
     def apply(self, state: State) -> None:
         """The state of a conversation has no content."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from . import change_rules
@@ -187,7 +186,7 @@ class ChangeTurn:
     def _without_content(self, record: Record) -> bytes:
         event = self._draft.codec.decode(record)
         assert isinstance(event, Edited), "an edit is recorded for what it is"
-        return self._draft.codec.encode(replace(event, content=None, mentions=None, metadata=None))
+        return self._draft.codec.encode(event.without_content())
 
     def _outcome(
         self, message: Message, command: ChangeCommand, record: Record | None = None

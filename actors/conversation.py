@@ -75,7 +75,9 @@ class ConversationActor(TrioActor):
         self._host = host
         self._store = host.store
         self.state: State | None = State(conversation_id) if begun else None
-        self.audience = Audience(host.codec, self._fetch, self._roster_body, self._so_far)
+        self.audience = Audience(
+            host.codec, self._fetch, self._roster_body, self._so_far, self._oldest
+        )
         self._replies = Replies(self._store, self.audience.at_hand)
         self.presence = PresenceBoard(
             partial(_is_there, host, self.audience),
@@ -430,6 +432,12 @@ class ConversationActor(TrioActor):
             connected = self._connected(state, subscriber, after + 1, resume)
             subscriber.push(self.audience.encode(connected))
         self.audience.catch_up(subscriber)
+
+    def _oldest(self, subscriber: Subscriber) -> int:
+        """The sequence of the first message that a subscriber may read."""
+        state = self.state
+        member = None if state is None else state.members.get(subscriber.participant.id)
+        return 1 if state is None or member is None else first_readable(state, member)
 
     def _shorten_replays(self, state: State) -> None:
         """Let readers that catch up begin where they may read from now on."""

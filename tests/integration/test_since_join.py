@@ -118,3 +118,22 @@ async def test_our_client_begins_there_and_sees_no_gap(room: tuple[Person, Perso
         await ada.say(conversation_id, "more")
         seen.append(await anext(talk))
     assert [event["sequence_id"] for event in seen] == [3, 4, 5]
+
+
+async def test_an_edit_of_what_was_said_before_shows_them_nothing(server: ServerProcess) -> None:
+    ada, bob, cleo = await guests(server, "Ada", "Bob", "Cleo")
+    conversation_id = await ada.create(bob, history="since_join")
+    message_id = (await ada.say(conversation_id, "before"))["message_id"]
+    await cleo.join(conversation_id)
+    path = f"/chat/{conversation_id}/messages/{message_id}"
+    async with bob.tab(conversation_id) as his, cleo.tab(conversation_id) as hers:
+        await ada.ask("PATCH", path, {"content": "still from before"})
+        assert (await his.until("message_edited"))["content"] == "still from before"
+        seen = await hers.until("message_edited")
+    assert "content" not in seen
+    async with cleo.raw_tab(conversation_id) as again:
+        assert await again.until("message_edited") == seen
+    page = (await cleo.ask("GET", f"/chat/{conversation_id}/messages"))["events"]
+    assert page[-1] == seen
+    page = (await bob.ask("GET", f"/chat/{conversation_id}/messages"))["events"]
+    assert page[-1]["content"] == "still from before"

@@ -58,6 +58,7 @@ class Room:
             lambda *asked: self.asked.append(asked),
             lambda subscriber: self.codec.encode(MEMBERS),
             lambda subscriber: self.so_far,
+            lambda subscriber: 1,
         )
 
     def reader(self, who: Participant = ADA) -> Reader:

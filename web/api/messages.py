@@ -15,6 +15,7 @@ from quart_schema import (
 
 from salon.actors.blank import is_blank
 from salon.actors.messages import MarkRead, Post, Receipt
+from salon.actors.readable import body_for
 from salon.actors.refusals import Code
 
 from ..http import COMMAND, POST, PostHeaders, Refused, answer, body, query, raw, refusals
@@ -120,10 +121,11 @@ async def event_page(
 ) -> Response:
     """A page of a conversation's log, for one who may read it from the sequence `oldest` on."""
     records, has_more = await _readable(parts, state, asked, oldest)
+    codec = parts.directory.codec
     return raw(
         b'{"events":[%b],"head_sequence_id":%d,"has_more":%b,"oldest_sequence_id":%d}'
         % (
-            b",".join(record.body for record in records),
+            b",".join(body_for(record, oldest, codec) for record in records),
             max(state.head, records[-1].sequence if records else 0),
             b"true" if has_more else b"false",
             oldest,
