@@ -166,6 +166,14 @@ TRIALS = [
         {"SALON_TEST_STRINGS": "1"},
     ),
     Trial(
+        "changes",
+        "10,000 random histories of edits, deletions, reactions, pins and threads: live, any page and both stores agree; deleted is gone",
+        "pytest -q tests/unit/test_changes.py tests/reliability/test_deleted.py",
+        "pytest -q tests/unit/test_changes.py tests/reliability/test_deleted.py",
+        proof.of_tests,
+        {"SALON_TEST_HISTORIES": "10000"},
+    ),
+    Trial(
         "conformance",
         "the Autobahn cases, any bytes against wsproto, any request of the OpenAPI document",
         "pytest -q tests/integration/test_autobahn.py tests/integration/test_schemathesis.py tests/unit/test_websocket.py"

@@ -36,7 +36,7 @@ from tests.unit.fold import Frame, fold
 from tests.unit.stores import AnyStore
 
 # `make prove` asks for ten thousand.
-HISTORIES = int(os.environ.get("SALON_HISTORIES", "150"))
+HISTORIES = int(os.environ.get("SALON_TEST_HISTORIES", "150"))
 CODEC = JsonCodec(heartbeat=25, max_message_size=10_000)
 MESSAGES = 8  # that commands of a history name
 PEOPLE = (ADA, BEN, CLEO)
