@@ -117,9 +117,10 @@ def test_on_a_phone(server: ServerProcess, open_page: OpenPage) -> None:
         ada.field.press_sequentially("two")
         page.get_by_role("button", name="Send").tap()
         expect(charles.log).to_contain_text("one\ntwo", use_inner_text=True)
-        ada.log.locator(".message", has_text="algebraical").get_by_role(
-            "button", name="Reply"
-        ).tap()
+        # A tap on a message shows what can be done to it.
+        message = ada.log.locator(".message", has_text="algebraical")
+        message.locator(".prose").tap()
+        message.get_by_role("button", name="Reply").tap()
         expect(page.get_by_text("To yourself: It weaves")).to_be_visible()
         check(page, "an answer to something long")
         page.get_by_role("button", name="Do not reply").tap()
