@@ -20,20 +20,25 @@ class Following:
         self._texts: dict[str, str] = {}
         self._mute: set[str] = set()  # runs of this person's own, which are not sent to it
         self._ended: set[str] = set()
-        self._live = False
+        self._asked = False
+        self._due = 1  # answers that end with a `caught_up`: the first, and those to a `sync`
 
     def interrupted(self) -> None:
         """Take that the reader is not live: it may miss deltas until the next `caught_up`."""
-        self._live = False
+        self._due = max(1, self._due)
         self._texts.clear()
 
     def asked(self) -> None:
-        """Take that the reader asks for events again: until the answer ends, deltas that were under way still come."""
-        self._live = False
+        """Take that the reader asks for events again: until all is answered, deltas that were under way still come.
+
+        The server may answer only the last of several. Then the texts on this socket are not judged any more.
+        """
+        self._asked = True
+        self._due += 1
 
     def caught_up(self) -> None:
         """Take that the reader is live again: the text so far of each open run follows."""
-        self._live = True
+        self._due = max(0, self._due - 1)
         self._texts.clear()
 
     def delta(self, line: int, frame: Event) -> None:
@@ -43,6 +48,8 @@ class Following:
         if run_id in self._ended:
             self._wrong(line, f"a delta of the run {run_id}, which had ended")
         elif offset > len(so_far):
+            if self._asked and self._due:
+                return
             self._wrong(line, f"a delta of {run_id} from {offset} on, after {len(so_far)} had come")
         else:
             self._texts[run_id] = so_far[:offset] + frame["text"]
@@ -59,7 +66,7 @@ class Following:
         message = event.get("message", {})
         said = message.get("content", "") if "revision" not in message else ""
         # A run that began and ended in one turn has no deltas.
-        if self._live and text and run_id not in self._mute and text != said and said:
+        if not self._due and text and run_id not in self._mute and text != said and said:
             self._wrong(line, f"the deltas of {run_id} make {text!r}, its message is {said!r}")
 
 

@@ -180,8 +180,10 @@ def tell_a_model_what_was_erased() -> Change:
     def change(real: Any) -> Any:
         known: dict[str, dict[int, Posted]] = {}
 
-        async def read(directory: Any, state: Any, before: int, limit: int) -> list[Posted]:
-            posts: list[Posted] = await real(directory, state, before, limit)
+        async def read(
+            directory: Any, state: Any, before: int, limit: int, *more: Any
+        ) -> list[Posted]:
+            posts: list[Posted] = await real(directory, state, before, limit, *more)
             there = known.setdefault(state.id, {})
             for post in posts:
                 there.setdefault(post.sequence, post)

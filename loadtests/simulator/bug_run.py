@@ -101,10 +101,10 @@ def tell_a_model_of_another_conversation() -> Change:
     """What a model is told is now and then read from another conversation."""
 
     def change(real: Any) -> Any:
-        async def read(directory: Any, state: Any, before: int, limit: int) -> Any:
+        async def read(directory: Any, state: Any, before: int, limit: int, *more: Any) -> Any:
             others = [each.state for each in directory.conversations.values() if each.state]
             where = others[-1] if limit > 1 and others else state
-            return await real(directory, where, before, limit)
+            return await real(directory, where, before, limit, *more)
 
         return read
 
