@@ -25,7 +25,7 @@ async def put(who: Person, method: str, message_id: str, body: Frame | None = No
 def traces(folder: Path, texts: list[str]) -> dict[str, list[str]]:
     """The files of the store that hold any of the texts, with those."""
     found = {}
-    for path in folder.glob("*.db*"):
+    for path in filter(Path.is_file, folder.glob("*.db*")):
         data = path.read_bytes()
         there = [text for text in texts if text.encode() in data]
         if there:

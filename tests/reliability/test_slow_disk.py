@@ -84,7 +84,7 @@ async def test_a_disk_that_takes_five_seconds_keeps_nobody_waiting_but_those_who
     [
         ("fdatasync:error=EIO:when=12", False),
         ("fdatasync:error=EIO:when=12", True),
-        ("pwrite64:error=EIO:when=90", False),
+        ("pwrite64:error=EIO:when=240", False),
     ],
     ids=["sync fails", "sync fails, then it is killed", "write fails"],
 )
