@@ -19,6 +19,8 @@ const tell = (signal, value = null) => process.stdout.write(`${JSON.stringify({ 
 
 const commands = {
   call: async ([name, ...given]) => tell("answer", (await salon[name](...given)) ?? null),
+  upload: async ([id, text, name]) => tell("answer", await salon.upload(id, new File([text], name), { onProgress: (progress) => tell("progress", progress) })),
+  download: async ([id, file]) => tell("answer", await (await salon.download(id, file)).text()),
   open: async ([id, options]) => {
     conversation = salon.open(id, options);
     for (const name of ["event", "state", "outbox", "receipt", "participants", "presence", "typing", "read", "reset", "refused", "runs", "changes", "message"]) {

@@ -48,6 +48,24 @@ class ScriptPerson:
         """What a method of `Salon` answers."""
         return self._ask("answer", "call", name, *arguments)
 
+    def refused(self, name: str, *arguments: Any) -> str:
+        """The code with which a method of `Salon` is refused."""
+        try:
+            answer = self.call(name, *arguments)
+        except ScriptError as error:
+            code: str = error.args[0]["refusal"]["code"]
+            return code
+        raise AssertionError(f"{name} was answered with {answer}")
+
+    def upload(self, conversation_id: str, text: str, name: str) -> Any:
+        """Bring a file of this text and name to a conversation, and hear of the progress."""
+        return self._ask("answer", "upload", conversation_id, text, name)
+
+    def downloaded(self, conversation_id: str, file_id: str) -> str:
+        """The text of a file."""
+        text: str = self._ask("answer", "download", conversation_id, file_id)
+        return text
+
     def open(self, conversation_id: str, **options: Any) -> None:
         """Open a conversation; from then on its signals are heard."""
         self._ask("opened", "open", conversation_id, options)

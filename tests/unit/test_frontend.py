@@ -196,7 +196,7 @@ def test_the_examples_of_the_manual_compile(tmp_path: Path) -> None:
     (tmp_path / "salon.d.ts").write_text(static.joinpath("salon.d.ts").read_text())
     manual = (ROOT / "docs/salon-js.md").read_text()
     examples = re.findall(r"```ts\n(.*?)```", manual, re.DOTALL)
-    assert len(examples) == 7
+    assert len(examples) == 9
     for number, text in enumerate(examples):
         example = tmp_path / f"example_{number}.ts"
         example.write_text(text)

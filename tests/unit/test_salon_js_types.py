@@ -14,16 +14,26 @@ import pytest
 
 from salon.actors.events import KINDS
 from salon.web.api.asyncapi import FrameSchema, asyncapi
+from salon.web.api.member_schemas import (
+    InviteAnswer,
+    InviteView,
+    JoinRequestView,
+    MemberAnswer,
+    Members,
+    SanctionView,
+)
 from salon.web.api.schemas import (
     Conversation,
     ConversationLine,
     ConversationList,
     Created,
+    FileView,
     GuestAnswer,
     Me,
     MemberModel,
     RunModel,
 )
+from salon.web.api.search_schemas import HitView, Neighbour, Piece, SearchAnswer
 from tests.node import NODE, ROOT, modules
 
 TYPES = ROOT / "web/page/sdk/types.ts"
@@ -60,10 +70,21 @@ ANSWERS = {
     "ConversationLine": ConversationLine,
     "ConversationPage": ConversationList,
     "Created": Created,
+    "FoundNeighbour": Neighbour,
     "Guest": GuestAnswer,
     "Identity": Me,
+    "Invite": InviteView,
+    "JoinRequest": JoinRequestView,
+    "MemberChange": MemberAnswer,
+    "MemberPage": Members,
+    "MessageFile": FileView,
+    "NewInvite": InviteAnswer,
     "Participant": MemberModel,
     "RunReceipt": RunModel,
+    "Sanction": SanctionView,
+    "SearchHit": HitView,
+    "SearchPage": SearchAnswer,
+    "SnippetPiece": Piece,
 }
 # What a message that has come back before its receipt cannot say: salon.js makes such a receipt itself.
 ABSENT_IN_A_MADE_RECEIPT = {"durability", "event_hash"}

@@ -223,7 +223,7 @@ function frameOf(entry: Entry): ClientFrame {
   if (isChange(entry)) {
     return { ...entry.change, ...listOf(entry.change), message_id: entry.message_id!, client_message_id: key } as ClientFrame;
   }
-  const { content, reply_to, metadata, thread_id, also_in_channel } = entry;
+  const { content, reply_to, metadata, thread_id, also_in_channel, files } = entry;
   return {
     type: "message",
     content,
@@ -233,6 +233,7 @@ function frameOf(entry: Entry): ClientFrame {
     ...listOf(entry),
     ...(thread_id !== undefined && { thread_id }),
     ...(also_in_channel && { also_in_channel }),
+    ...(files?.length && { files: files.map(({ file_id, alt }) => ({ file_id, ...(alt && { alt }) })) }),
   };
 }
 

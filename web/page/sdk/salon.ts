@@ -3,10 +3,13 @@
  *
  * `new Salon()` for HTTP, `salon.open(id)` for a conversation that keeps itself connected.
  */
+import { answered, unreachable } from "./answered.ts";
 import { Line } from "./line.ts";
-import { refusalOf, seconds } from "./refusal.ts";
+import { chat, query } from "./paths.ts";
+import { People } from "./people.ts";
 import { Refused } from "./refused.ts";
 import { Shelf } from "./shelf.ts";
+import { upload } from "./upload.ts";
 import type {
   Conversation,
   ConversationObject,
@@ -16,32 +19,30 @@ import type {
   Guest,
   Identity,
   Json,
+  MessageFile,
   NewConversation,
   OpenOptions,
   Options,
   RunReceipt,
+  SearchOptions,
+  SearchPage,
   Steering,
   ThreadPage,
   Trigger,
+  UploadOptions,
 } from "./types.ts";
 
 export type * from "./types.ts";
 export { changed, foreseen, isChange, Messages, targetsOf } from "./fold.ts";
 export { Refused } from "./refused.ts";
 
-const ANSWER_TIMEOUT = 30_000; // milliseconds; a drain takes at most ten seconds
-
-/** Every call may throw `Refused`; none is tried again by itself. */
-export class Salon {
-  readonly url: string;
-  /** Set by `guest` and `recover`; may be set again at any time. */
-  token: string | undefined;
+/** Every call may throw `Refused`; none but an upload is tried again by itself. */
+export class Salon extends People {
   /** @internal */
   readonly shelf: Shelf;
 
   constructor(options: Options = {}) {
-    this.url = (options.url ?? globalThis.location?.origin ?? "").replace(/\/+$/, "");
-    this.token = options.token;
+    super((options.url ?? globalThis.location?.origin ?? "").replace(/\/+$/, ""), options.token);
     const storage = options.storage === undefined ? localStorageOrNull() : options.storage;
     this.shelf = new Shelf(storage, this.url, options.makeRoom);
   }
@@ -96,7 +97,7 @@ export class Salon {
 
   /** Change the title or the metadata, as the owner; `metadata: null` removes it. Everybody gets `conversation_updated`. */
   update(id: string, changes: { title?: string; metadata?: Json | null }): Promise<ConversationObject> {
-    return this.request("PATCH", `/chat/${encodeURIComponent(id)}`, changes);
+    return this.request("PATCH", chat(id), changes);
   }
 
   /** Be called that from now on, on all devices and in all conversations. */
@@ -106,23 +107,65 @@ export class Salon {
 
   /** Join, or bring in somebody else. */
   async join(id: string, participant?: { user_id: string; name?: string }): Promise<ConversationObject> {
-    const path = `/chat/${encodeURIComponent(id)}/join`;
+    const path = chat(id, "join");
     const answer = await this.request<{ conversation: ConversationObject }>("POST", path, participant ? { participant } : {});
     return answer.conversation;
   }
 
   leave(id: string): Promise<{ remaining_participants: number }> {
-    return this.request("DELETE", `/chat/${encodeURIComponent(id)}/leave`);
+    return this.request("DELETE", chat(id, "leave"));
   }
 
   /** One page of the log, ascending, at most 100 events; bounds excluded, without them the newest. */
   messages(id: string, range: { after?: number; before?: number; limit?: number } = {}): Promise<Events> {
-    return this.request("GET", `/chat/${encodeURIComponent(id)}/messages${query(range)}`);
+    return this.request("GET", `${chat(id, "messages")}${query(range)}`);
   }
 
   /** A message with one page of the replies in its thread, ascending; bounds excluded, without them the newest. */
   thread(id: string, messageId: string, range: { after?: number; before?: number; limit?: number } = {}): Promise<ThreadPage> {
-    return this.request("GET", `/chat/${encodeURIComponent(id)}/threads/${encodeURIComponent(messageId)}${query(range)}`);
+    return this.request("GET", `${chat(id, "threads", messageId)}${query(range)}`);
+  }
+
+  /**
+   * The messages that match, of all conversations of the caller or of one, the best first. A page may have fewer hits than `limit`,
+   * or none, although there are more: `next` asks for them, as `cursor`. /docs says what a query may be.
+   */
+  search(q: string, { signal, ...fields }: SearchOptions = {}): Promise<SearchPage> {
+    return this.request("GET", `/chat/search${query({ ...(q !== "" && { q }), ...fields })}`, undefined, this.token, signal);
+  }
+
+  /**
+   * Bring a file to a conversation; `send` then names it, within a day. After a drop, and where the server asks for it, it is tried
+   * again from its beginning. Throws `Refused`, or the reason of `signal`.
+   */
+  upload(id: string, file: Blob, options: UploadOptions = {}): Promise<MessageFile> {
+    const name = options.name ?? (file as Partial<File>).name;
+    const url = `${this.url}${chat(id, "files")}${query({ name })}`;
+    return upload({ url, token: () => this.token }, file, options);
+  }
+
+  /** Where a file is; with `download` a browser saves it. Who has no session cookie there needs `download`. */
+  fileUrl(id: string, fileId: string, { download }: { download?: boolean } = {}): string {
+    return `${this.url}${chat(id, "files", fileId)}${query({ download: download || undefined })}`;
+  }
+
+  /** Where a small picture of a picture is, with the longer side of the next of 160, 320, 640 and 1280 pixels. */
+  previewUrl(id: string, fileId: string, size = 640): string {
+    return `${this.url}${chat(id, "files", fileId, "preview")}${query({ size })}`;
+  }
+
+  /** The bytes of a file, or with `preview` of a small picture of it: for pages that have a token and no cookie. */
+  async download(id: string, fileId: string, { preview, signal }: { preview?: number; signal?: AbortSignal } = {}): Promise<Blob> {
+    const url = preview === undefined ? this.fileUrl(id, fileId) : this.previewUrl(id, fileId, preview);
+    const headers: Record<string, string> = this.token ? { Authorization: `Bearer ${this.token}` } : {};
+    try {
+      const response = await fetch(url, { headers, credentials: "same-origin", ...(signal && { signal }) });
+      if (response.ok) return await response.blob();
+      return answered(response.status, await response.text(), response.headers.get("Retry-After"));
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw error instanceof Refused ? error : unreachable();
+    }
   }
 
   /** Everything up to there is read, of the main log or of a thread; with `force` the position may move back. */
@@ -131,22 +174,22 @@ export class Salon {
     sequence: number,
     more: { thread_id?: string; force?: boolean } = {},
   ): Promise<{ read_sequence_id: number; unread_count: number; mention_count: number }> {
-    return this.request("POST", `/chat/${encodeURIComponent(id)}/read`, { sequence_id: sequence, ...more });
+    return this.request("POST", chat(id, "read"), { sequence_id: sequence, ...more });
   }
 
   /** End the run of an agent, as whom it answers or as an owner; what it has said stays as a message. */
   cancel(id: string, runId: string): Promise<RunReceipt> {
-    return this.request("POST", `/chat/${encodeURIComponent(id)}/runs/${encodeURIComponent(runId)}/cancel`);
+    return this.request("POST", chat(id, "runs", runId, "cancel"));
   }
 
   /** Ask the agent of a run that has ended for another answer to the same message. Throws `Refused`. */
   regenerate(id: string, runId: string): Promise<{ run_id: string; message_id: string }> {
-    return this.request("POST", `/chat/${encodeURIComponent(id)}/runs/${encodeURIComponent(runId)}/regenerate`);
+    return this.request("POST", chat(id, "runs", runId, "regenerate"));
   }
 
   /** Allow the tool call that a run waits for, or refuse it, as whom the run answers or as an owner. Throws `Refused`. */
   approve(id: string, runId: string, approvalId: string, approved: boolean): Promise<RunReceipt> {
-    const path = `/chat/${encodeURIComponent(id)}/runs/${encodeURIComponent(runId)}/approval`;
+    const path = chat(id, "runs", runId, "approval");
     return this.request("POST", path, { approval_id: approvalId, approved });
   }
 
@@ -156,7 +199,7 @@ export class Salon {
     agentId: string,
     settings: { trigger?: Trigger; agents_may_call?: number; steering?: Steering },
   ): Promise<ConversationObject> {
-    return this.request("PATCH", `/chat/${encodeURIComponent(id)}/agents/${encodeURIComponent(agentId)}`, settings);
+    return this.request("PATCH", chat(id, "agents", agentId), settings);
   }
 
   /** The conversations in which this person has left messages that no tab sends any more: `open` them, and they are sent. */
@@ -178,46 +221,10 @@ export class Salon {
     return `${this.url.replace(/^http/, "ws")}/chat/ws/${encodeURIComponent(id)}?${fields}`;
   }
 
-  /** Any exchange as this person. What is no success is thrown as `Refused`; an answer without a body is undefined. */
-  async request<T = any>(method: string, path: string, body?: unknown, token: string | null | undefined = this.token): Promise<T> {
-    const headers: Record<string, string> = { Accept: "application/json" };
-    if (token) headers["Authorization"] = `Bearer ${token}`;
-    if (body !== undefined) headers["Content-Type"] = "application/json";
-    const init: RequestInit = { method, headers, credentials: "same-origin", signal: AbortSignal.timeout(ANSWER_TIMEOUT) };
-    if (body !== undefined) init.body = JSON.stringify(body);
-    let response: Response;
-    let text: string;
-    try {
-      response = await fetch(this.url + path, init);
-      text = await response.text();
-    } catch {
-      throw new Refused({ code: "UNREACHABLE", error: "The server cannot be reached.", temporary: true });
-    }
-    const answer = parsed(text);
-    if (response.ok && (answer !== undefined || text === "")) return answer as T;
-    const refusal = refusalOf(answer, response.status);
-    refusal.retry_after ??= seconds(response.headers.get("Retry-After"))!;
-    if (refusal.retry_after === undefined) delete refusal.retry_after;
-    throw new Refused(refusal, response.status);
-  }
-
   private become(guest: Guest): Guest {
     this.token = guest.token;
     this.shelf.person = guest.participant.id;
     return guest;
-  }
-}
-
-function query(fields: Record<string, number | undefined>): string {
-  const given = Object.entries(fields).filter(([, value]) => value !== undefined);
-  return given.length ? `?${new URLSearchParams(given.map(([name, value]) => [name, String(value)]))}` : "";
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }
 

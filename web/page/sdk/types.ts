@@ -6,16 +6,20 @@ import type {
   Action,
   ChangeReceipt,
   Event,
+  FileReference,
   History,
   Join,
   Json,
+  Kind,
   Message,
+  MessageFile,
   Mode,
   Participant,
   Permissions,
   Person,
   Presence,
   Receipt,
+  Role,
   RunAckFrame,
   RunEndFrame,
   RunRequestedSignalFrame,
@@ -169,6 +173,146 @@ export interface ThreadPage {
   has_more: boolean;
 }
 
+/** What is sought besides words; `from` is a participant's id, a time is a day or has a time of day. */
+export interface SearchOptions {
+  conversation_id?: string;
+  from?: string;
+  after?: string;
+  before?: string;
+  has?: "file";
+  limit?: number;
+  /** The `next` of the page before, with the same query. */
+  cursor?: string;
+  /** Ends the request. */
+  signal?: AbortSignal;
+}
+
+export interface SearchPage {
+  hits: SearchHit[];
+  next: string | null;
+  /** False while the server still indexes what an earlier version has stored. */
+  complete: boolean;
+}
+
+/** A message that was found, and those beside it. */
+export interface SearchHit {
+  conversation_id: string;
+  title: string;
+  message_id: string;
+  sequence_id: number;
+  sender_id: string;
+  sender_name: string;
+  sender_type: Kind;
+  timestamp: string;
+  thread_id?: string;
+  /** The text around the first match, in pieces to be joined. It is text, no HTML. */
+  snippet: SnippetPiece[];
+  before: FoundNeighbour | null;
+  after: FoundNeighbour | null;
+}
+
+export interface SnippetPiece {
+  text: string;
+  /** True where it is what was sought. */
+  match?: boolean;
+}
+
+export interface FoundNeighbour {
+  message_id: string;
+  sequence_id: number;
+  sender_id: string;
+  sender_name: string;
+  timestamp: string;
+  /** Its beginning. */
+  text: string;
+  deleted?: boolean;
+}
+
+export interface UploadOptions {
+  /** By default that of the file. */
+  name?: string;
+  onProgress?: (progress: UploadProgress) => void;
+  /** Cancels it. */
+  signal?: AbortSignal;
+  /** How often it is tried in all, 10 by default. */
+  tries?: number;
+}
+
+/** In bytes. */
+export interface UploadProgress {
+  sent: number;
+  size: number;
+  /** It was cut: when the next try is, in milliseconds since the epoch, or sooner if the network is back before. */
+  retryAt?: number;
+  reason?: Refusal;
+}
+
+/** A file of a message to be sent: `{file_id, alt}`, or all that `upload` gave, so that a page can show it while it waits. */
+export type GivenFile = FileReference & Partial<Omit<MessageFile, keyof FileReference>>;
+
+/** What was done to a member; `sequence_id` is that of the event, null where it was so already. */
+export interface MemberChange {
+  success: true;
+  conversation_id: string;
+  participant_id: string;
+  sequence_id: number | null;
+}
+
+export interface MemberPage {
+  participants: Participant[];
+  participant_count: number;
+  /** Asks for the next page; null where this is the last. */
+  after: string | null;
+}
+
+export interface SanctionTerms {
+  /** ISO 8601 with a time zone; by default until somebody ends it. */
+  until?: string;
+  reason?: string;
+}
+
+/** A ban or a mute. */
+export interface Sanction {
+  participant: Person;
+  by: string;
+  at: string;
+  until: string | null;
+  reason: string | null;
+}
+
+export interface InviteTerms {
+  /** Seconds, a week by default; null: it does not expire. */
+  expires_in?: number | null;
+  max_uses?: number;
+  /** Up to one's own; `member` by default. */
+  role?: Exclude<Role, "owner">;
+}
+
+/** An invite that may still be used. */
+export interface Invite {
+  invite_id: string;
+  role: Role;
+  by: string;
+  created_at: string;
+  expires_at: string | null;
+  max_uses: number | null;
+  uses: number;
+}
+
+/** A new invite, with its code, which is told once. */
+export interface NewInvite extends Invite {
+  code: string;
+  /** A path of the server's. */
+  url: string;
+}
+
+/** Somebody who asks to be let in. */
+export interface JoinRequest {
+  participant: Person;
+  requested_at: string;
+  reason: string | null;
+}
+
 /** Something on its way to the server. */
 interface Underway {
   /** The idempotency key: however often it is sent, it is done once. */
@@ -194,6 +338,7 @@ export interface Outgoing extends Underway {
   readonly thread_id?: string;
   /** Of a reply in a thread: the main log shows it, too. */
   readonly also_in_channel?: boolean;
+  readonly files?: readonly GivenFile[];
   readonly receipt?: Receipt;
 }
 
@@ -384,6 +529,8 @@ export interface SendOptions {
   thread_id?: string;
   /** Of a reply in a thread: show it in the main log, too. */
   also_in_channel?: boolean;
+  /** Files that were uploaded to this conversation, each for one message. With files, the content may be blank. */
+  files?: readonly GivenFile[];
 }
 
 export interface Options {
