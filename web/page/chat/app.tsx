@@ -9,6 +9,7 @@ import { hush, showInTitle, spoken } from "./alert.ts";
 import { ConversationView } from "./conversation.tsx";
 import { Inbox } from "./inbox.ts";
 import { go, here } from "./route.ts";
+import { asksForSearch, SearchDialog } from "./search.tsx";
 import { shelf, who } from "./session.ts";
 import { Sidebar } from "./sidebar.tsx";
 import { toasts } from "./toast.ts";
@@ -38,20 +39,28 @@ export function App() {
 
 function Home({ me }: { me: Identity }) {
   const [inbox] = useState(() => new Inbox(me));
+  const [search, setSearch] = useState<{ here: boolean } | null>(null);
   useEffect(() => () => inbox.close(), [inbox]);
   // With the first paint: an effect after it would miss a quick hand.
   useLayoutEffect(() => {
-    const keys = (event: KeyboardEvent): void => jump(event, inbox);
+    const keys = (event: KeyboardEvent): void => {
+      jump(event, inbox);
+      if (!asksForSearch(event)) return;
+      event.preventDefault();
+      setSearch({ here: false });
+    };
     addEventListener("keydown", keys);
     return () => removeEventListener("keydown", keys);
   }, [inbox]);
   useSignalEffect(() => showInTitle(inbox.unread.value, inbox.open.value?.title.value ?? ""));
   useEffect(() => hush, []);
   const room = inbox.open.value;
+  const find = (here: boolean): void => setSearch({ here });
   return (
     <div class={room ? "home in-room" : "home"}>
-      <Sidebar inbox={inbox} />
-      {room ? <ConversationView key={room.id} room={room} inbox={inbox} /> : <Nowhere inbox={inbox} />}
+      <Sidebar inbox={inbox} search={() => find(false)} />
+      {room ? <ConversationView key={room.id} room={room} inbox={inbox} search={() => find(true)} /> : <Nowhere inbox={inbox} />}
+      {search && <SearchDialog inbox={inbox} here={search.here} close={() => setSearch(null)} />}
     </div>
   );
 }

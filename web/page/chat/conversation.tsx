@@ -24,7 +24,7 @@ import { said } from "./words.ts";
 
 const MAY_JOIN = new Set(["FORBIDDEN", "NOT_FOUND", "NOT_PARTICIPANT", "LEFT"]);
 
-export function ConversationView({ room, inbox }: { room: Room; inbox: Inbox }) {
+export function ConversationView({ room, inbox, search }: { room: Room; inbox: Inbox; search: () => void }) {
   const [side, setSide] = useState<"people" | "pins" | null>(null);
   const peopleButton = useRef<HTMLButtonElement>(null);
   const pinsButton = useRef<HTMLButtonElement>(null);
@@ -62,6 +62,9 @@ export function ConversationView({ room, inbox }: { room: Room; inbox: Inbox }) 
             <Title room={room} inbox={inbox} title={title} />
             <Status state={state} retry={() => room.reconnect()} />
           </div>
+          <button type="button" class="tool" aria-label="Search this conversation" title="Search this conversation" onClick={search}>
+            <Icon name="search" />
+          </button>
           {(pinned > 0 || side === "pins") && (
             <button
               ref={pinsButton}

@@ -26,7 +26,8 @@ export function MessageRow({ row, room, inThread = false }: { row: Said; room: R
   const state = row.outgoing?.state;
   const end = endOf(row.status);
   const { tokens, cost, model } = used(row.usage);
-  const found = row.sequence !== undefined && room.found.value?.sequence === row.sequence;
+  const sought = inThread ? room.thread.value?.found.value : room.found.value;
+  const found = row.sequence !== undefined && sought?.sequence === row.sequence;
   const editing = room.deeds.editing.value?.id === (row.id ?? row.key);
   const kind = ["message", row.own && "own", row.first && "first", row.last && "last", found && "found", row.mentioned && "mentioned", row.making && "making", row.gone && "gone", editing && "editing", state];
   if (row.gone) {

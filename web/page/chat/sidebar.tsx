@@ -15,6 +15,7 @@ import { listed } from "./notice.ts";
 import { Question } from "./question.tsx";
 import { go } from "./route.ts";
 import { RecoveryCode } from "./recovery.tsx";
+import { SearchButton } from "./search.tsx";
 import { agents, askWays, recoveryCode, signOut } from "./session.ts";
 import { Status } from "./status.tsx";
 import { brief, precise } from "./time.ts";
@@ -23,7 +24,7 @@ import { said } from "./words.ts";
 
 const FILTER_FROM = 8; // conversations: fewer are seen at a glance
 
-export function Sidebar({ inbox }: { inbox: Inbox }) {
+export function Sidebar({ inbox, search }: { inbox: Inbox; search: () => void }) {
   const [creating, setCreating] = useState(false);
   const [leaving, setLeaving] = useState(false);
   const [filter, setFilter] = useState("");
@@ -38,6 +39,7 @@ export function Sidebar({ inbox }: { inbox: Inbox }) {
           <Icon name="plus" /> New
         </button>
       </header>
+      <SearchButton open={search} />
       {lines.length >= FILTER_FROM && (
         <div class="filter">
           <input

@@ -16,6 +16,9 @@ export class Thread {
   readonly more = signal(false);
   readonly failed = signal("");
   readonly loaded = signal(false);
+  /** A reply that is to be brought into sight; anew for each time it is asked for. */
+  readonly found = signal<{ sequence: number } | null>(null);
+  #loading: Promise<void> | null = null;
   readonly #fetched = signal<readonly Message[]>([]);
   readonly #root = signal<Message | null>(null);
   readonly #salon: Salon;
@@ -44,8 +47,17 @@ export class Thread {
   }
 
   /** The newest replies, when it is opened and whenever the connection is back. */
-  async load(): Promise<void> {
-    await this.#fetch();
+  load(): Promise<void> {
+    return (this.#loading ??= this.#fetch().finally(() => (this.#loading = null)));
+  }
+
+  /** Bring a reply into sight, however far back it is. */
+  async reach(id: string): Promise<void> {
+    const sequence = this.#room.past.sequenceOf(id);
+    if (sequence === null) return;
+    if (!this.loaded.value) await this.load();
+    while (this.more.value && !this.failed.value && sequence < (this.#fetched.value[0]?.sequence_id ?? 0)) await this.earlier();
+    this.found.value = { sequence };
   }
 
   async earlier(): Promise<void> {

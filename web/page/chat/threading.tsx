@@ -10,6 +10,8 @@ import type { Room } from "./room.ts";
 import type { Thread } from "./thread.ts";
 import { day } from "./time.ts";
 
+const STANDS_OUT = 2000; // milliseconds that a reply is marked which was asked for
+
 export function ThreadPanel({ room, thread, close }: { room: Room; thread: Thread; close: () => void }) {
   const list = useRef<HTMLDivElement>(null);
   const atEnd = useRef(true);
@@ -27,6 +29,16 @@ export function ThreadPanel({ room, thread, close }: { room: Room; thread: Threa
   useLayoutEffect(() => {
     if (!document.hidden && atEnd.current) room.reading.seenThread(thread.id, last);
   }, [last, thread.loaded.value]);
+  const found = thread.found.value;
+  useLayoutEffect(() => {
+    const message = found && list.current?.querySelector<HTMLElement>(`[data-sequence="${found.sequence}"] .message`);
+    if (!message) return;
+    atEnd.current = false;
+    message.scrollIntoView({ block: "center" });
+    message.focus({ preventScroll: true });
+    const timer = setTimeout(() => (thread.found.value = null), STANDS_OUT);
+    return () => clearTimeout(timer);
+  }, [found]);
   const keys = (event: TargetedKeyboardEvent<HTMLElement>): void => {
     const own = (event.target as HTMLElement).closest("dialog") === null;
     if (event.key === "Escape" && own && !event.defaultPrevented) close();
@@ -56,7 +68,7 @@ export function ThreadPanel({ room, thread, close }: { room: Room; thread: Threa
           </p>
         )}
         {rows.map((row) => (
-          <div key={row.key}>
+          <div key={row.key} data-sequence={row.kind === "said" ? row.sequence : undefined}>
             {row.kind === "day" && (
               <h3 class="day">
                 <span>{day(row.at)}</span>

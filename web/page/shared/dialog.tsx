@@ -3,7 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
 
-export function Dialog(props: { title: string; close: () => void; children: ComponentChildren }) {
+export function Dialog(props: { title: string; close: () => void; kind?: string; children: ComponentChildren }) {
   const place = useRef<HTMLDialogElement>(null);
   const pressed = useRef(false);
   useLayoutEffect(() => {
@@ -14,7 +14,7 @@ export function Dialog(props: { title: string; close: () => void; children: Comp
   return (
     <dialog
       ref={place}
-      class="dialog"
+      class={props.kind ? `dialog ${props.kind}` : "dialog"}
       aria-labelledby="dialog-title"
       onCancel={(event) => {
         event.preventDefault();

@@ -1,0 +1,166 @@
+"""Searching in the page: what was said is found while one types, and a hit leads to its place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.accessibility import grave_faults
+from tests.browser import picture
+from tests.server import ServerProcess
+from tests.visitor import Visitor
+
+OpenPage = Callable[..., Page]
+PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
+
+
+def post(visitor: Visitor, room: str, content: str, **more: object) -> str:
+    """A message by the page's own session; its id."""
+    answer = visitor.page.context.request.post(
+        f"/chat/{room}/messages", data={"content": content, **more}
+    )
+    message_id: str = answer.json()["message_id"]
+    return message_id
+
+
+def dialog(page: Page) -> Locator:
+    return page.get_by_role("dialog", name="Search")
+
+
+def field(page: Page) -> Locator:
+    return dialog(page).get_by_role("searchbox")
+
+
+def hits(page: Page) -> Locator:
+    return dialog(page).get_by_role("list", name="Messages").get_by_role("button")
+
+
+@pytest.fixture
+def ada(server: ServerProcess, open_page: OpenPage) -> Visitor:
+    return Visitor.guest(open_page(server.url), "Ada")
+
+
+def test_what_was_said_long_ago_elsewhere_is_found_while_one_types_and_leads_to_its_place(
+    ada: Visitor,
+) -> None:
+    page = ada.page
+    room = ada.begin("The old days")
+    post(ada, room, "We buried the marzipan under the pear tree")
+    for number in range(250):
+        post(ada, room, f"small talk {number}")
+    ada.begin("Today")
+    ada.expect_live()
+    page.keyboard.press("Control+k")
+    expect(field(page)).to_be_focused()
+    page.keyboard.type("marzip")
+    expect(hits(page)).to_have_count(1)
+    expect(hits(page).locator("mark")).to_have_text(re.compile("marzip"))
+    expect(hits(page)).to_contain_text("The old days")
+    expect(dialog(page).get_by_role("status")).to_have_text("1 message")
+    assert grave_faults(page) == []
+    picture(page, "search")
+    page.keyboard.press("ArrowDown")
+    expect(hits(page)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(dialog(page)).to_have_count(0)
+    target = ada.message("We buried the marzipan under the pear tree")
+    expect(target).to_be_focused()
+    expect(target).to_be_in_viewport()
+    expect(target).to_have_class(re.compile(r"\bfound\b"))
+    assert ada.conversation_id == room
+    expect(target).not_to_have_class(re.compile(r"\bfound\b"))
+    expect(target).to_be_in_viewport()
+
+
+def test_a_hit_in_a_thread_opens_the_thread_at_it(ada: Visitor) -> None:
+    page = ada.page
+    room = ada.begin("Lunch")
+    ada.say("Where do we eat?")
+    ada.expect_settled()
+    root = f"{room}-2"
+    post(ada, room, "at the xylophone bar", thread_id=root)
+    for number in range(70):
+        post(ada, room, f"or at number {number}", thread_id=root)
+    page.keyboard.press("Escape")
+    ada.log.focus()
+    page.keyboard.press("/")
+    expect(field(page)).to_be_focused()
+    page.keyboard.type("xylophone")
+    expect(hits(page)).to_contain_text("in a thread of Lunch")
+    hits(page).click()
+    thread = page.get_by_role("complementary", name="Thread")
+    reply = thread.locator(".message").filter(has_text="at the xylophone bar")
+    expect(reply).to_be_focused()
+    expect(reply).to_be_in_viewport()
+    assert grave_faults(page) == []
+
+
+def test_one_searches_one_conversation_or_all_and_goes_to_one_by_its_name(ada: Visitor) -> None:
+    page = ada.page
+    lunch = ada.begin("Lunch club")
+    ada.say("pancakes here")
+    ada.expect_settled()
+    ada.begin("Supper")
+    ada.say("pancakes there")
+    ada.expect_settled()
+    page.get_by_role("button", name="Search this conversation").click()
+    field(page).fill("pancakes")
+    expect(hits(page)).to_have_count(1)
+    only = dialog(page).get_by_role("button", name="Only Supper")
+    expect(only).to_have_attribute("aria-pressed", "true")
+    only.click()
+    expect(hits(page)).to_have_count(2)
+    dialog(page).get_by_role("button", name="With files").click()
+    expect(dialog(page).get_by_role("status")).to_have_text("No message has that.")
+    dialog(page).get_by_role("button", name="With files").click()
+    field(page).fill("club")
+    dialog(page).get_by_role("list", name="Conversations").get_by_role("button").click()
+    expect(page.get_by_role("heading", name="Lunch club", level=1)).to_be_visible()
+    assert ada.conversation_id == lunch
+
+
+def test_nothing_found_a_query_that_is_not_understood_and_no_connection_are_each_said(
+    ada: Visitor,
+) -> None:
+    page = ada.page
+    ada.begin("Lunch")
+    ada.expect_live()
+    page.get_by_role("button", name="Search messages").click()
+    told = dialog(page).get_by_role("status")
+    expect(told).to_contain_text("a phrase in quotation marks")
+    field(page).fill("nowhere")
+    expect(told).to_have_text("No message has that.")
+    field(page).fill('"a phrase')  # that is not closed yet
+    expect(told).to_have_text("No message has that.")
+    field(page).fill("!!")
+    expect(told).to_contain_text("letter")
+    page.context.set_offline(True)
+    field(page).fill("pancakes")
+    expect(told).to_have_text("The server cannot be reached.")
+    page.context.set_offline(False)
+    field(page).press("Enter")
+    expect(told).to_have_text("No message has that.")
+    page.keyboard.press("Escape")
+    expect(dialog(page)).to_have_count(0)
+    expect(page.get_by_role("button", name="Search messages")).to_be_focused()
+
+
+def test_on_a_phone_search_has_the_whole_screen(server: ServerProcess, open_page: OpenPage) -> None:
+    ada = Visitor.guest(open_page(server.url, color_scheme="dark", **PHONE), "Ada")
+    page = ada.page
+    ada.begin("Lunch")
+    ada.say("pancakes, with a rather long explanation of how they are made best and by whom")
+    ada.expect_settled()
+    page.get_by_role("button", name="Search this conversation").tap()
+    field(page).fill("pancakes")
+    expect(hits(page)).to_have_count(1)
+    box = dialog(page).bounding_box()
+    assert box == {"x": 0, "y": 0, "width": 360, "height": 740}
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    assert grave_faults(page) == []
+    picture(page, "search-phone")
+    hits(page).tap()
+    expect(ada.log.locator(".message.found")).to_be_in_viewport()
