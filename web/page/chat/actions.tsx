@@ -5,6 +5,7 @@ import { useRef, useState } from "preact/hooks";
 import { Dialog } from "../shared/dialog.tsx";
 import { around } from "./arrows.ts";
 import { EmojiPicker } from "./emoji.tsx";
+import { gist } from "./filewords.ts";
 import { type Drawing, Icon } from "./icon.tsx";
 import { Popover } from "./popover.tsx";
 import { may, mayDelete } from "./rank.ts";
@@ -26,7 +27,7 @@ export function Actions({ row, room, inThread }: { row: Said; room: Room; inThre
   const stored = row.id !== undefined;
   const close = (): void => setOpen(null);
   const items = itemsOf(row, room, () => setOpen("givers"));
-  const reply = (): void => void (room.replyTo.value = { id: row.id!, name: row.own ? "yourself" : row.name, content: row.content });
+  const reply = (): void => void (room.replyTo.value = { id: row.id!, name: row.own ? "yourself" : row.name, content: gist(row) });
   const title = row.own ? "yourself" : row.name;
   return (
     <div class="actions" role="toolbar" aria-label="What to do with this message" data-open={open !== null} onKeyDown={along}>

@@ -2,6 +2,7 @@
 
 import { signal } from "@preact/signals";
 import type { Message } from "../sdk/types.ts";
+import { gist } from "./filewords.ts";
 import type { Call } from "./calls.ts";
 import type { Room } from "./room.ts";
 import { go } from "./route.ts";
@@ -33,7 +34,7 @@ export async function toggle(): Promise<void> {
 
 /** To a screen reader: the log itself is silent, since it is drawn anew whenever somebody scrolls. `rest` is what was not read yet. */
 export function speak(message: Message, rest: string | null = null): void {
-  say(rest ?? `${message.sender_name}: ${message.content.slice(0, LONGEST)}`);
+  say(rest ?? `${message.sender_name}: ${gist(message).slice(0, LONGEST)}`);
 }
 
 /** Read it out, without the marks of its Markdown. */
@@ -47,7 +48,7 @@ export function say(markdown: string): void {
 /** `me` is who reads this page: to be mentioned is said as such. */
 export function notify(room: Room, message: Message, me: string): void {
   const did = message.mentions?.includes(me) ? "mentioned you in" : "in";
-  show(room, `${message.sender_name} ${did} ${room.title.value}`, { body: message.content.slice(0, LONGEST), tag: room.id });
+  show(room, `${message.sender_name} ${did} ${room.title.value}`, { body: gist(message).slice(0, LONGEST), tag: room.id });
 }
 
 /** A tool call waits for who reads this page. Its tag keeps several tabs from showing it beside each other. */

@@ -9,6 +9,7 @@ import { People, usePicker } from "./picker.tsx";
 import type { Room } from "./room.ts";
 import { toast } from "./toast.ts";
 import { plain } from "./timeline.ts";
+import { add, Choose, pasted, Tray } from "./uploads.tsx";
 import { said } from "./words.ts";
 
 const TELL_EVERY = 3000; // milliseconds between two words that one is typing
@@ -22,6 +23,7 @@ export function Composer({ room, thread }: { room: Room; thread?: string }) {
   const [text, setText] = useState(() => (thread === undefined ? room.kept.draft : ""));
   const [inLog, setInLog] = useState(false);
   const typing = useTyping(room);
+  const uploads = thread === undefined ? room.uploads : room.thread.value?.uploads;
   const length = [...text].length;
   const tooMany = room.longest ? length - room.longest : 0;
   const reply = thread === undefined ? room.replyTo.value : null;
@@ -39,8 +41,10 @@ export function Composer({ room, thread }: { room: Room; thread?: string }) {
     caret.current = at;
     write(next);
   });
+  const files = editing ? [] : (uploads?.items.value ?? []);
+  const sendable = (!isBlank(text) || files.length > 0) && tooMany <= 0 && (editing !== null || (uploads?.ready.value ?? true));
   const send = (): void => {
-    if (isBlank(text) || tooMany > 0) return;
+    if (!sendable) return;
     const mentions = named(text, picked.current);
     try {
       if (editing) room.deeds.save(editing, text, mentions);
@@ -126,7 +130,9 @@ export function Composer({ room, thread }: { room: Room; thread?: string }) {
         </div>
       )}
       <People picker={picker} />
+      {uploads && !editing && <Tray uploads={uploads} conversation={room.id} />}
       <div class="composer-row">
+        {uploads && !editing && <Choose uploads={uploads} />}
         <textarea
           ref={field}
           class="composer-field"
@@ -145,6 +151,10 @@ export function Composer({ room, thread }: { room: Room; thread?: string }) {
             if (isBlank(event.currentTarget.value)) typing.stop();
             else if (!editing && thread === undefined) typing.go();
           }}
+          onPaste={(event) => {
+            const found = editing ? [] : pasted(event);
+            if (found.length && uploads) add(uploads, found);
+          }}
           onBlur={() => {
             picker.look("", null);
             typing.stop();
@@ -161,7 +171,7 @@ export function Composer({ room, thread }: { room: Room; thread?: string }) {
             send();
           }}
         />
-        <button type="submit" class="send" aria-label={editing ? "Save" : thread === undefined ? "Send" : "Send to the thread"} disabled={isBlank(text) || tooMany > 0}>
+        <button type="submit" class="send" aria-label={editing ? "Save" : thread === undefined ? "Send" : "Send to the thread"} disabled={!sendable} title={files.length > 0 && !sendable ? "The files are not all there yet" : undefined}>
           <Icon name={editing ? "check" : "send"} />
         </button>
       </div>

@@ -19,6 +19,7 @@ import { arrival } from "./session.ts";
 import { Status } from "./status.tsx";
 import { ThreadPanel } from "./threading.tsx";
 import { Title } from "./title.tsx";
+import { useDropping } from "./uploads.tsx";
 import { toast } from "./toast.ts";
 import { said } from "./words.ts";
 
@@ -36,6 +37,7 @@ export function ConversationView({ room, inbox, search }: { room: Room; inbox: I
     if (state.status === "live" && arrival.value === room.id) arrival.value = null; // they were in already
   }, [state.status]);
   useEffect(() => void (thread && setSide(null)), [thread]); // one beside the log at a time
+  const { shade, dropping } = useDropping(mayWrite(room) ? room.uploads : null, "Drop files here to send them");
   const outside = state.status === "ended" && room.events.value.length === 0;
   if (outside) return <Doorway room={room} inbox={inbox} />;
   const close = (): void => {
@@ -53,7 +55,7 @@ export function ConversationView({ room, inbox, search }: { room: Room; inbox: I
   const here = connected ? room.members.value.filter((who) => who.isOnline || who.participantId === room.me).length : 0;
   return (
     <>
-      <main class="room" aria-label={title || "Conversation"}>
+      <main class="room" aria-label={title || "Conversation"} {...dropping}>
         <header class="room-head">
           <button type="button" class="tool back" aria-label="Back to the list" onClick={() => go(null)}>
             <Icon name="back" />
@@ -103,6 +105,7 @@ export function ConversationView({ room, inbox, search }: { room: Room; inbox: I
         )}
         {room.events.value.length > 0 && !room.rows.value.some((row) => row.kind === "said") && <Beginning room={room} />}
         <Foot room={room} inbox={inbox} />
+        {shade}
       </main>
       {people && <Members room={room} close={close} />}
       {side === "pins" && <Pins room={room} close={close} />}
@@ -120,6 +123,10 @@ function closeThread(room: Room, id: string): void {
   const article = row && document.querySelector<HTMLElement>(`.log [data-key="${CSS.escape(row.key)}"] .message`);
   if (article) article.focus({ preventScroll: true });
   else focusComposer();
+}
+
+function mayWrite(room: Room): boolean {
+  return room.state.value.status !== "ended" && room.role.value !== "observer" && room.deeds.editing.value === null;
 }
 
 /** Where one writes, or why one cannot. */

@@ -2,6 +2,7 @@
 
 import type { Event, Participant } from "../sdk/types.ts";
 import type { Shelf } from "./shelf.ts";
+import type { Kept as KeptFile } from "./uploads.ts";
 
 const EVENTS = 200; // kept: a screen's worth of scrolling without the network
 
@@ -47,6 +48,17 @@ export class Kept {
     else this.#shelf.drop(`draft.${this.#id}`);
   }
 
+  /** The files that are there and have not been sent: the server keeps them for a day. */
+  get files(): readonly KeptFile[] {
+    const found = this.#shelf.get<KeptFile[]>(`files.${this.#id}`);
+    return Array.isArray(found) ? found : [];
+  }
+
+  set files(files: readonly KeptFile[]) {
+    if (files.length) this.#shelf.put(`files.${this.#id}`, files);
+    else this.#shelf.drop(`files.${this.#id}`);
+  }
+
   get place(): Place {
     return this.#shelf.get<Place>(`place.${this.#id}`);
   }
@@ -58,6 +70,6 @@ export class Kept {
 
   /** Nothing of it stays here. */
   forget(): void {
-    for (const kind of ["room", "place", "draft"]) this.#shelf.drop(`${kind}.${this.#id}`);
+    for (const kind of ["room", "place", "draft", "files"]) this.#shelf.drop(`${kind}.${this.#id}`);
   }
 }

@@ -17,7 +17,8 @@ export function changed(lines: Lines, id: string, change: (line: ConversationLin
 
 /** What a message makes of its conversation's line; `unread` where nobody has seen it here. */
 export function told(line: ConversationLine, message: Message, me: string, unread: boolean): ConversationLine {
-  const { content, timestamp, mentions } = message;
+  const { timestamp, mentions, files = [] } = message;
+  const content = message.content.trim() ? message.content : files.map(({ name }) => name).join(", "); // as the server has it
   if (line.last_message_at !== null && line.last_message_at >= timestamp) return line;
   return {
     ...line,

@@ -3,6 +3,7 @@
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { speak } from "./alert.ts";
 import { amongMessages } from "./arrows.ts";
+import { heightOf } from "./filewords.ts";
 import { Icon } from "./icon.tsx";
 import type { Inbox } from "./inbox.ts";
 import type { Place } from "./kept.ts";
@@ -29,7 +30,10 @@ export function Log({ room, inbox }: { room: Room; inbox: Inbox }) {
   const list = useVirtual({
     count: rows.length,
     getScrollElement: () => scroller.current,
-    estimateSize: (index) => ESTIMATE[rows[index]?.kind ?? "said"],
+    estimateSize: (index) => {
+      const row = rows[index];
+      return ESTIMATE[row?.kind ?? "said"] + (row?.kind === "said" ? heightOf(row.files) : 0);
+    },
     getItemKey: (index) => rows[index]?.key ?? index,
     overscan: 6,
     anchorTo: "end",

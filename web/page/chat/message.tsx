@@ -6,6 +6,7 @@ import { Actions } from "./actions.tsx";
 import { endOf } from "./answers.ts";
 import { Approval } from "./approval.tsx";
 import { Avatar, hue } from "./avatar.tsx";
+import { Files } from "./files.tsx";
 import { useFocusStays } from "./focus.ts";
 import { Icon } from "./icon.tsx";
 import { Edited, Gone, RefusedEdit, ThreadLink } from "./outcome.tsx";
@@ -49,7 +50,8 @@ export function MessageRow({ row, room, inThread = false }: { row: Said; room: R
         {!row.own && row.first && <Sender row={row} />}
         {row.reply_to && <Quote id={row.reply_to} room={room} />}
         <div class={row.run === undefined ? "body" : "body stacked"}>
-          <Prose text={row.content} rich={row.run !== undefined} />
+          {(row.content.trim() !== "" || !row.files) && <Prose text={row.content} rich={row.run !== undefined} />}
+          {row.files && <Files files={row.files} conversation={room.id} />}
           {row.making?.asking && <Approval key={row.making.asking.id} asking={row.making.asking} run={row.run!} name={row.name} mine={row.making.mine} room={room} />}
           {row.making && <Doing row={row} room={room} />}
           {row.results && <Results results={row.results} name={row.name} />}

@@ -1,6 +1,7 @@
 /** The pinned messages of a conversation, each of which leads to its place. */
 
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { gist } from "./filewords.ts";
 import { Icon } from "./icon.tsx";
 import { may } from "./rank.ts";
 import type { Room } from "./room.ts";
@@ -44,7 +45,7 @@ function Pin({ id, room }: { id: string; room: Room }) {
         {message ? (
           <>
             <b>{message.sender_id === room.me ? "You" : message.sender_name}</b> <time title={precise(at)}>{hour(at)}</time>
-            <span>{plain(message.content.slice(0, SHOWN))}</span>
+            <span>{plain(gist(message).slice(0, SHOWN))}</span>
           </>
         ) : (
           "A message from before"

@@ -1,6 +1,7 @@
 /** What a message replies to, in one line, which leads there. */
 
 import { useEffect } from "preact/hooks";
+import { gist } from "./filewords.ts";
 import type { Room } from "./room.ts";
 import { plain } from "./timeline.ts";
 
@@ -17,7 +18,7 @@ export function Quote({ id, room }: { id: string; room: Room }) {
       <button type="button" title="Go to this message" onClick={() => void room.jump(id)}>
         {message ? (
           <>
-            <b>{message.sender_id === room.me ? "You" : message.sender_name}</b> {message.deleted ? "A deleted message" : plain(message.content.slice(0, SHOWN))}
+            <b>{message.sender_id === room.me ? "You" : message.sender_name}</b> {message.deleted ? "A deleted message" : plain(gist(message).slice(0, SHOWN))}
           </>
         ) : (
           "An earlier message"

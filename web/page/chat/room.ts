@@ -18,6 +18,7 @@ import type { Shelf } from "./shelf.ts";
 import { Thread } from "./thread.ts";
 import { arrange, titleOf, type View } from "./timeline.ts";
 import { Typists } from "./typists.ts";
+import { Uploads } from "./uploads.ts";
 
 const KEPT = 6000; // events held while reading on; older ones are paged again when somebody scrolls there
 const TRIMMED = 5000;
@@ -54,6 +55,8 @@ export class Room {
   /** The thread that is open beside the log. */
   readonly thread = signal<Thread | null>(null);
   readonly reading = new Reading(() => this.#conversation);
+  /** The files that go with the next message. */
+  readonly uploads: Uploads;
   readonly past: Past;
   readonly kept: Kept;
   readonly deeds: Deeds;
@@ -82,6 +85,7 @@ export class Room {
     this.#hooks = hooks;
     this.past = new Past(salon, id, this.events);
     this.kept = new Kept(shelf, id);
+    this.uploads = new Uploads(id, this.kept.files, (files) => void (this.kept.files = files));
     const { cached } = this.kept;
     if (cached) {
       this.events.value = cached.events;
@@ -116,7 +120,9 @@ export class Room {
   /** Say it; it shows at once and stays until its receipt is here. Throws where too much waits already. */
   send(content: string, mentions: readonly string[] = []): void {
     const reply = this.replyTo.value;
-    this.#conversation.send(content, { ...(reply && { reply_to: reply.id }), ...(mentions.length > 0 && { mentions }) });
+    const files = this.uploads.given();
+    this.#conversation.send(content, { ...(reply && { reply_to: reply.id }), ...(mentions.length > 0 && { mentions }), ...(files.length > 0 && { files }) });
+    this.uploads.clear();
     this.reading.held = false;
     batch(() => {
       this.replyTo.value = null;
@@ -127,8 +133,11 @@ export class Room {
 
   /** Say it in the open thread. Throws as `send` does. */
   answer(thread: string, content: string, mentions: readonly string[], inLog: boolean): void {
-    const more = { thread_id: thread, ...(inLog && { also_in_channel: true }), ...(mentions.length > 0 && { mentions }) };
+    const uploads = this.thread.value?.uploads;
+    const files = uploads?.given() ?? [];
+    const more = { ...(files.length > 0 && { files }), thread_id: thread, ...(inLog && { also_in_channel: true }), ...(mentions.length > 0 && { mentions }) };
     this.#conversation.send(content, more);
+    uploads?.clear();
     this.spoken.value++;
   }
 
@@ -229,6 +238,7 @@ export class Room {
 
   close(): void {
     this.deeds.finish();
+    this.uploads.stop();
     this.save();
     this.#conversation.close();
     this.answering.take([]);
@@ -237,6 +247,7 @@ export class Room {
   /** Gone for this person: nothing of it stays here. */
   forget(): void {
     this.#gone = true;
+    this.uploads.stop();
     clearTimeout(this.#saving);
     this.#conversation.close();
     this.answering.take([]);

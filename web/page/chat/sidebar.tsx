@@ -156,7 +156,7 @@ function Unread({ line }: { line: ConversationLine }) {
 }
 
 function preview(line: ConversationLine): string | null {
-  return line.last_message_preview === null ? null : plain(line.last_message_preview) || "…";
+  return line.last_message_preview === null ? null : plain(line.last_message_preview) || "A file";
 }
 
 function Bell() {

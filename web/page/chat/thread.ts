@@ -6,6 +6,7 @@ import type { Salon } from "../sdk/salon.ts";
 import type { Event, Message, MessageEvent } from "../sdk/types.ts";
 import type { Room } from "./room.ts";
 import { arrange, type Row } from "./timeline.ts";
+import { Uploads } from "./uploads.ts";
 import { said } from "./words.ts";
 
 const PAGE = 50;
@@ -13,6 +14,8 @@ const PAGE = 50;
 export class Thread {
   /** The message that it is about. */
   readonly id: string;
+  /** The files that go with the next answer. */
+  readonly uploads: Uploads;
   readonly more = signal(false);
   readonly failed = signal("");
   readonly loaded = signal(false);
@@ -43,6 +46,7 @@ export class Thread {
     this.#salon = salon;
     this.#room = room;
     this.id = id;
+    this.uploads = new Uploads(room.id);
     void this.load();
   }
 

@@ -8,6 +8,7 @@ import { MessageRow } from "./message.tsx";
 import { may } from "./rank.ts";
 import type { Room } from "./room.ts";
 import type { Thread } from "./thread.ts";
+import { useDropping } from "./uploads.tsx";
 import { day } from "./time.ts";
 
 const STANDS_OUT = 2000; // milliseconds that a reply is marked which was asked for
@@ -39,12 +40,14 @@ export function ThreadPanel({ room, thread, close }: { room: Room; thread: Threa
     const timer = setTimeout(() => (thread.found.value = null), STANDS_OUT);
     return () => clearTimeout(timer);
   }, [found]);
+  const writes = room.state.value.status !== "ended" && may("post", room.standing.value);
+  const { shade, dropping } = useDropping(writes ? thread.uploads : null, "Drop files here to answer with them");
   const keys = (event: TargetedKeyboardEvent<HTMLElement>): void => {
     const own = (event.target as HTMLElement).closest("dialog") === null;
     if (event.key === "Escape" && own && !event.defaultPrevented) close();
   };
   return (
-    <aside class="members thread" aria-label="Thread" onKeyDown={keys}>
+    <aside class="members thread" aria-label="Thread" onKeyDown={keys} {...dropping}>
       <header class="members-head">
         <h2>Thread</h2>
         <button ref={closing} type="button" class="tool" aria-label="Close the thread" onClick={close}>
@@ -83,7 +86,8 @@ export function ThreadPanel({ room, thread, close }: { room: Room; thread: Threa
           </div>
         ))}
       </div>
-      {room.state.value.status !== "ended" && may("post", room.standing.value) && <Composer key={thread.id} room={room} thread={thread.id} />}
+      {writes && <Composer key={thread.id} room={room} thread={thread.id} />}
+      {shade}
     </aside>
   );
 }

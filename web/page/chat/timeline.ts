@@ -1,7 +1,7 @@
 /** Arranges what was said and what waits to be sent into the rows that a reader sees. Plain functions, no page. */
 
 import { foreseen } from "../sdk/fold.ts";
-import type { Event, Message, MessageEvent, Outgoing, OutgoingChange, Result } from "../sdk/types.ts";
+import type { Event, GivenFile, Message, MessageEvent, Outgoing, OutgoingChange, Result } from "../sdk/types.ts";
 import type { Asking } from "./asking.ts";
 import { belongs, isInLog, isShown } from "./belonging.ts";
 import { describe, type Told, type Words } from "./notice.ts";
@@ -55,6 +55,7 @@ export interface Said {
   thread?: NonNullable<Message["thread"]>;
   /** It is a reply in the thread of this message. */
   thread_id?: string;
+  files?: readonly GivenFile[];
   pinned?: boolean;
   /** Only its place is left; `undo`: the reader has deleted it a moment ago, and it can be had back. */
   gone?: "deleted" | "undo";
@@ -225,6 +226,7 @@ function said(event: MessageEvent, view: View, at: number): Said {
     ...(message.reactions && { reactions: message.reactions }),
     ...(message.thread?.replies && { thread: message.thread }),
     ...(message.thread_id && { thread_id: message.thread_id }),
+    ...(message.files?.length && !message.deleted && { files: message.files }),
     ...(message.pinned && { pinned: true }),
     ...(message.deleted ? { gone: "deleted" as const } : undo ? { gone: "undo" as const } : {}),
   };
@@ -265,6 +267,7 @@ function waiting(outgoing: Outgoing, { me, changes = [], deleting }: View): Said
     outgoing,
     me,
     revision: 1,
+    ...(outgoing.files?.length && { files: outgoing.files }),
     ...(edit && { edit }),
     ...(outgoing.thread_id && { thread_id: outgoing.thread_id }),
     ...(deleting?.has(outgoing.key) && { gone: "undo" as const }),
