@@ -19,7 +19,7 @@ from salon.web.http.request import Parts
 from tests.node import NODE, modules
 
 ROOT = Path(__file__).parents[2]
-PAGES = ["/", "/c/abc", "/admin"]
+PAGES = ["/", "/c/abc", "/invites/abc", "/admin"]
 
 
 def client_of(*, offline_page: bool = True) -> Client:

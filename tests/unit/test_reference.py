@@ -195,6 +195,7 @@ PROMISED = {
     ("get", "/asyncapi.json"): {200},
     ("get", "/"): {200},
     ("get", "/c/{conversation_id}"): {200},
+    ("get", "/invites/{code}"): {200},
     ("get", "/admin"): {200},
     ("get", "/salon.js"): {200},
     ("patch", "/chat/{conversation_id}/messages/{message_id}"): {
@@ -259,7 +260,7 @@ OPEN_TO_ALL = {
         "/metrics",
     ),
     *("/asyncapi.json", "/docs", "/docs/reference.css"),
-    *("/", "/c/{conversation_id}", "/admin", "/salon.js", "/salon.d.ts", "/worker.js"),
+    *("/", "/c/{conversation_id}", "/invites/{code}", "/admin", "/salon.js", "/salon.d.ts", "/worker.js"),
     "/assets/{name}",
 }
 

@@ -98,6 +98,14 @@ def frontend_routes(parts: Parts) -> Blueprint:
         """The chat page, opened in this conversation. The page itself checks whether the conversation exists."""
         return await static.page("chat.html")
 
+    @routes.get("/invites/<code>")
+    @tag(["page"])
+    @security_scheme([])
+    @document_response(Page)
+    async def invited(code: str) -> Response:
+        """The chat page, which asks whether to come in by this invite. It counts only once that is done, with `POST`."""
+        return await static.page("chat.html")
+
     @routes.get("/admin")
     @tag(["page"])
     @security_scheme([])

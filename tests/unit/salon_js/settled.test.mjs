@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { describe } from "../../../web/page/chat/notice.ts";
 import { pinnedNow } from "../../../web/page/chat/pinned.ts";
-import { may, mayDelete } from "../../../web/page/chat/rank.ts";
+import { may, mayDelete, outranks, rolesUpTo } from "../../../web/page/chat/rank.ts";
 import { changesOthers, settled } from "../../../web/page/chat/settled.ts";
 import { arrange, readBefore } from "../../../web/page/chat/timeline.ts";
 
@@ -90,6 +90,21 @@ test("what one may do is a matter of rank", () => {
   const deletes = (sender, role) => mayDelete(row(sender), { role }, members);
   assert.deepEqual([deletes("ada", "member"), deletes("ada", "observer"), deletes("bob", "member")], [true, false, false]);
   assert.deepEqual([deletes("bob", "moderator"), deletes("mod", "moderator"), deletes("mod", "owner"), deletes("left", "moderator")], [true, false, true, true]);
+});
+
+test("what was done to people is said with who did it and why", () => {
+  const words = (type, more, me = "ada") => describe({ type, sequence_id: 2, by: "bob", timestamp: AT, ...more }, me, VIEW.names).map((part) => part.name ?? part).join("");
+  const cleo = { id: "cleo", name: "Cleo", type: "human" };
+  assert.equal(words("participant_role_changed", { participant_id: "ada", role: "moderator", reason: "she knows all" }), "Bob made you a moderator: she knows all");
+  assert.equal(words("participant_removed", { participant: cleo }, "bob"), "You removed Cleo");
+  assert.equal(words("participant_banned", { participant: cleo, reason: "spam" }), "Bob banned Cleo: spam");
+  assert.equal(words("participant_muted", { participant: cleo, by: "left" }, "cleo"), "Somebody muted you");
+});
+
+test("nobody acts on an equal, and gives a role above their own", () => {
+  assert.deepEqual(["owner", "moderator", "member", undefined].map((role) => outranks(role, "moderator")), [true, false, false, false]);
+  assert.deepEqual(rolesUpTo("moderator"), ["moderator", "member", "observer"]);
+  assert.deepEqual(rolesUpTo(undefined), []);
 });
 
 test("what was done is said in words", () => {

@@ -10,6 +10,7 @@ import { type Drawing, Icon } from "./icon.tsx";
 import { Popover } from "./popover.tsx";
 import { may, mayDelete } from "./rank.ts";
 import { giversOf } from "./reactions.tsx";
+import { Report } from "./report.tsx";
 import type { Room } from "./room.ts";
 import type { Said } from "./timeline.ts";
 
@@ -21,12 +22,12 @@ interface Item {
 }
 
 export function Actions({ row, room, inThread }: { row: Said; room: Room; inThread: boolean }) {
-  const [open, setOpen] = useState<"emoji" | "menu" | "givers" | null>(null);
+  const [open, setOpen] = useState<"emoji" | "menu" | "givers" | "report" | null>(null);
   const react = useRef<HTMLButtonElement>(null);
   const more = useRef<HTMLButtonElement>(null);
   const stored = row.id !== undefined;
   const close = (): void => setOpen(null);
-  const items = itemsOf(row, room, () => setOpen("givers"));
+  const items = itemsOf(row, room, setOpen);
   const reply = (): void => void (room.replyTo.value = { id: row.id!, name: row.own ? "yourself" : row.name, content: gist(row) });
   const title = row.own ? "yourself" : row.name;
   return (
@@ -47,20 +48,22 @@ export function Actions({ row, room, inThread }: { row: Said; room: Room; inThre
       )}
       {open === "emoji" && <EmojiPicker from={react.current!} pick={(emoji) => room.deeds.react(row, emoji)} close={close} />}
       {open === "menu" && <Menu from={more.current!} items={items} close={close} />}
+      {open === "report" && <Report row={row} room={room} close={close} />}
       {open === "givers" && <Givers row={row} room={room} close={close} />}
     </div>
   );
 }
 
-function itemsOf(row: Said, room: Room, showGivers: () => void): Item[] {
+function itemsOf(row: Said, room: Room, show: (what: "givers" | "report") => void): Item[] {
   const { deeds } = room;
   const standing = room.standing.value;
   const sequence = row.sequence;
   return [
     ...(row.own && may("edit_own", standing) && row.outgoing?.state !== "refused" ? [{ name: "Edit", icon: "pen" as const, run: () => deeds.edit(row) }] : []),
-    ...(row.reactions ? [{ name: "Who reacted", icon: "people" as const, run: showGivers }] : []),
+    ...(row.reactions ? [{ name: "Who reacted", icon: "people" as const, run: () => show("givers") }] : []),
     ...(row.id && may("pin", standing) ? [{ name: row.pinned ? "Unpin" : "Pin", icon: "pin" as const, run: () => deeds.pin(row) }] : []),
     ...(sequence !== undefined && row.thread_id === undefined ? [{ name: "Mark as unread from here", icon: "unread" as const, run: () => room.unread(sequence) }] : []),
+    ...(!row.own && row.id ? [{ name: "Report", icon: "warn" as const, run: () => show("report") }] : []),
     ...(mayDelete(row, standing, room.members.value) ? [{ name: "Delete", icon: "bin" as const, run: () => deeds.remove(row), danger: true }] : []),
   ];
 }
@@ -73,9 +76,9 @@ function Tool({ name, title, icon, run, first = false }: { name: string; title: 
   );
 }
 
-function Menu({ from, items, close }: { from: HTMLElement; items: readonly Item[]; close: () => void }) {
+export function Menu({ from, items, close, label = "What to do with this message" }: { from: HTMLElement; items: readonly Item[]; close: () => void; label?: string }) {
   return (
-    <Popover from={from} role="menu" label="What to do with this message" close={close} onKeyDown={down}>
+    <Popover from={from} role="menu" label={label} close={close} onKeyDown={down}>
       {items.map(({ name, icon, run, danger }) => (
         <button
           key={name}

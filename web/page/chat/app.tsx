@@ -5,10 +5,11 @@ import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import type { Identity } from "../sdk/types.ts";
 import { Boundary } from "../shared/boundary.tsx";
 import { Wordmark } from "../shared/wordmark.tsx";
+import { Invited } from "./doorbell.tsx";
 import { hush, showInTitle, spoken } from "./alert.ts";
 import { ConversationView } from "./conversation.tsx";
 import { Inbox } from "./inbox.ts";
-import { go, here } from "./route.ts";
+import { go, here, invited } from "./route.ts";
 import { asksForSearch, SearchDialog } from "./search.tsx";
 import { shelf, who } from "./session.ts";
 import { Sidebar } from "./sidebar.tsx";
@@ -57,9 +58,9 @@ function Home({ me }: { me: Identity }) {
   const room = inbox.open.value;
   const find = (here: boolean): void => setSearch({ here });
   return (
-    <div class={room ? "home in-room" : "home"}>
+    <div class={room || invited.value !== null ? "home in-room" : "home"}>
       <Sidebar inbox={inbox} search={() => find(false)} />
-      {room ? <ConversationView key={room.id} room={room} inbox={inbox} search={() => find(true)} /> : <Nowhere inbox={inbox} />}
+      {room ? <ConversationView key={room.id} room={room} inbox={inbox} search={() => find(true)} /> : invited.value !== null ? <Invited code={invited.value} inbox={inbox} /> : <Nowhere inbox={inbox} />}
       {search && <SearchDialog inbox={inbox} here={search.here} close={() => setSearch(null)} />}
     </div>
   );

@@ -7,6 +7,7 @@ import { Failure } from "../shared/failure.tsx";
 import type { Inbox } from "./inbox.ts";
 import { Composer, focusComposer } from "./composer.tsx";
 import { Copy } from "./copy.tsx";
+import { Bell } from "./doorbell.tsx";
 import { Icon } from "./icon.tsx";
 import { Log } from "./log.tsx";
 import { Members } from "./members.tsx";
@@ -48,6 +49,7 @@ export function ConversationView({ room, inbox, search }: { room: Room; inbox: I
     room.thread.value = null;
     setSide(which);
   };
+  const asking = room.keeping.requests.value.length;
   const pinned = room.pinned.value.length;
   const title = room.title.value || inbox.line(room.id)?.title || "";
   // Without a connection nobody can say who is here.
@@ -86,12 +88,13 @@ export function ConversationView({ room, inbox, search }: { room: Room; inbox: I
             type="button"
             class="tool wide"
             aria-expanded={people}
-            aria-label={here ? `People, ${here} here` : "People"}
+            aria-label={[here ? `People, ${here} here` : "People", asking && `${asking} asking to come in`].filter(Boolean).join(", ")}
             title="People"
             onClick={() => (people ? close() : show("people"))}
           >
             <Icon name="people" />
             {here > 0 && <span>{here}</span>}
+            {asking > 0 && <i class="asking-dot" aria-hidden="true" />}
           </button>
           <button type="button" class="tool" aria-label="Leave this conversation" title="Leave" onClick={() => setLeaving(true)}>
             <Icon name="door" />
@@ -107,7 +110,7 @@ export function ConversationView({ room, inbox, search }: { room: Room; inbox: I
         <Foot room={room} inbox={inbox} />
         {shade}
       </main>
-      {people && <Members room={room} close={close} />}
+      {people && <Members room={room} inbox={inbox} close={close} />}
       {side === "pins" && <Pins room={room} close={close} />}
       {thread && <ThreadPanel key={thread.id} room={room} thread={thread} close={() => closeThread(room, thread.id)} />}
       {leaving && <Leave room={room} inbox={inbox} close={() => setLeaving(false)} />}
@@ -198,6 +201,14 @@ function Doorway({ room, inbox }: { room: Room; inbox: Inbox }) {
         <button type="button" class="button" onClick={() => go(null)}>
           To your conversations
         </button>
+      </Door>
+    );
+  }
+  if (failure?.refusal.code === "FORBIDDEN") {
+    return (
+      <Door title="By invitation only">
+        <p>One comes into this conversation by an invite, or by asking those who are in.</p>
+        <Bell room={room} />
       </Door>
     );
   }

@@ -1,63 +1,95 @@
-/** Who is in a conversation, who of them is here now, and bringing in others. */
+/** Who is in a conversation, who of them is here now, who wants to come in, and bringing in others. */
 
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Participant } from "../sdk/types.ts";
 import { Failure } from "../shared/failure.tsx";
+import { Menu } from "./actions.tsx";
 import { Avatar } from "./avatar.tsx";
 import { Copy } from "./copy.tsx";
 import { Icon } from "./icon.tsx";
+import type { Inbox } from "./inbox.ts";
+import { Invites } from "./invites.tsx";
+import { may } from "./rank.ts";
 import type { Room } from "./room.ts";
 import { address } from "./route.ts";
+import { type Deed, DeedDialog, itemsFor } from "./sanctions.tsx";
 import { salon } from "./session.ts";
 import { toast } from "./toast.ts";
+import { Asking, Barred } from "./waiting.tsx";
 import { said } from "./words.ts";
 
-export function Members({ room, close }: { room: Room; close: () => void }) {
+export function Members({ room, inbox, close }: { room: Room; inbox: Inbox; close: () => void }) {
   const first = useRef<HTMLButtonElement>(null);
   useLayoutEffect(() => first.current?.focus(), []);
+  useLayoutEffect(() => void room.keeping.look(), [room]);
   const members = inOrder(room.members.value, room.me);
   const online = members.filter((who) => who.isOnline).length;
   const total = Math.max(room.count.value, members.length);
+  const escape = (event: KeyboardEvent): void => {
+    const own = (event.target as HTMLElement).closest("dialog, [popover]") === null;
+    if (event.key === "Escape" && own && !event.defaultPrevented) close();
+  };
   return (
-    <aside class="members" aria-label="People" onKeyDown={(event) => event.key === "Escape" && close()}>
+    <aside class="members" aria-label="People" onKeyDown={escape}>
       <header class="members-head">
         <h2>People</h2>
         <button ref={first} type="button" class="tool" aria-label="Close the list of people" onClick={close}>
           <Icon name="close" />
         </button>
       </header>
+      <Asking room={room} />
       <p class="members-count">
         {room.state.value.status === "live"
           ? `${online} of ${total} here now`
           : `${online} of ${total} were here when this page was last connected`}
       </p>
-      <ul class={room.state.value.status === "live" ? "members-list" : "members-list stale"}>
+      <ul class={room.state.value.status === "live" ? "members-list" : "members-list stale"} aria-label="Members">
         {members.map((who) => (
-          <li key={who.participantId} class={who.isOnline ? "member on" : "member"}>
-            <Avatar id={who.participantId} name={who.displayName} online={who.isOnline} />
-            <span class="member-name">
-              <bdi>{who.displayName}</bdi>
-              {who.participantId === room.me && <span class="soft"> you</span>}
-            </span>
-            <span class="member-facts">
-              {who.type === "agent" && <span class="badge">agent</span>}
-              {who.role !== "member" && <span class="badge quiet">{who.role}</span>}
-              <span class={who.isOnline ? "visually-hidden" : "soft"}>{who.isOnline ? "online" : "offline"}</span>
-            </span>
-          </li>
+          <Member key={who.participantId} who={who} room={room} inbox={inbox} />
         ))}
       </ul>
       {total > members.length && <p class="soft">and {total - members.length} more</p>}
       <Invite room={room} />
+      <Barred room={room} />
     </aside>
   );
 }
 
-export function Invite({ room }: { room: Room }) {
+function Member({ who, room, inbox }: { who: Participant; room: Room; inbox: Inbox }) {
+  const [open, setOpen] = useState<"menu" | Deed | null>(null);
+  const button = useRef<HTMLButtonElement>(null);
+  const items = itemsFor(who, room, inbox, setOpen);
+  const close = (): void => setOpen(null);
+  return (
+    <li class={who.isOnline ? "member on" : "member"}>
+      <Avatar id={who.participantId} name={who.displayName} online={who.isOnline} />
+      <span class="member-name">
+        <bdi>{who.displayName}</bdi>
+        {who.participantId === room.me && <span class="soft"> you</span>}
+      </span>
+      <span class="member-facts">
+        {who.type === "agent" && <span class="badge">agent</span>}
+        {who.role !== "member" && <span class="badge quiet">{who.role}</span>}
+        {room.keeping.muted.value.has(who.participantId) && <span class="badge quiet">muted</span>}
+        <span class={who.isOnline ? "visually-hidden" : "soft"}>{who.isOnline ? "online" : "offline"}</span>
+      </span>
+      {items.length > 0 && room.state.value.status !== "ended" && (
+        <button ref={button} type="button" class="tool" aria-label={`What to do with ${who.displayName}`} title="More" aria-haspopup="menu" aria-expanded={open === "menu"} onClick={() => setOpen("menu")}>
+          <Icon name="more" />
+        </button>
+      )}
+      {open === "menu" && <Menu from={button.current!} items={items} label={`What to do with ${who.displayName}`} close={close} />}
+      {open !== null && open !== "menu" && <DeedDialog deed={open} who={who} room={room} close={close} />}
+    </li>
+  );
+}
+
+function Invite({ room }: { room: Room }) {
+  const [links, setLinks] = useState(false);
   const facts = room.facts.value;
   const open = facts === null || facts.join === "open";
-  const role = room.role.value;
-  const mayBring = facts !== null && (role === "owner" || (role === "member" && facts.members_invite));
+  if (facts?.direct) return null;
+  const mayBring = facts !== null && may("invite", room.standing.value);
   return (
     <section class="invite">
       <h3>Bring somebody in</h3>
@@ -67,9 +99,15 @@ export function Invite({ room }: { room: Room }) {
           <Copy text={address(room.id)} label="Copy" name="The conversation’s address" />
         </>
       ) : (
-        <p class="soft">Only by invitation: an owner{facts.members_invite ? " or a member" : ""} brings people in by their id.</p>
+        <p class="soft">Only by invitation{mayBring ? ": by a link, by their id, or if they ask." : ": those who may invite bring people in."}</p>
+      )}
+      {mayBring && (
+        <button type="button" class="button" onClick={() => setLinks(true)}>
+          <Icon name="link" /> Invite links
+        </button>
       )}
       {mayBring && !open && <Bring room={room} />}
+      {links && <Invites room={room} close={() => setLinks(false)} />}
     </section>
   );
 }

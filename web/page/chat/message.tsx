@@ -49,7 +49,7 @@ export function MessageRow({ row, room, inThread = false }: { row: Said; room: R
       <div class="bubble">
         {!row.own && row.first && <Sender row={row} />}
         {row.reply_to && <Quote id={row.reply_to} room={room} />}
-        <div class={row.run === undefined ? "body" : "body stacked"}>
+        <div class={row.run === undefined && !row.files ? "body" : "body stacked"}>
           {(row.content.trim() !== "" || !row.files) && <Prose text={row.content} rich={row.run !== undefined} />}
           {row.files && <Files files={row.files} conversation={room.id} />}
           {row.making?.asking && <Approval key={row.making.asking.id} asking={row.making.asking} run={row.run!} name={row.name} mine={row.making.mine} room={room} />}

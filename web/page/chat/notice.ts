@@ -1,7 +1,7 @@
 /** What has happened in a conversation, besides what was said, in words. Plain functions, no page. */
 
 import { isChange } from "../sdk/fold.ts";
-import type { ChangeEvent, Event, MessageEvent, RunFailed, RunReason, RunStarted, Trigger } from "../sdk/types.ts";
+import type { ChangeEvent, Event, MessageEvent, RunFailed, Role, RunReason, RunStarted, Trigger } from "../sdk/types.ts";
 
 /** A sentence whose names keep their own direction of writing. */
 export type Words = readonly (string | { name: string })[];
@@ -34,11 +34,13 @@ export function describe(event: Told, me: string, names: ReadonlyMap<string, str
   }
   if (event.type === "invite_created") return [{ name: names.get(event.by) ?? "Somebody" }, " made an invite"];
   if (event.type === "invite_revoked") return [{ name: names.get(event.by) ?? "Somebody" }, " ended an invite"];
+  if (event.type === "participant_role_changed") return [...actor(event.by, me, names), " made ", whom(event.participant_id, me, names), RANKS[event.role], ...why(event)];
   if ("participant_id" in event) return [event.participant_id === me ? "You" : { name: names.get(event.participant_id) ?? "Somebody" }, DONE[event.type]];
   const who = you(event.participant, me, true);
-  if (event.type === "participant_removed") return [who, event.participant.id === me ? " were removed" : " was removed"];
-  if (event.type === "participant_banned") return [who, event.participant.id === me ? " were banned" : " was banned"];
-  if (event.type === "participant_muted") return [who, event.participant.id === me ? " were muted" : " was muted"];
+  if (event.type === "participant_removed" || event.type === "participant_banned" || event.type === "participant_muted") {
+    const done = { participant_removed: " removed ", participant_banned: " banned ", participant_muted: " muted " }[event.type];
+    return [...actor(event.by, me, names), done, you(event.participant, me, false), ...why(event)];
+  }
   if (event.type === "join_requested") return [who, event.participant.id === me ? " ask to be let in" : " asks to be let in"];
   if (event.type === "participant_left") return [who, " left"];
   const by = event.invited_by;
@@ -47,8 +49,21 @@ export function describe(event: Told, me: string, names: ReadonlyMap<string, str
   return [who, " joined, by invitation"];
 }
 
+const RANKS: Record<Role, string> = { owner: " an owner", moderator: " a moderator", member: " a member", observer: " an observer" };
+
+function actor(by: string, me: string, names: ReadonlyMap<string, string>): Words {
+  return [by === me ? "You" : { name: names.get(by) ?? "Somebody" }];
+}
+
+function whom(id: string, me: string, names: ReadonlyMap<string, string>): Words[number] {
+  return id === me ? "you" : { name: names.get(id) ?? "somebody" };
+}
+
+function why({ reason }: { reason?: string }): Words {
+  return reason === undefined ? [] : [": ", { name: reason }];
+}
+
 const DONE = {
-  participant_role_changed: ": another role from here on",
   participant_unbanned: " may come in again",
   participant_unmuted: " may speak again",
   join_denied: ": the request to be let in was denied",

@@ -6,6 +6,7 @@ import type { Conversation, ConversationObject, Event, Outgoing, Participant, St
 import { Answering } from "./answering.ts";
 import { Deeds } from "./deeds.ts";
 import type { Hooks } from "./hooks.ts";
+import { Keeping } from "./keeping.ts";
 import { Kept, type Place } from "./kept.ts";
 import { Marker } from "./marker.ts";
 import { namesOf } from "./names.ts";
@@ -54,6 +55,7 @@ export class Room {
   readonly found = signal<{ sequence: number } | null>(null);
   /** The thread that is open beside the log. */
   readonly thread = signal<Thread | null>(null);
+  readonly keeping: Keeping;
   readonly reading = new Reading(() => this.#conversation);
   /** The files that go with the next message. */
   readonly uploads: Uploads;
@@ -83,6 +85,7 @@ export class Room {
     this.me = me;
     this.#salon = salon;
     this.#hooks = hooks;
+    this.keeping = new Keeping(salon, id, () => this.standing.value);
     this.past = new Past(salon, id, this.events);
     this.kept = new Kept(shelf, id);
     this.uploads = new Uploads(id, this.kept.files, (files) => void (this.kept.files = files));
@@ -207,6 +210,7 @@ export class Room {
         this.facts.value = facts;
         this.title.value = facts.title;
       });
+      void this.keeping.look();
     } catch {
       // The socket says what is wrong; this only decorates.
     } finally {
@@ -303,6 +307,7 @@ export class Room {
   #take(event: Event): void {
     this.#incoming.push(event);
     if (event.type === "conversation_updated" && event.permissions) void this.look();
+    if (this.state.value.status === "live" && this.facts.value) this.keeping.happened(event);
     this.answering.happened(event, this.state.value.status === "live");
     this.#hooks.happened(this, event);
     if (this.#flushing) return;

@@ -5,13 +5,20 @@ import { signal } from "@preact/signals";
 /** The id in `/c/ID`; null on the list. */
 export const here = signal<string | null>(read());
 
-addEventListener("popstate", () => (here.value = read()));
+/** The code in `/invites/CODE`, where somebody has opened one. */
+export const invited = signal<string | null>(readInvite());
+
+addEventListener("popstate", () => {
+  invited.value = readInvite();
+  here.value = read();
+});
 
 export function go(id: string | null, replace = false): void {
-  if (id === here.value) return;
+  if (id === here.value && invited.value === null) return;
   const path = id === null ? "/" : `/c/${encodeURIComponent(id)}`;
   if (replace) history.replaceState(null, "", path);
   else history.pushState(null, "", path);
+  invited.value = null;
   here.value = id;
 }
 
@@ -20,8 +27,21 @@ export function address(id: string): string {
   return `${location.origin}/c/${encodeURIComponent(id)}`;
 }
 
+/** Whoever opens it may come in by the invite. */
+export function inviteAddress(code: string): string {
+  return `${location.origin}/invites/${encodeURIComponent(code)}`;
+}
+
 function read(): string | null {
-  const found = /^\/c\/([^/]+)\/?$/.exec(location.pathname);
+  return named(/^\/c\/([^/]+)\/?$/);
+}
+
+function readInvite(): string | null {
+  return named(/^\/invites\/([^/]+)\/?$/);
+}
+
+function named(path: RegExp): string | null {
+  const found = path.exec(location.pathname);
   try {
     return found ? decodeURIComponent(found[1]!) : null;
   } catch {

@@ -103,7 +103,7 @@ export function Tray({ uploads, conversation }: { uploads: Uploads; conversation
               <input
                 class="field"
                 aria-label={`What ${item.name} shows`}
-                placeholder="Describe it for those who cannot see it"
+                placeholder="What does it show?"
                 maxLength={LONGEST}
                 dir="auto"
                 value={item.alt}

@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { type Provider, ProviderLinks, SignInFailure } from "../shared/provider.tsx";
-import { address, here } from "./route.ts";
+import { address, here, invited, inviteAddress } from "./route.ts";
 import {
   enterAsGuest,
   enterWithToken,
@@ -86,13 +86,14 @@ function favourite(who: Nobody): Provider | undefined {
 
 /** Where to come back to. */
 function path(): string {
+  if (invited.value !== null) return new URL(inviteAddress(invited.value)).pathname;
   return here.value === null ? "/" : new URL(address(here.value)).pathname;
 }
 
 function heading(who: Nobody): string {
   if (who.ended) return "Your session has ended";
   if (who.before) return "Welcome back";
-  return here.value ? "You are expected" : "Come in";
+  return here.value || invited.value ? "You are expected" : "Come in";
 }
 
 function lead(who: Nobody): string {

@@ -1,0 +1,211 @@
+"""Who may do what in the page: roles, removing, muting, banning, invites, requests to come in, reports; with two or three people."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.accessibility import grave_faults
+from tests.browser import picture
+from tests.e2e.test_changes_page import choose, two_in_a_room
+from tests.server import ServerProcess
+from tests.visitor import Visitor
+
+OpenPage = Callable[..., Page]
+PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
+
+
+def people(visitor: Visitor) -> Locator:
+    """The list of people, opened."""
+    panel = visitor.page.get_by_role("complementary", name="People")
+    if not panel.is_visible():
+        visitor.page.get_by_role("button", name=re.compile("^People")).click()
+    return panel
+
+
+def member(visitor: Visitor, name: str) -> Locator:
+    members = people(visitor).get_by_role("list", name="Members")
+    return members.get_by_role("listitem").filter(has_text=name)
+
+
+def act(visitor: Visitor, name: str, what: str) -> None:
+    """Take something from a member's menu."""
+    member(visitor, name).get_by_role("button", name=f"What to do with {name}").click()
+    visitor.page.get_by_role("menuitem", name=what, exact=True).click()
+
+
+def what_can_be_done(visitor: Visitor, name: str) -> list[str]:
+    button = member(visitor, name).get_by_role("button", name=f"What to do with {name}")
+    if button.count() == 0:
+        return []
+    button.click()
+    items = [each.inner_text() for each in visitor.page.get_by_role("menuitem").all()]
+    visitor.page.keyboard.press("Escape")
+    expect(button).to_be_focused()
+    return items
+
+
+def begin_closed(visitor: Visitor, title: str) -> str:
+    """A new conversation into which one comes by invitation."""
+    visitor.page.get_by_role("button", name="New").click()
+    visitor.page.get_by_label("What is it about?").fill(title)
+    visitor.page.get_by_label("Only those who are brought in").check()
+    visitor.page.get_by_role("button", name="Begin").click()
+    expect(visitor.page.get_by_role("heading", name=title, level=1)).to_be_visible()
+    return visitor.conversation_id
+
+
+def test_an_owner_gives_roles_and_each_sees_what_their_rank_allows(
+    server: ServerProcess, open_page: OpenPage
+) -> None:
+    ada, bob, room = two_in_a_room(server, open_page)
+    cleo = Visitor.guest(open_page(server.url), "Cleo", f"/c/{room}")
+    cleo.expect_live()
+    expect(member(bob, "Cleo")).to_be_visible()
+    assert what_can_be_done(bob, "Cleo") == ["Talk to them alone"]
+    act(ada, "Bob", "Change role")
+    dialog = ada.page.get_by_role("dialog", name="The role of Bob")
+    dialog.get_by_role("radio", name="moderator").check()
+    dialog.get_by_label("Why?").fill("he knows everybody")
+    assert grave_faults(ada.page) == []
+    picture(ada.page, "people-role")
+    dialog.get_by_role("button", name="Change role").click()
+    expect(dialog).to_have_count(0)
+    expect(member(bob, "Bob")).to_contain_text("moderator")
+    for each in (bob, cleo):
+        expect(each.log).to_contain_text(
+            re.compile("Ada made (you|Bob) a moderator: he knows everybody")
+        )
+    assert what_can_be_done(bob, "Cleo") == ["Talk to them alone", "Mute", "Remove", "Ban"]
+    assert what_can_be_done(bob, "Ada") == ["Talk to them alone"]
+    assert what_can_be_done(cleo, "Bob") == ["Talk to them alone"]
+
+
+def test_somebody_is_muted_removed_and_banned_with_a_reason_and_let_in_again(
+    server: ServerProcess, open_page: OpenPage
+) -> None:
+    ada, bob, _ = two_in_a_room(server, open_page)
+    act(ada, "Bob", "Mute")
+    dialog = ada.page.get_by_role("dialog", name="Mute Bob?")
+    dialog.get_by_label("For how long?").select_option("A day")
+    dialog.get_by_label("Why?").fill("shouting")
+    dialog.get_by_role("button", name="Mute").click()
+    expect(member(ada, "Bob")).to_contain_text("muted")
+    expect(bob.log).to_contain_text("Ada muted you: shouting")
+    bob.say("Hello?")
+    expect(bob.message("Hello?").locator(".refusal")).to_contain_text("You are muted here")
+    act(ada, "Bob", "Let them speak again")
+    expect(bob.log).to_contain_text("You may speak again")
+    bob.message("Hello?").get_by_role("button", name="Send again").click()
+    ada.expect_said("Hello?")
+
+    act(ada, "Bob", "Ban")
+    dialog = ada.page.get_by_role("dialog", name="Ban Bob?")
+    dialog.get_by_label("Why?").fill("enough")
+    dialog.get_by_role("button", name="Ban").click()
+    expect(member(ada, "Bob")).to_have_count(0)
+    expect(bob.page.locator(".ended[role=status]")).to_contain_text("no longer in this conversation")
+    bob.page.get_by_role("button", name="Join again").click()
+    expect(bob.page.locator(".toast").last).to_contain_text("Banned")
+    banned = people(ada).get_by_role("region", name="Banned")
+    expect(banned).to_contain_text("enough")
+    assert grave_faults(ada.page) == []
+    picture(ada.page, "people-banned")
+    banned.get_by_role("button", name="Let Bob come in again").click()
+    expect(banned).to_have_count(0)
+    bob.page.get_by_role("button", name="Join again").click()
+    expect(member(ada, "Bob")).to_be_visible()
+
+
+def test_an_invite_link_brings_somebody_in_who_was_never_here_and_ends(
+    server: ServerProcess, open_page: OpenPage
+) -> None:
+    ada = Visitor.guest(open_page(server.url), "Ada")
+    room = begin_closed(ada, "Closed")
+    people(ada).get_by_role("button", name="Invite links").click()
+    dialog = ada.page.get_by_role("dialog", name="Invite links")
+    dialog.get_by_label("Good for").select_option("An hour")
+    dialog.get_by_label("For", exact=True).select_option("One person")
+    assert grave_faults(ada.page) == []
+    dialog.get_by_role("button", name="Make a link").click()
+    expect(dialog.get_by_label("Invite link")).to_be_focused()
+    link = dialog.get_by_label("Invite link").input_value()
+    picture(ada.page, "people-invite")
+    dialog.get_by_role("button", name="Close").click()
+    expect(ada.page.get_by_role("button", name="Invite links")).to_be_focused()
+
+    page = open_page(server.url)
+    bob = Visitor.guest(page, "Bob", link)
+    assert grave_faults(page) == []
+    page.get_by_role("button", name="Come in").click()
+    bob.expect_live()
+    assert bob.conversation_id == room
+    expect(member(ada, "Bob")).to_be_visible()
+
+    late = Visitor.guest(open_page(server.url), "Cleo", link)
+    late.page.get_by_role("button", name="Come in").click()
+    expect(late.page.get_by_role("alert")).to_contain_text("used up, expired or revoked")
+    late.page.get_by_role("button", name="To your conversations").click()
+    expect(late.page.get_by_role("main", name="No conversation is open")).to_be_visible()
+
+    people(ada).get_by_role("button", name="Invite links").click()
+    dialog.get_by_role("button", name="Make a link").click()
+    revoked = dialog.get_by_label("Invite link").input_value()
+    dialog.get_by_role("button", name="Close").click()
+    people(ada).get_by_role("button", name="Invite links").click()
+    dialog.get_by_role("button", name=re.compile("^End the invite of Ada")).click()
+    expect(dialog.get_by_role("heading", name="Still open")).to_have_count(0)
+    late.page.goto(revoked)
+    late.page.get_by_role("button", name="Come in").click()
+    expect(late.page.get_by_role("alert")).to_contain_text("used up, expired or revoked")
+
+
+def test_somebody_asks_to_be_let_in_and_is_denied_or_let_in(
+    server: ServerProcess, open_page: OpenPage
+) -> None:
+    ada = Visitor.guest(open_page(server.url, **PHONE), "Ada")
+    room = begin_closed(ada, "Closed")
+    bob = Visitor.guest(open_page(server.url), "Bob", f"/c/{room}")
+    expect(bob.page.get_by_role("heading", name="By invitation only")).to_be_visible()
+    bob.page.get_by_label("Say who you are").fill("Bob from the choir")
+    assert grave_faults(bob.page) == []
+    bob.page.clock.install()
+    bob.page.get_by_role("button", name="Ask to be let in").click()
+    expect(bob.page.get_by_role("status").filter(has_text="You have asked")).to_be_visible()
+    expect(ada.page.get_by_role("button", name=re.compile("1 asking to come in"))).to_be_visible()
+    asking = people(ada).get_by_role("region", name="Asking to come in")
+    expect(asking).to_contain_text("Bob from the choir")
+    assert grave_faults(ada.page) == []
+    assert ada.page.evaluate("document.documentElement.scrollWidth") == 360
+    picture(ada.page, "people-asking-phone")
+    asking.get_by_role("button", name="Deny Bob").tap()
+    ada.page.get_by_role("dialog").get_by_role("button", name="Cancel").tap()
+    asking.get_by_role("button", name="Let in Bob").tap()
+    expect(asking).to_have_count(0)
+    bob.page.clock.run_for(11_000)
+    bob.expect_live()
+
+
+def test_a_message_is_reported_and_two_talk_alone(
+    own_server: ServerProcess, open_page: OpenPage
+) -> None:
+    ada, bob, _ = two_in_a_room(own_server, open_page)
+    ada.say("buy my soap")
+    bob.expect_said("buy my soap")
+    choose(bob.message("buy my soap"), "Report")
+    dialog = bob.page.get_by_role("dialog", name="Report what Ada said?")
+    expect(dialog.get_by_label("What is wrong with it?")).to_be_focused()
+    dialog.get_by_label("What is wrong with it?").fill("spam")
+    assert grave_faults(bob.page) == []
+    dialog.get_by_role("button", name="Report").click()
+    expect(bob.page.locator(".toast")).to_contain_text("operators")
+    reports = bob.page.request.get(
+        f"{own_server.url}/admin/reports", headers={"Authorization": "Bearer admin_token"}
+    ).json()
+    assert [each["reason"] for each in reports["reports"]] == ["spam"]
+    act(bob, "Ada", "Talk to them alone")
+    bob.expect_live()
+    bob.say("only you")
+    expect(ada.page.get_by_role("navigation")).to_contain_text("only you")

@@ -1,0 +1,47 @@
+/** What those who keep order have to know of a room: who asks to be let in, who is muted, who is banned. */
+
+import { batch, computed, signal } from "@preact/signals";
+import type { Salon } from "../sdk/salon.ts";
+import type { Event, JoinRequest, Sanction } from "../sdk/types.ts";
+import { may, type Standing } from "./rank.ts";
+
+const TOLD_BY = new Set<Event["type"]>(["join_requested", "join_denied", "participant_joined", "participant_banned", "participant_unbanned", "participant_muted", "participant_unmuted", "participant_role_changed"]);
+
+export class Keeping {
+  readonly requests = signal<readonly JoinRequest[]>([]);
+  readonly bans = signal<readonly Sanction[]>([]);
+  readonly mutes = signal<readonly Sanction[]>([]);
+  readonly muted = computed(() => new Set(this.mutes.value.map((each) => each.participant.id)));
+  readonly #salon: Salon;
+  readonly #id: string;
+  readonly #standing: () => Standing;
+  #asked = 0;
+
+  constructor(salon: Salon, id: string, standing: () => Standing) {
+    this.#salon = salon;
+    this.#id = id;
+    this.#standing = standing;
+  }
+
+  /** An event has come that may change it. */
+  happened(event: Event): void {
+    if (TOLD_BY.has(event.type)) void this.look();
+  }
+
+  /** Ask for what the reader may know; what cannot be had stays as it was. */
+  async look(): Promise<void> {
+    const asked = ++this.#asked;
+    const standing = this.#standing();
+    const [requests, bans, mutes] = await Promise.allSettled([
+      may("invite", standing) ? this.#salon.joinRequests(this.#id) : [],
+      may("ban", standing) ? this.#salon.bans(this.#id) : [],
+      may("mute", standing) ? this.#salon.mutes(this.#id) : [],
+    ]);
+    if (asked !== this.#asked) return;
+    batch(() => {
+      if (requests.status === "fulfilled") this.requests.value = requests.value;
+      if (bans.status === "fulfilled") this.bans.value = bans.value;
+      if (mutes.status === "fulfilled") this.mutes.value = mutes.value;
+    });
+  }
+}
