@@ -5,7 +5,9 @@ import type { Salon } from "../sdk/salon.ts";
 import type { Event, JoinRequest, Sanction } from "../sdk/types.ts";
 import { may, type Standing } from "./rank.ts";
 
-const TOLD_BY = new Set<Event["type"]>(["join_requested", "join_denied", "participant_joined", "participant_banned", "participant_unbanned", "participant_muted", "participant_unmuted", "participant_role_changed"]);
+const OF_REQUESTS = new Set<Event["type"]>(["join_requested", "join_denied", "participant_role_changed"]);
+const OF_SANCTIONS = new Set<Event["type"]>(["participant_banned", "participant_unbanned", "participant_muted", "participant_unmuted", "participant_role_changed"]);
+const SOON = 300; // milliseconds: many who come at once are one look
 
 export class Keeping {
   readonly requests = signal<readonly JoinRequest[]>([]);
@@ -16,6 +18,8 @@ export class Keeping {
   readonly #id: string;
   readonly #standing: () => Standing;
   #asked = 0;
+  #timer = 0;
+  #listed = false; // the list of people has been opened: only it shows who is banned and muted
 
   constructor(salon: Salon, id: string, standing: () => Standing) {
     this.#salon = salon;
@@ -25,7 +29,16 @@ export class Keeping {
 
   /** An event has come that may change it. */
   happened(event: Event): void {
-    if (TOLD_BY.has(event.type)) void this.look();
+    const answered = event.type === "participant_joined" && this.requests.value.some((each) => each.participant.id === event.participant.id);
+    if (!answered && !OF_REQUESTS.has(event.type) && !(this.#listed && OF_SANCTIONS.has(event.type))) return;
+    clearTimeout(this.#timer);
+    this.#timer = window.setTimeout(() => void this.look(), SOON);
+  }
+
+  /** The list of people is there. */
+  list(): void {
+    this.#listed = true;
+    void this.look();
   }
 
   /** Ask for what the reader may know; what cannot be had stays as it was. */
@@ -34,8 +47,8 @@ export class Keeping {
     const standing = this.#standing();
     const [requests, bans, mutes] = await Promise.allSettled([
       may("invite", standing) ? this.#salon.joinRequests(this.#id) : [],
-      may("ban", standing) ? this.#salon.bans(this.#id) : [],
-      may("mute", standing) ? this.#salon.mutes(this.#id) : [],
+      this.#listed && may("ban", standing) ? this.#salon.bans(this.#id) : [],
+      this.#listed && may("mute", standing) ? this.#salon.mutes(this.#id) : [],
     ]);
     if (asked !== this.#asked) return;
     batch(() => {

@@ -21,7 +21,7 @@ import { said } from "./words.ts";
 export function Members({ room, inbox, close }: { room: Room; inbox: Inbox; close: () => void }) {
   const first = useRef<HTMLButtonElement>(null);
   useLayoutEffect(() => first.current?.focus(), []);
-  useLayoutEffect(() => void room.keeping.look(), [room]);
+  useLayoutEffect(() => void room.keeping.list(), [room, room.role.value]);
   const members = inOrder(room.members.value, room.me);
   const online = members.filter((who) => who.isOnline).length;
   const total = Math.max(room.count.value, members.length);

@@ -210,7 +210,7 @@ export class Room {
         this.facts.value = facts;
         this.title.value = facts.title;
       });
-      void this.keeping.look();
+      if (facts.join === "invite") void this.keeping.look();
     } catch {
       // The socket says what is wrong; this only decorates.
     } finally {

@@ -30,6 +30,7 @@ export function ThreadPanel({ room, thread, close }: { room: Room; thread: Threa
   useLayoutEffect(() => {
     if (!document.hidden && atEnd.current) room.reading.seenThread(thread.id, last);
   }, [last, thread.loaded.value]);
+  useLayoutEffect(() => () => thread.uploads.stop(), [thread]);
   const found = thread.found.value;
   useLayoutEffect(() => {
     const message = found && list.current?.querySelector<HTMLElement>(`[data-sequence="${found.sequence}"] .message`);
