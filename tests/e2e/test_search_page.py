@@ -10,6 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.accessibility import grave_faults
 from tests.browser import picture
+from tests.e2e.test_page_size import speaking
 from tests.server import ServerProcess
 from tests.visitor import Visitor
 
@@ -164,3 +165,32 @@ def test_on_a_phone_search_has_the_whole_screen(server: ServerProcess, open_page
     picture(page, "search-phone")
     hits(page).tap()
     expect(ada.log.locator(".message.found")).to_be_in_viewport()
+
+
+def test_what_is_too_far_back_for_the_log_is_shown_beside_it_with_what_was_said_around(
+    server: ServerProcess, ada: Visitor
+) -> None:
+    page = ada.page
+    room = ada.begin("The archive")
+    post(ada, room, "before it")
+    post(ada, room, "the zeppelin landed")
+    with speaking(server, room, 560):
+        ada.expect_last(3 + 3 + 3 * 560)
+    ada.forget_storage()
+    ada.expect_live()
+    page.keyboard.press("Control+k")
+    page.keyboard.type("zeppelin")
+    hits(page).click()
+    beside = page.get_by_role("complementary", name="From long ago")
+    sought = beside.locator(".message").filter(has_text="the zeppelin landed")
+    expect(sought).to_be_focused()
+    expect(sought).to_be_in_viewport()
+    expect(beside).to_contain_text("before it")
+    count = beside.locator(".message").count()
+    beside.get_by_role("button", name="Later").click()
+    expect(beside.locator(".message")).to_have_count(count + 50)
+    assert grave_faults(page) == []
+    picture(page, "search-far")
+    page.keyboard.press("Escape")
+    expect(beside).to_have_count(0)
+    expect(ada.field).to_be_focused()

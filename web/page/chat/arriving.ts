@@ -17,7 +17,7 @@ export async function arriveAt(inbox: Inbox, { conversation_id, message_id, thre
   go(conversation_id);
   const room = inbox.open.value;
   if (room?.id !== conversation_id || !(await filled(room))) return;
-  if (thread_id === undefined) return room.jump(message_id);
+  if (thread_id === undefined) return room.visit(message_id);
   room.follow(thread_id);
   await room.thread.value?.reach(message_id);
 }

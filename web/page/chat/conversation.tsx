@@ -4,6 +4,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Refused } from "../sdk/salon.ts";
 import { Failure } from "../shared/failure.tsx";
+import { AroundPanel } from "./around.tsx";
 import type { Inbox } from "./inbox.ts";
 import { Composer, focusComposer } from "./composer.tsx";
 import { Copy } from "./copy.tsx";
@@ -37,7 +38,12 @@ export function ConversationView({ room, inbox, search }: { room: Room; inbox: I
   useEffect(() => {
     if (state.status === "live" && arrival.value === room.id) arrival.value = null; // they were in already
   }, [state.status]);
-  useEffect(() => void (thread && setSide(null)), [thread]); // one beside the log at a time
+  const around = room.around.value;
+  useEffect(() => {
+    // One beside the log at a time.
+    if (thread || around) setSide(null);
+    if (thread) room.around.value = null;
+  }, [thread, around]);
   const { shade, dropping } = useDropping(mayWrite(room) ? room.uploads : null, "Drop files here to send them");
   const outside = state.status === "ended" && room.events.value.length === 0;
   if (outside) return <Doorway room={room} inbox={inbox} />;
@@ -46,7 +52,7 @@ export function ConversationView({ room, inbox, search }: { room: Room; inbox: I
     setSide(null);
   };
   const show = (which: "people" | "pins"): void => {
-    room.thread.value = null;
+    room.thread.value = room.around.value = null;
     setSide(which);
   };
   const asking = room.keeping.requests.value.length;
@@ -113,9 +119,15 @@ export function ConversationView({ room, inbox, search }: { room: Room; inbox: I
       {people && <Members room={room} inbox={inbox} close={close} />}
       {side === "pins" && <Pins room={room} close={close} />}
       {thread && <ThreadPanel key={thread.id} room={room} thread={thread} close={() => closeThread(room, thread.id)} />}
+      {around && <AroundPanel key={around.sequence} room={room} around={around} close={() => closeAround(room)} />}
       {leaving && <Leave room={room} inbox={inbox} close={() => setLeaving(false)} />}
     </>
   );
+}
+
+function closeAround(room: Room): void {
+  room.around.value = null;
+  focusComposer();
 }
 
 /** The focus goes back to the message, or to where one writes. */

@@ -9,6 +9,7 @@ import { said } from "./words.ts";
 
 const PAGE = 100; // events that one look back asks for: the most the server gives
 const REACH = 10_000; // events that are paged in to show one of them: a hundred requests, some seconds
+const FAR = 1_500; // events: fifteen requests, about a second
 const QUOTED = 500; // messages held that only replies show
 
 /** The past of one conversation, as far as this page has it. */
@@ -62,6 +63,11 @@ export class Past {
     } finally {
       this.paging.value = false;
     }
+  }
+
+  /** Whether it is quicker to look at it by itself than to page there. */
+  isFar(sequence: number): boolean {
+    return this.#first !== undefined && this.#first - sequence > FAR;
   }
 
   /** Page in all from the event of this id on; its sequence, unless that is too far, fails, or is abandoned. */

@@ -3,6 +3,7 @@
 import { batch, computed, signal } from "@preact/signals";
 import type { Salon } from "../sdk/salon.ts";
 import type { Conversation, ConversationObject, Event, Outgoing, Participant, State } from "../sdk/types.ts";
+import { Around } from "./around.ts";
 import { Answering } from "./answering.ts";
 import { Deeds } from "./deeds.ts";
 import type { Hooks } from "./hooks.ts";
@@ -55,6 +56,8 @@ export class Room {
   readonly found = signal<{ sequence: number } | null>(null);
   /** The thread that is open beside the log. */
   readonly thread = signal<Thread | null>(null);
+  /** A place far back that is open beside the log. */
+  readonly around = signal<Around | null>(null);
   readonly keeping: Keeping;
   readonly reading = new Reading(() => this.#conversation);
   /** The files that go with the next message. */
@@ -198,6 +201,16 @@ export class Room {
     const sequence = await this.past.reach(id);
     if (sequence === "too far") this.#hooks.refused("That was said more than ten thousand messages ago: it is too far back to go there.");
     else if (sequence !== null) this.found.value = { sequence };
+  }
+
+  /** Show a message that was looked for: in the log, or by itself where it is too far back. */
+  async visit(id: string): Promise<void> {
+    const sequence = this.past.sequenceOf(id);
+    if (sequence === null || !this.past.isFar(sequence)) return this.jump(id);
+    batch(() => {
+      this.thread.value = null;
+      this.around.value = new Around(this.#salon, this, sequence);
+    });
   }
 
   /** The conversation's own data, when it is opened. */
