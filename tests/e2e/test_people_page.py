@@ -1,4 +1,4 @@
-"""Who may do what in the page: roles, removing, muting, banning, invites, requests to come in, reports; with two or three people."""
+"""Who may do what in the page: roles, removing, muting, banning, invites, requests, reports; with two or three people."""
 
 from __future__ import annotations
 
@@ -106,7 +106,9 @@ def test_somebody_is_muted_removed_and_banned_with_a_reason_and_let_in_again(
     dialog.get_by_label("Why?").fill("enough")
     dialog.get_by_role("button", name="Ban").click()
     expect(member(ada, "Bob")).to_have_count(0)
-    expect(bob.page.locator(".ended[role=status]")).to_contain_text("no longer in this conversation")
+    expect(bob.page.locator(".ended[role=status]")).to_contain_text(
+        "no longer in this conversation"
+    )
     bob.page.get_by_role("button", name="Join again").click()
     expect(bob.page.locator(".toast").last).to_contain_text("Banned")
     banned = people(ada).get_by_role("region", name="Banned")

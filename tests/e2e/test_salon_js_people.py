@@ -1,4 +1,4 @@
-"""What salon.js does besides talking, at a real server: search, files, roles, invites, requests, direct conversations, reports."""
+"""What salon.js does besides talking, at a real server: search, files, roles, invites, requests, two alone, reports."""
 
 from __future__ import annotations
 

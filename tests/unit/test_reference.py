@@ -260,7 +260,15 @@ OPEN_TO_ALL = {
         "/metrics",
     ),
     *("/asyncapi.json", "/docs", "/docs/reference.css"),
-    *("/", "/c/{conversation_id}", "/invites/{code}", "/admin", "/salon.js", "/salon.d.ts", "/worker.js"),
+    *(
+        "/",
+        "/c/{conversation_id}",
+        "/invites/{code}",
+        "/admin",
+        "/salon.js",
+        "/salon.d.ts",
+        "/worker.js",
+    ),
     "/assets/{name}",
 }
 
