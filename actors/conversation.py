@@ -298,7 +298,7 @@ class ConversationActor(TrioActor):
                 self._see_off(event.participant.id, removed=True)
             elif isinstance(event, Updated) and event.history == "since_join":
                 self._shorten_replays(turn.state)
-        if turn.gone_files:
+        if turn.gone_files or turn.erased is not None:
             self._host.file_host.gone()
         self.agents.before_events(turn)
         if turn.changed is not None:
@@ -317,6 +317,8 @@ class ConversationActor(TrioActor):
         for letter, mark in (*turn.marks.values(), *turn.thread_marks):
             self._tell_read(letter, mark)
         self.agents.after_events(turn)
+        if turn.erased is not None:
+            self._close_all(turn.erased)
         for letter, _ in turn.answers:
             if letter.reply_to is not None:
                 letter.reply_to.flush()
@@ -485,6 +487,16 @@ class ConversationActor(TrioActor):
         self.presence.forget(participant_id)
         self._typing.forget(participant_id)
         self.agents.left(participant_id)
+
+    def _close_all(self, erased: State) -> None:
+        """Clean up after the conversation was deleted."""
+        self.audience.recall(())
+        for subscriber in tuple(self.audience):
+            self.audience.remove(subscriber)
+            subscriber.close(4503, "the conversation was deleted")
+        for member in erased.members.values():
+            if member.participant.type == "agent":
+                self.agents.left(member.participant.id)
 
     # --- signals ----------------------------------------------------------------------------------------------------------
 

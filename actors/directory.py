@@ -190,6 +190,8 @@ class Directory:
         """Stop an actor and remove it; the next lookup makes a new one."""
         if isinstance(actor, ConversationActor):
             self.conversations.pop(actor.key, None)
+            if actor.state is not None and not actor.state.head:
+                self._to_wake.discard(actor.key)  # there is nothing any more
         elif isinstance(actor, ParticipantActor):
             self.participants.pop(actor.key, None)
         actor.stop()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from .change_messages import ChangeCommand
+from .keeping_messages import KeepingCommand
 from .member_messages import MemberCommand, OpenDirect
 from .run_messages import (
     CancelRun,
@@ -176,6 +177,7 @@ Command = (
     | ChangeCommand
     | MemberCommand
     | OpenDirect
+    | KeepingCommand
 )
 
 

@@ -14,6 +14,7 @@ from .change_messages import (
     RemoveReaction,
     UnpinMessage,
 )
+from .keeping_messages import KEEPING_COMMANDS
 from .mailbox import Letter, MailboxFull
 from .member_messages import MEMBER_COMMANDS, OpenDirect
 from .messages import Admit, Attach, Create, Detach, Post, Revoke, Sync, Update
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 BUCKETS_KEPT = 64  # conversations whose rate is remembered before those at rest are dropped
 CONNECTION_RETRY = 5.0  # seconds: a lost connection is not detected sooner
+RATED = MEMBER_COMMANDS | KEEPING_COMMANDS  # besides those that are named where their rate is
 WAITING = 1000  # commands of one participant between the socket and the conversations: the size of a conversation's mailbox
 
 
@@ -108,7 +110,7 @@ class ParticipantActor(TrioActor):
             case Create() | OpenDirect():
                 wait = self._creation_rate(now).take(now)
                 limit, unit = self._limits.conversations_per_hour, "conversations an hour"
-            case _ if type(message) in MEMBER_COMMANDS:
+            case _ if type(message) in RATED:
                 limit, unit = self._limits.message_rate, "messages a second"
                 bucket = self._rate(message.conversation_id, now) if limit else None
                 wait = bucket.take(now) if bucket else 0.0

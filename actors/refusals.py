@@ -116,7 +116,8 @@ TABLE: dict[Code, Reason] = {
         temporary=True,
     ),
     Code.DIRECT_CONVERSATION: Reason(
-        "This conversation is of two people: nobody comes in, leaves or changes rank.", 403
+        "This conversation is of two people: nobody comes in, leaves, changes rank or deletes it.",
+        403,
     ),
     Code.INVITE_EXPIRED: Reason(
         "This invite is used up, expired or revoked: ask for another one.", 410

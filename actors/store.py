@@ -103,7 +103,8 @@ class Changes:
     """The changes of one turn to one conversation, all or nothing: its records without a gap, ascending, and read positions.
 
     `rewrites` replace the stored forms of earlier events. `texts` are what open runs have said since the last such changes.
-    The text of a run is forgotten when the run ends.
+    The text of a run is forgotten when the run ends. `erased` is the time at which the conversation was deleted, after all else:
+    it is there no more for any question, and its id is not free. What it had may be erased a little later.
 
     `sent_files` are the ids of files with the sequences of the messages that have them from now on. The files of the messages
     whose sequences are in `gone_files` are deleted.
@@ -126,6 +127,7 @@ class Changes:
     )
     sent_files: tuple[tuple[str, int], ...] = ()
     gone_files: tuple[int, ...] = ()
+    erased: int | None = None
 
 
 class Target(NamedTuple):

@@ -8,8 +8,10 @@ from . import rules
 from .change_messages import CHANGE_COMMANDS, Changed
 from .change_turn import ChangeTurn
 from .events import AgentUpdated, ChangeEvent, Created, Edited, Joined, Left, Posted
+from .keeping_messages import Erased
 from .member_events import Banned, Muted, Removed
 from .messages import Leave, MarkRead, Post, ReadMarked, Receipt, Unchanged
+from .model import State
 from .posted import sequence_of
 from .refusals import Code, Refusal
 from .run_messages import RUN_COMMANDS
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from .files import StoredFile
     from .limits import Limits
     from .mailbox import Letter
-    from .model import Durability, Participant, State
+    from .model import Durability, Participant
     from .runs import Overdue
     from .sources import Sources
     from .store import Relation, RunText, Store, Target
@@ -104,6 +106,8 @@ class Turn:
         self.unsettled = False
         self.sent_files: list[tuple[str, int]] = []
         self.gone_files: list[int] = []  # the sequences of deleted messages that had files
+        self.erased: State | None = None  # what was deleted, where the conversation was
+        self.erased_at: int | None = None
         self.limits = parts.limits
         self.codec = parts.codec
         self._agent_host = parts.agent_host
@@ -136,11 +140,12 @@ class Turn:
     @property
     def changes(self) -> Changes | None:
         """The changes to commit, or None."""
-        if not (self.records or self.reads or self.texts or self.thread_reads):
+        said = self.records or self.reads or self.texts or self.thread_reads
+        if not said and self.erased is None:
             return None
         return Changes(
             self.state.id,
-            self.state.number,
+            (self.erased or self.state).number,
             tuple(self.records),
             tuple(self.state_events),
             self.reads or None,
@@ -150,6 +155,7 @@ class Turn:
             self.forced or None,
             tuple(self.sent_files),
             tuple(self.gone_files),
+            self.erased_at,
         )
 
     def _introduce(self, who: Participant, *, renamed: bool = False) -> None:
@@ -186,6 +192,8 @@ class Turn:
                 self.typing[decision.participant_id] = decision
             case Refusal() | Unchanged():
                 pass
+            case Erased():
+                self._erase(decision)
             case event:
                 self.state_events.append(event)
                 self.record(event)
@@ -198,6 +206,14 @@ class Turn:
                     case Joined():
                         self._set_up(event.participant.id, command.sender.id)
         return decision
+
+    def _erase(self, erased: Erased) -> None:
+        """Have whatever comes later in the turn find nothing."""
+        self.erased, self.erased_at = self.state, erased.at
+        self.state = State(self.state.id)
+        for kept in (self.typing, self.marks, self.reads, self.forced, self.thread_reads):
+            kept.clear()
+        self.thread_marks.clear()
 
     def _set_up(self, participant_id: str, by: str) -> None:
         """Record how a hosted agent answers that has just come in, if it is not as every agent does at first."""

@@ -27,6 +27,7 @@ from salon.actors.posted import sequence_of
 
 from . import files
 from .accounts import SAVE
+from .erasing import hide
 from .keys import place_of
 from .member_rows import (
     LEAVE,
@@ -196,6 +197,7 @@ class Batch:
         self._unmentioned: list[Any] = []
         self._thread_reads: list[Any] = []
         self._forced: list[Any] = []
+        self._erased: list[tuple[int, int]] = []  # conversations that are deleted, and when
         self._entered: list[Any] = []  # who came in: they ask no more to be let in
         self._sent_files: list[Any] = []
         self._gone_files: list[Any] = []
@@ -227,7 +229,14 @@ class Batch:
             self._sent_files += (number, file_id, sequence)
         for sequence in changes.gone_files:
             self._gone_files += (number, sequence)
+        if changes.erased is not None:
+            self._erased.append((number, changes.erased))
         return number
+
+    @property
+    def erased(self) -> list[int]:
+        """The numbers of the conversations that are deleted."""
+        return [number for number, _ in self._erased]
 
     def add_account(self, account: RunAccount) -> None:
         """Add what a run has used."""
@@ -247,6 +256,7 @@ class Batch:
             len(steps) == 1
             and not self._ordered
             and not self._rewrites
+            and not self._erased
             and steps[0][0].one_step(steps[0][1])
         ):
             steps[0][0].execute(connection, steps[0][1])
@@ -262,6 +272,8 @@ class Batch:
                 _READS.execute(connection, self._reads)
             if self._ordered and self._forced:
                 _FORCED.execute(connection, self._forced)
+            for number, at in self._erased:
+                hide(connection, number, at)
 
     def _add_records(self, number: int, changes: Changes) -> None:
         events, keys = self._events, self.keys

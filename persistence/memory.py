@@ -95,7 +95,7 @@ class MemoryStore:
     def load(self, conversation_id: str) -> Future[State | None]:
         """The conversation's state after its events, or None."""
         number = self._numbers.get(conversation_id)
-        if number is None:
+        if number is None or not self._conversations[number - 1].state.head:
             return Future.of(None)
         state = self._conversations[number - 1].state.draft()
         state.renamed = {
@@ -466,8 +466,18 @@ class MemoryStore:
         self._files.delete(state.number, changes.gone_files)
         if changes.records:
             conversation.newest = next(self._arrivals)
+        if changes.erased is not None:
+            self._erase(conversation)
         self._commits += 1
         self._records += len(changes.records)
+
+    def _erase(self, conversation: Conversation) -> None:
+        state = conversation.state
+        for participant_id in state.members:
+            self._memberships[participant_id].discard(state.number)
+        self._invites = {id: where for id, where in self._invites.items() if where != state.id}
+        self._files.delete_all(state.number)
+        conversation.erase()
 
     def _note_membership(self, number: int, event: StateEvent) -> None:
         match event:

@@ -35,7 +35,7 @@ _HEAD = (
     "c.share_reads, c.metadata, c.created_at, c.ended_at, c.permissions, c.history, c.slow_mode, c.direct, "
     "e.at, e.sequence, e.messages "
     "FROM conversations c JOIN events e ON e.conversation = c.number "
-    "WHERE c.id = ? ORDER BY e.sequence DESC LIMIT 1"
+    "WHERE c.id = ? AND c.deleted_at IS NULL ORDER BY e.sequence DESC LIMIT 1"
 )
 # A member's read position as stored: messages from before they joined count as read, unless they have moved back.
 _SAVED = "max(m.read_sequence, CASE WHEN m.read_forced > 0 THEN 0 ELSE m.place END, 0)"
@@ -124,7 +124,7 @@ _RUN = (
 )
 _WITH_OPEN_RUNS = (
     "SELECT c.id FROM (SELECT DISTINCT conversation FROM runs WHERE ended = 0) r "
-    "JOIN conversations c ON c.number = r.conversation ORDER BY c.number"
+    "JOIN conversations c ON c.number = r.conversation WHERE c.deleted_at IS NULL ORDER BY c.number"
 )
 
 # The order of arrival is the order of activity. The newest message is the first event with the same count of messages as the

@@ -91,7 +91,16 @@ conversations = Table(
     Column("history", Text, nullable=False, server_default=text("'all'")),
     Column("slow_mode", Integer, nullable=False, server_default=text("0")),
     Column("direct", Integer, nullable=False, server_default=text("0")),
+    # Then only this row is left, so that its number and id are not used again.
+    Column("deleted_at", Integer),
     UniqueConstraint("id"),
+)
+
+# Deleted conversations of which not everything is erased yet.
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("conversation", Integer, primary_key=True),
 )
 
 # Bans and mutes, `kind` says which. Those that are over go with the next one of their kind.
@@ -126,6 +135,7 @@ invites = Table(
     Column("ended", Integer, nullable=False, server_default=text("0")),
     Column("place", Integer, nullable=False),
     Index("invites_open", "conversation", sqlite_where=text("ended = 0")),
+    Index("invites_by_conversation", "conversation"),
     sqlite_with_rowid=False,
 )
 

@@ -10,6 +10,7 @@ from quart_schema import document_querystring, document_request, document_respon
 
 from salon.actors.blank import is_blank
 from salon.actors.events import REMOVED
+from salon.actors.keeping_messages import DeleteConversation
 from salon.actors.messages import Create, Join, Leave, Update
 from salon.actors.model import Entrant, Participant
 from salon.actors.refusals import Code
@@ -17,6 +18,7 @@ from salon.actors.refusals import Code
 from ..http import COMMAND, answer, body, query, raw, refusals
 from ..socket import message_of, participant_fields, timestamp
 from . import schemas
+from .members import noted_at
 from .view import conversation_json, seen
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ def chat_routes(parts: Parts) -> Blueprint:
     _add_update(routes, parts)
     _add_join(routes, parts)
     _add_leave(routes, parts)
+    _add_delete(routes, parts)
     return routes
 
 
@@ -196,6 +199,22 @@ def _add_leave(routes: Blueprint, parts: Parts) -> None:
                 "remaining_participants": left.participant_count,
             }
         )
+
+
+def _add_delete(routes: Blueprint, parts: Parts) -> None:
+    @routes.delete("/<conversation_id>")
+    @tag(["conversations"])
+    @document_response(schemas.DeleteAnswer)
+    @refusals(
+        *(*COMMAND, Code.RATE_LIMITED),
+        *(Code.FORBIDDEN, Code.NOT_FOUND, Code.DIRECT_CONVERSATION),
+    )
+    async def delete(conversation_id: str) -> Response:
+        """Delete a conversation with everything in it, as an owner. All sockets are closed with 4503; it cannot be undone."""
+        identity = parts.caller()
+        command = DeleteConversation(conversation_id, identity.participant)
+        await noted_at(parts, identity, command, conversation_id)
+        return answer({"success": True, "conversation_id": conversation_id})
 
 
 def _entrant(parts: Parts, who: schemas.ParticipantBody, inviter: Identity) -> Entrant:

@@ -22,6 +22,7 @@ from .view import seen
 
 if TYPE_CHECKING:
     from salon.actors.member_messages import MemberCommand
+    from salon.actors.messages import Command
     from salon.actors.model import Action, Sanction, State
 
     from ..http import Parts
@@ -202,6 +203,12 @@ async def _done(parts: Parts, identity: Identity, command: MemberCommand) -> Res
 
 async def noted(parts: Parts, identity: Identity, command: MemberCommand, target: str) -> Any:
     """The outcome of a command that the audit keeps, refused or not. Raises the refusal."""
+    place = f"{target} in {command.conversation_id}"
+    return await noted_at(parts, identity, command, place)
+
+
+async def noted_at(parts: Parts, identity: Identity, command: Command, place: str) -> Any:
+    """The outcome of a command, with the audit's words for what it acts on. Raises the refusal."""
     outcome = "done"
     try:
         event = await parts.ask(identity, command)
@@ -211,8 +218,7 @@ async def noted(parts: Parts, identity: Identity, command: MemberCommand, target
         outcome = refused.refusal.code
         raise
     finally:
-        deed = type(command).__name__
-        parts.note(identity, deed, f"{target} in {command.conversation_id}", outcome)
+        parts.note(identity, type(command).__name__, place, outcome)
     return event
 
 

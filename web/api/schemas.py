@@ -519,6 +519,13 @@ class JoinAnswer(BaseModel):
     conversation: Conversation
 
 
+class DeleteAnswer(BaseModel):
+    """The conversation is deleted: there is nothing of it any more for anybody."""
+
+    success: bool
+    conversation_id: str
+
+
 class LeaveAnswer(BaseModel):
     """The number of remaining participants."""
 

@@ -26,6 +26,10 @@ class MemberCalls:
         body = {"user_id": user_id, **given(name=name)}
         return await self.request("POST", "/chat/direct", body)
 
+    async def delete_conversation(self: Requester, conversation_id: str) -> Frame:
+        """Delete a conversation with everything in it, for everybody and for good: for owners."""
+        return await self.request("DELETE", _of(conversation_id))
+
     async def set_role(
         self: Requester,
         conversation_id: str,
