@@ -39,7 +39,7 @@ from .roster import Roster
 from .run_messages import RUN_COMMANDS
 from .run_text import extended
 from .runtime import TrioActor
-from .signals import Connected, ReadMoved, Typing
+from .signals import Connected, PreferencesMoved, ReadMoved, Typing
 from .store import Appended, Changes, StoreError
 from .turn import Turn, known_from
 
@@ -316,6 +316,8 @@ class ConversationActor(TrioActor):
             self._schedule("typing", self._typing.due())
         for letter, mark in (*turn.marks.values(), *turn.thread_marks):
             self._tell_read(letter, mark)
+        for letter, preferences in turn.preferences.values():
+            self._tell_own(letter, PreferencesMoved(*preferences))
         self.agents.after_events(turn)
         if turn.erased is not None:
             self._close_all(turn.erased)
@@ -511,6 +513,12 @@ class ConversationActor(TrioActor):
             thread_id = None if mark.root is None else f"{self.key}-{mark.root}"
             payload = self.audience.encode(ReadMoved(reader, mark.sequence, thread_id))
             for subscriber in others:
+                subscriber.deliver(payload)
+
+    def _tell_own(self, letter: Letter, signal: Signal) -> None:
+        payload = self.audience.encode(signal)
+        for subscriber in self.audience.of(letter.message.sender.id):
+            if subscriber is not letter.reply_to:
                 subscriber.deliver(payload)
 
     def _tell_typing(self, typing: Typing) -> None:

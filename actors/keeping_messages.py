@@ -6,10 +6,10 @@ Times are whole milliseconds since the Unix epoch, UTC.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
-    from .model import Participant
+    from .model import Participant, Preferences
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,5 +29,24 @@ class Erased:
     at: int
 
 
-KeepingCommand = DeleteConversation
-KEEPING_COMMANDS = frozenset({DeleteConversation})
+@dataclass(frozen=True, slots=True)
+class SetPreferences:
+    """Archive, mute or pin the conversation for oneself. None leaves it as it is; `muted` as in `Preferences`."""
+
+    is_command: ClassVar[bool] = True
+
+    conversation_id: str
+    sender: Participant
+    archived: bool | None = None
+    muted: int | None = None
+    pinned: bool | None = None
+
+
+class PreferencesSet(NamedTuple):
+    """How the sender keeps the conversation now."""
+
+    preferences: Preferences
+
+
+KeepingCommand = DeleteConversation | SetPreferences
+KEEPING_COMMANDS = frozenset({DeleteConversation, SetPreferences})

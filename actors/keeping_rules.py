@@ -1,10 +1,11 @@
-"""The rules about a conversation as a whole: who may delete it."""
+"""The rules about a conversation as a whole: who may delete it, and how members keep it for themselves."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .keeping_messages import DeleteConversation, Erased
+from .keeping_messages import DeleteConversation, Erased, PreferencesSet, SetPreferences
+from .model import Preferences
 from .refusals import Code, Refusal
 
 if TYPE_CHECKING:
@@ -25,4 +26,23 @@ def _delete(state: State, command: DeleteConversation, at: int, limits: Limits) 
     return Erased(at) if member.role == "owner" else Refusal(Code.FORBIDDEN)
 
 
-DECIDE: dict[Any, Callable[[State, Any, int, Limits], Any]] = {DeleteConversation: _delete}
+def _set_preferences(
+    state: State, command: SetPreferences, at: int, limits: Limits
+) -> PreferencesSet | Refusal:
+    id = command.sender.id
+    if id not in state.members:
+        return Refusal(Code.NOT_FOUND)
+    archived, muted, pinned = state.preferences.get(id, Preferences())
+    return PreferencesSet(
+        Preferences(
+            archived if command.archived is None else command.archived,
+            muted if command.muted is None else command.muted,
+            pinned if command.pinned is None else command.pinned,
+        )
+    )
+
+
+DECIDE: dict[Any, Callable[[State, Any, int, Limits], Any]] = {
+    DeleteConversation: _delete,
+    SetPreferences: _set_preferences,
+}

@@ -339,6 +339,7 @@ def remove_member(state: State, participant_id: str) -> None:
     state.members = without(state.members, participant_id)
     state.reads = without(state.reads, participant_id)
     state.saved = without(state.saved, participant_id)
+    state.preferences = without(state.preferences, participant_id)
     state.find_agents()
 
 

@@ -49,12 +49,12 @@ if TYPE_CHECKING:
 
     from .events import Event
     from .files import StoredFile
-    from .keeping_messages import Erased
+    from .keeping_messages import Erased, PreferencesSet
     from .limits import Limits
     from .messages import Command
     from .model import Action, Participant, Role, Run, State
 
-    Decision = Erased | Event | ReadMarked | Run | Typing | Unchanged | Refusal
+    Decision = Erased | PreferencesSet | Event | ReadMarked | Run | Typing | Unchanged | Refusal
 
 SEQUENCE = re.compile("[1-9][0-9]{0,14}")  # as it stands in a message's id
 

@@ -137,6 +137,11 @@ _READS = Rows(
     "WHERE column1 > 0 AND conversation = column1 AND participant = column2 AND read_sequence < column3",
     3,
 )
+_PREFERENCES = Rows(
+    "UPDATE members SET archived = column3, muted = column4, pinned = column5 FROM {values} "
+    "WHERE column1 > 0 AND conversation = column1 AND participant = column2",
+    5,
+)
 _FORCED = Rows(
     "UPDATE members SET read_sequence = column3, read_forced = column4 FROM {values} "
     "WHERE column1 > 0 AND conversation = column1 AND participant = column2",
@@ -197,6 +202,7 @@ class Batch:
         self._unmentioned: list[Any] = []
         self._thread_reads: list[Any] = []
         self._forced: list[Any] = []
+        self._preferences: list[Any] = []
         self._erased: list[tuple[int, int]] = []  # conversations that are deleted, and when
         self._entered: list[Any] = []  # who came in: they ask no more to be let in
         self._sent_files: list[Any] = []
@@ -229,6 +235,8 @@ class Batch:
             self._sent_files += (number, file_id, sequence)
         for sequence in changes.gone_files:
             self._gone_files += (number, sequence)
+        for participant_id, kept in (changes.preferences or {}).items():
+            self._preferences += (number, participant_id, *kept)
         if changes.erased is not None:
             self._erased.append((number, changes.erased))
         return number
@@ -257,6 +265,7 @@ class Batch:
             and not self._ordered
             and not self._rewrites
             and not self._erased
+            and not self._preferences
             and steps[0][0].one_step(steps[0][1])
         ):
             steps[0][0].execute(connection, steps[0][1])
@@ -272,6 +281,8 @@ class Batch:
                 _READS.execute(connection, self._reads)
             if self._ordered and self._forced:
                 _FORCED.execute(connection, self._forced)
+            if self._preferences:
+                _PREFERENCES.execute(connection, self._preferences)
             for number, at in self._erased:
                 hide(connection, number, at)
 

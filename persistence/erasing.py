@@ -56,6 +56,7 @@ TABLES = {
     "sanctions": "kind, participant",
     "join_requests": "participant",
     "invites": "id",
+    "held_messages": "position",
 }
 _DELETE_FROM = (
     "DELETE FROM {table} WHERE (conversation, {key}) IN "

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from salon.actors.events import Deleted, Edited, Joined, ReactionAdded, ReactionRemoved
 from salon.actors.message import Reaction
-from salon.actors.model import State
+from salon.actors.model import Preferences, State
 from salon.actors.posted import sequence_of
 from salon.actors.rights import first_readable
-from salon.actors.store import MOST_MENTIONS, Record, StoredRun, Summary, Target
+from salon.actors.store import MOST_MENTIONS, PINNED, Record, StoredRun, Summary, Target
 
 if TYPE_CHECKING:
     from salon.actors.events import RunStarted, StateEvent
@@ -119,6 +119,16 @@ def stored_run(conversation: Conversation, run_id: str) -> StoredRun:
     return StoredRun(run.participant_id, record, run.reply_to, run.asked_by)
 
 
+def kept_by(conversation: Conversation, participant_id: str) -> Preferences:
+    """How a participant keeps it for themselves."""
+    return conversation.state.preferences.get(participant_id, Preferences())
+
+
+def place_for(conversation: Conversation, participant_id: str) -> int:
+    """Its place in the order of a participant's list: pinned ones come first."""
+    return conversation.newest + PINNED * kept_by(conversation, participant_id).pinned
+
+
 def summary(conversation: Conversation, participant_id: str) -> Summary:
     """Its line in a participant's list."""
     state, records = conversation.state, conversation.records
@@ -138,4 +148,5 @@ def summary(conversation: Conversation, participant_id: str) -> Summary:
         messages_after(conversation, read),
         mentions_after(conversation, participant_id, read),
         newest,
+        kept_by(conversation, participant_id),
     )

@@ -52,6 +52,16 @@ INDEXED = 64  # pages that an indexed piece adds to the log, about
 logger = logging.getLogger(__name__)
 
 
+class _Erasing:
+    """A job that deletes text."""
+
+    def __init__(self, job: Callable[[sqlite3.Connection], Any]) -> None:
+        self._job = job
+
+    def __call__(self, connection: sqlite3.Connection) -> Any:
+        return self._job(connection)
+
+
 class Writer:
     """Owns the writing connection. The queue is bounded by its callers: one append of a conversation at a time."""
 
@@ -103,14 +113,17 @@ class Writer:
         self._queue.gather()
         return self._queue.hand_over
 
-    def do(self, job: Callable[[sqlite3.Connection], T]) -> Future[T]:
-        """Run a job between two groups, on the writing connection, and commit its writes."""
+    def do(self, job: Callable[[sqlite3.Connection], T], *, erases: bool = False) -> Future[T]:
+        """Run a job between two groups, on the writing connection, and commit its writes.
+
+        `erases` says that it deletes text, which the write-ahead log must lose soon.
+        """
         future: Future[T] = Future()
         if self._closed:
             future.set_exception(self._closed_error())
         else:
             self._loop.enter()
-            self._queue.put((job, future), urgent=True)
+            self._queue.put((_Erasing(job) if erases else job, future), urgent=True)
         return future
 
     def statistics(self) -> StoreStatistics:
@@ -147,6 +160,8 @@ class Writer:
                 if job is None:
                     break
                 self._loop.call(settle, future, self._do(job))
+                if self._erase_by is None and isinstance(job, _Erasing):
+                    self._erase_by = time.monotonic() + ERASE_WITHIN
             self._keep_house(idle=not group and future is None)
         self._end()
 

@@ -27,10 +27,10 @@ async def put(who: Person, method: str, message_id: str, body: Frame | None = No
 
 
 def traces(folder: Path, texts: list[str]) -> dict[str, list[str]]:
-    """The files of the store that hold any of the texts, with those."""
+    """The files of the store, and of its folder of files, that hold any of the texts, with those."""
     found = {}
-    for path in filter(Path.is_file, folder.glob("*.db*")):
-        data = path.read_bytes()
+    for path in (*folder.glob("*.db*"), *folder.glob("*.files/**/*")):
+        data = path.read_bytes() if path.is_file() else b""
         there = [text for text in texts if text.encode() in data]
         if there:
             found[path.name] = there
@@ -138,6 +138,14 @@ async def test_no_byte_of_a_deleted_conversation_is_left(own_server: ServerProce
         await put(bob, "PUT", f"{sent['message_id']}/reactions/:{emoji[:20]}:")
         gone += [text[:32] for text in texts]
     gone[2] = emoji[:20]
+    name, content = secrets.token_hex(16), secrets.token_hex(16)
+    for uploaded in (0, 1):  # one is sent, the other not
+        path = f"/chat/{conversation_id}/files"
+        named = {"name": f"{name}.txt"}
+        data = f"{content} {uploaded}".encode()
+        file = (await ada.call("POST", path, content=data, params=named)).json()
+    await ada.say(conversation_id, "look", files=[{"file_id": file["file_id"]}])
+    gone += [name, content]
     why = secrets.token_hex(16)
     gone.append(why)
     await ada.ask("PUT", f"/chat/{conversation_id}/participants/{bob.id}/mute", {"reason": why})

@@ -6,7 +6,11 @@ from .conversations import chat_routes
 from .files import file_routes
 from .handshake import socket_routes
 from .handshake_lane import FastLane
+from .held import approved, closed, held_page, held_routes, held_view
+from .held_commands import details_of
+from .held_schemas import DenyBody, HeldMessages, HeldQuery, HeldView
 from .invites import invite_routes
+from .keeping import keeping_routes
 from .member_schemas import GivenReason
 from .members import member_routes
 from .messages import event_page, event_query, message_routes
@@ -30,23 +34,34 @@ from .sign_in import sign_in_routes
 __all__ = [
     "ID_LENGTH",
     "PAGE",
+    "DenyBody",
     "EventPage",
     "EventQuery",
     "FastLane",
     "GivenReason",
+    "HeldMessages",
+    "HeldQuery",
+    "HeldView",
     "ListQuery",
     "MemberModel",
     "ParticipantView",
     "PostLane",
     "Title",
     "agent_routes",
+    "approved",
     "auth_routes",
     "change_routes",
     "chat_routes",
+    "closed",
+    "details_of",
     "event_page",
     "event_query",
     "file_routes",
+    "held_page",
+    "held_routes",
+    "held_view",
     "invite_routes",
+    "keeping_routes",
     "member_routes",
     "message_routes",
     "reference_routes",

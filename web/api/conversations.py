@@ -19,7 +19,7 @@ from ..http import COMMAND, answer, body, query, raw, refusals
 from ..socket import message_of, participant_fields, timestamp
 from . import schemas
 from .members import noted_at
-from .view import conversation_json, seen
+from .view import conversation_json, kept_fields, seen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -100,13 +100,18 @@ def _add_list(routes: Blueprint, parts: Parts) -> None:
     @document_response(schemas.ConversationList)
     @refusals(Code.STORE_UNAVAILABLE)
     async def my_conversations() -> Response:
-        """List the caller's conversations, newest activity first. Page by `before`: with `offset` a message moves the pages."""
+        """List the caller's conversations: pinned ones, then newest activity first. Page by `before`; messages move `offset`."""
         identity = parts.caller()
         asked = query(schemas.ConversationListQuery)
         listing = await parts.directory.store.listing(
-            identity.participant.id, limit=asked.limit, offset=asked.offset, before=asked.before
+            identity.participant.id,
+            limit=asked.limit,
+            offset=asked.offset,
+            before=asked.before,
+            archived=None if asked.archived == "all" else asked.archived == "true",
         ).wait()
-        lines = [_line(summary) for summary in listing.summaries]
+        now = parts.directory.sources.now()
+        lines = [_line(summary, now) for summary in listing.summaries]
         return answer(
             {
                 "conversations": lines,
@@ -256,7 +261,7 @@ def created_fields(
     }
 
 
-def _line(summary: Summary) -> dict[str, Any]:
+def _line(summary: Summary, now: int) -> dict[str, Any]:
     last = summary.last_message
     return {
         "conversation_id": summary.conversation_id,
@@ -267,6 +272,7 @@ def _line(summary: Summary) -> dict[str, Any]:
         "unread_count": summary.unread_count,
         "mention_count": summary.mention_count,
         "last_message_preview": None if last is None else _preview(last.body),
+        **kept_fields(summary.preferences, now),
     }
 
 

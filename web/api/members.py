@@ -21,6 +21,8 @@ from . import member_schemas as schemas
 from .view import seen
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from salon.actors.member_messages import MemberCommand
     from salon.actors.messages import Command
     from salon.actors.model import Action, Sanction, State
@@ -228,10 +230,15 @@ async def _terms(parts: Parts) -> tuple[int | None, str | None]:
     wanted = await body(schemas.SanctionBody, depth=depth, optional=True)
     if wanted.until is None:
         return None, wanted.reason
-    until = int(wanted.until.astimezone(UTC).timestamp() * 1000)
-    if until <= parts.directory.sources.now():
-        raise parts.malformed("until: has passed already")
-    return until, wanted.reason
+    return time_of(parts, wanted.until, "until"), wanted.reason
+
+
+def time_of(parts: Parts, given: datetime, name: str) -> int:
+    """A time of a request in milliseconds. Raises the refusal for one that has passed."""
+    at = int(given.astimezone(UTC).timestamp() * 1000)
+    if at <= parts.directory.sources.now():
+        raise parts.malformed(f"{name}: has passed already")
+    return at
 
 
 async def _reason(parts: Parts) -> str | None:
