@@ -99,8 +99,8 @@ def decide(
 
 def _knows_nothing(state: State, command: Command) -> bool:
     """Whether a direct conversation is none to the sender: its id follows from two people's, and must tell nothing of them."""
-    operator = isinstance(command, CancelRun) and command.by_operator
-    return command.sender.id not in state.members and not operator
+    by_operator = getattr(command, "by_operator", False)
+    return command.sender.id not in state.members and not by_operator
 
 
 def introduce(

@@ -397,12 +397,9 @@ def _apply(connection: sqlite3.Connection, number: int, event: StateEvent) -> No
         case Joined():
             _MEMBERS.execute(connection, _member_row(number, event))
             write_entry(connection, number, event)
-        case Left(participant=who, participant_count=0):
-            connection.execute(LEAVE, (number, who.id))
-            connection.execute(_END, (event.at, number))
         case Left(participant=who):
             connection.execute(LEAVE, (number, who.id))
-            connection.execute(_INHERIT, (number,))
+            _succeed(connection, number, event)
         case Introduced(participant=who):
             connection.execute(_INTRODUCE, (who.name, who.type, number, who.id))
         case Updated(title=title, metadata=metadata):
@@ -430,6 +427,16 @@ def _apply(connection: sqlite3.Connection, number: int, event: StateEvent) -> No
             raise TypeError(f"a row of its own stands for {type(event).__name__}")
         case _ if isinstance(event, MEMBER_EVENTS):
             write_member_event(connection, number, event)
+            if isinstance(event, Removed | Banned):
+                _succeed(connection, number, event)
+
+
+def _succeed(connection: sqlite3.Connection, number: int, event: Left | Removed | Banned) -> None:
+    """Write what becomes of a conversation that a member has left."""
+    if event.participant_count == 0:
+        connection.execute(_END, (event.at, number))
+    else:
+        connection.execute(_INHERIT, (number,))
 
 
 def _forget(connection: sqlite3.Connection, number: int, sequence: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -170,23 +170,143 @@ async def test_held_messages_survive_a_restart_and_go_with_their_conversation(
 
 
 class Judge:
-    """A real HTTP server that answers as `say` does; `asked` has the questions."""
+    """A real HTTP server that answers as `say` does, and holds back its answers about what `wait_for` is in."""
 
     def __init__(self) -> None:
         self.asked: list[Frame] = []
+        self.keys: list[str] = []
         self.say: Callable[[Frame], Any] = lambda asked: {"action": "allow"}
-        self.go_on = trio.Event()
         self.wait_for = ""
+        self.go_on = trio.Event()
+        self.is_asked = trio.Event()
         self.url = ""
 
     async def serve(self, stream: trio.SocketStream) -> None:
+        """Answer the one request of a connection."""
         wire = Line(stream)
-        while (request := await wire.request()) is not None:
-            asked = json.loads(request[1])
-            self.asked.append(asked)
-            if self.wait_for and self.wait_for in asked["content"]:
-                await self.go_on.wait()
-            await wire.answer(self.say(asked))
+        request = await wire.request()
+        if request is None:
+            return
+        asked = json.loads(request[1])
+        self.asked.append(asked)
+        self.keys += [v.decode() for k, v in request[0].headers if k == b"authorization"]
+        self.is_asked.set()
+        if self.wait_for and self.wait_for in asked["content"]:
+            await self.go_on.wait()
+        said = self.say(asked)
+        body = said if isinstance(said, bytes) else json.dumps(said).encode()
+        with suppress(trio.BrokenResourceError):  # nobody waits any more
+            await wire.answer(200, [("Connection", "close")], body)
+        await stream.aclose()
+
+
+@asynccontextmanager
+async def judged(**moderation: Any) -> AsyncIterator[tuple[Room, Judge]]:
+    judge = Judge()
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(trio.serve_tcp, judge.serve, 0)
+        judge.url = f"http://127.0.0.1:{listeners[0].socket.getsockname()[1]}/judge"
+        async with room(url=judge.url, **moderation) as it:
+            yield it, judge
+        nursery.cancel_scope.cancel()
+
+
+async def test_the_endpoint_is_asked_and_what_it_says_is_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("JUDGE_KEY", "very-secret")
+    answers = {
+        "fine": {"action": "allow"},
+        "bad": {"action": "refuse", "reason": "Too rude."},
+        "odd": {"action": "hold"},
+        "phone 123": {"action": "replace", "content": "phone ***"},
+    }
+    async with judged(key_env="JUDGE_KEY") as (it, judge):
+        judge.say = lambda asked: answers[asked["content"]]
+        receipt = await it.ada.post(it.id, "fine")
+        assert "Too rude." in (await refused(it.ada.post(it.id, "bad"))).text
+        held_id = await held(it.ada.post(it.id, "odd"))
+        await it.ada.post(it.id, "phone 123")
+        await it.root.request("POST", f"/admin/held/{held_id}/approve")
+        assert await it.texts() == ["fine", "phone ***", "odd"]
+        path = f"/chat/{it.id}/messages/{receipt.message_id}"
+        await it.ada.request("PATCH", path, {"content": "phone 123"})
+        assert (await it.texts())[0] == "phone ***"
+        first, *_, last = judge.asked
+        assert (first["kind"], first["sender"], first["conversation_id"]) == (
+            "message",
+            {"id": "ada", "name": "Ada", "type": "human"},
+            it.id,
+        )
+        assert (last["kind"], last["message_id"]) == ("edit", receipt.message_id)
+        assert set(judge.keys) == {"Bearer very-secret"}
+
+
+async def test_only_the_sender_waits_and_their_messages_stay_in_order() -> None:
+    async with judged(timeout=60) as (it, judge), it.ada.socket(it.id) as tab:
+        judge.wait_for = "slow"
+        for text in ("slow", "quick"):
+            await tab.send_json({"type": "message", "content": text, "client_message_id": text})
+        with trio.fail_after(PATIENCE):
+            await judge.is_asked.wait()
+        await it.ben.post(it.id, "from Ben")
+        assert await it.texts() == ["from Ben"]
+        judge.go_on.set()
+        acks = [(await until(tab, "message_ack"))["client_message_id"] for _ in range(2)]
+        assert acks == ["slow", "quick"]
+        assert await it.texts() == ["from Ben", "slow", "quick"]
+
+
+@pytest.mark.parametrize("on_failure", ["hold", "allow"])
+@pytest.mark.parametrize(
+    "said", [b"no JSON", b"[]", {"action": "shout"}, {"action": "replace"}, {"reason": "x"}]
+)
+async def test_an_endpoint_that_gives_no_verdict_counts_as_failed(
+    on_failure: str, said: Any
+) -> None:
+    async with judged(on_failure=on_failure) as (it, judge):
+        judge.say = lambda asked: said
+        if on_failure == "hold":
+            await held(it.ada.post(it.id, "hello"))
+            assert await it.texts() == []
+        else:
+            await it.ada.post(it.id, "hello")
+            assert await it.texts() == ["hello"]
+        judge.say = lambda asked: {"action": "allow"}
+        await it.ada.post(it.id, "again")
+
+
+async def test_an_endpoint_that_fails_again_and_again_is_left_alone() -> None:
+    async with judged(on_failure="allow") as (it, judge):
+        judge.say = lambda asked: b"no"
+        for number in range(12):
+            await it.ada.post(it.id, f"{number}")
+        assert len(await it.texts()) == 12
+        assert len(judge.asked) < 12
+
+
+async def test_an_endpoint_that_does_not_answer_in_time_delays_nobody_for_longer() -> None:
+    async with judged(timeout=0.05, on_failure="hold") as (it, judge):
+        judge.wait_for = "slow"
+        await held(it.ada.post(it.id, "slow"))
+        judge.go_on.set()
+
+
+async def test_a_retry_of_what_was_stored_is_answered_whatever_is_said_of_it_now() -> None:
+    async with judged() as (it, judge):
+        receipt = await it.ada.post(it.id, "hello", key="k1")
+        judge.say = lambda asked: {"action": "refuse"}
+        assert (await it.ada.post(it.id, "hello", key="k1")).message_id == receipt.message_id
+        await refused(it.ada.post(it.id, "hello", key="k2"))
+
+
+async def test_nobody_fills_the_queue_alone() -> None:
+    async with judged() as (it, judge):
+        judge.say = lambda asked: {"action": "hold"}
+        for number in range(100):
+            await held(it.ada.post(it.id, f"{number}"))
+        assert (await refused(it.ada.post(it.id, "more"))).code == "LIMIT_REACHED"
+        await held(it.ben.post(it.id, "from Ben"))
 
 
 async def until(tab: Any, kind: str) -> Frame:

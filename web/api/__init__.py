@@ -11,8 +11,8 @@ from .held_commands import details_of
 from .held_schemas import DenyBody, HeldMessages, HeldQuery, HeldView
 from .invites import invite_routes
 from .keeping import keeping_routes
-from .member_schemas import GivenReason
-from .members import member_routes
+from .member_schemas import GivenReason, SanctionBody
+from .members import member_routes, sanction_terms
 from .messages import event_page, event_query, message_routes
 from .post_lane import PostLane
 from .reference import reference_routes
@@ -46,6 +46,7 @@ __all__ = [
     "MemberModel",
     "ParticipantView",
     "PostLane",
+    "SanctionBody",
     "Title",
     "agent_routes",
     "approved",
@@ -67,6 +68,7 @@ __all__ = [
     "reference_routes",
     "report_routes",
     "run_routes",
+    "sanction_terms",
     "search_routes",
     "sign_in_routes",
     "socket_routes",

@@ -83,7 +83,7 @@ def _add_ban(routes: Blueprint, parts: Parts) -> None:
     async def ban(conversation_id: str, participant_id: str) -> Response:
         """Keep somebody out; a member, of a lower rank, is removed. The same again changes nothing."""
         identity = parts.caller()
-        until, reason = await _terms(parts)
+        until, reason = await sanction_terms(parts)
         place = conversation_id, identity.participant, participant_id
         return await _done(parts, identity, Ban(*place, until, reason))
 
@@ -108,7 +108,7 @@ def _add_mute(routes: Blueprint, parts: Parts) -> None:
     async def mute(conversation_id: str, participant_id: str) -> Response:
         """Refuse what a member of a lower rank says. It stays if they leave and come back."""
         identity = parts.caller()
-        until, reason = await _terms(parts)
+        until, reason = await sanction_terms(parts)
         place = conversation_id, identity.participant, participant_id
         return await _done(parts, identity, Mute(*place, until, reason))
 
@@ -224,7 +224,7 @@ async def noted_at(parts: Parts, identity: Identity, command: Command, place: st
     return event
 
 
-async def _terms(parts: Parts) -> tuple[int | None, str | None]:
+async def sanction_terms(parts: Parts) -> tuple[int | None, str | None]:
     """Until when, and why. Raises the refusal for a time that has passed."""
     depth = parts.settings.limits.json_depth
     wanted = await body(schemas.SanctionBody, depth=depth, optional=True)

@@ -132,22 +132,29 @@ class Desk:
                 return command._replace(content=content)
             return replace(command, content=content)
         snapshot = await self._directory.look(command.conversation_id)
-        if snapshot is None or await self._goes_on(command, snapshot.state):
+        if snapshot is None:
+            return Refusal(Code.NOT_FOUND, key=command.key)
+        # Whom the conversation refuses anyway is told so, and a retry of what it has is answered by it.
+        refusal = self._refusal(command, snapshot.state)
+        if refusal is not None:
+            return refusal
+        if await self._is_there(command, snapshot.state):
             return command
-        reason = verdict.reason or NO_REASON
         if verdict.action == "refuse":
-            return Refusal(Code.MESSAGE_REFUSED, {"reason": reason}, key=command.key)
+            return _refused(verdict.reason, command.key)
         return await self._hold(command, snapshot.state, verdict.reason)
 
-    async def _goes_on(self, command: Post | EditMessage, state: State) -> bool:
-        """Whether the conversation answers itself: it refuses the sender anyway, or has had the message before."""
-        if command.sender.id not in state.members:
-            return True
-        if isinstance(command, Post):
-            now, limits = self._directory.sources.now(), self._directory.limits
-            known = command._replace(reply_to=None)
-            if isinstance(decide(state, known, now, limits), Refusal):
-                return True
+    def _refusal(self, command: Post | EditMessage, state: State) -> Refusal | None:
+        """Why the sender may not say this anyway, as far as it is known without the messages that are named."""
+        if isinstance(command, EditMessage):
+            is_member = command.sender.id in state.members
+            return None if is_member else Refusal(Code.NOT_PARTICIPANT, key=command.key)
+        alone = command._replace(reply_to=None, files=())
+        decision = decide(state, alone, self._directory.sources.now(), self._directory.limits)
+        return decision if isinstance(decision, Refusal) else None
+
+    async def _is_there(self, command: Post | EditMessage, state: State) -> bool:
+        """Whether the conversation has this sender's key already."""
         if command.key is None:
             return False
         name = (command.sender.id, command.key)
@@ -175,9 +182,16 @@ class Desk:
                 now,
             )
         ).wait()
-        if held is None or held.outcome in ("approved", "refused"):
-            return command  # the conversation says what has become of it
-        if held.outcome == "denied":
-            facts = {"reason": held.why or NO_REASON}
-            return Refusal(Code.MESSAGE_REFUSED, facts, key=key)
+        if held is None:
+            return Refusal(Code.NOT_FOUND, key=key)
+        if held.outcome == "approved":
+            return command  # the conversation has it by its key
+        if held.outcome is not None:
+            return _refused(held.why, key)
+        if (held.kind, held.content, held.details) != (kind, command.content, details):
+            return Refusal(Code.KEY_REUSED, key=key)
         return Held(state.id, held.position, held.at, key)
+
+
+def _refused(reason: str | None, key: str | None) -> Refusal:
+    return Refusal(Code.MESSAGE_REFUSED, {"reason": reason or NO_REASON}, key=key)
