@@ -125,7 +125,7 @@ TABLE: dict[Code, Reason] = {
     ),
     Code.LIMIT_REACHED: Reason("At most {limit} {what} are kept here: end some first.", 409),
     Code.KEY_REUSED: Reason("This key was used before, for another message: make a new key.", 409),
-    Code.MESSAGE_REFUSED: Reason("This is not taken here: {reason}", 403),
+    Code.MESSAGE_REFUSED: Reason("This is not taken here, for this reason: “{reason}”.", 403),
     Code.REVISION_CONFLICT: Reason(
         "The message was edited meanwhile and has revision {revision}: read it again, then edit that.",
         409,

@@ -214,7 +214,7 @@ def _add_delete(routes: Blueprint, parts: Parts) -> None:
         *(*COMMAND, Code.RATE_LIMITED),
         *(Code.FORBIDDEN, Code.NOT_FOUND, Code.DIRECT_CONVERSATION),
     )
-    async def delete(conversation_id: str) -> Response:
+    async def delete_conversation(conversation_id: str) -> Response:
         """Delete a conversation with everything in it, as an owner. All sockets are closed with 4503; it cannot be undone."""
         identity = parts.caller()
         command = DeleteConversation(conversation_id, identity.participant)

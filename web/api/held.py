@@ -17,6 +17,7 @@ from ..http import COMMAND, Refused, answer, body, query, refusals
 from ..socket import participant_fields, timestamp
 from . import held_schemas as schemas
 from .held_commands import command_again
+from .members import CONVERSATION
 from .view import seen
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ DECIDING = (*COMMAND, Code.FORBIDDEN, Code.NOT_FOUND)
 
 def held_routes(parts: Parts) -> Blueprint:
     """The routes of the held messages of one conversation."""
-    routes = Blueprint("held", __name__, url_prefix="/chat/<conversation_id>/held")
+    routes = Blueprint("held", __name__, url_prefix=f"{CONVERSATION}/held")
 
     @routes.get("")
     @tag(["moderation"])
@@ -49,7 +50,7 @@ def held_routes(parts: Parts) -> Blueprint:
     @tag(["moderation"])
     @document_response(schemas.HeldView)
     @refusals(*DECIDING)
-    async def approve(conversation_id: str, held_id: int) -> Response:
+    async def post_held(conversation_id: str, held_id: int) -> Response:
         """Post a held message of somebody else, as its sender, as one who may delete any message."""
         identity = parts.caller()
         found = await _found(parts, identity, conversation_id, held_id)
@@ -60,7 +61,7 @@ def held_routes(parts: Parts) -> Blueprint:
     @document_request(schemas.DenyBody)
     @document_response(schemas.HeldView)
     @refusals(*DECIDING)
-    async def deny(conversation_id: str, held_id: int) -> Response:
+    async def drop_held(conversation_id: str, held_id: int) -> Response:
         """Drop a held message of somebody else; its sender is told the reason."""
         identity = parts.caller()
         wanted = await body(schemas.DenyBody, depth=parts.settings.limits.json_depth, optional=True)

@@ -45,6 +45,7 @@ __all__ = [
     "Download",
     "Frame",
     "Gap",
+    "MessageHeld",
     "Messages",
     "Receipt",
     "Refused",
