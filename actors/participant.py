@@ -97,8 +97,8 @@ class ParticipantActor(TrioActor):
                 refusal = self._refusal(message, now)
                 if refusal is not None:
                     self._refuse(letter, refusal)
-                elif type(message) in MODERATED and self._host.moderator is not None:
-                    self._review(letter, self._host.moderator)
+                elif (moderator := self._host.moderator) is not None and type(message) in MODERATED:
+                    self._review(letter, moderator)
                 else:
                     self._forward(letter)
             else:

@@ -91,6 +91,8 @@ def _add_edit(routes: Blueprint, parts: Parts) -> None:
         Code.MESSAGE_DELETED,
         Code.REVISION_CONFLICT,
         Code.EDIT_WINDOW_CLOSED,
+        Code.MESSAGE_REFUSED,
+        Code.LIMIT_REACHED,
     )
     async def edit(conversation_id: str, message_id: str) -> Response:
         """Give one's own message another content. With `If-Match` or `revision` a lost update is refused."""

@@ -49,7 +49,7 @@ def _add_post(routes: Blueprint, parts: Parts) -> None:
     @document_response(schemas.ReceiptModel, 201)
     @document_response(schemas.ReceiptModel, 200)
     @document_response(HeldAnswer, 202)
-    @refusals(*COMMAND, *POST)
+    @refusals(*COMMAND, *POST, Code.MESSAGE_REFUSED, Code.LIMIT_REACHED)
     async def post(conversation_id: str) -> Response:
         """Send a message. The answer comes after it is stored; a retry with the same key gets the same receipt."""
         identity = parts.caller()
