@@ -18,8 +18,7 @@ from salon.actors.store import StoreError
 
 from ..api import details_of
 from ..socket import timestamp
-from .endpoint import Endpoint, EndpointError
-from .rules import Rules, Verdict
+from .rules import EndpointError, Rules, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from salon.actors.model import State
 
     from ..settings import ModerationSettings
+    from .endpoint import Endpoint
 
 WAITING = 100  # held messages of one sender: somebody who sends more would bury those of others
 NO_REASON = "a moderator of this server does not allow it."
@@ -43,7 +43,7 @@ class Desk:
         self._settings = settings
         self._directory = directory
         self._rules = Rules(settings.rules)
-        self._endpoint = None if settings.url is None else Endpoint(settings)
+        self._endpoint = _endpoint_of(settings)
         self._nursery: trio.Nursery | None = None
         self.counts = dict.fromkeys(("allow", "refuse", "hold", "replace", "failed"), 0)
 
@@ -191,6 +191,14 @@ class Desk:
         if (held.kind, held.content, held.details) != (kind, command.content, details):
             return Refusal(Code.KEY_REUSED, key=key)
         return Held(state.id, held.position, held.at, key)
+
+
+def _endpoint_of(settings: ModerationSettings) -> Endpoint | None:
+    if settings.url is None:
+        return None
+    from .endpoint import Endpoint  # noqa: PLC0415 - see there
+
+    return Endpoint(settings)
 
 
 def _refused(reason: str | None, key: str | None) -> Refusal:

@@ -21,6 +21,10 @@ class Verdict(NamedTuple):
     content: str | None = None
 
 
+class EndpointError(Exception):
+    """The endpoint gave no verdict; the text says why, for the log."""
+
+
 class Rules:
     """The rules, in their order."""
 
