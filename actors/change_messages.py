@@ -35,7 +35,10 @@ class EditMessage:
 
 @dataclass(frozen=True, slots=True)
 class DeleteMessage:
-    """Delete a message for everybody and for ever; its place stays."""
+    """Delete a message for everybody and for ever; its place stays.
+
+    `by_operator` is true for an operator of the server, who need not be a member and has no rank.
+    """
 
     is_command: ClassVar[bool] = True
 
@@ -44,6 +47,7 @@ class DeleteMessage:
     message_id: str
     reason: str | None = None
     key: str | None = None
+    by_operator: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,8 @@ def change(
     state: State, message: Message | None, command: ChangeCommand, at: int, limits: Limits
 ) -> Decision:
     """The event, or why there is none. `message` is None where the command names no message of the conversation."""
+    if state.head and isinstance(command, DeleteMessage) and command.by_operator:
+        return _by_operator(state, message, command, at)
     member = state.members.get(command.sender.id)
     if not state.head or (member is None and state.direct):
         return Refusal(Code.NOT_FOUND, key=command.key)
@@ -103,6 +105,18 @@ def _delete(
         allowed = outranked and may(state, member, "delete_any")
     if not allowed:
         return Refusal(Code.FORBIDDEN, key=command.key)
+    return _deleted(state, message, command, at)
+
+
+def _by_operator(
+    state: State, message: Message | None, command: DeleteMessage, at: int
+) -> Decision:
+    if message is None:
+        return Refusal(Code.NOT_FOUND, key=command.key)
+    return _deleted(state, message, command, at)
+
+
+def _deleted(state: State, message: Message, command: DeleteMessage, at: int) -> Decision:
     if message.is_deleted:
         return Unchanged()
     return Deleted(
@@ -110,7 +124,7 @@ def _delete(
         state.head + 1,
         at,
         command.message_id,
-        member.participant.id,
+        command.sender.id,
         command.reason,
         message.posted.thread_id,
         command.key,

@@ -39,7 +39,7 @@ from .roster import Roster
 from .run_messages import RUN_COMMANDS
 from .run_text import extended
 from .runtime import TrioActor
-from .signals import Connected, ReadMoved, Typing
+from .signals import Connected, PreferencesMoved, ReadMoved, Typing
 from .store import Appended, Changes, StoreError
 from .turn import Turn, known_from
 
@@ -298,7 +298,7 @@ class ConversationActor(TrioActor):
                 self._see_off(event.participant.id, removed=True)
             elif isinstance(event, Updated) and event.history == "since_join":
                 self._shorten_replays(turn.state)
-        if turn.gone_files:
+        if turn.gone_files or turn.erased is not None:
             self._host.file_host.gone()
         self.agents.before_events(turn)
         if turn.changed is not None:
@@ -316,7 +316,11 @@ class ConversationActor(TrioActor):
             self._schedule("typing", self._typing.due())
         for letter, mark in (*turn.marks.values(), *turn.thread_marks):
             self._tell_read(letter, mark)
+        for letter, preferences in turn.preferences.values():
+            self._tell_own(letter, PreferencesMoved(*preferences))
         self.agents.after_events(turn)
+        if turn.erased is not None:
+            self._close_all(turn.erased)
         for letter, _ in turn.answers:
             if letter.reply_to is not None:
                 letter.reply_to.flush()
@@ -486,6 +490,16 @@ class ConversationActor(TrioActor):
         self._typing.forget(participant_id)
         self.agents.left(participant_id)
 
+    def _close_all(self, erased: State) -> None:
+        """Clean up after the conversation was deleted."""
+        self.audience.recall(())
+        for subscriber in tuple(self.audience):
+            self.audience.remove(subscriber)
+            subscriber.close(4503, "the conversation was deleted")
+        for member in erased.members.values():
+            if member.participant.type == "agent":
+                self.agents.left(member.participant.id)
+
     # --- signals ----------------------------------------------------------------------------------------------------------
 
     def _tell_read(self, letter: Letter, mark: ReadMarked) -> None:
@@ -499,6 +513,12 @@ class ConversationActor(TrioActor):
             thread_id = None if mark.root is None else f"{self.key}-{mark.root}"
             payload = self.audience.encode(ReadMoved(reader, mark.sequence, thread_id))
             for subscriber in others:
+                subscriber.deliver(payload)
+
+    def _tell_own(self, letter: Letter, signal: Signal) -> None:
+        payload = self.audience.encode(signal)
+        for subscriber in self.audience.of(letter.message.sender.id):
+            if subscriber is not letter.reply_to:
                 subscriber.deliver(payload)
 
     def _tell_typing(self, typing: Typing) -> None:

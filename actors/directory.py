@@ -18,7 +18,7 @@ from .agent_host import NoAgents
 from .conversation import ConversationActor
 from .files import NoFiles
 from .mailbox import MailboxFull
-from .messages import Look, Rename, SaveRuns
+from .messages import Inform, Look, Rename, SaveRuns
 from .meter import Meter
 from .participant import ParticipantActor
 from .rates import Outage
@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     from .limits import Limits
     from .messages import Command, Sync
     from .model import Participant, State
+    from .moderation import Moderator
     from .runtime import Ref, System, TrioActor
-    from .signals import MemberView
+    from .signals import MemberView, Signal
     from .sources import Sources
     from .store import Store, StoreError
     from .subscriber import Caller, Codec
@@ -72,6 +73,9 @@ class Directory:
         self.meter = Meter()
         self.agent_host: AgentHost = NoAgents()
         self.file_host: FileHost = NoFiles()
+        self.moderator: Moderator | None = (
+            None  # judges messages before their conversations get them
+        )
         self.draining: Callable[[], float] | None = None  # gives each caller its seconds to wait
         self.conversations: dict[str, ConversationActor] = {}
         self.participants: dict[str, ParticipantActor] = {}
@@ -123,6 +127,24 @@ class Directory:
             )
         except ActorDied:
             return Refusal(Code.INTERNAL_ERROR, retry_after=1.0, scope="conversation")
+
+    async def ask_conversation(self, command: Command) -> Any:
+        """The outcome of a command that does not come from its sender now, and so costs none of their rate; as `ask`."""
+        try:
+            return await self.conversation(command.conversation_id).ask(command)
+        except MailboxFull as full:
+            facts = {"queue_size": full.waiting, "limit": full.limit}
+            return Refusal(
+                Code.QUEUE_FULL, facts, retry_after=full.retry_after, scope="conversation"
+            )
+        except ActorDied:
+            return Refusal(Code.INTERNAL_ERROR, retry_after=1.0, scope="conversation")
+
+    def tell_participant(self, participant_id: str, conversation_id: str, signal: Signal) -> None:
+        """Send a signal to the connections that somebody has in a conversation, if any."""
+        actor = self.participants.get(participant_id)
+        if actor is not None and actor.actor_ref.is_alive():
+            actor.actor_ref.tell(Inform(conversation_id, signal))
 
     async def look(self, conversation_id: str) -> Snapshot | None:
         """The conversation now, or None where it does not exist; activates it. An active one answers without waiting.
@@ -190,6 +212,8 @@ class Directory:
         """Stop an actor and remove it; the next lookup makes a new one."""
         if isinstance(actor, ConversationActor):
             self.conversations.pop(actor.key, None)
+            if actor.state is not None and not actor.state.head:
+                self._to_wake.discard(actor.key)  # there is nothing any more
         elif isinstance(actor, ParticipantActor):
             self.participants.pop(actor.key, None)
         actor.stop()

@@ -204,15 +204,7 @@ class Left:
 
     def apply(self, state: State) -> None:
         """Remove the member; where no owner is left, another member becomes the owner."""
-        remove_member(state, self.participant.id)
-        if not state.members:
-            state.ended_at = self.at
-        elif not any(member.role == "owner" for member in state.members.values()):
-            # Somebody must be able to invite and remove: the longest-standing of the highest rank becomes owner.
-            heir = min(state.members.values(), key=lambda member: HEIRS.index(member.role))
-            owner = replace(heir, role="owner")
-            state.members = {**state.members, heir.participant.id: owner}
-        state.find_agents()
+        remove_member(state, self.participant.id, self.at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -394,7 +386,6 @@ class AgentUpdated:
 
 
 REMOVED = "null"  # the metadata of an update that removes it
-HEIRS: tuple[Role, ...] = ("owner", "moderator", "member", "observer")
 
 # Every kind but a message: what a store's tables follow.
 StateEvent = (

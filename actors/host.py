@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .files import FileHost
     from .limits import Limits
     from .meter import Meter
+    from .moderation import Moderator
     from .refusals import Refusal, RefusalBook
     from .runtime import Ref, System, TrioActor
     from .sources import Sources
@@ -31,6 +32,7 @@ class Host(Protocol):
     agent_host: AgentHost
     file_host: FileHost
     draining: Callable[[], float] | None
+    moderator: Moderator | None
 
     def conversation(self, conversation_id: str) -> Ref[Any]:
         """The conversation's actor. Raises `ActorDied` where it crashed too often within a minute."""

@@ -86,7 +86,7 @@ class Removed:
 
     def apply(self, state: State) -> None:
         """Remove the member."""
-        remove_member(state, self.participant.id)
+        remove_member(state, self.participant.id, self.at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ class Banned:
         """Remove the member, and keep them out."""
         id = self.participant.id
         if id in state.members:
-            remove_member(state, id)
+            remove_member(state, id, self.at)
         ban = Sanction(self.participant, self.by, self.at, self.until, self.reason)
         state.bans = {**lasting(without(state.bans, id), self.at), id: ban}
         state.requests = without(state.requests, id)
@@ -334,11 +334,23 @@ MemberEvent = (
 T = TypeVar("T")
 
 
-def remove_member(state: State, participant_id: str) -> None:
-    """Take a member out of a draft."""
+# Who becomes owner where none is left: the longest-standing of the highest rank.
+HEIRS: tuple[Role, ...] = ("owner", "moderator", "member", "observer")
+
+
+def remove_member(state: State, participant_id: str, at: int) -> None:
+    """Take a member out of a draft. Where no owner is left, another member becomes the owner; without members it ends."""
     state.members = without(state.members, participant_id)
     state.reads = without(state.reads, participant_id)
     state.saved = without(state.saved, participant_id)
+    state.preferences = without(state.preferences, participant_id)
+    if not state.members:
+        state.ended_at = at
+    elif not any(member.role == "owner" for member in state.members.values()):
+        # Somebody must be able to invite and remove.
+        heir = min(state.members.values(), key=lambda member: HEIRS.index(member.role))
+        owner = replace(heir, role="owner")
+        state.members = {**state.members, heir.participant.id: owner}
     state.find_agents()
 
 

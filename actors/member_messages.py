@@ -48,6 +48,7 @@ class Ban:
     participant_id: str
     until: int | None = None
     reason: str | None = None
+    by_operator: bool = False  # as in `DeleteMessage`
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ class Mute:
     participant_id: str
     until: int | None = None
     reason: str | None = None
+    by_operator: bool = False  # as in `DeleteMessage`
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,9 @@ def entitled(state: State, sender: Participant, action: Action) -> Member | Refu
 
 
 def _target(state: State, command: Any, action: Action) -> Member | Refusal:
-    """The member on whom a command acts, if its sender may and outranks them."""
+    """The member on whom a command acts, if its sender may and outranks them; an operator has no rank."""
+    if getattr(command, "by_operator", False):
+        return state.members.get(command.participant_id) or Refusal(Code.NOT_FOUND)
     member = entitled(state, command.sender, action)
     if isinstance(member, Refusal):
         return member
@@ -122,7 +124,8 @@ def _remove(state: State, command: Remove, at: int, limits: Limits) -> Removed |
 def _ban(state: State, command: Ban, at: int, limits: Limits) -> Banned | Unchanged | Refusal:
     target: Member | Refusal | None = _target(state, command, "ban")
     if isinstance(target, Refusal):
-        if target.code is not Code.NOT_FOUND or command.sender.id not in state.members:
+        known = command.by_operator or command.sender.id in state.members
+        if target.code is not Code.NOT_FOUND or not known:
             return target
         target = None  # somebody who is no member is kept from becoming one
     if state.direct:

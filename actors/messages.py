@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from .change_messages import ChangeCommand
+from .keeping_messages import KeepingCommand
 from .member_messages import MemberCommand, OpenDirect
 from .run_messages import (
     CancelRun,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         Participant,
         Role,
     )
+    from .signals import Signal
     from .store import Page
     from .subscriber import Subscriber
 
@@ -176,6 +178,7 @@ Command = (
     | ChangeCommand
     | MemberCommand
     | OpenDirect
+    | KeepingCommand
 )
 
 
@@ -280,6 +283,25 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
+class Inform:
+    """Send a signal to a participant's connections in a conversation."""
+
+    is_command: ClassVar[bool] = False
+
+    conversation_id: str
+    signal: Signal
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """The outcome of a judgement has come for a participant's message, or for one before it."""
+
+    is_command: ClassVar[bool] = False
+
+    conversation_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Revoke:
     """Close the connections that were opened with a token which is no longer valid."""
 
@@ -289,7 +311,19 @@ class Revoke:
 
 
 Control = (
-    Admit | Attach | Sync | Detach | Drained | Replay | Look | Rename | SaveRuns | Tick | Revoke
+    Admit
+    | Attach
+    | Sync
+    | Detach
+    | Drained
+    | Replay
+    | Look
+    | Rename
+    | SaveRuns
+    | Tick
+    | Revoke
+    | Inform
+    | Reviewed
 )
 
 

@@ -90,6 +90,17 @@ class Sanction(NamedTuple):
         return self.until is not None and self.until <= at
 
 
+FOR_EVER = 1  # instead of a time: until it is ended
+
+
+class Preferences(NamedTuple):
+    """How a member keeps a conversation for themselves; nobody else sees it. `muted` is 0, `FOR_EVER` or the time of its end."""
+
+    archived: bool = False
+    muted: int = 0
+    pinned: bool = False
+
+
 class Invite(NamedTuple):
     """A link by which people come in. The id is a hash of its code: it finds the invite, and does not give the code away."""
 
@@ -178,6 +189,8 @@ class State:
     runs: dict[str, Run] = field(
         default_factory=dict
     )  # the open ones by id, in the order of their start
+    # Of members who keep it otherwise than usual.
+    preferences: dict[str, Preferences] = field(default_factory=dict)
     pinned: tuple[str, ...] = ()  # the ids of the pinned messages, in the order of pinning
 
     # Who may do what, see `salon.actors.rights` and `member_rules`.

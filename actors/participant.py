@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import trio
@@ -14,9 +16,23 @@ from .change_messages import (
     RemoveReaction,
     UnpinMessage,
 )
+from .held import Held
+from .keeping_messages import KEEPING_COMMANDS
 from .mailbox import Letter, MailboxFull
 from .member_messages import MEMBER_COMMANDS, OpenDirect
-from .messages import Admit, Attach, Create, Detach, Post, Revoke, Sync, Update
+from .messages import (
+    Admit,
+    Attach,
+    Create,
+    Detach,
+    Inform,
+    Post,
+    Reviewed,
+    Revoke,
+    Sync,
+    Update,
+)
+from .moderation import MODERATED
 from .rates import TokenBucket
 from .refusals import Code, Refusal, about_run, too_fast
 from .run_messages import RUN_COMMANDS, CancelRun, ExtendRun, RegenerateRun, StartRun, UpdateAgent
@@ -26,11 +42,32 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .host import Host
+    from .messages import Command
+    from .moderation import Moderator
+    from .signals import Signal
     from .subscriber import Caller, Subscriber
 
 BUCKETS_KEPT = 64  # conversations whose rate is remembered before those at rest are dropped
 CONNECTION_RETRY = 5.0  # seconds: a lost connection is not detected sooner
+RATED = MEMBER_COMMANDS | KEEPING_COMMANDS  # besides those that are named where their rate is
+REVIEWS = (
+    64  # messages of one sender in one conversation that are judged at a time: a minute of writing
+)
+REVIEW_RETRY = 1.0  # seconds: a judgement takes less, mostly
 WAITING = 1000  # commands of one participant between the socket and the conversations: the size of a conversation's mailbox
+
+
+class Review:
+    """A message that is being judged; `outcome` is None until it is."""
+
+    __slots__ = ("letter", "outcome")
+
+    def __init__(self, letter: Letter) -> None:
+        self.letter = letter
+        self.outcome: Command | Refusal | Held | None = None
+
+
+NO_REVIEWS: deque[Review] = deque()
 
 
 class ParticipantActor(TrioActor):
@@ -45,6 +82,7 @@ class ParticipantActor(TrioActor):
         self.connections: dict[str, Subscriber | None] = {}  # None: admitted, not attached yet
         self._rates: dict[str, TokenBucket] = {}
         self._creations: TokenBucket | None = None
+        self._reviews: dict[str, deque[Review]] = {}  # by conversation, in the order of sending
         # Refusals are flushed once a turn: a sender that is too fast gets many at once
         self._refused: dict[Caller, None] = {}
 
@@ -57,10 +95,12 @@ class ParticipantActor(TrioActor):
                 self._forward(letter)  # the most frequent of all, and without a rate
             elif message.is_command or isinstance(message, Sync):
                 refusal = self._refusal(message, now)
-                if refusal is None:
-                    self._forward(letter)
-                else:
+                if refusal is not None:
                     self._refuse(letter, refusal)
+                elif (moderator := self._host.moderator) is not None and type(message) in MODERATED:
+                    self._review(letter, moderator)
+                else:
+                    self._forward(letter)
             else:
                 self._control(letter)
         if self._refused:
@@ -108,7 +148,7 @@ class ParticipantActor(TrioActor):
             case Create() | OpenDirect():
                 wait = self._creation_rate(now).take(now)
                 limit, unit = self._limits.conversations_per_hour, "conversations an hour"
-            case _ if type(message) in MEMBER_COMMANDS:
+            case _ if type(message) in RATED:
                 limit, unit = self._limits.message_rate, "messages a second"
                 bucket = self._rate(message.conversation_id, now) if limit else None
                 wait = bucket.take(now) if bucket else 0.0
@@ -133,6 +173,58 @@ class ParticipantActor(TrioActor):
             hourly = self._limits.conversations_per_hour
             self._creations = TokenBucket(hourly / 3600, hourly, now)
         return self._creations
+
+    # --- what is judged before its conversation gets it --------------------------------------------------------------
+
+    def _review(self, letter: Letter, moderator: Moderator) -> None:
+        """Have a message judged; those of this sender in a conversation stay in their order."""
+        conversation_id = letter.message.conversation_id
+        waiting = self._reviews.get(conversation_id)
+        if waiting is not None and len(waiting) >= REVIEWS:
+            facts = {"queue_size": len(waiting), "limit": REVIEWS}
+            key = _key(letter.message)
+            refusal = Refusal(
+                Code.QUEUE_FULL, facts, retry_after=REVIEW_RETRY, scope="participant", key=key
+            )
+            self._refuse(letter, refusal)
+            return
+        review = Review(letter)
+        passed = moderator.judge(letter.message, partial(self._judged, review))
+        if passed is not None and waiting is None:
+            letter.message = passed
+            self._forward(letter)
+            return
+        review.outcome = passed
+        self._reviews.setdefault(conversation_id, deque()).append(review)
+
+    def _judged(self, review: Review, outcome: Command | Refusal | Held) -> None:
+        """Note what has come of a judgement, outside of a turn; a turn goes on with it."""
+        review.outcome = outcome
+        if self.actor_ref.is_alive():
+            self.actor_ref.tell(Reviewed(review.letter.message.conversation_id))
+
+    def _go_on(self, conversation_id: str) -> None:
+        waiting = self._reviews.get(conversation_id, NO_REVIEWS)
+        while waiting and waiting[0].outcome is not None:
+            review = waiting.popleft()
+            letter, outcome = review.letter, review.outcome
+            if isinstance(outcome, Refusal):
+                self._refuse(letter, outcome)
+            elif isinstance(outcome, Held):
+                letter.answer(outcome)
+                if letter.reply_to is not None:
+                    self._refused[letter.reply_to] = None
+            else:
+                letter.message = outcome
+                self._forward(letter)
+        if not waiting:
+            self._reviews.pop(conversation_id, None)
+
+    def _inform(self, conversation_id: str, signal: Signal) -> None:
+        payload = self._host.codec.payload([self._host.codec.encode(signal)])
+        for subscriber in self.connections.values():
+            if subscriber is not None and subscriber.conversation_id == conversation_id:
+                subscriber.push(payload)
 
     def _forward(self, letter: Letter) -> None:
         message = letter.message
@@ -182,6 +274,10 @@ class ParticipantActor(TrioActor):
             case Detach(conversation_id, subscriber):
                 self.connections.pop(subscriber.connection_id, None)
                 self._pass(conversation_id, letter)
+            case Reviewed(conversation_id):
+                self._go_on(conversation_id)
+            case Inform(conversation_id, signal):
+                self._inform(conversation_id, signal)
             case Revoke(token_id):
                 for owned in list(self.connections.values()):
                     if owned is not None and owned.token_id == token_id:
@@ -221,6 +317,7 @@ class ParticipantActor(TrioActor):
         return (
             self.idle
             and not self.connections
+            and not self._reviews
             and all(bucket.full(now) for bucket in self._rates.values())
             and (self._creations is None or self._creations.full(now))
         )
@@ -228,6 +325,9 @@ class ParticipantActor(TrioActor):
     def on_failure(self, *_: Any) -> None:
         """Close the connections so that they reconnect; a new actor will own them."""
         self._host.crashed(self)
+        died = ActorDied(f"{self.actor_urn} has stopped")
+        for review in [each for waiting in self._reviews.values() for each in waiting]:
+            review.letter.fail(died)
         for subscriber in self.connections.values():
             if subscriber is not None:
                 subscriber.close(4002, "the participant was restarted")

@@ -44,6 +44,7 @@ class Code(StrEnum):
     INVITE_EXPIRED = "INVITE_EXPIRED"
     LIMIT_REACHED = "LIMIT_REACHED"
     KEY_REUSED = "KEY_REUSED"
+    MESSAGE_REFUSED = "MESSAGE_REFUSED"
     REVISION_CONFLICT = "REVISION_CONFLICT"
     EDIT_WINDOW_CLOSED = "EDIT_WINDOW_CLOSED"
     MESSAGE_DELETED = "MESSAGE_DELETED"
@@ -116,13 +117,15 @@ TABLE: dict[Code, Reason] = {
         temporary=True,
     ),
     Code.DIRECT_CONVERSATION: Reason(
-        "This conversation is of two people: nobody comes in, leaves or changes rank.", 403
+        "This conversation is of two people: nobody comes in, leaves, changes rank or deletes it.",
+        403,
     ),
     Code.INVITE_EXPIRED: Reason(
         "This invite is used up, expired or revoked: ask for another one.", 410
     ),
     Code.LIMIT_REACHED: Reason("At most {limit} {what} are kept here: end some first.", 409),
     Code.KEY_REUSED: Reason("This key was used before, for another message: make a new key.", 409),
+    Code.MESSAGE_REFUSED: Reason("This is not taken here, for this reason: “{reason}”.", 403),
     Code.REVISION_CONFLICT: Reason(
         "The message was edited meanwhile and has revision {revision}: read it again, then edit that.",
         409,

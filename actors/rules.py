@@ -10,7 +10,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from . import entry_rules, member_rules, run_rules
+from . import entry_rules, keeping_rules, member_rules, run_rules
 from .entry_rules import barred, may_give
 from .events import (
     REMOVED,
@@ -49,11 +49,12 @@ if TYPE_CHECKING:
 
     from .events import Event
     from .files import StoredFile
+    from .keeping_messages import Erased, PreferencesSet
     from .limits import Limits
     from .messages import Command
     from .model import Action, Participant, Role, Run, State
 
-    Decision = Event | ReadMarked | Run | Typing | Unchanged | Refusal
+    Decision = Erased | PreferencesSet | Event | ReadMarked | Run | Typing | Unchanged | Refusal
 
 SEQUENCE = re.compile("[1-9][0-9]{0,14}")  # as it stands in a message's id
 
@@ -98,8 +99,8 @@ def decide(
 
 def _knows_nothing(state: State, command: Command) -> bool:
     """Whether a direct conversation is none to the sender: its id follows from two people's, and must tell nothing of them."""
-    operator = isinstance(command, CancelRun) and command.by_operator
-    return command.sender.id not in state.members and not operator
+    by_operator = getattr(command, "by_operator", False)
+    return command.sender.id not in state.members and not by_operator
 
 
 def introduce(
@@ -380,5 +381,6 @@ DECIDE: dict[type[Command], Callable[[State, Any, int, Limits], Decision]] = {
     UpdateAgent: _update_agent,
     **member_rules.DECIDE,
     **entry_rules.DECIDE,
+    **keeping_rules.DECIDE,
 }
 BEGINNING = frozenset({Create, OpenDirect})  # what may be asked of a conversation that is not there

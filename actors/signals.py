@@ -80,6 +80,26 @@ class ReadMoved:
 
 
 @dataclass(frozen=True, slots=True)
+class PreferencesMoved:
+    """For somebody's own devices: how they keep the conversation now. `muted` is 0, `FOR_EVER` or a time."""
+
+    archived: bool
+    muted: int
+    pinned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HeldDecided:
+    """For the sender of a held message or edit: what came of it. `message_id` is that of the message which it is now."""
+
+    held_id: int
+    outcome: Literal["approved", "denied", "refused"]
+    reason: str | None = None
+    key: str | None = None
+    message_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Lagging:
     """Live delivery has stopped; the log is replayed at the reader's own pace."""
 
@@ -145,6 +165,8 @@ Signal = (
     | Presence
     | Typing
     | ReadMoved
+    | PreferencesMoved
+    | HeldDecided
     | Lagging
     | Delta
     | RunStatus

@@ -16,14 +16,17 @@ if TYPE_CHECKING:
     from .events import StateEvent
     from .files import StoredFile
     from .future import Future
+    from .held import HeldMessage, HeldOutcome, HeldPage
     from .message import Reaction
-    from .model import Durability, State
+    from .model import Durability, Preferences, State
     from .search import Found, Sought
 
 
 # A sender has read what they have sent. To write that with each message would cost the writer a third more, so a sender's stored
 # position is written when it is this many events behind; the store adds what it finds in so many events after it.
 READ_LAG = 64
+# Added to the place in the order of activity of what somebody has pinned; both together are exact in JavaScript.
+PINNED = 2**52
 # Mentions that are counted: a list shows "99+", and each one more would cost.
 MOST_MENTIONS = 1000
 
@@ -103,7 +106,8 @@ class Changes:
     """The changes of one turn to one conversation, all or nothing: its records without a gap, ascending, and read positions.
 
     `rewrites` replace the stored forms of earlier events. `texts` are what open runs have said since the last such changes.
-    The text of a run is forgotten when the run ends.
+    The text of a run is forgotten when the run ends. `erased` is the time at which the conversation was deleted, after all else:
+    it is there no more for any question, and its id is not free. What it had may be erased a little later.
 
     `sent_files` are the ids of files with the sequences of the messages that have them from now on. The files of the messages
     whose sequences are in `gone_files` are deleted.
@@ -126,6 +130,8 @@ class Changes:
     )
     sent_files: tuple[tuple[str, int], ...] = ()
     gone_files: tuple[int, ...] = ()
+    erased: int | None = None
+    preferences: Mapping[str, Preferences] | None = None  # of members who have changed them
 
 
 class Target(NamedTuple):
@@ -183,11 +189,12 @@ class Summary:
     unread_count: int
     mention_count: int
     last_message: Record | None
+    preferences: Preferences
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A page of a participant's conversations, newest activity first; `total` counts all pages.
+    """A page of a participant's conversations, pinned ones first, then newest activity first; `total` counts all pages.
 
     `before` asks for the next page; None where this is the last.
     """
@@ -329,9 +336,15 @@ class Store(Protocol):
         """The ids of the conversations that have open runs."""
 
     def listing(
-        self, participant_id: str, *, limit: int, offset: int = 0, before: int | None = None
+        self,
+        participant_id: str,
+        *,
+        limit: int,
+        offset: int = 0,
+        before: int | None = None,
+        archived: bool | None = False,
     ) -> Future[Listing]:
-        """A page of the conversations that a participant is a member of.
+        """A page of the conversations that a participant is a member of: without archived ones, only these, or with None all.
 
         `before` is what the page before this one gave, a place in the order of activity: whatever is said meanwhile, no
         conversation is on two such pages, and only one that has had something new since is on none. `offset` counts from there.
@@ -403,6 +416,34 @@ class Store(Protocol):
 
     def files_among(self, number: int, file_ids: Sequence[str]) -> Future[Mapping[str, StoredFile]]:
         """Those of the files that are or were in a conversation, by id, each with the key of its message."""
+
+    def hold(self, held: HeldMessage) -> Future[HeldMessage | None]:
+        """Store a message that waits for a decision, once for each sender and key; what is stored then.
+
+        None where its conversation is deleted.
+        """
+
+    def held(self, position: int) -> Future[HeldMessage | None]:
+        """The held message at a position."""
+
+    def held_count(self, sender_id: str) -> Future[int]:
+        """How many of a sender's messages wait for a decision."""
+
+    def held_messages(
+        self,
+        *,
+        is_open: bool = True,
+        number: int | None = None,
+        sender_id: str | None = None,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> Future[HeldPage]:
+        """Up to `limit` held messages that wait, or that were decided, the newest first; of a conversation, a sender or all."""
+
+    def close_held(
+        self, position: int, *, by: str, outcome: HeldOutcome, why: str | None, at: int
+    ) -> Future[HeldMessage | None]:
+        """Note what was decided about a held message, whose text is forgotten. One that is decided stays as it was."""
 
     def statistics(self) -> StoreStatistics:
         """Figures for operators; never waits."""

@@ -8,8 +8,10 @@ from . import rules
 from .change_messages import CHANGE_COMMANDS, Changed
 from .change_turn import ChangeTurn
 from .events import AgentUpdated, ChangeEvent, Created, Edited, Joined, Left, Posted
+from .keeping_messages import Erased, PreferencesSet
 from .member_events import Banned, Muted, Removed
 from .messages import Leave, MarkRead, Post, ReadMarked, Receipt, Unchanged
+from .model import Preferences, State
 from .posted import sequence_of
 from .refusals import Code, Refusal
 from .run_messages import RUN_COMMANDS
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from .files import StoredFile
     from .limits import Limits
     from .mailbox import Letter
-    from .model import Durability, Participant, State
+    from .model import Durability, Participant
     from .runs import Overdue
     from .sources import Sources
     from .store import Relation, RunText, Store, Target
@@ -104,6 +106,10 @@ class Turn:
         self.unsettled = False
         self.sent_files: list[tuple[str, int]] = []
         self.gone_files: list[int] = []  # the sequences of deleted messages that had files
+        # Who keeps the conversation otherwise now, and by which letters: their other devices are told
+        self.preferences: dict[str, tuple[Letter, Preferences]] = {}
+        self.erased: State | None = None  # what was deleted, where the conversation was
+        self.erased_at: int | None = None
         self.limits = parts.limits
         self.codec = parts.codec
         self._agent_host = parts.agent_host
@@ -136,11 +142,12 @@ class Turn:
     @property
     def changes(self) -> Changes | None:
         """The changes to commit, or None."""
-        if not (self.records or self.reads or self.texts or self.thread_reads):
+        said = self.records or self.reads or self.texts or self.thread_reads
+        if not (said or self.preferences) and self.erased is None:
             return None
         return Changes(
             self.state.id,
-            self.state.number,
+            (self.erased or self.state).number,
             tuple(self.records),
             tuple(self.state_events),
             self.reads or None,
@@ -150,6 +157,8 @@ class Turn:
             self.forced or None,
             tuple(self.sent_files),
             tuple(self.gone_files),
+            self.erased_at,
+            {id: each for id, (_, each) in self.preferences.items()} or None,
         )
 
     def _introduce(self, who: Participant, *, renamed: bool = False) -> None:
@@ -186,6 +195,10 @@ class Turn:
                 self.typing[decision.participant_id] = decision
             case Refusal() | Unchanged():
                 pass
+            case Erased():
+                self._erase(decision)
+            case PreferencesSet(preferences):
+                self._prefer(letter, preferences)
             case event:
                 self.state_events.append(event)
                 self.record(event)
@@ -198,6 +211,24 @@ class Turn:
                     case Joined():
                         self._set_up(event.participant.id, command.sender.id)
         return decision
+
+    def _prefer(self, letter: Letter, preferences: Preferences) -> None:
+        state, id = self.state, letter.message.sender.id
+        if preferences != state.preferences.get(id, Preferences()):
+            others = {other: each for other, each in state.preferences.items() if other != id}
+            kept = {} if preferences == Preferences() else {id: preferences}
+            state.preferences = {**others, **kept}
+            self.preferences[id] = letter, preferences
+
+    def _erase(self, erased: Erased) -> None:
+        """Have whatever comes later in the turn find nothing."""
+        self.erased, self.erased_at = self.state, erased.at
+        self.state = State(self.state.id)
+        for kept in (self.typing, self.marks, self.reads, self.forced):
+            kept.clear()
+        self.thread_reads.clear()
+        self.preferences.clear()
+        self.thread_marks.clear()
 
     def _set_up(self, participant_id: str, by: str) -> None:
         """Record how a hosted agent answers that has just come in, if it is not as every agent does at first."""
@@ -264,6 +295,7 @@ class Turn:
         self.marks.pop(participant_id, None)
         self.reads.pop(participant_id, None)
         self.forced.pop(participant_id, None)
+        self.preferences.pop(participant_id, None)
         for reader, root in [each for each in self.thread_reads if each[0] == participant_id]:
             del self.thread_reads[reader, root]
 

@@ -27,6 +27,7 @@ from salon.actors.posted import sequence_of
 
 from . import files
 from .accounts import SAVE
+from .erasing import hide
 from .keys import place_of
 from .member_rows import (
     LEAVE,
@@ -136,6 +137,11 @@ _READS = Rows(
     "WHERE column1 > 0 AND conversation = column1 AND participant = column2 AND read_sequence < column3",
     3,
 )
+_PREFERENCES = Rows(
+    "UPDATE members SET archived = column3, muted = column4, pinned = column5 FROM {values} "
+    "WHERE column1 > 0 AND conversation = column1 AND participant = column2",
+    5,
+)
 _FORCED = Rows(
     "UPDATE members SET read_sequence = column3, read_forced = column4 FROM {values} "
     "WHERE column1 > 0 AND conversation = column1 AND participant = column2",
@@ -196,6 +202,8 @@ class Batch:
         self._unmentioned: list[Any] = []
         self._thread_reads: list[Any] = []
         self._forced: list[Any] = []
+        self._preferences: list[Any] = []
+        self._erased: list[tuple[int, int]] = []  # conversations that are deleted, and when
         self._entered: list[Any] = []  # who came in: they ask no more to be let in
         self._sent_files: list[Any] = []
         self._gone_files: list[Any] = []
@@ -227,7 +235,16 @@ class Batch:
             self._sent_files += (number, file_id, sequence)
         for sequence in changes.gone_files:
             self._gone_files += (number, sequence)
+        for participant_id, kept in (changes.preferences or {}).items():
+            self._preferences += (number, participant_id, *kept)
+        if changes.erased is not None:
+            self._erased.append((number, changes.erased))
         return number
+
+    @property
+    def erased(self) -> list[int]:
+        """The numbers of the conversations that are deleted."""
+        return [number for number, _ in self._erased]
 
     def add_account(self, account: RunAccount) -> None:
         """Add what a run has used."""
@@ -247,6 +264,8 @@ class Batch:
             len(steps) == 1
             and not self._ordered
             and not self._rewrites
+            and not self._erased
+            and not self._preferences
             and steps[0][0].one_step(steps[0][1])
         ):
             steps[0][0].execute(connection, steps[0][1])
@@ -262,6 +281,10 @@ class Batch:
                 _READS.execute(connection, self._reads)
             if self._ordered and self._forced:
                 _FORCED.execute(connection, self._forced)
+            if self._preferences:
+                _PREFERENCES.execute(connection, self._preferences)
+            for number, at in self._erased:
+                hide(connection, number, at)
 
     def _add_records(self, number: int, changes: Changes) -> None:
         events, keys = self._events, self.keys
@@ -374,12 +397,9 @@ def _apply(connection: sqlite3.Connection, number: int, event: StateEvent) -> No
         case Joined():
             _MEMBERS.execute(connection, _member_row(number, event))
             write_entry(connection, number, event)
-        case Left(participant=who, participant_count=0):
-            connection.execute(LEAVE, (number, who.id))
-            connection.execute(_END, (event.at, number))
         case Left(participant=who):
             connection.execute(LEAVE, (number, who.id))
-            connection.execute(_INHERIT, (number,))
+            _succeed(connection, number, event)
         case Introduced(participant=who):
             connection.execute(_INTRODUCE, (who.name, who.type, number, who.id))
         case Updated(title=title, metadata=metadata):
@@ -407,6 +427,16 @@ def _apply(connection: sqlite3.Connection, number: int, event: StateEvent) -> No
             raise TypeError(f"a row of its own stands for {type(event).__name__}")
         case _ if isinstance(event, MEMBER_EVENTS):
             write_member_event(connection, number, event)
+            if isinstance(event, Removed | Banned):
+                _succeed(connection, number, event)
+
+
+def _succeed(connection: sqlite3.Connection, number: int, event: Left | Removed | Banned) -> None:
+    """Write what becomes of a conversation that a member has left."""
+    if event.participant_count == 0:
+        connection.execute(_END, (event.at, number))
+    else:
+        connection.execute(_INHERIT, (number,))
 
 
 def _forget(connection: sqlite3.Connection, number: int, sequence: int) -> None:

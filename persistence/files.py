@@ -28,6 +28,11 @@ _COLUMNS = (
     "f.file_id, f.conversation, f.uploader, f.content, f.name, f.media_type, f.size, f.uploaded_at, "
     "f.width, f.height, f.sequence, f.gone"
 )
+# Of a deleted conversation no row is left, once the contents are deleted.
+DELETE_ALL = (
+    "DELETE FROM files WHERE conversation = ?1 AND content = ''",
+    f"UPDATE files SET {_FORGET}, sequence = 0, uploader = '' WHERE conversation = ?1",
+)
 _ANNOUNCE = (
     "INSERT INTO files (file_id, conversation, uploader, content, name, media_type, size, uploaded_at, width, height, gone) "
     f"VALUES ({'?, ' * 10}1)"

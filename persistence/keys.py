@@ -64,6 +64,14 @@ class Keys:
         """Add committed keys."""
         self._young.update(used)
 
+    def forget(self, number: int) -> None:
+        """Forget the keys of a deleted conversation that the table may lack."""
+        first, end = place_of(number, 0), place_of(number + 1, 0)
+        for keys in (self._young, self._old):
+            for place in [each for each in keys if first <= each < end]:
+                del keys[place]
+        self._left = [each for each in self._left if not first <= each < end]
+
     @property
     def due(self) -> bool:
         """Whether `merge_piece` should be called now."""

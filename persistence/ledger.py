@@ -91,6 +91,8 @@ class Ledger:
             raise SuspectedKeyError
         batch.write(self._connection, checked=checked, search=self._search)
         self._keys.add(batch.keys)
+        for number in batch.erased:
+            self._keys.forget(number)
         self._next_number = batch.next_number
         return outcomes
 

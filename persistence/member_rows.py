@@ -73,7 +73,8 @@ _REQUESTS_OF = (
     "WHERE conversation = ? ORDER BY place"
 )
 _CONVERSATION_OF = (
-    "SELECT c.id FROM invites i JOIN conversations c ON c.number = i.conversation WHERE i.id = ?"
+    "SELECT c.id FROM invites i JOIN conversations c ON c.number = i.conversation "
+    "WHERE i.id = ? AND c.deleted_at IS NULL"
 )
 
 

@@ -23,13 +23,16 @@ from salon.actors.store import (
 from .memory_accounts import MemoryAccounts
 from .memory_conversation import (
     Conversation,
+    kept_by,
     mentions_after,
     messages_after,
+    place_for,
     stored_run,
     summary,
     target,
 )
 from .memory_files import MemoryFiles
+from .memory_held import MemoryHeld
 from .memory_reports import MemoryReports
 from .memory_search import find
 
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
 
     from salon.actors.events import StateEvent
     from salon.actors.files import FileUse, StoredFile
+    from salon.actors.held import HeldMessage, HeldOutcome, HeldPage
     from salon.actors.model import Durability
     from salon.actors.search import Found, Sought
     from salon.actors.sources import Sources
@@ -74,6 +78,7 @@ class MemoryStore:
         self._names: dict[str, tuple[str, bool, int]] = {}  # id -> name, whether chosen, when
         self._accounts = MemoryAccounts()
         self._reports = MemoryReports()
+        self._held = MemoryHeld()
         self._files = MemoryFiles()
         self._agents: dict[str, str] = {}
         self._invites: dict[str, str] = {}  # id -> conversation
@@ -95,7 +100,7 @@ class MemoryStore:
     def load(self, conversation_id: str) -> Future[State | None]:
         """The conversation's state after its events, or None."""
         number = self._numbers.get(conversation_id)
-        if number is None:
+        if number is None or not self._conversations[number - 1].state.head:
             return Future.of(None)
         state = self._conversations[number - 1].state.draft()
         state.renamed = {
@@ -208,14 +213,24 @@ class MemoryStore:
         return Future.of(tuple(each.state.id for each in self._conversations if each.state.runs))
 
     def listing(
-        self, participant_id: str, *, limit: int, offset: int = 0, before: int | None = None
+        self,
+        participant_id: str,
+        *,
+        limit: int,
+        offset: int = 0,
+        before: int | None = None,
+        archived: bool | None = False,
     ) -> Future[Listing]:
         """A page of the conversations that a participant is a member of."""
         mine = [self._conversations[n - 1] for n in self._memberships.get(participant_id, ())]
-        mine.sort(key=lambda conversation: -conversation.newest)
-        left = [each for each in mine if before is None or each.newest < before][offset:]
+        if archived is not None:
+            mine = [each for each in mine if kept_by(each, participant_id).archived is archived]
+        mine.sort(key=lambda each: -place_for(each, participant_id))
+        left = [
+            each for each in mine if before is None or place_for(each, participant_id) < before
+        ][offset:]
         page = left[:limit]
-        rest = page[-1].newest if len(left) > limit else None
+        rest = place_for(page[-1], participant_id) if len(left) > limit else None
         summaries = tuple(summary(each, participant_id) for each in page)
         return Future.of(Listing(summaries, len(mine), rest))
 
@@ -331,6 +346,40 @@ class MemoryStore:
         self._files.forget_content(content)
         return Future.of(None)
 
+    def hold(self, held: HeldMessage) -> Future[HeldMessage | None]:
+        """Store a message that waits for a decision, once for each sender and key."""
+        return Future.of(self._held.save(held) if self._log_is_there(held.number) else None)
+
+    def held(self, position: int) -> Future[HeldMessage | None]:
+        """The held message at a position."""
+        return Future.of(self._held.find(position))
+
+    def held_count(self, sender_id: str) -> Future[int]:
+        """How many of a sender's messages wait for a decision."""
+        return Future.of(self._held.count(sender_id))
+
+    def held_messages(
+        self,
+        *,
+        is_open: bool = True,
+        number: int | None = None,
+        sender_id: str | None = None,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> Future[HeldPage]:
+        """Up to `limit` held messages, the newest first."""
+        return Future.of(
+            self._held.page(
+                is_open=is_open, number=number, sender_id=sender_id, before=before, limit=limit
+            )
+        )
+
+    def close_held(
+        self, position: int, *, by: str, outcome: HeldOutcome, why: str | None, at: int
+    ) -> Future[HeldMessage | None]:
+        """Note what was decided about a held message, whose text is forgotten."""
+        return Future.of(self._held.close(position, by, outcome, why, at))
+
     def add_guest(
         self, participant_id: str, name: str, recovery_hash: bytes, at: int
     ) -> Future[None]:
@@ -384,6 +433,10 @@ class MemoryStore:
 
     def close(self) -> None:
         """Do nothing: the data ends with the process."""
+
+    def _log_is_there(self, number: int) -> bool:
+        there = 0 < number <= len(self._conversations)
+        return there and bool(self._conversations[number - 1].state.head)
 
     def _log(self, number: int) -> list[Record]:
         return (
@@ -466,8 +519,22 @@ class MemoryStore:
         self._files.delete(state.number, changes.gone_files)
         if changes.records:
             conversation.newest = next(self._arrivals)
+        if changes.preferences:
+            kept = {**state.preferences, **changes.preferences}
+            state.preferences = {id: each for id, each in kept.items() if any(each)}
+        if changes.erased is not None:
+            self._erase(conversation)
         self._commits += 1
         self._records += len(changes.records)
+
+    def _erase(self, conversation: Conversation) -> None:
+        state = conversation.state
+        for participant_id in state.members:
+            self._memberships[participant_id].discard(state.number)
+        self._invites = {id: where for id, where in self._invites.items() if where != state.id}
+        self._files.delete_all(state.number)
+        self._held.erase(state.number)
+        conversation.erase()
 
     def _note_membership(self, number: int, event: StateEvent) -> None:
         match event:

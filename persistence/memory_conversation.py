@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from salon.actors.events import Deleted, Edited, Joined, ReactionAdded, ReactionRemoved
 from salon.actors.message import Reaction
+from salon.actors.model import Preferences, State
 from salon.actors.posted import sequence_of
 from salon.actors.rights import first_readable
-from salon.actors.store import MOST_MENTIONS, StoredRun, Summary, Target
+from salon.actors.store import MOST_MENTIONS, PINNED, Record, StoredRun, Summary, Target
 
 if TYPE_CHECKING:
     from salon.actors.events import RunStarted, StateEvent
-    from salon.actors.model import State
-    from salon.actors.store import Record, Rewrite
+    from salon.actors.store import Rewrite
 
 
 @dataclass(slots=True)
@@ -48,6 +48,15 @@ class Conversation:
             insort(self.mentions.setdefault(participant_id, []), sequence)
         for participant_id in rewrite.unmentioned:
             self.mentions[participant_id].remove(sequence)
+
+    def erase(self) -> None:
+        """Forget all but the places of its events, which are not used again."""
+        self.state = State(self.state.id, self.state.number)
+        self.records = [Record(each.sequence, each.at, b"", b"", 0) for each in self.records]
+        self.deletions = []
+        everything = self.keys, self.mentions, self.runs, self.ends, self.reactions, self.edits
+        for kept in (*everything, self.deleted, self.thread_reads):
+            kept.clear()
 
     def note_change(self, event: StateEvent) -> None:
         """Keep what a change of a message means outside of the log."""
@@ -110,6 +119,16 @@ def stored_run(conversation: Conversation, run_id: str) -> StoredRun:
     return StoredRun(run.participant_id, record, run.reply_to, run.asked_by)
 
 
+def kept_by(conversation: Conversation, participant_id: str) -> Preferences:
+    """How a participant keeps it for themselves."""
+    return conversation.state.preferences.get(participant_id, Preferences())
+
+
+def place_for(conversation: Conversation, participant_id: str) -> int:
+    """Its place in the order of a participant's list: pinned ones come first."""
+    return conversation.newest + PINNED * kept_by(conversation, participant_id).pinned
+
+
 def summary(conversation: Conversation, participant_id: str) -> Summary:
     """Its line in a participant's list."""
     state, records = conversation.state, conversation.records
@@ -129,4 +148,5 @@ def summary(conversation: Conversation, participant_id: str) -> Summary:
         messages_after(conversation, read),
         mentions_after(conversation, participant_id, read),
         newest,
+        kept_by(conversation, participant_id),
     )

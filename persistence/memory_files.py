@@ -60,6 +60,16 @@ class MemoryFiles:
         if sequences:
             self._forget(lambda it: it.conversation == number and it.sequence in sequences)
 
+    def delete_all(self, number: int) -> None:
+        """Delete the files of a conversation; nothing of them is left once the contents are deleted."""
+        self._forget(lambda it: it.conversation == number)
+        mine = [each for each in self._files.values() if each.conversation == number]
+        for file in mine:
+            if file.content:
+                self._files[file.file_id] = file._replace(sequence=0, uploader="")
+            else:
+                del self._files[file.file_id]
+
     def expire(self, before: int) -> int:
         """Delete the files that were uploaded before that time and never sent."""
         return self._forget(lambda it: not (it.sequence or it.gone) and it.uploaded_at < before)

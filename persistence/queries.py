@@ -11,9 +11,10 @@ from itertools import starmap
 from typing import TYPE_CHECKING
 
 from salon.actors.message import Reaction
-from salon.actors.model import Member, Participant, Run, State
+from salon.actors.model import Member, Participant, Preferences, Run, State
 from salon.actors.store import (
     MOST_MENTIONS,
+    PINNED,
     READ_LAG,
     Listing,
     Page,
@@ -35,7 +36,7 @@ _HEAD = (
     "c.share_reads, c.metadata, c.created_at, c.ended_at, c.permissions, c.history, c.slow_mode, c.direct, "
     "e.at, e.sequence, e.messages "
     "FROM conversations c JOIN events e ON e.conversation = c.number "
-    "WHERE c.id = ? ORDER BY e.sequence DESC LIMIT 1"
+    "WHERE c.id = ? AND c.deleted_at IS NULL ORDER BY e.sequence DESC LIMIT 1"
 )
 # A member's read position as stored: messages from before they joined count as read, unless they have moved back.
 _SAVED = "max(m.read_sequence, CASE WHEN m.read_forced > 0 THEN 0 ELSE m.place END, 0)"
@@ -50,7 +51,7 @@ _POSITION = (
 _MEMBERS = (
     "SELECT m.participant, m.name, m.type, m.role, m.joined_at, m.invited_by, m.introduced, "
     "m.agent_trigger, m.agent_calls, m.agent_steering, "
-    f"{_BASE}, {_POSITION}, m.place, n.name "
+    f"{_BASE}, {_POSITION}, m.place, n.name, m.archived, m.muted, m.pinned "
     "FROM members m LEFT JOIN names n ON n.participant = m.participant "
     "WHERE m.conversation = ? ORDER BY m.place"
 )
@@ -124,7 +125,7 @@ _RUN = (
 )
 _WITH_OPEN_RUNS = (
     "SELECT c.id FROM (SELECT DISTINCT conversation FROM runs WHERE ended = 0) r "
-    "JOIN conversations c ON c.number = r.conversation ORDER BY c.number"
+    "JOIN conversations c ON c.number = r.conversation WHERE c.deleted_at IS NULL ORDER BY c.number"
 )
 
 # The order of arrival is the order of activity. The newest message is the first event with the same count of messages as the
@@ -132,20 +133,22 @@ _WITH_OPEN_RUNS = (
 _LISTING = f"""
 WITH mine AS (
     SELECT m.conversation, m.participant, m.read_sequence, m.read_forced, m.place,
+        m.archived, m.muted, m.pinned, m.pinned * {PINNED} +
         (SELECT e.position FROM events e WHERE e.conversation = m.conversation
          ORDER BY e.sequence DESC LIMIT 1) AS newest
-    FROM members m WHERE m.participant = ?1
+    FROM members m WHERE m.participant = ?1 AND (?5 IS NULL OR m.archived = ?5)
 ), chosen AS MATERIALIZED (SELECT * FROM mine WHERE newest < ?4 ORDER BY newest DESC LIMIT ?2 OFFSET ?3),
-page AS MATERIALIZED (SELECT conversation, newest, place, {_POSITION.replace("m.", "chosen.")} AS read FROM chosen)
+page AS MATERIALIZED (SELECT conversation, newest, place, archived, muted, pinned,
+    {_POSITION.replace("m.", "chosen.")} AS read FROM chosen)
 SELECT c.id, c.title, c.created_at,
     (SELECT count(*) FROM members m WHERE m.conversation = page.conversation),
     head.messages - {_READ_SO_FAR.format(conversation="page.conversation", sequence="page.read")}
         - {_DELETED_AFTER.format(conversation="page.conversation", sequence="page.read")},
     ({_MENTIONS_AFTER.format(conversation="page.conversation", participant="?1", sequence="page.read")}),
-    page.newest, {RECORD}
+    page.newest, page.archived, page.muted, page.pinned, {RECORD}
 FROM page
 JOIN conversations c ON c.number = page.conversation
-JOIN events head ON head.position = page.newest
+JOIN events head ON head.position = page.newest - page.pinned * {PINNED}
 LEFT JOIN events e ON head.messages > 0 AND e.conversation = page.conversation AND e.sequence = (
     WITH RECURSIVE halves(low, high) AS (
         SELECT CASE WHEN head.sender_id IS NULL OR head.relation IS NOT NULL THEN 1
@@ -160,7 +163,7 @@ LEFT JOIN events e ON head.messages > 0 AND e.conversation = page.conversation A
     SELECT low FROM halves WHERE low = high
 ) AND (c.history = 'all' OR e.sequence >= page.place)
 ORDER BY page.newest DESC"""
-_TOTAL = "SELECT count(*) FROM members WHERE participant = ?"
+_TOTAL = "SELECT count(*) FROM members WHERE participant = ?1 AND (?2 IS NULL OR archived = ?2)"
 
 _THREAD_UNREAD = (
     "SELECT count(*) FROM (SELECT 1 FROM events e WHERE e.conversation = ?1 AND e.target = ?2 "
@@ -199,7 +202,9 @@ def load(connection: sqlite3.Connection, conversation_id: str) -> State | None:
     state.updated_at, state.head, state.messages = head[15:]
     for row in rows:
         id_, name, type_, role, joined_at, invited_by, introduced, *rest = row
-        *agent, saved, read, place, renamed = rest
+        *agent, saved, read, place, renamed, archived, muted, pinned = rest
+        if archived or muted or pinned:
+            state.preferences[id_] = Preferences(bool(archived), muted, bool(pinned))
         state.members[id_] = Member(
             Participant(id_, name, type_),
             role,
@@ -334,18 +339,21 @@ def listing(
     limit: int,
     offset: int,
     before: int | None = None,
+    archived: bool | None = False,
 ) -> Listing:
     """A page of a participant's conversations."""
-    bounds = (participant_id, limit + 1, offset, _NEVER if before is None else before)
+    bounds = (participant_id, limit + 1, offset, _NEVER if before is None else before, archived)
     with transaction(connection, "DEFERRED"):
         rows = connection.execute(_LISTING, bounds).fetchall()
-        total = connection.execute(_TOTAL, (participant_id,)).fetchone()[0]
+        total = connection.execute(_TOTAL, (participant_id, archived)).fetchone()[0]
     summaries = []
     rest = rows[limit - 1][6] if len(rows) > limit else None
-    for id_, title, created_at, members, unread, mentions, _, *record in rows[:limit]:
+    for id_, title, created_at, members, unread, mentions, _, *kept in rows[:limit]:
+        (archived, muted, pinned), record = kept[:3], kept[3:]
+        how = Preferences(bool(archived), muted, bool(pinned))
         last = None if record[0] is None else Record(*record)
         at = None if last is None else last.at
-        summaries.append(Summary(id_, title, created_at, at, members, unread, mentions, last))
+        summaries.append(Summary(id_, title, created_at, at, members, unread, mentions, last, how))
     return Listing(tuple(summaries), total, rest)
 
 

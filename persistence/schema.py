@@ -91,7 +91,16 @@ conversations = Table(
     Column("history", Text, nullable=False, server_default=text("'all'")),
     Column("slow_mode", Integer, nullable=False, server_default=text("0")),
     Column("direct", Integer, nullable=False, server_default=text("0")),
+    # Then only this row is left, so that its number and id are not used again.
+    Column("deleted_at", Integer),
     UniqueConstraint("id"),
+)
+
+# Deleted conversations of which not everything is erased yet.
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("conversation", Integer, primary_key=True),
 )
 
 # Bans and mutes, `kind` says which. Those that are over go with the next one of their kind.
@@ -126,6 +135,7 @@ invites = Table(
     Column("ended", Integer, nullable=False, server_default=text("0")),
     Column("place", Integer, nullable=False),
     Index("invites_open", "conversation", sqlite_where=text("ended = 0")),
+    Index("invites_by_conversation", "conversation"),
     sqlite_with_rowid=False,
 )
 
@@ -253,6 +263,10 @@ members = Table(
     Column("agent_trigger", Text, nullable=False, server_default=text("'auto'")),
     Column("agent_calls", Integer, nullable=False, server_default=text("0")),
     Column("agent_steering", Text, nullable=False, server_default=text("'queue'")),
+    # How the member keeps the conversation for themselves. `muted` is 0, 1 for ever, or the time of its end.
+    Column("archived", Integer, nullable=False, server_default=text("0")),
+    Column("muted", Integer, nullable=False, server_default=text("0")),
+    Column("pinned", Integer, nullable=False, server_default=text("0")),
     PrimaryKeyConstraint("conversation", "participant"),
     Index("members_by_participant", "participant"),
     sqlite_with_rowid=False,
@@ -318,6 +332,31 @@ reports = Table(
     Column("outcome", Text),
     Index("reports_by_message", "conversation_id", "sequence", "reporter_id", unique=True),
     Index("reports_open", "position", sqlite_where=text("closed_at IS NULL")),
+)
+
+# Messages and edits that wait for somebody to decide, and those that were decided, without their text.
+held_messages = Table(
+    "held_messages",
+    metadata,
+    Column("position", Integer, primary_key=True),
+    Column("conversation", Integer, nullable=False),
+    Column("conversation_id", Text, nullable=False),
+    Column("sender_id", Text, nullable=False),
+    Column("sender_name", Text, nullable=False),
+    Column("sender_type", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("details", Text, nullable=False),
+    Column("key", Text),
+    Column("reason", Text),
+    Column("at", Integer, nullable=False),
+    Column("closed_at", Integer),
+    Column("closed_by", Text),
+    Column("outcome", Text),
+    Column("why", Text),
+    Index("held_messages_by_key", "conversation", "sender_id", "key", unique=True),
+    Index("held_messages_by_sender", "sender_id", "position"),
+    Index("held_messages_open", "position", sqlite_where=text("closed_at IS NULL")),
 )
 
 # The full-text tables of search, one for each part of the log: see search_index.py. The times are those of its events.

@@ -11,6 +11,7 @@ has, in the same transaction. A table of this size takes about 10 ms for that, o
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from salon.actors.words import index_words
@@ -21,7 +22,7 @@ from .transaction import transaction
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 MODULE = "fts5"
 PART = 16_384  # places of the log in a table
@@ -70,6 +71,7 @@ class SearchIndex:
         self._available = is_available(connection)
         self._through = through(connection)
         self._inserts: dict[int, Rows] = {}
+        self._deletes: dict[int, Rows] = {}
         self._waiting = 0  # places of the log that the tables lack, when `is_due` was asked
         self._pieces = 1  # to be indexed then, so that the tables never fall behind for good
         self.is_due(idle=False)
@@ -135,6 +137,32 @@ class SearchIndex:
         for table in tables:
             self._connection.execute(f"INSERT INTO {table} ({table}) VALUES ('optimize')")
 
+    def forget(self, number: int, messages: Sequence[tuple[int, str]], *, last: bool) -> None:
+        """Leave no word of what events at these places of one part say, who are about to be deleted; in the same transaction.
+
+        `last` says that no more are to be forgotten of this part now: only then it is merged, which overwrites its former words.
+        """
+        part = part_of(messages[0][0])
+        if not self._available or places_of(part)[0] > self._through:
+            return
+        rows: list[Any] = []
+        for position, body in messages:
+            words = document(number, body) if position <= self._through else None
+            if words is not None:
+                rows += (position, words)
+        table = f"search_{part}"
+        if rows:
+            if part not in self._deletes:
+                delete = (
+                    f"INSERT INTO {table} ({table}, rowid, words) "
+                    "SELECT 'delete', column1, column2 FROM {values} WHERE column1 > 0"
+                )
+                self._deletes = {part: Rows(delete, 2)}
+            self._deletes[part].execute(self._connection, rows)
+        if last:
+            self._connection.execute(_CREATE.format(part=part))
+            self._connection.execute(f"INSERT INTO {table} ({table}) VALUES ('optimize')")
+
     def _replace(self, table: str, position: int, old: str | None, new: str | None) -> None:
         if old is not None:
             forget = f"INSERT INTO {table} ({table}, rowid, words) VALUES ('delete', ?, ?)"
@@ -145,13 +173,14 @@ class SearchIndex:
 
     def _write(self, low: int, high: int) -> None:
         connection, part = self._connection, part_of(high)
-        connection.execute(_CREATE.format(part=part))
         asked = _PIECE.format(message=MESSAGE)
         messages, *times = connection.execute(asked, (low, high)).fetchone()
-        insert = _INSERT_PLAIN.format(part=part, message=MESSAGE)
-        if connection.execute(insert, (low, high)).rowcount < messages:
-            self._write_others(part, low, high)
-        connection.execute(_NOTE, (part, *times))
+        if messages is not None:  # else all that was here belonged to deleted conversations
+            connection.execute(_CREATE.format(part=part))
+            insert = _INSERT_PLAIN.format(part=part, message=MESSAGE)
+            if connection.execute(insert, (low, high)).rowcount < messages:
+                self._write_others(part, low, high)
+            connection.execute(_NOTE, (part, *times))
         passed = "INSERT OR REPLACE INTO meta (name, value) VALUES ('search_through', ?)"
         connection.execute(passed, (str(high),))
 
@@ -166,12 +195,9 @@ class SearchIndex:
 
     def _others(self, low: int, high: int) -> list[Any]:
         """Position and words of each message that Python has to fold, in one list. One step: see `rows`."""
-        factory, self._connection.text_factory = self._connection.text_factory, _text
-        try:
+        with as_text(self._connection):
             asked = _OTHERS.format(message=MESSAGE)
             found = self._connection.execute(asked, (low, high)).fetchone()[0]
-        finally:
-            self._connection.text_factory = factory
         rows: list[Any] = []
         for position, number, body in json.loads(found):
             words = document(number, body)
@@ -180,8 +206,17 @@ class SearchIndex:
         return rows
 
 
+@contextmanager
+def as_text(connection: sqlite3.Connection) -> Iterator[None]:
+    """Have stored forms come as text; one that is none must not keep all others from being indexed."""
+    factory, connection.text_factory = connection.text_factory, _text
+    try:
+        yield
+    finally:
+        connection.text_factory = factory
+
+
 def _text(stored: bytes) -> str:
-    """A stored form as text; one that is none must not keep all others from being indexed."""
     return stored.decode(errors="replace")
 
 

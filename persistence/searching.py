@@ -39,7 +39,8 @@ _READABLE = (
     "WHERE m.participant = ?1 AND (?2 IS NULL OR c.id = ?2)"
 )
 _ANY = (
-    "SELECT json_group_array(json_array(number, 1)) FROM conversations WHERE id = ?2 AND ?1 IS NULL"
+    "SELECT json_group_array(json_array(number, 1)) FROM conversations "
+    "WHERE id = ?2 AND ?1 IS NULL AND deleted_at IS NULL"
 )
 _NEWEST = "SELECT position, at FROM events WHERE position <= ? ORDER BY position DESC LIMIT 1"
 _PARTS = (

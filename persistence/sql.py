@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from salon.actors.store import StoreError
 
 from . import accounts, files, member_rows, queries, reports, searching
+from . import held as held_rows
 from .fault import explain
 from .file import File
 from .keys import Keys
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from salon.actors.files import FileUse, StoredFile
     from salon.actors.future import Future
+    from salon.actors.held import HeldMessage, HeldOutcome, HeldPage
     from salon.actors.model import Durability, State
     from salon.actors.search import Found, Sought
     from salon.actors.sources import Sources
@@ -149,10 +151,16 @@ class SqlStore:
         return self._readers.ask(queries.with_open_runs)
 
     def listing(
-        self, participant_id: str, *, limit: int, offset: int = 0, before: int | None = None
+        self,
+        participant_id: str,
+        *,
+        limit: int,
+        offset: int = 0,
+        before: int | None = None,
+        archived: bool | None = False,
     ) -> Future[Listing]:
         """A page of the conversations that a participant is a member of."""
-        return self._readers.ask(queries.listing, participant_id, limit, offset, before)
+        return self._readers.ask(queries.listing, participant_id, limit, offset, before, archived)
 
     def conversation_of(self, invite_id: str) -> Future[str | None]:
         """The conversation of an invite, whatever has become of it."""
@@ -251,6 +259,37 @@ class SqlStore:
     def forget_content(self, content: str) -> Future[None]:
         """Forget which content the files that are gone have had."""
         return self._writer.do(partial(files.forget_content, content))
+
+    def hold(self, held: HeldMessage) -> Future[HeldMessage | None]:
+        """Store a message that waits for a decision, once for each sender and key."""
+        return self._writer.do(partial(held_rows.save, held))
+
+    def held(self, position: int) -> Future[HeldMessage | None]:
+        """The held message at a position."""
+        return self._readers.ask(held_rows.find, position)
+
+    def held_count(self, sender_id: str) -> Future[int]:
+        """How many of a sender's messages wait for a decision."""
+        return self._readers.ask(held_rows.count, sender_id)
+
+    def held_messages(
+        self,
+        *,
+        is_open: bool = True,
+        number: int | None = None,
+        sender_id: str | None = None,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> Future[HeldPage]:
+        """Up to `limit` held messages, the newest first."""
+        return self._readers.ask(held_rows.page, is_open, number, sender_id, before, limit)
+
+    def close_held(
+        self, position: int, *, by: str, outcome: HeldOutcome, why: str | None, at: int
+    ) -> Future[HeldMessage | None]:
+        """Note what was decided about a held message, whose text is erased."""
+        job = partial(held_rows.close, position, by, outcome, why, at)
+        return self._writer.do(job, erases=True)
 
     def add_guest(
         self, participant_id: str, name: str, recovery_hash: bytes, at: int

@@ -15,6 +15,7 @@ from salon.actors.events import Deleted
 from salon.actors.future import Future
 from salon.actors.store import Changes, StoreError, StoreStatistics
 
+from .erasing import Eraser
 from .fault import explain
 from .file import BUSY
 from .intake import Intake, Linger
@@ -51,6 +52,16 @@ INDEXED = 64  # pages that an indexed piece adds to the log, about
 logger = logging.getLogger(__name__)
 
 
+class _Erasing:
+    """A job that deletes text."""
+
+    def __init__(self, job: Callable[[sqlite3.Connection], Any]) -> None:
+        self._job = job
+
+    def __call__(self, connection: sqlite3.Connection) -> Any:
+        return self._job(connection)
+
+
 class Writer:
     """Owns the writing connection. The queue is bounded by its callers: one append of a conversation at a time."""
 
@@ -69,6 +80,7 @@ class Writer:
         self._ledger = ledger
         self._keys = keys
         self._search = search
+        self._eraser = Eraser(connection, keys, search)
         self._loop = loop
         self._queue: Intake[tuple[Entry, Future[Any]] | Job] = Intake()
         self._linger = Linger()
@@ -101,14 +113,17 @@ class Writer:
         self._queue.gather()
         return self._queue.hand_over
 
-    def do(self, job: Callable[[sqlite3.Connection], T]) -> Future[T]:
-        """Run a job between two groups, on the writing connection, and commit its writes."""
+    def do(self, job: Callable[[sqlite3.Connection], T], *, erases: bool = False) -> Future[T]:
+        """Run a job between two groups, on the writing connection, and commit its writes.
+
+        `erases` says that it deletes text, which the write-ahead log must lose soon.
+        """
         future: Future[T] = Future()
         if self._closed:
             future.set_exception(self._closed_error())
         else:
             self._loop.enter()
-            self._queue.put((job, future), urgent=True)
+            self._queue.put((_Erasing(job) if erases else job, future), urgent=True)
         return future
 
     def statistics(self) -> StoreStatistics:
@@ -145,6 +160,8 @@ class Writer:
                 if job is None:
                     break
                 self._loop.call(settle, future, self._do(job))
+                if self._erase_by is None and isinstance(job, _Erasing):
+                    self._erase_by = time.monotonic() + ERASE_WITHIN
             self._keep_house(idle=not group and future is None)
         self._end()
 
@@ -171,11 +188,11 @@ class Writer:
 
     def _patience(self) -> float | None:
         """Seconds to wait for work before the housekeeping; None where there is none to do."""
-        due = self._erase_by is not None or self._search.ready
+        due = self._erase_by is not None or self._search.ready or self._eraser.due
         if not due and self._pages <= CHECKPOINT_AT // 8 and self._keys.unmerged <= 1_000:
             return None
-        # A store from before the index is indexed without rests.
-        rest = 0.0 if self._search.late else IDLE
+        # A store from before the index is indexed without rests, and a deleted conversation is erased without any.
+        rest = 0.0 if self._search.late or self._eraser.due else IDLE
         return max(rest, self._rest_until - time.monotonic())
 
     def _commit(self, group: Group) -> None:
@@ -192,6 +209,8 @@ class Writer:
         self._loop.call(self._settle, group, outcomes, time.perf_counter() - started)
         if self._erase_by is None and any(map(_erases, group)):
             self._erase_by = time.monotonic() + ERASE_WITHIN
+        if any(isinstance(entry, Changes) and entry.erased is not None for entry, _ in group):
+            self._eraser.look()
         size = sum(len(record.body) for entry, _ in group for record in _records(entry))
         self._pages += size // PAGE + len(group) + 2
 
@@ -220,7 +239,9 @@ class Writer:
             if indexing:
                 self._search.merge()
                 self._pages += INDEXED
-            if self._erase_by is not None and (idle or time.monotonic() >= self._erase_by):
+            if self._eraser.due:
+                self._erase_piece()
+            elif self._erase_by is not None and (idle or time.monotonic() >= self._erase_by):
                 self._empty_log()
             elif self._keys.due or (idle and self._keys.unmerged):
                 self._keys.merge_piece()
@@ -231,6 +252,11 @@ class Writer:
         except Exception as error:
             self._rest_until = time.monotonic() + REST
             logger.warning("%s", explain(self._file.path, error))
+
+    def _erase_piece(self) -> None:
+        if self._eraser.erase_piece():
+            self._erase_by = time.monotonic() + ERASE_WITHIN
+        self._pages += INDEXED
 
     def _checkpoint(self) -> None:
         self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()

@@ -30,7 +30,11 @@ OF_HYPERCORN = ("TCPServer", "H11Protocol", "WSStream", "HttpStream", "TlsHttpSt
 
 @asynccontextmanager
 async def serving(
-    agents: Sequence[Mapping[str, Any]] = (), *, store: str = "memory:", **server: Any
+    agents: Sequence[Mapping[str, Any]] = (),
+    *,
+    store: str = "memory:",
+    moderation: Mapping[str, Any] | None = None,
+    **server: Any,
 ) -> AsyncIterator[str]:
     """A server that hosts these agents, and its URL. `server` are settings of that section."""
     settings = Settings.model_validate(
@@ -40,6 +44,7 @@ async def serving(
             "auth": {
                 "static_tokens": {
                     TOKEN: {"id": "ada", "name": "Ada"},
+                    "ben": {"id": "ben", "name": "Ben"},
                     "agent": {"id": "bot", "name": "Bot", "type": "agent"},
                     OPERATOR: {"id": "root", "name": "Root", "admin": True},
                 }
@@ -50,6 +55,7 @@ async def serving(
                 "message_rate": 0,
             },
             "agents": agents,
+            "moderation": moderation or {},
         }
     )
     send, receive = trio.open_memory_channel[str](1)

@@ -27,6 +27,7 @@ from .admin import (
     admin_routes,
     feed_routes,
     health_routes,
+    held_queue_routes,
     hosted_agent_routes,
     report_queue_routes,
 )
@@ -39,7 +40,9 @@ from .api import (
     change_routes,
     chat_routes,
     file_routes,
+    held_routes,
     invite_routes,
+    keeping_routes,
     member_routes,
     message_routes,
     reference_routes,
@@ -60,6 +63,7 @@ from .http import (
     refuse_clearly,
 )
 from .identity import IdentityBook, read_key
+from .moderation import Desk
 from .socket import JsonCodec, Wire
 from .sources import system_sources
 
@@ -137,6 +141,8 @@ async def _assemble(
         settings.auth, read_key(settings.key_file, sources.entropy), store, sources
     )
     await identities.load()
+    if settings.moderation.rules or settings.moderation.url is not None:
+        directory.moderator = Desk(settings.moderation, directory)
     return AdminParts(settings, directory, wire, identities, HostedAgents(directory, agents))
 
 
@@ -165,6 +171,8 @@ async def _run(parts: AdminParts, announce: Callable[[str], None]) -> None:
         assert parts.files is not None
         directory.file_host = parts.files
         await nursery.start(parts.files.run)
+        if isinstance(directory.moderator, Desk):
+            await nursery.start(directory.moderator.run)
         nursery.start_soon(directory.sweep)
         nursery.start_soon(parts.figures.record)
         nursery.start_soon(_watch_signals, parts)
@@ -203,6 +211,8 @@ def build_app(parts: AdminParts) -> QuartTrio:
         change_routes,
         member_routes,
         invite_routes,
+        held_routes,
+        keeping_routes,
         message_routes,
         report_routes,
         search_routes,
@@ -216,6 +226,7 @@ def build_app(parts: AdminParts) -> QuartTrio:
         admin_routes,
         hosted_agent_routes,
         report_queue_routes,
+        held_queue_routes,
         feed_routes,
         reference_routes,
         frontend_routes,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from salon.actors.files import StoredFile
+    from salon.actors.held import HeldMessage, HeldPage
     from salon.actors.search import Found, Sought
     from salon.actors.sources import Sources
     from salon.actors.store import (
@@ -199,6 +200,26 @@ class DiskPort:
     def close_report(self, position: int, **closing: Any) -> Future[Report | None]:
         """As `Disk.close_report`, without delay."""
         return self.disk.close_report(position, **closing)
+
+    def hold(self, held: HeldMessage) -> Future[HeldMessage | None]:
+        """As `Disk.hold`, without delay."""
+        return self.disk.hold(held)
+
+    def held(self, position: int) -> Future[HeldMessage | None]:
+        """As `Disk.held`, without delay."""
+        return self.disk.held(position)
+
+    def held_count(self, sender_id: str) -> Future[int]:
+        """As `Disk.held_count`, without delay."""
+        return self.disk.held_count(sender_id)
+
+    def held_messages(self, **wanted: Any) -> Future[HeldPage]:
+        """As `Disk.held_messages`, without delay."""
+        return self.disk.held_messages(**wanted)
+
+    def close_held(self, position: int, **closing: Any) -> Future[HeldMessage | None]:
+        """As `Disk.close_held`, without delay."""
+        return self.disk.close_held(position, **closing)
 
     def accounts(self, **wanted: Any) -> Future[AccountPage]:
         """A page of the accounts."""

@@ -14,7 +14,7 @@ import pytest
 import trio
 
 from salon.web.agents import open_upstream
-from salon.web.client import Client
+from salon.web.client import Client, Closed
 from salon.web.settings import AgentSettings, SettingsError, load
 from tests import processes
 from tests.agent_room import KEY, SAID, hosted, room, text_of
@@ -443,3 +443,17 @@ def test_the_command_says_in_one_line_what_an_agent_lacks(tmp_path: Path) -> Non
     done = processes.run(words, env=environment)
     line = "salon: agents.cook: the environment variable that its key_env names is not set\n"
     assert (done.returncode, done.stderr) == (2, line)
+
+
+async def test_deleting_a_conversation_ends_its_runs_and_stops_who_answers() -> None:
+    async with room("endless") as it:
+        await it.say("What is for dinner?")
+        await it.until("delta")
+        await it.ada.delete_conversation(it.id)
+        with trio.fail_after(PATIENCE):
+            await it.upstream.hung_up.wait()
+        with pytest.raises(Closed) as caught:
+            await it.end()
+        assert caught.value.code == 4503
+        listed = (await it.ada.conversations(archived="all"))["conversations"]
+        assert listed == []

@@ -91,3 +91,46 @@ async def test_the_queue_is_for_operators(server: ServerProcess) -> None:
     response = await ada.call("POST", "/admin/reports/1/close", {"outcome": "x"})
     refusal(response, 403, "FORBIDDEN")
     refusal(await admin(server).call("GET", "/admin/reports/999999"), 404, "NOT_FOUND")
+
+
+async def test_operators_act_from_the_queue_whatever_the_rank_of_who_is_reported(
+    server: ServerProcess,
+) -> None:
+    ada, bob = await guests(server, "Ada", "Bob")
+    conversation_id = await ada.create(bob)
+    said = await ada.say(conversation_id, "rude")
+    message_id = said["message_id"]
+    path = f"/chat/{conversation_id}/messages/{message_id}/report"
+    report_id = (await bob.ask("POST", path, {"reason": "Rude."}))["report_id"]
+    root, queue = admin(server), f"/admin/reports/{report_id}"
+    done = {"report_id": report_id, "conversation_id": conversation_id}
+
+    gone = await root.ask("POST", f"{queue}/delete-message", {"reason": "Against the rules."})
+    assert gone == {**done, "target": message_id, "sequence_id": said["sequence_id"] + 1}
+    again = await root.ask("POST", f"{queue}/delete-message")
+    assert again["sequence_id"] is None
+    log = await bob.history(conversation_id)
+    assert log[-1]["by"] == "admin"
+    assert log[-1]["type"] == "message_deleted"
+    assert [e["message"]["content"] for e in log if e["type"] == "message"] == [""]
+
+    muted = await root.ask("POST", f"{queue}/mute", {"reason": "A rest."})
+    assert muted["target"] == ada.id
+    response = await ada.call("POST", f"/chat/{conversation_id}/messages", {"content": "x"})
+    assert (response.status_code, response.json()["code"]) == (403, "MUTED")
+    async with ada.tab(conversation_id) as hers:
+        await root.ask("POST", f"{queue}/ban", {"reason": "For good."})
+        assert (await hers.closed())[0] == 4503
+    response = await ada.call("POST", f"/chat/{conversation_id}/join", {})
+    assert (response.status_code, response.json()["code"]) == (403, "BANNED")
+    seen = await bob.see(conversation_id)
+    assert [(each["participantId"], each["role"]) for each in seen["participants"]] == [
+        (bob.id, "owner")
+    ], "somebody has to own it"
+    deeds = (await root.ask("GET", "/admin/audit"))["deeds"]
+    noted = [(each["action"], each["target"], each["outcome"]) for each in deeds]
+    for action, target in (("delete", message_id), ("mute", ada.id), ("ban", ada.id)):
+        assert (action, f"{target} in {conversation_id}", "done") in noted
+    for deed in ("delete-message", "mute", "ban"):
+        refusal(await bob.call("POST", f"{queue}/{deed}", {}), 403, "FORBIDDEN")
+        refusal(await root.call("POST", f"/admin/reports/999999/{deed}", {}), 404, "NOT_FOUND")

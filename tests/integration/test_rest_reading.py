@@ -11,6 +11,8 @@ from tests.person import Person, guest, guests
 from tests.server import ServerProcess
 from tests.shape import TIMESTAMP
 
+USUAL = {"archived": False, "muted": False, "pinned": False}
+
 
 class TestMyConversations:
     async def test_a_newcomer_has_none(self, server: ServerProcess) -> None:
@@ -40,6 +42,7 @@ class TestMyConversations:
                 "unread_count": 2,
                 "mention_count": 0,
                 "last_message_preview": "x" * 99 + "…",
+                **USUAL,
             },
             {
                 "conversation_id": quiet,
@@ -50,6 +53,7 @@ class TestMyConversations:
                 "unread_count": 0,
                 "mention_count": 0,
                 "last_message_preview": None,
+                **USUAL,
             },
         ]
 
@@ -149,6 +153,7 @@ class TestConversation:
             "oldest_sequence_id": 1,
             "slow_mode": 0,
             "direct": False,
+            "me": USUAL,
         }
 
     async def test_it_shows_the_last_hundred_messages_ascending_and_whoever_is_connected(

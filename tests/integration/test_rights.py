@@ -133,6 +133,7 @@ ROWS = {
     "unpin": Row("DELETE", "/messages/{made}/pin", None, "pin", prepare=pinned),
     "rename": Row("PATCH", "", {"title": "Supper"}, "rename"),
     "set metadata": Row("PATCH", "", {"metadata": {"a": 1}}, "rename"),
+    "delete the conversation": Row("DELETE", "", None, None),
     "set permissions": Row("PATCH", "", {"permissions": {"pin": "member"}}, None),
     "set history": Row("PATCH", "", {"history": "since_join"}, None),
     "set slow mode": Row("PATCH", "", {"slow_mode": 5}, "mute"),

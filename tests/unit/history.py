@@ -139,6 +139,8 @@ class History:
         frame: dict[str, Any] = {"type": event.kind, "sequence_id": event.sequence}
         if isinstance(event, Posted):
             frame["message"] = {"content": event.content}
+            if event.mentions:
+                frame["message"]["mentions"] = event.mentions
         body = json.dumps(frame, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
         salt = secrets.token_bytes(16)
         mentions, run_id = (

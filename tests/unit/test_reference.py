@@ -34,6 +34,7 @@ from salon.actors.events import (
     Unpinned,
     Updated,
 )
+from salon.actors.held import Held
 from salon.actors.member_events import (
     Banned,
     InviteCreated,
@@ -58,9 +59,11 @@ from salon.actors.signals import (
     CaughtUp,
     Connected,
     Delta,
+    HeldDecided,
     Lagging,
     MemberView,
     ParticipantList,
+    PreferencesMoved,
     Presence,
     ReadMoved,
     RunRequested,
@@ -78,7 +81,14 @@ from salon.web.http.request import Parts
 from salon.web.identity.identity import IdentityBook
 from salon.web.settings.model import Settings
 from salon.web.socket.client_frames import parse
-from salon.web.socket.codec import JsonCodec, change_ack, error_frame, message_ack, run_ack
+from salon.web.socket.codec import (
+    JsonCodec,
+    change_ack,
+    error_frame,
+    message_ack,
+    message_held,
+    run_ack,
+)
 from salon.web.socket.connection import PONG
 from salon.web.socket.wire import Wire
 from tests.contract import (
@@ -246,6 +256,17 @@ PROMISED = {
     ("put", "/admin/agents/{agent_id}"): {200, 201, 400, 401, 403, 413, 415, 503},
     ("delete", "/admin/agents/{agent_id}"): {204, 400, 401, 403, 404, 503},
     ("post", "/admin/drain"): {202, 401, 403},
+    ("delete", "/chat/{conversation_id}"): {200, 401, 403, 404, 429, 503},
+    ("patch", "/chat/{conversation_id}/me"): {200, 400, 401, 404, 413, 415, 429, 503},
+    ("get", "/chat/{conversation_id}/held"): {200, 400, 401, 404, 503},
+    ("post", "/chat/{conversation_id}/held/{held_id}/approve"): {200, 401, 403, 404, 429, 503},
+    ("post", "/chat/{conversation_id}/held/{held_id}/deny"): {200, 400, 401, 403, 404, 503},
+    ("get", "/admin/held"): {200, 400, 401, 403, 503},
+    ("post", "/admin/held/{held_id}/approve"): {200, 401, 403, 404, 429, 503},
+    ("post", "/admin/held/{held_id}/deny"): {200, 400, 401, 403, 404, 503},
+    ("post", "/admin/reports/{report_id}/delete-message"): {200, 400, 401, 403, 404, 429, 503},
+    ("post", "/admin/reports/{report_id}/mute"): {200, 400, 401, 403, 404, 409, 429, 503},
+    ("post", "/admin/reports/{report_id}/ban"): {200, 400, 401, 403, 404, 409, 429, 503},
 }
 OPEN_TO_ALL = {
     *(
@@ -475,7 +496,7 @@ def test_every_frame_is_in_the_document() -> None:
     changes |= {"message_pinned", "message_unpinned"}
     plain = {"message", "typing", "read", "sync", "ping", "join"}
     assert frames.client_types == plain | runs | changes
-    assert len(frames.server_types) == len(SERVER_FRAMES) == 42
+    assert len(frames.server_types) == len(SERVER_FRAMES) == 45
 
 
 ENTRANTS = (Entrant(ADA, "owner"), Entrant(BOT, "observer"))
@@ -544,6 +565,10 @@ SPOKEN: list[Event | Signal] = [
     Typing("ada", True),
     ReadMoved("ada", 3),
     ReadMoved("ada", 3, "c-2"),
+    PreferencesMoved(False, 0, True),
+    PreferencesMoved(True, 1_700_000_000_000, False),
+    HeldDecided(3, "denied", "Not here.", "key"),
+    HeldDecided(4, "approved", None, None, "c-2"),
     Lagging(4),
 ]
 
@@ -562,6 +587,7 @@ def said() -> Iterator[Any]:
     for key in ("key", None):
         receipt = Receipt("c", "c-2", 2, 5, key, "committed", "0" * 64)
         yield json.loads(message_ack(receipt))
+        yield json.loads(message_held(Held("c", 3, 5, key)))
     changed = Changed("c", "c-2", 18, 5, "key", "committed", "0" * 64, 2, b"")
     yield json.loads(change_ack(changed))
     yield json.loads(change_ack(changed._replace(sequence=0, key=None, event_hash=None)))

@@ -299,7 +299,7 @@ class TestProblems:
             ),
             (
                 "[]",
-                "salon.yaml: its sections have to be of server, store, auth, limits, files, logging",
+                "salon.yaml: its sections have to be of server, store, auth, limits, files, logging, moderation",
             ),
             (
                 "limits: {queue_size: 1}\nstore:\n  url: memory:",

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from salon.actors.events import RunStarted
+from salon.actors.held import HeldMessage
 from salon.actors.member_messages import (
     AcceptInvite,
     ApproveJoin,
@@ -409,6 +410,61 @@ async def test_a_report_is_kept_once_a_member_and_message_until_it_is_closed(sto
 
 
 # --- keys ---------------------------------------------------------------------------------------------------------------
+
+
+def waiting(history: History, key: str | None = None, sender: Participant = ADA) -> HeldMessage:
+    place = 0, history.state.number, history.id
+    return HeldMessage(*place, sender, "message", "secret", "{}", key, "A link.", 5)
+
+
+async def test_a_held_message_waits_once_a_key_until_it_is_decided(store: Store) -> None:
+    history, other = await begin(store, BEN), await begin(store)
+    first = await store.hold(waiting(history, "k1")).wait()
+    assert first is not None
+    assert first == waiting(history, "k1")._replace(position=first.position)
+    assert await store.hold(waiting(history, "k1")).wait() == first
+    kept = [
+        await store.hold(held).wait()
+        for held in (
+            waiting(history, "k1", BEN),
+            waiting(other, "k1"),
+            waiting(history),
+            waiting(history),
+        )
+    ]
+    positions = [first.position, *(each.position for each in kept if each is not None)]
+    assert positions == sorted(set(positions))
+    assert len(positions) == 5
+    assert await store.held_count(ADA.id).wait() == 4
+    page = await store.held_messages(limit=2).wait()
+    assert [each.position for each in page.messages] == positions[:2:-1]
+    rest = await store.held_messages(before=page.before, limit=9).wait()
+    assert [each.position for each in rest.messages] == positions[2::-1]
+    number = history.state.number
+    own = await store.held_messages(number=number, sender_id=BEN.id).wait()
+    assert [each.position for each in own.messages] == [positions[1]]
+    closed = await store.close_held(
+        first.position, by="root", outcome="denied", why="Not here.", at=9
+    ).wait()
+    assert closed == first._replace(
+        content="", details="", closed_at=9, closed_by="root", outcome="denied", why="Not here."
+    )
+    again = await store.close_held(
+        first.position, by="x", outcome="approved", why=None, at=10
+    ).wait()
+    assert again == closed == await store.held(first.position).wait()
+    assert await store.hold(waiting(history, "k1")).wait() == closed
+    assert (await store.held_messages(is_open=False).wait()).messages == (closed,)
+    assert await store.held(99).wait() is None
+
+
+async def test_held_messages_go_with_their_conversation(store: Store) -> None:
+    history = await begin(store)
+    await store.hold(waiting(history)).wait()
+    erased = Changes(history.id, history.state.number, (), erased=history.state.updated_at)
+    await store.append(erased).wait()
+    assert (await store.held_messages().wait()).messages == ()
+    assert await store.hold(waiting(history, "k2")).wait() is None
 
 
 async def test_all_keys_that_are_taken_are_named_and_nothing_is_stored(store: Store) -> None:

@@ -3,6 +3,7 @@
 from .agents import add_stored_agents, hosted_agent_routes
 from .feed import feed_routes
 from .health import health_routes
+from .held import held_queue_routes
 from .parts import AdminParts
 from .reports import report_queue_routes
 from .routes import admin_routes
@@ -13,6 +14,7 @@ __all__ = [
     "admin_routes",
     "feed_routes",
     "health_routes",
+    "held_queue_routes",
     "hosted_agent_routes",
     "report_queue_routes",
 ]

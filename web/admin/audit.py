@@ -20,7 +20,19 @@ if TYPE_CHECKING:
     from ..identity import Identity
 
 # What operators do; what members do has the name of its command.
-Action = Literal["passivate", "disconnect", "cancel", "drain", "read", "host", "unhost", "report"]
+Action = Literal[
+    "passivate",
+    "disconnect",
+    "cancel",
+    "drain",
+    "read",
+    "host",
+    "unhost",
+    "report",
+    "delete",
+    "mute",
+    "ban",
+]
 
 READ_AGAIN = 600_000  # milliseconds after which reading the same target is a new deed
 KEPT = 200  # deeds in memory: a long night of one operator

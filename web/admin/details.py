@@ -62,7 +62,7 @@ async def participant_dossier(
     directory: Directory, participant_id: str, clock: Clock | None = None
 ) -> dict[str, Any] | None:
     """A participant's details; None if they have no actor and are not a member of any conversation."""
-    listing = await directory.store.listing(participant_id, limit=SHOWN, offset=0).wait()
+    listing = await directory.store.listing(participant_id, limit=SHOWN, archived=None).wait()
     actor = directory.participants.get(participant_id)
     if actor is None and not listing.total:
         return None

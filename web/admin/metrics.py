@@ -9,6 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Summa
 from prometheus_client.registry import Collector
 
 from ..agents import MILLION
+from ..moderation import Desk
 from .figures import storage_status
 from .inspection import depths, quantiles
 
@@ -44,6 +45,7 @@ class EngineCollector(Collector):
         yield from self._gauges()
         yield from self._commits()
         yield from self._files()
+        yield from self._moderation()
 
     def _counters(self) -> Iterator[Metric]:
         directory = self._parts.directory
@@ -128,6 +130,21 @@ class EngineCollector(Collector):
         ):
             yield CounterMetricFamily(f"salon_{name}", text, value=value)
         yield GaugeMetricFamily("salon_uploads", "Files on their way in.", value=shelf.uploads)
+
+    def _moderation(self) -> Iterator[Metric]:
+        """What the hook before a message is stored has said since the start; nothing without one."""
+        desk = self._parts.directory.moderator
+        if not isinstance(desk, Desk):
+            return
+        verdicts = CounterMetricFamily(
+            "salon_moderation", "Messages and edits that were judged.", labels=["verdict"]
+        )
+        for verdict, count in desk.counts.items():
+            verdicts.add_metric([verdict], count)
+        yield verdicts
+        text = "1 while the endpoint that judges messages is left alone because it fails."
+        is_open = int(desk.breaker not in (None, "closed"))
+        yield GaugeMetricFamily("salon_moderation_breaker_open", text, value=is_open)
 
     def _open_runs(self) -> int:
         return sum(len(actor.agents.runs) for actor in self._parts.directory.conversations.values())

@@ -46,6 +46,21 @@ class Reports(BaseModel):
     before: int | None
 
 
+class ActBody(BaseModel):
+    """Why, for the members."""
+
+    reason: GivenReason | None = None
+
+
+class ReportAct(BaseModel):
+    """What was done about a report. `target` is the message or its sender; `sequence_id` is null where it was so already."""
+
+    report_id: int
+    conversation_id: str
+    target: str
+    sequence_id: int | None
+
+
 class CloseReportBody(BaseModel):
     """What came of it, for the next operator who looks."""
 

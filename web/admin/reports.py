@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from quart import Blueprint, Response
 from quart_schema import document_querystring, document_request, document_response, tag
 
+from salon.actors.change_messages import DeleteMessage
+from salon.actors.member_messages import Ban, Mute
+from salon.actors.messages import Unchanged
 from salon.actors.refusals import Code
 
-from ..http import answer, body, query, refusals
+from ..api import SanctionBody, sanction_terms
+from ..http import COMMAND, Refused, answer, body, query, refusals
 from ..socket import timestamp
 from . import report_schemas as schemas
 from .details import state_of
@@ -18,8 +22,11 @@ from .details import state_of
 if TYPE_CHECKING:
     from salon.actors.store import Report
 
+    from ..identity import Identity
+    from .audit import Action
     from .parts import AdminParts
 
+ACTING = (*COMMAND, Code.FORBIDDEN, Code.NOT_FOUND)
 AROUND = 10  # events before a reported message, and as many after it
 
 
@@ -29,6 +36,8 @@ def report_queue_routes(parts: AdminParts) -> Blueprint:
     _add_list(routes, parts)
     _add_one(routes, parts)
     _add_close(routes, parts)
+    _add_delete(routes, parts)
+    _add_sanctions(routes, parts)
     return routes
 
 
@@ -83,6 +92,102 @@ def _add_close(routes: Blueprint, parts: AdminParts) -> None:
             raise parts.refusal(Code.NOT_FOUND)
         parts.audit.note(operator, "report", str(report_id), wanted.outcome)
         return answer(_view(closed))
+
+
+def _add_delete(routes: Blueprint, parts: AdminParts) -> None:
+    @routes.post("/<int:report_id>/delete-message")
+    @tag(["admin"])
+    @document_request(schemas.ActBody)
+    @document_response(schemas.ReportAct)
+    @refusals(*ACTING)
+    async def delete_reported(report_id: int) -> Response:
+        """Delete the reported message, whoever has sent it. The report stays open."""
+        operator = parts.admin()
+        wanted = await body(schemas.ActBody, depth=parts.settings.limits.json_depth, optional=True)
+        found = await _found(parts, report_id)
+        message_id = f"{found.conversation_id}-{found.sequence}"
+        command = DeleteMessage(
+            found.conversation_id,
+            operator.participant,
+            message_id,
+            wanted.reason,
+            by_operator=True,
+        )
+        return await _act(parts, operator, "delete", command, message_id, found)
+
+
+def _add_sanctions(routes: Blueprint, parts: AdminParts) -> None:
+    @routes.post("/<int:report_id>/mute")
+    @tag(["admin"])
+    @document_request(SanctionBody)
+    @document_response(schemas.ReportAct)
+    @refusals(*ACTING, Code.LIMIT_REACHED)
+    async def mute_reported(report_id: int) -> Response:
+        """Mute the sender of the reported message in its conversation, whatever their role."""
+        return await _sanction(parts, report_id, "mute")
+
+    @routes.post("/<int:report_id>/ban")
+    @tag(["admin"])
+    @document_request(SanctionBody)
+    @document_response(schemas.ReportAct)
+    @refusals(*ACTING, Code.LIMIT_REACHED, Code.DIRECT_CONVERSATION)
+    async def ban_reported(report_id: int) -> Response:
+        """Ban the sender of the reported message from its conversation, whatever their role."""
+        return await _sanction(parts, report_id, "ban")
+
+
+async def _sanction(parts: AdminParts, report_id: int, action: Literal["mute", "ban"]) -> Response:
+    operator = parts.admin()
+    until, reason = await sanction_terms(parts)
+    found = await _found(parts, report_id)
+    state = await state_of(parts.directory, found.conversation_id)
+    senders = (
+        {}
+        if state is None
+        else await parts.directory.store.senders_among(state.number, (found.sequence,)).wait()
+    )
+    sender_id = senders.get(found.sequence)
+    if sender_id is None:
+        raise parts.refusal(Code.NOT_FOUND)
+    kind = Mute if action == "mute" else Ban
+    place = found.conversation_id, operator.participant, sender_id
+    command = kind(*place, until, reason, by_operator=True)
+    return await _act(parts, operator, action, command, sender_id, found)
+
+
+async def _found(parts: AdminParts, report_id: int) -> Report:
+    found = await parts.directory.store.report(report_id).wait()
+    if found is None:
+        raise parts.refusal(Code.NOT_FOUND)
+    return found
+
+
+async def _act(
+    parts: AdminParts,
+    operator: Identity,
+    action: Action,
+    command: DeleteMessage | Mute | Ban,
+    target: str,
+    report: Report,
+) -> Response:
+    """The answer to what an operator does about a report, which the audit keeps, refused or not."""
+    outcome = "done"
+    try:
+        event = await parts.ask(operator, command)
+    except Refused as refused:
+        outcome = refused.refusal.code
+        raise
+    finally:
+        parts.audit.note(operator, action, f"{target} in {command.conversation_id}", outcome)
+    sequence = None if isinstance(event, Unchanged) else event.sequence or None
+    return answer(
+        {
+            "report_id": report.position,
+            "conversation_id": report.conversation_id,
+            "target": target,
+            "sequence_id": sequence,
+        }
+    )
 
 
 async def _around(parts: AdminParts, report: Report) -> list[Any]:

@@ -1,6 +1,7 @@
 """The agents that salon hosts: each speaks in conversations by the commands that any agent uses."""
 
 from .budget import MILLION, period, scope_of
+from .endpoint import Breaker
 from .hosted import HostedAgents
 from .job import Job
 from .member import HostedAgent
@@ -14,6 +15,7 @@ from .upstream import Upstream
 __all__ = [
     "MILLION",
     "Activity",
+    "Breaker",
     "HostedAgent",
     "HostedAgents",
     "Job",

@@ -25,12 +25,22 @@ from salon.actors.change_messages import (
     UnpinMessage,
 )
 from salon.actors.change_rules import NULL
+from salon.actors.held import Held
 from salon.actors.refusals import Code
 from salon.actors.rules import named_sequence
 
-from ..http import COMMAND, PostHeaders, Refused, body, raw, refusals
-from ..socket import KEY_LENGTH, Emoji, blank_content, changed_json, message_of, problem_of
+from ..http import COMMAND, PostHeaders, Refused, answer, body, raw, refusals
+from ..socket import (
+    KEY_LENGTH,
+    Emoji,
+    blank_content,
+    changed_json,
+    held_fields,
+    message_of,
+    problem_of,
+)
 from . import change_schemas as schemas
+from .held_schemas import HeldAnswer
 from .messages import event_query, page_of
 from .schemas import EventQuery
 from .view import readable_from, seen
@@ -72,6 +82,7 @@ def _add_edit(routes: Blueprint, parts: Parts) -> None:
     @document_headers(schemas.EditHeaders)
     @document_request(schemas.EditBody)
     @document_response(schemas.ChangeModel)
+    @document_response(HeldAnswer, 202)
     @refusals(
         *COMMAND,
         *CHANGE,
@@ -80,6 +91,8 @@ def _add_edit(routes: Blueprint, parts: Parts) -> None:
         Code.MESSAGE_DELETED,
         Code.REVISION_CONFLICT,
         Code.EDIT_WINDOW_CLOSED,
+        Code.MESSAGE_REFUSED,
+        Code.LIMIT_REACHED,
     )
     async def edit(conversation_id: str, message_id: str) -> Response:
         """Give one's own message another content. With `If-Match` or `revision` a lost update is refused."""
@@ -219,7 +232,9 @@ def _add_thread(routes: Blueprint, parts: Parts) -> None:
 
 async def _answer(parts: Parts, command: ChangeCommand) -> Response:
     identity = parts.caller()
-    outcome: Changed = await parts.ask(identity, command)
+    outcome: Changed | Held = await parts.ask(identity, command)
+    if isinstance(outcome, Held):
+        return answer(held_fields(outcome), 202)
     response = raw(changed_json(outcome))
     response.headers["ETag"] = f'"{outcome.revision}"'
     return response

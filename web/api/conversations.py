@@ -10,6 +10,7 @@ from quart_schema import document_querystring, document_request, document_respon
 
 from salon.actors.blank import is_blank
 from salon.actors.events import REMOVED
+from salon.actors.keeping_messages import DeleteConversation
 from salon.actors.messages import Create, Join, Leave, Update
 from salon.actors.model import Entrant, Participant
 from salon.actors.refusals import Code
@@ -17,7 +18,8 @@ from salon.actors.refusals import Code
 from ..http import COMMAND, answer, body, query, raw, refusals
 from ..socket import message_of, participant_fields, timestamp
 from . import schemas
-from .view import conversation_json, seen
+from .members import noted_at
+from .view import conversation_json, kept_fields, seen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,6 +42,7 @@ def chat_routes(parts: Parts) -> Blueprint:
     _add_update(routes, parts)
     _add_join(routes, parts)
     _add_leave(routes, parts)
+    _add_delete(routes, parts)
     return routes
 
 
@@ -97,13 +100,18 @@ def _add_list(routes: Blueprint, parts: Parts) -> None:
     @document_response(schemas.ConversationList)
     @refusals(Code.STORE_UNAVAILABLE)
     async def my_conversations() -> Response:
-        """List the caller's conversations, newest activity first. Page by `before`: with `offset` a message moves the pages."""
+        """List the caller's conversations: pinned ones, then newest activity first. Page by `before`; messages move `offset`."""
         identity = parts.caller()
         asked = query(schemas.ConversationListQuery)
         listing = await parts.directory.store.listing(
-            identity.participant.id, limit=asked.limit, offset=asked.offset, before=asked.before
+            identity.participant.id,
+            limit=asked.limit,
+            offset=asked.offset,
+            before=asked.before,
+            archived=None if asked.archived == "all" else asked.archived == "true",
         ).wait()
-        lines = [_line(summary) for summary in listing.summaries]
+        now = parts.directory.sources.now()
+        lines = [_line(summary, now) for summary in listing.summaries]
         return answer(
             {
                 "conversations": lines,
@@ -198,6 +206,22 @@ def _add_leave(routes: Blueprint, parts: Parts) -> None:
         )
 
 
+def _add_delete(routes: Blueprint, parts: Parts) -> None:
+    @routes.delete("/<conversation_id>")
+    @tag(["conversations"])
+    @document_response(schemas.DeleteAnswer)
+    @refusals(
+        *(*COMMAND, Code.RATE_LIMITED),
+        *(Code.FORBIDDEN, Code.NOT_FOUND, Code.DIRECT_CONVERSATION),
+    )
+    async def delete_conversation(conversation_id: str) -> Response:
+        """Delete a conversation with everything in it, as an owner. All sockets are closed with 4503; it cannot be undone."""
+        identity = parts.caller()
+        command = DeleteConversation(conversation_id, identity.participant)
+        await noted_at(parts, identity, command, conversation_id)
+        return answer({"success": True, "conversation_id": conversation_id})
+
+
 def _entrant(parts: Parts, who: schemas.ParticipantBody, inviter: Identity) -> Entrant:
     """The participant with the inviter's name for them. Only the configuration or an admin says that they are an agent."""
     kind = who.kind if inviter.admin else "human"
@@ -237,7 +261,7 @@ def created_fields(
     }
 
 
-def _line(summary: Summary) -> dict[str, Any]:
+def _line(summary: Summary, now: int) -> dict[str, Any]:
     last = summary.last_message
     return {
         "conversation_id": summary.conversation_id,
@@ -248,6 +272,7 @@ def _line(summary: Summary) -> dict[str, Any]:
         "unread_count": summary.unread_count,
         "mention_count": summary.mention_count,
         "last_message_preview": None if last is None else _preview(last.body),
+        **kept_fields(summary.preferences, now),
     }
 
 

@@ -80,6 +80,16 @@ class InviteBody(Body):
     role: Literal["moderator", "member", "observer"] = "member"
 
 
+class PreferencesBody(Body):
+    """How the caller keeps the conversation; what is left out stays."""
+
+    archived: bool | None = None
+    muted: bool | Until | None = Field(
+        default=None, description="True, false, or until a time: ISO 8601 with a time zone."
+    )
+    pinned: bool | None = None
+
+
 class ReportBody(Body):
     """Why the message is reported."""
 

@@ -21,7 +21,10 @@ from . import member_schemas as schemas
 from .view import seen
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from salon.actors.member_messages import MemberCommand
+    from salon.actors.messages import Command
     from salon.actors.model import Action, Sanction, State
 
     from ..http import Parts
@@ -80,7 +83,7 @@ def _add_ban(routes: Blueprint, parts: Parts) -> None:
     async def ban(conversation_id: str, participant_id: str) -> Response:
         """Keep somebody out; a member, of a lower rank, is removed. The same again changes nothing."""
         identity = parts.caller()
-        until, reason = await _terms(parts)
+        until, reason = await sanction_terms(parts)
         place = conversation_id, identity.participant, participant_id
         return await _done(parts, identity, Ban(*place, until, reason))
 
@@ -105,7 +108,7 @@ def _add_mute(routes: Blueprint, parts: Parts) -> None:
     async def mute(conversation_id: str, participant_id: str) -> Response:
         """Refuse what a member of a lower rank says. It stays if they leave and come back."""
         identity = parts.caller()
-        until, reason = await _terms(parts)
+        until, reason = await sanction_terms(parts)
         place = conversation_id, identity.participant, participant_id
         return await _done(parts, identity, Mute(*place, until, reason))
 
@@ -202,6 +205,12 @@ async def _done(parts: Parts, identity: Identity, command: MemberCommand) -> Res
 
 async def noted(parts: Parts, identity: Identity, command: MemberCommand, target: str) -> Any:
     """The outcome of a command that the audit keeps, refused or not. Raises the refusal."""
+    place = f"{target} in {command.conversation_id}"
+    return await noted_at(parts, identity, command, place)
+
+
+async def noted_at(parts: Parts, identity: Identity, command: Command, place: str) -> Any:
+    """The outcome of a command, with the audit's words for what it acts on. Raises the refusal."""
     outcome = "done"
     try:
         event = await parts.ask(identity, command)
@@ -211,21 +220,25 @@ async def noted(parts: Parts, identity: Identity, command: MemberCommand, target
         outcome = refused.refusal.code
         raise
     finally:
-        deed = type(command).__name__
-        parts.note(identity, deed, f"{target} in {command.conversation_id}", outcome)
+        parts.note(identity, type(command).__name__, place, outcome)
     return event
 
 
-async def _terms(parts: Parts) -> tuple[int | None, str | None]:
+async def sanction_terms(parts: Parts) -> tuple[int | None, str | None]:
     """Until when, and why. Raises the refusal for a time that has passed."""
     depth = parts.settings.limits.json_depth
     wanted = await body(schemas.SanctionBody, depth=depth, optional=True)
     if wanted.until is None:
         return None, wanted.reason
-    until = int(wanted.until.astimezone(UTC).timestamp() * 1000)
-    if until <= parts.directory.sources.now():
-        raise parts.malformed("until: has passed already")
-    return until, wanted.reason
+    return time_of(parts, wanted.until, "until"), wanted.reason
+
+
+def time_of(parts: Parts, given: datetime, name: str) -> int:
+    """A time of a request in milliseconds. Raises the refusal for one that has passed."""
+    at = int(given.astimezone(UTC).timestamp() * 1000)
+    if at <= parts.directory.sources.now():
+        raise parts.malformed(f"{name}: has passed already")
+    return at
 
 
 async def _reason(parts: Parts) -> str | None:

@@ -14,13 +14,15 @@ from quart_schema import (
 )
 
 from salon.actors.blank import is_blank
+from salon.actors.held import Held
 from salon.actors.messages import MarkRead, Post, Receipt
 from salon.actors.readable import body_for
 from salon.actors.refusals import Code
 
 from ..http import COMMAND, POST, PostHeaders, Refused, answer, body, query, raw, refusals
-from ..socket import KEY_LENGTH, attachments, blank_content, one_key, receipt_json
+from ..socket import KEY_LENGTH, attachments, blank_content, held_fields, one_key, receipt_json
 from . import schemas
+from .held_schemas import HeldAnswer
 from .view import readable_from, seen, unread_of
 
 if TYPE_CHECKING:
@@ -46,14 +48,17 @@ def _add_post(routes: Blueprint, parts: Parts) -> None:
     @document_request(schemas.PostBody)
     @document_response(schemas.ReceiptModel, 201)
     @document_response(schemas.ReceiptModel, 200)
-    @refusals(*COMMAND, *POST)
+    @document_response(HeldAnswer, 202)
+    @refusals(*COMMAND, *POST, Code.MESSAGE_REFUSED, Code.LIMIT_REACHED)
     async def post(conversation_id: str) -> Response:
         """Send a message. The answer comes after it is stored; a retry with the same key gets the same receipt."""
         identity = parts.caller()
         wanted = await body(schemas.PostBody, depth=parts.settings.limits.json_depth)
         in_header = request.headers.get("Idempotency-Key")
         command = command_of(parts, conversation_id, identity.participant, wanted, in_header)
-        receipt: Receipt = await parts.ask(identity, command)
+        receipt: Receipt | Held = await parts.ask(identity, command)
+        if isinstance(receipt, Held):
+            return answer(held_fields(receipt), 202)
         return raw(receipt_json(receipt), 200 if receipt.duplicate else 201)
 
 

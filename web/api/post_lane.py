@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from salon.actors.held import Held
 from salon.actors.refusals import Code, Refusal
 from salon.actors.store import StoreError
 
 from ..http import HEAD_BYTES, SECURITY_HEADERS, Refused, Wanted, deeper_than, refusal_headers
 from ..identity import bearer
-from ..socket import compact, error_fields, receipt_json
+from ..socket import compact, error_fields, held_fields, receipt_json
 from .handshake_lane import plain_fields
 from .messages import command_of
 from .schemas import PostBody
@@ -100,7 +101,7 @@ class PostLane:
         except (ValidationError, Refused):
             return None
         try:
-            receipt: Receipt = await parts.ask(identity, command)
+            receipt: Receipt | Held = await parts.ask(identity, command)
         except Refused as refused:
             return self.refuse(refused.refusal, wanted.conversation_id)
         except StoreError as error:
@@ -110,6 +111,8 @@ class PostLane:
             logger.error("a request failed", exc_info=error)
             refusal = Refusal(Code.INTERNAL_ERROR, retry_after=1.0, scope="server")
             return self.refuse(refusal, wanted.conversation_id)
+        if isinstance(receipt, Held):
+            return self._whole(202, compact(held_fields(receipt)).encode())
         return self._whole(200 if receipt.duplicate else 201, receipt_json(receipt))
 
     def refuse(self, refusal: Refusal, conversation_id: str | None = None) -> bytes:

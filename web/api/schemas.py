@@ -480,6 +480,20 @@ class Created(BaseModel):
     websocket_url: str
 
 
+class PreferencesView(BaseModel):
+    """How the caller keeps a conversation for themselves; nobody else sees it."""
+
+    archived: bool
+    muted: bool | str = Field(description="True, false, or the time of its end.")
+    pinned: bool = Field(description="In the caller's list before what is not pinned.")
+
+
+class Preferences(PreferencesView):
+    """How the caller keeps this conversation now."""
+
+    conversation_id: str
+
+
 class Conversation(BaseModel):
     """A conversation with its last hundred messages, in ascending order."""
 
@@ -510,6 +524,7 @@ class Conversation(BaseModel):
     oldest_sequence_id: int = Field(description="The first event that the caller may read.")
     slow_mode: int = Field(description="Seconds between two messages of one member; 0 for none.")
     direct: bool = Field(description="Whether it is of two people: nobody comes in, nobody leaves.")
+    me: PreferencesView | None = Field(description="Null for an operator who is no member.")
 
 
 class JoinAnswer(BaseModel):
@@ -517,6 +532,13 @@ class JoinAnswer(BaseModel):
 
     success: Literal[True]
     conversation: Conversation
+
+
+class DeleteAnswer(BaseModel):
+    """The conversation is deleted: there is nothing of it any more for anybody."""
+
+    success: bool
+    conversation_id: str
 
 
 class LeaveAnswer(BaseModel):
@@ -581,7 +603,7 @@ class EventPage(BaseModel):
     oldest_sequence_id: int = Field(description="The first event that the caller may read.")
 
 
-class ConversationLine(BaseModel):
+class ConversationLine(PreferencesView):
     """One conversation in the caller's list."""
 
     conversation_id: str
@@ -595,7 +617,7 @@ class ConversationLine(BaseModel):
 
 
 class ConversationList(BaseModel):
-    """The caller's conversations, newest activity first; `total` counts all pages."""
+    """The caller's conversations: pinned ones, then newest activity first; `total` counts all pages."""
 
     conversations: list[ConversationLine]
     total: int
@@ -646,6 +668,7 @@ class ConversationListQuery(ListQuery):
     """The requested part of the caller's conversations: those after the page that gave `before`."""
 
     before: Annotated[int, Field(ge=0, le=LAST_SEQUENCE)] | None = None
+    archived: Literal["true", "false", "all"] = "false"
 
 
 class EventQuery(BaseModel):

@@ -119,6 +119,36 @@ class ReadSignal(ServerFrame):
     )
 
 
+class HeldAnswer(ServerFrame):
+    """The answer to a message or an edit that waits for a moderator's decision; nobody sees it yet. `held_decided` follows."""
+
+    type: Literal["message_held"]
+    conversation_id: str
+    held_id: int
+    timestamp: str
+    client_message_id: str | None = None
+
+
+class HeldDecidedSignal(ServerFrame):
+    """What came of a message or an edit of yours that was held. refused: the conversation did not take it any more."""
+
+    type: Literal["held_decided"]
+    held_id: int
+    outcome: Literal["approved", "denied", "refused"]
+    reason: str | None = None
+    client_message_id: str | None = None
+    message_id: str | None = None
+
+
+class PreferencesSignal(ServerFrame):
+    """You have archived, muted or pinned the conversation on another device: how you keep it now. Nobody else is told."""
+
+    type: Literal["preferences"]
+    archived: bool
+    muted: bool | str = Field(description="True, false, or the time of its end.")
+    pinned: bool
+
+
 class ChangeAnswer(ServerFrame):
     """The answer to a frame that changes a message, for the socket that sent it."""
 
@@ -297,6 +327,9 @@ SERVER_FRAMES: tuple[type[ServerFrame], ...] = (
     PresenceSignal,
     TypingSignal,
     ReadSignal,
+    PreferencesSignal,
+    HeldAnswer,
+    HeldDecidedSignal,
     ErrorAnswer,
     PongAnswer,
     LaggingSignal,
@@ -330,5 +363,5 @@ CLOSINGS = (
     Closing(4500, False, "The identity has expired or was revoked: get a new one first."),
     Closing(4501, False, "Too many invalid frames."),
     Closing(4502, False, "Too many connections."),
-    Closing(4503, False, "No longer a participant."),
+    Closing(4503, False, "No longer a participant, or the conversation was deleted."),
 )

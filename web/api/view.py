@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from salon.actors.model import FOR_EVER, Preferences
 from salon.actors.posted import sequence_of
 from salon.actors.refusals import Code
 from salon.actors.rights import allowed_here, first_readable, least, may, table
 
-from ..socket import member_fields, message_of, timestamp
+from ..socket import member_fields, message_of, preference_fields, timestamp
 from . import schemas
 
 if TYPE_CHECKING:
     from salon.actors.directory import Snapshot
-    from salon.actors.model import State
+    from salon.actors.model import Member, State
 
     from ..http import Parts
     from ..identity import Identity
@@ -65,13 +66,13 @@ async def conversation_json(parts: Parts, snapshot: Snapshot, identity: Identity
         if reader in state.members
         else Unread()
     )
-    fields = _fields(snapshot, unread, identity)
+    fields = _fields(snapshot, unread, identity, parts.directory.sources.now())
     messages = await _last_messages(parts, snapshot, fields["oldest_sequence_id"])
     head = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
     return head[:-1] + b',"messages":[' + b",".join(messages) + b"]}"
 
 
-def _fields(snapshot: Snapshot, unread: Unread, identity: Identity) -> dict[str, Any]:
+def _fields(snapshot: Snapshot, unread: Unread, identity: Identity, now: int) -> dict[str, Any]:
     """The conversation object without its messages, as the caller may see it."""
     state = snapshot.state
     oldest = readable_from(identity, state)
@@ -106,7 +107,17 @@ def _fields(snapshot: Snapshot, unread: Unread, identity: Identity) -> dict[str,
         "oldest_sequence_id": oldest,
         "slow_mode": state.slow_mode,
         "direct": state.direct,
+        "me": None if member is None else kept_fields(_kept(state, member), now),
     }
+
+
+def _kept(state: State, member: Member) -> Preferences:
+    return state.preferences.get(member.participant.id, Preferences())
+
+
+def kept_fields(kept: Preferences, now: int) -> dict[str, Any]:
+    """How somebody keeps a conversation; a mute that is over is none."""
+    return preference_fields(kept._replace(muted=0) if FOR_EVER < kept.muted <= now else kept)
 
 
 async def _last_messages(parts: Parts, snapshot: Snapshot, oldest: int) -> list[bytes]:

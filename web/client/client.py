@@ -24,6 +24,7 @@ from .rules import (
     Closed,
     Frame,
     Gap,
+    MessageHeld,
     Receipt,
     Refused,
     Unreachable,
@@ -44,6 +45,7 @@ __all__ = [
     "Download",
     "Frame",
     "Gap",
+    "MessageHeld",
     "Messages",
     "Receipt",
     "Refused",
@@ -155,10 +157,15 @@ class Client(ChangeCalls, MemberCalls):
         return await self.request("POST", "/chat/create", body)
 
     async def conversations(
-        self, limit: int = 20, offset: int = 0, before: int | None = None
+        self,
+        limit: int = 20,
+        offset: int = 0,
+        before: int | None = None,
+        archived: str | None = None,
     ) -> Frame:
-        """A page of this person's conversations; its `before` asks for the next one."""
-        query = urlencode({"limit": limit, "offset": offset, **given(before=before)})
+        """A page of this person's conversations; its `before` asks for the next one. `archived` is true, false or all."""
+        more = given(before=before, archived=archived)
+        query = urlencode({"limit": limit, "offset": offset, **more})
         return await self.request("GET", f"/chat/my-conversations?{query}")
 
     async def details(self, conversation_id: str) -> Frame:
@@ -201,7 +208,10 @@ class Client(ChangeCalls, MemberCalls):
             content, key, reply_to, metadata, mentions, files, thread_id, also_in_channel
         )
         path = f"/chat/{_quoted(conversation_id)}/messages"
-        return Receipt.of(await self.request("POST", path, body))
+        answer = await self.request("POST", path, body)
+        if "held_id" in answer:
+            raise MessageHeld(answer)
+        return Receipt.of(answer)
 
     async def upload(
         self,

@@ -20,6 +20,7 @@ from .rules import (
     Closed,
     Frame,
     Gap,
+    MessageHeld,
     Outbox,
     Receipt,
     Refused,
@@ -430,6 +431,9 @@ class Conversation(Changing):
                 refused = Refused(frame)
                 delay = self._retrying.delay(refused.retry_after)
                 self._outbox.refuse(key, refused, trio.current_time(), delay)
+                self._work.unpark_all()
+            case {"type": "message_held", "client_message_id": key} if key in self._outbox:
+                self._outbox.hold(key, MessageHeld(frame))
                 self._work.unpark_all()
             case {
                 "type": "run_ack" | "cancel" | "approval" | "error",

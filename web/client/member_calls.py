@@ -26,6 +26,41 @@ class MemberCalls:
         body = {"user_id": user_id, **given(name=name)}
         return await self.request("POST", "/chat/direct", body)
 
+    async def delete_conversation(self: Requester, conversation_id: str) -> Frame:
+        """Delete a conversation with everything in it, for everybody and for good: for owners."""
+        return await self.request("DELETE", _of(conversation_id))
+
+    async def set_preferences(
+        self: Requester,
+        conversation_id: str,
+        *,
+        archived: bool | None = None,
+        muted: bool | str | None = None,
+        pinned: bool | None = None,
+    ) -> Frame:
+        """Archive, mute or pin a conversation for oneself. `muted` is true, false, or a time: ISO 8601 with a time zone."""
+        body = given(archived=archived, muted=muted, pinned=pinned)
+        return await self.request("PATCH", _of(conversation_id, "me"), body)
+
+    async def held(
+        self: Requester, conversation_id: str, state: str = "open", before: int | None = None
+    ) -> Frame:
+        """A page of the messages that wait for a decision, or that are closed: one's own, or for moderators all."""
+        query = urlencode({"state": state, **given(before=before)})
+        return await self.request("GET", f"{_of(conversation_id, 'held')}?{query}")
+
+    async def approve_held(self: Requester, conversation_id: str, held_id: int) -> Frame:
+        """Post a held message of somebody else, as its sender."""
+        path = _of(conversation_id, "held", str(held_id), "approve")
+        return await self.request("POST", path)
+
+    async def deny_held(
+        self: Requester, conversation_id: str, held_id: int, reason: str | None = None
+    ) -> Frame:
+        """Drop a held message of somebody else."""
+        path = _of(conversation_id, "held", str(held_id), "deny")
+        return await self.request("POST", path, given(reason=reason))
+
     async def set_role(
         self: Requester,
         conversation_id: str,

@@ -56,6 +56,15 @@ class Closed(Exception):
         return f"closed with {self.code}" + (f": {self.reason}" if self.reason else "")
 
 
+class MessageHeld(Exception):
+    """A message or an edit waits for a moderator's decision: nobody sees it yet. `held_id` names it in the queue."""
+
+    def __init__(self, frame: Frame) -> None:
+        self.held_id: int = frame["held_id"]
+        self.client_message_id: str | None = frame.get("client_message_id")
+        super().__init__(frame)
+
+
 class Unreachable(Exception):
     """No answer: the network failed, the time ran out, or the peer does not speak the protocol."""
 
@@ -430,6 +439,11 @@ class Outbox:
         self._in_order = False
         self._allowance = 1
         self._paused_until = max(self._paused_until, now + delay)
+
+    def hold(self, key: str, held: MessageHeld) -> None:
+        """Settle a message or change that waits for a moderator's decision."""
+        self._pending[key].error = held
+        self._settle(self._pending[key])
 
     def rewind(self) -> None:
         """Restart on a new socket: all messages without a receipt are sent again, in their original order."""

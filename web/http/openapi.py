@@ -44,6 +44,7 @@ SECURITY_SCHEMES = {
 TAGS = {
     "conversations": "Create, list, read and update conversations.",
     "membership": "Join, add others, leave.",
+    "moderation": "Messages that are held until somebody decides, where the server is configured to hold any.",
     "members": "Roles, removal, bans, mutes. Nobody acts on an equal or a higher rank.",
     "invites": "Links by which people come in, and requests to be let in.",
     "runs": "Agents' answers in the making: start, say more, end, cancel; and what an agent answers.",

@@ -6,6 +6,7 @@ from .files import FileSettings
 from .group import is_safe_url
 from .loading import load
 from .model import AuthSettings, LoggingSettings, Settings, SettingsError
+from .moderation import ModerationRule, ModerationSettings
 from .provider import ProviderSettings, label_of
 from .text import render
 
@@ -15,6 +16,8 @@ __all__ = [
     "BudgetSettings",
     "FileSettings",
     "LoggingSettings",
+    "ModerationRule",
+    "ModerationSettings",
     "PriceSettings",
     "ProviderSettings",
     "Settings",

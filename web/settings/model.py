@@ -24,6 +24,7 @@ from .agent import AgentSettings, valid_id, valid_name
 from .agent_parts import number
 from .files import FileSettings
 from .group import SettingsGroup, split
+from .moderation import ModerationSettings
 from .provider import ProviderName, ProviderSettings
 
 HOST_NAME = re.compile(r"[\w-]{1,63}(\.[\w-]{1,63})*\.?", re.ASCII)
@@ -272,6 +273,7 @@ class Settings(BaseSettings):
     limits: LimitSettings = Field(default_factory=LimitSettings)
     files: FileSettings = Field(default_factory=FileSettings)
     logging: LoggingSettings = Field(default_factory=LoggingSettings)
+    moderation: ModerationSettings = Field(default_factory=ModerationSettings)
     agents: tuple[AgentSettings, ...] = ()
 
     @classmethod

@@ -12,6 +12,7 @@ from json.encoder import encode_basestring as quote
 from typing import TYPE_CHECKING, Any
 
 from salon.actors.events import Event, Posted
+from salon.actors.model import FOR_EVER
 from salon.actors.refusals import milliseconds_up
 from salon.actors.run_messages import RunExtended
 from salon.actors.signals import (
@@ -20,8 +21,10 @@ from salon.actors.signals import (
     CaughtUp,
     Connected,
     Delta,
+    HeldDecided,
     Lagging,
     ParticipantList,
+    PreferencesMoved,
     Presence,
     ReadMoved,
     RunRequested,
@@ -43,8 +46,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from salon.actors.change_messages import Changed
+    from salon.actors.held import Held
     from salon.actors.message import Message
     from salon.actors.messages import Receipt
+    from salon.actors.model import Preferences
     from salon.actors.refusals import Refusal
     from salon.actors.run_messages import RunReceipt
     from salon.actors.signals import MemberView, Signal
@@ -290,6 +295,44 @@ def _typing(signal: Typing) -> str:
     return _dump(type="typing", participant_id=signal.participant_id, is_typing=signal.is_typing)
 
 
+def held_fields(held: Held) -> dict[str, Any]:
+    """A message that is held, as its sender is told, the same over HTTP and in a frame."""
+    fields: dict[str, Any] = {
+        "conversation_id": held.conversation_id,
+        "held_id": held.held_id,
+        "timestamp": timestamp(held.at),
+        "client_message_id": held.key,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def message_held(held: Held) -> bytes:
+    """The same as the text of a frame."""
+    return _dump(type="message_held", **held_fields(held)).encode()
+
+
+def _held_decided(signal: HeldDecided) -> str:
+    fields: dict[str, Any] = {
+        "held_id": signal.held_id,
+        "outcome": signal.outcome,
+        "reason": signal.reason,
+        "client_message_id": signal.key,
+        "message_id": signal.message_id,
+    }
+    given = {name: value for name, value in fields.items() if value is not None}
+    return _dump(type="held_decided", **given)
+
+
+def preference_fields(kept: Preferences | PreferencesMoved) -> dict[str, Any]:
+    """How somebody keeps a conversation, as a JSON object: `muted` is a truth value or the time of its end."""
+    muted = kept.muted if kept.muted <= FOR_EVER else None
+    return {
+        "archived": kept.archived,
+        "muted": timestamp(kept.muted) if muted is None else bool(muted),
+        "pinned": kept.pinned,
+    }
+
+
 def _read_moved(signal: ReadMoved) -> str:
     more = {} if signal.thread_id is None else {"thread_id": signal.thread_id}
     return _dump(
@@ -345,9 +388,11 @@ _SIGNALS: dict[type[Any], Callable[[Any], str]] = {
     Cancel: lambda signal: f'{{"type":"cancel","run_id":{quote(signal.run_id)}}}',
     CaughtUp: lambda signal: f'{{"type":"caught_up","sequence_id":{signal.sequence}}}',
     Delta: _delta,
+    HeldDecided: _held_decided,
     Lagging: lambda signal: f'{{"type":"lagging","sequence_id":{signal.sequence}}}',
     ParticipantList: _participant_list,
     Presence: _presence,
+    PreferencesMoved: lambda signal: _dump(type="preferences", **preference_fields(signal)),
     ReadMoved: _read_moved,
     RunRequested: _run_requested,
     RunStatus: _run_status,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, assert_never, get_args
 import trio
 
 from salon.actors.change_messages import Changed
+from salon.actors.held import Held
 from salon.actors.mailbox import MailboxFull
 from salon.actors.messages import Detach, Drained, MarkRead, Post, Receipt, SetTyping, Sync
 from salon.actors.rates import TokenBucket
@@ -52,7 +53,7 @@ from .client_frames import (
     one_key,
     parse,
 )
-from .codec import change_ack, error_frame, message_ack, run_ack
+from .codec import change_ack, error_frame, message_ack, message_held, run_ack
 from .run_parts import approval_of, metadata_text, results_text
 from .websocket import (
     Binary,
@@ -404,6 +405,8 @@ class Connection:
             return  # an echo of each token would help nobody
         elif isinstance(value, RunReceipt):
             body = run_ack(value)
+        elif isinstance(value, Held):
+            body = message_held(value)
         elif isinstance(value, Refusal):
             body = error_frame(value)
             if value.retry_after and self._transport is not None and self.phase is Phase.OPEN:

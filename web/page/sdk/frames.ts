@@ -559,6 +559,33 @@ export interface ReadSignalFrame {
   thread_id?: string;
 }
 
+/** How you keep the conversation, changed on another device. `muted` is true, false, or the time of its end. */
+export interface PreferencesSignalFrame {
+  type: "preferences";
+  archived: boolean;
+  muted: boolean | string;
+  pinned: boolean;
+}
+
+/** A message or an edit waits for a moderator's decision: nobody sees it yet. */
+export interface MessageHeldFrame {
+  type: "message_held";
+  conversation_id: string;
+  held_id: number;
+  timestamp: string;
+  client_message_id?: string;
+}
+
+/** What came of a message or an edit of yours that was held. */
+export interface HeldDecidedFrame {
+  type: "held_decided";
+  held_id: number;
+  outcome: "approved" | "denied" | "refused";
+  reason?: string;
+  client_message_id?: string;
+  message_id?: string;
+}
+
 /** A frame was refused; `Refusal` is what salon.js makes of it. */
 export interface ErrorFrame {
   type: "error";
@@ -685,6 +712,9 @@ export type ServerFrame =
   | PresenceFrame
   | TypingSignalFrame
   | ReadSignalFrame
+  | PreferencesSignalFrame
+  | MessageHeldFrame
+  | HeldDecidedFrame
   | ErrorFrame
   | PongFrame
   | LaggingFrame

@@ -276,6 +276,9 @@ export class Line implements Conversation {
         return this.agent.decided(frame);
       case "cancel":
         return this.agent.cancel(frame.run_id);
+      case "preferences": // what these say, nobody asks for here yet
+      case "message_held":
+      case "held_decided":
       case "pong":
         return;
       default: // an event, or what a later server has to say

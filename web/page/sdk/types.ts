@@ -103,8 +103,16 @@ export interface Created {
   websocket_url: string;
 }
 
+/** How the caller keeps a conversation for themselves; nobody else sees it. */
+export interface Preferences {
+  archived: boolean;
+  /** True, false, or the time of its end. */
+  muted: boolean | string;
+  pinned: boolean;
+}
+
 /** One line of the caller's list. */
-export interface ConversationLine {
+export interface ConversationLine extends Preferences {
   conversation_id: string;
   title: string;
   created_at: string;
@@ -161,6 +169,8 @@ export interface ConversationObject {
   slow_mode: number;
   /** Whether it is of two people: nobody comes in, nobody leaves. */
   direct: boolean;
+  /** Null for an operator who is no member. */
+  me: Preferences | null;
 }
 
 /** A message with a page of the replies to it, ascending. `unread_count` counts those after `read_sequence_id`. */

@@ -1,0 +1,205 @@
+"""Where messages and edits are judged: the rules at once, the endpoint in a task; what is held goes to the store."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import trio
+
+from salon.actors.change_messages import EditMessage
+from salon.actors.held import Held, HeldMessage
+from salon.actors.messages import Post
+from salon.actors.refusals import Code, Refusal
+from salon.actors.rules import decide
+from salon.actors.runtime import ActorDied
+from salon.actors.store import StoreError
+
+from ..api import details_of
+from ..socket import timestamp
+from .rules import EndpointError, Rules, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from salon.actors.directory import Directory
+    from salon.actors.messages import Command
+    from salon.actors.model import State
+
+    from ..settings import ModerationSettings
+    from .endpoint import Endpoint
+
+WAITING = 100  # held messages of one sender: somebody who sends more would bury those of others
+NO_REASON = "a moderator of this server does not allow it."
+
+logger = logging.getLogger(__name__)
+
+
+class Desk:
+    """The `Moderator` of a server. `run` has to run. `counts` has the verdicts so far."""
+
+    def __init__(self, settings: ModerationSettings, directory: Directory) -> None:
+        self._settings = settings
+        self._directory = directory
+        self._rules = Rules(settings.rules)
+        self._endpoint = _endpoint_of(settings)
+        self._nursery: trio.Nursery | None = None
+        self.counts = dict.fromkeys(("allow", "refuse", "hold", "replace", "failed"), 0)
+
+    @property
+    def breaker(self) -> str | None:
+        """The state of the endpoint's breaker; None without an endpoint."""
+        return None if self._endpoint is None else self._endpoint.breaker.state
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Judge until cancelled."""
+        try:
+            async with trio.open_nursery() as self._nursery:
+                task_status.started()
+                await trio.sleep_forever()
+        finally:
+            self._nursery = None
+            if self._endpoint is not None:
+                with trio.CancelScope(shield=True):
+                    await self._endpoint.close()
+
+    def judge(
+        self, command: Command, done: Callable[[Command | Refusal | Held], None]
+    ) -> Command | None:
+        """The command, where nothing is to be asked about it. Else None, and `done` is called later."""
+        assert isinstance(command, Post | EditMessage), "nothing else is judged"
+        verdict = self._rules.judge(command.content)
+        if verdict is None and self._endpoint is None:
+            self.counts["allow"] += 1
+            return command
+        if self._nursery is None:  # during the start and the end: the sender comes again
+            done(self._directory.store_refusal(command.key))
+        else:
+            self._nursery.start_soon(self._judge, command, verdict, done)
+        return None
+
+    async def _judge(
+        self,
+        command: Post | EditMessage,
+        verdict: Verdict | None,
+        done: Callable[[Command | Refusal | Held], None],
+    ) -> None:
+        outcome: Command | Refusal | Held
+        try:
+            verdict = verdict or await self._ask(command)
+            self.counts[verdict.action] += 1
+            outcome = await self._outcome(command, verdict)
+        except StoreError as error:
+            self._directory.report(error)
+            outcome = self._directory.store_refusal(command.key)
+        except ActorDied:
+            outcome = Refusal(Code.INTERNAL_ERROR, retry_after=1.0, key=command.key)
+        except Exception:
+            logger.exception("a message could not be judged")
+            outcome = Refusal(Code.INTERNAL_ERROR, retry_after=1.0, key=command.key)
+        done(outcome)
+
+    async def _ask(self, command: Post | EditMessage) -> Verdict:
+        assert self._endpoint is not None
+        question = {
+            "conversation_id": command.conversation_id,
+            "sender": {
+                "id": command.sender.id,
+                "name": command.sender.name,
+                "type": command.sender.type,
+            },
+            "kind": "message" if isinstance(command, Post) else "edit",
+            "content": command.content,
+            "message_id": command.message_id if isinstance(command, EditMessage) else None,
+            "timestamp": timestamp(self._directory.sources.now()),
+        }
+        try:
+            return await self._endpoint.judge(question)
+        except EndpointError as error:
+            self.counts["failed"] += 1
+            logger.warning("the moderation endpoint has given no verdict: %s", error)
+            return Verdict(self._settings.on_failure, "it could not be looked at yet")
+
+    async def _outcome(
+        self, command: Post | EditMessage, verdict: Verdict
+    ) -> Command | Refusal | Held:
+        if verdict.action == "allow":
+            return command
+        if verdict.action == "replace":
+            content = verdict.content or ""
+            if isinstance(command, Post):
+                return command._replace(content=content)
+            return replace(command, content=content)
+        snapshot = await self._directory.look(command.conversation_id)
+        if snapshot is None:
+            return Refusal(Code.NOT_FOUND, key=command.key)
+        # Whom the conversation refuses anyway is told so, and a retry of what it has is answered by it.
+        refusal = self._refusal(command, snapshot.state)
+        if refusal is not None:
+            return refusal
+        if await self._is_there(command, snapshot.state):
+            return command
+        if verdict.action == "refuse":
+            return _refused(verdict.reason, command.key)
+        return await self._hold(command, snapshot.state, verdict.reason)
+
+    def _refusal(self, command: Post | EditMessage, state: State) -> Refusal | None:
+        """Why the sender may not say this anyway, as far as it is known without the messages that are named."""
+        if isinstance(command, EditMessage):
+            is_member = command.sender.id in state.members
+            return None if is_member else Refusal(Code.NOT_PARTICIPANT, key=command.key)
+        alone = command._replace(reply_to=None, files=())
+        decision = decide(state, alone, self._directory.sources.now(), self._directory.limits)
+        return decision if isinstance(decision, Refusal) else None
+
+    async def _is_there(self, command: Post | EditMessage, state: State) -> bool:
+        """Whether the conversation has this sender's key already."""
+        if command.key is None:
+            return False
+        name = (command.sender.id, command.key)
+        return name in await self._directory.store.keys_among(state.number, [name]).wait()
+
+    async def _hold(
+        self, command: Post | EditMessage, state: State, reason: str | None
+    ) -> Command | Refusal | Held:
+        store, key = self._directory.store, command.key
+        if await store.held_count(command.sender.id).wait() >= WAITING:
+            return Refusal(Code.LIMIT_REACHED, {"limit": WAITING, "what": "held messages"}, key=key)
+        kind, details = details_of(command)
+        now = self._directory.sources.now()
+        held = await store.hold(
+            HeldMessage(
+                0,
+                state.number,
+                state.id,
+                command.sender,
+                kind,
+                command.content,
+                details,
+                key,
+                reason,
+                now,
+            )
+        ).wait()
+        if held is None:
+            return Refusal(Code.NOT_FOUND, key=key)
+        if held.outcome == "approved":
+            return command  # the conversation has it by its key
+        if held.outcome is not None:
+            return _refused(held.why, key)
+        if (held.kind, held.content, held.details) != (kind, command.content, details):
+            return Refusal(Code.KEY_REUSED, key=key)
+        return Held(state.id, held.position, held.at, key)
+
+
+def _endpoint_of(settings: ModerationSettings) -> Endpoint | None:
+    if settings.url is None:
+        return None
+    from .endpoint import Endpoint  # noqa: PLC0415 - see there
+
+    return Endpoint(settings)
+
+
+def _refused(reason: str | None, key: str | None) -> Refusal:
+    return Refusal(Code.MESSAGE_REFUSED, {"reason": reason or NO_REASON}, key=key)
