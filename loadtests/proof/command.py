@@ -167,7 +167,7 @@ TRIALS = [
     ),
     Trial(
         "changes",
-        "10,000 random histories of edits, deletions, reactions, pins and threads: live, any page and both stores agree; deleted is gone",
+        "10,000 histories of edits, deletions, reactions and threads: live, pages and both stores agree; deleted is gone",
         "pytest -q tests/unit/test_changes.py tests/reliability/test_deleted.py",
         "pytest -q tests/unit/test_changes.py tests/reliability/test_deleted.py",
         proof.of_tests,
