@@ -95,6 +95,7 @@ def speaking(
 def test_hundreds_of_messages_at_speed_are_all_there_in_order(
     server: ServerProcess, reader: Visitor, tell: Callable[[str], None]
 ) -> None:
+    reader.page.wait_for_selector(".log")
     reader.page.evaluate(WATCH_ARRIVALS)
     room = reader.conversation_id
     with speaking(server, room, AT_SPEED // len(SPEAKERS), PAUSE) as sent:

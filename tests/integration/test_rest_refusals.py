@@ -280,7 +280,7 @@ class TestAddresses:
         ("method", "path"),
         [
             ("GET", "/chat/create"),
-            ("DELETE", "/chat/my-conversations"),
+            ("PUT", "/chat/my-conversations"),
             ("PUT", f"/chat/{SOMEWHERE}/messages"),
             ("GET", "/auth/logout"),
         ],

@@ -249,9 +249,9 @@ async def test_who_cannot_be_read_is_nobody(server: ServerProcess, header: dict[
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("PUT", "/chat/create", "OPTIONS, PATCH, POST"),
-        ("TRACE", "/chat/create", "OPTIONS, PATCH, POST"),
-        ("FETCH", "/chat/create", "OPTIONS, PATCH, POST"),
+        ("PUT", "/chat/create", "DELETE, OPTIONS, PATCH, POST"),
+        ("TRACE", "/chat/create", "DELETE, OPTIONS, PATCH, POST"),
+        ("FETCH", "/chat/create", "DELETE, OPTIONS, PATCH, POST"),
         ("post", "/auth/me", "GET, HEAD, OPTIONS, PATCH"),
         ("DELETE", "/health", "GET, HEAD, OPTIONS"),
     ],
