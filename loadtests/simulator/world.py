@@ -323,6 +323,8 @@ class World:
             await self._become_quiet()
             await self._move_back()
             await self._become_quiet()
+            await self._go_and_come_back()  # once more: the restart has made presence anew
+            await self._become_quiet()
             for conversation_id in self.conversation_ids:
                 events = self.log(conversation_id)
                 self.recorder.log(conversation_id, 0, len(events), events)
