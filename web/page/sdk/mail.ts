@@ -204,11 +204,12 @@ export class Mail {
   private flush(): void {
     if (!this.ready) return;
     const tried = new Set(this.outbox.list().flatMap((each) => (each.tried ? [each.key] : [])));
-    for (const entry of this.outbox.due(performance.now())) {
+    const now = performance.now(); // once: a pause that ended between two looks would have no timer
+    for (const entry of this.outbox.due(now)) {
       if (!tried.has(entry.key)) this.keep(entry); // after a reload, too, it may be one that the server has
       this.write(frameOf(entry));
     }
-    const delay = this.outbox.delay(performance.now());
+    const delay = this.outbox.delay(now);
     if (delay === undefined) return;
     clearTimeout(this.timer);
     this.timer = setTimeout(() => {
