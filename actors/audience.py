@@ -155,10 +155,12 @@ class Audience:
 
     async def _deliver(self, records: Sequence[Record]) -> int:
         payload = self._codec.payload([record.body for record in records])
-        shared = "edit" not in [record.relation for record in records]
+        edited = min((r.target for r in records if r.relation == "edit" and r.target), default=None)
         taken = 0
         for written, subscriber in enumerate(tuple(self.live), 1):
-            if subscriber.deliver(payload if shared else self._for(subscriber, records)):
+            # Who came in after an edited message gets its edit without content.
+            whole = edited is None or self._oldest(subscriber) <= edited
+            if subscriber.deliver(payload if whole else self._for(subscriber, records)):
                 taken += 1
             elif subscriber in self.live:
                 self._fall_behind(subscriber, records[0].sequence - 1)

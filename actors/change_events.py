@@ -11,14 +11,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from . import message as messages
-from .fields import CONVERSATION_ID, SEQUENCE_ID, TIMESTAMP, Field, Form
+from .fields import BY, CONVERSATION_ID, SEQUENCE_ID, TIMESTAMP, Field, Form
 
 if TYPE_CHECKING:
     from .message import Message
     from .model import State
 
 MESSAGE_ID = Field("message_id", Form.ID)
-BY = Field("by", Form.ID, description="The participant who did it.")
 KEY = Field("client_message_id", Form.ID, "key", optional=True)
 
 
@@ -224,7 +223,6 @@ class Unpinned:
 
 
 ChangeEvent = Edited | Deleted | ReactionAdded | ReactionRemoved | Pinned | Unpinned
-CHANGE_EVENTS = frozenset({Edited, Deleted, ReactionAdded, ReactionRemoved, Pinned, Unpinned})
 
 
 def _unpin(state: State, message_id: str) -> None:

@@ -13,12 +13,13 @@ from .change_messages import (
     RemoveReaction,
     UnpinMessage,
 )
+from .events import REMOVED
 from .member_rules import silenced
 from .mentions import mentioned
 from .message import PARTICIPANTS_SHOWN
 from .messages import Unchanged
 from .refusals import Code, Refusal
-from .rights import RANK, first_readable, may
+from .rights import first_readable, may, outranks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 MOST_REACTIONS = 20  # kinds of one message: a row that still fits under it
 MOST_PINNED = 50  # messages of a conversation: what still can be overlooked at a glance
 _SAYING = frozenset({EditMessage, AddReaction})  # what shows others something of who is muted
-NULL = "null"  # the metadata of an edit that removes it
 
 
 def change(
@@ -74,7 +74,7 @@ def _edit(
         facts = {"actual_size": len(command.content), "max_size": limits.max_message_size}
         return Refusal(Code.MESSAGE_TOO_LARGE, facts, key=command.key)
     metadata = posted.metadata if command.metadata is None else command.metadata
-    if metadata == NULL:
+    if metadata == REMOVED:
         metadata = None
     mentions = mentioned(state.members, command.content, command.mentions)
     if (command.content, metadata, mentions) == (posted.content, posted.metadata, posted.mentions):
@@ -101,8 +101,7 @@ def _delete(
         allowed = may(state, member, "delete_own")
     else:
         sender = state.members.get(sender_id)
-        outranked = sender is None or RANK[sender.role] < RANK[member.role]
-        allowed = outranked and may(state, member, "delete_any")
+        allowed = (sender is None or outranks(member, sender)) and may(state, member, "delete_any")
     if not allowed:
         return Refusal(Code.FORBIDDEN, key=command.key)
     return _deleted(state, message, command, at)

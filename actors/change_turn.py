@@ -9,6 +9,7 @@ from .change_events import Deleted, Edited
 from .change_messages import Changed, EditMessage
 from .message import replied, reply_deleted
 from .messages import Unchanged
+from .posted import sequence_of
 from .refusals import Code, Refusal
 from .rights import first_readable
 from .rules import named_sequence
@@ -58,9 +59,8 @@ class ChangeTurn:
         self.rewrites: dict[int, Rewrite] = {}
         self._draft = draft
         self._targets = targets
-        self._edits: dict[
-            int, int
-        ] = {}  # message -> place of its last edit among the turn's records
+        # Message -> place of its last edit among the turn's records
+        self._edits: dict[int, int] = {}
         self._messages: dict[int, Message] = {}  # as they are after the changes so far
 
     def decide(
@@ -109,8 +109,7 @@ class ChangeTurn:
     def reply(self, event: Posted) -> None:
         """Count a reply in its root."""
         assert event.thread_id is not None
-        sequence = named_sequence(event.conversation_id, event.thread_id)
-        root = None if sequence is None else self.message(sequence)
+        root = self.message(sequence_of(event.thread_id))
         if root is not None:
             self._keep(replied(root, event.at)._replace(as_of=event.sequence))
 
@@ -133,8 +132,7 @@ class ChangeTurn:
         if isinstance(event, Deleted) and message.posted.files is not None:
             self._draft.gone_files.append(sequence)
         if isinstance(event, Deleted) and event.thread_id is not None:
-            root_sequence = named_sequence(event.conversation_id, event.thread_id)
-            root = None if root_sequence is None else self.message(root_sequence)
+            root = self.message(sequence_of(event.thread_id))
             if root is not None:
                 self._keep(reply_deleted(root)._replace(as_of=event.sequence))
         self._keep(changed)

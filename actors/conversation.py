@@ -170,7 +170,9 @@ class ConversationActor(TrioActor):
             delivered = self.audience.head
             self.audience.recall(page.records)
             if state.slow_mode:
-                state.spoke = {each.sender_id: each.at for each in page.records if each.sender_id}
+                state.spoke = {
+                    each.sender_id or "": each.at for each in page.records if each.is_message
+                }
             if delivered < state.head:
                 # The store reported a failure, but the commit took effect: the log is the truth.
                 for participant_id in list(self.audience.participants()):

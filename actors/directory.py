@@ -10,6 +10,7 @@ import logging
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from .messages import Command, Sync
     from .model import Participant, State
     from .moderation import Moderator
+    from .refusals import Scope
     from .runtime import Ref, System, TrioActor
     from .signals import MemberView, Signal
     from .sources import Sources
@@ -118,27 +120,12 @@ class Directory:
 
     async def ask(self, participant_id: str, command: Command) -> Any:
         """The outcome of a command, sent through this participant's actor; a refusal too where no actor could take it."""
-        try:
-            return await self.participant(participant_id).ask(command)
-        except MailboxFull as full:
-            facts = {"queue_size": full.waiting, "limit": full.limit}
-            return Refusal(
-                Code.QUEUE_FULL, facts, retry_after=full.retry_after, scope="participant"
-            )
-        except ActorDied:
-            return Refusal(Code.INTERNAL_ERROR, retry_after=1.0, scope="conversation")
+        return await _asked(partial(self.participant, participant_id), command, "participant")
 
     async def ask_conversation(self, command: Command) -> Any:
         """The outcome of a command that does not come from its sender now, and so costs none of their rate; as `ask`."""
-        try:
-            return await self.conversation(command.conversation_id).ask(command)
-        except MailboxFull as full:
-            facts = {"queue_size": full.waiting, "limit": full.limit}
-            return Refusal(
-                Code.QUEUE_FULL, facts, retry_after=full.retry_after, scope="conversation"
-            )
-        except ActorDied:
-            return Refusal(Code.INTERNAL_ERROR, retry_after=1.0, scope="conversation")
+        ref = partial(self.conversation, command.conversation_id)
+        return await _asked(ref, command, "conversation")
 
     def tell_participant(self, participant_id: str, conversation_id: str, signal: Signal) -> None:
         """Send a signal to the connections that somebody has in a conversation, if any."""
@@ -283,3 +270,14 @@ class Directory:
         oldest = trio.current_time() - RESTART_WINDOW
         for urn in [urn for urn, crashes in self._crashes.items() if crashes[-1] < oldest]:
             del self._crashes[urn]
+
+
+async def _asked(ref: Callable[[], Ref[Any]], command: Command, scope: Scope) -> Any:
+    """The outcome of a command; a refusal where no actor could take it."""
+    try:
+        return await ref().ask(command)
+    except MailboxFull as full:
+        facts = {"queue_size": full.waiting, "limit": full.limit}
+        return Refusal(Code.QUEUE_FULL, facts, retry_after=full.retry_after, scope=scope)
+    except ActorDied:
+        return Refusal(Code.INTERNAL_ERROR, retry_after=1.0, scope="conversation")

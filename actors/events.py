@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, get_args
 
 from .change_events import (
-    CHANGE_EVENTS,
     ChangeEvent,
     Deleted,
     Edited,
@@ -409,7 +408,6 @@ Event = Posted | StateEvent
 KINDS: dict[str, type[Event]] = {each.kind: each for each in get_args(Event)}
 
 __all__ = [
-    "CHANGE_EVENTS",
     "KINDS",
     "REMOVED",
     "AgentUpdated",

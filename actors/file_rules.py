@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     FileOf = Callable[[str], StoredFile | None]
 
-NO_IDS: frozenset[str] = frozenset()
-
 
 def attached(post: Post, at: int, limits: Limits, file_of: FileOf) -> str | Refusal:
     """The files of a message as the JSON text of its event; or why it may not carry them.
@@ -69,4 +67,4 @@ def files_named(letters: Sequence[Letter]) -> Set[str]:
         if type(command := letter.message) is Post and command.files
         for each in command.files
     ]
-    return frozenset(names) if names else NO_IDS
+    return frozenset(names)

@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import trio
 
-from .change_messages import (
-    AddReaction,
-    DeleteMessage,
-    EditMessage,
-    PinMessage,
-    RemoveReaction,
-    UnpinMessage,
-)
+from .change_messages import CHANGE_COMMANDS
 from .held import Held
 from .keeping_messages import KEEPING_COMMANDS
 from .mailbox import Letter, MailboxFull
@@ -49,7 +42,13 @@ if TYPE_CHECKING:
 
 BUCKETS_KEPT = 64  # conversations whose rate is remembered before those at rest are dropped
 CONNECTION_RETRY = 5.0  # seconds: a lost connection is not detected sooner
-RATED = MEMBER_COMMANDS | KEEPING_COMMANDS  # besides those that are named where their rate is
+# What counts against a sender's rate in a conversation
+RATED = (
+    MEMBER_COMMANDS
+    | KEEPING_COMMANDS
+    | CHANGE_COMMANDS
+    | {Post, Sync, Update, StartRun, CancelRun, RegenerateRun, UpdateAgent}
+)
 REVIEWS = (
     64  # messages of one sender in one conversation that are judged at a time: a minute of writing
 )
@@ -65,9 +64,6 @@ class Review:
     def __init__(self, letter: Letter) -> None:
         self.letter = letter
         self.outcome: Command | Refusal | Held | None = None
-
-
-NO_REVIEWS: deque[Review] = deque()
 
 
 class ParticipantActor(TrioActor):
@@ -126,34 +122,16 @@ class ParticipantActor(TrioActor):
             return Refusal(
                 Code.DRAINING, retry_after=retry_after, scope="server", key=_key(message)
             )
-        match message:
-            case (
-                Post()
-                | Sync()
-                | Update()
-                | StartRun()
-                | CancelRun()
-                | RegenerateRun()
-                | UpdateAgent()
-                | EditMessage()
-                | DeleteMessage()
-                | AddReaction()
-                | RemoveReaction()
-                | PinMessage()
-                | UnpinMessage()
-            ):
-                limit, unit = self._limits.message_rate, "messages a second"
-                bucket = self._rate(message.conversation_id, now) if limit else None
-                wait = bucket.take(now, _key(message)) if bucket else 0.0
-            case Create() | OpenDirect():
-                wait = self._creation_rate(now).take(now)
-                limit, unit = self._limits.conversations_per_hour, "conversations an hour"
-            case _ if type(message) in RATED:
-                limit, unit = self._limits.message_rate, "messages a second"
-                bucket = self._rate(message.conversation_id, now) if limit else None
-                wait = bucket.take(now) if bucket else 0.0
-            case _:
-                return None
+        kind = type(message)
+        if kind in RATED:
+            limit, unit = self._limits.message_rate, "messages a second"
+            bucket = self._rate(message.conversation_id, now) if limit else None
+            wait = bucket.take(now, _key(message)) if bucket else 0.0
+        elif kind is Create or kind is OpenDirect:
+            wait = self._creation_rate(now).take(now)
+            limit, unit = self._limits.conversations_per_hour, "conversations an hour"
+        else:
+            return None
         if not wait:
             return None
         return too_fast(limit, unit, wait, "participant", key=_key(message))
@@ -204,7 +182,7 @@ class ParticipantActor(TrioActor):
             self.actor_ref.tell(Reviewed(review.letter.message.conversation_id))
 
     def _go_on(self, conversation_id: str) -> None:
-        waiting = self._reviews.get(conversation_id, NO_REVIEWS)
+        waiting = self._reviews.get(conversation_id)
         while waiting and waiting[0].outcome is not None:
             review = waiting.popleft()
             letter, outcome = review.letter, review.outcome

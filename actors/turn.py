@@ -350,10 +350,8 @@ class Turn:
 
     def _reply(self, event: Posted) -> None:
         """Count a reply in its thread, which its sender has read up to it."""
-        root = rules.named_sequence(event.conversation_id, event.thread_id or "")
-        assert root is not None, "the thread's root was found before"
         self._change_turn().reply(event)
-        self.thread_reads[event.sender.id, root] = event.sequence
+        self.thread_reads[event.sender.id, sequence_of(event.thread_id or "")] = event.sequence
 
     def _repeat(self, event: Posted, before: Event, record: Record) -> Receipt | Refusal:
         if not isinstance(before, Posted) or not self._is_same(event, before, record):
@@ -440,10 +438,10 @@ class Turn:
             return Refusal(Code.NOT_PARTICIPANT)
         if not self._change_turn().is_root(command.thread_id, command.sender.id):
             return Refusal(Code.NOT_FOUND)
-        root = sequence_of(command.thread_id)
-        mark = ReadMarked(min(command.sequence, self.state.head), root)
-        so_far = self.thread_reads.get((command.sender.id, root), 0)
-        self.thread_reads[command.sender.id, root] = max(so_far, mark.sequence)
+        name = command.sender.id, sequence_of(command.thread_id)
+        read = max(self.thread_reads.get(name, 0), min(command.sequence, self.state.head))
+        mark = ReadMarked(read, name[1])
+        self.thread_reads[name] = read
         self.thread_marks.append((letter, mark))
         return mark
 

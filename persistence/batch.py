@@ -22,7 +22,7 @@ from salon.actors.events import (
     Unpinned,
     Updated,
 )
-from salon.actors.member_events import Banned, Removed
+from salon.actors.member_events import Banned, JoinRequested, Removed
 from salon.actors.posted import sequence_of
 
 from . import files
@@ -56,7 +56,7 @@ _EVENTS = (
     "SELECT column1, column2, column3, column4, {salt}, column6, column7, column8 "
     "FROM {{values}} WHERE column1 > 0"
 )
-# The same of events that belong to an earlier message, or whose stored form is not their first.
+# The same where one of the events belongs to an earlier message, or is not stored in its first form.
 _RELATED = (
     "INSERT OR ROLLBACK INTO events "
     "(conversation, sequence, at, body, salt, messages, sender_id, key, hash, target, relation) "
@@ -172,7 +172,7 @@ _DELETE = (
 )
 _UNREACT_ALL = "DELETE FROM reactions WHERE conversation = ? AND message = ?"
 # Where one of them happens in a turn, the order of who comes in and goes out matters.
-_GOING = (Left, Removed, Banned)
+_GOING = (Left, Removed, Banned, JoinRequested)
 _END = "UPDATE conversations SET ended_at = ? WHERE number = ?"
 
 
@@ -197,7 +197,7 @@ class Batch:
         self._texts: list[Any] = []
         self._ends: list[Any] = []
         self._accounts: list[Any] = []
-        self._related: list[Any] = []
+        self._is_wide = False  # whether the events have all columns
         self._rewrites: list[Any] = []
         self._unmentioned: list[Any] = []
         self._thread_reads: list[Any] = []
@@ -287,7 +287,7 @@ class Batch:
                 hide(connection, number, at)
 
     def _add_records(self, number: int, changes: Changes) -> None:
-        events, keys = self._events, self.keys
+        keys = self.keys
         for (
             sequence,
             at,
@@ -321,14 +321,24 @@ class Batch:
                 key,
                 hashed,
             )
-            if hash_ is None and target is None:
-                events += row
+            if self._is_wide or hash_ is not None or target is not None:
+                self._widen()
+                self._events += (*row, hash_, target, relation)
             else:
-                self._related += (*row, hash_, target, relation)
+                self._events += row
             for participant_id in mentions:
                 self._mentions += (number, participant_id, sequence)
             if run_id is not None:
                 self._ends += (number, run_id, sequence)
+
+    def _widen(self) -> None:
+        """Give all events all columns: one statement writes them, so that places ascend with sequences."""
+        if not self._is_wide:
+            narrow, width = self._events, _CHECKED.width
+            self._events = []
+            for start in range(0, len(narrow), width):
+                self._events += (*narrow[start : start + width], None, None, None)
+            self._is_wide = True
 
     def _add_rewrite(self, number: int, rewrite: Rewrite) -> None:
         sequence = rewrite.sequence
@@ -357,12 +367,12 @@ class Batch:
     def _steps(self, *, checked: bool) -> Iterator[tuple[Rows, list[Any]]]:
         if self._conversations:
             yield _CONVERSATIONS, self._conversations
-        if self._events:
-            yield _CHECKED if checked else _UNCHECKED, self._events
         if self._rewrites:  # before an edit comes, the one before it has lost its content
             yield _REWRITES, self._rewrites
-        if self._related:
-            yield _CHECKED_RELATED if checked else _UNCHECKED_RELATED, self._related
+        if self._events:
+            narrow = _CHECKED if checked else _UNCHECKED
+            wide = _CHECKED_RELATED if checked else _UNCHECKED_RELATED
+            yield wide if self._is_wide else narrow, self._events
         if self._unmentioned:
             yield _UNMENTIONED, self._unmentioned
         if self._members:

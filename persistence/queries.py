@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from itertools import starmap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from salon.actors.message import Reaction
 from salon.actors.model import Member, Participant, Preferences, Run, State
@@ -233,11 +233,7 @@ def read(
     backward = before is not None and not after
     bounds = (number, after, _NEVER if before is None else before, limit + 1)
     rows = connection.execute(_BACKWARD if backward else _FORWARD, bounds).fetchall()
-    has_more = len(rows) > limit
-    del rows[limit:]
-    if backward:
-        rows.reverse()
-    return Page(tuple(starmap(Record, rows)), has_more)
+    return _page(rows, limit, backward=backward)
 
 
 def thread(
@@ -252,6 +248,11 @@ def thread(
     backward = before is not None and not after
     bounds = (number, root, after, _NEVER if before is None else before, limit + 1)
     rows = connection.execute(_THREAD_BACKWARD if backward else _THREAD_FORWARD, bounds).fetchall()
+    return _page(rows, limit, backward=backward)
+
+
+def _page(rows: list[Any], limit: int, *, backward: bool) -> Page:
+    """The page of rows that are at most one more than it may have."""
     has_more = len(rows) > limit
     del rows[limit:]
     if backward:

@@ -117,14 +117,8 @@ class RecordedClient(Client):
         message_id = quote(frame["message_id"], safe="")
         path = f"/chat/{quote(conversation_id, safe='')}/messages/{message_id}{rest}"
         body = {name: value for name, value in frame.items() if name not in IN_PATH}
-        # The key of a reaction has no place but the header.
-        once = Client(
-            self.url,
-            token=self.token,
-            headers=[("Idempotency-Key", frame["client_message_id"])],
-            answer_timeout=self.answer_timeout,
-        )
-        return await once.request(method, path, body or None)
+        key = [("Idempotency-Key", frame["client_message_id"])]
+        return await self.request(method, path, body or None, key)
 
     async def record_page(self, conversation_id: str, after: int) -> Frame:
         """Read a page of the log in the midst of the run, and record it."""

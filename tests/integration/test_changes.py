@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -399,12 +398,3 @@ async def test_who_resumes_gets_what_is_true_now_and_who_was_there_comes_to_the_
         assert shown["message"]["deleted"]
         assert "content" not in await tab.until("message_edited")
         await tab.until("message_deleted")
-
-
-async def test_a_window_for_edits(start_server: Callable[..., ServerProcess]) -> None:
-    server = start_server(LIMITS__EDIT_WINDOW="0.001")
-    (ada,) = await guests(server, "Ada")
-    conversation_id = await ada.create()
-    message_id = (await ada.say(conversation_id, "one"))["message_id"]
-    await refused("EDIT_WINDOW_CLOSED", edit(ada, message_id, "two"))
-    await change(ada, "DELETE", message_id)

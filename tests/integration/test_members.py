@@ -258,6 +258,18 @@ class TestSlowMode:
         assert (await bob.see(conversation_id))["slow_mode"] == 0
         await bob.say(conversation_id, "two")
 
+    async def test_a_reaction_is_no_message_after_a_restart_either(
+        self, own_server: ServerProcess
+    ) -> None:
+        ada, bob = await guests(own_server, "Ada", "Bob")
+        conversation_id = await ada.create(bob, slow_mode=3600)
+        sent = await ada.say(conversation_id, "one")
+        path = f"/chat/{conversation_id}/messages/{sent['message_id']}/reactions/:tada:"
+        await bob.ask("PUT", path)
+        own_server.stop()
+        own_server.start()
+        await bob.say(conversation_id, "two")
+
     async def test_it_holds_over_a_restart(self, own_server: ServerProcess) -> None:
         ada, bob = await guests(own_server, "Ada", "Bob")
         conversation_id = await ada.create(bob, slow_mode=3600)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import trio
@@ -21,11 +24,14 @@ from salon.actors.change_messages import (
     RemoveReaction,
     UnpinMessage,
 )
+from salon.actors.change_rules import change
+from salon.actors.events import Deleted, Edited, Posted
 from salon.actors.limits import Limits
 from salon.actors.mailbox import Letter
+from salon.actors.message import Message
 from salon.actors.messages import Create, Join, Leave, MarkRead, Post, ReadMarked, Receipt
-from salon.actors.model import Entrant, Participant, State
-from salon.actors.refusals import Refusal
+from salon.actors.model import Entrant, Member, Participant, State
+from salon.actors.refusals import Code, Refusal
 from salon.actors.replies import keys_in, named_by, targets_in
 from salon.actors.run_messages import EndRun, ExtendRun, StartRun
 from salon.actors.store import Appended, Record, Store, Target, event_hash
@@ -33,7 +39,7 @@ from salon.actors.turn import Turn, known_from
 from salon.web.socket.codec import JsonCodec
 from tests.unit.engine import ADA, BEN, CLEO, EPOCH, seeded_sources
 from tests.unit.fold import Frame, fold
-from tests.unit.stores import AnyStore
+from tests.unit.stores import AnyStore, open_store
 
 # `make prove` asks for ten thousand.
 HISTORIES = int(os.environ.get("SALON_TEST_HISTORIES", "150"))
@@ -307,6 +313,42 @@ def test_an_agent_answers_in_the_thread_in_which_it_is_asked(opened: AnyStore) -
         assert talk.state.messages == 1
 
     trio.run(main)
+
+
+def test_a_message_may_be_edited_for_so_long() -> None:
+    state = State("talk", head=2)
+    state.members = {ADA.id: Member(ADA, "owner", 0)}
+    message = Message(Posted("talk", 2, EPOCH, ADA, "one"))
+    limits = Limits(edit_window=1)
+    edit = EditMessage("talk", ADA, "talk-2", "two")
+    for late, kind in ((1000, Edited), (1001, Refusal)):
+        assert isinstance(change(state, message, edit, EPOCH + late, limits), kind)
+    outcome = change(state, message, edit, EPOCH + 1001, limits)
+    assert isinstance(outcome, Refusal)
+    assert (outcome.code, outcome.facts) == (Code.EDIT_WINDOW_CLOSED, {"limit": 1})
+    delete = DeleteMessage("talk", ADA, "talk-2")
+    assert isinstance(change(state, message, delete, EPOCH + 1001, limits), Deleted)
+
+
+def test_places_in_the_file_ascend_with_the_sequence(tmp_path: Path) -> None:
+    async def main() -> None:
+        store = open_store(tmp_path / "salon.db")
+        talk = Talk(store, "talk")
+        await talk.turn(Create("talk", ADA, "Title"))
+        await talk.turn(Post("talk", ADA, "root"))
+        reply = Post("talk", ADA, "reply", thread_id="talk-2")
+        await talk.turn(
+            Post("talk", ADA, "one"),
+            reply,
+            Post("talk", ADA, "two"),
+            Join("talk", BEN, Entrant(BEN)),
+        )
+        store.close()
+
+    trio.run(main)
+    with closing(sqlite3.connect(tmp_path / "salon.db")) as connection:
+        rows = connection.execute("SELECT sequence FROM events ORDER BY position").fetchall()
+    assert rows == [(n,) for n in range(1, 7)]
 
 
 _names = iter(range(10**9))

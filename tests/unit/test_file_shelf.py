@@ -11,6 +11,7 @@ import trio
 import trio.testing
 
 from salon.actors.files import SWEPT, StoredFile
+from salon.actors.future import Future
 from salon.actors.messages import Post
 from salon.actors.refusals import Code, Refusal
 from salon.actors.sources import Sources
@@ -173,6 +174,33 @@ async def test_one_person_has_so_many_files_that_are_not_sent(tmp_path: Path) ->
         await bench.taken(b"text %d" % n)
     refused(await bench.take(), Code.TOO_MANY_FILES, limit=2)
     await bench.taken(TEXT, BEN.id)
+
+
+async def test_those_that_begin_together_see_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path, uploads_per_person=2)
+    use, asked = bench.store.file_use(ADA.id).get(), list[Future[Any]]()
+
+    def slow(_: str) -> Future[Any]:
+        asked.append(Future())
+        return asked[-1]
+
+    monkeypatch.setattr(bench.store, "file_use", slow)
+    outcomes: list[StoredFile | Refusal] = []
+
+    async def take() -> None:
+        outcomes.append(await bench.take())
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(5):
+            nursery.start_soon(take)
+        await trio.testing.wait_all_tasks_blocked()
+        monkeypatch.undo()
+        for future in asked:
+            future.set(use)
+    refusals = [each for each in outcomes if isinstance(each, Refusal)]
+    assert [each.code for each in refusals] == [Code.TOO_MANY_UPLOADS] * 3
 
 
 async def test_one_person_has_so_many_bytes(tmp_path: Path) -> None:

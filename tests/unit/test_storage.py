@@ -301,6 +301,18 @@ async def check_listings(store: Store, history: History) -> None:
 # --- members and their rights -------------------------------------------------------------------------------------------
 
 
+async def test_who_is_brought_in_while_they_ask_waits_no_more(store: Store) -> None:
+    history = History(BEN)
+    create = Create(history.id, ADA, "Closed", (Entrant(BEN),), join="invite")
+    await put(store, history, history.turn(create))
+    asked = RequestJoin(history.id, CLEO, "Please.")
+    await put(store, history, history.turn(asked, Join(history.id, ADA, Entrant(CLEO))))
+    loaded = await store.load(history.id).wait()
+    assert loaded == history.state
+    assert loaded is not None
+    assert loaded.requests == {}
+
+
 async def test_bans_mutes_roles_and_requests_are_kept_until_they_end(store: Store) -> None:
     history = History(BEN)
     create = Create(history.id, ADA, "Closed", (Entrant(BEN),), join="invite")

@@ -65,9 +65,7 @@ def _add_one(routes: Blueprint, parts: AdminParts) -> None:
     async def inspect_report(report_id: int) -> Response:
         """Get a report with the message in its surroundings. The audit records this access to message text."""
         operator = parts.admin()
-        found = await parts.directory.store.report(report_id).wait()
-        if found is None:
-            raise parts.refusal(Code.NOT_FOUND)
+        found = await _found(parts, report_id)
         parts.audit.note_reading(operator, f"the report {report_id}")
         return answer({**_view(found), "events": await _around(parts, found)})
 
@@ -82,15 +80,17 @@ def _add_close(routes: Blueprint, parts: AdminParts) -> None:
         """Close a report, with what came of it. One that is closed stays as it was."""
         operator = parts.admin()
         wanted = await body(schemas.CloseReportBody, depth=parts.settings.limits.json_depth)
+        now = parts.directory.sources.now()
         closed = await parts.directory.store.close_report(
             report_id,
             by=operator.participant.id,
             outcome=wanted.outcome,
-            at=parts.directory.sources.now(),
+            at=now,
         ).wait()
         if closed is None:
             raise parts.refusal(Code.NOT_FOUND)
-        parts.audit.note(operator, "report", str(report_id), wanted.outcome)
+        if (closed.closed_by, closed.closed_at) == (operator.participant.id, now):
+            parts.audit.note(operator, "report", str(report_id), wanted.outcome)
         return answer(_view(closed))
 
 

@@ -24,14 +24,13 @@ from salon.actors.change_messages import (
     RemoveReaction,
     UnpinMessage,
 )
-from salon.actors.change_rules import NULL
+from salon.actors.events import REMOVED
 from salon.actors.held import Held
 from salon.actors.refusals import Code
 from salon.actors.rules import named_sequence
 
 from ..http import COMMAND, PostHeaders, Refused, answer, body, raw, refusals
 from ..socket import (
-    KEY_LENGTH,
     Emoji,
     blank_content,
     changed_json,
@@ -41,7 +40,7 @@ from ..socket import (
 )
 from . import change_schemas as schemas
 from .held_schemas import HeldAnswer
-from .messages import event_query, page_of
+from .messages import event_query, key_of, page_of
 from .schemas import EventQuery
 from .view import readable_from, seen
 
@@ -91,6 +90,7 @@ def _add_edit(routes: Blueprint, parts: Parts) -> None:
         Code.MESSAGE_DELETED,
         Code.REVISION_CONFLICT,
         Code.EDIT_WINDOW_CLOSED,
+        Code.MUTED,
         Code.MESSAGE_REFUSED,
         Code.LIMIT_REACHED,
     )
@@ -103,7 +103,7 @@ def _add_edit(routes: Blueprint, parts: Parts) -> None:
             raise Refused(blank_content(key))
         metadata = None
         if "metadata" in wanted.model_fields_set:
-            metadata = parts.metadata(wanted.metadata) or NULL
+            metadata = parts.metadata(wanted.metadata) or REMOVED
         return await _answer(
             parts,
             EditMessage(
@@ -144,7 +144,7 @@ def _add_react(routes: Blueprint, parts: Parts) -> None:
     @tag(["messages"])
     @document_headers(PostHeaders)
     @document_response(schemas.ChangeModel)
-    @refusals(*COMMAND, *CHANGE, Code.MESSAGE_DELETED, Code.TOO_MANY_REACTIONS)
+    @refusals(*COMMAND, *CHANGE, Code.MESSAGE_DELETED, Code.MUTED, Code.TOO_MANY_REACTIONS)
     async def react(conversation_id: str, message_id: str, emoji: str) -> Response:
         """React to a message; one of a kind a person. A reaction that is there already changes nothing."""
         identity = parts.caller()
@@ -241,15 +241,7 @@ async def _answer(parts: Parts, command: ChangeCommand) -> Response:
 
 
 def _key(parts: Parts, named: str | None = None) -> str | None:
-    """The key of a change, from the header or the body. Raises the refusal where it is invalid, or the two differ."""
-    in_header = request.headers.get("Idempotency-Key")
-    if in_header is None:
-        return named
-    if named is not None and named != in_header:
-        raise parts.malformed("Idempotency-Key and client_message_id name different keys")
-    if not 0 < len(in_header) <= KEY_LENGTH:
-        raise parts.malformed(f"Idempotency-Key has to have 1 to {KEY_LENGTH} characters")
-    return in_header
+    return key_of(parts, named, request.headers.get("Idempotency-Key"))
 
 
 def _revision(parts: Parts, named: int | None) -> int | None:

@@ -24,6 +24,7 @@ from ..http import (
     document_upload,
     query,
     refusals,
+    refuse_encoded,
     sent_file,
 )
 from . import schemas
@@ -96,9 +97,7 @@ def _add_upload(routes: Blueprint, parts: Parts, shelf: FileShelf) -> None:
         if parts.directory.draining is not None:
             wait = parts.directory.draining()
             raise Refused(Refusal(Code.DRAINING, retry_after=wait, scope="server"))
-        lines = request.headers.getlist("Content-Encoding")
-        if {each.strip().lower() for line in lines for each in line.split(",")} - {"", "identity"}:
-            raise parts.refusal(Code.UNSUPPORTED_ENCODING, accepted="identity")
+        refuse_encoded()
         asked = query(schemas.UploadQuery)
         sent = await sent_file(request, asked.name, parts.settings.limits.file_size)
         file = await shelf.take(

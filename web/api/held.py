@@ -10,7 +10,6 @@ from quart_schema import document_querystring, document_request, document_respon
 from salon.actors.change_messages import Changed
 from salon.actors.messages import Receipt
 from salon.actors.refusals import Code, Refusal
-from salon.actors.rights import may
 from salon.actors.signals import HeldDecided
 
 from ..http import COMMAND, Refused, answer, body, query, refusals
@@ -18,11 +17,10 @@ from ..socket import participant_fields, timestamp
 from . import held_schemas as schemas
 from .held_commands import command_again
 from .members import CONVERSATION
-from .view import seen
+from .view import is_allowed, seen
 
 if TYPE_CHECKING:
     from salon.actors.held import HeldMessage, HeldOutcome
-    from salon.actors.model import State
 
     from ..http import Parts
     from ..identity import Identity
@@ -43,7 +41,7 @@ def held_routes(parts: Parts) -> Blueprint:
         """List what is held here: for those who may delete any message all of it, for others their own."""
         identity, asked = parts.caller(), query(schemas.HeldQuery)
         state = (await seen(parts, identity, conversation_id)).state
-        own = None if _decides(identity, state) else identity.participant.id
+        own = None if is_allowed(identity, state, "delete_any") else identity.participant.id
         return answer(await held_page(parts, asked, state.number, own))
 
     @routes.post("/<int:held_id>/approve")
@@ -71,11 +69,6 @@ def held_routes(parts: Parts) -> Blueprint:
     return routes
 
 
-def _decides(identity: Identity, state: State) -> bool:
-    member = state.members.get(identity.participant.id)
-    return identity.admin or (member is not None and may(state, member, "delete_any"))
-
-
 async def _found(
     parts: Parts, identity: Identity, conversation_id: str, held_id: int
 ) -> HeldMessage:
@@ -84,11 +77,10 @@ async def _found(
     found = await parts.directory.store.held(held_id).wait()
     if found is None or found.conversation_id != conversation_id:
         raise parts.refusal(Code.NOT_FOUND)
-    if not _decides(identity, state):
-        own = found.sender.id == identity.participant.id
-        raise parts.refusal(Code.FORBIDDEN if own else Code.NOT_FOUND)
     if found.sender.id == identity.participant.id and not identity.admin:
         raise parts.refusal(Code.FORBIDDEN)
+    if not is_allowed(identity, state, "delete_any"):
+        raise parts.refusal(Code.NOT_FOUND)
     return found
 
 
@@ -134,7 +126,8 @@ async def closed(
     ).wait()
     if after is None:
         raise parts.refusal(Code.NOT_FOUND)
-    if held.closed_at is None:
+    mine = (after.closed_by, after.closed_at, after.outcome) == (by.participant.id, now, outcome)
+    if held.closed_at is None and mine:
         parts.note(by, "DecideHeld", f"{held.position} in {held.conversation_id}", outcome)
         signal = HeldDecided(held.position, outcome, why, held.key, message_id)
         parts.directory.tell_participant(held.sender.id, held.conversation_id, signal)

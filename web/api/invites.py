@@ -22,16 +22,15 @@ from salon.actors.member_messages import (
 )
 from salon.actors.messages import Unchanged
 from salon.actors.refusals import Code
-from salon.actors.rights import may
 
 from ..http import COMMAND, answer, body, raw, refusals
 from ..names import TITLE_LENGTH, normalise_title
 from ..socket import participant_fields, timestamp
 from . import member_schemas as schemas
 from .conversations import created_fields, entrant_named
-from .members import CONVERSATION, OF_MEMBERS, PARTICIPANT, entitled, noted
+from .members import CONVERSATION, OF_MEMBERS, PARTICIPANT, done, entitled, noted
 from .schemas import JoinAnswer
-from .view import conversation_json, seen
+from .view import conversation_json, is_allowed, seen
 
 if TYPE_CHECKING:
     from salon.actors.member_events import InviteCreated
@@ -110,8 +109,7 @@ def _add_manage(routes: Blueprint, parts: Parts) -> None:
         """List the invites that may still be used. Their codes are known only to those who made them."""
         identity = parts.caller()
         state = await entitled(parts, identity, conversation_id, "invite")
-        member = state.members.get(identity.participant.id)
-        everybody = member is None or may(state, member, "remove")
+        everybody = is_allowed(identity, state, "remove")
         found: list[Invite] = [
             each
             for each in lasting(state.invites, parts.directory.sources.now()).values()
@@ -202,8 +200,7 @@ def _add_answer(routes: Blueprint, parts: Parts) -> None:
         """Let somebody in who has asked, as one who may invite."""
         identity = parts.caller()
         command = ApproveJoin(conversation_id, identity.participant, participant_id)
-        event = await noted(parts, identity, command, participant_id)
-        return answer(_answered(conversation_id, participant_id, event.sequence))
+        return await done(parts, identity, command)
 
     @routes.post(f"{of_one}/deny")
     @tag(["invites"])
@@ -216,8 +213,7 @@ def _add_answer(routes: Blueprint, parts: Parts) -> None:
         depth = parts.settings.limits.json_depth
         wanted = await body(schemas.ReasonBody, depth=depth, optional=True)
         command = DenyJoin(conversation_id, identity.participant, participant_id, wanted.reason)
-        event = await noted(parts, identity, command, participant_id)
-        return answer(_answered(conversation_id, participant_id, event.sequence))
+        return await done(parts, identity, command)
 
 
 def _add_direct(routes: Blueprint, parts: Parts) -> None:
@@ -265,13 +261,4 @@ def _invite_fields(
         "expires_at": None if expires_at is None else timestamp(expires_at),
         "max_uses": max_uses,
         "uses": uses,
-    }
-
-
-def _answered(conversation_id: str, participant_id: str, sequence: int) -> dict[str, Any]:
-    return {
-        "success": True,
-        "conversation_id": conversation_id,
-        "participant_id": participant_id,
-        "sequence_id": sequence,
     }

@@ -13,12 +13,11 @@ from salon.actors.member_events import lasting
 from salon.actors.member_messages import Ban, Mute, Remove, SetRole, Unban, Unmute
 from salon.actors.messages import Unchanged
 from salon.actors.refusals import Code
-from salon.actors.rights import may
 
 from ..http import COMMAND, Refused, answer, body, query, refusals
 from ..socket import member_fields, participant_fields, timestamp
 from . import member_schemas as schemas
-from .view import seen
+from .view import is_allowed, seen
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -58,7 +57,7 @@ def _add_role(routes: Blueprint, parts: Parts) -> None:
         identity = parts.caller()
         wanted = await body(schemas.RoleBody, depth=parts.settings.limits.json_depth)
         place = conversation_id, identity.participant, participant_id
-        return await _done(parts, identity, SetRole(*place, wanted.role, wanted.reason))
+        return await done(parts, identity, SetRole(*place, wanted.role, wanted.reason))
 
 
 def _add_remove(routes: Blueprint, parts: Parts) -> None:
@@ -71,7 +70,7 @@ def _add_remove(routes: Blueprint, parts: Parts) -> None:
         """Remove a member of a lower rank. Their sockets are closed with 4503. They may come back, if it is open."""
         identity = parts.caller()
         place = conversation_id, identity.participant, participant_id
-        return await _done(parts, identity, Remove(*place, await _reason(parts)))
+        return await done(parts, identity, Remove(*place, await _reason(parts)))
 
 
 def _add_ban(routes: Blueprint, parts: Parts) -> None:
@@ -85,7 +84,7 @@ def _add_ban(routes: Blueprint, parts: Parts) -> None:
         identity = parts.caller()
         until, reason = await sanction_terms(parts)
         place = conversation_id, identity.participant, participant_id
-        return await _done(parts, identity, Ban(*place, until, reason))
+        return await done(parts, identity, Ban(*place, until, reason))
 
     @routes.delete(f"/participants{PARTICIPANT}/ban")
     @tag(["members"])
@@ -96,7 +95,7 @@ def _add_ban(routes: Blueprint, parts: Parts) -> None:
         """Let somebody come in again. It makes nobody a member."""
         identity = parts.caller()
         place = conversation_id, identity.participant, participant_id
-        return await _done(parts, identity, Unban(*place, await _reason(parts)))
+        return await done(parts, identity, Unban(*place, await _reason(parts)))
 
 
 def _add_mute(routes: Blueprint, parts: Parts) -> None:
@@ -110,7 +109,7 @@ def _add_mute(routes: Blueprint, parts: Parts) -> None:
         identity = parts.caller()
         until, reason = await sanction_terms(parts)
         place = conversation_id, identity.participant, participant_id
-        return await _done(parts, identity, Mute(*place, until, reason))
+        return await done(parts, identity, Mute(*place, until, reason))
 
     @routes.delete(f"/participants{PARTICIPANT}/mute")
     @tag(["members"])
@@ -121,7 +120,7 @@ def _add_mute(routes: Blueprint, parts: Parts) -> None:
         """Let somebody speak again."""
         identity = parts.caller()
         place = conversation_id, identity.participant, participant_id
-        return await _done(parts, identity, Unmute(*place, await _reason(parts)))
+        return await done(parts, identity, Unmute(*place, await _reason(parts)))
 
 
 def _add_lists(routes: Blueprint, parts: Parts) -> None:
@@ -183,13 +182,12 @@ def _place(parts: Parts, after: str | None) -> tuple[int, str] | None:
 async def entitled(parts: Parts, identity: Identity, conversation_id: str, action: Action) -> State:
     """The state of a conversation where the caller may do something, or is an admin. Raises the refusal if they may not."""
     state = (await seen(parts, identity, conversation_id)).state
-    member = state.members.get(identity.participant.id)
-    if not (identity.admin or (member is not None and may(state, member, action))):
+    if not is_allowed(identity, state, action):
         raise parts.refusal(Code.FORBIDDEN)
     return state
 
 
-async def _done(parts: Parts, identity: Identity, command: MemberCommand) -> Response:
+async def done(parts: Parts, identity: Identity, command: MemberCommand) -> Response:
     """The answer to a command about another member, which the audit keeps."""
     target = command.participant_id  # type: ignore[union-attr]  # of the commands of this module
     event = await noted(parts, identity, command, target)

@@ -62,6 +62,17 @@ def _add_post(routes: Blueprint, parts: Parts) -> None:
         return raw(receipt_json(receipt), 200 if receipt.duplicate else 201)
 
 
+def key_of(parts: Parts, named: str | None, in_header: str | None) -> str | None:
+    """The key, from the header or the body. Raises the refusal where it is invalid, or the two differ."""
+    if in_header is None:
+        return named
+    if named is not None and named != in_header:
+        raise parts.malformed("Idempotency-Key and client_message_id name different keys")
+    if not 0 < len(in_header) <= KEY_LENGTH:
+        raise parts.malformed(f"Idempotency-Key has to have 1 to {KEY_LENGTH} characters")
+    return in_header
+
+
 def command_of(
     parts: Parts,
     conversation_id: str,
@@ -70,16 +81,8 @@ def command_of(
     key_in_header: str | None,
 ) -> Post:
     """The command of a request to send a message. Raises the refusal if content, key or metadata are invalid."""
-    try:
-        key = one_key(wanted.client_message_id, wanted.message_id)
-    except ValueError as problem:
-        raise parts.malformed(str(problem)) from None
-    if key_in_header is not None:
-        if key is not None and key != key_in_header:
-            raise parts.malformed("Idempotency-Key and client_message_id name different keys")
-        if not 0 < len(key_in_header) <= KEY_LENGTH:
-            raise parts.malformed(f"Idempotency-Key has to have 1 to {KEY_LENGTH} characters")
-        key = key_in_header
+    named = parts.checked(lambda: one_key(wanted.client_message_id, wanted.message_id))
+    key = key_of(parts, named, key_in_header)
     if is_blank(wanted.content) and not wanted.files:
         raise Refused(blank_content(key))
     metadata = parts.metadata(wanted.metadata)

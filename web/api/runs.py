@@ -61,6 +61,7 @@ def _add_start(routes: Blueprint, parts: Parts) -> None:
         Code.INVALID_FORMAT,
         Code.KEY_REUSED,
         Code.TOO_MANY_RUNS,
+        Code.MUTED,
     )
     async def start_run(conversation_id: str) -> Response:
         """Begin a run, as an agent; for a run that was begun before, get where it is."""

@@ -15,7 +15,7 @@ from . import schemas
 
 if TYPE_CHECKING:
     from salon.actors.directory import Snapshot
-    from salon.actors.model import Member, State
+    from salon.actors.model import Action, Member, State
 
     from ..http import Parts
     from ..identity import Identity
@@ -32,6 +32,12 @@ async def seen(parts: Parts, identity: Identity, conversation_id: str) -> Snapsh
     ):
         raise parts.refusal(Code.NOT_FOUND)
     return snapshot
+
+
+def is_allowed(identity: Identity, state: State, action: Action) -> bool:
+    """Whether the caller may do something here; an admin may do everything."""
+    member = state.members.get(identity.participant.id)
+    return identity.admin or (member is not None and may(state, member, action))
 
 
 def readable_from(identity: Identity, state: State) -> int:
@@ -78,7 +84,7 @@ def _fields(snapshot: Snapshot, unread: Unread, identity: Identity, now: int) ->
     oldest = readable_from(identity, state)
     member = state.members.get(identity.participant.id)
     shown = snapshot.members
-    if not identity.admin and (member is None or not may(state, member, "read_members")):
+    if not is_allowed(identity, state, "read_members"):
         shown = tuple(each for each in shown if each.participant.id == identity.participant.id)
     return {
         "id": state.id,

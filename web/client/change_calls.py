@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote, urlencode
 
-from .rules import given
+from .rules import MessageHeld, given
 
 if TYPE_CHECKING:
     from .rules import Frame
@@ -26,7 +26,7 @@ class ChangeCalls:
     """The calls of a client that change messages, see docs/changes.md.
 
     Each is asked once, with a `key` of its own: after Unreachable, ask again with the same one. It returns the receipt, with the
-    `message` as it is now, and may raise Refused and Unreachable.
+    `message` as it is now, and may raise Refused and Unreachable; an edit that waits for a moderator raises MessageHeld.
     """
 
     async def edit(
@@ -103,7 +103,12 @@ async def _change(
     body: Frame | None = None,
 ) -> Frame:
     path = f"/chat/{_quoted(conversation_id)}/messages/{_quoted(message_id)}{what}"
-    return await client.request(method, path, body, [("Idempotency-Key", key or client.new_key())])
+    answer = await client.request(
+        method, path, body, [("Idempotency-Key", key or client.new_key())]
+    )
+    if "held_id" in answer:
+        raise MessageHeld(answer)
+    return answer
 
 
 def _quoted(text: str) -> str:

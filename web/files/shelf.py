@@ -99,10 +99,11 @@ class FileShelf:
             return await self._take(upload)
 
     async def _take(self, upload: Upload) -> StoredFile | Refusal:
-        refusal = await self._refusal(upload)
-        if refusal is not None:
-            return refusal
+        # Counted before anything is waited for: those that begin together see each other.
         with _counted(self._uploads, upload.uploader):
+            refusal = await self._refusal(upload)
+            if refusal is not None:
+                return refusal
             incoming = await self.call(self._room.receive)
             try:
                 taken = await self._receive(upload, incoming)
@@ -114,7 +115,7 @@ class FileShelf:
 
     async def _refusal(self, upload: Upload) -> Refusal | None:
         """Why nothing of this upload is read."""
-        limits, under_way = self._limits, self._uploads[upload.uploader]
+        limits, under_way = self._limits, self._uploads[upload.uploader] - 1  # without this one
         if limits.uploads_per_person and under_way >= limits.uploads_per_person:
             facts = {"limit": limits.uploads_per_person}
             return Refusal(Code.TOO_MANY_UPLOADS, facts, retry_after=RETRY, scope="participant")

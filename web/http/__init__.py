@@ -24,7 +24,18 @@ from .openapi import (
     refusals,
 )
 from .ranges import content_answer
-from .request import Parts, Refused, answer, body, deeper_than, no_good, query, raw, refusal_headers
+from .request import (
+    Parts,
+    Refused,
+    answer,
+    body,
+    deeper_than,
+    no_good,
+    query,
+    raw,
+    refusal_headers,
+    refuse_encoded,
+)
 from .request_heads import HEAD_BYTES
 from .server import Server
 from .static_files import frontend_routes
@@ -70,5 +81,6 @@ __all__ = [
     "refusal_headers",
     "refusals",
     "refuse_clearly",
+    "refuse_encoded",
     "sent_file",
 ]

@@ -79,7 +79,7 @@ POST = (
 
 
 class Problem(BaseModel):
-    """The reason of a refusal. `retry_after` is in seconds. The last twenty fields belong to some codes only."""
+    """The reason of a refusal. `retry_after` is in seconds. The last twenty-two fields belong to some codes only."""
 
     error: str
     code: str
@@ -108,6 +108,8 @@ class Problem(BaseModel):
     media_type: str | None = None
     pixels: int | None = None
     max_pixels: int | None = None
+    reason: str | None = None
+    revision: int | None = None
 
 
 class PostHeaders(BaseModel):

@@ -140,14 +140,19 @@ def no_good(
     )
 
 
+def refuse_encoded() -> None:
+    """Refuse a body that is compressed."""
+    lines = request.headers.getlist("Content-Encoding")
+    if {each.strip().lower() for line in lines for each in line.split(",")} - {"", "identity"}:
+        raise Refused(Refusal(Code.UNSUPPORTED_ENCODING, {"accepted": "identity"}))
+
+
 async def body(model: type[M], *, depth: int, optional: bool = False) -> M:
     """The request's body, validated as a model. Raises the refusal if it is invalid.
 
     `depth` bounds the nesting of its JSON. With `optional` the body may be empty.
     """
-    lines = request.headers.getlist("Content-Encoding")
-    if {each.strip().lower() for line in lines for each in line.split(",")} - {"", "identity"}:
-        raise Refused(Refusal(Code.UNSUPPORTED_ENCODING, {"accepted": "identity"}))
+    refuse_encoded()
     data: bytes = await request.get_data(cache=False)  # type: ignore[assignment]
     if optional and not data.strip():
         data = b"{}"

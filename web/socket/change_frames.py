@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import regex
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -16,7 +16,7 @@ from salon.actors.change_messages import (
     RemoveReaction,
     UnpinMessage,
 )
-from salon.actors.change_rules import NULL
+from salon.actors.events import REMOVED
 from salon.actors.mentions import MENTIONS
 
 from ..names import ID_LENGTH
@@ -136,9 +136,7 @@ class UnpinFrame(ChangeFrame):
 
 
 AnyChangeFrame = EditFrame | DeleteFrame | ReactFrame | UnreactFrame | PinFrame | UnpinFrame
-CHANGE_FRAMES: frozenset[type[ChangeFrame]] = frozenset(
-    {EditFrame, DeleteFrame, ReactFrame, UnreactFrame, PinFrame, UnpinFrame}
-)
+CHANGE_FRAMES: frozenset[type[ChangeFrame]] = frozenset(get_args(AnyChangeFrame))
 
 
 def change_command(
@@ -153,7 +151,7 @@ def change_command(
         case EditFrame():
             metadata = None
             if "metadata" in frame.model_fields_set:
-                metadata = metadata_text(frame.metadata) or NULL
+                metadata = metadata_text(frame.metadata) or REMOVED
             mentions = tuple(frame.mentions or ())
             return EditMessage(*place, frame.content, metadata, frame.revision, mentions, key)
         case DeleteFrame():

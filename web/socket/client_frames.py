@@ -16,14 +16,7 @@ from salon.actors.mentions import MENTIONS
 from salon.actors.refusals import Code, Refusal, about_run
 
 from ..names import ID_LENGTH
-from .change_frames import (
-    DeleteFrame,
-    EditFrame,
-    PinFrame,
-    ReactFrame,
-    UnpinFrame,
-    UnreactFrame,
-)
+from .change_frames import AnyChangeFrame, EditFrame
 from .run_parts import (
     KEY_LENGTH,
     LAST_SEQUENCE,
@@ -257,12 +250,7 @@ AnyFrame = (
     | ApprovalFrame
     | RunEndFrame
     | CancelFrame
-    | EditFrame
-    | DeleteFrame
-    | ReactFrame
-    | UnreactFrame
-    | PinFrame
-    | UnpinFrame
+    | AnyChangeFrame
     | JoinFrame
     | LeaveFrame
 )

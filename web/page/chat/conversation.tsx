@@ -15,6 +15,7 @@ import { Members } from "./members.tsx";
 import { Pins } from "./pins.tsx";
 import { Question } from "./question.tsx";
 import { RecoveryCode } from "./recovery.tsx";
+import { may } from "./rank.ts";
 import type { Room } from "./room.ts";
 import { address, go } from "./route.ts";
 import { arrival } from "./session.ts";
@@ -102,9 +103,11 @@ export function ConversationView({ room, inbox, search }: { room: Room; inbox: I
             {here > 0 && <span>{here}</span>}
             {asking > 0 && <i class="asking-dot" aria-hidden="true" />}
           </button>
-          <button type="button" class="tool" aria-label="Leave this conversation" title="Leave" onClick={() => setLeaving(true)}>
-            <Icon name="door" />
-          </button>
+          {!room.facts.value?.direct && (
+            <button type="button" class="tool" aria-label="Leave this conversation" title="Leave" onClick={() => setLeaving(true)}>
+              <Icon name="door" />
+            </button>
+          )}
         </header>
         <RecoveryCode />
         {room.events.value.length || room.outbox.value.length ? (
@@ -140,15 +143,20 @@ function closeThread(room: Room, id: string): void {
   else focusComposer();
 }
 
+/** Whether their role may write here; as long as it is not known, nothing says that it may not. */
+function isHeard(room: Room): boolean {
+  return room.role.value === undefined || may("post", room.standing.value);
+}
+
 function mayWrite(room: Room): boolean {
-  return room.state.value.status !== "ended" && room.role.value !== "observer" && room.deeds.editing.value === null;
+  return room.state.value.status !== "ended" && isHeard(room) && room.deeds.editing.value === null;
 }
 
 /** Where one writes, or why one cannot. */
 function Foot({ room, inbox }: { room: Room; inbox: Inbox }) {
   if (arrival.value === room.id) return null; // not in yet: what is written now would be refused
   if (room.state.value.status === "ended") return <Ended room={room} inbox={inbox} />;
-  if (room.role.value === "observer") return <p class="ended">You are here to listen: only members may write.</p>;
+  if (!isHeard(room)) return <p class="ended">You are here to listen: your role may not write here.</p>;
   return <Composer key={room.id} room={room} />;
 }
 

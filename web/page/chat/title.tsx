@@ -1,9 +1,10 @@
-/** The open conversation's title, which its owner can change where it stands. */
+/** The open conversation's title, which whoever may rename it can change where it stands. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Failure } from "../shared/failure.tsx";
 import { Icon } from "./icon.tsx";
 import type { Inbox } from "./inbox.ts";
+import { may } from "./rank.ts";
 import type { Room } from "./room.ts";
 import { said } from "./words.ts";
 
@@ -19,7 +20,7 @@ export function Title({ room, inbox, title }: { room: Room; inbox: Inbox; title:
   return (
     <div class="room-title">
       <h1 dir="auto">{title || "…"}</h1>
-      {room.role.value === "owner" && room.state.value.status === "live" && (
+      {may("rename", room.standing.value) && room.state.value.status === "live" && (
         <button ref={pen} type="button" class="tool" aria-label="Rename this conversation" title="Rename" onClick={() => setEditing(true)}>
           <Icon name="pen" />
         </button>

@@ -95,7 +95,7 @@ export class Salon extends People {
     return this.request("GET", `/chat/conversations/${encodeURIComponent(id)}`);
   }
 
-  /** Change the title or the metadata, as the owner; `metadata: null` removes it. Everybody gets `conversation_updated`. */
+  /** Change the title or the metadata, as one who may `rename`; `metadata: null` removes it. Everybody gets `conversation_updated`. */
   update(id: string, changes: { title?: string; metadata?: Json | null }): Promise<ConversationObject> {
     return this.request("PATCH", chat(id), changes);
   }
