@@ -616,6 +616,8 @@ export interface ErrorFrame {
   media_type?: string;
   pixels?: number;
   max_pixels?: number;
+  reason?: string;
+  revision?: number;
 }
 
 export interface PongFrame {
