@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 COMMANDS = "salon.commands"  # the entry-point group in which other packages offer subcommands
+# Commands with a module of their own: its name, and the function or typer app in it.
+OWN: dict[str, str] = {}
 
 T = TypeVar("T")
 
@@ -246,13 +248,14 @@ def _in_words(error: BaseException, settings: Settings) -> str:
 
 @cache
 def _offered() -> dict[str, EntryPoint]:
-    from importlib.metadata import entry_points
+    from importlib.metadata import EntryPoint, entry_points
 
-    return {entry.name: entry for entry in entry_points(group=COMMANDS)}
+    offered = {entry.name: entry for entry in entry_points(group=COMMANDS)}
+    return offered | {name: EntryPoint(name, where, COMMANDS) for name, where in OWN.items()}
 
 
 def _load(entry: EntryPoint) -> Any:
-    """Another package's command: a typer app or a function. If loading fails, calling it reports that; others still work."""
+    """A command of a module or package of its own: a typer app or a function. If loading fails, calling it reports that; others still work."""
     try:
         found = entry.load()
         if not isinstance(found, typer.Typer):
