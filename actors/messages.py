@@ -303,11 +303,11 @@ class Reviewed:
 
 @dataclass(frozen=True, slots=True)
 class Revoke:
-    """Close the connections that were opened with a token which is no longer valid."""
+    """Close the connections that were opened with a token which is no longer valid; None is all of the participant."""
 
     is_command: ClassVar[bool] = False
 
-    token_id: str
+    token_id: str | None
 
 
 Control = (

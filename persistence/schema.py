@@ -403,6 +403,34 @@ files = Table(
     sqlite_with_rowid=False,
 )
 
+# People who are or were erased from the log, and how far; `messages` counts those that were deleted for it.
+person_erasures = Table(
+    "person_erasures",
+    metadata,
+    Column("id", Text, primary_key=True, nullable=False),
+    Column("participant_id", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("asked_at", Integer, nullable=False),
+    Column("through", Integer, nullable=False),
+    Column("messages", Integer, nullable=False),
+    Column("done_at", Integer),
+    sqlite_with_rowid=False,
+)
+
+# What may not be erased until an operator releases it: a person's messages, or a conversation; `kind` says which.
+legal_holds = Table(
+    "legal_holds",
+    metadata,
+    Column("id", Text, primary_key=True, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("at", Integer, nullable=False),
+    Column("released_at", Integer),
+    sqlite_with_rowid=False,
+)
+
 guests = Table(
     "guests",
     metadata,

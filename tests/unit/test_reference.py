@@ -267,6 +267,15 @@ PROMISED = {
     ("post", "/admin/reports/{report_id}/delete-message"): {200, 400, 401, 403, 404, 429, 503},
     ("post", "/admin/reports/{report_id}/mute"): {200, 400, 401, 403, 404, 409, 429, 503},
     ("post", "/admin/reports/{report_id}/ban"): {200, 400, 401, 403, 404, 409, 429, 503},
+    ("get", "/me/export"): {200, 401, 429, 503},
+    ("delete", "/me"): {202, 401, 403, 503},
+    ("get", "/erasures/{erasure_id}"): {200, 404},
+    ("get", "/admin/people/{participant_id}/export"): {200, 401, 403, 503},
+    ("post", "/admin/people/{participant_id}/erasure"): {202, 401, 403, 503},
+    ("get", "/admin/erasures"): {200, 401, 403},
+    ("get", "/admin/holds"): {200, 401, 403},
+    ("post", "/admin/holds"): {201, 400, 401, 403, 503},
+    ("delete", "/admin/holds/{hold_id}"): {200, 401, 403, 404, 503},
 }
 OPEN_TO_ALL = {
     *(
@@ -275,6 +284,7 @@ OPEN_TO_ALL = {
         "/auth/provider/{name}/callback",
         "/auth/recover",
         "/auth/ways",
+        "/erasures/{erasure_id}",
         "/health",
         "/ready",
         "/health/chat",

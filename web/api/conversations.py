@@ -212,7 +212,7 @@ def _add_delete(routes: Blueprint, parts: Parts) -> None:
     @document_response(schemas.DeleteAnswer)
     @refusals(
         *(*COMMAND, Code.RATE_LIMITED),
-        *(Code.FORBIDDEN, Code.NOT_FOUND, Code.DIRECT_CONVERSATION),
+        *(Code.FORBIDDEN, Code.NOT_FOUND, Code.DIRECT_CONVERSATION, Code.LEGAL_HOLD),
     )
     async def delete_conversation(conversation_id: str) -> Response:
         """Delete a conversation with everything in it, as an owner. All sockets are closed with 4503; it cannot be undone."""
