@@ -67,6 +67,7 @@ class Create:
     permissions: dict[Action, Role] | None = None
     history: History | None = None
     slow_mode: int | None = None
+    retention: int | None = None  # days
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +158,7 @@ class Update:
     permissions: dict[Action, Role | None] | None = None
     history: History | None = None
     slow_mode: int | None = None
+    retention: int | None = None  # days
 
 
 Command = (

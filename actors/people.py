@@ -88,6 +88,14 @@ class Expired(NamedTuple):
     through: int | None
 
 
+class Retained(NamedTuple):
+    """A conversation whose messages are kept for so many days."""
+
+    conversation_id: str
+    number: int
+    days: int
+
+
 class PeopleStore(Protocol):
     """What a store offers about people."""
 
@@ -96,6 +104,12 @@ class PeopleStore(Protocol):
 
     def expired(self, before: int, *, after: int) -> Future[Expired]:
         """The messages sent before a time and not deleted since, of the next `TRACED` places after a place in the log."""
+
+    def retained(self) -> Future[tuple[Retained, ...]]:
+        """The conversations that keep their messages for a number of days of their own."""
+
+    def expired_in(self, number: int, before: int) -> Future[tuple[int, ...]]:
+        """The sequences of the first messages of a conversation sent before a time and not deleted since, up to `TRACED`."""
 
     def person(self, participant_id: str) -> Future[PersonRows]:
         """What stands about a person outside of conversations."""

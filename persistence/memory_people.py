@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from salon.actors.future import Future
@@ -13,6 +14,7 @@ from salon.actors.people import (
     LegalHold,
     PersonErasure,
     PersonRows,
+    Retained,
     Trace,
     Traces,
 )
@@ -64,6 +66,22 @@ class MemoryPeople:
         conversation, sequence = step[-1] if step else (None, 0)
         younger = conversation is None or conversation.records[sequence - 1].at >= before
         return Future.of(Expired(found, None if younger else end))
+
+    def retained(self) -> Future[tuple[Retained, ...]]:
+        """The conversations that keep their messages for a number of days of their own."""
+        states = (each.state for each in self._conversations)
+        found = (Retained(each.id, each.number, each.retention) for each in states)
+        return Future.of(tuple(each for each in found if each.days))
+
+    def expired_in(self, number: int, before: int) -> Future[tuple[int, ...]]:
+        """The first messages of a conversation sent before a time and not deleted since."""
+        conversation = self._conversations[number - 1]
+        found = (
+            each.sequence
+            for each in conversation.records
+            if each.at < before and each.is_message and each.sequence not in conversation.deleted
+        )
+        return Future.of(tuple(islice(found, TRACED)))
 
     def person(self, participant_id: str) -> Future[PersonRows]:
         """What stands about a person outside of conversations."""

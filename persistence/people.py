@@ -12,6 +12,7 @@ from salon.actors.people import (
     LegalHold,
     PersonErasure,
     PersonRows,
+    Retained,
     Trace,
     Traces,
 )
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from .reader import Readers
     from .writer import Writer
 
+_IS_MESSAGE = MESSAGE.replace("sender_id", "e.sender_id").replace("relation", "e.relation")
+_IS_THERE = "NOT EXISTS (SELECT 1 FROM deletions d WHERE d.conversation = e.conversation AND d.message = e.sequence)"
 _NEWEST = "SELECT max(position) FROM events"
 _LAST_OF_STEP = (
     "SELECT at FROM events WHERE position > ? AND position <= ? ORDER BY position DESC LIMIT 1"
@@ -42,9 +45,12 @@ _STEP = (
 _TRACES = _STEP.format(
     condition="(e.sender_id = ?3 OR (e.sender_id IS NULL AND instr(e.body, ?4) > 0))"
 )
-_EXPIRED = _STEP.format(
-    condition=f"e.at < ?3 AND {MESSAGE.replace('sender_id', 'e.sender_id').replace('relation', 'e.relation')} "
-    "AND NOT EXISTS (SELECT 1 FROM deletions d WHERE d.conversation = e.conversation AND d.message = e.sequence)"
+_EXPIRED = _STEP.format(condition=f"e.at < ?3 AND {_IS_MESSAGE} AND {_IS_THERE}")
+_RETAINED = "SELECT id, number, retention FROM conversations WHERE retention > 0 ORDER BY number"
+# What was deleted before is passed over by its rows in another table, at 2 us each.
+_EXPIRED_IN = (
+    "SELECT e.sequence FROM events e WHERE e.conversation = ?1 AND e.at < ?2 "
+    f"AND {_IS_MESSAGE} AND {_IS_THERE} ORDER BY e.sequence LIMIT {TRACED}"
 )
 _GUEST = "SELECT name FROM guests WHERE id = ?"
 _NAME = "SELECT name FROM names WHERE participant = ?"
@@ -86,6 +92,16 @@ def _step(
     end = after + TRACED
     found = tuple(Trace(*row) for row in connection.execute(statement, (after, end, *values)))
     return found, end if end < newest else None
+
+
+def retained(connection: sqlite3.Connection) -> tuple[Retained, ...]:
+    """The conversations with days of their own."""
+    return tuple(Retained(*row) for row in connection.execute(_RETAINED))
+
+
+def expired_in(connection: sqlite3.Connection, number: int, before: int) -> tuple[int, ...]:
+    """The first messages of a conversation that are too old."""
+    return tuple(row[0] for row in connection.execute(_EXPIRED_IN, (number, before)))
 
 
 def person(connection: sqlite3.Connection, participant_id: str) -> PersonRows:
@@ -144,6 +160,14 @@ class SqlPeople:
     def expired(self, before: int, *, after: int) -> Future[Expired]:
         """The messages sent before a time and not deleted since, of the next places after a place in the log."""
         return self._readers.ask(expired, before, after)
+
+    def retained(self) -> Future[tuple[Retained, ...]]:
+        """The conversations that keep their messages for a number of days of their own."""
+        return self._readers.ask(retained)
+
+    def expired_in(self, number: int, before: int) -> Future[tuple[int, ...]]:
+        """The first messages of a conversation sent before a time and not deleted since."""
+        return self._readers.ask(expired_in, number, before)
 
     def person(self, participant_id: str) -> Future[PersonRows]:
         """What stands about a person outside of conversations."""

@@ -91,9 +91,11 @@ conversations = Table(
     Column("history", Text, nullable=False, server_default=text("'all'")),
     Column("slow_mode", Integer, nullable=False, server_default=text("0")),
     Column("direct", Integer, nullable=False, server_default=text("0")),
+    Column("retention", Integer, nullable=False, server_default=text("0")),
     # Then only this row is left, so that its number and id are not used again.
     Column("deleted_at", Integer),
     UniqueConstraint("id"),
+    Index("conversations_retained", "number", sqlite_where=text("retention > 0")),
 )
 
 # Deleted conversations of which not everything is erased yet.

@@ -202,19 +202,29 @@ async def test_an_export_has_what_a_person_said_and_no_word_of_others(
 
 
 async def test_messages_older_than_their_days_are_deleted(tmp_path: Path) -> None:
+    """Seven days on this server, three in one conversation, and what is held stays."""
     folder = tmp_path / "server"
     folder.mkdir()
     server = ServerProcess(folder)
     try:
         ada, bob = await guests(server, "Ada", "Bob")
         conversation_id = await ada.create(bob)
-        await ada.say(conversation_id, "an old word")
+        shorter, held = await ada.create(bob, retention={"days": 3}), await ada.create(bob)
+        for id in (conversation_id, held):
+            await ada.say(id, "an old word")
+        await ada.say(shorter, "a word of five days ago")
+        body = {"kind": "conversation", "subject": held, "reason": "case 12"}
+        await admin(server).ask("POST", "/admin/holds", body)
         server.stop()
-        age(server.path, days=8)
+        age(server.path, days=8, but=shorter)
+        age(server.path, days=5, only=shorter)
         server = ServerProcess(folder, RETENTION__DAYS="7")
         ada, bob = (Person(server, who.token, who.id, who.name) for who in (ada, bob))
         await ada.say(conversation_id, "a young word")
         await gone(bob, conversation_id, "an old word")
+        await gone(bob, shorter, "a word of five days ago")
+        assert "an old word" in json.dumps(await bob.history(held))
+        assert (await ada.see(shorter))["retention"] == {"days": 3}
         events = await bob.history(conversation_id)
         (deleted,) = (each for each in events if each["type"] == "message_deleted")
         assert (deleted["by"], deleted["reason"]) == ("salon", "retention")
@@ -223,7 +233,9 @@ async def test_messages_older_than_their_days_are_deleted(tmp_path: Path) -> Non
         server.stop()
 
 
-def age(path: Path, *, days: int) -> None:
-    """Have all that a stopped server has stored be older."""
+def age(path: Path, *, days: int, only: str | None = None, but: str | None = None) -> None:
+    """Have what a stopped server has stored be older: in one conversation, or in all but one."""
+    chosen = "(SELECT number FROM conversations WHERE ifnull(id = ?2, 1) AND ifnull(id <> ?3, 1))"
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("UPDATE events SET at = at - ?", (days * 86_400_000,))
+        update = f"UPDATE events SET at = at - ?1 WHERE conversation IN {chosen}"
+        connection.execute(update, (days * 86_400_000, only, but))

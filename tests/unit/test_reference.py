@@ -524,8 +524,10 @@ SPOKEN: list[Event | Signal] = [
     Updated("c", 9, 9, "ada", "Supper", "null"),
     AgentUpdated("c", 10, 9, "bot", "never", 3, "restart", "ada"),
     Created("c", 1, 5, "Two", ENTRANTS, "list", permissions={"pin": "member"}, direct=True),
-    Created("c", 1, 5, "Slow", ENTRANTS, "list", history="since_join", slow_mode=5),
-    Updated("c", 9, 9, "ada", permissions={"post": "moderator"}, history="all", slow_mode=0),
+    Created("c", 1, 5, "Slow", ENTRANTS, "list", history="since_join", slow_mode=5, retention=30),
+    Updated(
+        "c", 9, 9, "ada", permissions={"post": "moderator"}, history="all", slow_mode=0, retention=0
+    ),
     Joined("c", 5, 7, BOT, 2, "observer", "ada", "i"),
     RoleChanged("c", 16, 9, "bot", "moderator", "ada"),
     RoleChanged("c", 16, 9, "bot", "member", "ada", "Enough."),

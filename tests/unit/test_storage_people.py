@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from salon.actors.held import HeldMessage
-from salon.actors.people import TRACED, LegalHold, PersonErasure, Trace
+from salon.actors.messages import Update
+from salon.actors.people import TRACED, LegalHold, PersonErasure, Retained, Trace
 from salon.actors.store import Appended, Changes, Report, Store
 from salon.web.socket.codec import JsonCodec
 from tests.unit.history import ADA, BEN, CLEO
@@ -105,3 +106,20 @@ async def test_erasures_and_holds_are_kept_as_they_were_last_stored(store: Any) 
     await store.save_hold(hold).wait()
     await store.save_hold(hold._replace(released_at=9)).wait()
     assert await store.holds().wait() == (hold._replace(released_at=9),)
+
+
+async def test_conversations_with_days_of_their_own_are_known_with_what_is_too_old(
+    store: Any,
+) -> None:
+    history, _ = await begin(store), await begin(store)
+    old = await append(store, history.tell("a", "b"))
+    before = history.state.updated_at + 1
+    history.soon(1_000)
+    await append(store, history.tell("c"))
+    assert await store.retained().wait() == ()
+    await append(store, history.turn(Update(history.id, ADA, retention=30)))
+    number = history.state.number
+    assert await store.retained().wait() == (Retained(history.id, number, 30),)
+    assert await store.expired_in(number, before).wait() == old
+    await append(store, history.turn(Update(history.id, ADA, retention=0)))
+    assert await store.retained().wait() == ()

@@ -9,6 +9,7 @@ import trio
 
 from salon.actors.change_messages import DeleteMessage
 from salon.actors.model import Participant
+from salon.actors.people import Trace
 from salon.actors.refusals import Refusal
 from salon.actors.store import StoreError
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from salon.actors.directory import Directory
-    from salon.actors.people import PeopleStore, Trace
+    from salon.actors.people import PeopleStore
 
 DAY = 86_400_000  # milliseconds
 LOOK = 3_600.0  # seconds between two looks: a day is the least that can be set
@@ -29,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 class Retention:
-    """Deletes what is older than `days`; 0 keeps everything. What is held is looked at again later."""
+    """Deletes what is older than `days`, or than the days of its conversation; 0 days keep all. What is held stays."""
 
     def __init__(self, directory: Directory, store: PeopleStore, days: int) -> None:
         self._directory = directory
@@ -41,15 +42,18 @@ class Retention:
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Delete what is too old, for ever."""
         task_status.started()
-        while self._days:
+        while True:
             try:
                 await self.sweep()
+                await self.sweep_conversations()
             except StoreError as error:
                 self._directory.report(error)
             await trio.sleep(LOOK)
 
     async def sweep(self) -> None:
         """Delete what is too old by now. Raises `StoreError`."""
+        if not self._days:
+            return
         before = self._directory.sources.now() - self._days * DAY
         after, held = self._through, False
         while True:
@@ -61,6 +65,19 @@ class Retention:
             after = expired.through
             if not held:
                 self._through = after
+
+    async def sweep_conversations(self) -> None:
+        """Delete what is too old in the conversations that have days of their own. Raises `StoreError`."""
+        now = self._directory.sources.now()
+        for each in await self._store.retained().wait():
+            before = now - each.days * DAY
+            while found := await self._store.expired_in(each.number, before).wait():
+                traces = [Trace(each.conversation_id, sequence) for sequence in found]
+                held = False
+                for start in range(0, len(traces), AT_ONCE):
+                    held |= await self._delete(traces[start : start + AT_ONCE])
+                if held:
+                    break
 
     async def _delete(self, found: Iterable[Trace]) -> bool:
         """Delete messages; whether one of them is held."""

@@ -1,4 +1,4 @@
-"""Adds the erasure of people and legal holds."""
+"""Adds the erasure of people, legal holds, and how long a conversation keeps its messages."""
 
 from __future__ import annotations
 
@@ -12,6 +12,14 @@ depends_on = None
 
 
 def upgrade() -> None:
+    days = sa.Column("retention", sa.Integer, nullable=False, server_default=sa.text("0"))
+    op.add_column("conversations", days)
+    op.create_index(
+        "conversations_retained",
+        "conversations",
+        ["number"],
+        sqlite_where=sa.text("retention > 0"),
+    )
     op.create_table(
         "person_erasures",
         sa.Column("id", sa.Text, primary_key=True, nullable=False),
