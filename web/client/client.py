@@ -173,7 +173,7 @@ class Client(ChangeCalls, MemberCalls):
         return await self.request("GET", f"/chat/conversations/{_quoted(conversation_id)}")
 
     async def update(self, conversation_id: str, **changes: Any) -> Frame:
-        """Change `title`, `metadata` (None removes it), `permissions`, `history`, `slow_mode`, `retention`; the whole conversation."""
+        """Change `title`, `metadata` (None removes it), `permissions`, `history`, `slow_mode`. Returns the whole conversation."""
         return await self.request("PATCH", f"/chat/{_quoted(conversation_id)}", changes)
 
     async def join(
