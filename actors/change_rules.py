@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .change_events import Deleted, Edited, Pinned, ReactionAdded, ReactionRemoved, Unpinned
@@ -156,19 +157,26 @@ def _react(
 def _unreact(
     state: State, member: Member, message: Message, command: RemoveReaction, at: int, limits: Limits
 ) -> Decision:
-    there = message.reacted(command.emoji)
-    if there is None or member.participant.id not in there:
-        return Unchanged()
+    taken = taken_back(state, message, command.emoji, member.participant.id, at)
+    return Unchanged() if taken is None else replace(taken, key=command.key)
+
+
+def taken_back(
+    state: State, message: Message, emoji: str, participant_id: str, at: int
+) -> ReactionRemoved | None:
+    """The event that takes a reaction back, if there is such a reaction."""
+    there = message.reacted(emoji)
+    if there is None or participant_id not in there:
+        return None
     shown, hidden = there[:PARTICIPANTS_SHOWN], there[PARTICIPANTS_SHOWN:]
     return ReactionRemoved(
         state.id,
         state.head + 1,
         at,
-        command.message_id,
-        command.emoji,
-        member.participant.id,
-        command.key,
-        hidden[0] if hidden and member.participant.id in shown else None,
+        message.posted.message_id,
+        emoji,
+        participant_id,
+        successor=hidden[0] if hidden and participant_id in shown else None,
     )
 
 

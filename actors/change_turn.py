@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from . import change_rules
-from .change_events import Deleted, Edited
+from .change_events import Deleted, Edited, ReactionAdded
 from .change_messages import Changed, EditMessage
 from .message import replied, reply_deleted
 from .messages import Unchanged
-from .posted import sequence_of
+from .person_erasure import PersonErased, without_person
+from .posted import Posted, sequence_of
 from .refusals import Code, Refusal
 from .rights import first_readable
 from .rules import named_sequence
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     from .events import Event, StateEvent
     from .limits import Limits
     from .message import Message
-    from .model import Durability, State
-    from .posted import Posted
+    from .model import Durability, Participant, State
+    from .people import Holds
+    from .person_erasure import ErasePerson
     from .store import Record, Target
     from .subscriber import Codec
 
@@ -37,6 +39,7 @@ class Draft(Protocol):
     limits: Limits
     durability: Durability
     codec: Codec
+    holds: Holds
     first: int  # the sequence of the turn's first record
     records: list[Record]
     state_events: list[StateEvent]
@@ -78,9 +81,60 @@ class ChangeTurn:
         assert message is not None
         if isinstance(decision, Unchanged):
             return self._outcome(message, command)
+        if isinstance(decision, Edited | Deleted) and draft.holds.cover(
+            draft.state.id, message.posted.sender.id
+        ):
+            return Refusal(Code.LEGAL_HOLD, key=command.key)
         draft.state_events.append(decision)
         record = draft.record(decision)
         return self._outcome(self._apply(message, decision), command, record)
+
+    def erase(self, command: ErasePerson, events: Mapping[int, Record]) -> PersonErased:
+        """Erase a person from messages and from the other `events` that the command names."""
+        messages, who, state = 0, command.sender, self._draft.state
+        for sequence in command.sequences:
+            message = self.message(sequence)
+            if message is None:
+                if sequence in events:
+                    self._erase_from(events[sequence], who)
+            elif message.posted.sender.id == who.id:
+                messages += 1
+                self._erase_message(message, who)
+        return PersonErased(state.id, messages, who.id in state.members)
+
+    def _erase_message(self, message: Message, who: Participant) -> None:
+        draft, posted = self._draft, message.posted
+        if not message.is_deleted:
+            event = Deleted(
+                draft.state.id,
+                draft.state.head + 1,
+                draft.at,
+                posted.message_id,
+                who.id,
+                thread_id=posted.thread_id,
+            )
+            message = self._make(event, message)
+        self._keep(message._replace(posted=message.posted._replace(sender=who)))
+
+    def _erase_from(self, record: Record, who: Participant) -> None:
+        """Take a person's reaction back, and their name and words out of an event that is no message."""
+        draft = self._draft
+        event = draft.codec.decode(record)
+        assert not isinstance(event, Posted), "messages are among the targets"
+        if isinstance(event, ReactionAdded) and event.by == who.id:
+            message = self.message(sequence_of(event.message_id))
+            if message is not None:
+                taken = change_rules.taken_back(draft.state, message, event.emoji, who.id, draft.at)
+                if taken is not None:
+                    self._make(taken, message)
+        body = draft.codec.encode(without_person(event, who.id))
+        if body != record.body:
+            self.rewrites[record.sequence] = Rewrite(record.sequence, body, event_hash(record))
+
+    def _make(self, event: ChangeEvent, message: Message) -> Message:
+        self._draft.state_events.append(event)
+        self._draft.record(event)
+        return self._apply(message, event)
 
     def _is_shown(self, message: Message, command: ChangeCommand) -> bool:
         """Whether the sender may read the message, which the outcome has: the change may be from before they left."""

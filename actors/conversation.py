@@ -33,7 +33,7 @@ from .model import State
 from .presence import PresenceBoard, TypingBoard
 from .recorder import Recorder
 from .refusals import Refusal, about_run
-from .replies import Replies, keys_in, named_by, replied_to, targets_in
+from .replies import Replies, events_in, keys_in, named_by, replied_to, targets_in
 from .rights import first_readable, may
 from .roster import Roster
 from .run_messages import RUN_COMMANDS
@@ -226,9 +226,11 @@ class ConversationActor(TrioActor):
         named, replied = replied_to(commands, state), None
         if named:
             replied = await self._replies.senders_among(named, state.number)
-        changed, targets = named_by(commands), None
+        changed, targets, events = named_by(commands), None, None
         if changed or state.runs:
             targets = await targets_in(changed, state, self._store, self.audience.at_hand)
+        if targets is not None and len(targets) < len(changed):  # some are no messages
+            events, targets = await events_in(commands, state, self._store, targets)
         named_files, files = files_named(commands), None
         if named_files:
             files = await self._store.files_among(state.number, sorted(named_files))
@@ -247,6 +249,7 @@ class ConversationActor(TrioActor):
                 replied_to=replied,
                 targets=targets,
                 files=files,
+                events=events,
                 people=people,
                 ended=ended,
                 overdue=overdue,

@@ -22,6 +22,7 @@ from .mailbox import MailboxFull
 from .messages import Inform, Look, Rename, SaveRuns
 from .meter import Meter
 from .participant import ParticipantActor
+from .people import NoHolds
 from .rates import Outage
 from .refusals import Code, Refusal, RefusalBook
 from .run_messages import ExtendRun
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from .messages import Command, Sync
     from .model import Participant, State
     from .moderation import Moderator
+    from .people import Holds
     from .refusals import Scope
     from .runtime import Ref, System, TrioActor
     from .signals import MemberView, Signal
@@ -75,6 +77,7 @@ class Directory:
         self.meter = Meter()
         self.agent_host: AgentHost = NoAgents()
         self.file_host: FileHost = NoFiles()
+        self.holds: Holds = NoHolds()
         self.moderator: Moderator | None = (
             None  # judges messages before their conversations get them
         )

@@ -58,6 +58,12 @@ _SLOW_MODE = Field(
     optional=True,
     description="Seconds between two messages of one member; 0 for none.",
 )
+_RETENTION = Field(
+    "retention",
+    Form.RETENTION,
+    optional=True,
+    description="How long messages are kept; 0 days for as long as the server keeps them.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,7 @@ class Created:
         _PERMISSIONS,
         _HISTORY,
         _SLOW_MODE,
+        _RETENTION,
         Field(
             "direct",
             Form.FLAG,
@@ -105,12 +112,14 @@ class Created:
     history: History | None = None
     slow_mode: int | None = None
     direct: bool | None = None
+    retention: int | None = None
 
     def apply(self, state: State) -> None:
         """Begin the conversation."""
         state.permissions = self.permissions or {}
         state.history = self.history or "all"
         state.slow_mode = self.slow_mode or 0
+        state.retention = self.retention or 0
         state.direct = bool(self.direct)
         state.title = self.title
         state.mode = self.mode
@@ -248,6 +257,7 @@ class Updated:
         _PERMISSIONS,
         _HISTORY,
         _SLOW_MODE,
+        _RETENTION,
     )
 
     conversation_id: str
@@ -259,9 +269,12 @@ class Updated:
     permissions: dict[Action, Role] | None = None
     history: History | None = None
     slow_mode: int | None = None
+    retention: int | None = None
 
     def apply(self, state: State) -> None:
         """Set the changed fields."""
+        if self.retention is not None:
+            state.retention = self.retention
         if self.title is not None:
             state.title = self.title
         if self.metadata is not None:

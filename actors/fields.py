@@ -21,6 +21,7 @@ class Form(Enum):
     PARTICIPANT = auto()
     PERMISSIONS = auto()  # actions, and the least role for each
     REASON = auto()  # why a run failed
+    RETENTION = auto()  # days that messages are kept, written as an object
     ROLE = auto()
     SECONDS = auto()
     SEQUENCE = auto()

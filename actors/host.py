@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .limits import Limits
     from .meter import Meter
     from .moderation import Moderator
+    from .people import Holds
     from .refusals import Refusal, RefusalBook
     from .runtime import Ref, System, TrioActor
     from .sources import Sources
@@ -31,6 +32,7 @@ class Host(Protocol):
     meter: Meter
     agent_host: AgentHost
     file_host: FileHost
+    holds: Holds
     draining: Callable[[], float] | None
     moderator: Moderator | None
 

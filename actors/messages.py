@@ -67,6 +67,7 @@ class Create:
     permissions: dict[Action, Role] | None = None
     history: History | None = None
     slow_mode: int | None = None
+    retention: int | None = None  # days
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +158,7 @@ class Update:
     permissions: dict[Action, Role | None] | None = None
     history: History | None = None
     slow_mode: int | None = None
+    retention: int | None = None  # days
 
 
 Command = (
@@ -303,11 +305,11 @@ class Reviewed:
 
 @dataclass(frozen=True, slots=True)
 class Revoke:
-    """Close the connections that were opened with a token which is no longer valid."""
+    """Close the connections that were opened with a token which is no longer valid; None is all of the participant."""
 
     is_command: ClassVar[bool] = False
 
-    token_id: str
+    token_id: str | None
 
 
 Control = (

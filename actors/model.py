@@ -197,6 +197,7 @@ class State:
     direct: bool = False  # of two people, whom nobody joins and neither leaves
     history: History = "all"
     slow_mode: int = 0  # seconds between two messages of one member; 0 for none
+    retention: int = 0  # days that messages are kept; 0 for as long as the server keeps them
     permissions: dict[Action, Role] = field(
         default_factory=dict
     )  # where the owner changed the table

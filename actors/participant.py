@@ -258,7 +258,7 @@ class ParticipantActor(TrioActor):
                 self._inform(conversation_id, signal)
             case Revoke(token_id):
                 for owned in list(self.connections.values()):
-                    if owned is not None and owned.token_id == token_id:
+                    if owned is not None and token_id in (None, owned.token_id):
                         owned.close(4500, "identity revoked")
             case other:
                 raise TypeError(f"a participant does not take {type(other).__name__}")

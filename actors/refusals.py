@@ -48,6 +48,7 @@ class Code(StrEnum):
     REVISION_CONFLICT = "REVISION_CONFLICT"
     EDIT_WINDOW_CLOSED = "EDIT_WINDOW_CLOSED"
     MESSAGE_DELETED = "MESSAGE_DELETED"
+    LEGAL_HOLD = "LEGAL_HOLD"
     TOO_MANY_REACTIONS = "TOO_MANY_REACTIONS"
     TOO_MANY_PINNED = "TOO_MANY_PINNED"
     RUN_NOT_FOUND = "RUN_NOT_FOUND"
@@ -134,6 +135,9 @@ TABLE: dict[Code, Reason] = {
         "A message may be edited for {limit} s after it was sent: send another one.", 403
     ),
     Code.MESSAGE_DELETED: Reason("The message was deleted.", 410),
+    Code.LEGAL_HOLD: Reason(
+        "This is kept for legal reasons: it can be neither changed nor deleted for now.", 409
+    ),
     Code.TOO_MANY_REACTIONS: Reason(
         "The message has {limit} kinds of reaction already: give one of these.", 409
     ),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from .change_messages import CHANGE_COMMANDS
 from .messages import MarkRead, Post
+from .person_erasure import ErasePerson
 from .posted import sequence_of
 from .rules import named_sequence
 from .run_messages import StartRun
@@ -82,6 +83,9 @@ def named_by(letters: Sequence[Letter]) -> list[tuple[str, bool]]:
             named.append((command.thread_id, False))
         elif kind is StartRun and command.reply_to is not None:
             named.append((command.reply_to, True))
+        elif kind is ErasePerson:
+            id = command.conversation_id
+            named += [(f"{id}-{sequence}", False) for sequence in command.sequences]
     return named
 
 
@@ -117,6 +121,30 @@ async def targets_in(
     if missing := roots - sought:
         found |= await store.targets(state.number, sorted(missing))
     return found
+
+
+async def events_in(
+    letters: Sequence[Letter], state: State, store: Store, targets: Mapping[int, Target]
+) -> tuple[Mapping[int, Record], Mapping[int, Target]]:
+    """The events besides messages from which these commands erase somebody, and all targets with the messages that these change.
+
+    Raises `StoreError`.
+    """
+    commands = [each.message for each in letters if type(each.message) is ErasePerson]
+    named = {
+        sequence
+        for each in commands
+        for sequence in each.sequences
+        if sequence not in targets and 0 < sequence <= state.head
+    }
+    events: dict[int, Record] = {}
+    for sequence in sorted(named):
+        page = await store.read(state.number, after=sequence - 1, limit=1)
+        events |= {record.sequence: record for record in page.records}
+    changed = {each.target for each in events.values() if each.target is not None} - targets.keys()
+    if changed:
+        targets = {**targets, **await store.targets(state.number, sorted(changed))}
+    return events, targets
 
 
 def replied_to(letters: Sequence[Letter], state: State) -> Set[int]:

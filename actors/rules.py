@@ -290,6 +290,7 @@ def _create(state: State, command: Create, at: int, limits: Limits) -> Created |
         command.permissions,
         command.history,
         command.slow_mode,
+        retention=command.retention,
     )
 
 
@@ -298,7 +299,7 @@ def _update(state: State, update: Update, at: int, limits: Limits) -> Updated | 
     if member is None:
         return Refusal(Code.NOT_FOUND)
     named = update.title is not None or update.metadata is not None
-    ruled = update.permissions is not None or update.history is not None
+    ruled = (update.permissions, update.history, update.retention) != (None, None, None)
     if (
         (ruled and member.role != "owner")
         or (named and not may(state, member, "rename"))
@@ -312,7 +313,8 @@ def _update(state: State, update: Update, at: int, limits: Limits) -> Updated | 
     permissions = None if update.permissions is None else _changed(state, update.permissions)
     history = None if update.history == state.history else update.history
     slow_mode = None if update.slow_mode == state.slow_mode else update.slow_mode
-    changes = title, metadata, permissions, history, slow_mode
+    retention = None if update.retention == state.retention else update.retention
+    changes = title, metadata, permissions, history, slow_mode, retention
     if all(change is None for change in changes):
         return Unchanged()
     return Updated(state.id, state.head + 1, at, member.participant.id, *changes)

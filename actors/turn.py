@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from . import rules
 from .change_messages import CHANGE_COMMANDS, Changed
 from .change_turn import ChangeTurn
-from .events import AgentUpdated, ChangeEvent, Created, Edited, Joined, Left, Posted
+from .events import AgentUpdated, ChangeEvent, Created, Edited, Joined, Left, Posted, Updated
 from .keeping_messages import Erased, PreferencesSet
 from .member_events import Banned, Muted, Removed
 from .messages import Leave, MarkRead, Post, ReadMarked, Receipt, Unchanged
 from .model import Preferences, State
+from .person_erasure import ErasePerson, PersonErased, direct_title, forget_names
 from .posted import sequence_of
 from .refusals import Code, Refusal
 from .run_messages import RUN_COMMANDS
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from .limits import Limits
     from .mailbox import Letter
     from .model import Durability, Participant
+    from .people import Holds
     from .runs import Overdue
     from .sources import Sources
     from .store import Relation, RunText, Store, Target
@@ -43,6 +45,7 @@ class Parts(Protocol):
     codec: Codec
     store: Store
     agent_host: AgentHost
+    holds: Holds
 
 
 SILENCING = frozenset({Banned, Muted, Removed})  # who says nothing more: their runs end
@@ -68,9 +71,10 @@ class Turn:
     `people` are participants besides the senders who act themselves for the first time or, if the pair's second is true, have a
     new name. `known` are messages whose keys the log has already, by (sender id, key): a command that repeats one gets its
     receipt. `replied_to` has the senders of messages of the log by sequence: those that commands of the turn may name as replied
-    to. `targets` are messages of the log, by sequence, that commands change or reply to in a thread. `files` are those that
-    commands name, by id. `ended` are ended runs that commands name; `overdue` are runs to end first. `unsaved` gives the texts
-    of runs that the store lacks; they are part of any changes, and `save` makes changes of them alone.
+    to. `targets` are messages of the log, by sequence, that commands change or reply to in a thread; `events` are others from
+    which somebody is erased. `files` are those that commands name, by id. `ended` are ended runs that commands name; `overdue`
+    are runs to end first. `unsaved` gives the texts of runs that the store lacks; they are part of any changes, and `save` makes
+    changes of them alone.
     """
 
     def __init__(
@@ -83,6 +87,7 @@ class Turn:
         replied_to: Mapping[int, str] | None = None,
         targets: Mapping[int, Target] | None = None,
         files: Mapping[str, StoredFile] | None = None,
+        events: Mapping[int, Record] | None = None,
         people: Iterable[tuple[Participant, bool]] = (),
         ended: Mapping[str, EndedRun] | None = None,
         overdue: Iterable[Overdue] = (),
@@ -113,6 +118,7 @@ class Turn:
         self.limits = parts.limits
         self.codec = parts.codec
         self._agent_host = parts.agent_host
+        self.holds = parts.holds
         self.durability = parts.store.durability
         self._known = known
         self._moved = False  # whether the draft has its own copy of the read positions
@@ -120,6 +126,7 @@ class Turn:
         self._files = dict(files) if files else {}
         self._ended = ended or {}
         self._targets = targets or {}
+        self._events = events or {}
         self.first = state.head + 1  # the sequence of the turn's first record
         # A conversation's time never goes back, even if the clock does.
         self.at = max(parts.sources.now(), state.updated_at)
@@ -176,6 +183,8 @@ class Turn:
                 return self._run_turn().decide(command)
             if kind in CHANGE_COMMANDS:
                 return self._change(command)
+            if kind is ErasePerson:
+                return self._erase_person(command)
             if kind is MarkRead and command.thread_id is not None:
                 return self._read_thread(letter)
             if kind is Leave and self.state.runs and not self.state.direct:
@@ -183,6 +192,8 @@ class Turn:
         decision: Any = rules.decide(
             self.state, command, self.at, self.limits, self.sender_of, self._files.get
         )
+        if type(decision) is Erased and self.holds.cover(self.state.id):
+            return Refusal(Code.LEGAL_HOLD)
         if type(decision) is Posted:
             return self._post(letter, decision)
         if self.state.runs and type(decision) in SILENCING:
@@ -229,6 +240,21 @@ class Turn:
         self.thread_reads.clear()
         self.preferences.clear()
         self.thread_marks.clear()
+
+    def _erase_person(self, command: ErasePerson) -> PersonErased | Refusal:
+        if not self.state.head:
+            return Refusal(Code.NOT_FOUND)
+        if self.holds.cover(self.state.id, command.sender.id):
+            return Refusal(Code.LEGAL_HOLD)
+        state, who = self.state, command.sender
+        self._introduce(who, renamed=True)
+        forget_names(state, who.id)
+        title = direct_title(each.participant for each in state.members.values())
+        if state.direct and who.id in state.members and title != state.title:
+            event = Updated(state.id, state.head + 1, self.at, who.id, title)
+            self.state_events.append(event)
+            self.record(event)
+        return self._change_turn().erase(command, self._events)
 
     def _set_up(self, participant_id: str, by: str) -> None:
         """Record how a hosted agent answers that has just come in, if it is not as every agent does at first."""

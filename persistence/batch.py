@@ -91,9 +91,9 @@ _THREAD_READS = Rows(
 )
 _CONVERSATIONS = Rows(
     "INSERT OR ROLLBACK INTO conversations (number, id, title, mode, sites, enable_ai, "
-    "join_policy, members_invite, share_reads, metadata, created_at, permissions, history, slow_mode, direct) "
-    "SELECT * FROM {values} WHERE column1 > 0",
-    15,
+    "join_policy, members_invite, share_reads, metadata, created_at, permissions, history, slow_mode, direct, "
+    "retention) SELECT * FROM {values} WHERE column1 > 0",
+    16,
 )
 _MEMBERS = Rows(
     "INSERT OR ROLLBACK INTO members "

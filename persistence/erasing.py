@@ -23,7 +23,7 @@ PIECE = 256  # rows erased between two commits: about 5 ms
 # How the conversation is found by what refers to it is gone at once, and what would be shown of it.
 _HIDE = (
     "UPDATE conversations SET deleted_at = ?2, title = '', mode = 'list', sites = '[]', enable_ai = 0, "
-    "join_policy = 'invite', metadata = NULL, permissions = '{}', history = 'all', slow_mode = 0 "
+    "join_policy = 'invite', metadata = NULL, permissions = '{}', history = 'all', slow_mode = 0, retention = 0 "
     "WHERE number = ?1",
     "INSERT INTO erasures (conversation) VALUES (?1)",
     "DELETE FROM members WHERE conversation = ?1",

@@ -33,6 +33,9 @@ DELETE_ALL = (
     "DELETE FROM files WHERE conversation = ?1 AND content = ''",
     f"UPDATE files SET {_FORGET}, sequence = 0, uploader = '' WHERE conversation = ?1",
 )
+FORGET_UNSENT = (
+    f"UPDATE files SET {_FORGET}, uploader = '' WHERE uploader = ?1 AND sequence = 0 AND gone = 0"
+)
 _ANNOUNCE = (
     "INSERT INTO files (file_id, conversation, uploader, content, name, media_type, size, uploaded_at, width, height, gone) "
     f"VALUES ({'?, ' * 10}1)"
@@ -68,6 +71,15 @@ def among(
     """Those of the files that are or were in a conversation, each with the key of its message."""
     rows = (connection.execute(_OF_A_MESSAGE, (id, number)).fetchone() for id in file_ids)
     return {row[0]: _file(row) for row in rows if row is not None}
+
+
+def of(connection: sqlite3.Connection, uploader: str) -> tuple[StoredFile, ...]:
+    """The files of an uploader that are not gone, the earliest first."""
+    query = (
+        f"SELECT {_COLUMNS} FROM files f WHERE f.uploader = ? AND f.gone = 0 "
+        "ORDER BY f.uploaded_at, f.file_id"
+    )
+    return tuple(_file(row) for row in connection.execute(query, (uploader,)))
 
 
 def use(connection: sqlite3.Connection, uploader: str) -> FileUse:

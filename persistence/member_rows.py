@@ -57,7 +57,8 @@ _DENY = "UPDATE join_requests SET denied_at = ? WHERE conversation = ? AND parti
 ANSWERED = "DELETE FROM join_requests WHERE conversation = ? AND participant = ?"
 _RULES = (
     "UPDATE conversations SET permissions = coalesce(?, permissions), "
-    "history = coalesce(?, history), slow_mode = coalesce(?, slow_mode) WHERE number = ?"
+    "history = coalesce(?, history), slow_mode = coalesce(?, slow_mode), "
+    "retention = coalesce(?, retention) WHERE number = ?"
 )
 
 _SANCTIONS_OF = (
@@ -79,19 +80,21 @@ _CONVERSATION_OF = (
 
 
 def rule_columns(event: Created) -> list[Any]:
-    """What a new conversation's row has of permissions, history, slow mode, and whether it is direct."""
+    """What a new conversation's row has of permissions, history, slow mode, whether it is direct, and retention."""
     return [
         json.dumps(event.permissions or {}),
         event.history or "all",
         event.slow_mode or 0,
         bool(event.direct),
+        event.retention or 0,
     ]
 
 
 def write_rules(connection: sqlite3.Connection, number: int, event: Updated) -> None:
     """Write what an update changes of them."""
     permissions = None if event.permissions is None else json.dumps(event.permissions)
-    connection.execute(_RULES, (permissions, event.history, event.slow_mode, number))
+    changed = permissions, event.history, event.slow_mode, event.retention
+    connection.execute(_RULES, (*changed, number))
 
 
 def write_entry(connection: sqlite3.Connection, number: int, event: Joined) -> None:

@@ -33,6 +33,7 @@ from .memory_conversation import (
 )
 from .memory_files import MemoryFiles
 from .memory_held import MemoryHeld
+from .memory_people import MemoryPeople
 from .memory_reports import MemoryReports
 from .memory_search import find
 
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from salon.actors.files import FileUse, StoredFile
     from salon.actors.held import HeldMessage, HeldOutcome, HeldPage
     from salon.actors.model import Durability
+    from salon.actors.people import LegalHold, PersonErasure
     from salon.actors.search import Found, Sought
     from salon.actors.sources import Sources
     from salon.actors.store import (
@@ -59,7 +61,7 @@ if TYPE_CHECKING:
     )
 
 
-class MemoryStore:
+class MemoryStore(MemoryPeople):
     """Implements `Store` in memory. Its futures are done at once, so a run under virtual time can be repeated."""
 
     durability: Durability = "memory"
@@ -81,6 +83,8 @@ class MemoryStore:
         self._held = MemoryHeld()
         self._files = MemoryFiles()
         self._agents: dict[str, str] = {}
+        self._erasures: dict[str, PersonErasure] = {}
+        self._holds: dict[str, LegalHold] = {}
         self._invites: dict[str, str] = {}  # id -> conversation
         self._commits = self._records = 0
 

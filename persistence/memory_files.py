@@ -43,6 +43,19 @@ class MemoryFiles:
             if file is not None and file.conversation == number
         }
 
+    def of(self, uploader: str) -> tuple[StoredFile, ...]:
+        """The files of an uploader that are not gone, the earliest first."""
+        own = [each for each in self._files.values() if each.uploader == uploader and not each.gone]
+        return tuple(sorted(own, key=lambda each: (each.uploaded_at, each.file_id)))
+
+    def forget_unsent(self, uploader: str) -> None:
+        """Delete the files that an uploader has not sent."""
+        unsent = [each for each in self.of(uploader) if not each.sequence]
+        self._forget(lambda it: it in unsent)
+        for each in unsent:
+            gone = self._files[each.file_id]
+            self._files[each.file_id] = gone._replace(uploader="")
+
     def use(self, uploader: str) -> FileUse:
         """What a participant has uploaded."""
         own = [each for each in self._files.values() if each.uploader == uploader and not each.gone]

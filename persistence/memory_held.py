@@ -27,6 +27,10 @@ class MemoryHeld:
         self._held[self._newest] = held._replace(position=self._newest)
         return self._held[self._newest]
 
+    def forget(self, sender_id: str) -> None:
+        """Forget all of a sender."""
+        self._held = {at: each for at, each in self._held.items() if each.sender.id != sender_id}
+
     def close(
         self, position: int, by: str, outcome: HeldOutcome, why: str | None, at: int
     ) -> HeldMessage | None:

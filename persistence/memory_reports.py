@@ -31,6 +31,15 @@ class MemoryReports:
         """The report at a position."""
         return self._reports[position - 1] if 0 < position <= len(self._reports) else None
 
+    def by(self, reporter_id: str) -> tuple[Report, ...]:
+        """The reports of a member."""
+        return tuple(each for each in self._reports if each.reporter_id == reporter_id)
+
+    def forget(self, reporter_id: str) -> None:
+        """Forget what a member has given as reasons."""
+        for each in self.by(reporter_id):
+            self._reports[each.position - 1] = each._replace(reason="")
+
     def page(self, *, is_open: bool, before: int | None, limit: int) -> ReportPage:
         """A page, as `Store.reports` describes it."""
         end = len(self._reports) if before is None else max(before - 1, 0)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _HEAD = (
     "SELECT c.number, c.title, c.mode, c.sites, c.enable_ai, c.join_policy, c.members_invite, "
     "c.share_reads, c.metadata, c.created_at, c.ended_at, c.permissions, c.history, c.slow_mode, c.direct, "
+    "c.retention, "
     "e.at, e.sequence, e.messages "
     "FROM conversations c JOIN events e ON e.conversation = c.number "
     "WHERE c.id = ? AND c.deleted_at IS NULL ORDER BY e.sequence DESC LIMIT 1"
@@ -198,8 +199,8 @@ def load(connection: sqlite3.Connection, conversation_id: str) -> State | None:
     state.members_invite, state.share_reads = bool(head[6]), bool(head[7])
     state.metadata, state.created_at, state.ended_at = head[8:11]
     state.permissions, state.history = json.loads(head[11]), head[12]
-    state.slow_mode, state.direct = head[13], bool(head[14])
-    state.updated_at, state.head, state.messages = head[15:]
+    state.slow_mode, state.direct, state.retention = head[13], bool(head[14]), head[15]
+    state.updated_at, state.head, state.messages = head[16:]
     for row in rows:
         id_, name, type_, role, joined_at, invited_by, introduced, *rest = row
         *agent, saved, read, place, renamed, archived, muted, pinned = rest

@@ -91,9 +91,11 @@ conversations = Table(
     Column("history", Text, nullable=False, server_default=text("'all'")),
     Column("slow_mode", Integer, nullable=False, server_default=text("0")),
     Column("direct", Integer, nullable=False, server_default=text("0")),
+    Column("retention", Integer, nullable=False, server_default=text("0")),
     # Then only this row is left, so that its number and id are not used again.
     Column("deleted_at", Integer),
     UniqueConstraint("id"),
+    Index("conversations_retained", "number", sqlite_where=text("retention > 0")),
 )
 
 # Deleted conversations of which not everything is erased yet.
@@ -400,6 +402,34 @@ files = Table(
     Index("files_by_uploader", "uploader"),
     Index("files_unsent", "uploaded_at", sqlite_where=text("sequence = 0 AND gone = 0")),
     Index("files_gone", "content", sqlite_where=text("gone = 1 AND content <> ''")),
+    sqlite_with_rowid=False,
+)
+
+# People who are or were erased from the log, and how far; `messages` counts those that were deleted for it.
+person_erasures = Table(
+    "person_erasures",
+    metadata,
+    Column("id", Text, primary_key=True, nullable=False),
+    Column("participant_id", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("asked_at", Integer, nullable=False),
+    Column("through", Integer, nullable=False),
+    Column("messages", Integer, nullable=False),
+    Column("done_at", Integer),
+    sqlite_with_rowid=False,
+)
+
+# What may not be erased until an operator releases it: a person's messages, or a conversation; `kind` says which.
+legal_holds = Table(
+    "legal_holds",
+    metadata,
+    Column("id", Text, primary_key=True, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("at", Integer, nullable=False),
+    Column("released_at", Integer),
     sqlite_with_rowid=False,
 )
 

@@ -15,6 +15,7 @@ from .file import File
 from .keys import Keys
 from .ledger import Ledger
 from .loop import Loop
+from .people import SqlPeople
 from .reader import Readers
 from .search_index import SearchIndex
 from .snapshot import snapshot
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
 PREFIX = "sqlite:///"
 
 
-class SqlStore:
+class SqlStore(SqlPeople):
     """Implements `Store` on a file. Everything but `open` and `close` is called in the trio run and never blocks it."""
 
     durability: Durability = "committed"

@@ -126,6 +126,11 @@ class Writer:
             self._queue.put((_Erasing(job) if erases else job, future), urgent=True)
         return future
 
+    @property
+    def erasing(self) -> bool:
+        """Whether the file, or its log, may still have something of what was deleted before; asked from any thread."""
+        return self._erase_by is not None or self._eraser.due
+
     def statistics(self) -> StoreStatistics:
         """Figures since the start."""
         return StoreStatistics(self._commits, self._records, self._waiting, tuple(self._recent))
@@ -159,9 +164,10 @@ class Writer:
             if future is not None:
                 if job is None:
                     break
-                self._loop.call(settle, future, self._do(job))
+                outcome = self._do(job)
                 if self._erase_by is None and isinstance(job, _Erasing):
                     self._erase_by = time.monotonic() + ERASE_WITHIN
+                self._loop.call(settle, future, outcome)
             self._keep_house(idle=not group and future is None)
         self._end()
 

@@ -29,6 +29,7 @@ from .admin import (
     health_routes,
     held_queue_routes,
     hosted_agent_routes,
+    people_data_routes,
     report_queue_routes,
 )
 from .agents import HostedAgents, open_upstream
@@ -45,6 +46,7 @@ from .api import (
     keeping_routes,
     member_routes,
     message_routes,
+    people_routes,
     reference_routes,
     report_routes,
     run_routes,
@@ -64,6 +66,7 @@ from .http import (
 )
 from .identity import IdentityBook, read_key
 from .moderation import Desk
+from .privacy import Erasures, LegalHolds, Retention
 from .socket import JsonCodec, Wire
 from .sources import system_sources
 
@@ -103,6 +106,7 @@ async def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
         room = await trio.to_thread.run_sync(open_files, settings.files_folder, files.url, s3)
         parts = await _assemble(settings, agents, store, sources)
         parts.files = FileShelf(settings, store, room, sources, parts.directory.report)
+        await _keep_and_erase(parts, store)
         await add_stored_agents(parts)
         await _run(parts, announce)
     finally:
@@ -146,6 +150,16 @@ async def _assemble(
     return AdminParts(settings, directory, wire, identities, HostedAgents(directory, agents))
 
 
+async def _keep_and_erase(parts: AdminParts, store: MemoryStore | SqlStore) -> None:
+    """What is held, and who is being erased: before the first deletion, and the first request."""
+    directory = parts.directory
+    parts.people = store
+    directory.holds = parts.holds = LegalHolds(store, directory.sources)
+    await parts.holds.load()
+    parts.erasures = Erasures(directory, store, parts.identities, parts.holds, directory.sources)
+    await parts.erasures.load()
+
+
 async def _run(parts: AdminParts, announce: Callable[[str], None]) -> None:
     settings, directory = parts.settings, parts.directory
     app = build_app(parts)
@@ -171,6 +185,9 @@ async def _run(parts: AdminParts, announce: Callable[[str], None]) -> None:
         assert parts.files is not None
         directory.file_host = parts.files
         await nursery.start(parts.files.run)
+        assert parts.erasures is not None
+        await nursery.start(parts.erasures.run)
+        await nursery.start(Retention(directory, parts.people, settings.retention.days).run)
         if isinstance(directory.moderator, Desk):
             await nursery.start(directory.moderator.run)
         nursery.start_soon(directory.sweep)
@@ -214,6 +231,7 @@ def build_app(parts: AdminParts) -> QuartTrio:
         held_routes,
         keeping_routes,
         message_routes,
+        people_routes,
         report_routes,
         search_routes,
         file_routes,
@@ -225,6 +243,7 @@ def build_app(parts: AdminParts) -> QuartTrio:
         health_routes,
         admin_routes,
         hosted_agent_routes,
+        people_data_routes,
         report_queue_routes,
         held_queue_routes,
         feed_routes,

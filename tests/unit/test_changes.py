@@ -31,6 +31,7 @@ from salon.actors.mailbox import Letter
 from salon.actors.message import Message
 from salon.actors.messages import Create, Join, Leave, MarkRead, Post, ReadMarked, Receipt
 from salon.actors.model import Entrant, Member, Participant, State
+from salon.actors.people import NoHolds
 from salon.actors.refusals import Code, Refusal
 from salon.actors.replies import keys_in, named_by, targets_in
 from salon.actors.run_messages import EndRun, ExtendRun, StartRun
@@ -91,6 +92,7 @@ class Talk:
         self._clock = iter(range(EPOCH, EPOCH + 1_000_000))
         self.sources = seeded_sources(now=lambda: next(self._clock))
         self.limits, self.codec, self.agent_host = Limits(), CODEC, NoAgents()
+        self.holds = NoHolds()
         self._numbers = iter(range(1_000_000))
 
     async def turn(

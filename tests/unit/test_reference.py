@@ -267,6 +267,15 @@ PROMISED = {
     ("post", "/admin/reports/{report_id}/delete-message"): {200, 400, 401, 403, 404, 429, 503},
     ("post", "/admin/reports/{report_id}/mute"): {200, 400, 401, 403, 404, 409, 429, 503},
     ("post", "/admin/reports/{report_id}/ban"): {200, 400, 401, 403, 404, 409, 429, 503},
+    ("get", "/me/export"): {200, 401, 429, 503},
+    ("delete", "/me"): {202, 401, 403, 503},
+    ("get", "/erasures/{erasure_id}"): {200, 404},
+    ("get", "/admin/people/{participant_id}/export"): {200, 401, 403, 503},
+    ("post", "/admin/people/{participant_id}/erasure"): {202, 401, 403, 503},
+    ("get", "/admin/erasures"): {200, 401, 403},
+    ("get", "/admin/holds"): {200, 401, 403},
+    ("post", "/admin/holds"): {201, 400, 401, 403, 503},
+    ("delete", "/admin/holds/{hold_id}"): {200, 401, 403, 404, 503},
 }
 OPEN_TO_ALL = {
     *(
@@ -275,6 +284,7 @@ OPEN_TO_ALL = {
         "/auth/provider/{name}/callback",
         "/auth/recover",
         "/auth/ways",
+        "/erasures/{erasure_id}",
         "/health",
         "/ready",
         "/health/chat",
@@ -514,8 +524,10 @@ SPOKEN: list[Event | Signal] = [
     Updated("c", 9, 9, "ada", "Supper", "null"),
     AgentUpdated("c", 10, 9, "bot", "never", 3, "restart", "ada"),
     Created("c", 1, 5, "Two", ENTRANTS, "list", permissions={"pin": "member"}, direct=True),
-    Created("c", 1, 5, "Slow", ENTRANTS, "list", history="since_join", slow_mode=5),
-    Updated("c", 9, 9, "ada", permissions={"post": "moderator"}, history="all", slow_mode=0),
+    Created("c", 1, 5, "Slow", ENTRANTS, "list", history="since_join", slow_mode=5, retention=30),
+    Updated(
+        "c", 9, 9, "ada", permissions={"post": "moderator"}, history="all", slow_mode=0, retention=0
+    ),
     Joined("c", 5, 7, BOT, 2, "observer", "ada", "i"),
     RoleChanged("c", 16, 9, "bot", "moderator", "ada"),
     RoleChanged("c", 16, 9, "bot", "member", "ada", "Enough."),

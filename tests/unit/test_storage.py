@@ -123,6 +123,7 @@ async def test_all_that_a_conversation_was_created_with_is_kept(store: Store) ->
         permissions={"pin": "observer", "post": "moderator"},
         history="since_join",
         slow_mode=7,
+        retention=30,
     )
     await put(store, history, history.turn(create))
     loaded = await store.load(history.id).wait()
@@ -257,6 +258,7 @@ def about_members(history: History) -> Iterator[st.SearchStrategy[Command]]:
         permissions=st.none() | st.dictionaries(st.sampled_from(ACTIONS), st.none() | roles),
         history=st.sampled_from([None, "all", "since_join"]),
         slow_mode=st.sampled_from([None, 0, 3]),
+        retention=st.sampled_from([None, 0, 30]),
     )
 
 

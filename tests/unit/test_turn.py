@@ -24,6 +24,7 @@ from salon.actors.messages import (
     SetTyping,
 )
 from salon.actors.model import Entrant, Participant, State
+from salon.actors.people import Holds, NoHolds
 from salon.actors.refusals import Code, Refusal
 from salon.actors.signals import Typing
 from salon.actors.sources import Sources
@@ -43,6 +44,7 @@ class Parts:
     codec: Codec
     store: Store
     agent_host: AgentHost = field(default_factory=NoAgents)
+    holds: Holds = field(default_factory=NoHolds)
 
 
 @pytest.fixture

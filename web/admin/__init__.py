@@ -5,6 +5,7 @@ from .feed import feed_routes
 from .health import health_routes
 from .held import held_queue_routes
 from .parts import AdminParts
+from .people import people_data_routes
 from .reports import report_queue_routes
 from .routes import admin_routes
 
@@ -16,5 +17,6 @@ __all__ = [
     "health_routes",
     "held_queue_routes",
     "hosted_agent_routes",
+    "people_data_routes",
     "report_queue_routes",
 ]

@@ -32,6 +32,9 @@ Action = Literal[
     "delete",
     "mute",
     "ban",
+    "erase",
+    "hold",
+    "release",
 ]
 
 READ_AGAIN = 600_000  # milliseconds after which reading the same target is a new deed

@@ -99,7 +99,7 @@ def _add_delete(routes: Blueprint, parts: AdminParts) -> None:
     @tag(["admin"])
     @document_request(schemas.ActBody)
     @document_response(schemas.ReportAct)
-    @refusals(*ACTING)
+    @refusals(*ACTING, Code.LEGAL_HOLD)
     async def delete_reported(report_id: int) -> Response:
         """Delete the reported message, whoever has sent it. The report stays open."""
         operator = parts.admin()

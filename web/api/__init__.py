@@ -14,6 +14,9 @@ from .keeping import keeping_routes
 from .member_schemas import GivenReason, SanctionBody
 from .members import member_routes, sanction_terms
 from .messages import event_page, event_query, message_routes
+from .people import archive, people_routes
+from .people import shown as erasure_fields
+from .people_schemas import Erasure
 from .post_lane import PostLane
 from .reference import reference_routes
 from .reports import report_routes
@@ -35,6 +38,7 @@ __all__ = [
     "ID_LENGTH",
     "PAGE",
     "DenyBody",
+    "Erasure",
     "EventPage",
     "EventQuery",
     "FastLane",
@@ -50,11 +54,13 @@ __all__ = [
     "Title",
     "agent_routes",
     "approved",
+    "archive",
     "auth_routes",
     "change_routes",
     "chat_routes",
     "closed",
     "details_of",
+    "erasure_fields",
     "event_page",
     "event_query",
     "file_routes",
@@ -65,6 +71,7 @@ __all__ = [
     "keeping_routes",
     "member_routes",
     "message_routes",
+    "people_routes",
     "reference_routes",
     "report_routes",
     "run_routes",

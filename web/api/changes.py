@@ -89,6 +89,7 @@ def _add_edit(routes: Blueprint, parts: Parts) -> None:
         Code.MESSAGE_TOO_LARGE,
         Code.MESSAGE_DELETED,
         Code.REVISION_CONFLICT,
+        Code.LEGAL_HOLD,
         Code.EDIT_WINDOW_CLOSED,
         Code.MUTED,
         Code.MESSAGE_REFUSED,
@@ -125,7 +126,7 @@ def _add_delete(routes: Blueprint, parts: Parts) -> None:
     @document_headers(PostHeaders)
     @document_request(schemas.DeleteBody)
     @document_response(schemas.ChangeModel)
-    @refusals(*COMMAND, *CHANGE)
+    @refusals(*COMMAND, *CHANGE, Code.LEGAL_HOLD)
     async def delete(conversation_id: str, message_id: str) -> Response:
         """Delete one's own message, or as a moderator somebody's: its content and former revisions are gone, its place stays."""
         identity = parts.caller()

@@ -86,6 +86,7 @@ def _add_create(routes: Blueprint, parts: Parts) -> None:
                 dict(wanted.permissions) or None,
                 None if wanted.history == "all" else wanted.history,
                 wanted.slow_mode or None,
+                None if wanted.retention is None else wanted.retention.days or None,
             ),
         )
         people = [entrant.participant for entrant in created.entrants]
@@ -142,16 +143,17 @@ def _add_update(routes: Blueprint, parts: Parts) -> None:
     @document_response(schemas.Conversation)
     @refusals(*COMMAND, Code.RATE_LIMITED, Code.FORBIDDEN, Code.NOT_FOUND)
     async def update(conversation_id: str) -> Response:
-        """Change title and metadata, as one who may rename; permissions and history, as an owner; slow mode, as one who may mute.
+        """Change title and metadata, as one who may rename; permissions, history and retention, as an owner.
 
-        All members get `conversation_updated`.
+        Slow mode is for those who may mute. All members get `conversation_updated`.
         """
         identity = parts.caller()
         wanted = await body(schemas.UpdateBody, depth=parts.settings.limits.json_depth)
         metadata = None
         if "metadata" in wanted.model_fields_set:
             metadata = parts.metadata(wanted.metadata) or REMOVED
-        changes = wanted.permissions, wanted.history, wanted.slow_mode
+        days = None if wanted.retention is None else wanted.retention.days
+        changes = wanted.permissions, wanted.history, wanted.slow_mode, days
         await parts.ask(
             identity,
             Update(conversation_id, identity.participant, wanted.title, metadata, *changes),
@@ -212,7 +214,7 @@ def _add_delete(routes: Blueprint, parts: Parts) -> None:
     @document_response(schemas.DeleteAnswer)
     @refusals(
         *(*COMMAND, Code.RATE_LIMITED),
-        *(Code.FORBIDDEN, Code.NOT_FOUND, Code.DIRECT_CONVERSATION),
+        *(Code.FORBIDDEN, Code.NOT_FOUND, Code.DIRECT_CONVERSATION, Code.LEGAL_HOLD),
     )
     async def delete_conversation(conversation_id: str) -> Response:
         """Delete a conversation with everything in it, as an owner. All sockets are closed with 4503; it cannot be undone."""

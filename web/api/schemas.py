@@ -68,6 +68,7 @@ def _visible(text: str) -> str:
 RoleName = Role
 ActionName = Action
 SLOWEST = 21_600  # seconds of slow mode: six hours
+LONGEST = 36_500  # days of retention: a century
 Name = Annotated[str, AfterValidator(_name)]
 Title = Annotated[str, AfterValidator(_title)]
 Id = Annotated[str, Field(min_length=1, max_length=ID_LENGTH), AfterValidator(_visible)]
@@ -127,6 +128,17 @@ class CreateBody(Body):
     slow_mode: int = Field(
         default=0, ge=0, le=SLOWEST, description="Seconds between two messages of one member."
     )
+    retention: Retention | None = None
+
+
+class Retention(BaseModel):
+    """How long messages are kept."""
+
+    days: int = Field(
+        ge=0,
+        le=LONGEST,
+        description="0 for as long as the server keeps them, which may be shorter.",
+    )
 
 
 class UpdateBody(Body):
@@ -144,14 +156,15 @@ class UpdateBody(Body):
     slow_mode: int | None = Field(
         default=None, ge=0, le=SLOWEST, description="For those who may mute."
     )
+    retention: Retention | None = Field(default=None, description="Owners only.")
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
         if not self.model_fields_set:
             raise ValueError(
-                "says nothing to change: title, metadata, permissions, history or slow_mode is wanted"
+                "says nothing to change: title, metadata, permissions, history, slow_mode or retention is wanted"
             )
-        for name in ("title", "permissions", "history", "slow_mode"):
+        for name in ("title", "permissions", "history", "slow_mode", "retention"):
             if name in self.model_fields_set and getattr(self, name) is None:
                 raise ValueError(f"{name} cannot be removed")
         return self
@@ -523,6 +536,7 @@ class Conversation(BaseModel):
     history: Literal["all", "since_join"]
     oldest_sequence_id: int = Field(description="The first event that the caller may read.")
     slow_mode: int = Field(description="Seconds between two messages of one member; 0 for none.")
+    retention: Retention
     direct: bool = Field(description="Whether it is of two people: nobody comes in, nobody leaves.")
     me: PreferencesView | None = Field(description="Null for an operator who is no member.")
 

@@ -20,6 +20,7 @@ from .schemas import (
     Message,
     ParticipantView,
     ReceiptModel,
+    Retention,
     RoleName,
     RunModel,
 )
@@ -274,6 +275,7 @@ ANNOTATIONS: dict[Form, Any] = {
     Form.PARTICIPANT: ParticipantView,
     Form.PERMISSIONS: dict[ActionName, RoleName],
     Form.REASON: Literal["timeout", "upstream", "budget", "cancelled", "interrupted"],
+    Form.RETENTION: Retention,
     Form.ROLE: RoleName,
     Form.SECONDS: float,
     Form.SEQUENCE: Annotated[int, Field(ge=2)],

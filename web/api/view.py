@@ -112,6 +112,7 @@ def _fields(snapshot: Snapshot, unread: Unread, identity: Identity, now: int) ->
         "history": state.history,
         "oldest_sequence_id": oldest,
         "slow_mode": state.slow_mode,
+        "retention": {"days": state.retention},
         "direct": state.direct,
         "me": None if member is None else kept_fields(_kept(state, member), now),
     }

@@ -23,9 +23,11 @@ if TYPE_CHECKING:
 
     from salon.actors.directory import Directory
     from salon.actors.messages import Command
+    from salon.actors.people import PeopleStore
 
     from ..files import FileShelf
     from ..identity import IdentityBook
+    from ..privacy import Erasures, LegalHolds
     from ..settings import Settings
     from ..socket import Wire
 
@@ -51,6 +53,9 @@ class Parts:
     """The objects that routes use; the composition root makes one per server."""
 
     files: FileShelf | None = None  # none where there are no routes
+    people: PeopleStore
+    erasures: Erasures | None = None
+    holds: LegalHolds | None = None
 
     def __init__(
         self, settings: Settings, directory: Directory, wire: Wire, identities: IdentityBook

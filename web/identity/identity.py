@@ -73,6 +73,7 @@ class Identity:
     token_id: str | None = None
     expires_at: int | None = None
     via: Via = "bearer"
+    issued_at: int | None = None  # of a session
 
 
 class Guest(NamedTuple):
@@ -131,6 +132,7 @@ class IdentityBook:
         # Names newer than those in the tokens. Names of people with a static token, which never expires, are kept for good.
         self._names: dict[str, str] = {}
         self._tickets: OrderedDict[bytes, tuple[Identity, int]] = OrderedDict()
+        self._erased: dict[str, int] = {}  # people, and when they were: older sessions are over
 
     async def load(self) -> None:
         """Load the revoked sessions, and the names that are newer than those in session tokens."""
@@ -169,7 +171,15 @@ class IdentityBook:
         """Whether an identity is still valid: neither expired nor revoked. A long-lived connection has to check again."""
         if identity.token_id in self._revoked:
             return False
+        erased_at = self._erased.get(identity.participant.id)
+        if erased_at is not None and (identity.issued_at or 0) <= erased_at:
+            return False
         return identity.expires_at is None or self._sources.now() < identity.expires_at
+
+    def forget(self, participant_id: str, at: int) -> None:
+        """End the sessions of a person who is erased, those of before `at`; their name is no longer known."""
+        self._erased[participant_id] = max(at, self._erased.get(participant_id, 0))
+        self._names.pop(participant_id, None)
 
     def issue(
         self,
@@ -207,7 +217,9 @@ class IdentityBook:
         """The guest with this recovery code and a new session; None for a wrong or malformed code."""
         code = normalise_recovery_code(recovery_code)
         found = code and await self._accounts.find_guest(_digest(code)).wait()
-        return Guest(*self.issue(Participant(*found)), _grouped(code)) if code and found else None
+        if not (code and found) or found[0] in self._erased:
+            return None
+        return Guest(*self.issue(Participant(*found)), _grouped(code))
 
     async def revoke(self, identity: Identity) -> bool:
         """Revoke a session: at once in this process, permanently when this returns. False if the identity has no session.
@@ -285,7 +297,8 @@ class IdentityBook:
 
 
 def _identity(session: Session, admin: bool) -> Identity:
-    return Identity(session.participant, admin, session.token_id, session.expires_at)
+    ends, begun = session.expires_at, session.issued_at
+    return Identity(session.participant, admin, session.token_id, ends, issued_at=begun)
 
 
 def _digest(text: str) -> bytes:

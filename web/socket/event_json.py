@@ -188,6 +188,7 @@ WRITE: dict[Form, Callable[[Any], Any]] = {
     Form.MESSAGE: _write_message,
     Form.METADATA: json.loads,
     Form.PARTICIPANT: participant_fields,
+    Form.RETENTION: lambda days: {"days": days},
     Form.TEXTS: list,
     Form.TIME: timestamp,
 }
@@ -197,6 +198,7 @@ READ: dict[Form, Callable[[Any], Any]] = {
     Form.MESSAGE: _read_message,
     Form.METADATA: _read_metadata,
     Form.PARTICIPANT: lambda fields: Participant(**fields),
+    Form.RETENTION: lambda fields: fields["days"],
     Form.TEXTS: tuple,
     Form.TIME: milliseconds,
 }

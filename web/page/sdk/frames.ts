@@ -171,6 +171,8 @@ export interface ConversationCreated {
   history?: History;
   /** Seconds between two messages of one member; 0 for none. */
   slow_mode?: number;
+  /** How long messages are kept; 0 days for as long as the server keeps them. */
+  retention?: { days: number };
   /** True where it is of two people: nobody comes in, nobody leaves. */
   direct?: boolean;
 }
@@ -226,6 +228,8 @@ export interface ConversationUpdated {
   permissions?: Permissions;
   history?: History;
   slow_mode?: number;
+  /** How long messages are kept; 0 days for as long as the server keeps them. */
+  retention?: { days: number };
 }
 
 /** An owner has set which messages an agent is asked to answer. */

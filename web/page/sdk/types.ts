@@ -167,6 +167,8 @@ export interface ConversationObject {
   oldest_sequence_id: number;
   /** Seconds between two messages of one member; 0 for none. */
   slow_mode: number;
+  /** How long messages are kept; 0 days for as long as the server keeps them. */
+  retention: { days: number };
   /** Whether it is of two people: nobody comes in, nobody leaves. */
   direct: boolean;
   /** Null for an operator who is no member. */

@@ -1,0 +1,47 @@
+"""Bodies and answers of the operators' routes of people's data."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..api import Erasure
+
+
+class ErasureOfPerson(Erasure):
+    """The same, for operators."""
+
+    participant_id: str
+    by: str
+
+
+class Erasures(BaseModel):
+    """All erasures, in the order in which they were asked for."""
+
+    erasures: list[ErasureOfPerson]
+
+
+class HoldBody(BaseModel):
+    """What is to be held: all that a person has said, or a conversation."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["person", "conversation"]
+    subject: Annotated[str, Field(min_length=1, max_length=256, description="The id of it.")]
+    reason: Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class Hold(HoldBody):
+    """A legal hold."""
+
+    hold_id: str
+    by: str
+    at: str
+    released_at: str | None
+
+
+class Holds(BaseModel):
+    """All legal holds, in the order of their times; also those that are released."""
+
+    holds: list[Hold]
