@@ -30,6 +30,7 @@ from .admin import (
     held_queue_routes,
     hosted_agent_routes,
     report_queue_routes,
+    token_routes,
 )
 from .agents import HostedAgents, open_upstream
 from .api import (
@@ -137,9 +138,8 @@ async def _assemble(
     directory = Directory(
         system=system, store=store, codec=codec, limits=settings.engine_limits(), sources=sources
     )
-    identities = IdentityBook(
-        settings.auth, read_key(settings.key_file, sources.entropy), store, sources
-    )
+    key = read_key(settings.key_file, sources.entropy)
+    identities = IdentityBook(settings.auth, key, store, sources)
     await identities.load()
     if settings.moderation.rules or settings.moderation.url is not None:
         directory.moderator = Desk(settings.moderation, directory)
@@ -175,6 +175,7 @@ async def _run(parts: AdminParts, announce: Callable[[str], None]) -> None:
             await nursery.start(directory.moderator.run)
         nursery.start_soon(directory.sweep)
         nursery.start_soon(parts.figures.record)
+        nursery.start_soon(parts.identities.keep_fresh)
         nursery.start_soon(_watch_signals, parts)
         await directory.resume_runs()
         async with trio.open_nursery() as serving:
@@ -227,6 +228,7 @@ def build_app(parts: AdminParts) -> QuartTrio:
         hosted_agent_routes,
         report_queue_routes,
         held_queue_routes,
+        token_routes,
         feed_routes,
         reference_routes,
         frontend_routes,

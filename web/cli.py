@@ -255,7 +255,10 @@ def _offered() -> dict[str, EntryPoint]:
 
 
 def _load(entry: EntryPoint) -> Any:
-    """A command of a module or package of its own: a typer app or a function. If loading fails, calling it reports that; others still work."""
+    """A command of a module or package of its own: a typer app or a function.
+
+    If loading fails, calling it reports that; others still work.
+    """
     try:
         found = entry.load()
         if not isinstance(found, typer.Typer):

@@ -7,6 +7,7 @@ from .held import held_queue_routes
 from .parts import AdminParts
 from .reports import report_queue_routes
 from .routes import admin_routes
+from .tokens import token_routes
 
 __all__ = [
     "AdminParts",
@@ -17,4 +18,5 @@ __all__ = [
     "held_queue_routes",
     "hosted_agent_routes",
     "report_queue_routes",
+    "token_routes",
 ]

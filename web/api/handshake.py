@@ -77,6 +77,7 @@ async def greet(parts: Parts, asked: Asked) -> Connection:
 
     The caller of this function must then call `attach` or `turn_away`.
     """
+    await parts.prepare(bearer(asked.authorization) or asked.cookie)
     identity = _identify(parts, asked)
     last_sequence(parts, asked)
     await _check(parts, identity, asked.conversation_id)
@@ -160,6 +161,8 @@ def _identify(parts: Parts, asked: Asked) -> Identity:
 
 
 async def _check(parts: Parts, identity: Identity, conversation_id: str) -> None:
+    if not identity.reaches(conversation_id):
+        raise parts.refusal(Code.NOT_FOUND)
     snapshot = await parts.directory.look(conversation_id)
     there = snapshot is not None and identity.participant.id in snapshot.state.members
     if snapshot is None or (snapshot.state.direct and not there):

@@ -3,12 +3,13 @@
 `provider` and `fetch` import an HTTP client. They are not imported here, so that a server without providers does not load one.
 """
 
+from .access import Access
+from .caller import Identity
 from .claims import Claims, display_name, grant_of, may_enter, participant_id
 from .identity import (
     COOKIE,
     TICKET_LIFE,
     Guest,
-    Identity,
     IdentityBook,
     bearer,
     origin_allowed,
@@ -22,6 +23,7 @@ from .signing import KeyFileError, Session, Signer, read_key
 __all__ = [
     "COOKIE",
     "TICKET_LIFE",
+    "Access",
     "Claims",
     "Guest",
     "Identity",

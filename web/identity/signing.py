@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import shlex
 import tempfile
@@ -26,6 +27,7 @@ TYPE = "session+jwt"  # keeps other tokens signed with the same key from being a
 ISSUER = "salon"
 KEY_BYTES = 32  # the size of the hash
 DAY = 86_400_000  # milliseconds
+LONGEST_HEADER = 256  # characters; that of a session has 51
 OTHERS = 0o077  # the mode bits of group and world
 
 
@@ -37,6 +39,7 @@ class Session(NamedTuple):
     """The content of a session token: the participant, the expiry (milliseconds since the epoch), and an id for revoking it.
 
     `provider` names the provider of the sign-in, if any. `grant` is the grant that made the participant an admin then.
+    `conversations` are the only ones that the token is for, None for all.
     """
 
     participant: Participant
@@ -46,6 +49,7 @@ class Session(NamedTuple):
     expires_at: int
     provider: str | None = None
     grant: str | None = None
+    conversations: frozenset[str] | None = None
 
     @classmethod
     def begin(
@@ -77,6 +81,8 @@ class Signer:
         }
         via = {"provider": session.provider, "grant": session.grant}
         claims |= {name: said for name, said in via.items() if said is not None}
+        if session.conversations is not None:
+            claims["conversations"] = sorted(session.conversations)
         return self.seal(TYPE, claims)
 
     def read(self, token: str) -> Session | None:
@@ -111,10 +117,26 @@ def _session(claims: dict[str, Any]) -> Session | None:
         } if issuer == ISSUER:
             participant = Participant(participant_id, name, kind)
             provider, grant = claims.get("provider"), claims.get("grant")
-            if isinstance(provider, str | None) and isinstance(grant, str | None):
+            limit = claims.get("conversations")
+            if (
+                isinstance(provider, str | None)
+                and isinstance(grant, str | None)
+                and isinstance(limit, list | None)
+            ):
                 times = issued * 1000, expires * 1000
-                return Session(participant, admin, token_id, *times, provider, grant)
+                only = None if limit is None else frozenset(map(str, limit))
+                return Session(participant, admin, token_id, *times, provider, grant, only)
     return None
+
+
+def is_session(token: str) -> bool:
+    """Whether a token says that it is a session of this server."""
+    first = token[:LONGEST_HEADER].partition(".")[0]
+    try:
+        header = json.loads(base64.urlsafe_b64decode(first + "=" * (-len(first) % 4)))
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(header, dict) and header.get("typ") == TYPE
 
 
 def read_key(path: Path | None, entropy: Callable[[int], bytes] = os.urandom) -> bytes:

@@ -24,6 +24,7 @@ from .agent import AgentSettings, valid_id, valid_name
 from .agent_parts import number
 from .files import FileSettings
 from .group import SettingsGroup, split
+from .jwt import JwtSettings
 from .moderation import ModerationSettings
 from .provider import ProviderName, ProviderSettings
 
@@ -155,6 +156,8 @@ class AuthSettings(SettingsGroup):
     """Bearer token -> {id, name, admin: false, type: human|agent}; for development, tests and service accounts."""
     providers: dict[ProviderName, ProviderSettings] = Field({})
     """Name -> {issuer, client_id, client_secret, label, scopes, admins, domains}: OpenID Connect providers to sign in with."""
+    jwt: tuple[JwtSettings, ...] = ()
+    """[{issuer, audience, algorithms, key_env | key_file | jwks_url, claims}]: JWTs of your own backend; see tokens.md."""
     session_days: Annotated[int, BeforeValidator(number), Field(ge=1, le=3650)] = 30
     """Days that a session lasts; a guest returns later with the recovery code."""
     key_file: Path | None = None
