@@ -177,6 +177,7 @@ async def _run(parts: AdminParts, announce: Callable[[str], None]) -> None:
         nursery.start_soon(parts.figures.record)
         nursery.start_soon(parts.identities.keep_fresh)
         nursery.start_soon(_watch_signals, parts)
+        parts.tasks = nursery
         await directory.resume_runs()
         async with trio.open_nursery() as serving:
             serving.start_soon(partial(server.run, stop=parts.stop, drained=drained))

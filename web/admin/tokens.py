@@ -145,7 +145,7 @@ def _add_block(routes: Blueprint, parts: AdminParts) -> None:
     @routes.put("/people/<path:participant_id>/block")
     @tag(["admin"])
     @document_response(NoContent, 204)
-    @refusals(Code.FORBIDDEN, Code.STORE_UNAVAILABLE)
+    @refusals(Code.MALFORMED_REQUEST, Code.FORBIDDEN, Code.STORE_UNAVAILABLE)
     async def block_person(participant_id: str) -> Response:
         """Refuse a person whatever token they have, now and later. Their sockets are closed with 4500."""
         operator = parts.admin()
@@ -160,7 +160,7 @@ def _add_block(routes: Blueprint, parts: AdminParts) -> None:
     @routes.delete("/people/<path:participant_id>/block")
     @tag(["admin"])
     @document_response(NoContent, 204)
-    @refusals(Code.FORBIDDEN, Code.NOT_FOUND, Code.STORE_UNAVAILABLE)
+    @refusals(Code.MALFORMED_REQUEST, Code.FORBIDDEN, Code.NOT_FOUND, Code.STORE_UNAVAILABLE)
     async def unblock_person(participant_id: str) -> Response:
         """Let a blocked person in again, with the tokens that they have."""
         operator = parts.admin()

@@ -354,18 +354,22 @@ class IdentityBook:
 
         Raises `Unreachable` if its issuer's keys are needed and not to be had: the token is then neither right nor wrong.
         """
-        if self._issuers is None or token is None or len(token) > LONGEST_TOKEN:
-            return
-        digest = _digest(token)
-        if digest in self._verified or digest in self._static or is_session(token):
+        if self._issuers is None or token is None or self.is_prepared(token):
             return
         await self._issuers.prepare(token)
-        identity = self._foreign(self._issuers, digest, token)
+        identity = self._foreign(self._issuers, _digest(token), token)
         if identity is None or not self.holds(identity):
             return
         # A store that is out of order keeps nobody out: their name is that of the token then.
         with suppress(StoreError):
             await self.known(identity.participant)
+
+    def is_prepared(self, token: str) -> bool:
+        """Whether `prepare` has nothing to do for a token."""
+        if self._issuers is None or len(token) > LONGEST_TOKEN:
+            return True
+        digest = _digest(token)
+        return digest in self._verified or digest in self._static or is_session(token)
 
     async def keep_fresh(self) -> None:
         """Keep the issuers' keys fresh, until cancelled."""

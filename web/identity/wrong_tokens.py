@@ -32,5 +32,5 @@ class WrongTokens:
             return
         self._logged[reason] = now, count
         level = logging.INFO if reason in USUAL else logging.WARNING
-        told = {"reason": reason, "detail": text, "tokens": count - before}
+        told = {"reason": reason, "detail": text, "count": count - before}
         logger.log(level, "a token was refused", extra=told)
