@@ -59,6 +59,7 @@ from .http import (
     HttpReference,
     SalonRequest,
     Server,
+    TrustedProxies,
     allow_origins,
     frontend_routes,
     refuse_clearly,
@@ -155,6 +156,7 @@ async def _run(parts: AdminParts, announce: Callable[[str], None]) -> None:
         PostLane(parts),
         handshake_timeout=settings.limits.handshake_timeout,
         max_body_size=settings.limits.max_body_size,
+        proxies=TrustedProxies(settings.server.trusted_proxies),
     )
     url = await server.bind(
         settings.server.host,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import fields
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -82,6 +82,13 @@ def _public_url(url: str) -> str:
     return url.lower().removesuffix("/")
 
 
+def _network(network: str) -> str:
+    try:
+        return str(ip_network(network))
+    except ValueError:
+        raise ValueError("an address or a network, such as 10.0.0.0/8 or ::1") from None
+
+
 def _token(token: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", token.get_secret_value()):
         raise ValueError("a token of letters, digits and -._~+/, as it can stand in a header")
@@ -107,6 +114,10 @@ class ServerSettings(SettingsGroup):
     """Whether browsers cache the chat page's own files, so that it also opens offline; false also deletes cached files."""
     public_url: Annotated[str, AfterValidator(_public_url)] | None = None
     """Address for browsers, such as https://chat.example.org; providers redirect to it. With https, cookies are Secure."""
+    trusted_proxies: Annotated[
+        tuple[Annotated[str, AfterValidator(_network)], ...], BeforeValidator(split)
+    ] = ()
+    """Networks, such as 10.0.0.0/8, of proxies that name the client in Forwarded or X-Forwarded-For; others are not believed."""
     tls_certificate: Path | None = None
     """PEM file with the certificate chain, if no proxy ends TLS; requires tls_key."""
     tls_key: Path | None = None
