@@ -64,7 +64,7 @@ from .http import (
     frontend_routes,
     refuse_clearly,
 )
-from .identity import IdentityBook, read_key
+from .identity import IdentityBook, KeyFileError, read_keys
 from .moderation import Desk
 from .socket import JsonCodec, Wire
 from .sources import system_sources
@@ -139,8 +139,8 @@ async def _assemble(
     directory = Directory(
         system=system, store=store, codec=codec, limits=settings.engine_limits(), sources=sources
     )
-    key = read_key(settings.key_file, sources.entropy)
-    identities = IdentityBook(settings.auth, key, store, sources)
+    keys = read_keys(settings.key_file, sources.entropy)
+    identities = IdentityBook(settings.auth, keys, store, sources)
     await identities.load()
     if settings.moderation.rules or settings.moderation.url is not None:
         directory.moderator = Desk(settings.moderation, directory)
@@ -179,6 +179,7 @@ async def _run(parts: AdminParts, announce: Callable[[str], None]) -> None:
         nursery.start_soon(parts.figures.record)
         nursery.start_soon(parts.identities.keep_fresh)
         nursery.start_soon(_watch_signals, parts)
+        nursery.start_soon(_watch_keys, parts)
         parts.tasks = nursery
         await directory.resume_runs()
         async with trio.open_nursery() as serving:
@@ -249,6 +250,28 @@ async def _watch_signals(parts: AdminParts) -> None:
                 logger.warning("a second signal: stopping at once")
                 os._exit(128 + number)
             parts.stop.set()
+
+
+async def _watch_keys(parts: AdminParts) -> None:
+    """Read the keys again on SIGHUP. Keys that cannot be used change nothing."""
+    identities, path = parts.identities, parts.settings.key_file
+    in_terminal = os.isatty(0)
+    with trio.open_signal_receiver(signal.SIGHUP) as signals:
+        async for _ in signals:
+            if in_terminal and not os.isatty(
+                0
+            ):  # the terminal was closed: that is what the signal says
+                parts.stop.set()
+                return
+            await trio.to_thread.run_sync(identities.reload_issuers)
+            if path is None:
+                continue
+            try:
+                identities.use_keys(await trio.to_thread.run_sync(read_keys, path))
+            except KeyFileError as problem:
+                logger.error("%s; the former keys stay in use", problem)
+            else:
+                logger.info("the keys were read again")
 
 
 def _settle_garbage() -> None:

@@ -42,9 +42,7 @@ async def test_each_client_has_its_own_limit_and_cannot_take_anothers(
 
 
 @pytest.mark.parametrize("lane", ["fast", "usual"])
-async def test_sockets_are_counted_by_the_clients_address(
-    server: ServerProcess, lane: str
-) -> None:
+async def test_sockets_are_counted_by_the_clients_address(server: ServerProcess, lane: str) -> None:
     boss = admin(server)
     conversation_id = await boss.create()
     headers = {"Authorization": f"Bearer {boss.token}", "X-Forwarded-For": f"{lane}, 203.0.113.3"}

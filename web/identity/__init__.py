@@ -16,9 +16,10 @@ from .identity import (
     session_cookie,
     token_in_url,
 )
+from .key_file import KeyFileError, read_key, read_keys, rotate_keys
 from .provider_fault import Unreachable, Untrusted, error_word
 from .sign_in_state import Transaction, Used, sign_in_cookie, sign_in_cookie_name, unseal
-from .signing import KeyFileError, Session, Signer, read_key
+from .signing import Session, Signer
 
 __all__ = [
     "COOKIE",
@@ -43,6 +44,8 @@ __all__ = [
     "origin_allowed",
     "participant_id",
     "read_key",
+    "read_keys",
+    "rotate_keys",
     "session_cookie",
     "sign_in_cookie",
     "sign_in_cookie_name",

@@ -19,6 +19,7 @@ from ..names import NAME_LENGTH, TITLE_LENGTH, normalise_name, normalise_title
 from .access import Access, AccessStore
 from .caller import Identity, Via
 from .claims import grants
+from .key_file import SigningKeys
 from .provider_fault import Untrusted
 from .signing import DAY, Session, Signer, is_session
 from .wrong_tokens import WrongTokens
@@ -102,7 +103,7 @@ class IdentityBook:
     """
 
     def __init__(
-        self, auth: AuthSettings, key: bytes, accounts: Accounts, sources: Sources
+        self, auth: AuthSettings, key: bytes | SigningKeys, accounts: Accounts, sources: Sources
     ) -> None:
         self.signer = Signer(key)
         self.access = Access(accounts)
@@ -370,6 +371,16 @@ class IdentityBook:
             return True
         digest = _digest(token)
         return digest in self._verified or digest in self._static or is_session(token)
+
+    def use_keys(self, keys: SigningKeys) -> None:
+        """Sign with other keys from now on. Each token is verified anew, so that one of a key that is gone ends."""
+        self.signer.use(keys)
+        self._verified.clear()
+
+    def reload_issuers(self) -> None:
+        """Read the issuers' keys in files again: blocking, for another thread. One that cannot be used is logged."""
+        if self._issuers is not None:
+            self._issuers.reload()
 
     async def keep_fresh(self) -> None:
         """Keep the issuers' keys fresh, until cancelled."""

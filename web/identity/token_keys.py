@@ -13,6 +13,7 @@ from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from .cached import LIFE, Cached
 from .provider_fault import Unreachable
 from .signed_token import PUBLIC, read_keys
+from .signing import KeyFileError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +30,7 @@ PEM_KINDS: dict[str, type[PublicKey]] = {"RS256": RSAKey, "ES256": ECKey, "EdDSA
 logger = logging.getLogger(__name__)
 
 
-class TokenKeyError(Exception):
+class TokenKeyError(KeyFileError):
     """The key in the settings cannot be used. The text says in one line why and what to do."""
 
 
