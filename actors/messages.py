@@ -305,11 +305,19 @@ class Reviewed:
 
 @dataclass(frozen=True, slots=True)
 class Revoke:
-    """Close the connections that were opened with a token which is no longer valid; None is all of the participant."""
+    """Close the connections that were opened with a token which is no longer valid.
+
+    Without a `token_id` all tokens of the person are meant; static ones, which have no id, only if the person is `blocked`.
+    """
 
     is_command: ClassVar[bool] = False
 
-    token_id: str | None
+    token_id: str | None = None
+    blocked: bool = False
+
+    def means(self, token_id: str | None) -> bool:
+        """Whether a connection with this token is to be closed."""
+        return self.blocked if token_id is None else self.token_id in (None, token_id)
 
 
 Control = (

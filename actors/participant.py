@@ -256,12 +256,16 @@ class ParticipantActor(TrioActor):
                 self._go_on(conversation_id)
             case Inform(conversation_id, signal):
                 self._inform(conversation_id, signal)
-            case Revoke(token_id):
-                for owned in list(self.connections.values()):
-                    if owned is not None and token_id in (None, owned.token_id):
-                        owned.close(4500, "identity revoked")
+            case Revoke() as revoke:
+                self._revoke(revoke)
             case other:
                 raise TypeError(f"a participant does not take {type(other).__name__}")
+
+    def _revoke(self, revoke: Revoke) -> None:
+        for owned in list(self.connections.values()):
+            # One that is not attached yet is not known here: whoever attaches it looks whether its token still holds.
+            if owned is not None and revoke.means(owned.token_id):
+                owned.close(4500, "identity revoked")
 
     def _admit(self, connection_id: str) -> Refusal | None:
         limit = self._limits.connections_per_person

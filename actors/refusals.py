@@ -75,6 +75,7 @@ class Code(StrEnum):
     TOO_MANY_CONNECTIONS = "TOO_MANY_CONNECTIONS"
     PROTOCOL_VIOLATION = "PROTOCOL_VIOLATION"
     DRAINING = "DRAINING"
+    KEYS_UNAVAILABLE = "KEYS_UNAVAILABLE"
     STORE_UNAVAILABLE = "STORE_UNAVAILABLE"
     SEARCH_UNAVAILABLE = "SEARCH_UNAVAILABLE"
     INTERNAL_ERROR = "INTERNAL_ERROR"
@@ -227,6 +228,11 @@ TABLE: dict[Code, Reason] = {
     Code.SEARCH_UNAVAILABLE: Reason(
         "This server cannot search: its SQLite lacks FTS5. The operator runs it on a Python whose SQLite has it.",
         501,
+    ),
+    Code.KEYS_UNAVAILABLE: Reason(
+        "The keys for this token cannot be fetched now: try again after {retry_after} s.",
+        503,
+        temporary=True,
     ),
     Code.STORE_UNAVAILABLE: Reason(
         "The store cannot take this now. Try again with the same client_message_id.",

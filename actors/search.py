@@ -74,7 +74,7 @@ class Sought:
     """What is sought: messages with all terms that pass all filters. Times are milliseconds, `after` is included, `before` not.
 
     `reader` is the person who may read them: found is what they may read at that moment. Without one, of `conversation_id`
-    everything may be read.
+    everything may be read. `only` are the ids of the only conversations to look in, None for all.
     """
 
     reader: str | None
@@ -86,6 +86,7 @@ class Sought:
     with_file: bool = False
     limit: int = 20
     place: Place | None = None
+    only: frozenset[str] | None = None
 
 
 class Hit(NamedTuple):

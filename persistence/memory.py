@@ -36,6 +36,7 @@ from .memory_held import MemoryHeld
 from .memory_people import MemoryPeople
 from .memory_reports import MemoryReports
 from .memory_search import find
+from .memory_tokens import MemoryTokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
         StoredRun,
         Target,
     )
+    from salon.actors.tokens import IssuedToken, TokenPage
 
 
 class MemoryStore(MemoryPeople):
@@ -81,6 +83,7 @@ class MemoryStore(MemoryPeople):
         self._accounts = MemoryAccounts()
         self._reports = MemoryReports()
         self._held = MemoryHeld()
+        self._tokens = MemoryTokens()
         self._files = MemoryFiles()
         self._agents: dict[str, str] = {}
         self._erasures: dict[str, PersonErasure] = {}
@@ -224,9 +227,12 @@ class MemoryStore(MemoryPeople):
         offset: int = 0,
         before: int | None = None,
         archived: bool | None = False,
+        only: frozenset[str] | None = None,
     ) -> Future[Listing]:
         """A page of the conversations that a participant is a member of."""
         mine = [self._conversations[n - 1] for n in self._memberships.get(participant_id, ())]
+        if only is not None:
+            mine = [each for each in mine if each.state.id in only]
         if archived is not None:
             mine = [each for each in mine if kept_by(each, participant_id).archived is archived]
         mine.sort(key=lambda each: -place_for(each, participant_id))
@@ -413,6 +419,35 @@ class MemoryStore(MemoryPeople):
         return Future.of(
             tuple(sorted(self._revoked, key=lambda token: (self._revoked[token], token)))
         )
+
+    def save_token(self, token: IssuedToken) -> Future[None]:
+        """Store a token that an operator issued."""
+        self._tokens.save(token)
+        return Future.of(None)
+
+    def tokens(
+        self, *, participant_id: str | None = None, before: int | None = None, limit: int = 100
+    ) -> Future[TokenPage]:
+        """Up to `limit` issued tokens of a person or of all, the newest first."""
+        return Future.of(self._tokens.page(participant_id, before, limit))
+
+    def revoke_issued(self, token_id: str, at: int) -> Future[IssuedToken | None]:
+        """Note that an issued token was revoked; as it is then, None where there is none."""
+        token = self._tokens.revoke(token_id, at)
+        if token is not None:
+            self._revoked[token_id] = token.expires_at
+        return Future.of(token)
+
+    def set_access(
+        self, participant_id: str, *, blocked_at: int | None, revoked_at: int | None
+    ) -> Future[None]:
+        """Store since when a person is blocked, and until when their tokens were revoked."""
+        self._tokens.set_access(participant_id, blocked_at, revoked_at)
+        return Future.of(None)
+
+    def all_access(self) -> Future[tuple[tuple[str, int | None, int | None], ...]]:
+        """Everybody who is blocked or whose tokens were revoked."""
+        return Future.of(self._tokens.all_access())
 
     def rename(self, participant_id: str, name: str, at: int, *, chosen: bool) -> Future[None]:
         """Store a participant's new name."""

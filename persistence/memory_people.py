@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .memory_files import MemoryFiles
     from .memory_held import MemoryHeld
     from .memory_reports import MemoryReports
+    from .memory_tokens import MemoryTokens
 
 
 class MemoryPeople:
@@ -41,6 +42,7 @@ class MemoryPeople:
     _files: MemoryFiles
     _held: MemoryHeld
     _reports: MemoryReports
+    _tokens: MemoryTokens
     _erasures: dict[str, PersonErasure]
     _holds: dict[str, LegalHold]
 
@@ -101,6 +103,7 @@ class MemoryPeople:
         self._guests.pop(participant_id, None)
         self._names.pop(participant_id, None)
         self._held.forget(participant_id)
+        self._tokens.forget(participant_id)
         self._reports.forget(participant_id)
         self._files.forget_unsent(participant_id)
         for conversation in self._conversations:

@@ -41,6 +41,8 @@ def first_readable(conversation: Conversation, sought: Sought) -> int | None:
     state = conversation.state
     if sought.conversation_id not in (None, state.id):
         return None
+    if sought.only is not None and state.id not in sought.only:
+        return None
     if sought.reader is None:
         return None if sought.conversation_id is None else 1
     member = state.members.get(sought.reader)

@@ -63,6 +63,7 @@ _FORGET = (
     "DELETE FROM held_messages WHERE sender_id = ?1",
     "DELETE FROM join_requests WHERE participant = ?1",
     "DELETE FROM thread_reads WHERE participant = ?1",
+    f"UPDATE tokens SET name = '{ERASED_NAME}' WHERE participant = ?1",
     f"UPDATE sanctions SET name = '{ERASED_NAME}' WHERE participant = ?1",
     f"UPDATE members SET name = '{ERASED_NAME}' WHERE participant = ?1",
     "UPDATE reports SET reason = '' WHERE reporter_id = ?1",

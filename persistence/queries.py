@@ -131,13 +131,18 @@ _WITH_OPEN_RUNS = (
 
 # The order of arrival is the order of activity. The newest message is the first event with the same count of messages as the
 # head: where the head is no message, it is found by binary search, since any number of other events may follow it.
+# The conversations that a limited token is for, as a JSON array of their ids; NULL for all.
+_ONLY = (
+    "(?{0} IS NULL OR m.conversation IN (SELECT number FROM conversations "
+    "WHERE id IN (SELECT value FROM json_each(?{0}))))"
+)
 _LISTING = f"""
 WITH mine AS (
     SELECT m.conversation, m.participant, m.read_sequence, m.read_forced, m.place,
         m.archived, m.muted, m.pinned, m.pinned * {PINNED} +
         (SELECT e.position FROM events e WHERE e.conversation = m.conversation
          ORDER BY e.sequence DESC LIMIT 1) AS newest
-    FROM members m WHERE m.participant = ?1 AND (?5 IS NULL OR m.archived = ?5)
+    FROM members m WHERE m.participant = ?1 AND (?5 IS NULL OR m.archived = ?5) AND {_ONLY.format(6)}
 ), chosen AS MATERIALIZED (SELECT * FROM mine WHERE newest < ?4 ORDER BY newest DESC LIMIT ?2 OFFSET ?3),
 page AS MATERIALIZED (SELECT conversation, newest, place, archived, muted, pinned,
     {_POSITION.replace("m.", "chosen.")} AS read FROM chosen)
@@ -164,7 +169,10 @@ LEFT JOIN events e ON head.messages > 0 AND e.conversation = page.conversation A
     SELECT low FROM halves WHERE low = high
 ) AND (c.history = 'all' OR e.sequence >= page.place)
 ORDER BY page.newest DESC"""
-_TOTAL = "SELECT count(*) FROM members WHERE participant = ?1 AND (?2 IS NULL OR archived = ?2)"
+_TOTAL = (
+    "SELECT count(*) FROM members m WHERE m.participant = ?1 AND (?2 IS NULL OR m.archived = ?2) "
+    f"AND {_ONLY.format(3)}"
+)
 
 _THREAD_UNREAD = (
     "SELECT count(*) FROM (SELECT 1 FROM events e WHERE e.conversation = ?1 AND e.target = ?2 "
@@ -342,12 +350,15 @@ def listing(
     offset: int,
     before: int | None = None,
     archived: bool | None = False,
+    only: frozenset[str] | None = None,
 ) -> Listing:
     """A page of a participant's conversations."""
-    bounds = (participant_id, limit + 1, offset, _NEVER if before is None else before, archived)
+    among = None if only is None else json.dumps(sorted(only))
+    newest = _NEVER if before is None else before
+    bounds = (participant_id, limit + 1, offset, newest, archived, among)
     with transaction(connection, "DEFERRED"):
         rows = connection.execute(_LISTING, bounds).fetchall()
-        total = connection.execute(_TOTAL, (participant_id, archived)).fetchone()[0]
+        total = connection.execute(_TOTAL, (participant_id, archived, among)).fetchone()[0]
     summaries = []
     rest = rows[limit - 1][6] if len(rows) > limit else None
     for id_, title, created_at, members, unread, mentions, _, *kept in rows[:limit]:

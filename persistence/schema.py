@@ -463,3 +463,32 @@ revoked_tokens = Table(
     Column("expires_at", Integer, nullable=False),
     sqlite_with_rowid=False,
 )
+
+# Tokens that operators issued: who has which. `conversations` is a JSON array of ids, NULL for all.
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("position", Integer, primary_key=True),
+    Column("token_id", Text, nullable=False),
+    Column("participant", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("admin", Integer, nullable=False),
+    Column("conversations", Text),
+    Column("issued_at", Integer, nullable=False),
+    Column("expires_at", Integer, nullable=False),
+    Column("issued_by", Text, nullable=False),
+    Column("revoked_at", Integer),
+    Index("tokens_by_id", "token_id", unique=True),
+    Index("tokens_by_participant", "participant", "position"),
+)
+
+# People who are blocked, and until when all tokens of a person were revoked.
+access = Table(
+    "access",
+    metadata,
+    Column("participant", Text, primary_key=True, nullable=False),
+    Column("blocked_at", Integer),
+    Column("revoked_at", Integer),
+    sqlite_with_rowid=False,
+)

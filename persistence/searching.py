@@ -32,15 +32,17 @@ READ = 500  # texts that it reads: about 15 ms
 ROOMS = 16  # conversations that are named to the index; of more, what others have said is left out afterwards
 STEP = 256  # candidates that are fetched at once
 
+# The conversations that a limited token is for, as a JSON array of their ids; NULL for all.
+_ONLY = "(?3 IS NULL OR c.id IN (SELECT value FROM json_each(?3)))"
 # What somebody may read: pairs of a conversation's number and its first sequence for them.
 _READABLE = (
     "SELECT json_group_array(json_array(c.number, CASE c.history WHEN 'all' THEN 1 ELSE max(m.place, 1) END)) "
     "FROM members m JOIN conversations c ON c.number = m.conversation "
-    "WHERE m.participant = ?1 AND (?2 IS NULL OR c.id = ?2)"
+    f"WHERE m.participant = ?1 AND (?2 IS NULL OR c.id = ?2) AND {_ONLY}"
 )
 _ANY = (
     "SELECT json_group_array(json_array(number, 1)) FROM conversations "
-    "WHERE id = ?2 AND ?1 IS NULL AND deleted_at IS NULL"
+    f"c WHERE id = ?2 AND ?1 IS NULL AND deleted_at IS NULL AND {_ONLY}"
 )
 _NEWEST = "SELECT position, at FROM events WHERE position <= ? ORDER BY position DESC LIMIT 1"
 _PARTS = (
@@ -88,7 +90,8 @@ def find(connection: sqlite3.Connection, sought: Sought) -> Found:
 
 def readable(connection: sqlite3.Connection, sought: Sought) -> dict[int, int]:
     """What may be searched: conversation's number -> the first sequence. Members at the time of the search decide."""
-    asked = (sought.reader, sought.conversation_id)
+    only = None if sought.only is None else json.dumps(sorted(sought.only))
+    asked = (sought.reader, sought.conversation_id, only)
     statement = _ANY if sought.reader is None else _READABLE
     return dict(json.loads(connection.execute(statement, asked).fetchone()[0]))
 

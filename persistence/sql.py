@@ -10,6 +10,7 @@ from salon.actors.store import StoreError
 
 from . import accounts, files, member_rows, queries, reports, searching
 from . import held as held_rows
+from . import tokens as token_rows
 from .fault import explain
 from .file import File
 from .keys import Keys
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
         StoreStatistics,
         Target,
     )
+    from salon.actors.tokens import IssuedToken, TokenPage
 
 PREFIX = "sqlite:///"
 
@@ -159,9 +161,12 @@ class SqlStore(SqlPeople):
         offset: int = 0,
         before: int | None = None,
         archived: bool | None = False,
+        only: frozenset[str] | None = None,
     ) -> Future[Listing]:
         """A page of the conversations that a participant is a member of."""
-        return self._readers.ask(queries.listing, participant_id, limit, offset, before, archived)
+        return self._readers.ask(
+            queries.listing, participant_id, limit, offset, before, archived, only
+        )
 
     def conversation_of(self, invite_id: str) -> Future[str | None]:
         """The conversation of an invite, whatever has become of it."""
@@ -309,6 +314,31 @@ class SqlStore(SqlPeople):
     def revoked_tokens(self, now: int) -> Future[tuple[str, ...]]:
         """The revoked tokens that have not expired; the others are forgotten. `now` has the unit of `expires_at`."""
         return self._writer.do(partial(_revoked_tokens, now))
+
+    def save_token(self, token: IssuedToken) -> Future[None]:
+        """Store a token that an operator issued."""
+        return self._writer.do(partial(token_rows.save, token))
+
+    def tokens(
+        self, *, participant_id: str | None = None, before: int | None = None, limit: int = 100
+    ) -> Future[TokenPage]:
+        """Up to `limit` issued tokens of a person or of all, the newest first."""
+        return self._readers.ask(token_rows.page, participant_id, before, limit)
+
+    def revoke_issued(self, token_id: str, at: int) -> Future[IssuedToken | None]:
+        """Note that an issued token was revoked; as it is then, None where there is none."""
+        return self._writer.do(partial(token_rows.revoke, token_id, at))
+
+    def set_access(
+        self, participant_id: str, *, blocked_at: int | None, revoked_at: int | None
+    ) -> Future[None]:
+        """Store since when a person is blocked, and until when their tokens were revoked."""
+        job = partial(token_rows.set_access, participant_id, blocked_at, revoked_at)
+        return self._writer.do(job)
+
+    def all_access(self) -> Future[tuple[tuple[str, int | None, int | None], ...]]:
+        """Everybody who is blocked or whose tokens were revoked."""
+        return self._readers.ask(token_rows.all_access)
 
     def rename(self, participant_id: str, name: str, at: int, *, chosen: bool) -> Future[None]:
         """Store a participant's new name."""

@@ -31,6 +31,7 @@ from .admin import (
     hosted_agent_routes,
     people_data_routes,
     report_queue_routes,
+    token_routes,
 )
 from .agents import HostedAgents, open_upstream
 from .api import (
@@ -60,11 +61,12 @@ from .http import (
     HttpReference,
     SalonRequest,
     Server,
+    TrustedProxies,
     allow_origins,
     frontend_routes,
     refuse_clearly,
 )
-from .identity import IdentityBook, read_key
+from .identity import IdentityBook, KeyFileError, read_keys
 from .moderation import Desk
 from .privacy import Erasures, LegalHolds, Retention
 from .socket import JsonCodec, Wire
@@ -141,9 +143,8 @@ async def _assemble(
     directory = Directory(
         system=system, store=store, codec=codec, limits=settings.engine_limits(), sources=sources
     )
-    identities = IdentityBook(
-        settings.auth, read_key(settings.key_file, sources.entropy), store, sources
-    )
+    keys = read_keys(settings.key_file, sources.entropy)
+    identities = IdentityBook(settings.auth, keys, store, sources)
     await identities.load()
     if settings.moderation.rules or settings.moderation.url is not None:
         directory.moderator = Desk(settings.moderation, directory)
@@ -169,6 +170,7 @@ async def _run(parts: AdminParts, announce: Callable[[str], None]) -> None:
         PostLane(parts),
         handshake_timeout=settings.limits.handshake_timeout,
         max_body_size=settings.limits.max_body_size,
+        proxies=TrustedProxies(settings.server.trusted_proxies),
     )
     url = await server.bind(
         settings.server.host,
@@ -192,7 +194,10 @@ async def _run(parts: AdminParts, announce: Callable[[str], None]) -> None:
             await nursery.start(directory.moderator.run)
         nursery.start_soon(directory.sweep)
         nursery.start_soon(parts.figures.record)
+        nursery.start_soon(parts.identities.keep_fresh)
         nursery.start_soon(_watch_signals, parts)
+        nursery.start_soon(_watch_keys, parts)
+        parts.tasks = nursery
         await directory.resume_runs()
         async with trio.open_nursery() as serving:
             serving.start_soon(partial(server.run, stop=parts.stop, drained=drained))
@@ -246,6 +251,7 @@ def build_app(parts: AdminParts) -> QuartTrio:
         people_data_routes,
         report_queue_routes,
         held_queue_routes,
+        token_routes,
         feed_routes,
         reference_routes,
         frontend_routes,
@@ -263,6 +269,28 @@ async def _watch_signals(parts: AdminParts) -> None:
                 logger.warning("a second signal: stopping at once")
                 os._exit(128 + number)
             parts.stop.set()
+
+
+async def _watch_keys(parts: AdminParts) -> None:
+    """Read the keys again on SIGHUP. Keys that cannot be used change nothing."""
+    identities, path = parts.identities, parts.settings.key_file
+    in_terminal = os.isatty(0)
+    with trio.open_signal_receiver(signal.SIGHUP) as signals:
+        async for _ in signals:
+            if in_terminal and not os.isatty(
+                0
+            ):  # the terminal was closed: that is what the signal says
+                parts.stop.set()
+                return
+            await trio.to_thread.run_sync(identities.reload_issuers)
+            if path is None:
+                continue
+            try:
+                identities.use_keys(await trio.to_thread.run_sync(read_keys, path))
+            except KeyFileError as problem:
+                logger.error("%s; the former keys stay in use", problem)
+            else:
+                logger.info("the keys were read again")
 
 
 def _settle_garbage() -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 COMMANDS = "salon.commands"  # the entry-point group in which other packages offer subcommands
 # Commands with a module of their own: its name, and the function or typer app in it.
-OWN: dict[str, str] = {}
+OWN: dict[str, str] = {"keys": "salon.web.commands.keys:keys"}
 
 T = TypeVar("T")
 

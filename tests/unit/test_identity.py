@@ -17,6 +17,8 @@ from salon.actors.future import Future
 from salon.actors.model import Participant
 from salon.actors.sources import Sources
 from salon.actors.store import StoreError
+from salon.actors.tokens import IssuedToken, TokenPage
+from salon.persistence.memory_tokens import MemoryTokens
 from salon.web.identity import identity as module
 from salon.web.identity.claims import grant_of
 from salon.web.identity.identity import (
@@ -71,6 +73,7 @@ class Accounts:
         self.guests: dict[bytes, tuple[str, str]] = {}
         self.revoked: dict[str, int] = {}
         self.names: dict[str, tuple[str, bool, int]] = {}
+        self.issued = MemoryTokens()
         self.broken = False
 
     def add_guest(
@@ -101,6 +104,27 @@ class Accounts:
 
     def revoked_tokens(self, now: int) -> Future[tuple[str, ...]]:
         return self._done(tuple(each for each, ends in self.revoked.items() if ends > now))
+
+    def set_access(
+        self, participant_id: str, *, blocked_at: int | None, revoked_at: int | None
+    ) -> Future[None]:
+        self.issued.set_access(participant_id, blocked_at, revoked_at)
+        return self._done(None)
+
+    def all_access(self) -> Future[tuple[tuple[str, int | None, int | None], ...]]:
+        return self._done(self.issued.all_access())
+
+    def save_token(self, token: IssuedToken) -> Future[None]:
+        self.issued.save(token)
+        return self._done(None)
+
+    def tokens(
+        self, *, participant_id: str | None = None, before: int | None = None, limit: int = 100
+    ) -> Future[TokenPage]:
+        return self._done(self.issued.page(participant_id, before, limit))
+
+    def revoke_issued(self, token_id: str, at: int) -> Future[IssuedToken | None]:
+        return self._done(self.issued.revoke(token_id, at))
 
     def _done(self, value: Any) -> Future[Any]:
         future: Future[Any] = Future()

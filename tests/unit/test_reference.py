@@ -83,6 +83,8 @@ from salon.web.settings.model import Settings
 from salon.web.socket.client_frames import parse
 from salon.web.socket.codec import (
     JsonCodec,
+    auth_ack,
+    auth_expiring,
     change_ack,
     error_frame,
     message_ack,
@@ -256,6 +258,13 @@ PROMISED = {
     ("put", "/admin/agents/{agent_id}"): {200, 201, 400, 401, 403, 413, 415, 503},
     ("delete", "/admin/agents/{agent_id}"): {204, 400, 401, 403, 404, 503},
     ("post", "/admin/drain"): {202, 401, 403},
+    ("post", "/admin/tokens"): {201, 400, 401, 403, 413, 415, 503},
+    ("get", "/admin/tokens"): {200, 400, 401, 403, 503},
+    ("delete", "/admin/tokens"): {204, 400, 401, 403, 503},
+    ("delete", "/admin/tokens/{token_id}"): {204, 401, 403, 404, 503},
+    ("get", "/admin/blocked"): {200, 401, 403, 503},
+    ("put", "/admin/people/{participant_id}/block"): {204, 400, 401, 403, 503},
+    ("delete", "/admin/people/{participant_id}/block"): {204, 400, 401, 403, 404, 503},
     ("delete", "/chat/{conversation_id}"): {200, 401, 403, 404, 429, 503},
     ("patch", "/chat/{conversation_id}/me"): {200, 400, 401, 404, 413, 415, 429, 503},
     ("get", "/chat/{conversation_id}/held"): {200, 400, 401, 404, 503},
@@ -504,9 +513,9 @@ def test_every_frame_is_in_the_document() -> None:
     runs = {"run_start", "delta", "run_status", "approval", "run_end", "cancel"}
     changes = {*("message_edited", "message_deleted", "reaction_added", "reaction_removed")}
     changes |= {"message_pinned", "message_unpinned"}
-    plain = {"message", "typing", "read", "sync", "ping", "join"}
+    plain = {"message", "typing", "read", "sync", "ping", "auth", "join"}
     assert frames.client_types == plain | runs | changes
-    assert len(frames.server_types) == len(SERVER_FRAMES) == 45
+    assert len(frames.server_types) == len(SERVER_FRAMES) == 47
 
 
 ENTRANTS = (Entrant(ADA, "owner"), Entrant(BOT, "observer"))
@@ -613,6 +622,9 @@ def said() -> Iterator[Any]:
         yield json.loads(error_frame(Refusal(code, {"problem": "…"}, 1.5, "server", "key", "id")))
     yield json.loads(error_frame(Refusal(Code.FORBIDDEN, id="id")))
     yield json.loads(PONG[2:])
+    yield json.loads(auth_ack(5))
+    yield json.loads(auth_ack(None))
+    yield json.loads(auth_expiring(5))
 
 
 def test_every_frame_that_the_server_makes_fits_its_schema() -> None:

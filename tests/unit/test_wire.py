@@ -544,13 +544,41 @@ async def test_beats_are_spread_over_the_heartbeat(
 async def test_an_identity_that_expires_takes_its_connections_along(
     engine: Engine, wire: Wire, opened: Sides, autojump_clock: MockClock
 ) -> None:
-    _, line, _ = opened(wire, expires_at=EPOCH + 60_000)
-    with trio.move_on_after(55):
+    _, line, _ = opened(wire, expires_at=EPOCH + 200_000)
+    warned = []
+    with trio.move_on_after(199):
         while True:
-            assert await line.frame() == (PING, b"")
-            await line.send(client_frame(PONG))
+            opcode, payload = await line.frame()
+            if opcode == PING:
+                await line.send(client_frame(PONG))
+            else:
+                warned.append((json.loads(payload)["type"], trio.current_time()))
+    ((kind, at),) = warned
+    assert kind == "auth_expiring"
+    assert 140 <= at <= 141
     assert await line.closed() == (4500, "identity expired")
-    assert 60 <= trio.current_time() <= 60 + HEARTBEAT + 1
+    assert 200 <= trio.current_time() <= 201
+
+
+async def test_an_identity_that_is_renewed_goes_on_until_the_new_end_and_is_warned_of_that(
+    engine: Engine, wire: Wire, opened: Sides, autojump_clock: MockClock
+) -> None:
+    connection, line, _ = opened(wire, expires_at=EPOCH + 30_000)
+    assert await line.frame() == (PING, b"")
+    assert json.loads((await line.frame())[1])["type"] == "auth_expiring"
+    connection.renewed("another", EPOCH + 80_000)
+    wire.endings.look(connection)
+    with trio.move_on_after(79 - trio.current_time()):
+        said = []
+        while True:
+            opcode, payload = await line.frame()
+            if opcode == PING:
+                await line.send(client_frame(PONG))
+            else:
+                said.append(json.loads(payload)["type"])
+    assert said == ["auth_ack", "auth_expiring"]
+    assert await line.closed() == (4500, "identity expired")
+    assert 80 <= trio.current_time() <= 81
 
 
 async def test_a_peer_that_takes_nothing_for_minutes_is_closed_without_a_heartbeat_too(

@@ -8,6 +8,7 @@ from .parts import AdminParts
 from .people import people_data_routes
 from .reports import report_queue_routes
 from .routes import admin_routes
+from .tokens import token_routes
 
 __all__ = [
     "AdminParts",
@@ -19,4 +20,5 @@ __all__ = [
     "hosted_agent_routes",
     "people_data_routes",
     "report_queue_routes",
+    "token_routes",
 ]

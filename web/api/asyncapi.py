@@ -13,6 +13,7 @@ from ..http import SECURITY_SCHEMES
 from ..socket import (
     LAST_SEQUENCE,
     ApprovalFrame,
+    AuthFrame,
     CancelFrame,
     DeleteFrame,
     DeltaFrame,
@@ -45,6 +46,7 @@ CLIENT_FRAMES: tuple[type[BaseModel], ...] = (
     ReadFrame,
     SyncFrame,
     PingFrame,
+    AuthFrame,
     RunStartFrame,
     DeltaFrame,
     RunStatusFrame,
@@ -63,6 +65,7 @@ ANSWERS = {  # the answers to a client's frame, besides `error`
     "message": ("message_ack",),
     "sync": ("message", "caught_up"),
     "ping": ("pong",),
+    "auth": ("auth_ack",),
     "message_edited": ("change_ack",),
     "message_deleted": ("change_ack",),
     "reaction_added": ("change_ack",),
@@ -83,6 +86,7 @@ HANDSHAKE = (
     Code.NOT_FOUND,
     Code.TOO_MANY_CONNECTIONS,
     Code.DRAINING,
+    Code.KEYS_UNAVAILABLE,
     Code.STORE_UNAVAILABLE,
     Code.INTERNAL_ERROR,
 )

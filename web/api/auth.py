@@ -111,11 +111,11 @@ def _add_sessions(routes: Blueprint, parts: Parts) -> None:
     @tag(["identity"])
     @document_request(schemas.RenameBody)
     @document_response(schemas.Me)
-    @refusals(Code.ORIGIN_NOT_ALLOWED, Code.RATE_LIMITED, Code.STORE_UNAVAILABLE)
+    @refusals(Code.ORIGIN_NOT_ALLOWED, Code.FORBIDDEN, Code.RATE_LIMITED, Code.STORE_UNAVAILABLE)
     async def rename() -> Response:
         """Change the caller's name, on all devices and in all conversations. Their members get `participant_updated`."""
         parts.check_origin()
-        identity = parts.caller()
+        identity = parts.unlimited()
         wanted = await body(schemas.RenameBody, depth=parts.settings.limits.json_depth)
         who = identity.participant
         if wanted.name != who.name:

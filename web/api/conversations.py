@@ -51,10 +51,10 @@ def _add_create(routes: Blueprint, parts: Parts) -> None:
     @tag(["conversations"])
     @document_request(schemas.CreateBody)
     @document_response(schemas.Created, 201)
-    @refusals(*COMMAND, Code.RATE_LIMITED, Code.CAPACITY_EXCEEDED)
+    @refusals(*COMMAND, Code.FORBIDDEN, Code.RATE_LIMITED, Code.CAPACITY_EXCEEDED)
     async def create() -> Response:
-        """Create a conversation."""
-        identity = parts.caller()
+        """Create a conversation. A token that is limited to some conversations cannot."""
+        identity = parts.unlimited()
         wanted = await body(schemas.CreateBody, depth=parts.settings.limits.json_depth)
         entrants = tuple(_entrant(parts, who, identity) for who in wanted.participants)
         if wanted.enable_ai:
@@ -110,6 +110,7 @@ def _add_list(routes: Blueprint, parts: Parts) -> None:
             offset=asked.offset,
             before=asked.before,
             archived=None if asked.archived == "all" else asked.archived == "true",
+            only=identity.conversations,
         ).wait()
         now = parts.directory.sources.now()
         lines = [_line(summary, now) for summary in listing.summaries]

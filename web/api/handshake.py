@@ -13,6 +13,7 @@ from salon.actors.refusals import Code, Refusal
 from ..http import Refused, no_good
 from ..identity import COOKIE, bearer, origin_allowed, token_in_url
 from ..socket import LAST_SEQUENCE, Connection, retry_reason
+from .renewal import Renewal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,6 +78,7 @@ async def greet(parts: Parts, asked: Asked) -> Connection:
 
     The caller of this function must then call `attach` or `turn_away`.
     """
+    await parts.prepare(bearer(asked.authorization) or asked.cookie)
     identity = _identify(parts, asked)
     last_sequence(parts, asked)
     await _check(parts, identity, asked.conversation_id)
@@ -90,6 +92,7 @@ async def greet(parts: Parts, asked: Asked) -> Connection:
         address=asked.address,
         max_frame_size=parts.settings.limits.max_frame_size,
         frame_rate=parts.settings.limits.frame_rate,
+        renewal=Renewal(parts, identity),
     )
     _check_address(parts, asked.address)
     try:
@@ -108,7 +111,9 @@ def attach(parts: Parts, connection: Connection, after: int | None, early: bytes
     """Attach an admitted connection, whose socket the wire has, to its conversation; `early` has the bytes that it has sent."""
     participant = parts.directory.participant(connection.participant.id)
     participant.tell(Attach(connection.conversation_id, connection, after), connection)
-    if parts.directory.draining is not None:  # since the handshake began
+    if connection.renewal is not None and not connection.renewal.holds():
+        connection.close(4500, "identity revoked")  # since the handshake began
+    elif parts.directory.draining is not None:  # since the handshake began
         connection.close(4000, retry_reason(parts.directory.draining()))
     if early:
         parts.wire.take(connection, connection.received, early)
@@ -160,6 +165,8 @@ def _identify(parts: Parts, asked: Asked) -> Identity:
 
 
 async def _check(parts: Parts, identity: Identity, conversation_id: str) -> None:
+    if not identity.reaches(conversation_id):
+        raise parts.refusal(Code.NOT_FOUND)
     snapshot = await parts.directory.look(conversation_id)
     there = snapshot is not None and identity.participant.id in snapshot.state.members
     if snapshot is None or (snapshot.state.direct and not there):

@@ -18,7 +18,7 @@ from salon.actors.refusals import Code, Refusal
 from salon.actors.runtime import ActorDied
 from salon.actors.store import StoreError
 
-from ..http import Refused
+from ..http import Refused, TrustedProxies
 from ..identity import COOKIE
 from .handshake import Asked, attach, greet, last_sequence
 
@@ -44,11 +44,16 @@ class FastLane:
         endpoint, _ = app.url_map.bind("").match("/chat/ws/id", websocket=True)
         assert endpoint == ROUTE, "the fast lane and the routing table have different routes"
         self._parts = parts
+        self._proxies = TrustedProxies(parts.settings.server.trusted_proxies)
 
     async def take(self, http_stream: HttpStream) -> bool:
         """Try to hand the connection over to a participant. If the result is False, nothing has been answered yet."""
         fields = read_fields(http_stream.upgrade_lines)
-        asked = fields and read_request(http_stream.upgrade_lines[0], fields, http_stream.address)
+        address = http_stream.address
+        if fields and self._proxies:
+            said = (fields.get("forwarded"), fields.get("x-forwarded-for"))
+            address = self._proxies.address(address, *((each,) if each else () for each in said))
+        asked = fields and read_request(http_stream.upgrade_lines[0], fields, address)
         if not fields or not asked:
             return False
         try:

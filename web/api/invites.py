@@ -222,7 +222,7 @@ def _add_direct(routes: Blueprint, parts: Parts) -> None:
     @document_request(schemas.DirectBody)
     @document_response(schemas.DirectAnswer, 201)
     @document_response(schemas.DirectAnswer, 200)
-    @refusals(*COMMAND, Code.RATE_LIMITED, Code.CAPACITY_EXCEEDED)
+    @refusals(*COMMAND, Code.FORBIDDEN, Code.RATE_LIMITED, Code.CAPACITY_EXCEEDED)
     async def direct() -> Response:
         """Open the one conversation of the caller and another person: the same every time, also if both ask at once."""
         identity = parts.caller()
@@ -231,6 +231,8 @@ def _add_direct(routes: Blueprint, parts: Parts) -> None:
         if wanted.user_id == own.id:
             raise parts.malformed("user_id: is yours; a direct conversation is with somebody else")
         id = direct_id(own.id, wanted.user_id)
+        if not identity.reaches(id):
+            raise parts.refusal(Code.FORBIDDEN)
         snapshot = await parts.directory.look(id)
         event = None
         if snapshot is None:

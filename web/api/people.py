@@ -83,7 +83,7 @@ def archive(parts: Parts, identity: Identity) -> Response:
     """A person's data as an answer that is made while it is sent."""
     assert parts.files is not None
     directory = parts.directory
-    pieces = export(identity, directory, parts.people, parts.files)
+    pieces = export(identity, directory, parts.people, parts.identities.access, parts.files)
     disposition = {"Content-Disposition": 'attachment; filename="my-data.zip"'}
     response = Response(pieces, headers=HEADERS | disposition)
     response.timeout = None  # as long as the caller takes

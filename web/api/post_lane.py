@@ -20,7 +20,15 @@ from salon.actors.held import Held
 from salon.actors.refusals import Code, Refusal
 from salon.actors.store import StoreError
 
-from ..http import HEAD_BYTES, SECURITY_HEADERS, Refused, Wanted, deeper_than, refusal_headers
+from ..http import (
+    HEAD_BYTES,
+    SECURITY_HEADERS,
+    Refused,
+    Wanted,
+    deeper_than,
+    no_good,
+    refusal_headers,
+)
 from ..identity import bearer
 from ..socket import compact, error_fields, held_fields, receipt_json
 from .handshake_lane import plain_fields
@@ -86,9 +94,14 @@ class PostLane:
     async def answer(self, wanted: Wanted, data: bytes) -> bytes | None:
         """The whole answer to a whole request; None if Quart has to answer with the reason of a refusal."""
         parts = self._parts
+        try:
+            await parts.prepare(wanted.token)
+        except Refused as refused:
+            return self.refuse(refused.refusal, wanted.conversation_id)
         identity = parts.identities.verify(wanted.token)
         if identity is None:
-            return None
+            facts = {"problem": no_good(token=wanted.token)}
+            return self.refuse(Refusal(Code.UNAUTHENTICATED, facts), wanted.conversation_id)
         content = data[wanted.head : wanted.size]
         depth = parts.settings.limits.json_depth
         if depth and deeper_than(depth, content):

@@ -98,6 +98,8 @@ async def _sought(
     """The search for the store. Raises the refusal where the caller may not see the conversation."""
     reader: str | None = identity.participant.id
     if asked.conversation_id is not None:
+        if not identity.reaches(asked.conversation_id):
+            raise parts.refusal(Code.NOT_FOUND)
         snapshot = await seen(parts, identity, asked.conversation_id)
         if reader not in snapshot.state.members:
             reader = None  # an admin, who may read everything
@@ -112,6 +114,7 @@ async def _sought(
         asked.has == "file",
         asked.limit,
         asked.place,
+        identity.conversations,
     )
 
 

@@ -178,6 +178,20 @@ class PongAnswer(ServerFrame):
     type: Literal["pong"]
 
 
+class AuthAnswer(ServerFrame):
+    """The answer to `auth`: the socket goes on until the end of the new token, or without an end."""
+
+    type: Literal["auth_ack"]
+    expires_at: str | None = None
+
+
+class AuthExpiringSignal(ServerFrame):
+    """The identity of this socket ends in a minute at most, and the socket is closed with 4500 then: send `auth` before."""
+
+    type: Literal["auth_expiring"]
+    expires_at: str
+
+
 class DeltaSignal(ServerFrame):
     """Text of an open run. Keep what you have of it up to `offset`, and add `text`: that is the text so far.
 
@@ -334,6 +348,8 @@ SERVER_FRAMES: tuple[type[ServerFrame], ...] = (
     HeldDecidedSignal,
     ErrorAnswer,
     PongAnswer,
+    AuthAnswer,
+    AuthExpiringSignal,
     LaggingSignal,
     DeltaSignal,
     RunStatusSignal,

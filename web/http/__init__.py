@@ -2,6 +2,7 @@
 
 from .cors import allow_origins
 from .errors import SECURITY_HEADERS, refuse_clearly
+from .forwarded import TrustedProxies
 from .openapi import (
     COMMAND,
     POST,
@@ -67,6 +68,7 @@ __all__ = [
     "SalonRequest",
     "Server",
     "Style",
+    "TrustedProxies",
     "Wanted",
     "allow_origins",
     "answer",

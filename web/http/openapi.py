@@ -317,6 +317,7 @@ def _common(method: str, operation: dict[str, Any]) -> Iterable[Code]:
         yield Code.REQUEST_TIMEOUT
     if operation.get("security") != []:
         yield Code.UNAUTHENTICATED
+        yield Code.KEYS_UNAVAILABLE
         if method not in SAFE_METHODS:
             yield Code.ORIGIN_NOT_ALLOWED
 

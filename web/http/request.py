@@ -13,7 +13,7 @@ from werkzeug.http import parse_options_header
 
 from salon.actors.refusals import Code, Refusal
 
-from ..identity import COOKIE, Identity, bearer, origin_allowed
+from ..identity import COOKIE, Identity, Unreachable, bearer, origin_allowed
 from ..socket import compact, error_fields, metadata_text, problem_of
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 SINGLE = ("Authorization", "Content-Type", "Idempotency-Key", "Origin")  # once each: RFC 9110, 5.3
 STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 SQUARE = bytes.maketrans(b"{}", b"[]")
+KEYS_RETRY = 10.0  # seconds: an issuer whose keys are not to be had is not asked again sooner
 NO_BRACKET = bytes(set(range(256)) - set(b"[]{}"))
 
 
@@ -65,6 +66,7 @@ class Parts:
         self.wire = wire
         self.identities = identities
         self.ready = False  # true once connections are accepted, until the drain
+        self.tasks: trio.Nursery | None = None  # for what a socket has to wait for; while serving
         self.stop = trio.Event()  # set by a signal or an operator: the server drains and ends
 
     def refusal(self, code: Code, **facts: int | float | str) -> Refused:
@@ -75,8 +77,19 @@ class Parts:
         """A refusal of a malformed request, for the caller to raise."""
         return self.refusal(Code.MALFORMED_REQUEST, problem=problem)
 
+    async def prepare(self, token: str | None) -> None:
+        """Fetch what is needed to verify a token, mostly nothing. Raises the refusal if it is not to be had now."""
+        try:
+            await self.identities.prepare(token)
+        except Unreachable:
+            refusal = Refusal(Code.KEYS_UNAVAILABLE, retry_after=KEYS_RETRY, scope="server")
+            raise Refused(refusal) from None
+
     def caller(self) -> Identity:
-        """The caller's identity, from the bearer token or session cookie. Raises the refusal if neither is valid."""
+        """The caller's identity, from the bearer token or session cookie. Raises the refusal if neither is valid.
+
+        A token that is limited to some conversations is refused on a route of any other.
+        """
         token = bearer(request.headers.get("Authorization"))
         cookie = request.cookies.get(COOKIE)
         if token is not None:
@@ -87,6 +100,16 @@ class Parts:
                 self.check_origin()  # a browser sends the cookie for any page; the origin names the page
         if identity is None:
             raise self.refusal(Code.UNAUTHENTICATED, problem=no_good(token=token, cookie=cookie))
+        asked = (request.view_args or {}).get("conversation_id")
+        if asked is not None and not identity.reaches(asked):
+            raise self.refusal(Code.NOT_FOUND)
+        return identity
+
+    def unlimited(self) -> Identity:
+        """The caller's identity. Raises the refusal if their token is limited to some conversations."""
+        identity = self.caller()
+        if identity.conversations is not None:
+            raise self.refusal(Code.FORBIDDEN)
         return identity
 
     def admin(self) -> Identity:
@@ -124,6 +147,8 @@ class Parts:
 
     async def ask(self, identity: Identity, command: Command) -> Any:
         """The outcome of a command, sent through the caller's own actor. Raises the refusal if it was refused."""
+        if not identity.reaches(command.conversation_id):
+            raise self.refusal(Code.NOT_FOUND)
         outcome = await self.directory.ask(identity.participant.id, command)
         if isinstance(outcome, Refusal):
             raise Refused(outcome)

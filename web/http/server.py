@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from quart_trio import QuartTrio
 
+    from .forwarded import TrustedProxies
     from .stream import RequestLane
 
 
@@ -57,6 +58,7 @@ class Server:
         *,
         handshake_timeout: float,
         max_body_size: int,
+        proxies: TrustedProxies,
     ) -> None:
         self._fast_lane = fast_lane
         self._posts = posts
@@ -67,7 +69,7 @@ class Server:
         self._config.include_server_header = False
         self._config.accesslog = None
         self._config.errorlog = logging.getLogger("hypercorn.error")
-        self._app = wrap_app(_counted(app), max_body_size, "asgi")
+        self._app = wrap_app(_counted(app, proxies), max_body_size, "asgi")
         self._context = WorkerContext(None)
         self._handshake_timeout = handshake_timeout
         self._listeners: list[trio.SocketListener] = []
@@ -167,13 +169,18 @@ def _tls_context(certificate: Path, key: Path | None) -> ssl.SSLContext:
     return context
 
 
-def _counted(app: QuartTrio) -> Callable[..., Awaitable[None]]:
-    """The application, wrapped so that the stream is told of each complete body and each complete answer."""
+def _counted(app: QuartTrio, proxies: TrustedProxies) -> Callable[..., Awaitable[None]]:
+    """The application, wrapped so that the stream is told of each complete body and each complete answer.
+
+    A request that a trusted proxy passes on has the client's address.
+    """
 
     async def answer(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             await app(scope, receive, send)
             return
+        if proxies and scope["client"] is not None:
+            scope["client"] = (_client(scope, proxies), *scope["client"][1:])
         stream: HttpStream = scope["state"]["http_stream"]
         stream.begins()
         gate, complete = gate_of(scope), False
@@ -199,3 +206,12 @@ def _counted(app: QuartTrio) -> Callable[..., Awaitable[None]]:
             stream.linger = LINGER_FOR_UPLOAD
 
     return answer
+
+
+def _client(scope: Any, proxies: TrustedProxies) -> str:
+    """The client's address."""
+    said: dict[bytes, list[str]] = {b"forwarded": [], b"x-forwarded-for": []}
+    for name, value in scope["headers"]:
+        if name.lower() in said:
+            said[name.lower()].append(value.decode("latin-1"))
+    return proxies.address(scope["client"][0], said[b"forwarded"], said[b"x-forwarded-for"])

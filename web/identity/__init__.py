@@ -3,25 +3,28 @@
 `provider` and `fetch` import an HTTP client. They are not imported here, so that a server without providers does not load one.
 """
 
+from .access import Access
+from .caller import Identity
 from .claims import Claims, display_name, grant_of, may_enter, participant_id
 from .identity import (
     COOKIE,
     TICKET_LIFE,
     Guest,
-    Identity,
     IdentityBook,
     bearer,
     origin_allowed,
     session_cookie,
     token_in_url,
 )
+from .key_file import KeyFileError, read_key, read_keys, rotate_keys
 from .provider_fault import Unreachable, Untrusted, error_word
 from .sign_in_state import Transaction, Used, sign_in_cookie, sign_in_cookie_name, unseal
-from .signing import KeyFileError, Session, Signer, read_key
+from .signing import Session, Signer
 
 __all__ = [
     "COOKIE",
     "TICKET_LIFE",
+    "Access",
     "Claims",
     "Guest",
     "Identity",
@@ -41,6 +44,8 @@ __all__ = [
     "origin_allowed",
     "participant_id",
     "read_key",
+    "read_keys",
+    "rotate_keys",
     "session_cookie",
     "sign_in_cookie",
     "sign_in_cookie_name",

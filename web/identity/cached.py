@@ -26,6 +26,18 @@ class Cached(Generic[T]):
         self._failed: tuple[str, float] | None = None
         self._running: trio.Event | None = None
 
+    @property
+    def found(self) -> tuple[T, float] | None:
+        """The document and the time of its fetch, without waiting; None if there is none, or it is older than `LIFE`."""
+        if self._found is None or trio.current_time() >= self._found[1] + LIFE:
+            return None
+        return self._found
+
+    @property
+    def age(self) -> float:
+        """The seconds since the last successful fetch."""
+        return float("inf") if self._found is None else trio.current_time() - self._found[1]
+
     async def get(self, *, newer_than: float = 0.0) -> tuple[T, float]:
         """The document and the time of its fetch.
 

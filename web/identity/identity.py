@@ -7,15 +7,22 @@ from __future__ import annotations
 
 import base64
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypedDict
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypedDict
 
 from salon.actors.model import Participant, ParticipantType
+from salon.actors.store import StoreError
 
 from ..names import NAME_LENGTH, TITLE_LENGTH, normalise_name, normalise_title
+from .access import Access, AccessStore
+from .caller import Identity, Via
 from .claims import grants
-from .signing import DAY, Session, Signer
+from .key_file import SigningKeys
+from .provider_fault import Untrusted
+from .signing import DAY, Session, Signer, is_session
+from .wrong_tokens import WrongTokens
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -24,6 +31,7 @@ if TYPE_CHECKING:
     from salon.actors.sources import Sources
 
     from ..settings import AuthSettings
+    from .token_issuers import TokenIssuers
 
 __all__ = [
     "COOKIE",
@@ -44,8 +52,6 @@ __all__ = [
     "token_in_url",
 ]
 
-Via = Literal["bearer", "cookie", "ticket"]
-
 COOKIE = "salon_session"
 LONGEST_TOKEN = 4096  # characters; proxies refuse longer headers
 TICKET_LIFE = 30_000  # milliseconds
@@ -61,21 +67,6 @@ GUEST = "guest_"  # the ids of guests begin with it
 _AS_MEANT = str.maketrans("ILO", "110", "-–— \t\r\n")
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """An authenticated caller. `expires_at` is in milliseconds since the epoch; None never expires.
-
-    `token_id` names the session, for revoking it. A static token has no `token_id` and is valid while it is configured.
-    """
-
-    participant: Participant
-    admin: bool = False
-    token_id: str | None = None
-    expires_at: int | None = None
-    via: Via = "bearer"
-    issued_at: int | None = None  # of a session
-
-
 class Guest(NamedTuple):
     """A guest who was just created or has just returned. The code is shown only now: the store keeps its hash alone."""
 
@@ -84,7 +75,7 @@ class Guest(NamedTuple):
     recovery_code: str
 
 
-class Accounts(Protocol):
+class Accounts(AccessStore, Protocol):
     """The part of the store that identity uses. Times are in milliseconds since the epoch. Futures fail with `StoreError`."""
 
     def add_guest(
@@ -104,20 +95,19 @@ class Accounts(Protocol):
     def names_since(self, at: int) -> Future[tuple[tuple[str, str], ...]]:
         """The ids and names of participants renamed at or after `at`, in order of time."""
 
-    def revoke_token(self, token_id: str, expires_at: int) -> Future[None]:
-        """Store, until `expires_at`, that this session was revoked."""
-
-    def revoked_tokens(self, now: int) -> Future[tuple[str, ...]]:
-        """The revoked sessions that would otherwise be valid at `now`."""
-
 
 class IdentityBook:
-    """Verifies tokens, and issues sessions and tickets. Call `load` before the first `verify`."""
+    """Verifies tokens, and issues sessions and tickets. Call `load` before the first `verify`.
+
+    With `auth.jwt`, making it reads the keys of the issuers: blocking file I/O. Raises `TokenKeyError` if one cannot be used.
+    """
 
     def __init__(
-        self, auth: AuthSettings, key: bytes, accounts: Accounts, sources: Sources
+        self, auth: AuthSettings, key: bytes | SigningKeys, accounts: Accounts, sources: Sources
     ) -> None:
         self.signer = Signer(key)
+        self.access = Access(accounts)
+        self.wrong = WrongTokens(sources.now)
         self._grants = {name: grants(name, each) for name, each in auth.providers.items()}
         self._session_days = auth.session_days
         self._accounts = accounts
@@ -128,16 +118,17 @@ class IdentityBook:
         }
         self._types = {who.id: who.type for who in auth.static_tokens.values()}
         self._verified: OrderedDict[bytes, Identity] = OrderedDict()
-        self._revoked: set[str] = set()  # size: the logouts within the lifetime of a session
+        self._reserved = (GUEST, *(f"{name}:" for name in auth.providers))
+        self._issuers = self._open_issuers(auth) if auth.jwt else None
         # Names newer than those in the tokens. Names of people with a static token, which never expires, are kept for good.
         self._names: dict[str, str] = {}
         self._tickets: OrderedDict[bytes, tuple[Identity, int]] = OrderedDict()
         self._erased: dict[str, int] = {}  # people, and when they were: older sessions are over
 
     async def load(self) -> None:
-        """Load the revoked sessions, and the names that are newer than those in session tokens."""
+        """Load who was shut out, and the names that are newer than those in session tokens."""
         now = self._sources.now()
-        self._revoked.update(await self._accounts.revoked_tokens(now).wait())
+        await self.access.load(now)
         self._names.update(await self._accounts.names_since(now - self._session_days * DAY).wait())
         for identity in self._static.values():
             found = await self._accounts.name_of(identity.participant.id).wait()
@@ -145,15 +136,21 @@ class IdentityBook:
                 self._names[identity.participant.id] = found[0]
 
     def verify(self, token: str, via: Via = "bearer") -> Identity | None:
-        """The identity of a static token or session token; None if the token is invalid.
+        """The identity of a static token, a session token or an issuer's JWT; None if the token is invalid. It never waits.
 
-        Tokens are looked up by digest, so that the timing reveals nothing about a token that is nearly right.
+        The keys for a JWT may have to be fetched before, see `prepare`. Tokens are looked up by digest, so that the timing
+        reveals nothing about a token that is nearly right.
         """
         if len(token) > LONGEST_TOKEN:
             return None
         digest = _digest(token)
         identity = self._static.get(digest) or self._session(digest, token)
-        if identity is None or not self.holds(identity):
+        if identity is None:
+            return None
+        if not self.holds(identity):
+            self.wrong.note(
+                "ended", "the token was revoked or has expired, or its person is blocked"
+            )
             return None
         if identity.via != via:
             identity = replace(identity, via=via)
@@ -168,8 +165,11 @@ class IdentityBook:
         return participant_id in self._types or participant_id.startswith(GUEST)
 
     def holds(self, identity: Identity) -> bool:
-        """Whether an identity is still valid: neither expired nor revoked. A long-lived connection has to check again."""
-        if identity.token_id in self._revoked:
+        """Whether an identity is still valid: neither expired, revoked nor a blocked person's.
+
+        A long-lived connection has to check again.
+        """
+        if not self.access.holds(identity):
             return False
         erased_at = self._erased.get(identity.participant.id)
         if erased_at is not None and (identity.issued_at or 0) <= erased_at:
@@ -196,8 +196,30 @@ class IdentityBook:
         admin = admin or grant is not None
         days = self._session_days
         session = Session.begin(participant, self._sources, days=days, admin=admin)
-        session = session._replace(provider=provider, grant=grant)
-        return self.signer.sign(session), _identity(session, admin)
+        issued_at = self.access.earliest(participant.id, session.issued_at)
+        session = session._replace(issued_at=issued_at, provider=provider, grant=grant)
+        return self.sign(session)
+
+    def issue_limited(
+        self,
+        participant: Participant,
+        *,
+        seconds: int,
+        admin: bool,
+        conversations: frozenset[str] | None,
+    ) -> tuple[str, Identity]:
+        """A new token that lasts so many seconds, for all conversations of the participant or for some."""
+        session = Session.begin(participant, self._sources, days=0, admin=admin)
+        issued_at = self.access.earliest(participant.id, session.issued_at)
+        ends = issued_at + seconds * 1000
+        session = session._replace(
+            issued_at=issued_at, expires_at=ends, conversations=conversations
+        )
+        return self.sign(session)
+
+    def sign(self, session: Session) -> tuple[str, Identity]:
+        """A session's token and identity."""
+        return self.signer.sign(session), _identity(session, session.admin)
 
     async def admit_guest(self, name: str | None) -> Guest:
         """Create a guest, who is stored before this returns. Without a name the guest is given one.
@@ -217,7 +239,7 @@ class IdentityBook:
         """The guest with this recovery code and a new session; None for a wrong or malformed code."""
         code = normalise_recovery_code(recovery_code)
         found = code and await self._accounts.find_guest(_digest(code)).wait()
-        if not (code and found) or found[0] in self._erased:
+        if not code or not found or self.access.is_blocked(found[0]) or found[0] in self._erased:
             return None
         return Guest(*self.issue(Participant(*found)), _grouped(code))
 
@@ -228,8 +250,7 @@ class IdentityBook:
         """
         if identity.token_id is None or identity.expires_at is None:
             return False
-        self._revoked.add(identity.token_id)
-        await self._accounts.revoke_token(identity.token_id, identity.expires_at).wait()
+        await self.access.revoke_token(identity.token_id, identity.expires_at)
         return True
 
     def issue_ticket(self, identity: Identity) -> str:
@@ -264,6 +285,11 @@ class IdentityBook:
             return participant._replace(name=found[0])
         return await self._rename(participant, chosen=False)
 
+    async def name_of(self, participant_id: str) -> str | None:
+        """The name of a person that is stored, if any."""
+        found = await self._accounts.name_of(participant_id).wait()
+        return None if found is None else found[0]
+
     async def _rename(self, participant: Participant, *, chosen: bool) -> Participant:
         now = self._sources.now()
         await self._accounts.rename(participant.id, participant.name, now, chosen=chosen).wait()
@@ -282,23 +308,104 @@ class IdentityBook:
         if identity is not None:
             self._verified.move_to_end(digest)
             return identity
+        if self._issuers is None or is_session(token):
+            identity = self._session_of(token)
+        else:
+            identity = self._foreign(self._issuers, digest, token)
+        if identity is None:
+            return None
+        self._verified[digest] = identity
+        if len(self._verified) > SESSIONS_KEPT:
+            self._verified.popitem(last=False)
+        return identity
+
+    def _session_of(self, token: str) -> Identity | None:
         session = self.signer.read(token)
         if session is None:
+            self.wrong.note("session", "the token is no session that this server has signed")
             return None
         admin = session.admin
         if session.provider is not None:
             if session.provider not in self._grants:
                 return None  # the operator has removed the provider, and so its sessions
             admin = session.grant in self._grants[session.provider]
-        identity = self._verified[digest] = _identity(session, admin)
-        if len(self._verified) > SESSIONS_KEPT:
-            self._verified.popitem(last=False)
-        return identity
+        return _identity(session, admin)
+
+    # --- JWTs of others -----------------------------------------------------------------------------------------------
+
+    def _open_issuers(self, auth: AuthSettings) -> TokenIssuers:
+        from .token_issuers import TokenIssuers  # noqa: PLC0415 (most servers do not need it)
+
+        return TokenIssuers(auth.jwt, is_reserved=self._is_reserved, now=self._sources.now)
+
+    def _is_reserved(self, participant_id: str) -> bool:
+        """Whether an id belongs to guests or to people of providers, who prove it otherwise."""
+        return participant_id.startswith(self._reserved)
+
+    def _foreign(self, issuers: TokenIssuers, digest: bytes, token: str) -> Identity | None:
+        try:
+            said = issuers.read(token)
+        except Untrusted as problem:
+            self.wrong.note(problem.word, str(problem))
+            return None
+        # The token's own digest is its id: logging out revokes it, and issuers need not number their tokens.
+        token_id = f"jwt_{digest.hex()[:32]}"
+        return Identity(
+            said.participant,
+            said.admin,
+            token_id,
+            said.expires_at,
+            conversations=said.conversations,
+            issued_at=said.issued_at,
+        )
+
+    async def prepare(self, token: str | None) -> None:
+        """Fetch what `verify` needs to judge a token. Mostly nothing: only a JWT that is seen for the first time may wait.
+
+        Raises `Unreachable` if its issuer's keys are needed and not to be had: the token is then neither right nor wrong.
+        """
+        if self._issuers is None or token is None or self.is_prepared(token):
+            return
+        await self._issuers.prepare(token)
+        identity = self._foreign(self._issuers, _digest(token), token)
+        if identity is None or not self.holds(identity):
+            return
+        # A store that is out of order keeps nobody out: their name is that of the token then.
+        with suppress(StoreError):
+            await self.known(identity.participant)
+
+    def is_prepared(self, token: str) -> bool:
+        """Whether `prepare` has nothing to do for a token."""
+        if self._issuers is None or len(token) > LONGEST_TOKEN:
+            return True
+        digest = _digest(token)
+        return digest in self._verified or digest in self._static or is_session(token)
+
+    def use_keys(self, keys: SigningKeys) -> None:
+        """Sign with other keys from now on. Each token is verified anew, so that one of a key that is gone ends."""
+        self.signer.use(keys)
+        self._verified.clear()
+
+    def reload_issuers(self) -> None:
+        """Read the issuers' keys in files again: blocking, for another thread. One that cannot be used is logged."""
+        if self._issuers is not None:
+            self._issuers.reload()
+
+    async def keep_fresh(self) -> None:
+        """Keep the issuers' keys fresh, until cancelled."""
+        if self._issuers is not None:
+            await self._issuers.keep_fresh()
 
 
 def _identity(session: Session, admin: bool) -> Identity:
-    ends, begun = session.expires_at, session.issued_at
-    return Identity(session.participant, admin, session.token_id, ends, issued_at=begun)
+    return Identity(
+        session.participant,
+        admin,
+        session.token_id,
+        session.expires_at,
+        conversations=session.conversations,
+        issued_at=session.issued_at,
+    )
 
 
 def _digest(text: str) -> bytes:

@@ -12,16 +12,17 @@ from ..settings import is_safe_url
 from .cached import Cached
 from .claims import is_named
 from .fetch import JsonFetcher
-from .id_token import read_keys, read_token
+from .id_token import read_token
 from .provider_fault import UnknownKey, Unreachable, Untrusted, error_word
+from .signed_token import read_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..settings import ProviderSettings
     from .claims import Claims
-    from .id_token import Key
     from .sign_in_state import Transaction
+    from .signed_token import PublicKey
 
 
 class Metadata(BaseModel):
@@ -111,7 +112,7 @@ class Provider:
             keys, _ = await self._keys.get(newer_than=fetched)
             return self._checked(token, keys, nonce)
 
-    def _checked(self, token: str, keys: tuple[Key, ...], nonce: str) -> Claims:
+    def _checked(self, token: str, keys: tuple[PublicKey, ...], nonce: str) -> Claims:
         return read_token(
             token,
             keys,
@@ -155,7 +156,7 @@ class Provider:
                 raise Unreachable(f"{url} has an unsafe {field}")
         return metadata
 
-    async def _fetch_keys(self) -> tuple[Key, ...]:
+    async def _fetch_keys(self) -> tuple[PublicKey, ...]:
         metadata, _ = await self._metadata.get()
         return read_keys(await self._outbound.get(metadata.jwks_uri))
 

@@ -1,4 +1,4 @@
-"""The faults of a provider's answers. Their texts are for operators and contain no secrets of the request."""
+"""The faults of another server's answers and tokens. Their texts are for operators and contain no secrets of the request."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ class Unreachable(Exception):
 
 
 class Untrusted(Exception):
-    """There is an answer, and it cannot be trusted."""
+    """There is an answer, or a token, and it cannot be trusted. `word` names the reason in one word, for counting."""
+
+    def __init__(self, text: str, word: str = "untrusted") -> None:
+        super().__init__(text)
+        self.word = word
 
 
 class UnknownKey(Untrusted):
-    """The token is signed by none of the known keys: the provider may have new keys."""
+    """The token is signed by none of the known keys: the issuer may have new keys."""
 
 
 def error_word(error: object) -> str:

@@ -1,13 +1,9 @@
-"""Sessions as signed tokens, and the key that signs them."""
+"""Sessions as signed tokens."""
 
 from __future__ import annotations
 
 import base64
-import os
-import shlex
-import tempfile
-from contextlib import suppress
-from pathlib import Path
+import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from joserfc import jwt
@@ -16,27 +12,34 @@ from joserfc.jwk import OctKey
 
 from salon.actors.model import Participant
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from .key_file import KEY_BYTES, KeyFileError, SigningKeys, read_key
 
+if TYPE_CHECKING:
     from salon.actors.sources import Sources
+
+__all__ = [
+    "DAY",
+    "KEY_BYTES",
+    "KeyFileError",
+    "Session",
+    "Signer",
+    "SigningKeys",
+    "is_session",
+    "read_key",
+]
 
 ALGORITHM = "HS256"  # the only one accepted, whatever a token's header says
 TYPE = "session+jwt"  # keeps other tokens signed with the same key from being accepted as sessions
 ISSUER = "salon"
-KEY_BYTES = 32  # the size of the hash
 DAY = 86_400_000  # milliseconds
-OTHERS = 0o077  # the mode bits of group and world
-
-
-class KeyFileError(Exception):
-    """The key file cannot be used. The text says in one line why and what to do."""
+LONGEST_HEADER = 256  # characters; that of a session has 51
 
 
 class Session(NamedTuple):
     """The content of a session token: the participant, the expiry (milliseconds since the epoch), and an id for revoking it.
 
     `provider` names the provider of the sign-in, if any. `grant` is the grant that made the participant an admin then.
+    `conversations` are the only ones that the token is for, None for all.
     """
 
     participant: Participant
@@ -46,6 +49,7 @@ class Session(NamedTuple):
     expires_at: int
     provider: str | None = None
     grant: str | None = None
+    conversations: frozenset[str] | None = None
 
     @classmethod
     def begin(
@@ -57,10 +61,19 @@ class Session(NamedTuple):
 
 
 class Signer:
-    """Turns sessions into tokens and back. The key has at least `KEY_BYTES` bytes."""
+    """Turns sessions into tokens and back. Each key has at least `KEY_BYTES` bytes.
 
-    def __init__(self, key: bytes) -> None:
-        self._key = OctKey.import_key(key)
+    What a former key signed is read until the key's time is over, also if it says that it lasts longer.
+    """
+
+    def __init__(self, keys: bytes | SigningKeys) -> None:
+        self.use(keys)
+
+    def use(self, keys: bytes | SigningKeys) -> None:
+        """Sign with other keys from now on."""
+        ring = keys if isinstance(keys, SigningKeys) else SigningKeys(keys)
+        self._key = OctKey.import_key(ring.current)
+        self._former = [(OctKey.import_key(each.key), each.until) for each in ring.former]
 
     def sign(self, session: Session) -> str:
         """The session as a bearer token."""
@@ -77,24 +90,37 @@ class Signer:
         }
         via = {"provider": session.provider, "grant": session.grant}
         claims |= {name: said for name, said in via.items() if said is not None}
+        if session.conversations is not None:
+            claims["conversations"] = sorted(session.conversations)
         return self.seal(TYPE, claims)
 
     def read(self, token: str) -> Session | None:
-        """The session of a token that this key signed, or None. The caller checks the expiry."""
-        claims = self.unseal(TYPE, token)
-        return None if claims is None else _session(claims)
+        """The session of a token that one of the keys signed, or None. The caller checks the expiry."""
+        claims = _unsealed(TYPE, token, self._key)
+        if claims is not None:
+            return _session(claims)
+        for key, until in self._former:
+            claims = _unsealed(TYPE, token, key)
+            session = None if claims is None else _session(claims)
+            if session is not None:
+                return session._replace(expires_at=min(session.expires_at, until))
+        return None
 
     def seal(self, kind: str, claims: dict[str, Any]) -> str:
         """Claims as a signed token of a kind. Anybody who has the token can read them, and nobody can change them."""
         return jwt.encode({"alg": ALGORITHM, "typ": kind}, claims, self._key, [ALGORITHM])
 
     def unseal(self, kind: str, token: str) -> dict[str, Any] | None:
-        """The claims of a token that this key signed with the same kind, or None."""
-        try:
-            decoded = jwt.decode(token, self._key, [ALGORITHM])
-        except (JoseError, ValueError, TypeError, KeyError, AttributeError):
-            return None  # joserfc raises these, too, for malformed headers
-        return decoded.claims if decoded.header.get("typ") == kind else None
+        """The claims of a token that the current key signed with the same kind, or None."""
+        return _unsealed(kind, token, self._key)
+
+
+def _unsealed(kind: str, token: str, key: OctKey) -> dict[str, Any] | None:
+    try:
+        decoded = jwt.decode(token, key, [ALGORITHM])
+    except (JoseError, ValueError, TypeError, KeyError, AttributeError):
+        return None  # joserfc raises these, too, for malformed headers
+    return decoded.claims if decoded.header.get("typ") == kind else None
 
 
 def _session(claims: dict[str, Any]) -> Session | None:
@@ -111,57 +137,23 @@ def _session(claims: dict[str, Any]) -> Session | None:
         } if issuer == ISSUER:
             participant = Participant(participant_id, name, kind)
             provider, grant = claims.get("provider"), claims.get("grant")
-            if isinstance(provider, str | None) and isinstance(grant, str | None):
+            limit = claims.get("conversations")
+            if (
+                isinstance(provider, str | None)
+                and isinstance(grant, str | None)
+                and isinstance(limit, list | None)
+            ):
                 times = issued * 1000, expires * 1000
-                return Session(participant, admin, token_id, *times, provider, grant)
+                only = None if limit is None else frozenset(map(str, limit))
+                return Session(participant, admin, token_id, *times, provider, grant, only)
     return None
 
 
-def read_key(path: Path | None, entropy: Callable[[int], bytes] = os.urandom) -> bytes:
-    """The key in the file, which the first caller creates; without a path, a new key that is not stored.
-
-    Processes that start at the same time all get the same key. Raises `KeyFileError`. It does blocking file I/O: call it before
-    serving.
-    """
-    if path is None:
-        return entropy(KEY_BYTES)
+def is_session(token: str) -> bool:
+    """Whether a token says that it is a session of this server."""
+    first = token[:LONGEST_HEADER].partition(".")[0]
     try:
-        if not path.exists():
-            _make(path, entropy)
-        key = _read(path)
-    except OSError as error:
-        raise KeyFileError(f"the key file {path} cannot be used: {error.strerror}") from error
-    if len(key) < KEY_BYTES:
-        raise KeyFileError(
-            f"the key file {path} is too short: it needs {KEY_BYTES} random bytes or more; "
-            "remove it to have a new one made, which ends all sessions"
-        )
-    return key
-
-
-def _make(path: Path, entropy: Callable[[int], bytes]) -> None:
-    """Write the key to a temporary file, then link it into place: the file is always complete, and the first link wins."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, aside = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)  # O_EXCL, 0600
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(base64.urlsafe_b64encode(entropy(KEY_BYTES)) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileExistsError):
-            os.link(aside, path)
-    finally:
-        Path(aside).unlink()
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # otherwise a power cut may lose the file's name, and so every session
-    finally:
-        os.close(folder)
-
-
-def _read(path: Path) -> bytes:
-    with path.open("rb") as file:
-        if os.name == "posix" and os.fstat(file.fileno()).st_mode & OTHERS:
-            command = f"chmod 600 {shlex.quote(str(path))}"
-            raise KeyFileError(f"the key file {path} is open to other users: run {command}")
-        return file.read(4096).strip()
+        header = json.loads(base64.urlsafe_b64decode(first + "=" * (-len(first) % 4)))
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(header, dict) and header.get("typ") == TYPE

@@ -84,7 +84,7 @@ class Erasures:
         await self._store.save_erasure(erasure).wait()
         self._all[erasure.id] = erasure
         self._identities.forget(participant_id, erasure.asked_at)
-        self._directory.participant(participant_id).tell(Revoke(None))
+        self._directory.participant(participant_id).tell(Revoke(blocked=True))
         self._wake()
         return erasure
 

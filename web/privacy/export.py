@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from salon.actors.people import PeopleStore, PersonRows, Trace
 
     from ..files import FileShelf
-    from ..identity import Identity
+    from ..identity import Access, Identity
 
 LISTED = 100  # conversations, or held messages, asked for at once
 DATE = (1980, 1, 1, 0, 0, 0)  # of all entries: two archives of the same data are equal
@@ -56,7 +56,11 @@ class _Pipe:
 
 
 async def export(
-    identity: Identity, directory: Directory, store: PeopleStore, shelf: FileShelf
+    identity: Identity,
+    directory: Directory,
+    store: PeopleStore,
+    access: Access,
+    shelf: FileShelf,
 ) -> AsyncGenerator[bytes]:
     """The archive, in pieces. Raises `StoreError`: what was sent is then no whole archive, which any reader of ZIP sees."""
     pipe = _Pipe()
@@ -67,6 +71,7 @@ async def export(
             ("conversations.ndjson", _memberships(directory, identity)),
             ("events.ndjson", _events(directory, store, identity.participant.id)),
             ("held.ndjson", _held(directory, identity.participant.id)),
+            ("tokens.ndjson", _tokens(access, identity.participant.id)),
         ):
             with archive.open(_entry(name), "w", force_zip64=True) as entry:
                 async for line in lines:
@@ -190,6 +195,26 @@ async def _held(directory: Directory, participant_id: str) -> AsyncIterator[byte
                     "content": each.content,
                     "held_at": each.at,
                     "reason": each.reason,
+                }
+            )
+        if page.before is None:
+            return
+        before = page.before
+
+
+async def _tokens(access: Access, participant_id: str) -> AsyncIterator[bytes]:
+    """The tokens that operators issued, without the tokens themselves, which nobody keeps. Sessions are kept nowhere."""
+    before: int | None = None
+    while True:
+        page = await access.tokens(participant_id, before=before, limit=LISTED)
+        for each in page.tokens:
+            yield _line(
+                {
+                    "token_id": each.token_id,
+                    "issued_at": each.issued_at,
+                    "expires_at": each.expires_at,
+                    "revoked_at": each.revoked_at,
+                    "conversations": each.conversations,
                 }
             )
         if page.before is None:

@@ -4,6 +4,7 @@ from .agent import AgentSettings
 from .agent_parts import BudgetSettings, PriceSettings, ToolSettings
 from .files import FileSettings
 from .group import is_safe_url
+from .jwt import JwtSettings
 from .loading import load
 from .model import AuthSettings, LoggingSettings, Settings, SettingsError
 from .moderation import ModerationRule, ModerationSettings
@@ -15,6 +16,7 @@ __all__ = [
     "AuthSettings",
     "BudgetSettings",
     "FileSettings",
+    "JwtSettings",
     "LoggingSettings",
     "ModerationRule",
     "ModerationSettings",

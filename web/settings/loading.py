@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from .agent import AgentSettings
 from .agent_parts import AgentLimits, BudgetSettings, ContextSettings, PriceSettings
 from .group import SettingsGroup
+from .jwt import JwtSettings
 from .model import Settings, SettingsError, StaticIdentity
 from .provider import ProviderSettings
 
@@ -38,6 +39,8 @@ KEYS = [f"{section}.{name}" for section, model in SECTIONS.items() for name in m
 SECRET = ("auth", "static_tokens")  # what stands below is shown to nobody
 PROVIDERS = "auth.providers"  # of each, every setting has a key and a place of its own: auth.providers.NAME.issuer
 SHOWN = set(ProviderSettings.model_fields) - {"client_secret"}
+JWT = "auth.jwt"  # a list, too; a key stands in the wrong place by mistake
+SHOWN_OF_JWT = {"issuer", "audience", "algorithms", "jwks_url"}
 AGENTS = "agents"  # a list, whose place is that of the whole
 # Keys stand in wrong places by mistake: of an agent only these are shown
 SHOWN_OF_AGENTS = {
@@ -270,6 +273,10 @@ def _problem(error: ErrorDetails, found: Found) -> str:
     elif ".".join(location[:2]) == PROVIDERS:
         known = ProviderSettings.model_fields
         if shown and not SHOWN.intersection(location[3:4]):
+            shown = f"{MASK} given, "
+    elif ".".join(location[:2]) == JWT:
+        known = JwtSettings.model_fields
+        if shown and not SHOWN_OF_JWT.intersection(location[3:4]):
             shown = f"{MASK} given, "
     elif location[0] == AGENTS:
         known = AgentSettings.model_fields

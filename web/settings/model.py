@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import fields
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -24,6 +24,7 @@ from .agent import AgentSettings, valid_id, valid_name
 from .agent_parts import number
 from .files import FileSettings
 from .group import SettingsGroup, split
+from .jwt import JwtSettings
 from .moderation import ModerationSettings
 from .provider import ProviderName, ProviderSettings
 from .retention import RetentionSettings
@@ -82,6 +83,13 @@ def _public_url(url: str) -> str:
     return url.lower().removesuffix("/")
 
 
+def _network(network: str) -> str:
+    try:
+        return str(ip_network(network))
+    except ValueError:
+        raise ValueError("an address or a network, such as 10.0.0.0/8 or ::1") from None
+
+
 def _token(token: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", token.get_secret_value()):
         raise ValueError("a token of letters, digits and -._~+/, as it can stand in a header")
@@ -107,6 +115,10 @@ class ServerSettings(SettingsGroup):
     """Whether browsers cache the chat page's own files, so that it also opens offline; false also deletes cached files."""
     public_url: Annotated[str, AfterValidator(_public_url)] | None = None
     """Address for browsers, such as https://chat.example.org; providers redirect to it. With https, cookies are Secure."""
+    trusted_proxies: Annotated[
+        tuple[Annotated[str, AfterValidator(_network)], ...], BeforeValidator(split)
+    ] = ()
+    """Networks, such as 10.0.0.0/8, of proxies that name the client in Forwarded or X-Forwarded-For; others are not believed."""
     tls_certificate: Path | None = None
     """PEM file with the certificate chain, if no proxy ends TLS; requires tls_key."""
     tls_key: Path | None = None
@@ -156,6 +168,8 @@ class AuthSettings(SettingsGroup):
     """Bearer token -> {id, name, admin: false, type: human|agent}; for development, tests and service accounts."""
     providers: dict[ProviderName, ProviderSettings] = Field({})
     """Name -> {issuer, client_id, client_secret, label, scopes, admins, domains}: OpenID Connect providers to sign in with."""
+    jwt: tuple[JwtSettings, ...] = ()
+    """[{issuer, audience, algorithms, key_env | key_file | jwks_url, claims}]: JWTs of your own backend; see tokens.md."""
     session_days: Annotated[int, BeforeValidator(number), Field(ge=1, le=3650)] = 30
     """Days that a session lasts; a guest returns later with the recovery code."""
     key_file: Path | None = None

@@ -16,6 +16,7 @@ from .change_frames import (
 from .client_frames import (
     AlsoInChannel,
     ApprovalFrame,
+    AuthFrame,
     CancelFrame,
     Content,
     DeltaFrame,
@@ -77,6 +78,7 @@ __all__ = [
     "AlsoInChannel",
     "ApprovalFrame",
     "ApprovalId",
+    "AuthFrame",
     "CancelFrame",
     "Connection",
     "Content",

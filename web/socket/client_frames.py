@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 ALT_LENGTH = 1000  # characters of an alternative text: a paragraph
+TOKEN_LENGTH = 4096  # characters, as over HTTP
 MOST_FILES = 100  # files that a message may name, whatever limits.files_per_message is
 # The text of a message. Blank text is refused in a separate check: a pydantic validator would be slower for every message.
 Content = Annotated[
@@ -222,6 +223,24 @@ class PingFrame(Frame):
     type: Literal["ping"] = "ping"
 
 
+class AuthFrame(Frame):
+    """Renew the identity of this socket, as the same participant, with a new token or ticket. The answer is `auth_ack`.
+
+    After a refusal the former identity goes on until its end.
+    """
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    type: Literal["auth"] = "auth"
+    token: str | None = Field(default=None, min_length=1, max_length=TOKEN_LENGTH)
+    ticket: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=TOKEN_LENGTH,
+        description="From `POST /auth/ticket`, in place of the token.",
+    )
+
+
 class JoinFrame(Frame):
     """NLWeb's request to get the events of a conversation. It has no effect: a socket gets them from the handshake on.
 
@@ -251,13 +270,14 @@ AnyFrame = (
     | RunEndFrame
     | CancelFrame
     | AnyChangeFrame
+    | AuthFrame
     | JoinFrame
     | LeaveFrame
 )
 ClientFrame = Annotated[AnyFrame, Field(discriminator="type")]
 FRAMES: TypeAdapter[AnyFrame] = TypeAdapter(ClientFrame)
 KNOWN_TYPES = (
-    "message, typing, read, sync, ping, run_start, delta, run_status, approval, run_end, cancel, "
+    "message, typing, read, sync, ping, auth, run_start, delta, run_status, approval, run_end, cancel, "
     "message_edited, message_deleted, reaction_added, reaction_removed, message_pinned, message_unpinned"
 )
 # pydantic's error when the type of `content` is the only fault

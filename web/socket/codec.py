@@ -127,6 +127,17 @@ def message_ack(receipt: Receipt) -> bytes:
     return f'{{"type":"message_ack",{_receipt_fields(receipt)}}}'.encode()
 
 
+def auth_ack(expires_at: int | None) -> bytes:
+    """The text of an `auth_ack` frame. `expires_at` is in milliseconds since the epoch; None never ends."""
+    ends = "" if expires_at is None else f',"expires_at":"{timestamp(expires_at)}"'
+    return f'{{"type":"auth_ack"{ends}}}'.encode()
+
+
+def auth_expiring(expires_at: int) -> bytes:
+    """The text of an `auth_expiring` frame."""
+    return f'{{"type":"auth_expiring","expires_at":"{timestamp(expires_at)}"}}'.encode()
+
+
 def receipt_json(receipt: Receipt) -> bytes:
     """The receipt as the body of an HTTP answer."""
     return f"{{{_receipt_fields(receipt)}}}".encode()

@@ -37,6 +37,7 @@ from salon.actors.runtime import ActorDied
 from .change_frames import CHANGE_FRAMES, change_command
 from .client_frames import (
     ApprovalFrame,
+    AuthFrame,
     CancelFrame,
     DeltaFrame,
     JoinFrame,
@@ -53,7 +54,7 @@ from .client_frames import (
     one_key,
     parse,
 )
-from .codec import change_ack, error_frame, message_ack, message_held, run_ack
+from .codec import auth_ack, change_ack, error_frame, message_ack, message_held, run_ack
 from .run_parts import approval_of, metadata_text, results_text
 from .websocket import (
     Binary,
@@ -121,6 +122,16 @@ class Transport(Protocol):
         """Close the socket and forget the connection."""
 
 
+class Renewal(Protocol):
+    """Renews the identity of one connection."""
+
+    def holds(self) -> bool:
+        """Whether the identity is still valid."""
+
+    def renew(self, connection: Connection, token: str | None, ticket: str | None) -> None:
+        """Judge a new token or ticket, and answer with `renewed`, `refuse` or `fault`, now or later."""
+
+
 class Connection:
     """A participant's connection, subscribed to one conversation. Any actor may write to it."""
 
@@ -145,9 +156,11 @@ class Connection:
         "opened_at",
         "participant",
         "phase",
+        "renewal",
         "resting",
         "stalled_since",
         "token_id",
+        "warned_of",
     )
 
     def __init__(
@@ -162,6 +175,7 @@ class Connection:
         address: str,
         max_frame_size: int,
         frame_rate: float,
+        renewal: Renewal | None = None,
     ) -> None:
         now = trio.current_time()
         self.connection_id = connection_id
@@ -169,6 +183,8 @@ class Connection:
         self.participant = participant
         self.token_id = token_id
         self.expires_at = expires_at
+        self.warned_of: int | None = None  # the end that the peer has been warned of
+        self.renewal = renewal
         self.address = address
         self.opened_at = now
         self.phase = Phase.OPEN
@@ -234,7 +250,7 @@ class Connection:
             wait = self._frame_bucket.take(trio.current_time())
             if wait:
                 rate = self._frame_bucket.rate
-                self._refuse(too_fast(rate, "frames a second", wait, "participant"))
+                self.refuse(too_fast(rate, "frames a second", wait, "participant"))
                 return
         frame: Any = parse(text)
         kind = type(frame)  # not isinstance: pydantic's metaclass runs Python code for it
@@ -267,10 +283,27 @@ class Connection:
             self._run(frame)
         elif kind in CHANGE_FRAMES:
             self._change(frame)
+        elif kind is AuthFrame:
+            self._renew(frame)
         elif kind is JoinFrame or kind is LeaveFrame:
             self._original(frame)
         else:
-            self._fault(frame)
+            self.fault(frame)
+
+    def _renew(self, frame: AuthFrame) -> None:
+        if (frame.token is None) == (frame.ticket is None):
+            problem = "it needs either a token or a ticket"
+            self.fault(Refusal(Code.INVALID_FORMAT, {"problem": problem}))
+        elif self.renewal is None:
+            self._refuse_plainly("this socket cannot be renewed")
+        else:
+            self.renewal.renew(self, frame.token, frame.ticket)
+
+    def renewed(self, token_id: str | None, expires_at: int | None) -> None:
+        """Go on with another identity of the same participant, and tell the peer until when."""
+        self.token_id, self.expires_at = token_id, expires_at
+        body = auth_ack(expires_at)
+        self.push(text_header(len(body)) + body)
 
     def _binary(self, payload: bytes) -> None:
         self.close(1003, "only text frames are understood")
@@ -283,7 +316,7 @@ class Connection:
             self._refuse_plainly(f"this socket is to the conversation {self.conversation_id} alone")
 
     def _refuse_plainly(self, problem: str, key: str | None = None) -> None:
-        self._refuse(Refusal(Code.INVALID_FORMAT, {"problem": problem}, key=key))
+        self.refuse(Refusal(Code.INVALID_FORMAT, {"problem": problem}, key=key))
 
     def _message(self, frame: MessageFrame) -> None:
         key, metadata = frame.client_message_id, None
@@ -298,7 +331,7 @@ class Connection:
                 metadata = metadata_text(frame.metadata)
             except ValueError as error:
                 facts = {"problem": str(error)}
-                self._fault(Refusal(Code.INVALID_FORMAT, facts, key=key))
+                self.fault(Refusal(Code.INVALID_FORMAT, facts, key=key))
                 return
         self._tell(
             Post(
@@ -320,7 +353,7 @@ class Connection:
             command = change_command(frame, self.conversation_id, self.participant)
         except ValueError as error:
             facts = {"problem": str(error)}
-            self._fault(Refusal(Code.INVALID_FORMAT, facts, key=frame.client_message_id))
+            self.fault(Refusal(Code.INVALID_FORMAT, facts, key=frame.client_message_id))
             return
         self._tell(command)
 
@@ -329,7 +362,7 @@ class Connection:
             command = self._run_command(frame)
         except ValueError as error:
             facts = {"problem": str(error), "run_id": frame.run_id}
-            self._fault(Refusal(Code.INVALID_FORMAT, facts))
+            self.fault(Refusal(Code.INVALID_FORMAT, facts))
             return
         self._tell(command)
 
@@ -372,11 +405,11 @@ class Connection:
             )
             if type(command) in RUN_COMMANDS:
                 refusal = about_run(refusal, command.run_id)
-            self._refuse(refusal)
+            self.refuse(refusal)
 
-    def _fault(self, refusal: Refusal) -> None:
+    def fault(self, refusal: Refusal) -> None:
         """Answer an invalid frame; close the connection after too many of them."""
-        self._refuse(refusal)
+        self.refuse(refusal)
         now = trio.current_time()
         if self._faults is None:
             self._faults = deque(maxlen=FAULTS)
@@ -384,7 +417,8 @@ class Connection:
         if len(self._faults) == FAULTS and now - self._faults[0] <= FAULT_WINDOW:
             self.close(4501, "too many frames that are not understood")
 
-    def _refuse(self, refusal: Refusal) -> None:
+    def refuse(self, refusal: Refusal) -> None:
+        """Answer with a refusal."""
         named = self._directory.refusals.name(
             refusal,
             participant_id=self.participant.id,

@@ -23,6 +23,7 @@ import trio
 
 from .coalescing import MOMENT, CoalescingWait
 from .connection import Connection, Phase
+from .endings import Endings
 from .read_throttle import ReadThrottle
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Wire:
         self._somebody_rests = trio.Event()
         self._heartbeat = heartbeat
         self._chance = chance
-        self._now_ms = now_ms
+        self.endings = Endings(now_ms, heartbeat)
         self._beats: list[dict[Connection, None]] = [{} for _ in range(max(1, round(heartbeat)))]
         self._slots: dict[Connection, int] = {}
         self.addresses: Counter[str] = Counter()  # number of connections per network address
@@ -105,12 +106,14 @@ class Wire:
         self.addresses[connection.address] += 1
         self._slots[connection] = slot
         self._beats[slot][connection] = None
+        self.endings.look(connection)
 
     def forget(self, connection: Connection) -> None:
         """Remove a connection whose socket is closed."""
         self._connections.pop(connection, None)
         self._closing.pop(connection, None)
         self._in_text.discard(connection)
+        self.endings.forget(connection)
         slot = self._slots.pop(connection, None)
         if slot is not None:
             del self._beats[slot][connection]
@@ -265,14 +268,13 @@ class Wire:
                 self.take(connection, connection.lost)
             for connection in tuple(self._beats[slot]):
                 self.take(connection, self._inspect, connection, now)
+            for connection in self.endings.near():
+                self.take(connection, self.endings.check, connection)
             slot = (slot + 1) % len(self._beats)
 
     def _inspect(self, connection: Connection, now: float) -> None:
-        if connection.expires_at is not None and connection.expires_at <= self._now_ms():
-            connection.close(4500, "identity expired")
-        elif (
-            connection.stalled_since is not None and now - connection.stalled_since > STALL_TIMEOUT
-        ):
+        self.endings.look(connection)
+        if connection.stalled_since is not None and now - connection.stalled_since > STALL_TIMEOUT:
             connection.close(4003, "lagged too long")
         elif self._heartbeat:
             connection.beat(now)

@@ -628,6 +628,18 @@ export interface PongFrame {
   type: "pong";
 }
 
+/** The answer to `auth`: the socket goes on until then, or without an end. */
+export interface AuthAckFrame {
+  type: "auth_ack";
+  expires_at?: string;
+}
+
+/** The socket is closed with 4500 at that time, in a minute at most, unless a frame `auth` renews it before. */
+export interface AuthExpiringFrame {
+  type: "auth_expiring";
+  expires_at: string;
+}
+
 /** This reader is too slow for live push: events after here come from the log, until `caught_up`. */
 export interface LaggingFrame {
   type: "lagging";
@@ -723,6 +735,8 @@ export type ServerFrame =
   | HeldDecidedFrame
   | ErrorFrame
   | PongFrame
+  | AuthAckFrame
+  | AuthExpiringFrame
   | LaggingFrame
   | DeltaSignalFrame
   | RunStatusSignalFrame
@@ -821,6 +835,13 @@ export interface PingFrame {
   type: "ping";
 }
 
+/** Renew the identity of this socket, as the same participant, before it ends: with a new token or a ticket. */
+export interface AuthFrame {
+  type: "auth";
+  token?: string | null;
+  ticket?: string | null;
+}
+
 /** Begin a run, as an agent; the same id again is the same run. */
 export interface RunStartFrame {
   type: "run_start";
@@ -906,6 +927,7 @@ export type ClientFrame =
   | ReadFrame
   | SyncFrame
   | PingFrame
+  | AuthFrame
   | RunStartFrame
   | DeltaFrame
   | RunStatusFrame

@@ -280,6 +280,8 @@ export class Line implements Conversation {
       case "message_held":
       case "held_decided":
       case "pong":
+      case "auth_ack":
+      case "auth_expiring":
         return;
       default: // an event, or what a later server has to say
         if (typeof frame.sequence_id === "number") this.step(this.window.put(frame));

@@ -1,0 +1,67 @@
+"""Tokens that operators issued, and who is shut out, as the memory store keeps them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from salon.actors.person_erasure import ERASED_NAME
+from salon.actors.tokens import TokenPage
+
+if TYPE_CHECKING:
+    from salon.actors.tokens import IssuedToken
+
+
+class MemoryTokens:
+    """The tokens in the order of issue, and the people who are shut out."""
+
+    def __init__(self) -> None:
+        self._tokens: dict[str, IssuedToken] = {}
+        self._access: dict[str, tuple[int | None, int | None]] = {}
+
+    def save(self, token: IssuedToken) -> None:
+        """Keep a new token."""
+        self._tokens[token.token_id] = token._replace(position=len(self._tokens) + 1)
+
+    def revoke(self, token_id: str, at: int) -> IssuedToken | None:
+        """Note that a token was revoked, unless it was."""
+        token = self._tokens.get(token_id)
+        if token is not None and token.revoked_at is None:
+            token = self._tokens[token_id] = token._replace(revoked_at=at)
+        return token
+
+    def forget(self, participant_id: str) -> None:
+        """Forget a person's name."""
+        for each in list(self._tokens.values()):
+            if each.participant.id == participant_id:
+                who = each.participant._replace(name=ERASED_NAME)
+                self._tokens[each.token_id] = each._replace(participant=who)
+
+    def page(self, participant_id: str | None, before: int | None, limit: int) -> TokenPage:
+        """A page, as `Store.tokens` describes it."""
+        found = [
+            each
+            for each in reversed(self._tokens.values())
+            if participant_id in (None, each.participant.id)
+            and (before is None or each.position < before)
+        ]
+        rest = found[limit - 1].position if len(found) > limit else None
+        return TokenPage(tuple(found[:limit]), rest)
+
+    def set_access(
+        self, participant_id: str, blocked_at: int | None, revoked_at: int | None
+    ) -> None:
+        """Keep who is shut out."""
+        if blocked_at is None and revoked_at is None:
+            self._access.pop(participant_id, None)
+            return
+        self._access[participant_id] = (blocked_at, revoked_at)
+        if revoked_at is None:
+            return
+        for id, token in self._tokens.items():
+            holds = token.revoked_at is None and token.expires_at > revoked_at
+            if holds and token.participant.id == participant_id:
+                self._tokens[id] = token._replace(revoked_at=revoked_at)
+
+    def all_access(self) -> tuple[tuple[str, int | None, int | None], ...]:
+        """Everybody who has an entry."""
+        return tuple((id, *times) for id, times in sorted(self._access.items()))

@@ -1,0 +1,101 @@
+"""Tokens that operators issued, and who is shut out, in the SQLite store: functions of a connection."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from salon.actors.model import Participant
+from salon.actors.tokens import IssuedToken, TokenPage
+
+if TYPE_CHECKING:
+    import sqlite3
+
+_COLUMNS = (
+    "position, token_id, participant, name, type, admin, conversations, issued_at, expires_at, issued_by, "
+    "revoked_at"
+)
+_INSERT = (
+    "INSERT INTO tokens (token_id, participant, name, type, admin, conversations, issued_at, expires_at, issued_by) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_ONE = f"SELECT {_COLUMNS} FROM tokens WHERE token_id = ?"
+_PAGE = f"SELECT {_COLUMNS} FROM tokens WHERE position < ? ORDER BY position DESC LIMIT ?"
+_OF_ONE = (
+    f"SELECT {_COLUMNS} FROM tokens WHERE position < ? AND participant = ? "
+    "ORDER BY position DESC LIMIT ?"
+)
+_REVOKE = "UPDATE tokens SET revoked_at = ? WHERE token_id = ? AND revoked_at IS NULL"
+_REVOKE_ALL = (
+    "UPDATE tokens SET revoked_at = ? WHERE participant = ? AND revoked_at IS NULL "
+    "AND expires_at > ?"
+)
+_NEVER = 2**63 - 1
+
+
+def save(token: IssuedToken, connection: sqlite3.Connection) -> None:
+    """Store a new token."""
+    limit = None if token.conversations is None else json.dumps(token.conversations)
+    row = (token.token_id, *token.participant, token.admin, limit, *token[5:8])
+    connection.execute(_INSERT, row)
+
+
+def revoke(token_id: str, at: int, connection: sqlite3.Connection) -> IssuedToken | None:
+    """Note that a token was revoked, unless it was; as it is then, None where there is none. It holds after a restart, too."""
+    connection.execute(_REVOKE, (at, token_id))
+    row = connection.execute(_ONE, (token_id,)).fetchone()
+    if row is None:
+        return None
+    token = _token(row)
+    connection.execute(
+        "INSERT OR REPLACE INTO revoked_tokens VALUES (?, ?)", (token_id, token.expires_at)
+    )
+    return token
+
+
+def page(
+    connection: sqlite3.Connection, participant_id: str | None, before: int | None, limit: int
+) -> TokenPage:
+    """A page, as `Store.tokens` describes it."""
+    newest = _NEVER if before is None else before
+    if participant_id is None:
+        found = connection.execute(_PAGE, (newest, limit + 1))
+    else:
+        found = connection.execute(_OF_ONE, (newest, participant_id, limit + 1))
+    rows = [_token(row) for row in found]
+    return TokenPage(tuple(rows[:limit]), rows[limit - 1].position if len(rows) > limit else None)
+
+
+def set_access(
+    participant_id: str,
+    blocked_at: int | None,
+    revoked_at: int | None,
+    connection: sqlite3.Connection,
+) -> None:
+    """Store who is shut out, as `Store.set_access` describes it."""
+    if blocked_at is None and revoked_at is None:
+        connection.execute("DELETE FROM access WHERE participant = ?", (participant_id,))
+        return
+    connection.execute(
+        "INSERT OR REPLACE INTO access (participant, blocked_at, revoked_at) VALUES (?, ?, ?)",
+        (participant_id, blocked_at, revoked_at),
+    )
+    if revoked_at is not None:
+        connection.execute(_REVOKE_ALL, (revoked_at, participant_id, revoked_at))
+
+
+def all_access(
+    connection: sqlite3.Connection,
+) -> tuple[tuple[str, int | None, int | None], ...]:
+    """Everybody who has an entry."""
+    found = connection.execute(
+        "SELECT participant, blocked_at, revoked_at FROM access ORDER BY participant"
+    )
+    return tuple(found.fetchall())
+
+
+def _token(row: Any) -> IssuedToken:
+    position, token_id, *who, admin, limit, issued_at, expires_at, issued_by, revoked_at = row
+    only = None if limit is None else tuple(json.loads(limit))
+    times = issued_at, expires_at, issued_by, revoked_at
+    return IssuedToken(position, token_id, Participant(*who), bool(admin), only, *times)

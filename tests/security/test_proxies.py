@@ -1,0 +1,67 @@
+"""Addresses behind proxies on a real server: limits count clients, and no client chooses its own address."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.person import UPGRADE, admin, open_tab
+from tests.server import ServerProcess, api
+from tests.shape import refusal_for_now
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server that takes the tests' own machine for a proxy."""
+    running = ServerProcess(
+        tmp_path_factory.mktemp("proxies"),
+        SERVER__TRUSTED_PROXIES="127.0.0.0/8, 10.0.0.0/8",
+        LIMITS__GUESTS_PER_HOUR="1",
+        LIMITS__CONNECTIONS_PER_ADDRESS="1",
+    )
+    yield running
+    assert running.stop() == 0, running.log
+
+
+async def enter(server: ServerProcess, **headers: str) -> int:
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    answer = await api(server, "POST", "/auth/guest", json={}, headers=sent)
+    return answer.status_code
+
+
+async def test_each_client_has_its_own_limit_and_cannot_take_anothers(
+    server: ServerProcess,
+) -> None:
+    assert await enter(server, x_forwarded_for="203.0.113.1") == 201
+    assert await enter(server, x_forwarded_for="203.0.113.1") == 429
+    assert await enter(server, x_forwarded_for="198.51.100.9, 203.0.113.1, 10.0.0.2") == 429
+    assert await enter(server, forwarded="for=203.0.113.1;proto=https") == 429
+    assert await enter(server, forwarded="for=203.0.113.2") == 201
+    assert await enter(server, x_forwarded_for="203.0.113.2") == 429
+
+
+@pytest.mark.parametrize("lane", ["fast", "usual"])
+async def test_sockets_are_counted_by_the_clients_address(server: ServerProcess, lane: str) -> None:
+    boss = admin(server)
+    conversation_id = await boss.create()
+    headers = {"Authorization": f"Bearer {boss.token}", "X-Forwarded-For": f"{lane}, 203.0.113.3"}
+    if lane == "usual":  # a repeated header is nothing for the fast lane
+        headers |= {"Sec-WebSocket-Protocol": "x"}
+    path = f"/chat/ws/{conversation_id}"
+    async with open_tab(f"{server.ws_url}{path}", headers) as tab:
+        await tab.until("caught_up")
+        ((row),) = (await boss.ask("GET", "/admin/connections"))["connections"]
+        assert row["address"] == "203.0.113.3"
+        second = await api(server, "GET", path, headers=UPGRADE | headers)
+        refusal_for_now(second, 429, "TOO_MANY_CONNECTIONS", "server", limit=1)
+        other = UPGRADE | headers | {"X-Forwarded-For": "203.0.113.4"}
+        assert (await api(server, "GET", path, headers=other)).status_code == 101
+
+
+async def test_without_the_setting_nobody_is_believed(
+    start_server: Callable[..., ServerProcess],
+) -> None:
+    server = start_server(LIMITS__GUESTS_PER_HOUR="1")
+    assert await enter(server, x_forwarded_for="203.0.113.1") == 201
+    assert await enter(server, x_forwarded_for="203.0.113.2") == 429

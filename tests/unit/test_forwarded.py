@@ -1,0 +1,64 @@
+"""The client's address behind proxies: only trusted ones are believed, and no client can choose its own."""
+
+from __future__ import annotations
+
+import pytest
+
+from salon.web.http.forwarded import TrustedProxies
+
+PROXIES = TrustedProxies(["10.0.0.0/8", "::1/128"])
+CLIENT = "203.0.113.7"
+
+
+@pytest.mark.parametrize(
+    ("peer", "x_forwarded_for", "address"),
+    [
+        ("10.0.0.1", [CLIENT], CLIENT),
+        ("10.0.0.1", [f"{CLIENT}, 10.0.0.2"], CLIENT),
+        ("10.0.0.1", [CLIENT, "10.0.0.2, 10.0.0.3"], CLIENT),
+        ("10.0.0.1", [f"198.51.100.1, {CLIENT}"], CLIENT),  # what the client itself has sent
+        ("10.0.0.1", [f"10.9.9.9, {CLIENT}"], CLIENT),
+        ("10.0.0.1", [f"{CLIENT}:4711"], CLIENT),
+        ("10.0.0.1", ["[2001:db8::1]:4711"], "2001:db8::1"),
+        ("10.0.0.1", ["2001:DB8:0::1"], "2001:db8::1"),
+        ("::ffff:10.0.0.1", [f"::ffff:{CLIENT}"], CLIENT),
+        ("::1", [CLIENT], CLIENT),
+        ("10.0.0.1", [], "10.0.0.1"),
+        ("10.0.0.1", [""], "10.0.0.1"),
+        ("10.0.0.1", ["10.0.0.2"], "10.0.0.2"),
+        ("10.0.0.1", [f"{CLIENT}, unknown"], "10.0.0.1"),
+        ("10.0.0.1", [f"{CLIENT}, unknown, 10.0.0.2"], "10.0.0.2"),
+        ("10.0.0.1", ["1.2.3.4.5"], "10.0.0.1"),
+        (CLIENT, ["198.51.100.1"], CLIENT),
+        ("", ["198.51.100.1"], ""),
+    ],
+)
+def test_it_is_the_nearest_that_is_no_proxy_of_ours(
+    peer: str, x_forwarded_for: list[str], address: str
+) -> None:
+    assert PROXIES.address(peer, (), x_forwarded_for) == address
+    assert TrustedProxies().address(peer, (), x_forwarded_for) == peer
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "address"),
+    [
+        ([f"for={CLIENT}"], CLIENT),
+        ([f"For={CLIENT};proto=https;by=10.0.0.1"], CLIENT),
+        ([f'proto=https; for="{CLIENT}:80"'], CLIENT),
+        (['for="[2001:db8::1]:4711"'], "2001:db8::1"),
+        ([f"for=198.51.100.1, for={CLIENT}, for=10.0.0.2"], CLIENT),
+        ([f"for={CLIENT}", "for=10.0.0.2"], CLIENT),
+        ([f'for={CLIENT}, for="_hidden"'], "10.0.0.1"),
+        ([f"for={CLIENT}, proto=https"], "10.0.0.1"),
+        ([f'for=198.51.100.1;x=", for={CLIENT}"'], "198.51.100.1"),
+        (["nonsense"], "10.0.0.1"),
+    ],
+)
+def test_the_standards_header_says_the_same(forwarded: list[str], address: str) -> None:
+    assert PROXIES.address("10.0.0.1", forwarded) == address
+
+
+def test_two_headers_that_differ_are_not_believed() -> None:
+    assert PROXIES.address("10.0.0.1", [f"for={CLIENT}"], [CLIENT]) == CLIENT
+    assert PROXIES.address("10.0.0.1", ["for=198.51.100.1"], [CLIENT]) == "10.0.0.1"

@@ -1,0 +1,83 @@
+"""The client's network address behind trusted proxies, from `Forwarded` (RFC 7239) and `X-Forwarded-For`."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from ipaddress import IPv4Address
+
+HOPS = 32  # proxies in a row that are looked at: no real path has more
+PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::[0-9_A-Za-z.-]+)?|([0-9A-Fa-f:.]+)")
+# One element of `Forwarded`: pairs of a name and a token or a quoted text
+ELEMENT = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
+FOR = re.compile(r'(?:^|;)\s*for\s*=\s*(?:"([^"]*)"|([^";,\s]+))\s*(?=;|$)', re.IGNORECASE)
+
+
+class TrustedProxies:
+    """The networks of the proxies whose word is taken; of nobody's if there are none."""
+
+    def __init__(self, networks: Iterable[str] = ()) -> None:
+        self._networks = tuple(ip_network(each) for each in networks)
+
+    def __bool__(self) -> bool:
+        return bool(self._networks)
+
+    def address(
+        self, peer: str, forwarded: Sequence[str] = (), x_forwarded_for: Sequence[str] = ()
+    ) -> str:
+        """The client's address: the nearest one on the request's path that is no trusted proxy's.
+
+        `peer` is at the other end of the connection; the others are the values of the two headers, in their order. Only a
+        trusted peer's headers count. A proxy sets one header and may pass the other one on as the client sent it: if the two
+        name different clients, neither is believed, and the address is the peer's.
+        """
+        if not self._networks or not self._trusts(_parsed(peer)):
+            return peer
+        found = {
+            self._nearest(peer, hops)
+            for hops in (_hops_of_forwarded(forwarded), _hops(x_forwarded_for))
+            if hops
+        }
+        return found.pop() if len(found) == 1 else peer
+
+    def _nearest(self, peer: str, hops: Sequence[str]) -> str:
+        nearest = peer
+        for hop in reversed(hops[-HOPS:]):
+            address = _parsed(hop)
+            if address is None:
+                break  # hidden or broken: what is further away is not known
+            nearest = str(address)
+            if not self._trusts(address):
+                break
+        return nearest
+
+    def _trusts(self, address: IPv4Address | IPv6Address | None) -> bool:
+        return address is not None and any(address in network for network in self._networks)
+
+
+def _hops(values: Sequence[str]) -> list[str]:
+    return [hop.strip() for hop in ",".join(values).split(",")] if values else []
+
+
+def _hops_of_forwarded(values: Sequence[str]) -> list[str]:
+    if not values:
+        return []
+    named = (FOR.search(element) for element in ELEMENT.findall(",".join(values)))
+    return ["" if each is None else each[1] or each[2] or "" for each in named]
+
+
+def _parsed(text: str) -> IPv4Address | IPv6Address | None:
+    """An address with or without a port; None if it is none. One of IPv4 that is written as IPv6 is that of IPv4."""
+    match = PORT.fullmatch(text)
+    if match is None:
+        return None
+    try:
+        address = ip_address(match[1] or match[2] or match[3])
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address

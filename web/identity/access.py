@@ -1,0 +1,136 @@
+"""Who has been shut out: revoked tokens, people whose tokens were all revoked, and blocked people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from salon.actors.future import Future
+    from salon.actors.tokens import IssuedToken, TokenPage
+
+    from .caller import Identity
+
+
+class AccessStore(Protocol):
+    """The part of the store that access uses. Times are in milliseconds since the epoch. Futures fail with `StoreError`."""
+
+    def revoke_token(self, token_id: str, expires_at: int) -> Future[None]:
+        """Store, until `expires_at`, that this token was revoked."""
+
+    def revoked_tokens(self, now: int) -> Future[tuple[str, ...]]:
+        """The revoked tokens that would otherwise be valid at `now`."""
+
+    def save_token(self, token: IssuedToken) -> Future[None]:
+        """Store a token that an operator issued, at the next position. Its id is new."""
+
+    def tokens(
+        self, *, participant_id: str | None = None, before: int | None = None, limit: int = 100
+    ) -> Future[TokenPage]:
+        """Up to `limit` issued tokens of a person or of all, the newest first, also those that have ended."""
+
+    def revoke_issued(self, token_id: str, at: int) -> Future[IssuedToken | None]:
+        """Note that an issued token was revoked, in its row and among the revoked tokens; None where there is none.
+
+        One that was revoked stays as it was.
+        """
+
+    def set_access(
+        self, participant_id: str, *, blocked_at: int | None, revoked_at: int | None
+    ) -> Future[None]:
+        """Store since when a person is blocked, and until when their tokens were revoked; None for not."""
+
+    def all_access(self) -> Future[tuple[tuple[str, int | None, int | None], ...]]:
+        """Of everybody with such an entry: the id, since when they are blocked, until when their tokens were revoked."""
+
+
+class Access:
+    """Decides whether an authenticated caller is still let in. A change holds at once; it is permanent when its call returns."""
+
+    def __init__(self, store: AccessStore) -> None:
+        self._store = store
+        self._tokens: set[str] = set()  # size: those revoked within the life of a token
+        self._blocked: dict[str, int] = {}
+        self._revoked: dict[str, int] = {}
+
+    async def load(self, now: int) -> None:
+        """Load what was decided before."""
+        self._tokens.update(await self._store.revoked_tokens(now).wait())
+        for participant_id, blocked_at, revoked_at in await self._store.all_access().wait():
+            if blocked_at is not None:
+                self._blocked[participant_id] = blocked_at
+            if revoked_at is not None:
+                self._revoked[participant_id] = revoked_at
+
+    def holds(self, identity: Identity) -> bool:
+        """Whether an identity is neither revoked nor a blocked person's."""
+        if identity.token_id in self._tokens:
+            return False
+        if not self._blocked and not self._revoked:
+            return True
+        who = identity.participant.id
+        if who in self._blocked:
+            return False
+        return identity.token_id is None or identity.issued_at > self._revoked.get(who, -1)
+
+    @property
+    def blocked(self) -> Iterable[tuple[str, int]]:
+        """The ids of the blocked people, and since when."""
+        return self._blocked.items()
+
+    def is_blocked(self, participant_id: str) -> bool:
+        """Whether a person is blocked."""
+        return participant_id in self._blocked
+
+    def earliest(self, participant_id: str, now: int) -> int:
+        """The time of issue of a token for this person that is to hold: a whole second, mostly the current one."""
+        second = now // 1000 * 1000
+        return max(second, self._revoked.get(participant_id, -1000) // 1000 * 1000 + 1000)
+
+    async def revoke_token(self, token_id: str, expires_at: int) -> None:
+        """Revoke one token, which would end at `expires_at`."""
+        self._tokens.add(token_id)
+        await self._store.revoke_token(token_id, expires_at).wait()
+
+    async def save_token(self, token: IssuedToken) -> None:
+        """Store a token that an operator issued, before anybody gets it: it can be found and revoked then."""
+        await self._store.save_token(token).wait()
+
+    async def tokens(
+        self, participant_id: str | None, *, before: int | None, limit: int
+    ) -> TokenPage:
+        """A page of the tokens that operators issued, of one person or of all."""
+        found = self._store.tokens(participant_id=participant_id, before=before, limit=limit)
+        return await found.wait()
+
+    async def revoke_issued(self, token_id: str, now: int) -> IssuedToken | None:
+        """Revoke a token that an operator issued; None where there is none."""
+        token = await self._store.revoke_issued(token_id, now).wait()
+        if token is not None:
+            self._tokens.add(token_id)
+        return token
+
+    async def revoke_all(self, participant_id: str, now: int) -> None:
+        """Revoke all tokens of a person that were issued until now. Static tokens are the configuration's and stay."""
+        self._revoked[participant_id] = now
+        await self._save(participant_id)
+
+    async def block(self, participant_id: str, now: int) -> None:
+        """Refuse a person whatever token they have. One who is blocked stays so since the first time."""
+        self._blocked.setdefault(participant_id, now)
+        await self._save(participant_id)
+
+    async def unblock(self, participant_id: str) -> bool:
+        """Let a person in again; False if they were not blocked."""
+        if self._blocked.pop(participant_id, None) is None:
+            return False
+        await self._save(participant_id)
+        return True
+
+    async def _save(self, participant_id: str) -> None:
+        blocked_at = self._blocked.get(participant_id)
+        revoked_at = self._revoked.get(participant_id)
+        await self._store.set_access(
+            participant_id, blocked_at=blocked_at, revoked_at=revoked_at
+        ).wait()
