@@ -16,12 +16,23 @@ from .identity import (
     token_in_url,
 )
 from .provider_fault import Unreachable, Untrusted, error_word
-from .sign_in_state import Transaction, Used, sign_in_cookie, sign_in_cookie_name, unseal
+from .sign_in_state import (
+    OLD_NAME,
+    WAITING,
+    Transaction,
+    Used,
+    sign_in_cookie,
+    sign_in_cookie_name,
+    unseal,
+    waiting,
+)
 from .signing import KeyFileError, Session, Signer, read_key
 
 __all__ = [
     "COOKIE",
+    "OLD_NAME",
     "TICKET_LIFE",
+    "WAITING",
     "Claims",
     "Guest",
     "Identity",
@@ -46,4 +57,5 @@ __all__ = [
     "sign_in_cookie_name",
     "token_in_url",
     "unseal",
+    "waiting",
 ]
