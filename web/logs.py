@@ -37,7 +37,8 @@ PRIVATE_TEXT = re.compile(
     | \beyJ[\w-]+\.[\w-]+\.[\w-]*
     | (?<=[?&]code=)[^\s&"'#]+ | (?<=[?&]state=)[^\s&"'#]+
     | (?<=[?&]ticket=)[^\s&"'#]+ | (?<=[?&]token=)[^\s&"'#]+ | (?<=[?&]access_token=)[^\s&"'#]+
-    | (?<=\bsalon_session=)[^\s;"']+ | (?<=\bsalon_sign_in=)[^\s;"']+
+    | (?<=\bsalon_session=)[^\s;"']+
+    | (?<=\bsalon_sign_in=)[^\s;"']+ | (?<=\bsalon_sign_in_[0-9a-f]{12}=)[^\s;"']+
     | \b(?:[0-9A-Z]{4}-){6}[0-9A-Z]{4}\b
     """
 )

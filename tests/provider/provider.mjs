@@ -13,12 +13,13 @@ const issuer = `http://127.0.0.1:${server.address().port}`;
 const names = new Map(); // people's names change, and /call?id=ID&name=NAME does it
 const provider = new Provider(issuer, {
   clients: clients.map((each) => JSON.parse(each)),
-  claims: { profile: ["name"], email: ["email", "email_verified"] },
+  claims: { profile: ["name", "groups"], email: ["email", "email_verified"] },
   findAccount: (_, id) => ({
     accountId: id,
     claims: () => ({
       sub: id,
       name: names.get(id) ?? id,
+      groups: id.startsWith("lead") ? ["people", "chat-admins"] : ["people"],
       email: `${id}@example.org`,
       email_verified: !id.startsWith("unsure"),
     }),

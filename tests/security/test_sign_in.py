@@ -30,7 +30,10 @@ def salon(
 ) -> Iterator[ServerProcess]:
     providers = {
         "house": provider.settings(
-            "house", label="The House", admins=["boss", "chief@example.org"]
+            "house",
+            label="The House",
+            admins=["boss", "chief@example.org"],
+            admin_claims=["groups=chat-admins"],
         ),
         "office": provider.settings("office", domains=["example.org"]),
         "open": provider.settings("open"),
@@ -84,6 +87,23 @@ async def test_the_session_is_one_like_every_other_and_ends_by_signing_out(
         assert (await api(salon, "GET", "/auth/me", headers=kept)).status_code == 401
 
 
+async def test_who_signs_out_at_the_provider_too_is_asked_again(salon: ServerProcess) -> None:
+    async with Browser(salon) as browser:
+        await browser.sign_in("house", "bob")
+        assert (await browser.step("/auth/logout", "POST")).status_code == 204
+        response = await browser.step("/auth/provider/house/sign-out?return_to=/c/x")
+        place = urlsplit(response.headers["Location"])
+        asked = dict(parse_qsl(place.query))
+        assert asked == {
+            "client_id": "salon-house",
+            "post_logout_redirect_uri": f"{salon.url}/c/x",
+        }
+        assert place.path.endswith("/session/end")
+        assert (await browser.step(response.headers["Location"])).status_code in (200, 400)
+        refused = await browser.step("/auth/provider/house/sign-out?return_to=//evil.example")
+        refusal(refused, 400, "MALFORMED_REQUEST", problem=refused.json()["problem"])
+
+
 async def test_the_same_person_is_the_same_for_ever_under_whatever_name(
     salon: ServerProcess, provider: ProviderProcess
 ) -> None:
@@ -116,7 +136,10 @@ async def test_somebody_may_be_named_before_they_have_ever_come(salon: ServerPro
 
 @pytest.mark.parametrize(
     ("login", "is_admin"),
-    [("boss", True), ("chief", True), ("unsure-chief", False), ("eve", False)],
+    [
+        *(("boss", True), ("chief", True), ("lead", True)),
+        *(("unsure-chief", False), ("eve", False)),
+    ],
 )
 async def test_operators_are_those_whom_the_settings_name(
     salon: ServerProcess, login: str, is_admin: bool

@@ -17,6 +17,11 @@ from tests.shape import refusal
 COOKIE = "salon_sign_in"
 
 
+def kept_by(browser: Browser) -> dict[str, str]:
+    """The cookies of sign-ins that wait."""
+    return {name: text for name, text in browser.cookies.items() if name.startswith(COOKIE)}
+
+
 async def test_an_honest_one_lets_somebody_in(browser: Browser, liar: Liar) -> None:
     # Proves that the attacks below fail for the one reason that each of them is about.
     asked = await leave(browser)
@@ -25,7 +30,7 @@ async def test_an_honest_one_lets_somebody_in(browser: Browser, liar: Liar) -> N
     liar.nonce = asked["nonce"]
     assert await come_back(browser, state=asked["state"]) == "/c/there"
     assert await browser.me() == ME
-    assert COOKIE not in browser.cookies
+    assert not kept_by(browser)
     assert liar.form["code_verifier"] not in asked.values()
 
 
@@ -59,7 +64,8 @@ class TestState:
         self, browser: Browser, salon: ServerProcess, liar: Liar
     ) -> None:
         asked = await leave(browser)
-        kept = {"Cookie": f"{COOKIE}={browser.cookies[COOKIE]}"}
+        [(name, text)] = kept_by(browser).items()
+        kept = {"Cookie": f"{name}={text}"}
         liar.nonce = asked["nonce"]
         assert await come_back(browser, state=asked["state"]) == "/c/there"
         assert reason(await come_back(browser, state=asked["state"])) == "lost"
@@ -70,17 +76,40 @@ class TestState:
         assert reason(again.headers["Location"]) == "lost"
         assert "salon_session" not in again.headers.get("Set-Cookie", "")
 
+    async def test_tabs_sign_in_at_once_each_to_its_own_end(
+        self, browser: Browser, liar: Liar
+    ) -> None:
+        begun = [await leave(browser, return_to=f"/c/{number}") for number in range(6)]
+        assert len(kept_by(browser)) == 4, "the oldest are given up"
+        for number in (4, 2, 5, 3):
+            liar.nonce = begun[number]["nonce"]
+            assert await come_back(browser, state=begun[number]["state"]) == f"/c/{number}"
+        for number in (0, 1):
+            assert reason(await come_back(browser, state=begun[number]["state"])) == "lost"
+        assert not kept_by(browser)
+
+    async def test_a_sign_in_that_an_earlier_version_has_begun_ends_well(
+        self, browser: Browser, salon: ServerProcess, liar: Liar
+    ) -> None:
+        asked = await leave(browser)
+        [text] = kept_by(browser).values()
+        liar.nonce = asked["nonce"]
+        query = urlencode({"code": "a-code-of-somebody", "state": asked["state"]})
+        path = f"/auth/provider/liar/callback?{query}"
+        answer = await api(salon, "GET", path, headers={"Cookie": f"{COOKIE}={text}"})
+        assert answer.headers["Location"] == "/c/there"
+
     async def test_a_cookie_that_was_made_up_is_none(
         self, browser: Browser, salon: ServerProcess, liar: Liar
     ) -> None:
         asked = await leave(browser)
-        real = browser.cookies[COOKIE]
+        [(name, real)] = kept_by(browser).items()
         session = (await api(salon, "POST", "/auth/guest")).json()["token"]
         made_up = json.dumps({"state": asked["state"], "provider": "liar"})
         for kept in (real[:-2], real + "x", session, made_up, "x" * 3000, ""):
             query = urlencode({"code": "c", "state": asked["state"]})
             path = f"/auth/provider/liar/callback?{query}"
-            response = await api(salon, "GET", path, headers={"Cookie": f"{COOKIE}={kept}"})
+            response = await api(salon, "GET", path, headers={"Cookie": f"{name}={kept}"})
             assert reason(response.headers["Location"]) == "lost"
         # And it is no session.
         response = await api(salon, "GET", "/auth/me", real)
@@ -213,7 +242,7 @@ class TestWayBack:
         assert asked["redirect_uri"] == "https://chat.example.org/auth/provider/liar/callback"
         name, _, attributes = response.headers["Set-Cookie"].partition("=")
         lowered = {each.strip().lower() for each in attributes.split(";")[1:]}
-        assert name == "__Host-salon_sign_in"
+        assert name.startswith("__Host-salon_sign_in_")
         assert {"secure", "httponly", "samesite=lax", "path=/", "max-age=600"} <= lowered
         guest = await api(server, "POST", "/auth/guest", headers={"Host": "inside:8000"})
         assert "secure" in guest.headers["Set-Cookie"].lower()

@@ -146,8 +146,11 @@ def test_what_gives_a_way_in_is_masked_wherever_it_stands(
 def test_session_tokens_cookies_and_recovery_codes_are_masked() -> None:
     code = "-".join(["7K2M"] * 7)
     text = f"eyJhbGciOi.eyJzdWIi.c2ln and salon_session=abc.def; and {code} and {code.lower()}"
+    text += "; __Host-salon_sign_in_0a1b2c3d4e5f=x.y"
     result = line(lambda log: log.info(text))
-    assert result["event"] == "*** and salon_session=***; and *** and ***"
+    assert result["event"] == (
+        "*** and salon_session=***; and *** and ***; __Host-salon_sign_in_0a1b2c3d4e5f=***"
+    )
 
 
 @dataclass

@@ -276,6 +276,7 @@ PROMISED = {
     ("post", "/admin/reports/{report_id}/delete-message"): {200, 400, 401, 403, 404, 429, 503},
     ("post", "/admin/reports/{report_id}/mute"): {200, 400, 401, 403, 404, 409, 429, 503},
     ("post", "/admin/reports/{report_id}/ban"): {200, 400, 401, 403, 404, 409, 429, 503},
+    ("get", "/auth/provider/{name}/sign-out"): {303, 400, 404},
     ("get", "/me/export"): {200, 401, 429, 503},
     ("delete", "/me"): {202, 401, 403, 503},
     ("get", "/erasures/{erasure_id}"): {200, 404},
@@ -291,6 +292,7 @@ OPEN_TO_ALL = {
         "/auth/guest",
         "/auth/provider/{name}",
         "/auth/provider/{name}/callback",
+        "/auth/provider/{name}/sign-out",
         "/auth/recover",
         "/auth/ways",
         "/erasures/{erasure_id}",
@@ -757,7 +759,7 @@ def test_a_redirect_says_where_it_leads(openapi: dict[str, Any]) -> None:
         for _, _, operation in operations(openapi)
         if "303" in operation["responses"]
     ]
-    assert len(redirects) == 2
+    assert len(redirects) == 3
     for response in redirects:
         assert response["headers"]["Location"]["schema"]["type"] == "string"
         assert "content" not in response

@@ -95,6 +95,7 @@ class TestDefaults:
             "search_rate": 5,
             "frame_rate": 0,
             "conversations_per_hour": 0,
+            "sign_ins_per_hour": 600,
             "guests_per_hour": 0,
             "connections_per_person": 20,
             "connections_per_address": 0,
@@ -494,8 +495,8 @@ auth:
             ),
             (
                 "x: {issuer: 'https://a.example', client_id: a, secret: hidden}",
-                "auth.providers.x.secret: no such key; there are issuer, client_id, client_secret,"
-                " label, scopes, admins and domains (from salon.yaml, line 3)",
+                "auth.providers.x.secret: no such key; there are kind, issuer, client_id, client_secret,"
+                " label, scopes, admins, admin_claims and domains (from salon.yaml, line 3)",
             ),
             (
                 "x: {issuer: 'https://a.example', client_id: a, scopes: [email]}",

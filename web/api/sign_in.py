@@ -17,8 +17,10 @@ from quart_schema import document_querystring, document_response, security_schem
 from salon.actors.model import Participant
 from salon.actors.refusals import Code, Refusal
 
-from ..http import Elsewhere, Redirect, query, refusals
+from ..http import Elsewhere, Redirect, Refused, query, refusals
 from ..identity import (
+    OLD_NAME,
+    WAITING,
     Transaction,
     Unreachable,
     Untrusted,
@@ -31,20 +33,22 @@ from ..identity import (
     sign_in_cookie,
     sign_in_cookie_name,
     unseal,
+    waiting,
 )
 from ..settings import label_of
 from . import schemas
-from .auth import keep
+from .auth import Allowance, keep
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from ..http import Parts
     from ..identity import Claims
+    from ..identity.github import GitHub
     from ..identity.provider import Provider
 
 T = TypeVar("T")
-Reason = Literal["declined", "failed", "lost", "refused", "unavailable"]
+Reason = Literal["declined", "failed", "limited", "lost", "refused", "unavailable"]
 
 LONGEST_CODE = 4096  # characters; the longest seen in the field have 2,000
 PATH = re.compile(
@@ -57,6 +61,7 @@ TEMPORARY = {"server_error", "temporarily_unavailable"}
 PROBLEMS: dict[Reason, str] = {
     "declined": "it was called off at the provider",
     "failed": "what the provider sent cannot be trusted",
+    "limited": "too many are begun from this network address",
     "lost": "it was not begun in this browser, or more than ten minutes ago",
     "refused": "the operator lets in others alone",
     "unavailable": "the provider does not answer as it should",
@@ -93,6 +98,23 @@ def sign_in_routes(parts: Parts) -> Blueprint:
             raise parts.malformed("return_to: a path of this server, such as /c/ID, is needed")
         return await desk.leave(name, return_to)
 
+    @routes.get("/<name>/sign-out")
+    @tag(["identity"])
+    @security_scheme([])
+    @document_querystring(schemas.SignInQuery)
+    @document_response(Elsewhere, 303, Redirect)
+    @refusals(Code.NOT_FOUND)
+    async def sign_out(name: str) -> Response:
+        """Redirect to a provider to sign out there, too, and then to `return_to`; straight to it if there is no such page.
+
+        `POST /auth/logout` comes first: it ends the session here.
+        """
+        desk.check_name(name)
+        return_to = query(schemas.SignInQuery).return_to
+        if not is_own_path(return_to):
+            raise parts.malformed("return_to: a path of this server, such as /c/ID, is needed")
+        return await desk.see_off(name, return_to)
+
     @routes.get("/<name>/callback")
     @tag(["identity"])
     @security_scheme([])
@@ -114,6 +136,8 @@ class Desk:
         self._parts = parts
         self._sources = parts.directory.sources
         self._used = Used()
+        hourly = parts.settings.limits.sign_ins_per_hour
+        self._begun_from = Allowance(hourly, "sign-ins an hour", "server")
         self._providers = _providers(parts)
 
     def check_name(self, name: str) -> None:
@@ -125,12 +149,41 @@ class Desk:
         """The redirect to the provider, with the state of the sign-in in a cookie."""
         begun = Transaction.begin(name, return_to, self._sources)
         try:
+            self._count()
             redirect_uri = self._redirect_uri(name)
             response = _go(await self._ask(self._providers[name].address(begun, redirect_uri)))
         except Failed as failed:
             return self._fail(name, return_to, failed)
-        self._set_cookie(response, begun.seal(self._parts.identities.signer))
+        for superfluous in self._waiting()[WAITING - 1 :]:
+            self._set_cookie(response, "", superfluous)
+        sealed = begun.seal(self._parts.identities.signer)
+        self._set_cookie(response, sealed, self._cookie_name(begun.state))
         return response
+
+    def _count(self) -> None:
+        """Count a sign-in against its network address."""
+        try:
+            self._begun_from.check(request.remote_addr or "")
+        except Refused:
+            raise Failed("limited", f"of {request.remote_addr}") from None
+
+    def _waiting(self) -> list[str]:
+        """The names of the cookies of this browser's unfinished sign-ins, the newest first."""
+        signer, now = self._parts.identities.signer, self._sources.now()
+        found = waiting(signer, request.cookies.items(multi=True), now)
+        return sorted(found, key=lambda name: found[name].expires_at, reverse=True)
+
+    def _cookie_name(self, state: str) -> str:
+        return sign_in_cookie_name(state, secure=self._parts.is_secure())
+
+    async def see_off(self, name: str, return_to: str) -> Response:
+        """The redirect to where the browser signs out at the provider."""
+        try:
+            address = f"{self._address()}{return_to}"
+            found = await self._ask(self._providers[name].sign_out_address(address))
+        except Failed as failed:
+            return self._fail(name, return_to, failed)
+        return _go(found or return_to)
 
     async def come_back(self, name: str) -> Response:
         """The redirect after the return, with a session or the reason of the failure."""
@@ -142,16 +195,21 @@ class Desk:
             response = await self._welcome(name, claims, begun.return_to)
         except Failed as failed:
             response = self._fail(name, begun.return_to, failed)
-        self._set_cookie(response, "")
+        self._set_cookie(response, "", self._cookie_name(begun.state))
         return response
 
     def _begun(self, name: str) -> Transaction | None:
         """The sign-in that this request answers. Only a matching request uses it up: a stranger's link ends none."""
         states = request.args.getlist("state")
-        kept = request.cookies.get(sign_in_cookie_name(secure=self._parts.is_secure()), "")
+        if len(states) != 1:
+            return None
+        cookie = self._cookie_name(states[0])
+        # A sign-in that an earlier version has begun has a cookie of the old name.
+        old = f"{cookie.rpartition(OLD_NAME)[0]}{OLD_NAME}"
+        kept = request.cookies.get(cookie) or request.cookies.get(old, "")
         begun = unseal(self._parts.identities.signer, kept)
         now = self._sources.now()
-        if begun is None or len(states) != 1 or not begun.answers(name, states[0], now):
+        if begun is None or not begun.answers(name, states[0], now):
             return None
         return begun if self._used.take(begun, now) else None
 
@@ -194,6 +252,9 @@ class Desk:
         return _go(with_query(return_to, sign_in=failed.reason, id=refusal.id))
 
     def _redirect_uri(self, name: str) -> str:
+        return f"{self._address()}/auth/provider/{name}/callback"
+
+    def _address(self) -> str:
         """Made from the operator's setting, or from a name of this machine; never from an arbitrary Host header."""
         address = self._parts.settings.server.public_url
         if address is None:
@@ -202,7 +263,7 @@ class Desk:
                 detail = f"opened as {host[:100]!r}: server.public_url has to be set for that"
                 raise Failed("unavailable", detail)
             address = f"{request.scheme}://{host}"
-        return f"{address}/auth/provider/{name}/callback"
+        return address
 
     async def _ask(self, answer: Awaitable[T]) -> T:
         try:
@@ -212,8 +273,8 @@ class Desk:
         except Untrusted as problem:
             raise Failed("failed", str(problem)) from None
 
-    def _set_cookie(self, response: Response, text: str) -> None:
-        response.set_cookie(**sign_in_cookie(text, secure=self._parts.is_secure()))
+    def _set_cookie(self, response: Response, text: str, name: str) -> None:
+        response.set_cookie(**sign_in_cookie(text, name, secure=self._parts.is_secure()))
 
 
 def is_own_path(path: str) -> bool:
@@ -240,12 +301,13 @@ def _only(name: str) -> str | None:
     return found[0] if found else None
 
 
-def _providers(parts: Parts) -> dict[str, Provider]:
+def _providers(parts: Parts) -> dict[str, Provider | GitHub]:
     configured = parts.settings.auth.providers
     if not configured:
         return {}
     # Imported here: a server without providers needs no HTTP client.
     from ..identity.fetch import JsonFetcher  # noqa: PLC0415
+    from ..identity.github import GitHub  # noqa: PLC0415
     from ..identity.provider import Provider  # noqa: PLC0415
 
     if parts.settings.server.public_url is None:
@@ -254,4 +316,9 @@ def _providers(parts: Parts) -> dict[str, Provider]:
         )
     # Each has its own client: requests to a stalled provider do not delay requests to another one.
     now = parts.directory.sources.now
-    return {name: Provider(each, JsonFetcher(), now) for name, each in configured.items()}
+    return {
+        name: GitHub(each, JsonFetcher())
+        if each.kind == "github"
+        else Provider(each, JsonFetcher(), now)
+        for name, each in configured.items()
+    }

@@ -18,12 +18,23 @@ from .identity import (
 )
 from .key_file import KeyFileError, read_key, read_keys, rotate_keys
 from .provider_fault import Unreachable, Untrusted, error_word
-from .sign_in_state import Transaction, Used, sign_in_cookie, sign_in_cookie_name, unseal
+from .sign_in_state import (
+    OLD_NAME,
+    WAITING,
+    Transaction,
+    Used,
+    sign_in_cookie,
+    sign_in_cookie_name,
+    unseal,
+    waiting,
+)
 from .signing import Session, Signer
 
 __all__ = [
     "COOKIE",
+    "OLD_NAME",
     "TICKET_LIFE",
+    "WAITING",
     "Access",
     "Claims",
     "Guest",
@@ -51,4 +62,5 @@ __all__ = [
     "sign_in_cookie_name",
     "token_in_url",
     "unseal",
+    "waiting",
 ]

@@ -62,7 +62,7 @@ def may_enter(settings: ProviderSettings, claims: Claims) -> bool:
 
 
 def grant_of(provider: str, settings: ProviderSettings, claims: Claims) -> str | None:
-    """The grant of the `admins` entry that makes this person an admin, as a session keeps it; None if no entry does.
+    """The grant of the entry of `admins` or `admin_claims` that makes this person an admin, as a session keeps it; or None.
 
     An entry with an @ is compared with verified addresses only: some providers let people choose their own `sub`.
     """
@@ -70,12 +70,28 @@ def grant_of(provider: str, settings: ProviderSettings, claims: Claims) -> str |
     for admin in settings.admins:
         if admin.lower() == email if "@" in admin else admin == claims["sub"]:
             return _grant(provider, admin)
+    for entry in settings.admin_claims:
+        name, value = claim_of(entry)
+        said = claims.get(name)
+        if (
+            value in said
+            if isinstance(said, list)
+            else said == value or (said is True and value == "true")
+        ):
+            return _grant(provider, f"claim {entry}")
     return None
+
+
+def claim_of(entry: str) -> tuple[str, str]:
+    """The name and the value of an entry `CLAIM=VALUE`."""
+    name, _, value = entry.partition("=")
+    return name, value
 
 
 def grants(provider: str, settings: ProviderSettings) -> frozenset[str]:
     """Every grant in the current settings. A session with any other grant has lost its admin rights."""
-    return frozenset(_grant(provider, admin) for admin in settings.admins)
+    claims = (f"claim {entry}" for entry in settings.admin_claims)
+    return frozenset(_grant(provider, admin) for admin in (*settings.admins, *claims))
 
 
 def _grant(provider: str, admin: str) -> str:

@@ -37,6 +37,17 @@ class JsonFetcher:
             raise Unreachable(f"{_place(url)} answered {status}")
         return found
 
+    async def get_list(self, url: str, headers: Mapping[str, str] | None = None) -> list[Any]:
+        """The JSON array at a URL. Raises `Unreachable`."""
+        status, body = await self._fetched("GET", url, headers=headers)
+        try:
+            found = json.loads(body)
+        except (ValueError, RecursionError):
+            found = None
+        if status != 200 or not isinstance(found, list):
+            raise Unreachable(f"{_place(url)} answered {status} without a JSON array")
+        return found
+
     async def post(
         self, url: str, form: Mapping[str, str], headers: Mapping[str, str]
     ) -> tuple[int, dict[str, Any]]:
@@ -44,6 +55,10 @@ class JsonFetcher:
         return await self._fetch("POST", url, headers=headers, data=form)
 
     async def _fetch(self, method: str, url: str, **sent: Any) -> tuple[int, dict[str, Any]]:
+        status, body = await self._fetched(method, url, **sent)
+        return status, _object(body, f"{_place(url)} answered {status}")
+
+    async def _fetched(self, method: str, url: str, **sent: Any) -> tuple[int, bytearray]:
         if self._running >= AT_ONCE:
             raise Unreachable(f"{self._running} requests wait for an answer already")
         self._running += 1
@@ -61,7 +76,7 @@ class JsonFetcher:
             raise Unreachable(f"{_place(url)} sent more than {self._largest} bytes")
         if scope.cancelled_caught:
             raise Unreachable(f"{_place(url)} took more than {self._timeout:g} s")
-        return status, _object(body, f"{_place(url)} answered {status}")
+        return status, body
 
     async def _read(self, request: httpx2.Request, body: bytearray, scope: trio.CancelScope) -> int:
         """The status. The body is appended to `body`; reading stops soon after the size limit is exceeded."""

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..settings import is_safe_url
 from .cached import Cached
-from .claims import is_named
+from .claims import claim_of, is_named
 from .fetch import JsonFetcher
 from .id_token import read_token
 from .provider_fault import UnknownKey, Unreachable, Untrusted, error_word
@@ -35,6 +35,7 @@ class Metadata(BaseModel):
     token_endpoint: str
     jwks_uri: str
     userinfo_endpoint: str | None = None
+    end_session_endpoint: str | None = None
     token_endpoint_auth_methods_supported: tuple[str, ...] = ("client_secret_basic",)
     authorization_response_iss_parameter_supported: bool = False
 
@@ -74,6 +75,18 @@ class Provider:
             raise Untrusted("the answer does not name its issuer, as this provider's do")
         if issuer is not None and issuer != metadata.issuer:
             raise Untrusted("the answer is another issuer's")
+
+    async def sign_out_address(self, return_to: str) -> str | None:
+        """Where a browser ends its session at the provider, and comes back to `return_to`; None if the provider has no such page.
+
+        Raises `Unreachable`.
+        """
+        metadata, _ = await self._metadata.get()
+        if metadata.end_session_endpoint is None:
+            return None
+        asked = {"client_id": self.settings.client_id, "post_logout_redirect_uri": return_to}
+        mark = "&" if "?" in metadata.end_session_endpoint else "?"
+        return f"{metadata.end_session_endpoint}{mark}{urlencode(asked)}"
 
     async def redeem(self, code: str, transaction: Transaction, redirect_uri: str) -> Claims:
         """The claims for an authorization code. Raises `Unreachable` or `Untrusted`."""
@@ -126,6 +139,7 @@ class Provider:
         """The claims, completed with name and e-mail address from userinfo: many providers give them only there."""
         wanted = self.settings.domains or any("@" in admin for admin in self.settings.admins)
         complete = is_named(claims) and ("email" in claims or not wanted)
+        complete &= all(name in claims for name, _ in map(claim_of, self.settings.admin_claims))
         if complete or metadata.userinfo_endpoint is None or not isinstance(access_token, str):
             return claims
         if not (access_token.isascii() and access_token.isprintable()):
@@ -162,7 +176,10 @@ class Provider:
 
 
 def _addresses(metadata: Metadata) -> list[tuple[str, str]]:
-    fields = ("authorization_endpoint", "token_endpoint", "jwks_uri", "userinfo_endpoint")
+    fields = (
+        *("authorization_endpoint", "token_endpoint", "jwks_uri"),
+        *("userinfo_endpoint", "end_session_endpoint"),
+    )
     found = [(field, getattr(metadata, field)) for field in fields]
     return [(field, address) for field, address in found if address is not None]
 

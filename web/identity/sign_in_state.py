@@ -13,17 +13,23 @@ from hmac import compare_digest
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from salon.actors.sources import Sources
 
     from .identity import Cookie
     from .signing import Signer
 
+HOST = "__Host-"
 KIND = "sign-in+jwt"  # keeps session tokens and sign-in cookies from being accepted as each other
 LIFE = 600  # seconds: people need minutes to find their second factor
 LONGEST = 2048  # characters of the cookie: a return address of 512, and the server's own fields
 # 2 MB. After a restart, a used state is refused by the provider alone, which knows that its code was used.
 USED_KEPT = 10_000
-NAME = "salon_sign_in"
+NAME = OLD_NAME = "salon_sign_in"
+# Sign-ins of one browser that may wait at a time, each with a cookie: more are tabs that nobody goes back to, and every request
+# carries them.
+WAITING = 4
 
 
 class Transaction(NamedTuple):
@@ -34,13 +40,13 @@ class Transaction(NamedTuple):
     nonce: str
     verifier: str
     return_to: str
-    expires_at: int
+    expires_at: float
 
     @classmethod
     def begin(cls, provider: str, return_to: str, sources: Sources) -> Transaction:
         """A new transaction, with 256 random bits in each of its secrets."""
         state, nonce, verifier = (_encoded(sources.entropy(32)) for _ in range(3))
-        return cls(provider, state, nonce, verifier, return_to, sources.now() // 1000 + LIFE)
+        return cls(provider, state, nonce, verifier, return_to, sources.now() / 1000 + LIFE)
 
     @property
     def challenge(self) -> str:
@@ -65,13 +71,24 @@ def unseal(signer: Signer, text: str) -> Transaction | None:
     return Transaction(**claims)
 
 
-def sign_in_cookie(text: str, *, secure: bool) -> Cookie:
-    """The cookie that carries a transaction; empty text deletes it.
-
-    Over https the cookie's name makes browsers reject it from any other host, so that no other host can plant one.
-    """
+def waiting(signer: Signer, cookies: Iterable[tuple[str, str]], now: int) -> dict[str, Transaction]:
+    """The transactions that wait in a browser, by the names of their cookies; `now` is in milliseconds."""
+    found = {
+        name: unseal(signer, text)
+        for name, text in cookies
+        if name.removeprefix(HOST).startswith(NAME)
+    }
     return {
-        "key": sign_in_cookie_name(secure=secure),
+        name: each
+        for name, each in found.items()
+        if each is not None and now < each.expires_at * 1000
+    }
+
+
+def sign_in_cookie(text: str, name: str, *, secure: bool) -> Cookie:
+    """The cookie that carries a transaction; empty text deletes it."""
+    return {
+        "key": name,
         "value": text,
         "max_age": LIFE if text else 0,
         "path": "/" if secure else "/auth/provider/",
@@ -81,16 +98,20 @@ def sign_in_cookie(text: str, *, secure: bool) -> Cookie:
     }
 
 
-def sign_in_cookie_name(*, secure: bool) -> str:
-    """The cookie's name. Browsers accept its `secure` prefix over https only, and for one whole host."""
-    return f"__Host-{NAME}" if secure else NAME
+def sign_in_cookie_name(state: str, *, secure: bool) -> str:
+    """The name of the cookie of one transaction: a browser has one for each tab that signs in.
+
+    Browsers accept the `secure` prefix over https only, and for one whole host, so that no other host can plant such a cookie.
+    """
+    name = f"{NAME}_{sha256(state.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
+    return f"{HOST}{name}" if secure else name
 
 
 class Used:
     """The transactions that were completed: none is accepted twice."""
 
     def __init__(self) -> None:
-        self._ends: OrderedDict[str, int] = OrderedDict()
+        self._ends: OrderedDict[str, float] = OrderedDict()
 
     def take(self, transaction: Transaction, now: int) -> bool:
         """Mark a transaction as used; False if it already was. `now` is in milliseconds."""

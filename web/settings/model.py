@@ -167,7 +167,7 @@ class AuthSettings(SettingsGroup):
     static_tokens: dict[Annotated[SecretStr, AfterValidator(_token)], StaticIdentity] = Field({})
     """Bearer token -> {id, name, admin: false, type: human|agent}; for development, tests and service accounts."""
     providers: dict[ProviderName, ProviderSettings] = Field({})
-    """Name -> {issuer, client_id, client_secret, label, scopes, admins, domains}: OpenID Connect providers to sign in with."""
+    """Name -> {issuer, client_id, client_secret, ...}: OpenID Connect providers and GitHub; docs/signing-in.md has all of it."""
     jwt: tuple[JwtSettings, ...] = ()
     """[{issuer, audience, algorithms, key_env | key_file | jwks_url, claims}]: JWTs of your own backend; see tokens.md."""
     session_days: Annotated[int, BeforeValidator(number), Field(ge=1, le=3650)] = 30
@@ -216,6 +216,8 @@ class LimitSettings(SettingsGroup):
     """Frames of any kind a second on one socket."""
     conversations_per_hour: Count = 0
     """Conversations that one person may create in an hour."""
+    sign_ins_per_hour: Count = 600
+    """Sign-ins begun with providers from one network address in an hour: a company behind one address comes in the morning."""
     guests_per_hour: Count = 0
     """Guests that may enter from one network address in an hour; off by default, since a whole company may share an address."""
     connections_per_person: Count = 20

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr, field_validator
 
@@ -57,6 +57,12 @@ def _admin(admin: str) -> str:
     return admin
 
 
+def _claim(entry: str) -> str:
+    if not re.fullmatch(r"[^\s=]{1,200}=.{1,200}", entry):
+        raise ValueError("CLAIM=VALUE, such as groups=chat-admins")
+    return entry
+
+
 def _domain(domain: str) -> str:
     domain = domain.lower().removeprefix("@")
     if not re.fullmatch(r"[\w-]+(\.[\w-]+)+", domain):
@@ -70,6 +76,8 @@ ProviderName = Annotated[str, AfterValidator(_name)]
 class ProviderSettings(SettingsGroup):
     """One provider."""
 
+    kind: Literal["oidc", "github"] = "oidc"
+    """oidc, or github for GitHub's OAuth, whose issuer is https://github.com or that of an Enterprise server."""
     issuer: Annotated[str, AfterValidator(_issuer)]
     """The exact issuer in its tokens; /.well-known/openid-configuration is below it."""
     client_id: Annotated[str, AfterValidator(_word)]
@@ -86,6 +94,10 @@ class ProviderSettings(SettingsGroup):
         tuple[Annotated[str, AfterValidator(_admin)], ...], BeforeValidator(split)
     ] = ()
     """The people who are admins here: by `sub`, or with an @ by an e-mail address that the provider has verified."""
+    admin_claims: Annotated[
+        tuple[Annotated[str, AfterValidator(_claim)], ...], BeforeValidator(split)
+    ] = ()
+    """CLAIM=VALUE: who has this claim, or this value in the list that it is, is an admin here, such as groups=chat-admins."""
     domains: Annotated[
         tuple[Annotated[str, AfterValidator(_domain)], ...], BeforeValidator(split)
     ] = ()

@@ -22,6 +22,7 @@ export interface Outcome {
 const TEXTS: Record<string, string> = {
   declined: "You called the sign-in off. Nothing has changed.",
   failed: "What the sign-in service sent cannot be trusted, so you were not let in. Try once more; if it stays so, tell whoever runs this server.",
+  limited: "Too many sign-ins were begun from your network. Try again in a few minutes.",
   lost: "This sign-in took too long, or was begun in another tab. Please begin again.",
   refused: "Your account may not come in here. Ask whoever runs this server.",
   unavailable: "The sign-in service does not answer as it should. Try again in a moment, or come in another way.",
