@@ -79,6 +79,7 @@ class MemoryStore(MemoryPeople):
         ] = []  # the sequences in the order of arrival
         self._guests: dict[str, tuple[str, bytes]] = {}
         self._revoked: dict[str, int] = {}
+        self._owners: dict[str, str] = {}  # accounts at providers -> participants
         self._names: dict[str, tuple[str, bool, int]] = {}  # id -> name, whether chosen, when
         self._accounts = MemoryAccounts()
         self._reports = MemoryReports()
@@ -407,6 +408,15 @@ class MemoryStore(MemoryPeople):
         """The guest's id and name, or None."""
         found = ((id, name) for id, (name, known) in self._guests.items() if known == recovery_hash)
         return Future.of(next(found, None))
+
+    def add_account(self, account: str, participant_id: str, at: int) -> Future[None]:
+        """Store whose a provider's account is."""
+        self._owners.setdefault(account, participant_id)
+        return Future.of(None)
+
+    def participant_of(self, account: str) -> Future[str | None]:
+        """Whose a provider's account is, if it was ever stored."""
+        return Future.of(self._owners.get(account))
 
     def revoke_token(self, token_id: str, expires_at: int) -> Future[None]:
         """Remember a revoked token until it would have expired anyway."""

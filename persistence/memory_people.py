@@ -39,6 +39,7 @@ class MemoryPeople:
     _conversations: list[Conversation]
     _guests: dict[str, tuple[str, bytes]]
     _names: dict[str, tuple[str, bool, int]]
+    _owners: dict[str, str]
     _files: MemoryFiles
     _held: MemoryHeld
     _reports: MemoryReports
@@ -102,6 +103,7 @@ class MemoryPeople:
         """Delete what stands about a person outside of the log."""
         self._guests.pop(participant_id, None)
         self._names.pop(participant_id, None)
+        self._owners = {name: id for name, id in self._owners.items() if id != participant_id}
         self._held.forget(participant_id)
         self._tokens.forget(participant_id)
         self._reports.forget(participant_id)

@@ -60,6 +60,7 @@ _REPORTS = (
 _FORGET = (
     "DELETE FROM guests WHERE id = ?1",
     "DELETE FROM names WHERE participant = ?1",
+    "DELETE FROM accounts WHERE participant = ?1",
     "DELETE FROM held_messages WHERE sender_id = ?1",
     "DELETE FROM join_requests WHERE participant = ?1",
     "DELETE FROM thread_reads WHERE participant = ?1",

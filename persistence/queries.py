@@ -377,6 +377,13 @@ def find_guest(connection: sqlite3.Connection, recovery_hash: bytes) -> tuple[st
     return row
 
 
+def participant_of(connection: sqlite3.Connection, account: str) -> str | None:
+    """Whose a provider's account is."""
+    sought = "SELECT participant FROM accounts WHERE account = ?"
+    row = connection.execute(sought, (account,)).fetchone()
+    return None if row is None else str(row[0])
+
+
 def name_of(connection: sqlite3.Connection, participant_id: str) -> tuple[str, bool] | None:
     """A participant's name, and whether they chose it."""
     sought = "SELECT name, chosen FROM names WHERE participant = ?"

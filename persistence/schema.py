@@ -444,6 +444,17 @@ guests = Table(
     sqlite_with_rowid=False,
 )
 
+# Accounts at providers that belong to people who were guests before. All other accounts are their own people's.
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("account", Text, primary_key=True, nullable=False),
+    Column("participant", Text, nullable=False),
+    Column("at", Integer, nullable=False),
+    Index("accounts_by_participant", "participant"),
+    sqlite_with_rowid=False,
+)
+
 # Participants' names where they differ from those in their tokens. `chosen` is 1 where the participant chose the name.
 names = Table(
     "names",

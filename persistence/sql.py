@@ -307,6 +307,14 @@ class SqlStore(SqlPeople):
         """The guest's id and name, or None."""
         return self._readers.ask(queries.find_guest, recovery_hash)
 
+    def add_account(self, account: str, participant_id: str, at: int) -> Future[None]:
+        """Store whose a provider's account is."""
+        return self._writer.do(partial(_add_account, (account, participant_id, at)))
+
+    def participant_of(self, account: str) -> Future[str | None]:
+        """Whose a provider's account is, if it was ever stored."""
+        return self._readers.ask(queries.participant_of, account)
+
     def revoke_token(self, token_id: str, expires_at: int) -> Future[None]:
         """Remember a revoked token until it would have expired anyway."""
         return self._writer.do(partial(_revoke_token, (token_id, expires_at)))
@@ -378,6 +386,10 @@ def path_of(url: str) -> Path:
 def _add_guest(row: tuple[str, str, bytes, int], connection: sqlite3.Connection) -> None:
     insert = "INSERT INTO guests (id, name, recovery_hash, created_at) VALUES (?, ?, ?, ?)"
     connection.execute(insert, row)
+
+
+def _add_account(row: tuple[str, str, int], connection: sqlite3.Connection) -> None:
+    connection.execute("INSERT OR IGNORE INTO accounts VALUES (?, ?, ?)", row)
 
 
 def _rename(row: tuple[str, str, bool, int], connection: sqlite3.Connection) -> None:

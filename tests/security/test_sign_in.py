@@ -87,6 +87,38 @@ async def test_the_session_is_one_like_every_other_and_ends_by_signing_out(
         assert (await api(salon, "GET", "/auth/me", headers=kept)).status_code == 401
 
 
+async def test_a_guest_who_signs_in_may_stay_who_they_are(salon: ServerProcess) -> None:
+    async with Browser(salon) as browser, Browser(salon) as later:
+        guest = (await browser.step("/auth/guest", "POST", json={"name": "Gil"})).json()
+        created = await browser.step("/chat/create", "POST", json={"title": "Lunch"})
+        conversation_id = created.json()["conversation_id"]
+        await browser.sign_in("house", "gil", "/&keep_guest=true")
+        me = await browser.me()
+        assert me["id"] == guest["participant"]["id"]
+        seen = await browser.step(f"/chat/conversations/{conversation_id}")
+        assert seen.status_code == 200
+        salon.restart()
+        await later.sign_in("house", "gil")
+        assert (await later.me())["id"] == me["id"]
+        # The account has somebody now: another guest is not taken in.
+        other = (await later.step("/auth/guest", "POST")).json()
+        assert other["participant"]["id"] != me["id"]
+        await later.sign_in("house", "gil", "/&keep_guest=true")
+        assert (await later.me())["id"] == me["id"]
+
+
+async def test_an_account_that_was_here_before_takes_no_guest_in(salon: ServerProcess) -> None:
+    async with Browser(salon) as first, Browser(salon) as browser:
+        await first.sign_in("house", "hal")
+        await browser.step("/auth/guest", "POST")
+        await browser.sign_in("house", "hal", "/&keep_guest=true")
+        assert (await browser.me())["id"] == "house:hal"
+        # Nor one who does not ask for it.
+        guest = (await browser.step("/auth/guest", "POST")).json()["participant"]["id"]
+        await browser.sign_in("house", "ira")
+        assert (await browser.me())["id"] == "house:ira" != guest
+
+
 async def test_who_signs_out_at_the_provider_too_is_asked_again(salon: ServerProcess) -> None:
     async with Browser(salon) as browser:
         await browser.sign_in("house", "bob")

@@ -74,6 +74,7 @@ class Accounts:
         self.revoked: dict[str, int] = {}
         self.names: dict[str, tuple[str, bool, int]] = {}
         self.issued = MemoryTokens()
+        self.owners: dict[str, str] = {}
         self.broken = False
 
     def add_guest(
@@ -84,6 +85,13 @@ class Accounts:
 
     def find_guest(self, recovery_hash: bytes) -> Future[tuple[str, str] | None]:
         return self._done(self.guests.get(recovery_hash))
+
+    def add_account(self, account: str, participant_id: str, at: int) -> Future[None]:
+        self.owners[account] = participant_id
+        return self._done(None)
+
+    def participant_of(self, account: str) -> Future[str | None]:
+        return self._done(self.owners.get(account))
 
     def rename(self, participant_id: str, name: str, at: int, *, chosen: bool) -> Future[None]:
         self.names[participant_id] = (name, chosen, at)
@@ -426,7 +434,7 @@ class TestHeaders:
 
     def test_the_cookie_is_for_this_site_and_no_script(self) -> None:
         assert session_cookie("abc", days=30, secure=True) == {
-            "key": "salon_session",
+            "key": "__Host-salon_session",
             "value": "abc",
             "max_age": 30 * 86_400,
             "path": "/",

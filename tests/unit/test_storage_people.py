@@ -71,6 +71,9 @@ async def test_what_stands_about_a_person_outside_of_conversations_is_forgotten(
     history = await begin(store)
     await store.add_guest(BEN.id, "Ben", b"hash", 1).wait()
     await store.rename(BEN.id, "Benjamin", 2, chosen=True).wait()
+    await store.add_account("house:ben", BEN.id, 2).wait()
+    await store.add_account("house:ben", ADA.id, 3).wait()
+    assert await store.participant_of("house:ben").wait() == BEN.id, "for ever"
     unsent = await add(store, history, "unsent", uploader=BEN.id)
     sent = await add(store, history, "sent", uploader=BEN.id)
     sent = sent._replace(sequence=await send(store, history, "k", sent))
@@ -89,6 +92,7 @@ async def test_what_stands_about_a_person_outside_of_conversations_is_forgotten(
     assert [file.file_id for file in rows.files] == ["sent"], "its message deletes it"
     assert rows.reports == (report._replace(reason=""),)
     assert await store.find_guest(b"hash").wait() is None
+    assert await store.participant_of("house:ben").wait() is None
     assert (await store.held_messages(sender_id=BEN.id).wait()).messages == ()
     assert await store.gone_contents(10).wait() == (unsent.content,)
     assert await store.file("another's").wait() is not None

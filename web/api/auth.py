@@ -14,7 +14,7 @@ from salon.actors.rates import TokenBucket
 from salon.actors.refusals import Code, too_fast
 
 from ..http import NoContent, Refused, answer, body, refusals
-from ..identity import COOKIE, TICKET_LIFE, bearer, session_cookie
+from ..identity import COOKIE, HOST_COOKIE, TICKET_LIFE, bearer, session_cookie
 from ..settings import label_of
 from ..socket import participant_fields
 from . import schemas
@@ -163,7 +163,7 @@ def _add_sessions(routes: Blueprint, parts: Parts) -> None:
         if identity.token_id is not None:
             parts.directory.participant(identity.participant.id).tell(Revoke(identity.token_id))
         response = Response(b"", 204)
-        response.delete_cookie(COOKIE, path="/")
+        forget(response)
         return response
 
 
@@ -184,6 +184,14 @@ def keep(parts: Parts, response: Response, token: str) -> None:
     """Set the token as the session cookie."""
     days, secure = parts.settings.auth.session_days, parts.is_secure()
     response.set_cookie(**session_cookie(token, days=days, secure=secure))
+    if secure and COOKIE in request.cookies:
+        response.delete_cookie(COOKIE, path="/")  # of before there was the other name
+
+
+def forget(response: Response) -> None:
+    """Delete the session cookie, by whichever name the browser has it."""
+    response.delete_cookie(COOKIE, path="/")
+    response.delete_cookie(HOST_COOKIE, path="/", secure=True)
 
 
 class Allowance:

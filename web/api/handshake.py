@@ -11,7 +11,7 @@ from salon.actors.participant import CONNECTION_RETRY
 from salon.actors.refusals import Code, Refusal
 
 from ..http import Refused, no_good
-from ..identity import COOKIE, bearer, origin_allowed, token_in_url
+from ..identity import bearer, origin_allowed, session_in, token_in_url
 from ..socket import LAST_SEQUENCE, Connection, retry_reason
 from .renewal import Renewal
 
@@ -69,7 +69,7 @@ def _asked(conversation_id: str) -> Asked:
         headers.get("Host"),
         headers.get("Origin"),
         headers.get("Authorization"),
-        websocket.cookies.get(COOKIE),
+        session_in(websocket.cookies),
     )
 
 

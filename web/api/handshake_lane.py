@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
+from werkzeug.datastructures import MultiDict
 from werkzeug.http import parse_cookie
 from wsproto.utilities import generate_accept_token
 
@@ -19,7 +20,7 @@ from salon.actors.runtime import ActorDied
 from salon.actors.store import StoreError
 
 from ..http import Refused, TrustedProxies
-from ..identity import COOKIE
+from ..identity import COOKIE, HOST_COOKIE, session_in
 from .handshake import Asked, attach, greet, last_sequence
 
 if TYPE_CHECKING:
@@ -108,8 +109,8 @@ def read_request(start: bytes, fields: dict[str, str], address: str) -> Asked | 
     for name, value in parse_qsl((path[2] or b"").decode(), keep_blank_values=True):
         query.setdefault(name, value)
     cookies = fields.get("cookie")
-    sessions = parse_cookie(cookies).getlist(COOKIE) if cookies else []
-    if len(set(sessions)) > 1:
+    given = parse_cookie(cookies) if cookies else MultiDict()
+    if any(len(set(given.getlist(name))) > 1 for name in (COOKIE, HOST_COOKIE)):
         return None  # the route answers with the reason
     return Asked(
         path[1].decode(),
@@ -118,5 +119,5 @@ def read_request(start: bytes, fields: dict[str, str], address: str) -> Asked | 
         fields["host"],
         fields.get("origin"),
         fields.get("authorization"),
-        sessions[0] if sessions else None,
+        session_in(given),
     )

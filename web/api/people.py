@@ -10,11 +10,10 @@ from quart_schema import document_response, security_scheme, tag
 from salon.actors.refusals import Code
 
 from ..http import BinaryContent, answer, refusals
-from ..identity import COOKIE
 from ..privacy import export
 from ..socket import timestamp
 from . import people_schemas as schemas
-from .auth import Allowance
+from .auth import Allowance, forget
 
 if TYPE_CHECKING:
     from salon.actors.people import PersonErasure
@@ -60,7 +59,7 @@ def people_routes(parts: Parts) -> Blueprint:
         erasure = await parts.erasures.ask(who.id, who.id)
         response = answer(shown(parts, erasure), 202)
         response.headers["Location"] = f"/erasures/{erasure.id}"
-        response.delete_cookie(COOKIE, path="/")
+        forget(response)
         return response
 
     @routes.get("/erasures/<erasure_id>")

@@ -327,7 +327,13 @@ class WaysIn(BaseModel):
 class SignInQuery(Body):
     """The path of this server to which the browser returns."""
 
+    model_config = ConfigDict(strict=False, frozen=True)
+
     return_to: str = Field(default="/", max_length=RETURN_LENGTH)
+    keep_guest: bool = Field(
+        default=False,
+        description="Whether a guest who signs in for the first time stays who they are, with all their conversations.",
+    )
 
 
 class CallbackQuery(Body):

@@ -19,6 +19,7 @@ from salon.actors.refusals import Code, Refusal
 
 from ..http import Elsewhere, Redirect, Refused, query, refusals
 from ..identity import (
+    GUEST,
     OLD_NAME,
     WAITING,
     Transaction,
@@ -30,6 +31,7 @@ from ..identity import (
     grant_of,
     may_enter,
     participant_id,
+    session_in,
     sign_in_cookie,
     sign_in_cookie_name,
     unseal,
@@ -93,10 +95,10 @@ def sign_in_routes(parts: Parts) -> Blueprint:
     async def sign_in(name: str) -> Response:
         """Redirect to a provider to sign in. The browser returns to `return_to`, with `sign_in=REASON` after a failure."""
         desk.check_name(name)
-        return_to = query(schemas.SignInQuery).return_to
-        if not is_own_path(return_to):
+        asked = query(schemas.SignInQuery)
+        if not is_own_path(asked.return_to):
             raise parts.malformed("return_to: a path of this server, such as /c/ID, is needed")
-        return await desk.leave(name, return_to)
+        return await desk.leave(name, asked.return_to, keep_guest=asked.keep_guest)
 
     @routes.get("/<name>/sign-out")
     @tag(["identity"])
@@ -145,9 +147,10 @@ class Desk:
         if name not in self._providers:
             raise self._parts.refusal(Code.NOT_FOUND)
 
-    async def leave(self, name: str, return_to: str) -> Response:
+    async def leave(self, name: str, return_to: str, *, keep_guest: bool) -> Response:
         """The redirect to the provider, with the state of the sign-in in a cookie."""
-        begun = Transaction.begin(name, return_to, self._sources)
+        guest = self._guest() if keep_guest else None
+        begun = Transaction.begin(name, return_to, self._sources, guest)
         try:
             self._count()
             redirect_uri = self._redirect_uri(name)
@@ -166,6 +169,11 @@ class Desk:
             self._begun_from.check(request.remote_addr or "")
         except Refused:
             raise Failed("limited", f"of {request.remote_addr}") from None
+
+    def _guest(self) -> str | None:
+        """The id of the guest whose session this browser has."""
+        found = self._parts.identities.verify(session_in(request.cookies) or "", "cookie")
+        return found.participant.id if found and found.participant.id.startswith(GUEST) else None
 
     def _waiting(self) -> list[str]:
         """The names of the cookies of this browser's unfinished sign-ins, the newest first."""
@@ -192,7 +200,7 @@ class Desk:
             return self._fail(name, "/", Failed("lost", "no such sign-in waits in this browser"))
         try:
             claims = await self._claims(name, begun)
-            response = await self._welcome(name, claims, begun.return_to)
+            response = await self._welcome(name, claims, begun)
         except Failed as failed:
             response = self._fail(name, begun.return_to, failed)
         self._set_cookie(response, "", self._cookie_name(begun.state))
@@ -226,17 +234,19 @@ class Desk:
             raise Failed("failed", "the provider sent no code")
         return await self._ask(provider.redeem(code, begun, self._redirect_uri(name)))
 
-    async def _welcome(self, name: str, claims: Claims, return_to: str) -> Response:
+    async def _welcome(self, name: str, claims: Claims, begun: Transaction) -> Response:
         settings = self._parts.settings.auth.providers[name]
         if not may_enter(settings, claims):
             raise Failed("refused", "no verified e-mail address in the domains that are set")
         who = Participant(participant_id(name, claims["sub"]), display_name(name, settings, claims))
-        who = await self._parts.identities.known(who)
+        # Whoever has signed out of the guest's session meanwhile, or in as another, does not get it.
+        guest = begun.guest if begun.guest == self._guest() else None
+        who = await self._parts.identities.known(who, guest)
         grant = grant_of(name, settings, claims)
         token, identity = self._parts.identities.issue(who, provider=name, grant=grant)
         told = {"provider": name, "participant": who.id, "admin": identity.admin}
         logger.info("signed in", extra=told)
-        response = _go(return_to)
+        response = _go(begun.return_to)
         keep(self._parts, response, token)
         return response
 

@@ -14,7 +14,7 @@ from werkzeug.routing.exceptions import WebsocketMismatch
 from salon.actors.refusals import Code, Refusal
 from salon.actors.store import StoreError
 
-from ..identity import COOKIE, bearer
+from ..identity import bearer, session_in
 from .request import SAFE_METHODS, Refused, check_head, refusal_response
 from .upload import gate_before, taken
 
@@ -48,7 +48,7 @@ def refuse_clearly(app: QuartTrio, parts: Parts) -> None:
     async def one_meaning() -> None:
         check_head(request)
         token = bearer(request.headers.get("Authorization"))
-        await parts.prepare(token or request.cookies.get(COOKIE))
+        await parts.prepare(token or session_in(request.cookies))
 
     @app.before_websocket
     async def one_meaning_of_a_handshake() -> None:

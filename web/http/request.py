@@ -13,7 +13,15 @@ from werkzeug.http import parse_options_header
 
 from salon.actors.refusals import Code, Refusal
 
-from ..identity import COOKIE, Identity, Unreachable, bearer, origin_allowed
+from ..identity import (
+    COOKIE,
+    HOST_COOKIE,
+    Identity,
+    Unreachable,
+    bearer,
+    origin_allowed,
+    session_in,
+)
 from ..socket import compact, error_fields, metadata_text, problem_of
 
 if TYPE_CHECKING:
@@ -91,7 +99,7 @@ class Parts:
         A token that is limited to some conversations is refused on a route of any other.
         """
         token = bearer(request.headers.get("Authorization"))
-        cookie = request.cookies.get(COOKIE)
+        cookie = session_in(request.cookies)
         if token is not None:
             identity = self.identities.verify(token)
         else:
@@ -214,7 +222,8 @@ def check_head(head: Request | Websocket) -> None:
     Repeated headers with equal values count as one. `RequestHeads` has checked `Host` and `Content-Length`.
     """
     said = {f"{name} headers": head.headers.getlist(name) for name in SINGLE}
-    said[f"{COOKIE} cookies"] = head.cookies.getlist(COOKIE)
+    for name in (COOKIE, HOST_COOKIE):
+        said[f"{name} cookies"] = head.cookies.getlist(name)
     for name, values in said.items():
         if len(set(values)) > 1:
             problem = f"it has {len(values)} {name} that differ; send one"

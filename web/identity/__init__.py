@@ -8,12 +8,15 @@ from .caller import Identity
 from .claims import Claims, display_name, grant_of, may_enter, participant_id
 from .identity import (
     COOKIE,
+    GUEST,
+    HOST_COOKIE,
     TICKET_LIFE,
     Guest,
     IdentityBook,
     bearer,
     origin_allowed,
     session_cookie,
+    session_in,
     token_in_url,
 )
 from .key_file import KeyFileError, read_key, read_keys, rotate_keys
@@ -32,6 +35,8 @@ from .signing import Session, Signer
 
 __all__ = [
     "COOKIE",
+    "GUEST",
+    "HOST_COOKIE",
     "OLD_NAME",
     "TICKET_LIFE",
     "WAITING",
@@ -58,6 +63,7 @@ __all__ = [
     "read_keys",
     "rotate_keys",
     "session_cookie",
+    "session_in",
     "sign_in_cookie",
     "sign_in_cookie_name",
     "token_in_url",

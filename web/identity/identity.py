@@ -25,7 +25,7 @@ from .signing import DAY, Session, Signer, is_session
 from .wrong_tokens import WrongTokens
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from salon.actors.future import Future
     from salon.actors.sources import Sources
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COOKIE",
+    "HOST_COOKIE",
     "NAME_LENGTH",
     "TITLE_LENGTH",
     "Accounts",
@@ -49,10 +50,13 @@ __all__ = [
     "normalise_title",
     "origin_allowed",
     "session_cookie",
+    "session_in",
     "token_in_url",
 ]
 
 COOKIE = "salon_session"
+# Over https: browsers take such a cookie from this very host alone, so that no other host of the domain can plant one.
+HOST_COOKIE = f"__Host-{COOKIE}"
 LONGEST_TOKEN = 4096  # characters; proxies refuse longer headers
 TICKET_LIFE = 30_000  # milliseconds
 TICKETS_KEPT = 10_000  # 3 MB; at 1,000 new tickets a second each is kept for ten seconds
@@ -85,6 +89,12 @@ class Accounts(AccessStore, Protocol):
 
     def find_guest(self, recovery_hash: bytes) -> Future[tuple[str, str] | None]:
         """The id and name of the guest whose recovery code has this hash, or None."""
+
+    def add_account(self, account: str, participant_id: str, at: int) -> Future[None]:
+        """Store whose a provider's account is, for ever."""
+
+    def participant_of(self, account: str) -> Future[str | None]:
+        """Whose a provider's account is, if it was ever stored."""
 
     def rename(self, participant_id: str, name: str, at: int, *, chosen: bool) -> Future[None]:
         """Store a participant's new name; `chosen` is true if the participant chose it."""
@@ -275,11 +285,18 @@ class IdentityBook:
         """Set the name that a participant chose. It replaces the names in their sessions and from their provider."""
         return await self._rename(participant._replace(name=name), chosen=True)
 
-    async def known(self, participant: Participant) -> Participant:
+    async def known(self, participant: Participant, guest_id: str | None = None) -> Participant:
         """The participant from a provider's claims, with the name that they chose, if any.
 
-        A person has one name at a time: the provider's current name applies to their older sessions, too.
+        A person has one name at a time: the provider's current name applies to their older sessions, too. The account of one who
+        was `guest_id` until now, and who has never signed in before, is that guest's from now on.
         """
+        owner = await self._accounts.participant_of(participant.id).wait()
+        if owner is None and guest_id is not None and await self.name_of(participant.id) is None:
+            await self._accounts.add_account(participant.id, guest_id, self._sources.now()).wait()
+            owner = guest_id
+        if owner is not None:
+            participant = participant._replace(id=owner)
         found = await self._accounts.name_of(participant.id).wait()
         if found is not None and (found[1] or found[0] == participant.name):
             return participant._replace(name=found[0])
@@ -464,10 +481,15 @@ class Cookie(TypedDict):
     secure: bool
 
 
+def session_in(cookies: Mapping[str, str]) -> str | None:
+    """The session in a request's cookies. One of before `HOST_COOKIE` counts until it ends, where there is no other."""
+    return cookies.get(HOST_COOKIE) or cookies.get(COOKIE)
+
+
 def session_cookie(token: str, *, days: int, secure: bool) -> Cookie:
     """The cookie that carries a session; `secure` if the browser uses TLS. Zero days delete it."""
     return {
-        "key": COOKIE,
+        "key": HOST_COOKIE if secure else COOKIE,
         "value": token,
         "max_age": days * 86_400,
         "path": "/",

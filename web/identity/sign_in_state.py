@@ -33,7 +33,10 @@ WAITING = 4
 
 
 class Transaction(NamedTuple):
-    """`return_to` is a path of this server; `expires_at` is in seconds since the epoch."""
+    """`return_to` is a path of this server; `expires_at` is in seconds since the epoch.
+
+    `guest` is the id of the guest who wants to keep what they have here.
+    """
 
     provider: str
     state: str
@@ -41,12 +44,16 @@ class Transaction(NamedTuple):
     verifier: str
     return_to: str
     expires_at: float
+    guest: str | None = None
 
     @classmethod
-    def begin(cls, provider: str, return_to: str, sources: Sources) -> Transaction:
+    def begin(
+        cls, provider: str, return_to: str, sources: Sources, guest: str | None = None
+    ) -> Transaction:
         """A new transaction, with 256 random bits in each of its secrets."""
         state, nonce, verifier = (_encoded(sources.entropy(32)) for _ in range(3))
-        return cls(provider, state, nonce, verifier, return_to, sources.now() / 1000 + LIFE)
+        ends = sources.now() / 1000 + LIFE
+        return cls(provider, state, nonce, verifier, return_to, ends, guest)
 
     @property
     def challenge(self) -> str:
@@ -66,7 +73,7 @@ class Transaction(NamedTuple):
 def unseal(signer: Signer, text: str) -> Transaction | None:
     """The transaction in a cookie; None if this server has not signed it."""
     claims = signer.unseal(KIND, text) if len(text) <= LONGEST else None
-    if claims is None or claims.keys() != set(Transaction._fields):
+    if claims is None or claims.keys() | {"guest"} != set(Transaction._fields):
         return None  # not signed by this server, or by another version of it
     return Transaction(**claims)
 

@@ -48,3 +48,9 @@ function named(path: RegExp): string | null {
     return null;
   }
 }
+
+/** The path of this page, to come back to. */
+export function path(): string {
+  if (invited.value !== null) return new URL(inviteAddress(invited.value)).pathname;
+  return here.value === null ? "/" : new URL(address(here.value)).pathname;
+}

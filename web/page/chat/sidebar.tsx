@@ -4,6 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { ConversationLine } from "../sdk/types.ts";
 import { Dialog } from "../shared/dialog.tsx";
 import { Failure } from "../shared/failure.tsx";
+import { ProviderLinks } from "../shared/provider.tsx";
 import { Wordmark } from "../shared/wordmark.tsx";
 import { permission, toggle } from "./alert.ts";
 import { Avatar } from "./avatar.tsx";
@@ -13,10 +14,10 @@ import { Icon } from "./icon.tsx";
 import type { Inbox } from "./inbox.ts";
 import { listed } from "./notice.ts";
 import { Question } from "./question.tsx";
-import { go } from "./route.ts";
+import { go, path } from "./route.ts";
 import { RecoveryCode } from "./recovery.tsx";
 import { SearchButton } from "./search.tsx";
-import { agents, askWays, recoveryCode, signOut } from "./session.ts";
+import { agents, askWays, providers, recoveryCode, signOut } from "./session.ts";
 import { Status } from "./status.tsx";
 import { brief, precise } from "./time.ts";
 import { plain } from "./timeline.ts";
@@ -254,6 +255,7 @@ function Create({ inbox, close }: { inbox: Inbox; close: () => void }) {
 
 function SignOut({ inbox, close }: { inbox: Inbox; close: () => void }) {
   const waiting = inbox.waiting();
+  useEffect(() => void askWays(), []);
   const leave = async (): Promise<void> => {
     await signOut(() => inbox.abandon());
     go(null, true);
@@ -264,6 +266,12 @@ function SignOut({ inbox, close }: { inbox: Inbox; close: () => void }) {
         Your conversations stay. To come back as <bdi>{inbox.me.name}</bdi> you need your recovery code or your token.
       </p>
       {recoveryCode.value !== null && <Copy text={recoveryCode.value} label="Copy" name="Recovery code" />}
+      {inbox.me.id.startsWith("guest_") && providers.value.length > 0 && (
+        <>
+          <p>Or sign in instead: then these conversations are your account’s.</p>
+          <ProviderLinks providers={providers.value} returnTo={path()} keepGuest />
+        </>
+      )}
       {waiting > 0 && <p class="failure">{waiting} of your messages have not been sent yet.</p>}
     </Question>
   );

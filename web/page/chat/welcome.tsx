@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { type Provider, ProviderLinks, SignInFailure } from "../shared/provider.tsx";
-import { address, here, invited, inviteAddress } from "./route.ts";
+import { here, invited, path } from "./route.ts";
 import {
   enterAsGuest,
   enterWithToken,
@@ -82,12 +82,6 @@ function cameBy({ before }: Nobody): Provider | undefined {
 /** The one that is pointed out: theirs, or the only one. */
 function favourite(who: Nobody): Provider | undefined {
   return who.before ? cameBy(who) : providers.value.length === 1 ? providers.value[0] : undefined;
-}
-
-/** Where to come back to. */
-function path(): string {
-  if (invited.value !== null) return new URL(inviteAddress(invited.value)).pathname;
-  return here.value === null ? "/" : new URL(address(here.value)).pathname;
 }
 
 function heading(who: Nobody): string {

@@ -51,6 +51,8 @@ export function ProviderLinks(props: {
   returnTo: string;
   primary?: string | undefined;
   leave?: () => void;
+  /** Whether a guest stays who they are. */
+  keepGuest?: boolean;
 }) {
   if (props.providers.length === 0) return null;
   return (
@@ -59,7 +61,7 @@ export function ProviderLinks(props: {
         <a
           key={name}
           class={name === props.primary ? "button primary big" : "button big"}
-          href={`${url}?return_to=${encodeURIComponent(props.returnTo)}`}
+          href={`${url}?return_to=${encodeURIComponent(props.returnTo)}${props.keepGuest ? "&keep_guest=true" : ""}`}
           onClick={props.leave}
         >
           <span>
