@@ -30,6 +30,7 @@ from salon.web.identity.identity import (
     normalise_recovery_code,
     origin_allowed,
     session_cookie,
+    session_in,
     token_in_url,
 )
 from salon.web.identity.signing import DAY, Session, Signer
@@ -443,6 +444,20 @@ class TestHeaders:
             "secure": True,
         }
         assert not session_cookie("abc", days=0, secure=False)["secure"]
+
+    @pytest.mark.parametrize(
+        ("cookies", "found"),
+        [
+            ({}, None),
+            ({"salon_session": "old"}, "old"),
+            ({"__Host-salon_session": "new"}, "new"),
+            ({"salon_session": "planted", "__Host-salon_session": "new"}, "new"),
+        ],
+    )
+    def test_a_session_of_this_host_alone_comes_before_one_of_the_old_name(
+        self, cookies: dict[str, str], found: str | None
+    ) -> None:
+        assert session_in(cookies) == found
 
     @pytest.mark.parametrize(
         ("origin", "host", "allowed"),
