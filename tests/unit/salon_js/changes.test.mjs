@@ -210,3 +210,11 @@ test("a read position of a thread, and one that moves back, are told again on th
   next.hear(connected(1));
   assert.deepEqual(reads(next).slice(0, 2), [[4, ""], [9, "m1"]]);
 });
+
+test("an emoji goes out in the form that the server stores, however it was typed", async (t) => {
+  const { line, socket } = await opened(t);
+  line.react("m1", "\u2764");
+  assert.equal(line.react("m1", "\u2764\uFE0F"), undefined);
+  await settle();
+  assert.deepEqual(done(socket), [["reaction_added", "\u2764\uFE0F"]]);
+});

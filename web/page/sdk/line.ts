@@ -1,5 +1,6 @@
 /** A conversation that keeps itself connected: every event once and in order, every message sent until its receipt. */
 import { Agent } from "./agent.ts";
+import { canonical } from "./emoji.ts";
 import { isChange } from "./fold.ts";
 import { Link } from "./link.ts";
 import { Listeners } from "./listeners.ts";
@@ -157,11 +158,11 @@ export class Line implements Conversation {
   }
 
   react(message: string, emoji: string): OutgoingChange | undefined {
-    return this.mail.change(message, { type: "reaction_added", emoji });
+    return this.mail.change(message, { type: "reaction_added", emoji: canonical(emoji) });
   }
 
   unreact(message: string, emoji: string): OutgoingChange | undefined {
-    return this.mail.change(message, { type: "reaction_removed", emoji });
+    return this.mail.change(message, { type: "reaction_removed", emoji: canonical(emoji) });
   }
 
   pin(message: string): OutgoingChange | undefined {
