@@ -396,6 +396,8 @@ export interface MessageEdited {
   content?: string;
   revision: number;
   mentions?: string[];
+  /** Whom the message mentioned when it was sent, where that is not whom it mentions now: agents were asked by these. */
+  first_mentions?: string[];
   /** All of it; left out where there is none. */
   metadata?: Json;
   by: string;
