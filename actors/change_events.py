@@ -37,7 +37,7 @@ class Edited:
             "first_mentions",
             Form.TEXTS,
             optional=True,
-            description="Whom the message mentioned when it was sent, where that is not whom it mentions now: agents were asked by these.",
+            description="Whom the message mentioned when it was sent, where these are others than now: they were asked.",
         ),
         Field("metadata", Form.METADATA, optional=True, description="All of it, if there is any."),
         BY,

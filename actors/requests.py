@@ -197,7 +197,7 @@ def recalled(
     sent = _mentions_as_sent(events)
     for event, members in zip(events, members_at(events, state.members), strict=True):
         if isinstance(event, Posted):
-            event = event._replace(mentions=sent.get(event.message_id, event.mentions))  # noqa: PLW2901
+            event = event._replace(mentions=sent.get(event.message_id, event.mentions))
             then.hops = 0 if event.sender.type == "human" else then.hops + 1
             if members is not then.members:
                 then.members = dict(members)

@@ -78,7 +78,7 @@ class ToolUse:
             yield Activity("thinking")
 
     def _attempts(self, upstream: Upstream, asked: Prompt) -> Callable[[], AsyncGenerator[Piece]]:
-        """What gives the pieces of one attempt after the other. Each is told what is said at its time: nothing deleted is sent."""
+        """What gives the pieces of one attempt after the other. Each has what is said at its time, and nothing deleted."""
         # To ask for the tools, to wait for a person and to call them takes time; and so does the pause after a failure.
         fresh = not self._box
 

@@ -157,7 +157,7 @@ class Desk:
     async def _stored(self, command: Post | EditMessage, state: State) -> Post | EditMessage | None:
         """The command as the conversation has it by its key; None where it has not.
 
-        The text that was stored may be another one, which the endpoint gave: it is no sign that the key is used for something else.
+        The text that was stored may be another one, which the endpoint gave: the key is used for the same message all the same.
         """
         if command.key is None:
             return None
