@@ -256,6 +256,10 @@ export class Line implements Conversation {
         return this.link.settle(false);
       case "message_ack":
         return this.acknowledge(frame);
+      case "message_held":
+        return this.mail.held(frame);
+      case "held_decided":
+        return this.mail.decided(frame);
       case "change_ack":
         return void this.mail.acknowledge(frame, this.position);
       case "error":
@@ -278,8 +282,6 @@ export class Line implements Conversation {
       case "cancel":
         return this.agent.cancel(frame.run_id);
       case "preferences": // what these say, nobody asks for here yet
-      case "message_held":
-      case "held_decided":
       case "pong":
         return;
       default: // an event, or what a later server has to say

@@ -330,10 +330,13 @@ interface Underway {
   readonly queued_at: number;
   /**
    * `waiting` for a connection, its turn or the end of a pause; `sent`: there is a receipt, and the event follows;
-   * `refused` for good, until it is tried again or discarded.
+   * `held`: the server has it, and nobody sees it until a moderator has decided; `refused` for good, until it is tried again or
+   * discarded.
    */
-  readonly state: "waiting" | "sending" | "sent" | "refused";
+  readonly state: "waiting" | "sending" | "sent" | "held" | "refused";
   readonly refusal?: Refusal;
+  /** It is held, or was before a moderator denied it. */
+  readonly held_id?: number;
   /** It was written to a connection: the server may have it. */
   readonly tried?: boolean;
 }
