@@ -173,6 +173,16 @@ export interface ConversationObject {
   me: Preferences | null;
 }
 
+/** What is left out stays as it is. */
+export interface ConversationChanges {
+  title?: string;
+  metadata?: Json | null;
+  permissions?: Partial<Record<Action, Role | null>>;
+  history?: History;
+  /** Seconds between two messages of one member; 0 for none. */
+  slow_mode?: number;
+}
+
 /** A message with a page of the replies to it, ascending. `unread_count` counts those after `read_sequence_id`. */
 export interface ThreadPage {
   root: Message;
