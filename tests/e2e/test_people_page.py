@@ -226,6 +226,10 @@ def test_an_owner_changes_the_rules_and_they_hold(
     expect(slow).to_be_focused()
     assert grave_faults(ada.page) == []
     picture(ada.page, "people-rules")
+    ada.page.set_viewport_size({"width": 320, "height": 640})
+    assert dialog.evaluate("(it) => it.scrollWidth <= it.clientWidth")
+    picture(ada.page, "people-rules-phone")
+    ada.page.set_viewport_size({"width": 1280, "height": 720})
     ada.page.keyboard.press("Escape")
     expect(change).to_be_focused()
     ada.page.keyboard.press("Enter")
