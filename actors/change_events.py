@@ -33,6 +33,12 @@ class Edited:
         Field("content", Form.TEXT, optional=True),
         Field("revision", Form.COUNT, description="2 after the first edit."),
         Field("mentions", Form.TEXTS, optional=True),
+        Field(
+            "first_mentions",
+            Form.TEXTS,
+            optional=True,
+            description="Whom the message mentioned when it was sent, where these are others than now: they were asked.",
+        ),
         Field("metadata", Form.METADATA, optional=True, description="All of it, if there is any."),
         BY,
         KEY,
@@ -49,6 +55,7 @@ class Edited:
     mentions: tuple[str, ...] | None = None
     metadata: str | None = None
     key: str | None = None
+    first_mentions: tuple[str, ...] | None = None
 
     def change(self, message: Message) -> Message:
         """The edited message. Where the content is gone, the deletion follows; the revision stays even then."""
@@ -60,7 +67,7 @@ class Edited:
 
     def without_content(self) -> Edited:
         """The edit as it stands once its content is gone, and as those see it who may not read its message."""
-        return replace(self, content=None, mentions=None, metadata=None)
+        return replace(self, content=None, mentions=None, metadata=None, first_mentions=None)
 
     def apply(self, state: State) -> None:
         """The state of a conversation has no content."""

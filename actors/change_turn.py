@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from . import change_rules
@@ -85,6 +86,8 @@ class ChangeTurn:
             draft.state.id, message.posted.sender.id
         ):
             return Refusal(Code.LEGAL_HOLD, key=command.key)
+        if isinstance(decision, Edited):
+            decision = self._with_first_mentions(message, decision)
         draft.state_events.append(decision)
         record = draft.record(decision)
         return self._outcome(self._apply(message, decision), command, record)
@@ -219,6 +222,17 @@ class ChangeTurn:
             tuple(id for id in now if id not in before),
             tuple(id for id in before if id not in now),
         )
+
+    def _with_first_mentions(self, message: Message, event: Edited) -> Edited:
+        """The edit with whom the message mentioned when it was sent: the last edit has it, if it was not the same."""
+        sequence = message.posted.sequence
+        place, target = self._edits.get(sequence), self._targets.get(sequence)
+        before = self._draft.records[place] if place is not None else target and target.edit
+        last = None if before is None else self._draft.codec.decode(before)
+        first = last.first_mentions if isinstance(last, Edited) else None
+        if first is None:
+            first = message.posted.mentions
+        return event if first == (event.mentions or ()) else replace(event, first_mentions=first)
 
     def _forget_edit(self, sequence: int) -> None:
         """Take the content out of the last edit of a message that is edited again or deleted."""

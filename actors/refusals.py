@@ -42,6 +42,7 @@ class Code(StrEnum):
     SLOW_MODE = "SLOW_MODE"
     DIRECT_CONVERSATION = "DIRECT_CONVERSATION"
     INVITE_EXPIRED = "INVITE_EXPIRED"
+    ALREADY_DECIDED = "ALREADY_DECIDED"
     LIMIT_REACHED = "LIMIT_REACHED"
     KEY_REUSED = "KEY_REUSED"
     MESSAGE_REFUSED = "MESSAGE_REFUSED"
@@ -125,6 +126,7 @@ TABLE: dict[Code, Reason] = {
     Code.INVITE_EXPIRED: Reason(
         "This invite is used up, expired or revoked: ask for another one.", 410
     ),
+    Code.ALREADY_DECIDED: Reason("Somebody has decided about this already: it is {outcome}.", 409),
     Code.LIMIT_REACHED: Reason("At most {limit} {what} are kept here: end some first.", 409),
     Code.KEY_REUSED: Reason("This key was used before, for another message: make a new key.", 409),
     Code.MESSAGE_REFUSED: Reason("This is not taken here, for this reason: “{reason}”.", 403),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from .events import AgentUpdated, Deleted, Introduced, Joined, Left, Posted, RunStarted
+from .events import AgentUpdated, Deleted, Edited, Introduced, Joined, Left, Posted, RunStarted
 from .model import Member
 from .rules import named_sequence
 from .signals import RunRequested
@@ -172,6 +172,17 @@ def members_at(
     return found[::-1]
 
 
+def _mentions_as_sent(events: Iterable[Event]) -> dict[str, tuple[str, ...]]:
+    """Whom edited messages mentioned when they were sent: an edit asks no agent, and takes no question back."""
+    found = {}
+    for event in events:
+        if isinstance(event, Edited) and event.content is not None:  # the last one of its message
+            now = event.mentions or ()
+            first = event.first_mentions
+            found[event.message_id] = now if first is None else first
+    return found
+
+
 def recalled(
     events: Sequence[Event], state: State, sender_of: Callable[[int], str | None], hops: int
 ) -> tuple[RequestBoard, int]:
@@ -183,8 +194,10 @@ def recalled(
     since = {e.participant_id: e.sequence for e in events if isinstance(e, AgentUpdated)}
     then = state.draft()
     then.hops = hops
+    sent = _mentions_as_sent(events)
     for event, members in zip(events, members_at(events, state.members), strict=True):
         if isinstance(event, Posted):
+            event = event._replace(mentions=sent.get(event.message_id, event.mentions))
             then.hops = 0 if event.sender.type == "human" else then.hops + 1
             if members is not then.members:
                 then.members = dict(members)

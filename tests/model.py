@@ -48,6 +48,7 @@ class Model:
         self.most_open = 0
         self.hung_up = trio.Event()
         self.go_on = trio.Event()
+        self.is_asked = trio.Event()  # and holds its answer back
         self.url = ""
 
     async def serve(self, stream: trio.SocketStream) -> None:
@@ -94,6 +95,7 @@ class Model:
                 if again
                 else wire.refuse(429, [("Retry-After", "0")])
             ),
+            "waits and is busy": lambda: self._wait_and_refuse(wire),
             "moved": lambda: wire.refuse(307, [("Location", f"{self.url}/elsewhere")]),
             "broken": lambda: wire.refuse(500, [("Retry-After", "0")]),
             "drips": lambda: wire.stream(
@@ -119,6 +121,15 @@ class Model:
         await wire.stream([chunk("Well, ")], whole=False)
         await self.go_on.wait()
         await wire.stream([chunk("yes"), *END])
+
+    async def _wait_and_refuse(self, wire: Line) -> None:
+        """Refuse the first request once the test says so, and answer the next."""
+        if len(self.asked) > 1:
+            await wire.stream([*map(chunk, WORDS), *END])
+            return
+        self.is_asked.set()
+        await self.go_on.wait()
+        await wire.refuse(503, [("Retry-After", "0")])
 
     async def _use(self, wire: Line, at_most: int) -> None:
         """Call the tool that the person has named, so often; then say what it has given."""

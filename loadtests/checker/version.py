@@ -25,7 +25,12 @@ CHANGING = frozenset(
         "as_of",
     }
 )
-TEXTS = ("content", "mentions", "metadata")  # of an edit, until its message is deleted
+TEXTS = (
+    "content",
+    "mentions",
+    "metadata",
+    "first_mentions",
+)  # of an edit, until its message is deleted
 
 
 def agree(one: Event, other: Event) -> bool:

@@ -142,6 +142,13 @@ def test_a_thread_goes_on_beside_the_log(server: ServerProcess, open_page: OpenP
     thread = bob.page.get_by_role("complementary", name="Thread")
     field = thread.get_by_role("textbox", name="Answer in the thread")
     expect(field).to_be_focused()
+    field.fill("As I was saying")  # a draft outlives the panel, and a reload
+    for leave in (lambda: field.press("Escape"), bob.page.reload):
+        leave()
+        expect(thread).to_have_count(0)
+        root.hover()
+        root.get_by_role("button", name="Thread", exact=True).click()
+        expect(field).to_have_value("As I was saying")
     field.fill("At the harbour")
     field.press("Control+Enter")
     expect(thread).to_contain_text("At the harbour")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 
@@ -211,3 +212,91 @@ def test_a_message_is_reported_and_two_talk_alone(
     bob.expect_live()
     bob.say("only you")
     expect(ada.page.get_by_role("navigation")).to_contain_text("only you")
+
+
+def test_an_owner_changes_the_rules_and_they_hold(
+    server: ServerProcess, open_page: OpenPage
+) -> None:
+    ada, bob, room = two_in_a_room(server, open_page)
+    expect(people(bob).get_by_role("button", name="Change the rules")).to_have_count(0)
+    change = people(ada).get_by_role("button", name="Change the rules")
+    change.click()
+    dialog = ada.page.get_by_role("dialog", name="Rules of this conversation")
+    slow = dialog.get_by_label("Slow mode: one message of a member in")
+    expect(slow).to_be_focused()
+    assert grave_faults(ada.page) == []
+    picture(ada.page, "people-rules")
+    ada.page.set_viewport_size({"width": 320, "height": 640})
+    assert dialog.evaluate("(it) => it.scrollWidth <= it.clientWidth")
+    picture(ada.page, "people-rules-phone")
+    ada.page.set_viewport_size({"width": 1280, "height": 720})
+    ada.page.keyboard.press("Escape")
+    expect(change).to_be_focused()
+    ada.page.keyboard.press("Enter")
+    slow.select_option("An hour")
+    dialog.get_by_label("Who comes in reads").select_option("What is said after they came in")
+    dialog.get_by_label("Pin messages").select_option("Members and above")
+    dialog.get_by_role("button", name="Save").press("Enter")
+    expect(dialog).to_have_count(0)
+    told = "Slow mode: one message in an hour. Who comes in reads what is said after that."
+    for each in (ada, bob):
+        expect(people(each)).to_contain_text(told)
+        expect(each.log).to_contain_text("The rules of this conversation have changed")
+    bob.say("once")
+    ada.expect_said("once")
+    choose(bob.message("once"), "Pin")
+    expect(ada.message("once")).to_contain_text("pinned")
+    answer = bob.page.context.request.post(f"/chat/{room}/messages", data={"content": "twice"})
+    assert answer.json()["code"] == "SLOW_MODE"
+    cleo = Visitor.guest(open_page(server.url), "Cleo", f"/c/{room}")
+    cleo.expect_live()
+    expect(member(cleo, "Cleo")).to_be_visible()
+    expect(cleo.message("once")).to_have_count(0)
+    act(ada, "Bob", "Change role")
+    role = ada.page.get_by_role("dialog", name="The role of Bob")
+    role.get_by_role("radio", name="moderator").check()
+    role.get_by_role("button", name="Change role").click()
+    people(bob).get_by_role("button", name="Change the rules").click()
+    of_bob = bob.page.get_by_role("dialog", name="Rules of this conversation")
+    expect(of_bob.get_by_role("combobox")).to_have_count(1)  # slow mode is theirs, too
+    of_bob.get_by_role("combobox").select_option("Off")
+    of_bob.get_by_role("button", name="Save").click()
+    expect(people(ada)).to_contain_text("Who comes in reads what is said after that.")
+    expect(people(ada)).not_to_contain_text("Slow mode")
+
+
+def test_a_message_that_is_held_waits_for_a_moderator_and_is_posted_or_refused(
+    start_server: Callable[..., ServerProcess], open_page: OpenPage
+) -> None:
+    rules = [{"words": ["link"], "action": "hold", "reason": "Links are looked at."}]
+    server = start_server(MODERATION__RULES=json.dumps(rules))
+    ada, bob, room = two_in_a_room(server, open_page)
+    bob.say("a link", "a bad link", "a late link", "hello")
+    ada.expect_said("hello")
+    for text in ("a link", "a bad link", "a late link"):
+        expect(bob.message(text)).to_contain_text("Waiting for a moderator")
+        expect(ada.message(text)).to_have_count(0)
+    assert grave_faults(bob.page) == []
+    picture(bob.page, "chat-held")
+    bob.page.reload()
+    bob.expect_live()
+    for text in ("a link", "a bad link", "a late link"):
+        expect(bob.message(text)).to_contain_text("Waiting for a moderator")
+    api = ada.page.context.request
+    held = {
+        each["content"]: each["held_id"] for each in api.get(f"/chat/{room}/held").json()["held"]
+    }
+    assert len(held) == 3  # each once
+    api.post(f"/chat/{room}/held/{held['a link']}/approve")
+    ada.expect_said("a link")
+    api.post(f"/chat/{room}/held/{held['a bad link']}/deny", data={"reason": "Not here."})
+    refusal = bob.message("a bad link").locator(".refusal")
+    expect(refusal).to_contain_text("Not here.")
+    expect(bob.message("a link")).to_have_count(1)
+    expect(bob.message("a link").locator(".receipt.held")).to_have_count(0)
+    refusal.get_by_role("button", name="Discard").click()
+    expect(bob.message("a bad link")).to_have_count(0)
+    bob.page.goto("about:blank")  # decided while nobody is here
+    api.post(f"/chat/{room}/held/{held['a late link']}/deny", data={"reason": "Too late."})
+    bob.page.goto(f"{server.url}/c/{room}")
+    expect(bob.message("a late link").locator(".refusal")).to_contain_text("Too late.")

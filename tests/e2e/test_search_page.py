@@ -194,3 +194,38 @@ def test_what_is_too_far_back_for_the_log_is_shown_beside_it_with_what_was_said_
     page.keyboard.press("Escape")
     expect(beside).to_have_count(0)
     expect(ada.field).to_be_focused()
+
+
+def test_a_search_is_narrowed_to_a_person_and_to_days(
+    server: ServerProcess, ada: Visitor, open_page: OpenPage
+) -> None:
+    page = ada.page
+    room = ada.begin("Kitchen")
+    bob = Visitor.guest(open_page(server.url), "Bob", f"/c/{room}")
+    post(ada, room, "soup of Ada")
+    post(bob, room, "soup of Bob")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("soup")
+    expect(hits(page)).to_have_count(2)
+    dialog(page).get_by_role("button", name="Who and when").press("Enter")
+    dialog(page).get_by_label("From", exact=True).select_option("Bob")
+    expect(hits(page)).to_have_count(1)
+    expect(hits(page)).to_contain_text("soup of Bob")
+    assert grave_faults(page) == []
+    picture(page, "search-narrowed")
+    dialog(page).get_by_label("From", exact=True).select_option("You")
+    expect(hits(page)).to_contain_text("soup of Ada")
+    dialog(page).get_by_label("From", exact=True).select_option("Anybody")
+    expect(hits(page)).to_have_count(2)
+    today, tomorrow = page.evaluate(
+        "[0, 1].map((d) => { const t = new Date(); t.setDate(t.getDate() + d); return t.toLocaleDateString('sv'); })"
+    )
+    for label, day, found in (
+        ("Since", tomorrow, 0),
+        ("Since", today, 2),
+        ("Until", today, 2),
+        ("Until", "2020-01-01", 0),
+        ("Until", "", 2),
+    ):
+        dialog(page).get_by_label(label).fill(day)
+        expect(hits(page)).to_have_count(found)

@@ -113,6 +113,35 @@ async def test_an_upstream_that_refuses_is_tried_again_and_then_the_run_has_fail
         assert len(it.upstream.asked) == requests
 
 
+async def test_a_request_that_is_tried_again_has_nothing_of_what_was_deleted_or_edited_since() -> (
+    None
+):
+    async with room("waits and is busy") as it:
+        gone = await it.say("@Ada my number is 4711")
+        edited = await it.say("@Ada beens")
+        await it.say("@Cook what is for dinner?")
+        with trio.fail_after(PATIENCE):
+            await it.upstream.is_asked.wait()
+        await it.ada.delete(it.id, gone.message_id)
+        await it.ada.edit(it.id, edited.message_id, "@Ada beans")
+        it.upstream.go_on.set()
+        assert (await it.end())["content"] == SAID
+        first, second = map(json.dumps, it.upstream.asked)
+        assert ("4711" in first, "beens" in first) == (True, True)
+        assert ("4711" in second, "beens" in second, "beans" in second) == (False, False, True)
+
+
+async def test_a_question_that_is_deleted_is_not_asked_again() -> None:
+    async with room("waits and is busy") as it:
+        asked = await it.say("What is for dinner?")
+        with trio.fail_after(PATIENCE):
+            await it.upstream.is_asked.wait()
+        await it.ada.delete(it.id, asked.message_id)
+        it.upstream.go_on.set()
+        assert (await it.end())["reason"] == "cancelled"
+        assert len(it.upstream.asked) == 1
+
+
 async def test_an_upstream_that_says_nothing_has_its_time() -> None:
     async with room("silent", first_word_timeout=0.2) as it:
         await it.say("What is for dinner?")

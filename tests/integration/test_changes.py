@@ -230,6 +230,30 @@ async def test_a_deleted_message_keeps_its_place_and_nothing_else(server: Server
         await refused("MESSAGE_DELETED", call)
 
 
+async def test_an_emoji_is_one_kind_however_it_is_typed(server: ServerProcess) -> None:
+    ada, bob, cleo = await guests(server, "Ada", "Bob", "Cleo")
+    conversation_id = await ada.create(bob, cleo)
+    message_id = (await ada.say(conversation_id, "one"))["message_id"]
+    for by, emoji in (
+        (bob, "\u2764"),
+        (cleo, "\u2764\ufe0f"),
+        (bob, "e\u0301"),
+        (cleo, "\u00e9"),
+        (bob, "\U0001f44d\ufe0f"),
+        (cleo, "\U0001f44d"),
+    ):
+        await change(by, "PUT", message_id, f"/reactions/{emoji}")
+    both = {"count": 2, "participants": [bob.id, cleo.id]}
+    expected = {"\u2764\ufe0f": both, "\u00e9": both, "\U0001f44d": both}
+    assert (await first(ada, conversation_id))["reactions"] == expected
+    again = await change(bob, "PUT", message_id, "/reactions/\u2764\ufe0e")
+    assert again.get("sequence_id") is None
+    await refused("MALFORMED_REQUEST", change(bob, "PUT", message_id, "/reactions/\ufe0f"))
+    for by in (bob, cleo):
+        await change(by, "DELETE", message_id, "/reactions/\u2764")
+    assert [*(await first(ada, conversation_id))["reactions"]] == ["\u00e9", "\U0001f44d"]
+
+
 async def test_a_reaction_is_one_grapheme_or_a_name_and_one_of_a_kind(
     server: ServerProcess,
 ) -> None:

@@ -144,6 +144,62 @@ async def test_moderators_decide_about_others_and_nobody_else() -> None:
         assert await it.texts() == ["http://a.example"]
 
 
+async def decide(call: Any, outcomes: list[str]) -> None:
+    try:
+        outcomes.append((await call)["outcome"])
+    except Refused as refusal:
+        outcomes.append(f"{refusal.status} {refusal.code}")
+
+
+async def test_of_two_decisions_at_once_one_counts(tmp_path: Path) -> None:
+    async with room(f"sqlite:///{tmp_path}/salon.db", **RULES) as it:
+        posted = 0
+        for number in range(12):
+            held_id = await held(it.ada.post(it.id, f"http://{number}.example"))
+            outcomes: list[str] = []
+            calls = [
+                it.ben.approve_held(it.id, held_id),
+                it.root.request("POST", f"/admin/held/{held_id}/deny"),
+            ]
+            async with trio.open_nursery() as nursery:
+                for call in calls[:: 1 if number % 2 else -1]:
+                    nursery.start_soon(decide, call, outcomes)
+            posted += "approved" in outcomes
+            assert sorted(outcomes) in (
+                ["409 ALREADY_DECIDED", "approved"],
+                ["409 ALREADY_DECIDED", "denied"],
+            )
+            assert len(await it.texts()) == posted
+            newest, *_ = await it.queue("closed")
+            assert newest["outcome"] in outcomes
+
+
+async def test_the_same_decision_again_is_answered_and_another_one_is_refused() -> None:
+    async with room(**RULES) as it:
+        first, second = [await held(it.ada.post(it.id, f"http://{n}.example")) for n in "ab"]
+        for _ in range(2):
+            assert (await it.ben.deny_held(it.id, first))["outcome"] == "denied"
+            assert (await it.ben.approve_held(it.id, second))["outcome"] == "approved"
+        problem = await refused(it.ben.approve_held(it.id, first))
+        assert (problem.code, problem.details["outcome"]) == ("ALREADY_DECIDED", "denied")
+        problem = await refused(it.ben.deny_held(it.id, second))
+        assert (problem.code, problem.details["outcome"]) == ("ALREADY_DECIDED", "approved")
+
+
+async def test_what_was_posted_before_a_crash_is_not_denied_after_it(tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path}/salon.db"
+    async with room(store, **RULES) as it:
+        held_id = await held(it.ada.post(it.id, "http://a.example", key="k1"))
+    async with room(store) as it:  # posted under its key, and not noted as decided
+        await it.ada.post(it.id, "http://a.example", key="k1")
+    async with room(store, **RULES) as it:
+        assert [each["held_id"] for each in await it.queue()] == [held_id]
+        assert (await refused(it.ben.deny_held(it.id, held_id))).code == "ALREADY_DECIDED"
+        assert [each["outcome"] for each in await it.queue("closed")] == ["approved"]
+        assert await it.queue() == []
+        assert await it.texts() == ["http://a.example"]
+
+
 async def test_what_is_approved_after_its_sender_may_not_speak_any_more_is_refused() -> None:
     async with room(**RULES) as it:
         held_id = await held(it.ada.post(it.id, "http://a.example"))
@@ -298,6 +354,18 @@ async def test_a_retry_of_what_was_stored_is_answered_whatever_is_said_of_it_now
         judge.say = lambda asked: {"action": "refuse"}
         assert (await it.ada.post(it.id, "hello", key="k1")).message_id == receipt.message_id
         await refused(it.ada.post(it.id, "hello", key="k2"))
+
+
+@pytest.mark.parametrize("again", [b"no verdict", {"action": "replace", "content": "phone ---"}])
+async def test_a_retry_of_what_was_replaced_is_answered_whatever_is_said_of_it_now(
+    again: Any,
+) -> None:
+    async with judged(on_failure="allow") as (it, judge):
+        judge.say = lambda asked: {"action": "replace", "content": "phone ***"}
+        receipt = await it.ada.post(it.id, "phone 123", key="k1")
+        judge.say = lambda asked: again
+        assert (await it.ada.post(it.id, "phone 123", key="k1")).message_id == receipt.message_id
+        assert await it.texts() == ["phone ***"]
 
 
 async def test_nobody_fills_the_queue_alone() -> None:

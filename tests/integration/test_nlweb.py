@@ -11,6 +11,7 @@ import pytest
 import trio
 
 from salon.web.agents import Activity, Prompt, Results, UpstreamError, open_upstream
+from salon.web.agents.retrying import retried
 from salon.web.client import Client, Frame, Socket
 from salon.web.settings import AgentSettings, SettingsError, load
 from tests.inside import TOKEN, serving
@@ -51,7 +52,7 @@ class Heard:
     async def listen(self, agent: dict[str, Any], what: Prompt) -> None:
         upstream = open_upstream(AgentSettings.model_validate(agent))
         try:
-            async for piece in upstream.stream(what):
+            async for piece in retried(lambda: upstream.stream(what)):
                 match piece:
                     case str():
                         self.text += piece

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import trio
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import StaticPool, create_engine
 
 from salon.actors.store import Appended, Record, Store, StoreError
-from salon.persistence import MemoryStore
+from salon.persistence import MemoryStore, migration
 from salon.persistence.sql import SqlStore
 from tests.unit.history import History, sources
 
@@ -36,6 +41,19 @@ async def begin(store: Store) -> History:
 
 def open_store(path: Path) -> SqlStore:
     return SqlStore.open(f"sqlite:///{path}", sources())
+
+
+def at_revision(path: Path, revision: str) -> None:
+    """Make an empty store as the version with this schema did."""
+    config = Config()
+    config.set_main_option("script_location", str(migration.SCRIPTS))
+    with closing(sqlite3.connect(path)) as connection:
+        engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
+        with engine.begin() as alchemy:
+            config.attributes["connection"] = alchemy
+            command.upgrade(config, revision)
+        found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        assert found == (revision,)
 
 
 def refusal(path: Path) -> str:

@@ -9,7 +9,6 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -21,7 +20,7 @@ from salon.persistence.file import File
 from salon.persistence.migrations import NEWEST
 from salon.persistence.schema import metadata
 from tests.unit.history import sources
-from tests.unit.stores import filled, holds, open_store, refusal
+from tests.unit.stores import at_revision, filled, holds, open_store, refusal
 
 NEXT = '''
 """Another."""
@@ -193,7 +192,8 @@ def test_0006_has_no_accounts_and_no_agents_and_the_log_is_as_it_was(first: Path
 
 
 def test_0006_leaves_the_runs_of_the_version_before_it(path: Path) -> None:
-    at_0005(path)
+    at_revision(path, "0005")
+    assert "run_accounts" not in schema_of(path)
     rows = (
         "SELECT run_id, started FROM runs",
         "SELECT * FROM run_texts",
@@ -250,19 +250,6 @@ def test_0009_leaves_the_messages_to_be_indexed_while_the_server_runs(first: Pat
     with closing(sqlite3.connect(first)) as connection:
         assert search_index.through(connection) == 0
     assert not any(name.startswith("search_0") for name in schema_of(first))
-
-
-def at_0005(path: Path) -> None:
-    """Make an empty store as the version before schema 0006 did."""
-    config = Config()
-    config.set_main_option("script_location", str(migration.SCRIPTS))
-    with closing(sqlite3.connect(path)) as connection:
-        engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
-        with engine.begin() as alchemy:
-            config.attributes["connection"] = alchemy
-            command.upgrade(config, "0005")
-        assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("0005",)
-    assert "run_accounts" not in schema_of(path)
 
 
 def test_0010_has_no_files_and_the_log_is_as_it_was(first: Path) -> None:

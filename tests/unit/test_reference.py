@@ -561,7 +561,7 @@ SPOKEN: list[Event | Signal] = [
     Posted("c", 15, 12, BOT, "See A", run_id="u", status="complete", results=FOUND),
     Posted("c", 16, 12, ADA, "Under it", thread_id="c-2"),
     Posted("c", 17, 12, ADA, "For all", thread_id="c-2", in_channel=True),
-    Edited("c", 18, 13, "c-2", 2, "ada", "Hello you", ("bot",), '{"a":1}', "key"),
+    Edited("c", 18, 13, "c-2", 2, "ada", "Hello you", ("bot",), '{"a":1}', "key", ()),
     Edited("c", 19, 13, "c-2", 3, "ada"),
     ReactionAdded("c", 20, 13, "c-2", "👍", "ada", "key"),
     ReactionRemoved("c", 21, 13, "c-2", ":tada:", "ada"),

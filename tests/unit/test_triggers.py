@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from trio.testing import MockClock
 
+from salon.actors.change_messages import EditMessage
 from salon.actors.events import Posted, RunStarted
 from salon.actors.limits import Limits
 from salon.actors.messages import Leave, Post
@@ -174,6 +175,36 @@ async def test_what_was_asked_outlives_the_conversations_rest_and_a_kill(
         assert engine.directory.passivate(engine.conversation(talk))
     again = await engine.connect(talk, BOT)
     assert requests(again) == [second]
+
+
+@pytest.mark.parametrize("killed", [False, True])
+@pytest.mark.parametrize("edits", [1, 2])
+async def test_an_edit_asks_nobody_and_takes_no_question_back_whatever_happens(
+    engine: Engine, killed: bool, edits: int
+) -> None:
+    talk = await engine.create(ADA, BEN, BOT)
+    asked = await engine.post(talk, ADA, "@Bot one")
+    to_ben = await engine.post(talk, ADA, "@Ben two")
+    to_nobody = await engine.post(talk, ADA, "three")
+    for number in range(edits):
+        for receipt, text in ((asked, "@Ben one"), (to_ben, "@Bot two"), (to_nobody, "@Bot 3")):
+            await engine.do(EditMessage(talk, ADA, receipt.message_id, f"{text} {number}"))
+    await engine.settle()
+    if killed:
+        engine.restart()
+    bot = await engine.connect(talk, BOT)
+    run_id = run_id_of(asked.message_id, BOT.id)
+    assert requests(bot) == [RunRequested(run_id, asked.message_id, (BOT.id,), "mention")]
+
+
+async def test_a_message_that_is_edited_back_asks_as_it_was_sent(engine: Engine) -> None:
+    talk = await engine.create(ADA, BEN, BOT)
+    asked = await engine.post(talk, ADA, "@Bot one")
+    for text in ("one", "@Bot one", "One", "@Bot one, please"):
+        await engine.do(EditMessage(talk, ADA, asked.message_id, text))
+    engine.restart()
+    bot = await engine.connect(talk, BOT)
+    assert [each.message_id for each in requests(bot)] == [asked.message_id]
 
 
 async def test_old_talk_of_people_is_not_asked_about_when_one_of_them_has_left(

@@ -10,20 +10,20 @@ from quart_schema import document_querystring, document_request, document_respon
 from salon.actors.refusals import Code
 
 from ..api import (
+    APPROVING,
+    DECIDING,
     DenyBody,
     HeldMessages,
     HeldQuery,
     HeldView,
     approved,
-    closed,
+    denied,
     held_page,
     held_view,
 )
-from ..http import COMMAND, answer, body, query, refusals
+from ..http import answer, body, query, refusals
 
 if TYPE_CHECKING:
-    from salon.actors.held import HeldMessage
-
     from .parts import AdminParts
 
 
@@ -45,28 +45,21 @@ def held_queue_routes(parts: AdminParts) -> Blueprint:
     @routes.post("/<int:held_id>/approve")
     @tag(["admin"])
     @document_response(HeldView)
-    @refusals(*COMMAND, Code.FORBIDDEN, Code.NOT_FOUND)
+    @refusals(*APPROVING)
     async def approve_held(held_id: int) -> Response:
         """Post a held message as its sender."""
         operator = parts.admin()
-        return answer(held_view(await approved(parts, operator, await found(held_id))))
+        return answer(held_view(await approved(parts, operator, held_id)))
 
     @routes.post("/<int:held_id>/deny")
     @tag(["admin"])
     @document_request(DenyBody)
     @document_response(HeldView)
-    @refusals(Code.FORBIDDEN, Code.NOT_FOUND, Code.STORE_UNAVAILABLE)
+    @refusals(*DECIDING)
     async def deny_held(held_id: int) -> Response:
         """Drop a held message; its sender is told the reason."""
         operator = parts.admin()
         wanted = await body(DenyBody, depth=parts.settings.limits.json_depth, optional=True)
-        held = await closed(parts, operator, await found(held_id), "denied", wanted.reason)
-        return answer(held_view(held))
-
-    async def found(held_id: int) -> HeldMessage:
-        held = await parts.directory.store.held(held_id).wait()
-        if held is None:
-            raise parts.refusal(Code.NOT_FOUND)
-        return held
+        return answer(held_view(await denied(parts, operator, held_id, wanted.reason)))
 
     return routes

@@ -16,7 +16,7 @@ from .event_stream import FAULTS, body, events
 from .nlweb_answer import PLAIN, NLWebAnswer
 from .pieces import UpstreamError
 from .results import cut, loads
-from .retrying import Passing, refused, retried
+from .retrying import Passing, refused
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -69,15 +69,6 @@ class NLWeb:
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Piece]:
         """Yield what the server says. Its results come last; those of an answer that fails, as far as it has come."""
-        async with aclosing(retried(lambda: self._pieces(prompt))) as pieces:
-            async for piece in pieces:
-                yield piece
-
-    async def close(self) -> None:
-        """Close all connections."""
-        await self._client.aclose()
-
-    async def _pieces(self, prompt: Prompt) -> AsyncGenerator[Piece]:
         answer = NLWebAnswer(prompt.asked)
         try:
             async with self._open(prompt) as response, aclosing(_events(response)) as said:
@@ -94,6 +85,10 @@ class NLWeb:
             for results in answer.found():
                 yield results
             raise
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.aclose()
 
     @asynccontextmanager
     async def _open(self, prompt: Prompt) -> AsyncIterator[httpx2.Response]:

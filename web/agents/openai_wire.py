@@ -17,6 +17,7 @@ from .event_stream import events
 from .openai_chunks import Chunk, Delta, Tokens, ToolCalls
 from .pieces import REQUEST_AT_FAULT, UpstreamError
 from .results import loads
+from .retrying import BUSY, Passing, seconds_in
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -25,9 +26,7 @@ if TYPE_CHECKING:
     from .pieces import Offer, Piece
     from .prompt import Prompt
 
-RETRIES = 2  # of the SDK, before the first word, after 408, 409, 429, 5xx and lost connections; it obeys Retry-After
 CONNECT = 5.0  # seconds
-LONGEST_WAIT = 3600.0  # seconds of a Retry-After that are passed on
 REASON_LENGTH = 40  # characters of why it has ended: a word
 LARGEST_EVENT = 1 << 20  # bytes of one event: more than a whole answer has
 # What the SDK lets out of a stream that is not what it should be
@@ -46,7 +45,7 @@ class OpenAI:
         token = partial(_token, credential) if isinstance(credential, Path) else None
         options: Any = {
             "azure_ad_token_provider" if azure and token else "api_key": token or credential,
-            "max_retries": RETRIES,
+            "max_retries": 0,  # the SDK would send the same again, also what was deleted since
             "timeout": httpx2.Timeout(agent.timeout, connect=CONNECT),
             # What people said goes to no address but the operator's
             "http_client": openai.DefaultAsyncHttpxClient(follow_redirects=False),
@@ -165,14 +164,10 @@ async def _token(file: Path) -> str:
 
 
 def _error(fault: Exception) -> UpstreamError:
-    what, wait, of_request = type(fault).__name__, None, False
+    what = type(fault).__name__
     if isinstance(fault, openai.APIStatusError):
-        what = f"{what} {fault.status_code}"
-        of_request = fault.status_code in REQUEST_AT_FAULT
-        try:
-            wait = float(fault.response.headers.get("Retry-After", ""))
-        except ValueError:
-            wait = None
-        if wait is not None and not 0 <= wait <= LONGEST_WAIT:
-            wait = None
-    return UpstreamError(what, wait, of_request=of_request)
+        status = fault.status_code
+        kind = Passing if status in BUSY or status >= 500 else UpstreamError
+        wait = seconds_in(fault.response.headers.get("Retry-After", ""))
+        return kind(f"{what} {status}", wait, of_request=status in REQUEST_AT_FAULT)
+    return (Passing if isinstance(fault, openai.APIConnectionError) else UpstreamError)(what)

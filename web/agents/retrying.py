@@ -51,10 +51,10 @@ def refused(status: int, retry_after: str = "") -> UpstreamError:
     """The error of an answer with that status and `Retry-After`: a `Passing` if it may be over soon."""
     kind = Passing if status in BUSY or status >= 500 else UpstreamError
     of_request = status in REQUEST_AT_FAULT
-    return kind(f"HTTP {status}", _seconds(retry_after), of_request=of_request)
+    return kind(f"HTTP {status}", seconds_in(retry_after), of_request=of_request)
 
 
-def _seconds(text: str) -> float | None:
+def seconds_in(text: str) -> float | None:
     """The seconds of a `Retry-After`, which may be a date; None where it says nothing sensible."""
     try:
         wait = float(text)

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, NamedTuple
 
 from .pieces import Activity, Round, ToolCall, UpstreamError
+from .retrying import retried
 from .toolbox import NO_OBJECT, RESULT_LENGTH, ToolResult, cut, plain_arguments
 
 if TYPE_CHECKING:
@@ -57,13 +58,8 @@ class ToolUse:
         """Yield what the model says, over as many rounds as it needs and may have. Raises `UpstreamError`."""
         asked = self._asked(prompt)
         for round_ in range(self._rounds + 1):
-            if self._box:  # to ask for the tools, to wait for a person and to call them takes time
-                renewed = await self._renewed(prompt)
-                if renewed is None:
-                    return
-                asked = renewed._replace(rounds=asked.rounds, tools=asked.tools)
             text, calls = "", list[ToolCall]()
-            async with aclosing(upstream.stream(asked)) as pieces:
+            async with aclosing(retried(self._attempts(upstream, asked))) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, ToolCall):
                         calls.append(piece)
@@ -80,6 +76,26 @@ class ToolUse:
             made = Round(text, tuple(calls[:CALLS]), tuple(results))
             asked = self._asked(prompt := prompt._replace(rounds=(*prompt.rounds, made)))
             yield Activity("thinking")
+
+    def _attempts(self, upstream: Upstream, asked: Prompt) -> Callable[[], AsyncGenerator[Piece]]:
+        """What gives the pieces of one attempt after the other. Each has what is said at its time, and nothing deleted."""
+        # To ask for the tools, to wait for a person and to call them takes time; and so does the pause after a failure.
+        fresh = not self._box
+
+        async def attempt() -> AsyncGenerator[Piece]:
+            nonlocal fresh
+            told: Prompt | None = asked
+            if not fresh:
+                told = await self._renewed(asked)
+            fresh = False
+            if told is None:
+                return
+            told = told._replace(rounds=asked.rounds, tools=asked.tools)
+            async with aclosing(upstream.stream(told)) as pieces:
+                async for piece in pieces:
+                    yield piece
+
+        return attempt
 
     def _asked(self, prompt: Prompt) -> Prompt:
         """The prompt with the tools, if the model may call more of them."""

@@ -18,7 +18,10 @@ class Upstream(Protocol):
     """Says the answer to a prompt in pieces. A dict is what the answer has used, in fields of the wire."""
 
     def stream(self, prompt: Prompt) -> AsyncGenerator[Piece]:
-        """Yield the pieces. Raises `UpstreamError`. Closing it closes the request."""
+        """Yield the pieces. Closing it closes the request.
+
+        Raises `UpstreamError`; a `Passing` one is tried again by the caller, with what is said then.
+        """
 
     async def close(self) -> None:
         """Close all connections."""

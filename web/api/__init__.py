@@ -6,7 +6,7 @@ from .conversations import chat_routes
 from .files import file_routes
 from .handshake import socket_routes
 from .handshake_lane import FastLane
-from .held import approved, closed, held_page, held_routes, held_view
+from .held import APPROVING, DECIDING, approved, denied, held_page, held_routes, held_view
 from .held_commands import details_of
 from .held_schemas import DenyBody, HeldMessages, HeldQuery, HeldView
 from .invites import invite_routes
@@ -35,6 +35,8 @@ from .search import search_routes
 from .sign_in import sign_in_routes
 
 __all__ = [
+    "APPROVING",
+    "DECIDING",
     "ID_LENGTH",
     "PAGE",
     "DenyBody",
@@ -58,7 +60,7 @@ __all__ = [
     "auth_routes",
     "change_routes",
     "chat_routes",
-    "closed",
+    "denied",
     "details_of",
     "erasure_fields",
     "event_page",

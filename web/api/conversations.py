@@ -171,7 +171,7 @@ def _add_join(routes: Blueprint, parts: Parts) -> None:
     @refusals(
         *COMMAND,
         *(Code.FORBIDDEN, Code.BANNED, Code.NOT_FOUND),
-        *(Code.ALREADY_PARTICIPANT, Code.CAPACITY_EXCEEDED),
+        *(Code.ALREADY_PARTICIPANT, Code.CAPACITY_EXCEEDED, Code.DIRECT_CONVERSATION),
     )
     async def join(conversation_id: str) -> Response:
         """Join a conversation, or add another participant."""

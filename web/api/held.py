@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import trio
 from quart import Blueprint, Response
 from quart_schema import document_querystring, document_request, document_response, tag
 
@@ -15,17 +17,20 @@ from salon.actors.signals import HeldDecided
 from ..http import COMMAND, Refused, answer, body, query, refusals
 from ..socket import participant_fields, timestamp
 from . import held_schemas as schemas
-from .held_commands import command_again
+from .held_commands import command_again, key_of
 from .members import CONVERSATION
 from .view import is_allowed, seen
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from salon.actors.held import HeldMessage, HeldOutcome
 
     from ..http import Parts
     from ..identity import Identity
 
-DECIDING = (*COMMAND, Code.FORBIDDEN, Code.NOT_FOUND)
+DECIDING = (*COMMAND, Code.FORBIDDEN, Code.NOT_FOUND, Code.ALREADY_DECIDED)
+APPROVING = (*DECIDING, Code.SLOW_MODE)  # of its sender
 
 
 def held_routes(parts: Parts) -> Blueprint:
@@ -47,12 +52,12 @@ def held_routes(parts: Parts) -> Blueprint:
     @routes.post("/<int:held_id>/approve")
     @tag(["moderation"])
     @document_response(schemas.HeldView)
-    @refusals(*DECIDING)
+    @refusals(*APPROVING)
     async def post_held(conversation_id: str, held_id: int) -> Response:
         """Post a held message of somebody else, as its sender, as one who may delete any message."""
         identity = parts.caller()
-        found = await _found(parts, identity, conversation_id, held_id)
-        return answer(held_view(await approved(parts, identity, found)))
+        await _may_decide(parts, identity, conversation_id, held_id)
+        return answer(held_view(await approved(parts, identity, held_id)))
 
     @routes.post("/<int:held_id>/deny")
     @tag(["moderation"])
@@ -63,16 +68,14 @@ def held_routes(parts: Parts) -> Blueprint:
         """Drop a held message of somebody else; its sender is told the reason."""
         identity = parts.caller()
         wanted = await body(schemas.DenyBody, depth=parts.settings.limits.json_depth, optional=True)
-        found = await _found(parts, identity, conversation_id, held_id)
-        return answer(held_view(await closed(parts, identity, found, "denied", wanted.reason)))
+        await _may_decide(parts, identity, conversation_id, held_id)
+        return answer(held_view(await denied(parts, identity, held_id, wanted.reason)))
 
     return routes
 
 
-async def _found(
-    parts: Parts, identity: Identity, conversation_id: str, held_id: int
-) -> HeldMessage:
-    """The held message, if the caller may decide about it: nobody does about their own."""
+async def _may_decide(parts: Parts, identity: Identity, conversation_id: str, held_id: int) -> None:
+    """Raise the refusal unless the caller may decide about the held message: nobody does about their own."""
     state = (await seen(parts, identity, conversation_id)).state
     found = await parts.directory.store.held(held_id).wait()
     if found is None or found.conversation_id != conversation_id:
@@ -81,7 +84,6 @@ async def _found(
         raise parts.refusal(Code.FORBIDDEN)
     if not is_allowed(identity, state, "delete_any"):
         raise parts.refusal(Code.NOT_FOUND)
-    return found
 
 
 async def held_page(
@@ -98,20 +100,68 @@ async def held_page(
     return {"held": [held_view(each) for each in page.messages], "before": page.before}
 
 
-async def approved(parts: Parts, by: Identity, held: HeldMessage) -> HeldMessage:
-    """Post a held message as its sender. One that is refused for good by now is closed so. Raises a temporary refusal."""
-    if held.closed_at is not None:
-        return held
+async def approved(parts: Parts, by: Identity, held_id: int) -> HeldMessage:
+    """Post a held message as its sender. One that is refused for good by now is closed so.
+
+    Raises a temporary refusal, and what `_undecided` raises.
+    """
+    async with _one_by_one(parts, held_id):
+        held = await _undecided(parts, held_id, ("approved", "refused"))
+        return held if held.closed_at is not None else await _posted(parts, by, held)
+
+
+async def denied(parts: Parts, by: Identity, held_id: int, reason: str | None) -> HeldMessage:
+    """Drop a held message. Raises what `_undecided` raises."""
+    async with _one_by_one(parts, held_id):
+        held = await _undecided(parts, held_id, ("denied",))
+        if held.closed_at is not None:
+            return held
+        name = (held.sender.id, key_of(held))
+        if await parts.directory.store.keys_among(held.number, [name]).wait():
+            # It was approved and posted, and then the server fell: what everybody sees is not denied any more.
+            await _posted(parts, by, held)
+            return await _undecided(parts, held_id, ("denied",))
+        return await _closed(parts, by, held, "denied", reason)
+
+
+@asynccontextmanager
+async def _one_by_one(parts: Parts, held_id: int) -> AsyncIterator[None]:
+    """Decisions about the same message are taken one after another, each to its end even if who asked has gone.
+
+    Else a message could be posted by one decision and listed as denied by the other.
+    """
+    while (other := parts.deciding.get(held_id)) is not None:
+        await other.wait()
+    done = parts.deciding[held_id] = trio.Event()
+    try:
+        with trio.CancelScope(shield=True):
+            yield
+    finally:
+        del parts.deciding[held_id]
+        done.set()
+
+
+async def _undecided(parts: Parts, held_id: int, same: tuple[HeldOutcome, ...]) -> HeldMessage:
+    """The held message as it is now, undecided or with one of these outcomes. Raises the refusal of another decision."""
+    held = await parts.directory.store.held(held_id).wait()
+    if held is None:
+        raise parts.refusal(Code.NOT_FOUND)
+    if held.outcome is not None and held.outcome not in same:
+        raise parts.refusal(Code.ALREADY_DECIDED, outcome=held.outcome)
+    return held
+
+
+async def _posted(parts: Parts, by: Identity, held: HeldMessage) -> HeldMessage:
     outcome = await parts.directory.ask_conversation(command_again(held))
     if isinstance(outcome, Refusal):
         if outcome.reason.temporary:
             raise Refused(outcome)
-        return await closed(parts, by, held, "refused", outcome.text)
+        return await _closed(parts, by, held, "refused", outcome.text)
     assert isinstance(outcome, Receipt | Changed)
-    return await closed(parts, by, held, "approved", None, outcome.message_id)
+    return await _closed(parts, by, held, "approved", None, outcome.message_id)
 
 
-async def closed(
+async def _closed(
     parts: Parts,
     by: Identity,
     held: HeldMessage,
@@ -119,18 +169,16 @@ async def closed(
     why: str | None,
     message_id: str | None = None,
 ) -> HeldMessage:
-    """Note what was decided, and tell the sender. One that is decided stays as it was."""
+    """Note what was decided, and tell the sender."""
     store, now = parts.directory.store, parts.directory.sources.now()
     after = await store.close_held(
         held.position, by=by.participant.id, outcome=outcome, why=why, at=now
     ).wait()
     if after is None:
         raise parts.refusal(Code.NOT_FOUND)
-    mine = (after.closed_by, after.closed_at, after.outcome) == (by.participant.id, now, outcome)
-    if held.closed_at is None and mine:
-        parts.note(by, "DecideHeld", f"{held.position} in {held.conversation_id}", outcome)
-        signal = HeldDecided(held.position, outcome, why, held.key, message_id)
-        parts.directory.tell_participant(held.sender.id, held.conversation_id, signal)
+    parts.note(by, "DecideHeld", f"{held.position} in {held.conversation_id}", outcome)
+    signal = HeldDecided(held.position, outcome, why, held.key, message_id)
+    parts.directory.tell_participant(held.sender.id, held.conversation_id, signal)
     return after
 
 

@@ -28,10 +28,14 @@ def details_of(command: Post | EditMessage) -> tuple[HeldKind, str]:
     return "edit", json.dumps(edit)
 
 
+def key_of(held: HeldMessage) -> str:
+    """The key by which the conversation has a held message once it is posted."""
+    return held.key or f"held:{held.position}"
+
+
 def command_again(held: HeldMessage) -> Post | EditMessage:
     """The command of a held message. It always has a key, so that it is stored once however often it is approved."""
-    fields = json.loads(held.details)
-    key = held.key or f"held:{held.position}"
+    fields, key = json.loads(held.details), key_of(held)
     if held.kind == "edit":
         return EditMessage(
             held.conversation_id,

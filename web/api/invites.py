@@ -155,7 +155,10 @@ def _add_request(routes: Blueprint, parts: Parts) -> None:
     @document_request(schemas.ReasonBody)
     @document_response(schemas.JoinRequestAnswer, 201)
     @document_response(schemas.JoinRequestAnswer, 200)
-    @refusals(*ENTRY, Code.FORBIDDEN, Code.INVALID_FORMAT, Code.LIMIT_REACHED)
+    @refusals(
+        *ENTRY,
+        *(Code.FORBIDDEN, Code.INVALID_FORMAT, Code.LIMIT_REACHED, Code.DIRECT_CONVERSATION),
+    )
     async def request_join(conversation_id: str) -> Response:
         """Ask to be let in where one comes in by invitation. The members get `join_requested`; a denial counts for a day."""
         identity = parts.caller()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..emoji import canonical_emoji
+
 if TYPE_CHECKING:
     from .rules import ChangeReceipt, Frame
 
@@ -42,11 +44,15 @@ class Changing:
 
     async def react(self, message: str, emoji: str, key: str | None = None) -> ChangeReceipt:
         """React with one grapheme cluster, or a name in colons such as `:tada:`."""
-        return await self._change(message, {"type": "reaction_added", "emoji": emoji}, key)
+        return await self._change(
+            message, {"type": "reaction_added", "emoji": canonical_emoji(emoji)}, key
+        )
 
     async def unreact(self, message: str, emoji: str, key: str | None = None) -> ChangeReceipt:
         """Take one's own reaction back."""
-        return await self._change(message, {"type": "reaction_removed", "emoji": emoji}, key)
+        return await self._change(
+            message, {"type": "reaction_removed", "emoji": canonical_emoji(emoji)}, key
+        )
 
     async def pin(self, message: str, key: str | None = None) -> ChangeReceipt:
         """Pin a message, as a moderator."""

@@ -119,27 +119,28 @@ class Desk:
         except EndpointError as error:
             self.counts["failed"] += 1
             logger.warning("the moderation endpoint has given no verdict: %s", error)
-            return Verdict(self._settings.on_failure, "it could not be looked at yet")
+            return Verdict(
+                self._settings.on_failure, "it could not be looked at yet", is_given=False
+            )
 
     async def _outcome(
         self, command: Post | EditMessage, verdict: Verdict
     ) -> Command | Refusal | Held:
-        if verdict.action == "allow":
+        if verdict.action == "allow" and verdict.is_given:
             return command
-        if verdict.action == "replace":
-            content = verdict.content or ""
-            if isinstance(command, Post):
-                return command._replace(content=content)
-            return replace(command, content=content)
         snapshot = await self._directory.look(command.conversation_id)
         if snapshot is None:
             return Refusal(Code.NOT_FOUND, key=command.key)
+        if verdict.action in ("allow", "replace"):
+            stored = await self._stored(command, snapshot.state)
+            return stored or _with(command, verdict.content or command.content)
         # Whom the conversation refuses anyway is told so, and a retry of what it has is answered by it.
         refusal = self._refusal(command, snapshot.state)
         if refusal is not None:
             return refusal
-        if await self._is_there(command, snapshot.state):
-            return command
+        stored = await self._stored(command, snapshot.state)
+        if stored is not None:
+            return stored
         if verdict.action == "refuse":
             return _refused(verdict.reason, command.key)
         return await self._hold(command, snapshot.state, verdict.reason)
@@ -153,12 +154,19 @@ class Desk:
         decision = decide(state, alone, self._directory.sources.now(), self._directory.limits)
         return decision if isinstance(decision, Refusal) else None
 
-    async def _is_there(self, command: Post | EditMessage, state: State) -> bool:
-        """Whether the conversation has this sender's key already."""
+    async def _stored(self, command: Post | EditMessage, state: State) -> Post | EditMessage | None:
+        """The command as the conversation has it by its key; None where it has not.
+
+        The text that was stored may be another one, which the endpoint gave: the key is used for the same message all the same.
+        """
         if command.key is None:
-            return False
-        name = (command.sender.id, command.key)
-        return name in await self._directory.store.keys_among(state.number, [name]).wait()
+            return None
+        name, directory = (command.sender.id, command.key), self._directory
+        record = (await directory.store.keys_among(state.number, [name]).wait()).get(name)
+        if record is None:
+            return None
+        content = getattr(directory.codec.decode(record), "content", None)
+        return _with(command, content) if content else command
 
     async def _hold(
         self, command: Post | EditMessage, state: State, reason: str | None
@@ -199,6 +207,12 @@ def _endpoint_of(settings: ModerationSettings) -> Endpoint | None:
     from .endpoint import Endpoint  # noqa: PLC0415 - see there
 
     return Endpoint(settings)
+
+
+def _with(command: Post | EditMessage, content: str) -> Post | EditMessage:
+    if isinstance(command, Post):
+        return command._replace(content=content)
+    return replace(command, content=content)
 
 
 def _refused(reason: str | None, key: str | None) -> Refusal:

@@ -19,6 +19,9 @@ class Verdict(NamedTuple):
     action: Literal["allow", "refuse", "hold", "replace"]
     reason: str | None = None
     content: str | None = None
+    is_given: bool = (
+        True  # false where the endpoint gave none, and the configuration says what to do
+    )
 
 
 class EndpointError(Exception):

@@ -19,6 +19,7 @@ from salon.actors.change_messages import (
 from salon.actors.events import REMOVED
 from salon.actors.mentions import MENTIONS
 
+from ..emoji import canonical_emoji
 from ..names import ID_LENGTH
 from .run_parts import KEY_LENGTH, LAST_SEQUENCE, metadata_text
 
@@ -33,7 +34,8 @@ _CLUSTER = regex.compile(r"\X")
 
 
 def emoji(text: str) -> str:
-    """The text, if it can be a reaction: one grapheme cluster that shows something, or a name in colons."""
+    """The kind of reaction: one grapheme cluster that shows something, in its one form, or a name in colons."""
+    text = canonical_emoji(text)
     visible = _CLUSTER.fullmatch(text) is not None and not is_blank(text)
     if visible or _NAMED.fullmatch(text) is not None:
         return text
@@ -47,7 +49,7 @@ Emoji = Annotated[
     Field(
         min_length=1,
         max_length=EMOJI_LENGTH,
-        description="One grapheme cluster, or a name in colons such as `:tada:`.",
+        description="One grapheme cluster, or a name in colons such as `:tada:`; stored in Unicode's form NFC, as the picture.",
     ),
     AfterValidator(emoji),
 ]

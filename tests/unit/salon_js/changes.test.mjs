@@ -210,3 +210,63 @@ test("a read position of a thread, and one that moves back, are told again on th
   next.hear(connected(1));
   assert.deepEqual(reads(next).slice(0, 2), [[4, ""], [9, "m1"]]);
 });
+
+test("an emoji goes out in the form that the server stores, however it was typed", async (t) => {
+  const { line, socket } = await opened(t);
+  line.react("m1", "\u2764");
+  assert.equal(line.react("m1", "\u2764\uFE0F"), undefined);
+  await settle();
+  assert.deepEqual(done(socket), [["reaction_added", "\u2764\uFE0F"]]);
+});
+
+const held = (client_message_id, held_id = 7) => ({ type: "message_held", conversation_id: "tea", held_id, timestamp: "t", client_message_id });
+const decided = (client_message_id, outcome, more = {}) => ({ type: "held_decided", held_id: 7, outcome, client_message_id, ...more });
+
+test("a held message waits for a moderator, over a reload too, and leaves with its event", async (t) => {
+  const storage = new Storage();
+  const first = await opened(t, { storage });
+  const { key } = first.line.send("a link");
+  first.socket.hear(held(key));
+  assert.deepEqual(first.line.outbox.map(({ state, held_id }) => [state, held_id]), [["held", 7]]);
+  first.line.close();
+  const { line, socket } = await opened(t, { storage });
+  assert.deepEqual([line.outbox[0].state, done(socket)], ["held", [["message", "a link"]]], "it asks what has come of it");
+  socket.hear(held(key));
+  assert.equal(line.outbox[0].state, "held");
+  socket.hear(decided(key, "approved", { message_id: "m2" }), said(2, { content: "a link", client_message_id: key }));
+  assert.deepEqual(line.outbox, []);
+});
+
+test("a held message that is denied is refused with the moderator's reason, whether it was decided here or while one was away", async (t) => {
+  const { line, socket } = await opened(t);
+  const [here, away] = ["one", "two"].map((text) => line.send(text).key);
+  socket.hear(held(here), held(away), decided(here, "denied", { reason: "Not here." }));
+  assert.deepEqual(line.outbox.map(({ state, refusal }) => [state, refusal?.error]), [["refused", "Not here."], ["held", undefined]]);
+  const next = await again(t, socket, connected(1), caughtUp(1));
+  assert.deepEqual(done(next), [["message", "two"]]);
+  next.hear(refused(away, "MESSAGE_REFUSED"));
+  assert.deepEqual(line.outbox.map(({ state }) => state), ["refused", "refused"]);
+});
+
+test("a held message holds nothing else up, and what is done to it follows its receipt", async (t) => {
+  const { line, socket } = await opened(t);
+  const { key } = line.send("a link");
+  socket.hear(held(key));
+  for (let number = 0; number < 16; number += 1) line.send(`${number}`);
+  assert.equal(done(socket).length, 17);
+  line.react(key, "🎉");
+  socket.hear(said(2, { content: "a link", client_message_id: key }));
+  socket.hear(ack(line.outbox[0].key, 3));
+  assert.deepEqual(done(socket).at(-1), ["reaction_added", "🎉"]);
+});
+
+test("a held edit leaves the message as it is until it is approved", async (t) => {
+  const { line, socket } = await opened(t);
+  const { key } = line.edit("m1", "a link");
+  socket.hear(held(key));
+  assert.deepEqual([line.message("m1").content, line.changes[0].state], ["hello", "held"]);
+  line.react("m1", "🎉");
+  assert.deepEqual(done(socket).at(-1), ["reaction_added", "🎉"]);
+  socket.hear(event(2, "message_edited", { content: "a link", revision: 2, client_message_id: key }));
+  assert.deepEqual([line.message("m1").content, line.changes.length], ["a link", 1]);
+});

@@ -2,6 +2,7 @@
 
 import { useLayoutEffect, useRef } from "preact/hooks";
 import type { Around } from "./around.ts";
+import { onEscape } from "./escape.ts";
 import { Icon } from "./icon.tsx";
 import type { Room } from "./room.ts";
 import { Drawn } from "./row.tsx";
@@ -17,12 +18,8 @@ export function AroundPanel({ room, around, close }: { room: Room; around: Aroun
     message?.scrollIntoView({ block: "center" });
     message?.focus({ preventScroll: true });
   }, [there]);
-  const escape = (event: KeyboardEvent): void => {
-    const own = (event.target as HTMLElement).closest("dialog, [popover]") === null;
-    if (event.key === "Escape" && own && !event.defaultPrevented) close();
-  };
   return (
-    <aside class="members thread" aria-label="From long ago" onKeyDown={escape}>
+    <aside class="members thread" aria-label="From long ago" onKeyDown={onEscape(close)}>
       <header class="members-head">
         <h2>From long ago</h2>
         <button ref={closing} type="button" class="tool" aria-label="Close what was said long ago" onClick={close}>

@@ -20,7 +20,7 @@ const COUNT_FROM = 0.9; // of the longest: from there on the count is shown
 /** For the main log, or for a thread. */
 export function Composer({ room, thread }: { room: Room; thread?: string }) {
   const field = useRef<HTMLTextAreaElement>(null);
-  const [text, setText] = useState(() => (thread === undefined ? room.kept.draft : ""));
+  const [text, setText] = useState(() => (thread === undefined ? room.kept.draft : room.kept.answer(thread)));
   const [inLog, setInLog] = useState(false);
   const typing = useTyping(room);
   const uploads = thread === undefined ? room.uploads : room.thread.value?.uploads;
@@ -34,7 +34,8 @@ export function Composer({ room, thread }: { room: Room; thread?: string }) {
 
   const write = (next: string): void => {
     setText(next);
-    if (thread === undefined && editing === null) room.kept.draft = next;
+    if (thread !== undefined) room.kept.keepAnswer(thread, next);
+    else if (editing === null) room.kept.draft = next;
   };
   const picker = usePicker(room, field, (next, at, who) => {
     picked.current.set(who.participantId, who.displayName);

@@ -5,6 +5,7 @@ import type { Shelf } from "./shelf.ts";
 import type { Kept as KeptFile } from "./uploads.ts";
 
 const EVENTS = 200; // kept: a screen's worth of scrolling without the network
+const ANSWERS = 50; // threads of a conversation in which one has begun to write: the newest
 
 /** Where the reader was: a row and how far it was scrolled past, in pixels; null is the end. */
 export type Place = { key: string; offset: number } | null;
@@ -48,6 +49,22 @@ export class Kept {
     else this.#shelf.drop(`draft.${this.#id}`);
   }
 
+  /** What one was writing in a thread. */
+  answer(thread: string): string {
+    return this.#answers[thread] ?? "";
+  }
+
+  keepAnswer(thread: string, text: string): void {
+    const { [thread]: _, ...others } = this.#answers;
+    const all = Object.entries(text ? { ...others, [thread]: text } : others).slice(-ANSWERS);
+    if (all.length) this.#shelf.put(`answers.${this.#id}`, Object.fromEntries(all));
+    else this.#shelf.drop(`answers.${this.#id}`);
+  }
+
+  get #answers(): Record<string, string> {
+    return this.#shelf.get<Record<string, string>>(`answers.${this.#id}`) ?? {};
+  }
+
   /** The files that are there and have not been sent: the server keeps them for a day. */
   get files(): readonly KeptFile[] {
     const found = this.#shelf.get<KeptFile[]>(`files.${this.#id}`);
@@ -70,6 +87,6 @@ export class Kept {
 
   /** Nothing of it stays here. */
   forget(): void {
-    for (const kind of ["room", "place", "draft", "files"]) this.#shelf.drop(`${kind}.${this.#id}`);
+    for (const kind of ["room", "place", "draft", "answers", "files"]) this.#shelf.drop(`${kind}.${this.#id}`);
   }
 }

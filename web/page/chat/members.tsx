@@ -6,11 +6,13 @@ import { Failure } from "../shared/failure.tsx";
 import { Menu } from "./actions.tsx";
 import { Avatar } from "./avatar.tsx";
 import { Copy } from "./copy.tsx";
+import { onEscape } from "./escape.ts";
 import { Icon } from "./icon.tsx";
 import type { Inbox } from "./inbox.ts";
 import { Invites } from "./invites.tsx";
 import { may } from "./rank.ts";
 import type { Room } from "./room.ts";
+import { Rules } from "./rules.tsx";
 import { address } from "./route.ts";
 import { type Deed, DeedDialog, itemsFor } from "./sanctions.tsx";
 import { salon } from "./session.ts";
@@ -25,12 +27,8 @@ export function Members({ room, inbox, close }: { room: Room; inbox: Inbox; clos
   const members = inOrder(room.members.value, room.me);
   const online = members.filter((who) => who.isOnline).length;
   const total = Math.max(room.count.value, members.length);
-  const escape = (event: KeyboardEvent): void => {
-    const own = (event.target as HTMLElement).closest("dialog, [popover]") === null;
-    if (event.key === "Escape" && own && !event.defaultPrevented) close();
-  };
   return (
-    <aside class="members" aria-label="People" onKeyDown={escape}>
+    <aside class="members" aria-label="People" onKeyDown={onEscape(close)}>
       <header class="members-head">
         <h2>People</h2>
         <button ref={first} type="button" class="tool" aria-label="Close the list of people" onClick={close}>
@@ -50,6 +48,7 @@ export function Members({ room, inbox, close }: { room: Room; inbox: Inbox; clos
       </ul>
       {total > members.length && <p class="soft">and {total - members.length} more</p>}
       <Invite room={room} />
+      <Rules room={room} />
       <Barred room={room} />
     </aside>
   );

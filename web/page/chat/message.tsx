@@ -198,8 +198,8 @@ function Again({ run, name, room }: { run: string; name: string; room: Room }) {
 
 function Receipt({ row }: { row: Said }) {
   const state = row.outgoing?.state ?? "sent";
-  const words = { waiting: "Waiting", sending: "Sending…", sent: "Sent", refused: "Not sent" }[state];
-  const icon = ({ waiting: "clock", sending: "clock", sent: "check", refused: "warn" } as const)[state];
+  const words = { waiting: "Waiting", sending: "Sending…", sent: "Sent", held: "Waiting for a moderator", refused: "Not sent" }[state];
+  const icon = ({ waiting: "clock", sending: "clock", sent: "check", held: "clock", refused: "warn" } as const)[state];
   return (
     <span class={`receipt ${state}`} data-state={state}>
       <Icon name={icon} />
@@ -212,9 +212,11 @@ function Refusal({ row, room }: { row: Said; room: Room }) {
   return (
     <div class="refusal">
       <p>{row.outgoing?.refusal?.error ?? "The server did not take it."}</p>
-      <button type="button" class="link" onClick={() => room.retry(row.key)}>
-        Send again
-      </button>
+      {row.outgoing?.held_id === undefined && (
+        <button type="button" class="link" onClick={() => room.retry(row.key)}>
+          Send again
+        </button>
+      )}
       <button type="button" class="link" onClick={() => room.discard(row.key)}>
         Discard
       </button>

@@ -35,10 +35,11 @@ function Undo({ run }: { run: () => void }) {
 
 export function Edited({ row }: { row: Said }) {
   if (row.edit && row.edit.state !== "refused") {
+    const state = row.edit.state === "held" ? "held" : "waiting";
     return (
-      <span class="receipt waiting" data-state="waiting">
+      <span class={`receipt ${state}`} data-state={state}>
         <Icon name="clock" />
-        <span>Saving…</span>
+        <span>{state === "held" ? "The edit waits for a moderator" : "Saving…"}</span>
       </span>
     );
   }
@@ -58,9 +59,11 @@ export function RefusedEdit({ row, room }: { row: Said; room: Room }) {
       <p>
         {edit.refusal?.error ?? "The server did not take it."} Not saved: “{edit.change.content.slice(0, 200)}”
       </p>
-      <button type="button" class="link" onClick={() => room.deeds.retry(edit.key)}>
-        Save it anyway
-      </button>
+      {edit.held_id === undefined && (
+        <button type="button" class="link" onClick={() => room.deeds.retry(edit.key)}>
+          Save it anyway
+        </button>
+      )}
       <button type="button" class="link" onClick={() => room.deeds.discard(edit.key)}>
         Discard
       </button>

@@ -2,6 +2,7 @@
 
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { gist } from "./filewords.ts";
+import { onEscape } from "./escape.ts";
 import { Icon } from "./icon.tsx";
 import { may } from "./rank.ts";
 import type { Room } from "./room.ts";
@@ -15,7 +16,7 @@ export function Pins({ room, close }: { room: Room; close: () => void }) {
   useLayoutEffect(() => first.current?.focus(), []);
   const pinned = room.pinned.value;
   return (
-    <aside class="members" aria-label="Pinned messages" onKeyDown={(event) => event.key === "Escape" && close()}>
+    <aside class="members" aria-label="Pinned messages" onKeyDown={onEscape(close)}>
       <header class="members-head">
         <h2>Pinned</h2>
         <button ref={first} type="button" class="tool" aria-label="Close the list of pinned messages" onClick={close}>

@@ -319,7 +319,7 @@ export class Room {
 
   #take(event: Event): void {
     this.#incoming.push(event);
-    if (event.type === "conversation_updated" && event.permissions) void this.look();
+    if (event.type === "conversation_updated" && (event.permissions || event.history || event.slow_mode !== undefined)) void this.look();
     if (this.state.value.status === "live" && this.facts.value) this.keeping.happened(event);
     this.answering.happened(event, this.state.value.status === "live");
     this.#hooks.happened(this, event);

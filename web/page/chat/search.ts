@@ -15,6 +15,11 @@ export interface Scope {
   /** In this conversation only. */
   conversation?: string;
   files: boolean;
+  /** Only what this person has sent. */
+  from?: string;
+  /** Days as a date field has them, both included, as the reader's clock has them. */
+  since?: string;
+  until?: string;
 }
 
 export class Search {
@@ -95,8 +100,16 @@ export class Search {
 
   /** One page, and those after it as long as they are empty. */
   async #page(cursor: string | null, signal: AbortSignal): Promise<SearchPage> {
-    const { conversation, files } = this.scope.value;
-    const fields = { limit: LIMIT, signal, ...(conversation !== undefined && { conversation_id: conversation }), ...(files && { has: "file" as const }) };
+    const { conversation, files, from: sender, since, until } = this.scope.value;
+    const fields = {
+      limit: LIMIT,
+      signal,
+      ...(conversation !== undefined && { conversation_id: conversation }),
+      ...(files && { has: "file" as const }),
+      ...(sender && { from: sender }),
+      ...(since && { after: begins(since, 0) }),
+      ...(until && { before: begins(until, 1) }),
+    };
     const words = begun(this.text.value.trim());
     let from = cursor;
     for (let pages = 1; ; pages += 1) {
@@ -105,6 +118,12 @@ export class Search {
       from = page.next;
     }
   }
+}
+
+/** When a day of the reader's begins, or so many days after it. */
+function begins(day: string, later: number): string {
+  const [year, month, date] = day.split("-").map(Number);
+  return new Date(year!, month! - 1, date! + later).toISOString();
 }
 
 /** The last word may not be written to its end: what begins so is meant. An odd quotation mark is one that is not closed yet. */

@@ -12,6 +12,8 @@ import { brief, precise } from "./time.ts";
 
 const CALLED = 4; // conversations that are named above what was said
 
+const LAST_DAY = "9999-12-31"; // years have four digits
+
 const APPLE = /Mac|iP(hone|ad|od)/.test(navigator.platform);
 
 /** In the list: looks like a field, and opens one. */
@@ -42,9 +44,10 @@ export function SearchDialog({ inbox, here, close }: { inbox: Inbox; here: boole
     return () => search.close();
   }, []);
   const place = useRef<HTMLDivElement>(null);
-  const { conversation, files } = search.scope.value;
+  const [more, setMore] = useState(false);
+  const { conversation, files, from, since, until } = search.scope.value;
   const wanted = search.text.value.trim().toLocaleLowerCase();
-  const called = wanted && conversation === undefined && !files ? inbox.lines.value.filter((line) => line.title.toLocaleLowerCase().includes(wanted)).slice(0, CALLED) : [];
+  const called = wanted && conversation === undefined && !files && !from && !since && !until ? inbox.lines.value.filter((line) => line.title.toLocaleLowerCase().includes(wanted)).slice(0, CALLED) : [];
   const choose = (act: () => void): void => {
     close();
     act();
@@ -88,7 +91,11 @@ export function SearchDialog({ inbox, here, close }: { inbox: Inbox; here: boole
           <button type="button" class="chip" aria-pressed={files} onClick={() => search.narrow({ files: !files })}>
             With files
           </button>
+          <button type="button" class="chip" aria-expanded={more} aria-controls="search-more" onClick={() => setMore(!more)}>
+            Who and when
+          </button>
         </div>
+        {more && <WhoAndWhen search={search} inbox={inbox} />}
         <Told search={search} />
         <div class="search-found" aria-busy={search.busy.value}>
           {called.length > 0 && (
@@ -119,9 +126,43 @@ export function SearchDialog({ inbox, here, close }: { inbox: Inbox; here: boole
 }
 
 function narrow(search: Search, conversation: string | undefined): void {
-  const { files } = search.scope.value;
-  search.scope.value = { files };
+  const { conversation: _, ...rest } = search.scope.value;
+  search.scope.value = rest;
   search.narrow(conversation === undefined ? {} : { conversation });
+}
+
+/** Of whom, and of which days. The people are those of the open conversation, and those who are among the hits. */
+function WhoAndWhen({ search, inbox }: { search: Search; inbox: Inbox }) {
+  const { from = "", since = "", until = "" } = search.scope.value;
+  const people = new Map(inbox.open.value?.members.value.map((who) => [who.participantId, who.displayName]));
+  for (const hit of search.hits.value) people.set(hit.sender_id, hit.sender_name);
+  people.delete(inbox.me.id);
+  const known = useRef(new Map<string, string>()); // who is chosen stays one of them
+  for (const [id, name] of people) known.current.set(id, name);
+  return (
+    <div id="search-more" class="search-more" role="group" aria-label="Who and when">
+      <div>
+        <label for="search-from">From</label>
+        <select id="search-from" class="field" value={from} onChange={(event) => search.narrow({ from: event.currentTarget.value })}>
+          <option value="">Anybody</option>
+          <option value={inbox.me.id}>You</option>
+          {[...known.current].map(([id, name]) => (
+            <option key={id} value={id}>
+              {name}
+            </option>
+          ))}
+        </select>
+      </div>
+      <div>
+        <label for="search-since">Since</label>
+        <input id="search-since" type="date" class="field" value={since} max={until || LAST_DAY} onInput={(event) => search.narrow({ since: event.currentTarget.value })} />
+      </div>
+      <div>
+        <label for="search-until">Until</label>
+        <input id="search-until" type="date" class="field" value={until} min={since || undefined} max={LAST_DAY} onInput={(event) => search.narrow({ until: event.currentTarget.value })} />
+      </div>
+    </div>
+  );
 }
 
 /** What has become of the question: said to those who cannot see the list, too. */

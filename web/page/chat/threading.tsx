@@ -1,8 +1,8 @@
 /** A thread beside the log: the message that it is about, the replies, and where one answers. */
 
-import type { TargetedKeyboardEvent } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { Composer } from "./composer.tsx";
+import { onEscape } from "./escape.ts";
 import { Icon } from "./icon.tsx";
 import { MessageRow } from "./message.tsx";
 import { may } from "./rank.ts";
@@ -43,12 +43,8 @@ export function ThreadPanel({ room, thread, close }: { room: Room; thread: Threa
   }, [found]);
   const writes = room.state.value.status !== "ended" && may("post", room.standing.value);
   const { shade, dropping } = useDropping(writes ? thread.uploads : null, "Drop files here to answer with them");
-  const keys = (event: TargetedKeyboardEvent<HTMLElement>): void => {
-    const own = (event.target as HTMLElement).closest("dialog") === null;
-    if (event.key === "Escape" && own && !event.defaultPrevented) close();
-  };
   return (
-    <aside class="members thread" aria-label="Thread" onKeyDown={keys} {...dropping}>
+    <aside class="members thread" aria-label="Thread" onKeyDown={onEscape(close)} {...dropping}>
       <header class="members-head">
         <h2>Thread</h2>
         <button ref={closing} type="button" class="tool" aria-label="Close the thread" onClick={close}>

@@ -18,7 +18,7 @@ export function changed(message: Message, event: Event): Message {
 export function foreseen(message: Message, changes: readonly OutgoingChange[], me: string): Message {
   const mine = changes.filter(({ message_id, state, receipt }) => {
     const part = (receipt?.sequence_id ?? Infinity) <= asOf(message);
-    return message_id === message.message_id && state !== "refused" && !part;
+    return message_id === message.message_id && state !== "refused" && state !== "held" && !part;
   });
   return mine.reduce((before, { change, queued_at }) => wanted(before, change, me, queued_at), message);
 }

@@ -400,6 +400,8 @@ export interface MessageEdited {
   content?: string;
   revision: number;
   mentions?: string[];
+  /** Whom the message mentioned when it was sent, where these are others than now: they were asked. */
+  first_mentions?: string[];
   /** All of it; left out where there is none. */
   metadata?: Json;
   by: string;

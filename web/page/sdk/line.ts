@@ -1,5 +1,6 @@
 /** A conversation that keeps itself connected: every event once and in order, every message sent until its receipt. */
 import { Agent } from "./agent.ts";
+import { canonical } from "./emoji.ts";
 import { isChange } from "./fold.ts";
 import { Link } from "./link.ts";
 import { Listeners } from "./listeners.ts";
@@ -157,11 +158,11 @@ export class Line implements Conversation {
   }
 
   react(message: string, emoji: string): OutgoingChange | undefined {
-    return this.mail.change(message, { type: "reaction_added", emoji });
+    return this.mail.change(message, { type: "reaction_added", emoji: canonical(emoji) });
   }
 
   unreact(message: string, emoji: string): OutgoingChange | undefined {
-    return this.mail.change(message, { type: "reaction_removed", emoji });
+    return this.mail.change(message, { type: "reaction_removed", emoji: canonical(emoji) });
   }
 
   pin(message: string): OutgoingChange | undefined {
@@ -255,6 +256,10 @@ export class Line implements Conversation {
         return this.link.settle(false);
       case "message_ack":
         return this.acknowledge(frame);
+      case "message_held":
+        return this.mail.held(frame);
+      case "held_decided":
+        return this.mail.decided(frame);
       case "change_ack":
         return void this.mail.acknowledge(frame, this.position);
       case "error":
@@ -277,8 +282,6 @@ export class Line implements Conversation {
       case "cancel":
         return this.agent.cancel(frame.run_id);
       case "preferences": // what these say, nobody asks for here yet
-      case "message_held":
-      case "held_decided":
       case "pong":
       case "auth_ack":
       case "auth_expiring":

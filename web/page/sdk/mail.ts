@@ -2,12 +2,13 @@
 import { type Entry, isChange, isHere, plan, targetOf } from "./changes.ts";
 import { Outbox } from "./outbox.ts";
 import { randomKey, type Shelf } from "./shelf.ts";
-import type { Change, ChangeReceipt, ClientFrame, Outgoing, OutgoingChange, Reason, Receipt, Refusal, SendOptions } from "./types.ts";
+import type { Change, ChangeReceipt, ClientFrame, HeldDecidedFrame, MessageHeldFrame, Outgoing, OutgoingChange, Reason, Receipt, Refusal, SendOptions } from "./types.ts";
 import { Backoff } from "./verdict.ts";
 
 type Write = (frame: ClientFrame) => boolean;
 
 const NAMED = 1000; // messages that have left the outbox and can still be named by their keys
+const DENIED = "A moderator does not allow it.";
 const TOO_LARGE: Refusal = {
   code: "MESSAGE_TOO_LARGE",
   error: "The message is larger than the server takes.",
@@ -129,6 +130,22 @@ export class Mail {
     this.flush();
     this.changed();
     return true;
+  }
+
+  /** The server keeps it until a moderator has decided. */
+  held({ client_message_id, held_id }: MessageHeldFrame): void {
+    this.pause.reset();
+    const entry = this.outbox.hold(client_message_id ?? "", held_id);
+    if (entry === undefined) return;
+    this.keep(entry);
+    this.flush();
+    this.changed();
+  }
+
+  /** A moderator has decided. What was approved is settled by its event. */
+  decided({ outcome, reason, client_message_id }: HeldDecidedFrame): void {
+    if (outcome === "approved" || client_message_id === undefined) return;
+    this.refuse({ code: "MESSAGE_REFUSED", error: reason ?? DENIED, temporary: false, client_message_id });
   }
 
   /** The connection was closed for the size of what was sent. */

@@ -24,6 +24,8 @@ export const BOUNDS: Bounds = { messages: 200, characters: 1_000_000, window: 16
 export class Outbox {
   private readonly bounds: Bounds;
   private readonly entries = new Map<string, Entry>();
+  /** Keys of held ones of which the server has said nothing on this connection: a moderator may have decided meanwhile. */
+  private readonly unsure = new Set<string>();
   private allowance: number;
   private pausedUntil = -Infinity;
 
@@ -66,17 +68,19 @@ export class Outbox {
 
   /** Take over what was kept, in its place by age; there is always room for it. */
   restore(kept: readonly Entry[]): void {
+    for (const each of kept) if (each.state === "held") this.unsure.add(each.key);
     const all = [...this.list(), ...kept.filter((each) => !this.entries.has(each.key))];
     this.entries.clear();
     for (const each of all.sort((a, b) => a.queued_at - b.queued_at)) this.entries.set(each.key, each);
   }
 
-  /** What may be written now, oldest first; it counts as being sent. */
+  /** What may be written now, oldest first; it counts as being sent. What is held is sent again, which asks what has come of it. */
   due(now: number): Entry[] {
     if (now < this.pausedUntil) return [];
     const room = Math.max(0, this.allowance - this.count("sending"));
     const changing = new Set<string>(); // messages whose next change waits for one before it
     const ready = this.list().filter((each) => {
+      if (each.state === "held") return this.unsure.has(each.key);
       const open = each.state === "waiting" || each.state === "sending";
       if (!open || !isChange(each)) return each.state === "waiting";
       const target = targetOf(each);
@@ -84,7 +88,10 @@ export class Outbox {
       changing.add(target);
       return next && each.state === "waiting" && each.message_id !== undefined;
     });
-    return ready.slice(0, room).map((each) => this.set(each, { state: "sending", tried: true }));
+    return ready.slice(0, room).map((each) => {
+      this.unsure.delete(each.key);
+      return each.state === "held" ? each : this.set(each, { state: "sending", tried: true });
+    });
   }
 
   /** Milliseconds until `due` gives more by the clock alone; undefined where it does not. */
@@ -126,10 +133,20 @@ export class Outbox {
     return this.set(message, { state: "waiting" });
   }
 
+  /** The server keeps it until a moderator has decided; undefined where it is none of these. */
+  hold(key: string, held_id: number): Entry | undefined {
+    const entry = this.entries.get(key);
+    if (entry === undefined || entry.state === "sent") return undefined;
+    this.allowance = Math.min(this.bounds.window, this.allowance + 1);
+    this.unsure.delete(key);
+    return this.set(entry, { state: "held", held_id });
+  }
+
   /** There is no connection any more: what has no receipt goes out again; whether there is any. */
   rewind(): boolean {
     const sending = this.list().filter((each) => each.state === "sending");
     for (const each of sending) this.set(each, { state: "waiting" });
+    for (const each of this.list()) if (each.state === "held") this.unsure.add(each.key);
     return sending.length > 0;
   }
 

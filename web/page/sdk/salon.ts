@@ -12,13 +12,13 @@ import { Shelf } from "./shelf.ts";
 import { upload } from "./upload.ts";
 import type {
   Conversation,
+  ConversationChanges,
   ConversationObject,
   ConversationPage,
   Created,
   Events,
   Guest,
   Identity,
-  Json,
   MessageFile,
   NewConversation,
   OpenOptions,
@@ -95,8 +95,11 @@ export class Salon extends People {
     return this.request("GET", `/chat/conversations/${encodeURIComponent(id)}`);
   }
 
-  /** Change the title or the metadata, as one who may `rename`; `metadata: null` removes it. Everybody gets `conversation_updated`. */
-  update(id: string, changes: { title?: string; metadata?: Json | null }): Promise<ConversationObject> {
+  /**
+   * Change the title or the metadata, as one who may `rename`; `metadata: null` removes it. An owner changes `permissions` (null takes an
+   * action back to the usual) and `history`, who may `mute` changes `slow_mode`. Everybody gets `conversation_updated`.
+   */
+  update(id: string, changes: ConversationChanges): Promise<ConversationObject> {
     return this.request("PATCH", chat(id), changes);
   }
 

@@ -40,7 +40,7 @@ export class Shelf {
   /** Keep a message, as it is now; false where the storage does not take it, so that it is in memory alone. */
   keep(person: string, conversation: string, message: Unsent): boolean {
     const { state, ...rest } = message;
-    const entry = { ...rest, state: state === "refused" ? state : "waiting", owner: this.tab };
+    const entry = { ...rest, state: state === "refused" || state === "held" ? state : "waiting", owner: this.tab };
     const place = this.place(person, conversation);
     const name = place + message.key;
     this.lock(place);

@@ -175,6 +175,16 @@ export interface ConversationObject {
   me: Preferences | null;
 }
 
+/** What is left out stays as it is. */
+export interface ConversationChanges {
+  title?: string;
+  metadata?: Json | null;
+  permissions?: Partial<Record<Action, Role | null>>;
+  history?: History;
+  /** Seconds between two messages of one member; 0 for none. */
+  slow_mode?: number;
+}
+
 /** A message with a page of the replies to it, ascending. `unread_count` counts those after `read_sequence_id`. */
 export interface ThreadPage {
   root: Message;
@@ -332,10 +342,13 @@ interface Underway {
   readonly queued_at: number;
   /**
    * `waiting` for a connection, its turn or the end of a pause; `sent`: there is a receipt, and the event follows;
-   * `refused` for good, until it is tried again or discarded.
+   * `held`: the server has it, and nobody sees it until a moderator has decided; `refused` for good, until it is tried again or
+   * discarded.
    */
-  readonly state: "waiting" | "sending" | "sent" | "refused";
+  readonly state: "waiting" | "sending" | "sent" | "held" | "refused";
   readonly refusal?: Refusal;
+  /** It is held, or was before a moderator denied it. */
+  readonly held_id?: number;
   /** It was written to a connection: the server may have it. */
   readonly tried?: boolean;
 }
