@@ -1,47 +1,48 @@
 /** The files of a message: pictures in the place that is kept for them, everything else as a card. */
 
 import { useState } from "preact/hooks";
+import type { Salon } from "../sdk/salon.ts";
 import type { GivenFile } from "../sdk/types.ts";
 import { Dialog } from "../shared/dialog.tsx";
 import { kindOf, placeOf, previewFor, sizeOf } from "./filewords.ts";
 import { Icon } from "./icon.tsx";
-import { salon } from "./session.ts";
 
-export function Files({ files, conversation }: { files: readonly GivenFile[]; conversation: string }) {
+export function Files({ files, conversation, salon }: { files: readonly GivenFile[]; conversation: string; salon: Salon }) {
   return (
     <ul class="files" aria-label={files.length === 1 ? "File" : `${files.length} files`}>
       {files.map((file) => (
         <li key={file.file_id}>
-          <Shown file={file} conversation={conversation} />
+          <Shown file={file} conversation={conversation} salon={salon} />
         </li>
       ))}
     </ul>
   );
 }
 
-function Shown({ file, conversation }: { file: GivenFile; conversation: string }) {
+function Shown({ file, conversation, salon }: { file: GivenFile; conversation: string; salon: Salon }) {
   const [broken, setBroken] = useState(false);
   const place = placeOf(file);
-  if (place && !broken) return <Picture file={file} place={place} conversation={conversation} broken={() => setBroken(true)} />;
+  if (place && !broken) return <Picture file={file} place={place} conversation={conversation} salon={salon} broken={() => setBroken(true)} />;
   if (file.media_type?.startsWith("audio/")) {
     return (
       <>
-        <Card file={file} conversation={conversation} />
+        <Card file={file} conversation={conversation} salon={salon} />
         <audio class="sound" controls preload="none" src={salon.fileUrl(conversation, file.file_id)} aria-label={nameOf(file)} />
       </>
     );
   }
-  return <Card file={file} conversation={conversation} />;
+  return <Card file={file} conversation={conversation} salon={salon} />;
 }
 
 interface Placed {
   file: GivenFile;
   place: { width: number; height: number };
   conversation: string;
+  salon: Salon;
   broken: () => void;
 }
 
-function Picture({ file, place, conversation, broken }: Placed) {
+function Picture({ file, place, conversation, salon, broken }: Placed) {
   const [open, setOpen] = useState(false);
   return (
     <>
@@ -56,12 +57,12 @@ function Picture({ file, place, conversation, broken }: Placed) {
           onError={broken}
         />
       </button>
-      {open && <Enlarged file={file} conversation={conversation} close={() => setOpen(false)} />}
+      {open && <Enlarged file={file} conversation={conversation} salon={salon} close={() => setOpen(false)} />}
     </>
   );
 }
 
-function Enlarged({ file, conversation, close }: { file: GivenFile; conversation: string; close: () => void }) {
+function Enlarged({ file, conversation, salon, close }: { file: GivenFile; conversation: string; salon: Salon; close: () => void }) {
   return (
     <Dialog title={nameOf(file)} kind="enlarged" close={close}>
       <img src={salon.previewUrl(conversation, file.file_id, 1280)} width={file.width} height={file.height} alt={file.alt ?? ""} />
@@ -81,7 +82,7 @@ function Enlarged({ file, conversation, close }: { file: GivenFile; conversation
   );
 }
 
-function Card({ file, conversation }: { file: GivenFile; conversation: string }) {
+function Card({ file, conversation, salon }: { file: GivenFile; conversation: string; salon: Salon }) {
   const kind = kindOf(file.media_type);
   return (
     <a class="file-card" href={salon.fileUrl(conversation, file.file_id, { download: true })} download={nameOf(file)}>

@@ -17,6 +17,7 @@ import { go } from "./route.ts";
 import { RecoveryCode } from "./recovery.tsx";
 import { SearchButton } from "./search.tsx";
 import { agents, askWays, recoveryCode, signOut } from "./session.ts";
+import { toasts } from "./toast.ts";
 import { Status } from "./status.tsx";
 import { brief, precise } from "./time.ts";
 import { plain } from "./timeline.ts";
@@ -188,7 +189,7 @@ function Create({ inbox, close }: { inbox: Inbox; close: () => void }) {
     try {
       await inbox.create({ title: title.trim(), join, ...(withAgents && names.length > 0 && { enable_ai: true }) });
       close();
-      focusComposer();
+      focusComposer(document);
     } catch (error) {
       setFailure(said(error));
       setBusy(false);
@@ -263,7 +264,7 @@ function SignOut({ inbox, close }: { inbox: Inbox; close: () => void }) {
       <p>
         Your conversations stay. To come back as <bdi>{inbox.me.name}</bdi> you need your recovery code or your token.
       </p>
-      {recoveryCode.value !== null && <Copy text={recoveryCode.value} label="Copy" name="Recovery code" />}
+      {recoveryCode.value !== null && <Copy text={recoveryCode.value} label="Copy" name="Recovery code" toast={toasts.show} />}
       {waiting > 0 && <p class="failure">{waiting} of your messages have not been sent yet.</p>}
     </Question>
   );

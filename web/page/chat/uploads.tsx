@@ -4,8 +4,6 @@ import type { ComponentChildren } from "preact";
 import { useRef, useState } from "preact/hooks";
 import { kindOf, sizeOf } from "./filewords.ts";
 import { Icon } from "./icon.tsx";
-import { salon } from "./session.ts";
-import { toast } from "./toast.ts";
 import type { Item, Uploads } from "./uploads.ts";
 
 const LONGEST = 1000; // characters of a description
@@ -35,7 +33,7 @@ export function Choose({ uploads }: { uploads: Uploads }) {
 
 export function add(uploads: Uploads, files: readonly File[]): void {
   const problem = uploads.add(files);
-  if (problem) toast(problem);
+  if (problem) uploads.home.toast(problem);
 }
 
 /** What was pasted, if it is files and no text: office programs put a picture of the text beside it. */
@@ -70,7 +68,7 @@ export function useDropping(uploads: Uploads | null | undefined, words: string):
       const items = [...(event.dataTransfer?.items ?? [])];
       const folders = items.filter((each) => each.webkitGetAsEntry?.()?.isDirectory).length;
       const files = items.flatMap((each) => (each.kind === "file" && !each.webkitGetAsEntry?.()?.isDirectory ? (each.getAsFile() ?? []) : []));
-      if (folders) toast("A folder cannot be sent: send the files in it.");
+      if (folders) uploads!.home.toast("A folder cannot be sent: send the files in it.");
       if (files.length) add(uploads!, files);
     },
   };
@@ -92,7 +90,7 @@ export function Tray({ uploads, conversation }: { uploads: Uploads; conversation
     <ul class="tray" aria-label="Files of this message">
       {items.map((item) => (
         <li key={item.key} class={`tray-item ${item.state}`}>
-          <Thumb item={item} conversation={conversation} />
+          <Thumb item={item} address={(id) => uploads.home.salon.previewUrl(conversation, id, 160)} />
           <div class="tray-facts">
             <p class="tray-name">
               <bdi>{item.name}</bdi> <span class="soft">{sizeOf(item.size)}</span>
@@ -139,9 +137,9 @@ function leave(button: HTMLElement, act: () => void): void {
   (next ?? form?.querySelector<HTMLElement>(".composer-field"))?.focus();
 }
 
-function Thumb({ item, conversation }: { item: Item; conversation: string }) {
+function Thumb({ item, address }: { item: Item; address: (id: string) => string }) {
   if (item.view?.width === undefined) return <Icon name="file" />;
-  return <img class="tray-thumb" src={salon.previewUrl(conversation, item.view.file_id, 160)} width={44} height={44} alt="" />;
+  return <img class="tray-thumb" src={address(item.view.file_id)} width={44} height={44} alt="" />;
 }
 
 function Progress({ item }: { item: Item }) {
