@@ -88,7 +88,7 @@ async def test_what_a_page_names_is_there_and_kept_for_ever(
 async def test_a_page_and_salon_js_are_asked_for_again_and_not_sent_again(
     client: Client,
 ) -> None:
-    for path in (*PAGES, "/salon.js", "/salon.d.ts", "/worker.js"):
+    for path in (*PAGES, "/salon.js", "/salon.d.ts", "/salon-chat.js", "/worker.js"):
         first = await client.get(path)
         assert first.headers["Cache-Control"] == "no-cache"
         again = await client.get(path, headers={"If-None-Match": first.headers["ETag"]})
@@ -113,7 +113,9 @@ async def test_a_browser_gets_what_it_can_unpack(client: Client) -> None:
 
 
 async def test_salon_js_may_be_loaded_by_anybodys_page(client: Client) -> None:
-    for path, kind in (("/salon.js", "text/javascript"), ("/salon.d.ts", "text/plain")):
+    script = "text/javascript"
+    kinds = {"/salon.js": script, "/salon-chat.js": script, "/salon.d.ts": "text/plain"}
+    for path, kind in kinds.items():
         response = await client.get(path)
         assert response.headers["Access-Control-Allow-Origin"] == "*"
         assert response.content_type.startswith(kind)

@@ -50,7 +50,7 @@ export function MessageRow({ row, room, inThread = false }: { row: Said; room: R
         {row.reply_to && <Quote id={row.reply_to} room={room} />}
         <div class={row.run === undefined && !row.files ? "body" : "body stacked"}>
           {(row.content.trim() !== "" || !row.files) && <Prose text={row.content} rich={row.run !== undefined} />}
-          {row.files && <Files files={row.files} conversation={room.id} salon={room.home.salon} />}
+          {row.files && <Files files={row.files} conversation={room.id} home={room.home} />}
           {row.making?.asking && <Approval key={row.making.asking.id} asking={row.making.asking} run={row.run!} name={row.name} mine={row.making.mine} room={room} />}
           {row.making && <Doing row={row} room={room} />}
           {row.results && <Results results={row.results} name={row.name} />}

@@ -2,8 +2,10 @@
 
 import type { ComponentChildren } from "preact";
 import { useRef, useState } from "preact/hooks";
+import type { Salon } from "../sdk/salon.ts";
 import { kindOf, sizeOf } from "./filewords.ts";
 import { Icon } from "./icon.tsx";
+import { usePreview } from "./stored.ts";
 import type { Item, Uploads } from "./uploads.ts";
 
 const LONGEST = 1000; // characters of a description
@@ -90,7 +92,7 @@ export function Tray({ uploads, conversation }: { uploads: Uploads; conversation
     <ul class="tray" aria-label="Files of this message">
       {items.map((item) => (
         <li key={item.key} class={`tray-item ${item.state}`}>
-          <Thumb item={item} address={(id) => uploads.home.salon.previewUrl(conversation, id, 160)} />
+          <Thumb item={item} conversation={conversation} salon={uploads.home.salon} />
           <div class="tray-facts">
             <p class="tray-name">
               <bdi>{item.name}</bdi> <span class="soft">{sizeOf(item.size)}</span>
@@ -137,9 +139,13 @@ function leave(button: HTMLElement, act: () => void): void {
   (next ?? form?.querySelector<HTMLElement>(".composer-field"))?.focus();
 }
 
-function Thumb({ item, address }: { item: Item; address: (id: string) => string }) {
-  if (item.view?.width === undefined) return <Icon name="file" />;
-  return <img class="tray-thumb" src={address(item.view.file_id)} width={44} height={44} alt="" />;
+function Thumb({ item, conversation, salon }: { item: Item; conversation: string; salon: Salon }) {
+  const file = item.view?.width === undefined ? undefined : item.view.file_id;
+  return file === undefined ? <Icon name="file" /> : <Preview file={file} conversation={conversation} salon={salon} />;
+}
+
+function Preview({ file, conversation, salon }: { file: string; conversation: string; salon: Salon }) {
+  return <img class="tray-thumb" src={usePreview(salon, conversation, file, 160)} width={44} height={44} alt="" />;
 }
 
 function Progress({ item }: { item: Item }) {

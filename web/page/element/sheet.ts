@@ -11,7 +11,7 @@ export function sheetOf(theme: string | null): CSSStyleSheet {
   let sheet = sheets.get(kind);
   if (sheet === undefined) {
     sheet = new CSSStyleSheet();
-    const dark = { dark: "all", light: "not all", "": "(prefers-color-scheme: dark)" }[kind];
+    const dark = { dark: " all", light: " not all", "": "(prefers-color-scheme: dark)" }[kind];
     sheet.replaceSync(STYLE.replace(/\(prefers-color-scheme: ?dark\)/g, dark));
     sheets.set(kind, sheet);
   }
