@@ -193,6 +193,35 @@ def test_the_declarations_say_how_salon_js_is_used(tmp_path: Path) -> None:
     assert [int(re.search(r"\((\d+),", line)[1]) for line in errors] == [3, 4, 5]  # type: ignore[index]
 
 
+async def test_the_manual_names_all_that_styles_the_element(client: Client) -> None:
+    script = await (await client.get("/salon-chat.js")).get_data(as_text=True)
+    manual = (ROOT / "docs/salon-js.md").read_text()
+    used = set(re.findall(r"var\((--salon-[\w-]+)", script))
+    assert used == set(re.findall(r"`(--salon-[\w-]+)`", manual))
+    assert "prefers-color-scheme" in script
+    assert not re.search(r"@font-face|@import|:root", script), "a shadow root has none of these"
+
+
+def test_the_element_draws_with_nothing_that_belongs_to_the_chat_page() -> None:
+    """Its modules import neither the page's session nor its address, which both begin with being imported."""
+    seen: set[Path] = set()
+    left = [ROOT / "web/page/element/element.ts"]
+    while left:
+        file = left.pop()
+        if file in seen:
+            continue
+        seen.add(file)
+        imports = re.findall(
+            r'^import (?!type )[^;]*?"(\.[^"]+\.tsx?)"', file.read_text(), re.MULTILINE
+        )
+        left += [(file.parent / each).resolve() for each in imports]
+    names = {file.relative_to(ROOT / "web/page").as_posix() for file in seen}
+    assert "chat/conversation.tsx" in names
+    assert not names & {
+        f"chat/{name}.ts" for name in ("session", "route", "alert", "inbox", "standby")
+    }
+
+
 def test_the_examples_of_the_manual_compile(tmp_path: Path) -> None:
     static = files("salon.web").joinpath("static", "page")
     (tmp_path / "salon.d.ts").write_text(static.joinpath("salon.d.ts").read_text())

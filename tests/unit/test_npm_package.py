@@ -55,9 +55,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def manifest(project: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(
-        (project / "node_modules/salon-js/package.json").read_text()
-    )
+    found: dict[str, Any] = json.loads((project / "node_modules/salon-js/package.json").read_text())
     return found
 
 

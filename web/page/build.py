@@ -18,7 +18,18 @@ from hashlib import sha256
 from pathlib import Path
 
 PAGE = Path(__file__).parent
-SOURCES = ("*.json", "*.mjs", "sdk/**/*", "shared/**/*", "chat/**/*", "admin/**/*", "worker/**/*", "react/**/*", "element/**/*", "package/**/*")
+SOURCES = (
+    "*.json",
+    "*.mjs",
+    "sdk/**/*",
+    "shared/**/*",
+    "chat/**/*",
+    "admin/**/*",
+    "worker/**/*",
+    "react/**/*",
+    "element/**/*",
+    "package/**/*",
+)
 PROJECTS = (".", "worker")  # a worker has another world around it than a page
 LOCKED = ("package.json", "package-lock.json")
 KEPT = 5  # builds, so that going back and forth between branches is free
@@ -70,7 +81,15 @@ def packed(cache: Path) -> Path:
         run(node(), "pack.mjs", "package", version, repository, cwd=work)
         shutil.copy(PAGE.parents[1] / "LICENSE", work / "package")
         (work / "out").mkdir()
-        run(node(), npm(), "pack", "--silent", "--pack-destination", work / "out", cwd=work / "package")
+        run(
+            node(),
+            npm(),
+            "pack",
+            "--silent",
+            "--pack-destination",
+            work / "out",
+            cwd=work / "package",
+        )
 
     digest = sha256(f"{digest_of(sources())} {version} {repository}".encode()).hexdigest()[:32]
     [tarball] = kept(cache, f"packed-{digest}", make).glob("*.tgz")

@@ -21,6 +21,7 @@ function scoped(css) {
   return css
     .replace(/@import "@fontsource[^;]*;\n/g, "") // a shadow root defines no fonts
     .replace(/^html,\nbody,\n#chat \{[^}]*\}\n/m, "")
+    .replace(/^\s*--wordmark: .*\n/m, "") // it is the host's page, and does not bear our name
     .replace(/(?<=:root \{)[^}]*/g, (block) => block.replace(/^(\s*)--([\w-]+): (.*?);/gm, "$1--$2: var(--salon-$2, $3);"))
     .replace(/^(\s*)(?::root|html|body) \{/gm, "$1:host {")
     .replace(/^(?!.*--salon-rem|@media).*$/gm, (line) => line.replace(/(-?[\d.]+)rem\b/g, "calc($1 * var(--rem))"))
