@@ -28,7 +28,7 @@ class Quiet(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def hosted(folder: Path, headers: Mapping[str, str] = {}) -> Iterator[str]:  # noqa: B006
+def hosted(folder: Path, headers: Mapping[str, str] = {}) -> Iterator[str]:
     """The address of a server of the files in this folder; `headers` go with each, and may be filled in later."""
     handler = partial(Quiet, directory=str(folder), headers=headers)
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)

@@ -105,7 +105,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def sockets_of(page: Page) -> list[WebSocket]:
     """The sockets that a page opens from now on."""
     found: list[WebSocket] = []
-    page.on("websocket", lambda socket: found.append(socket))
+
+    def opened(socket: WebSocket) -> None:  # Playwright takes no method of a list
+        found.append(socket)
+
+    page.on("websocket", opened)
     return found
 
 
