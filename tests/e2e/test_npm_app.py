@@ -6,33 +6,19 @@ the test fails.
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
 from playwright.sync_api import Locator, Page, WebSocket, expect
 
 from tests.accessibility import grave_faults
-from tests.host_page import hosted
-from tests.node import modules
-from tests.npm_package import install, node
+from tests.npm_package import node
+from tests.npm_site import ADA, BOB, MANUAL, Site, build_site
 from tests.pictures import picture
-from tests.server import ServerProcess
 
 OpenPage = Callable[..., Page]
-APP = Path(__file__).with_name("vite_app")
-MANUAL = Path(__file__).parents[2] / "docs/salon-js.md"
-ADA, BOB = "test_token_1", "test_token_2"
-POLICY = (
-    "default-src 'none'; script-src 'self' {http}; style-src 'self'; connect-src {http} {ws}; img-src blob:;"
-    " require-trusted-types-for 'script'; trusted-types dompurify"
-)
 PROGRAM = """
 import { Salon } from "salon-js";
 const [, , url, token, id] = process.argv;
@@ -45,61 +31,10 @@ tea.on("event", (event) => {
 """
 
 
-@dataclass(frozen=True)
-class Site:
-    """A site whose pages were built with the package, and the server that they use."""
-
-    address: str
-    server: ServerProcess
-    project: Path
-
-    def ask(self, method: str, path: str, body: Any = None, token: str = ADA) -> Any:
-        """What the server answers."""
-        bearer = {"Authorization": f"Bearer {token}"}
-        answer = httpx2.request(method, self.server.url + path, json=body, headers=bearer)
-        assert answer.is_success, answer.text
-        return answer.json()
-
-    def begin(self) -> str:
-        """A new conversation of Ada and Bob."""
-        bob = {"user_id": "test_user_2", "name": "Bob"}
-        created = self.ask("POST", "/chat/create", {"title": "Tea", "participants": [bob]})
-        return str(created["conversation_id"])
-
-    def app(self, id: str, token: str) -> str:
-        """The app of React with this conversation."""
-        return "/index.html#" + json.dumps({"url": self.server.url, "token": token, "id": id})
-
-    def shop(self, *elements: dict[str, str], code: str | None = None) -> str:
-        """The shop with these elements."""
-        server = {"server": self.server.url}
-        found = [
-            {"attributes": server | each} | ({} if code is None else {"code": code})
-            for each in elements
-        ]
-        return f"/element.html#{json.dumps(found)}"
-
-
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    project = tmp_path_factory.mktemp("app")
-    install(project)
-    for each in modules(APP, "vite").glob("[!.]*"):
-        (project / "node_modules" / each.name).symlink_to(each)
-    shutil.copytree(APP, project, dirs_exist_ok=True)
-    [example] = re.findall(r"```tsx\n(.*?)```", MANUAL.read_text(), re.DOTALL)
-    (project / "src/manual.tsx").write_text(example)
-    checked = node(modules() / "typescript/bin/tsc", cwd=project)
-    assert checked.returncode == 0, checked.stdout
-    built = node("node_modules/vite/bin/vite.js", "build", "--logLevel", "warn", cwd=project)
-    assert built.returncode == 0, built.stdout + built.stderr
-    headers: dict[str, str] = {}
-    with hosted(project / "dist", headers) as address:
-        origins = json.dumps([address])
-        server = ServerProcess(tmp_path_factory.mktemp("salon"), SERVER__ALLOWED_ORIGINS=origins)
-        headers["Content-Security-Policy"] = POLICY.format(http=server.url, ws=server.ws_url)
-        yield Site(address, server, project)
-        assert server.stop() == 0, server.log
+    with build_site(tmp_path_factory.mktemp("app"), tmp_path_factory.mktemp("salon")) as built:
+        yield built
 
 
 def sockets_of(page: Page) -> list[WebSocket]:
@@ -344,3 +279,24 @@ def test_the_server_provides_the_element_for_a_page_without_a_build(
     page.goto("/tag.html")
     write(chat(page), "By one tag")
     expect(message(chat(page), "By one tag").locator(".receipt.sent")).to_have_count(1)
+
+
+def test_another_token_is_another_person_and_nothing_of_the_first_stays_once_forgotten(
+    site: Site, open_page: OpenPage
+) -> None:
+    page = open_page(site.address)
+    page.goto(site.shop({"conversation": site.begin(), "token": ADA}))
+    element = chat(page)
+    write(element, "Ada was here")
+    expect(message(element, "Ada was here").locator(".receipt.sent")).to_have_count(1)
+    element.get_by_role("textbox", name="Message").fill("a draft of Ada")
+    page.evaluate(f"document.querySelector('salon-chat').token = '{BOB}'")
+    expect(message(element, "Ada was here")).to_have_attribute("aria-label", re.compile("^Ada"))
+    expect(element.get_by_role("textbox", name="Message")).to_have_value("")
+    page.evaluate(f"document.querySelector('salon-chat').token = '{ADA}'")
+    expect(element.get_by_role("textbox", name="Message")).to_have_value("a draft of Ada")
+    page.evaluate("document.querySelector('salon-chat').forget()")
+    kept = page.evaluate("Object.keys(localStorage).join()")
+    assert "test_user_2" in kept
+    assert "test_user_1" not in kept
+    assert page.evaluate("document.querySelector('salon-chat').shadowRoot.textContent") == ""

@@ -22,7 +22,8 @@ import type { SalonChat } from "salon-js/element";
 const salon = new Salon({ url: "https://chat.example" });
 salon.open("id").on("event", (event: Event) => event.type === "message" && event.message.content);
 export function names(): string[] {
-  const { messages, members, status, send, edit, react, older }: UsedConversation = useConversation(salon, "id", { resume: "complete" });
+  const used: UsedConversation = useConversation(salon, "id", { resume: "complete" });
+  const { messages, members, status, send, edit, react, older } = used;
   send("Hello", { reply_to: messages[0]?.message_id ?? "" });
   edit("m", "Hi");
   react("m", ":tada:");

@@ -2,12 +2,10 @@
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { Refused } from "../sdk/salon.ts";
-import { Failure } from "../shared/failure.tsx";
 import { AroundPanel } from "./around.tsx";
-import { Bell } from "./bell.tsx";
 import { Composer, focusComposer } from "./composer.tsx";
 import { Copy } from "./copy.tsx";
+import { Doorway, frameOf, MAY_JOIN } from "./doorway.tsx";
 import { Icon } from "./icon.tsx";
 import { Log } from "./log.tsx";
 import { Members } from "./members.tsx";
@@ -21,8 +19,6 @@ import { Title } from "./title.tsx";
 import { useDropping } from "./uploads.tsx";
 import { said } from "./words.ts";
 
-const MAY_JOIN = new Set(["FORBIDDEN", "NOT_FOUND", "NOT_PARTICIPANT", "LEFT"]);
-
 interface Shown {
   room: Room;
   /** Opens the search; absent where there is none. */
@@ -33,6 +29,7 @@ interface Shown {
 
 export function ConversationView({ room, search, above }: Shown) {
   const { go, arrival } = room.home;
+  const Frame = frameOf(room);
   const [side, setSide] = useState<"people" | "pins" | null>(null);
   const peopleButton = useRef<HTMLButtonElement>(null);
   const pinsButton = useRef<HTMLButtonElement>(null);
@@ -68,7 +65,7 @@ export function ConversationView({ room, search, above }: Shown) {
   const here = connected ? room.members.value.filter((who) => who.isOnline || who.participantId === room.me).length : 0;
   return (
     <>
-      <main class="room" aria-label={title || "Conversation"} {...dropping}>
+      <Frame class="room" aria-label={title || "Conversation"} {...dropping}>
         <header class="room-head">
           {go && (
             <button type="button" class="tool back" aria-label="Back to the list" onClick={() => go(null)}>
@@ -126,7 +123,7 @@ export function ConversationView({ room, search, above }: Shown) {
         {room.events.value.length > 0 && !room.rows.value.some((row) => row.kind === "said") && <Beginning room={room} />}
         <Foot room={room} />
         {shade}
-      </main>
+      </Frame>
       {people && <Members room={room} close={close} />}
       {side === "pins" && <Pins room={room} close={close} />}
       {thread && <ThreadPanel key={thread.id} room={room} thread={thread} close={() => closeThread(room, thread.id)} />}
@@ -201,76 +198,6 @@ function Beginning({ room }: { room: Room }) {
         <p>Only those who are brought in can see this. Open the list of people to add somebody.</p>
       )}
     </section>
-  );
-}
-
-/** What somebody finds who is not a member. The server does not tell them whether there is anything behind the door. */
-function Doorway({ room }: { room: Room }) {
-  const { home } = room;
-  const { arrival, go } = home;
-  const [failure, setFailure] = useState<Refused | null>(null);
-  const [busy, setBusy] = useState(false);
-  const reason = room.state.value.reason;
-  const join = async (): Promise<void> => {
-    setBusy(true);
-    try {
-      await home.join(room.id);
-    } catch (error) {
-      setFailure(error instanceof Refused ? error : null);
-      setBusy(false);
-    }
-  };
-  useEffect(() => {
-    // Who came by the address and has just said their name need not be asked a second time.
-    if (arrival.value === room.id) void join();
-    arrival.value = null;
-  }, []);
-  if (failure?.status === 404 || !MAY_JOIN.has(reason?.code ?? "")) {
-    return (
-      <Door title="Nothing here">
-        <p>{failure ? "This address leads to no conversation." : reason?.error} Perhaps it was cut short when it was copied, or everybody has left.</p>
-        {go && (
-          <button type="button" class="button" onClick={() => go(null)}>
-            To your conversations
-          </button>
-        )}
-      </Door>
-    );
-  }
-  if (failure?.refusal.code === "FORBIDDEN") {
-    return (
-      <Door title="By invitation only">
-        <p>One comes into this conversation by an invite, or by asking those who are in.</p>
-        <Bell room={room} />
-      </Door>
-    );
-  }
-  return (
-    <Door title="You have been given an address">
-      <p>It leads into a conversation that you are not in yet. Whoever is there will see that you have come.</p>
-      <Failure text={failure ? said(failure) : ""} />
-      <div class="buttons">
-        <button type="button" class="button primary" disabled={busy} onClick={() => void join()}>
-          {busy ? "Joining…" : "Join the conversation"}
-        </button>
-        {go && (
-          <button type="button" class="button" onClick={() => go(null)}>
-            Not now
-          </button>
-        )}
-      </div>
-    </Door>
-  );
-}
-
-function Door({ title, children }: { title: string; children: ComponentChildren }) {
-  return (
-    <main class="room doorway">
-      <div class="doorway-inside">
-        <h1>{title}</h1>
-        {children}
-      </div>
-    </main>
   );
 }
 

@@ -15,7 +15,7 @@ export function App({ visit }: { visit: Visit }) {
     <div class="chat">
       <Boundary broken={<Notice words="This chat has broken. Load the page again: what was written is kept." />}>
         {now.is === "asking" && <Notice words="One moment…" />}
-        {now.is === "unreachable" && <Unreachable now={now} again={() => void visit.enter()} />}
+        {now.is === "unreachable" && <Unreachable now={now} again={() => void visit.again()} />}
         {now.is === "nobody" && (now.guests ? <Entry visit={visit} /> : <Notice words="You are not signed in, so this conversation cannot be shown." />)}
         {now.is === "in" && (
           <div class="home in-room">

@@ -67,7 +67,7 @@ export class SalonChat extends HTMLElement {
   }
   set getToken(getToken: (() => string | Promise<string>) | undefined) {
     this.#getToken = getToken;
-    this.#begin();
+    if (!this.#visit || this.#visit.phase.value.is === "nobody") this.#begin(); // else it is a new function for the same person
   }
 
   /** The page's own client, in the place of `server` and `token`. */
@@ -75,6 +75,7 @@ export class SalonChat extends HTMLElement {
     return this.#client;
   }
   set client(client: Salon | undefined) {
+    if (client === this.#client && this.#visit?.phase.value.is !== "nobody") return;
     this.#client = client;
     this.#begin();
   }
@@ -99,6 +100,7 @@ export class SalonChat extends HTMLElement {
   attributeChangedCallback(name: string, before: string | null, now: string | null): void {
     if (before === now) return;
     if (name === "theme") this.#dress();
+    else if (name === "token" && this.#visit && !this.#client) void this.#visit.enter(now ?? undefined);
     else this.#begin();
   }
 
@@ -121,12 +123,12 @@ export class SalonChat extends HTMLElement {
     const { token } = this;
     const salon = this.#client ?? new Salon({ url: this.server, ...(token !== null && { token }) });
     const visit = (this.#visit = new Visit(salon, root, this.conversation, {
-      token: this.#getToken,
+      token: () => this.#getToken,
       state: (state) => this.#tell("salon-state", state),
       message: (message) => this.#tell("salon-message", message),
     }));
     render(h(App, { key: {}, visit }), root);
-    void visit.enter();
+    void visit.enter(salon.token);
   }
 
   #end(): void {

@@ -22,7 +22,7 @@ export type Phase =
 /** What the page around it provides and is told. */
 export interface Surroundings {
   /** A token for this person, where the page can get one. */
-  token?: (() => string | Promise<string>) | undefined;
+  token(): (() => string | Promise<string>) | undefined;
   state(state: State): void;
   message(message: Message): void;
 }
@@ -44,6 +44,7 @@ export class Visit implements Home {
   readonly #failing = new Backoff();
   readonly #end = new AbortController();
   #timer = 0;
+  #attempt = 0; // only the last one counts
 
   constructor(salon: Salon, root: ShadowRoot, id: string, surroundings: Surroundings) {
     this.salon = salon;
@@ -53,33 +54,40 @@ export class Visit implements Home {
     addEventListener("pagehide", () => this.#save(), { signal: this.#end.signal });
   }
 
-  /** Find out who is here, and show them the conversation. */
-  async enter(): Promise<void> {
+  /** Find out who is here, by this token if there is one, and show them the conversation. */
+  async enter(token: string | undefined): Promise<void> {
     clearTimeout(this.#timer);
+    this.salon.token = token;
+    const attempt = ++this.#attempt;
+    const over = (): boolean => attempt !== this.#attempt || this.#end.signal.aborted;
     try {
       const me = await this.#identify();
-      if (this.#end.signal.aborted) return;
+      if (over()) return;
       this.#failing.reset();
       if (me !== null) return this.#show(me);
       const { guests } = await this.salon.request<{ guests: boolean }>("GET", "/auth/ways");
-      if (this.#end.signal.aborted) return;
+      if (over()) return;
       if (this.phase.value.is === "in") this.phase.value.room.close();
-      this.phase.value = { is: "nobody", guests: guests && !this.#surroundings.token };
+      this.phase.value = { is: "nobody", guests: guests && !this.#surroundings.token() };
     } catch (error) {
-      if (this.#end.signal.aborted) return;
+      if (over()) return;
       const wait = this.#failing.delay(error instanceof Refused ? error.refusal.retry_after : undefined);
       if (this.phase.value.is !== "in") this.phase.value = { is: "unreachable", error: said(error), retryAt: Date.now() + wait };
-      this.#timer = window.setTimeout(() => void this.enter(), wait);
+      this.#timer = window.setTimeout(() => void this.again(), wait);
     }
+  }
+
+  /** Try now. */
+  again(): Promise<void> {
+    return this.enter(this.salon.token);
   }
 
   /** Come in as a guest. Throws `Refused`. */
   async welcome(name: string): Promise<void> {
     const guest = await this.salon.guest(name.trim() || undefined);
     // At home the cookie carries the session, elsewhere there is nothing but the token.
-    if (this.#atHome) this.salon.token = undefined;
-    else this.#shelf.setItem(this.#kept, guest.token);
-    await this.enter();
+    if (!this.#atHome) this.#shelf.setItem(this.#kept, guest.token);
+    await this.enter(this.#atHome ? undefined : guest.token);
   }
 
   /** Nothing of this person stays in this browser. */
@@ -89,6 +97,7 @@ export class Visit implements Home {
       phase.room.forget();
       this.#shelf.of(phase.room.me).clear();
     }
+    this.salon.shelf.forget(); // what waits to be sent
     this.#shelf.removeItem(this.#kept);
     this.#stop();
   }
@@ -134,7 +143,7 @@ export class Visit implements Home {
   }
 
   async #identify(): Promise<string | null> {
-    const { token } = this.#surroundings;
+    const token = this.#surroundings.token();
     if (token) this.salon.token ??= await token();
     else this.salon.token ??= this.#shelf.getItem(this.#kept) ?? undefined;
     const me = await this.salon.me();
@@ -181,9 +190,8 @@ export class Visit implements Home {
   }
 
   async #expired(): Promise<void> {
-    this.salon.token = undefined;
-    if (!this.#surroundings.token) this.#shelf.removeItem(this.#kept);
-    await this.enter();
+    if (!this.#surroundings.token()) this.#shelf.removeItem(this.#kept);
+    await this.enter(undefined);
   }
 
   #save(): void {
