@@ -218,6 +218,7 @@ def test_elements_beside_each_other_are_apart_and_end_with_their_removal(
     for each, ink in ((one, "rgb(34, 31, 26)"), (other, "rgb(237, 231, 220)")):
         expect(each.locator(".room")).to_have_css("background-color", "rgb(255, 240, 245)")
         expect(each.locator(".room")).to_have_css("color", ink)
+        expect(each.locator(".room")).to_have_css("text-transform", "none")
     page.evaluate("document.querySelector('salon-chat').remove()")
     closed = sockets[0] if first in sockets[0].url else sockets[1]
     if not closed.is_closed():
