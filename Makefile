@@ -22,6 +22,8 @@ SYSTEM_PACKAGES := chromium:chromium chromium-headless-shell:chromium-headless-s
 
 FOLDERS := actors loadtests persistence web
 BIN := $(TEST_VENV)/bin
+# What the sdist has besides, by MANIFEST.in.
+DOCUMENTS := ARCHITECTURE.md CHANGELOG.md CONTRIBUTING.md SECURITY.md
 PROJECT_FILES := LICENSE MANIFEST.in pyproject.toml setup.py $(wildcard README.md)
 # Folders count too: a file that is deleted changes nothing else.
 SOURCES := $(PROJECT_FILES) $(shell find $(FOLDERS) \
@@ -35,7 +37,7 @@ export SALON_PAGE_CACHE := $(CURDIR)/.page
 
 say = printf '\n==> %s\n' "$1"
 
-.PHONY: help serve test quick lint pytest bench bench-check prove agents-real format clean system-packages FORCE
+.PHONY: help serve test quick lint pytest bench bench-check prove agents-real packages format clean system-packages FORCE
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 9
@@ -116,6 +118,19 @@ agents-real: system-packages $(TEST_VENV)/installed ## Two people with a small r
 	"$$python" -m venv .venv-nlweb
 	.venv-nlweb/bin/python -m pip install -qq 'nlweb-core==0.7.*' 'nlweb-network==0.7.*'
 	touch $@
+
+# From a copy, as an installation is. SALON_REPOSITORY=https://… names the sources in the npm package, which provenance needs.
+packages: $(TEST_VENV)/requirements ## The wheel, the sdist and the npm package of salon.js: dist/
+	@$(call check-writable,dist)
+	$(call say,building the wheel and the sdist)
+	copy=$$(mktemp -d)
+	trap 'rm -rf "$$copy"' EXIT
+	cp -r $(FOLDERS) $(PROJECT_FILES) $(DOCUMENTS) "$$copy"
+	rm -rf dist
+	$(BIN)/python -P -m build --no-isolation --sdist --wheel --outdir dist "$$copy" >/dev/null
+	$(call say,packing the npm package)
+	$(BIN)/python web/page/build.py --pack dist
+	ls -l dist
 
 format: $(TEST_VENV)/installed ## Put the code into the house format
 	@$(BIN)/ruff check --fix-only

@@ -88,7 +88,7 @@ async def test_what_a_page_names_is_there_and_kept_for_ever(
 async def test_a_page_and_salon_js_are_asked_for_again_and_not_sent_again(
     client: Client,
 ) -> None:
-    for path in (*PAGES, "/salon.js", "/salon.d.ts", "/worker.js"):
+    for path in (*PAGES, "/salon.js", "/salon.d.ts", "/salon-chat.js", "/worker.js"):
         first = await client.get(path)
         assert first.headers["Cache-Control"] == "no-cache"
         again = await client.get(path, headers={"If-None-Match": first.headers["ETag"]})
@@ -113,7 +113,9 @@ async def test_a_browser_gets_what_it_can_unpack(client: Client) -> None:
 
 
 async def test_salon_js_may_be_loaded_by_anybodys_page(client: Client) -> None:
-    for path, kind in (("/salon.js", "text/javascript"), ("/salon.d.ts", "text/plain")):
+    script = "text/javascript"
+    kinds = {"/salon.js": script, "/salon-chat.js": script, "/salon.d.ts": "text/plain"}
+    for path, kind in kinds.items():
         response = await client.get(path)
         assert response.headers["Access-Control-Allow-Origin"] == "*"
         assert response.content_type.startswith(kind)
@@ -189,6 +191,35 @@ def test_the_declarations_say_how_salon_js_is_used(tmp_path: Path) -> None:
     assert compiled(tmp_path / "right.ts") == []
     errors = compiled(tmp_path / "wrong.ts")
     assert [int(re.search(r"\((\d+),", line)[1]) for line in errors] == [3, 4, 5]  # type: ignore[index]
+
+
+async def test_the_manual_names_all_that_styles_the_element(client: Client) -> None:
+    script = await (await client.get("/salon-chat.js")).get_data(as_text=True)
+    manual = (ROOT / "docs/salon-js.md").read_text()
+    used = set(re.findall(r"var\((--salon-[\w-]+)", script))
+    assert used == set(re.findall(r"`(--salon-[\w-]+)`", manual))
+    assert "prefers-color-scheme" in script
+    assert not re.search(r"@font-face|@import|:root", script), "a shadow root has none of these"
+
+
+def test_the_element_draws_with_nothing_that_belongs_to_the_chat_page() -> None:
+    """Its modules import neither the page's session nor its address, which both begin with being imported."""
+    seen: set[Path] = set()
+    left = [ROOT / "web/page/element/element.ts"]
+    while left:
+        file = left.pop()
+        if file in seen:
+            continue
+        seen.add(file)
+        imports = re.findall(
+            r'^import (?!type )[^;]*?"(\.[^"]+\.tsx?)"', file.read_text(), re.MULTILINE
+        )
+        left += [(file.parent / each).resolve() for each in imports]
+    names = {file.relative_to(ROOT / "web/page").as_posix() for file in seen}
+    assert "chat/conversation.tsx" in names
+    assert not names & {
+        f"chat/{name}.ts" for name in ("session", "route", "alert", "inbox", "standby")
+    }
 
 
 def test_the_examples_of_the_manual_compile(tmp_path: Path) -> None:

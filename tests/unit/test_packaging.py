@@ -83,7 +83,9 @@ def test_the_wheel_has_the_page_with_the_notices_of_what_is_bundled(built: Built
 
 
 def test_what_is_committed_names_no_registry() -> None:
-    assert "resolved" not in (ROOT / "web/page/package-lock.json").read_text()
+    locks = [*ROOT.glob("web/page/package-lock.json"), *ROOT.glob("tests/**/package-lock.json")]
+    assert len(locks) == 3
+    assert not [lock for lock in locks if "resolved" in lock.read_text()]
 
 
 def test_the_licence_travels_with_the_wheel(built: Built) -> None:

@@ -130,6 +130,14 @@ def frontend_routes(parts: Parts) -> Blueprint:
         """The types of salon.js."""
         return await static.public("salon.d.ts")
 
+    @routes.get("/salon-chat.js")
+    @tag(["page"])
+    @security_scheme([])
+    @document_response(Script)
+    async def element() -> Response:
+        """The element `<salon-chat>`, an ES module for pages of any origin. Its conversations are those of this server."""
+        return await static.public("salon-chat.js")
+
     @routes.get("/worker.js")
     @tag(["page"])
     @security_scheme([])

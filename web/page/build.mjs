@@ -1,15 +1,17 @@
 // Bundles the two pages, the worker that keeps one of them, and salon.js into the folder that is named, with hashed names and
 // compressed copies beside.
 import { build } from "esbuild";
-import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+import { declarations } from "./declarations.mjs";
+import { notices } from "./notices.mjs";
+import { style } from "./scoped.mjs";
+import { TARGET } from "./target.mjs";
 
 const out = process.argv[2];
 const PAGES = ["chat", "admin"];
-const TARGET = ["es2022", "chrome110", "firefox115", "safari16.4"];
 const SMALL = 1000; // bytes, not worth compressing
 
 mkdirSync(join(out, "assets"), { recursive: true });
@@ -46,8 +48,18 @@ await build({
   target: TARGET,
   banner: { js: "// salon.js, the browser's way into a salon server. Types: salon.d.ts. Apache-2.0." },
 });
-writeFileSync(join(out, "salon.d.ts"), declarations());
-writeFileSync(join(out, "assets", "LEGAL.txt"), notices());
+await build({
+  entryPoints: { "salon-chat": "element/element.ts" },
+  outdir: out,
+  bundle: true,
+  format: "esm",
+  target: TARGET,
+  minify: true,
+  legalComments: "none",
+  define: { STYLE: JSON.stringify(await style(TARGET)), SERVED: "true" },
+});
+writeFileSync(join(out, "salon.d.ts"), declarations()["sdk/salon"]);
+writeFileSync(join(out, "assets", "LEGAL.txt"), notices(pages.metafile));
 for (const folder of [out, join(out, "assets")]) compress(folder);
 
 /** The address of a file that pages name in their HTML (icon, manifest), with a hash like those of esbuild. */
@@ -81,32 +93,6 @@ function page(name) {
     if (!names.has(asked)) throw new Error(`${name}/index.html asks for ${asked}; there are ${[...names.keys()]}`);
     return names.get(asked);
   });
-}
-
-/** All the types of salon.js in one file: what tsc makes of each module, without their imports of each other. */
-function declarations() {
-  const tsc = "node_modules/typescript/bin/tsc";
-  const options = ["--noEmit", "false", "--declaration", "--emitDeclarationOnly", "--stripInternal", "--rootDir", "sdk", "--outDir", "types"];
-  writeFileSync("tsconfig.sdk.json", JSON.stringify({ extends: "./tsconfig.json", include: ["sdk/*.ts"] }));
-  execFileSync(process.execPath, [tsc, "-p", "tsconfig.sdk.json", ...options], { stdio: "inherit" });
-  const read = (name) => readFileSync(`types/${name}.d.ts`, "utf8");
-  const bases = ["exchange", "people"].map((name) => read(name).replaceAll("export declare class", "declare class")); // of Salon, and nobody's else
-  const parts = [...["frames", "types", "refused", "fold"].map(read), ...bases, read("salon")];
-  return parts.join("\n").replace(/^(import|export) [^;]*? from "\.\/[^"]*";\n/gm, "").replace(/^export \{\};\n/gm, "");
-}
-
-/** The licences of what is bundled. */
-function notices() {
-  const inputs = Object.keys(pages.metafile.inputs).flatMap((file) => /(?:^|\/)node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(file)?.[1] ?? []);
-  const bundled = [...new Set(inputs)].sort();
-  return bundled.map((name) => {
-    const folder = join("node_modules", name);
-    const { version, license, author, homepage } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
-    const files = readdirSync(folder).filter((file) => /^licen[cs]e/i.test(file));
-    const texts = files.map((file) => readFileSync(join(folder, file), "utf8").trim());
-    const by = typeof author === "string" ? author : (author?.name ?? "");
-    return [`${name} ${version} (${license}) ${by} ${homepage ?? ""}`.trim(), ...texts].join("\n\n");
-  }).join(`\n\n${"-".repeat(80)}\n\n`) + "\n";
 }
 
 function compress(folder) {

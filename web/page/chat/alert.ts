@@ -8,18 +8,15 @@ import type { Room } from "./room.ts";
 import { go } from "./route.ts";
 import { shelf } from "./session.ts";
 import { notifyFor } from "./standby.ts";
-import { plain } from "./timeline.ts";
+import { LONGEST, Voice } from "./voice.ts";
 
 export type Permission = "unsupported" | "off" | "on" | "blocked";
-
-const LONGEST = 140; // characters of a message that a notification shows
 
 export const permission = signal<Permission>(now());
 /** Nobody sees the page. */
 export const away = signal(document.hidden);
 document.addEventListener("visibilitychange", () => (away.value = document.hidden));
-/** What is spoken to somebody who cannot see the page. */
-export const spoken = signal("");
+export const voice = new Voice();
 
 /** Asked by a click, as browsers want it; a second click turns it off again. */
 export async function toggle(): Promise<void> {
@@ -30,19 +27,6 @@ export async function toggle(): Promise<void> {
     await Notification.requestPermission();
   }
   permission.value = now();
-}
-
-/** To a screen reader: the log itself is silent, since it is drawn anew whenever somebody scrolls. `rest` is what was not read yet. */
-export function speak(message: Message, rest: string | null = null): void {
-  say(rest ?? `${message.sender_name}: ${gist(message).slice(0, LONGEST)}`);
-}
-
-/** Read it out, without the marks of its Markdown. */
-export function say(markdown: string): void {
-  const text = plain(markdown);
-  if (text === "") return;
-  // The same words twice would be no change, and not be spoken.
-  spoken.value = spoken.value === text ? `${text}\u00a0` : text;
 }
 
 /** `me` is who reads this page: to be mentioned is said as such. */
@@ -74,7 +58,7 @@ function show(room: Room, title: string, options: NotificationOptions): void {
 
 /** Somebody leaves: the title names no conversation of theirs any more, and nothing that was said to them is read out. */
 export function hush(): void {
-  spoken.value = "";
+  voice.spoken.value = "";
   showInTitle(0, "");
 }
 

@@ -6,9 +6,11 @@ import type { Identity } from "../sdk/types.ts";
 import { Boundary } from "../shared/boundary.tsx";
 import { Wordmark } from "../shared/wordmark.tsx";
 import { Invited } from "./doorbell.tsx";
-import { hush, showInTitle, spoken } from "./alert.ts";
+import { hush, showInTitle, voice } from "./alert.ts";
+import { Announcements } from "./announcements.tsx";
 import { ConversationView } from "./conversation.tsx";
 import { Inbox } from "./inbox.ts";
+import { RecoveryCode } from "./recovery.tsx";
 import { go, here, invited } from "./route.ts";
 import { asksForSearch, SearchDialog } from "./search.tsx";
 import { shelf, who } from "./session.ts";
@@ -24,16 +26,7 @@ export function App() {
       {now.kind === "unreachable" && <Unreachable who={now} />}
       {now.kind === "nobody" && <Welcome who={now} />}
       {now.kind === "somebody" && <Home key={now.identity.id} me={now.identity} />}
-      <div class="toasts" role="status">
-        {toasts.value.map((each) => (
-          <p key={each.id} class="toast">
-            {each.text}
-          </p>
-        ))}
-      </div>
-      <p class="visually-hidden" aria-live="polite">
-        {spoken.value}
-      </p>
+      <Announcements toasts={toasts} voice={voice} />
     </Boundary>
   );
 }
@@ -60,7 +53,7 @@ function Home({ me }: { me: Identity }) {
   return (
     <div class={room || invited.value !== null ? "home in-room" : "home"}>
       <Sidebar inbox={inbox} search={() => find(false)} />
-      {room ? <ConversationView key={room.id} room={room} inbox={inbox} search={() => find(true)} /> : invited.value !== null ? <Invited code={invited.value} inbox={inbox} /> : <Nowhere inbox={inbox} />}
+      {room ? <ConversationView key={room.id} room={room} search={() => find(true)} above={<RecoveryCode />} /> : invited.value !== null ? <Invited code={invited.value} inbox={inbox} /> : <Nowhere inbox={inbox} />}
       {search && <SearchDialog inbox={inbox} here={search.here} close={() => setSearch(null)} />}
     </div>
   );

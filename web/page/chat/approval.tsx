@@ -5,7 +5,6 @@ import { Refused } from "../sdk/salon.ts";
 import type { Asking } from "./asking.ts";
 import { useFocusStays } from "./focus.ts";
 import type { Room } from "./room.ts";
-import { toast } from "./toast.ts";
 import { said } from "./words.ts";
 
 /** Refusals that say that there is nothing to decide any more. */
@@ -19,9 +18,9 @@ export function Approval({ asking, run, name, mine, room }: { asking: Asking; ru
     if (decided) return;
     setDecided(true); // the card goes when the server says what comes of it
     room.answers.approve(run, asking.id, approved).catch((error: unknown) => {
-      if (error instanceof Refused && TOO_LATE.has(error.refusal.code)) return toast(`It is decided already: ${name} does not wait for this any more.`);
+      if (error instanceof Refused && TOO_LATE.has(error.refusal.code)) return room.home.toast(`It is decided already: ${name} does not wait for this any more.`);
       setDecided(false);
-      toast(said(error));
+      room.home.toast(said(error));
     });
   };
   return (

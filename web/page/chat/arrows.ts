@@ -1,11 +1,12 @@
 /** Arrow keys that go from one thing to the next. */
 
 import type { TargetedKeyboardEvent } from "preact";
+import { focused } from "./focus.ts";
 
 /** Go around among these of the element, where one of them has the focus. */
 export function around(event: TargetedKeyboardEvent<HTMLElement>, what: string, steps: Record<string, number>): void {
   const all = [...event.currentTarget.querySelectorAll<HTMLElement>(what)];
-  const at = all.indexOf(document.activeElement as HTMLElement);
+  const at = all.indexOf(focused(event.currentTarget) as HTMLElement);
   const by = steps[event.key];
   if (by === undefined || at < 0) return;
   event.preventDefault();

@@ -7,7 +7,6 @@ import { named } from "./mention.ts";
 import { listed } from "./notice.ts";
 import { People, usePicker } from "./picker.tsx";
 import type { Room } from "./room.ts";
-import { toast } from "./toast.ts";
 import { plain } from "./timeline.ts";
 import { add, Choose, pasted, Tray } from "./uploads.tsx";
 import { said } from "./words.ts";
@@ -52,7 +51,7 @@ export function Composer({ room, thread }: { room: Room; thread?: string }) {
       else if (thread !== undefined) room.answer(thread, text, mentions, inLog);
       else room.send(text, mentions);
     } catch (error) {
-      return toast(said(error));
+      return room.home.toast(said(error));
     }
     if (!editing) write(""); // else the draft comes back
     setInLog(false);
@@ -196,8 +195,8 @@ function modified(event: KeyboardEvent): boolean {
 }
 
 /** Where the next word goes, once a dialog has given the focus back. */
-export function focusComposer(): void {
-  setTimeout(() => document.querySelector<HTMLElement>(".composer-field")?.focus());
+export function focusComposer(root: ParentNode): void {
+  setTimeout(() => root.querySelector<HTMLElement>(".composer-field")?.focus());
 }
 
 /** Enter sends where there is a keyboard; on a touch screen it is a new line, and the button sends. */

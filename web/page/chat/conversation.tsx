@@ -2,33 +2,34 @@
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { Refused } from "../sdk/salon.ts";
-import { Failure } from "../shared/failure.tsx";
 import { AroundPanel } from "./around.tsx";
-import type { Inbox } from "./inbox.ts";
 import { Composer, focusComposer } from "./composer.tsx";
 import { Copy } from "./copy.tsx";
-import { Bell } from "./doorbell.tsx";
+import { Doorway, frameOf, MAY_JOIN } from "./doorway.tsx";
 import { Icon } from "./icon.tsx";
 import { Log } from "./log.tsx";
 import { Members } from "./members.tsx";
 import { Pins } from "./pins.tsx";
 import { Question } from "./question.tsx";
-import { RecoveryCode } from "./recovery.tsx";
 import { may } from "./rank.ts";
 import type { Room } from "./room.ts";
-import { address, go } from "./route.ts";
-import { arrival } from "./session.ts";
 import { Status } from "./status.tsx";
 import { ThreadPanel } from "./threading.tsx";
 import { Title } from "./title.tsx";
 import { useDropping } from "./uploads.tsx";
-import { toast } from "./toast.ts";
 import { said } from "./words.ts";
 
-const MAY_JOIN = new Set(["FORBIDDEN", "NOT_FOUND", "NOT_PARTICIPANT", "LEFT"]);
+interface Shown {
+  room: Room;
+  /** Opens the search; absent where there is none. */
+  search?: () => void;
+  /** What stands above the log. */
+  above?: ComponentChildren;
+}
 
-export function ConversationView({ room, inbox, search }: { room: Room; inbox: Inbox; search: () => void }) {
+export function ConversationView({ room, search, above }: Shown) {
+  const { go, arrival } = room.home;
+  const Frame = frameOf(room);
   const [side, setSide] = useState<"people" | "pins" | null>(null);
   const peopleButton = useRef<HTMLButtonElement>(null);
   const pinsButton = useRef<HTMLButtonElement>(null);
@@ -47,7 +48,7 @@ export function ConversationView({ room, inbox, search }: { room: Room; inbox: I
   }, [thread, around]);
   const { shade, dropping } = useDropping(mayWrite(room) ? room.uploads : null, "Drop files here to send them");
   const outside = state.status === "ended" && room.events.value.length === 0;
-  if (outside) return <Doorway room={room} inbox={inbox} />;
+  if (outside) return <Doorway room={room} />;
   const close = (): void => {
     (side === "pins" ? pinsButton : peopleButton).current?.focus();
     setSide(null);
@@ -58,24 +59,28 @@ export function ConversationView({ room, inbox, search }: { room: Room; inbox: I
   };
   const asking = room.keeping.requests.value.length;
   const pinned = room.pinned.value.length;
-  const title = room.title.value || inbox.line(room.id)?.title || "";
+  const title = room.title.value || room.home.line(room.id)?.title || "";
   // Without a connection nobody can say who is here.
   const connected = state.status === "live" || state.status === "catching-up";
   const here = connected ? room.members.value.filter((who) => who.isOnline || who.participantId === room.me).length : 0;
   return (
     <>
-      <main class="room" aria-label={title || "Conversation"} {...dropping}>
+      <Frame class="room" aria-label={title || "Conversation"} {...dropping}>
         <header class="room-head">
-          <button type="button" class="tool back" aria-label="Back to the list" onClick={() => go(null)}>
-            <Icon name="back" />
-          </button>
+          {go && (
+            <button type="button" class="tool back" aria-label="Back to the list" onClick={() => go(null)}>
+              <Icon name="back" />
+            </button>
+          )}
           <div class="room-name">
-            <Title room={room} inbox={inbox} title={title} />
+            <Title room={room} title={title} />
             <Status state={state} retry={() => room.reconnect()} />
           </div>
-          <button type="button" class="tool" aria-label="Search this conversation" title="Search this conversation" onClick={search}>
-            <Icon name="search" />
-          </button>
+          {search && (
+            <button type="button" class="tool" aria-label="Search this conversation" title="Search this conversation" onClick={search}>
+              <Icon name="search" />
+            </button>
+          )}
           {(pinned > 0 || side === "pins") && (
             <button
               ref={pinsButton}
@@ -109,38 +114,39 @@ export function ConversationView({ room, inbox, search }: { room: Room; inbox: I
             </button>
           )}
         </header>
-        <RecoveryCode />
+        {above}
         {room.events.value.length || room.outbox.value.length ? (
-          <Log key={room.id} room={room} inbox={inbox} />
+          <Log key={room.id} room={room} />
         ) : (
           <Skeleton offline={state.status === "offline"} />
         )}
         {room.events.value.length > 0 && !room.rows.value.some((row) => row.kind === "said") && <Beginning room={room} />}
-        <Foot room={room} inbox={inbox} />
+        <Foot room={room} />
         {shade}
-      </main>
-      {people && <Members room={room} inbox={inbox} close={close} />}
+      </Frame>
+      {people && <Members room={room} close={close} />}
       {side === "pins" && <Pins room={room} close={close} />}
       {thread && <ThreadPanel key={thread.id} room={room} thread={thread} close={() => closeThread(room, thread.id)} />}
       {around && <AroundPanel key={around.sequence} room={room} around={around} close={() => closeAround(room)} />}
-      {leaving && <Leave room={room} inbox={inbox} close={() => setLeaving(false)} />}
+      {leaving && <Leave room={room} close={() => setLeaving(false)} />}
     </>
   );
 }
 
 function closeAround(room: Room): void {
   room.around.value = null;
-  focusComposer();
+  focusComposer(room.home.root);
 }
 
 /** The focus goes back to the message, or to where one writes. */
 function closeThread(room: Room, id: string): void {
+  const { root } = room.home;
   room.thread.value = null;
   const sequence = room.past.sequenceOf(id);
   const row = room.rows.value.find((each) => each.kind === "said" && each.sequence === sequence);
-  const article = row && document.querySelector<HTMLElement>(`.log [data-key="${CSS.escape(row.key)}"] .message`);
+  const article = row && root.querySelector<HTMLElement>(`.log [data-key="${CSS.escape(row.key)}"] .message`);
   if (article) article.focus({ preventScroll: true });
-  else focusComposer();
+  else focusComposer(root);
 }
 
 /** Whether their role may write here; as long as it is not known, nothing says that it may not. */
@@ -153,9 +159,9 @@ function mayWrite(room: Room): boolean {
 }
 
 /** Where one writes, or why one cannot. */
-function Foot({ room, inbox }: { room: Room; inbox: Inbox }) {
-  if (arrival.value === room.id) return null; // not in yet: what is written now would be refused
-  if (room.state.value.status === "ended") return <Ended room={room} inbox={inbox} />;
+function Foot({ room }: { room: Room }) {
+  if (room.home.arrival.value === room.id) return null; // not in yet: what is written now would be refused
+  if (room.state.value.status === "ended") return <Ended room={room} />;
   if (!isHeard(room)) return <p class="ended">You are here to listen: your role may not write here.</p>;
   return <Composer key={room.id} room={room} />;
 }
@@ -186,7 +192,7 @@ function Beginning({ room }: { room: Room }) {
       {open ? (
         <>
           <p>Send this address to whom you want here, or just begin.</p>
-          <Copy text={address(room.id)} label="Copy address" name="The conversation’s address" />
+          <Copy text={room.home.address(room.id)} label="Copy address" name="The conversation’s address" toast={room.home.toast} />
         </>
       ) : (
         <p>Only those who are brought in can see this. Open the list of people to add somebody.</p>
@@ -195,77 +201,13 @@ function Beginning({ room }: { room: Room }) {
   );
 }
 
-/** What somebody finds who is not a member. The server does not tell them whether there is anything behind the door. */
-function Doorway({ room, inbox }: { room: Room; inbox: Inbox }) {
-  const [failure, setFailure] = useState<Refused | null>(null);
-  const [busy, setBusy] = useState(false);
-  const reason = room.state.value.reason;
-  const join = async (): Promise<void> => {
-    setBusy(true);
-    try {
-      await inbox.join(room.id);
-    } catch (error) {
-      setFailure(error instanceof Refused ? error : null);
-      setBusy(false);
-    }
-  };
-  useEffect(() => {
-    // Who came by the address and has just said their name need not be asked a second time.
-    if (arrival.value === room.id) void join();
-    arrival.value = null;
-  }, []);
-  if (failure?.status === 404 || !MAY_JOIN.has(reason?.code ?? "")) {
-    return (
-      <Door title="Nothing here">
-        <p>{failure ? "This address leads to no conversation." : reason?.error} Perhaps it was cut short when it was copied, or everybody has left.</p>
-        <button type="button" class="button" onClick={() => go(null)}>
-          To your conversations
-        </button>
-      </Door>
-    );
-  }
-  if (failure?.refusal.code === "FORBIDDEN") {
-    return (
-      <Door title="By invitation only">
-        <p>One comes into this conversation by an invite, or by asking those who are in.</p>
-        <Bell room={room} />
-      </Door>
-    );
-  }
-  return (
-    <Door title="You have been given an address">
-      <p>It leads into a conversation that you are not in yet. Whoever is there will see that you have come.</p>
-      <Failure text={failure ? said(failure) : ""} />
-      <div class="buttons">
-        <button type="button" class="button primary" disabled={busy} onClick={() => void join()}>
-          {busy ? "Joining…" : "Join the conversation"}
-        </button>
-        <button type="button" class="button" onClick={() => go(null)}>
-          Not now
-        </button>
-      </div>
-    </Door>
-  );
-}
-
-function Door({ title, children }: { title: string; children: ComponentChildren }) {
-  return (
-    <main class="room doorway">
-      <div class="doorway-inside">
-        <h1>{title}</h1>
-        {children}
-      </div>
-    </main>
-  );
-}
-
 /** What was kept can still be read, though nothing more comes. */
-function Ended({ room, inbox }: { room: Room; inbox: Inbox }) {
+function Ended({ room }: { room: Room }) {
   const reason = room.state.value.reason;
   const out = MAY_JOIN.has(reason?.code ?? "");
   const back = (): void => {
     if (!out) return room.reconnect();
-    inbox.join(room.id).catch((error: unknown) => toast(said(error)));
+    room.home.join(room.id).catch((error: unknown) => room.home.toast(said(error)));
   };
   return (
     <div class="ended" role="status">
@@ -277,10 +219,10 @@ function Ended({ room, inbox }: { room: Room; inbox: Inbox }) {
   );
 }
 
-function Leave({ room, inbox, close }: { room: Room; inbox: Inbox; close: () => void }) {
+function Leave({ room, close }: { room: Room; close: () => void }) {
   const alone = room.count.value <= 1;
   return (
-    <Question title={`Leave “${room.title.value}”?`} action="Leave" run={() => inbox.leave(room)} close={close}>
+    <Question title={`Leave “${room.title.value}”?`} action="Leave" run={() => room.home.leave(room)} close={close}>
       <p>
         {alone
           ? "You are the last one here: the conversation ends with you, and nobody can come back to it."

@@ -2,11 +2,10 @@
 
 import { useState } from "preact/hooks";
 import { Icon } from "./icon.tsx";
-import { toast } from "./toast.ts";
 
 const SHOWN = 2000; // milliseconds that the button says it is done
 
-export function Copy({ text, label, name }: { text: string; label: string; name: string }) {
+export function Copy({ text, label, name, toast }: { text: string; label: string; name: string; toast: (text: string) => void }) {
   const [done, setDone] = useState(false);
   const copy = async (): Promise<void> => {
     try {

@@ -2,6 +2,7 @@
 
 import type { TargetedKeyboardEvent } from "preact";
 import { useState } from "preact/hooks";
+import { focused } from "./focus.ts";
 import { Popover } from "./popover.tsx";
 
 const COMMON = [
@@ -77,7 +78,7 @@ export function isEmoji(text: string): boolean {
 function grid(event: TargetedKeyboardEvent<HTMLDivElement>): void {
   const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: ACROSS, ArrowUp: -ACROSS }[event.key];
   const all = [...event.currentTarget.querySelectorAll<HTMLElement>(".emoji")];
-  const at = all.indexOf(document.activeElement as HTMLElement);
+  const at = all.indexOf(focused(event.currentTarget) as HTMLElement);
   if (step === undefined || at < 0) return;
   event.preventDefault();
   all[Math.max(0, Math.min(all.length - 1, at + step))]!.focus();

@@ -5,18 +5,19 @@ import { Refused } from "../sdk/salon.ts";
 import { isChange } from "../sdk/fold.ts";
 import type { ChangeEvent, ConversationLine, Event, Identity, Message, NewConversation, State } from "../sdk/types.ts";
 import { Backoff } from "../sdk/verdict.ts";
-import { notify, say, speak } from "./alert.ts";
+import { notify, voice } from "./alert.ts";
 import { isInLog } from "./belonging.ts";
 import { Calls } from "./calls.ts";
+import type { Home } from "./home.ts";
 import { changed, merged, read, renamed, told } from "./lines.ts";
 import { aloud } from "./news.ts";
 import { Pace } from "./pace.ts";
 import { Poll } from "./poll.ts";
 import { Room } from "./room.ts";
-import { go, here } from "./route.ts";
-import { identify, lose, remembered, salon, shelf } from "./session.ts";
+import { address, go, here, inviteAddress } from "./route.ts";
+import { arrival, identify, lose, remembered, salon, shelf } from "./session.ts";
 import type { Shelf } from "./shelf.ts";
-import { toast } from "./toast.ts";
+import { toasts } from "./toast.ts";
 import { said } from "./words.ts";
 
 const PAGE = 50;
@@ -25,7 +26,17 @@ const LISTENING = 4;
 const SOON = 500; // milliseconds: those that come back together are one look
 
 /** Lives as long as one person is signed in. */
-export class Inbox {
+export class Inbox implements Home {
+  readonly salon = salon;
+  readonly root = document;
+  readonly arrival = arrival;
+  readonly go = go;
+  readonly address = address;
+  readonly inviteAddress = inviteAddress;
+  readonly toast = toasts.show;
+  readonly say = voice.say;
+  readonly speak = voice.speak;
+
   readonly lines = signal<readonly ConversationLine[]>([]);
   readonly total = signal(0);
   readonly loaded = signal(false);
@@ -180,10 +191,10 @@ export class Inbox {
   #room(id: string): Room {
     let room = this.#rooms.get(id);
     if (room === undefined) {
-      room = new Room(salon, this.#shelf, id, this.me.id, {
+      room = new Room(this, this.#shelf, id, this.me.id, {
         happened: (which, event) => this.#happened(which, event),
-        refused: (text) => toast(text),
-        heard: (which, text) => which === this.open.value && say(text),
+        refused: this.toast,
+        heard: (which, text) => which === this.open.value && this.say(text),
         waits: (which, calls) => this.calls.take(which, calls),
         read: (which, sequence) => {
           if (which.position <= sequence) this.#change(which.id, read);
@@ -298,7 +309,7 @@ export class Inbox {
     const rest = room.answering.rest(message);
     if (!live || own) return;
     if (unread && room === this.open.value) room.marker.begin(event.sequence_id - 1);
-    if (room === this.open.value) speak(message, rest);
+    if (room === this.open.value) this.speak(message, rest);
     notify(room, message, this.me.id);
   }
 
@@ -306,13 +317,13 @@ export class Inbox {
   #changed(room: Room, event: ChangeEvent, live: boolean): void {
     if (!live) return;
     if (event.type === "message_deleted" || event.type === "message_edited") this.#poll.later(SOON);
-    if (room === this.open.value) say(aloud(event, room));
+    if (room === this.open.value) this.say(aloud(event, room));
   }
 
   /** Somebody has answered in a thread, which the main log does not show. */
   #answered(room: Room, message: Message, news: boolean): void {
     if (!news) return;
-    if (room === this.open.value && room.thread.value?.id === message.thread_id) speak(message);
+    if (room === this.open.value && room.thread.value?.id === message.thread_id) this.speak(message);
     if (message.mentions?.includes(this.me.id)) notify(room, message, this.me.id);
   }
 

@@ -9,8 +9,6 @@ import { Copy } from "./copy.tsx";
 import { Icon } from "./icon.tsx";
 import { rolesUpTo } from "./rank.ts";
 import type { Room } from "./room.ts";
-import { inviteAddress } from "./route.ts";
-import { salon } from "./session.ts";
 import { precise } from "./time.ts";
 import { said } from "./words.ts";
 
@@ -24,7 +22,7 @@ export function Invites({ room, close }: { room: Room; close: () => void }) {
   const [failure, setFailure] = useState("");
   const look = async (): Promise<void> => {
     try {
-      setOpen(await salon.invites(room.id));
+      setOpen(await room.home.salon.invites(room.id));
     } catch (error) {
       setFailure(said(error));
     }
@@ -32,7 +30,7 @@ export function Invites({ room, close }: { room: Room; close: () => void }) {
   useEffect(() => void look(), []);
   const end = async (id: string): Promise<void> => {
     try {
-      await salon.revokeInvite(room.id, id);
+      await room.home.salon.revokeInvite(room.id, id);
       if (made?.invite_id === id) setMade(null);
       setFailure("");
     } catch (error) {
@@ -49,7 +47,7 @@ export function Invites({ room, close }: { room: Room; close: () => void }) {
       {made ? (
         <section ref={place} class="invite-made" aria-label="The new link">
           <p role="status">This link is shown only now: take it along.</p>
-          <Copy text={inviteAddress(made.code)} label="Copy" name="Invite link" />
+          <Copy text={room.home.inviteAddress(made.code)} label="Copy" name="Invite link" toast={room.home.toast} />
           <p class="soft">{terms(made)}</p>
           <button type="button" class="link" onClick={() => void end(made.invite_id)}>
             End it
@@ -99,7 +97,7 @@ function Make({ room, made }: { room: Room; made: (invite: NewInvite) => void })
   const make = async (event: Event): Promise<void> => {
     event.preventDefault();
     try {
-      made(await salon.createInvite(room.id, { expires_in: seconds, role, ...(uses !== null && { max_uses: uses }) }));
+      made(await room.home.salon.createInvite(room.id, { expires_in: seconds, role, ...(uses !== null && { max_uses: uses }) }));
     } catch (error) {
       setFailure(said(error));
     }

@@ -1,11 +1,9 @@
 /** The messages of a room: drawn where in sight, kept in place while more comes above, at the end while more comes below. */
 
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
-import { speak } from "./alert.ts";
 import { amongMessages } from "./arrows.ts";
 import { heightOf } from "./filewords.ts";
 import { Icon } from "./icon.tsx";
-import type { Inbox } from "./inbox.ts";
 import type { Place } from "./kept.ts";
 import type { Room } from "./room.ts";
 import { Drawn } from "./row.tsx";
@@ -22,7 +20,7 @@ const STILL = 10; // frames without a movement: everything near has been measure
 const STANDS_OUT = 2000; // milliseconds that a message is marked which was asked for
 const ESTIMATE = { said: 64, notice: 36, day: 52, unread: 44 }; // pixels, until a row has been measured
 
-export function Log({ room, inbox }: { room: Room; inbox: Inbox }) {
+export function Log({ room }: { room: Room }) {
   const scroller = useRef<HTMLDivElement>(null);
   const rows = room.rows.value;
   const [below, setBelow] = useState(0); // the last sequence that is not new to a reader who is further up; 0 at the end
@@ -50,7 +48,7 @@ export function Log({ room, inbox }: { room: Room; inbox: Inbox }) {
     room.atEnd = element.scrollHeight - element.scrollTop - element.clientHeight < NEAR_END;
     if (room.atEnd) read.current = true;
     setBelow((before) => (room.atEnd ? 0 : before || (read.current ? last : (room.marker.after.value ?? last))));
-    if (room.atEnd && !document.hidden) inbox.seen(room);
+    if (room.atEnd && !document.hidden) room.home.seen(room);
     room.moved();
   };
   useLayoutEffect(look, [last, list.getTotalSize(), rows.length]);
@@ -187,7 +185,7 @@ function useFound(room: Room, list: List, rows: readonly Row[], unpin: () => voi
     const stop = hold(list, { key, offset: -Math.round(element.clientHeight / 3) }, () => {
       rowOf(element, key)?.querySelector<HTMLElement>(".message")?.focus({ preventScroll: true });
       const event = room.past.at(found!.sequence);
-      if (event?.type === "message") speak(event.message);
+      if (event?.type === "message") room.home.speak(event.message);
     });
     const timer = setTimeout(() => (room.found.value = null), STANDS_OUT);
     return () => {

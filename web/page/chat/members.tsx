@@ -8,19 +8,15 @@ import { Avatar } from "./avatar.tsx";
 import { Copy } from "./copy.tsx";
 import { onEscape } from "./escape.ts";
 import { Icon } from "./icon.tsx";
-import type { Inbox } from "./inbox.ts";
 import { Invites } from "./invites.tsx";
 import { may } from "./rank.ts";
 import type { Room } from "./room.ts";
 import { Rules } from "./rules.tsx";
-import { address } from "./route.ts";
 import { type Deed, DeedDialog, itemsFor } from "./sanctions.tsx";
-import { salon } from "./session.ts";
-import { toast } from "./toast.ts";
 import { Asking, Barred } from "./waiting.tsx";
 import { said } from "./words.ts";
 
-export function Members({ room, inbox, close }: { room: Room; inbox: Inbox; close: () => void }) {
+export function Members({ room, close }: { room: Room; close: () => void }) {
   const first = useRef<HTMLButtonElement>(null);
   useLayoutEffect(() => first.current?.focus(), []);
   useLayoutEffect(() => void room.keeping.list(), [room, room.role.value]);
@@ -43,7 +39,7 @@ export function Members({ room, inbox, close }: { room: Room; inbox: Inbox; clos
       </p>
       <ul class={room.state.value.status === "live" ? "members-list" : "members-list stale"} aria-label="Members">
         {members.map((who) => (
-          <Member key={who.participantId} who={who} room={room} inbox={inbox} />
+          <Member key={who.participantId} who={who} room={room} />
         ))}
       </ul>
       {total > members.length && <p class="soft">and {total - members.length} more</p>}
@@ -54,10 +50,10 @@ export function Members({ room, inbox, close }: { room: Room; inbox: Inbox; clos
   );
 }
 
-function Member({ who, room, inbox }: { who: Participant; room: Room; inbox: Inbox }) {
+function Member({ who, room }: { who: Participant; room: Room }) {
   const [open, setOpen] = useState<"menu" | Deed | null>(null);
   const button = useRef<HTMLButtonElement>(null);
-  const items = itemsFor(who, room, inbox, setOpen);
+  const items = itemsFor(who, room, setOpen);
   const close = (): void => setOpen(null);
   return (
     <li class={who.isOnline ? "member on" : "member"}>
@@ -95,7 +91,7 @@ function Invite({ room }: { room: Room }) {
       {open ? (
         <>
           <p class="soft">Whoever opens this address may join.</p>
-          <Copy text={address(room.id)} label="Copy" name="The conversation’s address" />
+          <Copy text={room.home.address(room.id)} label="Copy" name="The conversation’s address" toast={room.home.toast} />
         </>
       ) : (
         <p class="soft">Only by invitation{mayBring ? ": by a link, by their id, or if they ask." : ": those who may invite bring people in."}</p>
@@ -117,10 +113,10 @@ function Bring({ room }: { room: Room }) {
   const bring = async (event: Event): Promise<void> => {
     event.preventDefault();
     try {
-      await salon.join(room.id, { user_id: id.trim() });
+      await room.home.salon.join(room.id, { user_id: id.trim() });
       setId("");
       setFailure("");
-      toast("They are in.");
+      room.home.toast("They are in.");
     } catch (error) {
       setFailure(said(error));
     }

@@ -16,7 +16,6 @@ import { Results } from "./results.tsx";
 import type { Room } from "./room.ts";
 import { hour, precise } from "./time.ts";
 import type { Said } from "./timeline.ts";
-import { toast } from "./toast.ts";
 import { allower, used, type ToolUse } from "./usage.ts";
 import { said } from "./words.ts";
 
@@ -51,7 +50,7 @@ export function MessageRow({ row, room, inThread = false }: { row: Said; room: R
         {row.reply_to && <Quote id={row.reply_to} room={room} />}
         <div class={row.run === undefined && !row.files ? "body" : "body stacked"}>
           {(row.content.trim() !== "" || !row.files) && <Prose text={row.content} rich={row.run !== undefined} />}
-          {row.files && <Files files={row.files} conversation={room.id} />}
+          {row.files && <Files files={row.files} conversation={room.id} home={room.home} />}
           {row.making?.asking && <Approval key={row.making.asking.id} asking={row.making.asking} run={row.run!} name={row.name} mine={row.making.mine} room={room} />}
           {row.making && <Doing row={row} room={room} />}
           {row.results && <Results results={row.results} name={row.name} />}
@@ -171,7 +170,7 @@ function Stop({ run, name, room }: { run: string; name: string; room: Room }) {
     setAsked(true);
     room.answers.cancel(run).catch((error: unknown) => {
       setAsked(false);
-      toast(said(error));
+      room.home.toast(said(error));
     });
   };
   return (
@@ -185,8 +184,8 @@ function Stop({ run, name, room }: { run: string; name: string; room: Room }) {
 function Again({ run, name, room }: { run: string; name: string; room: Room }) {
   const ask = (): void => {
     room.answers.regenerate(run).then(
-      () => toast(`${name} is asked again`),
-      (error: unknown) => toast(said(error)),
+      () => room.home.toast(`${name} is asked again`),
+      (error: unknown) => room.home.toast(said(error)),
     );
   };
   return (

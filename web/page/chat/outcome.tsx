@@ -1,7 +1,7 @@
 /** What has become of a message since it was sent: deleted, edited, an edit that waits or was refused, a thread under it. */
 
 import { useLayoutEffect, useRef } from "preact/hooks";
-import { useFocusStays } from "./focus.ts";
+import { focused, useFocusStays } from "./focus.ts";
 import { Icon } from "./icon.tsx";
 import type { Room } from "./room.ts";
 import { brief, precise } from "./time.ts";
@@ -23,7 +23,7 @@ function Undo({ run }: { run: () => void }) {
   useLayoutEffect(() => {
     // The menu that it came from is gone with the message's text; whoever was there goes on here.
     const article = button.current?.closest(".message");
-    if (article?.contains(document.activeElement) || document.activeElement === document.body) button.current?.focus({ preventScroll: true });
+    if (article?.contains(focused(article)) || document.activeElement === document.body) button.current?.focus({ preventScroll: true });
   }, []);
   useFocusStays(button);
   return (

@@ -2,6 +2,7 @@
 
 import type { ComponentChildren, TargetedKeyboardEvent } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
+import { focused } from "./focus.ts";
 
 const GAP = 4; // pixels to the button, and to the edge of the window
 
@@ -26,7 +27,7 @@ export function Popover({ from, role, label, close, onKeyDown, children }: Props
     element.addEventListener("toggle", closed);
     return () => {
       element.removeEventListener("toggle", closed);
-      if (element.contains(document.activeElement)) from.focus({ preventScroll: true });
+      if (element.contains(focused(element))) from.focus({ preventScroll: true });
     };
   }, []);
   const keys = (event: TargetedKeyboardEvent<HTMLDivElement>): void => {

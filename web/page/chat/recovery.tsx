@@ -3,6 +3,7 @@
 import { Copy } from "./copy.tsx";
 import { Icon } from "./icon.tsx";
 import { forgetCode, recoveryCode } from "./session.ts";
+import { toasts } from "./toast.ts";
 
 export function RecoveryCode() {
   const code = recoveryCode.value;
@@ -13,7 +14,7 @@ export function RecoveryCode() {
         <Icon name="key" /> Your way back
       </h2>
       <p>Keep this code. It brings you back as yourself on another device, or when this browser forgets you. It is shown this once.</p>
-      <Copy text={code} label="Copy" name="Recovery code" />
+      <Copy text={code} label="Copy" name="Recovery code" toast={toasts.show} />
       <button type="button" class="link" onClick={forgetCode}>
         I have kept it
       </button>

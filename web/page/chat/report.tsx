@@ -4,18 +4,16 @@ import { useState } from "preact/hooks";
 import { Asked, Reason } from "./asked.tsx";
 import { gist } from "./filewords.ts";
 import type { Room } from "./room.ts";
-import { salon } from "./session.ts";
 import type { Said } from "./timeline.ts";
 import { plain } from "./timeline.ts";
-import { toast } from "./toast.ts";
 
 const SHOWN = 200; // characters
 
 export function Report({ row, room, close }: { row: Said; room: Room; close: () => void }) {
   const [reason, setReason] = useState("");
   const run = async (): Promise<void> => {
-    await salon.report(room.id, row.id!, reason.trim());
-    toast("The operators will see it.");
+    await room.home.salon.report(room.id, row.id!, reason.trim());
+    room.home.toast("The operators will see it.");
   };
   return (
     <Asked title={`Report what ${row.name} said?`} action="Report" danger run={run} close={close}>

@@ -6,6 +6,7 @@ import type { Conversation, ConversationObject, Event, Outgoing, Participant, St
 import { Around } from "./around.ts";
 import { Answering } from "./answering.ts";
 import { Deeds } from "./deeds.ts";
+import type { Home } from "./home.ts";
 import type { Hooks } from "./hooks.ts";
 import { Keeping } from "./keeping.ts";
 import { Kept, type Place } from "./kept.ts";
@@ -80,18 +81,21 @@ export class Room {
 
   readonly id: string;
   readonly me: string;
+  readonly home: Home;
   readonly #salon: Salon;
   readonly #hooks: Hooks;
 
-  constructor(salon: Salon, shelf: Shelf, id: string, me: string, hooks: Hooks) {
+  constructor(home: Home, shelf: Shelf, id: string, me: string, hooks: Hooks) {
     this.id = id;
     this.me = me;
+    const { salon } = home;
+    this.home = home;
     this.#salon = salon;
     this.#hooks = hooks;
     this.keeping = new Keeping(salon, id, () => this.standing.value);
     this.past = new Past(salon, id, this.events);
     this.kept = new Kept(shelf, id);
-    this.uploads = new Uploads(id, this.kept.files, (files) => void (this.kept.files = files));
+    this.uploads = new Uploads(home, id, this.kept.files, (files) => void (this.kept.files = files));
     const { cached } = this.kept;
     if (cached) {
       this.events.value = cached.events;

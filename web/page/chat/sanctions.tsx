@@ -3,13 +3,10 @@
 import { useState } from "preact/hooks";
 import type { Participant, Role } from "../sdk/types.ts";
 import { Asked, Length, Reason } from "./asked.tsx";
+import type { Home } from "./home.ts";
 import { type Drawing } from "./icon.tsx";
-import type { Inbox } from "./inbox.ts";
 import { may, outranks, rolesUpTo, type Standing } from "./rank.ts";
 import type { Room } from "./room.ts";
-import { go } from "./route.ts";
-import { salon } from "./session.ts";
-import { toast } from "./toast.ts";
 import { said } from "./words.ts";
 
 export type Deed = "role" | "mute" | "remove" | "ban";
@@ -25,16 +22,17 @@ const HOUR = 3600;
 const LENGTHS = [[HOUR, "An hour"], [24 * HOUR, "A day"], [7 * 24 * HOUR, "A week"], [null, "Until somebody ends it"]] as const;
 
 /** What the menu of a member has; empty where there is nothing. `ask` opens the dialog of a deed. */
-export function itemsFor(who: Participant, room: Room, inbox: Inbox, ask: (deed: Deed) => void): Item[] {
+export function itemsFor(who: Participant, room: Room, ask: (deed: Deed) => void): Item[] {
   const standing = room.standing.value;
   const self = who.participantId === room.me;
+  const { go } = room.home;
   const direct = room.facts.value?.direct ?? false;
   const able = (action: "mute" | "remove" | "ban"): boolean => !self && !direct && may(action, standing) && outranks(standing.role, who.role);
   const muted = room.keeping.muted.value.has(who.participantId);
   const roles = !direct && choicesFor(who, standing, self).length > 1;
-  const unmute = (): void => void salon.unmute(room.id, who.participantId).then(() => room.keeping.look(), (error: unknown) => toast(said(error)));
+  const unmute = (): void => void room.home.salon.unmute(room.id, who.participantId).then(() => room.keeping.look(), (error: unknown) => room.home.toast(said(error)));
   return [
-    ...(!self && !direct && who.type === "human" ? [{ name: "Talk to them alone", icon: "thread" as const, run: () => void talk(who, inbox) }] : []),
+    ...(go && !self && !direct && who.type === "human" ? [{ name: "Talk to them alone", icon: "thread" as const, run: () => void talk(who, room.home) }] : []),
     ...(roles ? [{ name: "Change role", icon: "key" as const, run: () => ask("role") }] : []),
     ...(able("mute") ? [muted ? { name: "Let them speak again", icon: "bell" as const, run: unmute } : { name: "Mute", icon: "bellOff" as const, run: () => ask("mute") }] : []),
     ...(able("remove") ? [{ name: "Remove", icon: "door" as const, danger: true, run: () => ask("remove") }] : []),
@@ -48,13 +46,13 @@ function choicesFor(who: Participant, standing: Standing, self: boolean): Role[]
   return may("change_roles", standing) && outranks(standing.role, who.role) ? rolesUpTo(standing.role) : [];
 }
 
-async function talk(who: Participant, inbox: Inbox): Promise<void> {
+async function talk(who: Participant, home: Home): Promise<void> {
   try {
-    const { conversation_id } = await salon.direct(who.participantId, who.displayName);
-    go(conversation_id);
-    await inbox.refresh();
+    const { conversation_id } = await home.salon.direct(who.participantId, who.displayName);
+    home.go?.(conversation_id);
+    await home.refresh();
   } catch (error) {
-    toast(said(error));
+    home.toast(said(error));
   }
 }
 
@@ -75,7 +73,7 @@ function RoleDialog({ who, room, close }: { who: Participant; room: Room; close:
   const [role, setRole] = useState<Role>(who.role);
   const [reason, setReason] = useState("");
   const run = async (): Promise<void> => {
-    if (role !== who.role) await salon.setRole(room.id, who.participantId, role, reason.trim() || undefined);
+    if (role !== who.role) await room.home.salon.setRole(room.id, who.participantId, role, reason.trim() || undefined);
   };
   return (
     <Asked title={self ? "Your role" : `The role of ${who.displayName}`} action="Change role" run={run} close={close}>
@@ -107,10 +105,10 @@ function SanctionDialog({ deed, who, room, close }: { deed: "mute" | "remove" | 
     ...(why !== undefined && { reason: why }),
   });
   const run = async (): Promise<void> => {
-    if (deed === "remove") await salon.remove(room.id, id, why);
-    else await salon[deed](room.id, id, terms());
+    if (deed === "remove") await room.home.salon.remove(room.id, id, why);
+    else await room.home.salon[deed](room.id, id, terms());
     void room.keeping.look();
-    toast({ mute: `${name} is muted`, remove: `${name} is removed`, ban: `${name} is banned` }[deed]);
+    room.home.toast({ mute: `${name} is muted`, remove: `${name} is removed`, ban: `${name} is banned` }[deed]);
   };
   const what = {
     mute: "What they write is refused. They can still read.",

@@ -18,6 +18,7 @@ import { go, path } from "./route.ts";
 import { RecoveryCode } from "./recovery.tsx";
 import { SearchButton } from "./search.tsx";
 import { agents, askWays, providers, recoveryCode, signOut } from "./session.ts";
+import { toasts } from "./toast.ts";
 import { Status } from "./status.tsx";
 import { brief, precise } from "./time.ts";
 import { plain } from "./timeline.ts";
@@ -189,7 +190,7 @@ function Create({ inbox, close }: { inbox: Inbox; close: () => void }) {
     try {
       await inbox.create({ title: title.trim(), join, ...(withAgents && names.length > 0 && { enable_ai: true }) });
       close();
-      focusComposer();
+      focusComposer(document);
     } catch (error) {
       setFailure(said(error));
       setBusy(false);
@@ -265,7 +266,7 @@ function SignOut({ inbox, close }: { inbox: Inbox; close: () => void }) {
       <p>
         Your conversations stay. To come back as <bdi>{inbox.me.name}</bdi> you need your recovery code or your token.
       </p>
-      {recoveryCode.value !== null && <Copy text={recoveryCode.value} label="Copy" name="Recovery code" />}
+      {recoveryCode.value !== null && <Copy text={recoveryCode.value} label="Copy" name="Recovery code" toast={toasts.show} />}
       {inbox.me.id.startsWith("guest_") && providers.value.length > 0 && (
         <>
           <p>Or sign in instead: then these conversations are your account’s.</p>

@@ -46,7 +46,7 @@ export class Thread {
     this.#salon = salon;
     this.#room = room;
     this.id = id;
-    this.uploads = new Uploads(room.id);
+    this.uploads = new Uploads(room.home, room.id);
     void this.load();
   }
 

@@ -3,12 +3,11 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Failure } from "../shared/failure.tsx";
 import { Icon } from "./icon.tsx";
-import type { Inbox } from "./inbox.ts";
 import { may } from "./rank.ts";
 import type { Room } from "./room.ts";
 import { said } from "./words.ts";
 
-export function Title({ room, inbox, title }: { room: Room; inbox: Inbox; title: string }) {
+export function Title({ room, title }: { room: Room; title: string }) {
   const [editing, setEditing] = useState(false);
   const pen = useRef<HTMLButtonElement>(null);
   const close = (): void => {
@@ -16,7 +15,7 @@ export function Title({ room, inbox, title }: { room: Room; inbox: Inbox; title:
     requestAnimationFrame(() => pen.current?.focus());
   };
   useEffect(() => setEditing(false), [room.id]);
-  if (editing) return <Form room={room} inbox={inbox} title={title} close={close} />;
+  if (editing) return <Form room={room} title={title} close={close} />;
   return (
     <div class="room-title">
       <h1 dir="auto">{title || "…"}</h1>
@@ -29,7 +28,7 @@ export function Title({ room, inbox, title }: { room: Room; inbox: Inbox; title:
   );
 }
 
-function Form({ room, inbox, title, close }: { room: Room; inbox: Inbox; title: string; close: () => void }) {
+function Form({ room, title, close }: { room: Room; title: string; close: () => void }) {
   const [text, setText] = useState(title);
   const [failure, setFailure] = useState("");
   const [busy, setBusy] = useState(false);
@@ -40,7 +39,7 @@ function Form({ room, inbox, title, close }: { room: Room; inbox: Inbox; title: 
     if (text.trim() === title) return close();
     setBusy(true);
     try {
-      await inbox.rename(room, text.trim());
+      await room.home.rename(room, text.trim());
       close();
     } catch (error) {
       setFailure(said(error));

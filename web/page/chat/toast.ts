@@ -4,12 +4,16 @@ import { signal } from "@preact/signals";
 
 const LASTS = 6000; // milliseconds: long enough to read two lines
 
-export const toasts = signal<readonly { id: number; text: string }[]>([]);
+export class Toasts {
+  readonly shown = signal<readonly { id: number; text: string }[]>([]);
+  #next = 0;
 
-let next = 0;
-
-export function toast(text: string): void {
-  const id = next++;
-  toasts.value = [...toasts.value.filter((each) => each.text !== text).slice(-2), { id, text }];
-  setTimeout(() => (toasts.value = toasts.value.filter((each) => each.id !== id)), LASTS);
+  readonly show = (text: string): void => {
+    const id = this.#next++;
+    this.shown.value = [...this.shown.value.filter((each) => each.text !== text).slice(-2), { id, text }];
+    setTimeout(() => (this.shown.value = this.shown.value.filter((each) => each.id !== id)), LASTS);
+  };
 }
+
+/** Those of the chat page. */
+export const toasts = new Toasts();

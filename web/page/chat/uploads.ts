@@ -2,8 +2,7 @@
 
 import { computed, signal } from "@preact/signals";
 import type { MessageFile } from "../sdk/types.ts";
-import { say } from "./alert.ts";
-import { salon } from "./session.ts";
+import type { Home } from "./home.ts";
 import { said } from "./words.ts";
 
 const AT_ONCE = 3; // uploads; the others wait their turn
@@ -31,11 +30,13 @@ export class Uploads {
   /** All are there, or there are none. */
   readonly ready = computed(() => this.items.value.every((each) => each.state === "there"));
   readonly #files = new Map<number, { file: File; cancel: AbortController }>();
+  readonly home: Pick<Home, "salon" | "say" | "toast">;
   readonly #conversation: string;
   readonly #keep: (files: readonly Kept[]) => void;
   #last = 0;
 
-  constructor(conversation: string, kept: readonly Kept[] = [], keep: (files: readonly Kept[]) => void = () => {}) {
+  constructor(home: Uploads["home"], conversation: string, kept: readonly Kept[] = [], keep: (files: readonly Kept[]) => void = () => {}) {
+    this.home = home;
     this.#conversation = conversation;
     this.#keep = keep;
     this.items.value = kept.map((view) => ({ key: ++this.#last, name: view.name, size: view.size, state: "there", sent: view.size, view, alt: view.alt ?? "" }));
@@ -101,18 +102,18 @@ export class Uploads {
     const { signal: end } = cancel;
     this.#set(key, { state: "going", sent: 0 });
     try {
-      const view = await salon.upload(this.#conversation, file, {
+      const view = await this.home.salon.upload(this.#conversation, file, {
         signal: end,
         onProgress: ({ sent, retryAt }) => this.#set(key, { sent, ...(retryAt !== undefined && { retryAt }) }),
       });
       this.#set(key, { state: "there", view, name: view.name, size: view.size, sent: view.size });
       this.#save();
-      say(`${view.name} is uploaded`);
+      this.home.say(`${view.name} is uploaded`);
     } catch (error) {
       if (end.aborted) return;
       const failure = said(error);
       this.#set(key, { state: "failed", failure });
-      say(`${file.name}: ${failure}`);
+      this.home.say(`${file.name}: ${failure}`);
     } finally {
       this.#go();
     }

@@ -2,10 +2,10 @@
 
 import type { ComponentChildren } from "preact";
 import { useRef, useState } from "preact/hooks";
+import type { Salon } from "../sdk/salon.ts";
 import { kindOf, sizeOf } from "./filewords.ts";
 import { Icon } from "./icon.tsx";
-import { salon } from "./session.ts";
-import { toast } from "./toast.ts";
+import { usePreview } from "./stored.ts";
 import type { Item, Uploads } from "./uploads.ts";
 
 const LONGEST = 1000; // characters of a description
@@ -35,7 +35,7 @@ export function Choose({ uploads }: { uploads: Uploads }) {
 
 export function add(uploads: Uploads, files: readonly File[]): void {
   const problem = uploads.add(files);
-  if (problem) toast(problem);
+  if (problem) uploads.home.toast(problem);
 }
 
 /** What was pasted, if it is files and no text: office programs put a picture of the text beside it. */
@@ -70,7 +70,7 @@ export function useDropping(uploads: Uploads | null | undefined, words: string):
       const items = [...(event.dataTransfer?.items ?? [])];
       const folders = items.filter((each) => each.webkitGetAsEntry?.()?.isDirectory).length;
       const files = items.flatMap((each) => (each.kind === "file" && !each.webkitGetAsEntry?.()?.isDirectory ? (each.getAsFile() ?? []) : []));
-      if (folders) toast("A folder cannot be sent: send the files in it.");
+      if (folders) uploads!.home.toast("A folder cannot be sent: send the files in it.");
       if (files.length) add(uploads!, files);
     },
   };
@@ -92,7 +92,7 @@ export function Tray({ uploads, conversation }: { uploads: Uploads; conversation
     <ul class="tray" aria-label="Files of this message">
       {items.map((item) => (
         <li key={item.key} class={`tray-item ${item.state}`}>
-          <Thumb item={item} conversation={conversation} />
+          <Thumb item={item} conversation={conversation} salon={uploads.home.salon} />
           <div class="tray-facts">
             <p class="tray-name">
               <bdi>{item.name}</bdi> <span class="soft">{sizeOf(item.size)}</span>
@@ -139,9 +139,13 @@ function leave(button: HTMLElement, act: () => void): void {
   (next ?? form?.querySelector<HTMLElement>(".composer-field"))?.focus();
 }
 
-function Thumb({ item, conversation }: { item: Item; conversation: string }) {
-  if (item.view?.width === undefined) return <Icon name="file" />;
-  return <img class="tray-thumb" src={salon.previewUrl(conversation, item.view.file_id, 160)} width={44} height={44} alt="" />;
+function Thumb({ item, conversation, salon }: { item: Item; conversation: string; salon: Salon }) {
+  const file = item.view?.width === undefined ? undefined : item.view.file_id;
+  return file === undefined ? <Icon name="file" /> : <Preview file={file} conversation={conversation} salon={salon} />;
+}
+
+function Preview({ file, conversation, salon }: { file: string; conversation: string; salon: Salon }) {
+  return <img class="tray-thumb" src={usePreview(salon, conversation, file, 160)} width={44} height={44} alt="" />;
 }
 
 function Progress({ item }: { item: Item }) {

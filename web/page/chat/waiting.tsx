@@ -5,9 +5,7 @@ import type { JoinRequest, Sanction } from "../sdk/types.ts";
 import { Asked, Reason } from "./asked.tsx";
 import { Icon } from "./icon.tsx";
 import type { Room } from "./room.ts";
-import { salon } from "./session.ts";
 import { brief, precise } from "./time.ts";
-import { toast } from "./toast.ts";
 import { said } from "./words.ts";
 
 export function Asking({ room }: { room: Room }) {
@@ -29,9 +27,9 @@ function Request({ request, room }: { request: JoinRequest; room: Room }) {
   const [denying, setDenying] = useState(false);
   const [reason, setReason] = useState("");
   const { id, name } = request.participant;
-  const letIn = (): void => void salon.approveJoin(room.id, id).then(() => room.keeping.look(), (error: unknown) => toast(said(error)));
+  const letIn = (): void => void room.home.salon.approveJoin(room.id, id).then(() => room.keeping.look(), (error: unknown) => room.home.toast(said(error)));
   const deny = async (): Promise<void> => {
-    await salon.denyJoin(room.id, id, reason.trim() || undefined);
+    await room.home.salon.denyJoin(room.id, id, reason.trim() || undefined);
     void room.keeping.look();
   };
   return (
@@ -66,8 +64,8 @@ export function Barred({ room }: { room: Room }) {
   const mutes = room.keeping.mutes.value.filter((each) => !here.has(each.participant.id));
   return (
     <>
-      <Sanctions title="Banned" all={room.keeping.bans.value} end={(id) => salon.unban(room.id, id)} words={(name) => `Let ${name} come in again`} room={room} />
-      <Sanctions title="Muted, and not here" all={mutes} end={(id) => salon.unmute(room.id, id)} words={(name) => `Let ${name} speak again`} room={room} />
+      <Sanctions title="Banned" all={room.keeping.bans.value} end={(id) => room.home.salon.unban(room.id, id)} words={(name) => `Let ${name} come in again`} room={room} />
+      <Sanctions title="Muted, and not here" all={mutes} end={(id) => room.home.salon.unmute(room.id, id)} words={(name) => `Let ${name} speak again`} room={room} />
     </>
   );
 }
@@ -93,7 +91,7 @@ function Sanctions({ title, all, end, words, room }: Kind) {
               {until !== null && <span class="soft"> until {precise(Date.parse(until))}</span>}
               {reason !== null && <span class="soft" dir="auto"> {reason}</span>}
             </p>
-            <button type="button" class="tool" aria-label={words(name)} title={words(name)} onClick={() => void end(id).then(() => room.keeping.look(), (error: unknown) => toast(said(error)))}>
+            <button type="button" class="tool" aria-label={words(name)} title={words(name)} onClick={() => void end(id).then(() => room.keeping.look(), (error: unknown) => room.home.toast(said(error)))}>
               <Icon name="close" />
             </button>
           </li>
