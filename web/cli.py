@@ -26,6 +26,8 @@ COMMANDS = "salon.commands"  # the entry-point group in which other packages off
 # Commands with a module of their own: its name, and the function or typer app in it.
 OWN: dict[str, str] = {
     "doctor": "salon.web.commands.doctor:doctor",
+    "export": "salon.web.commands.transfer:export_store",
+    "import": "salon.web.commands.transfer:import_store",
     "restore": "salon.web.commands.restore:restore",
     "upgrade": "salon.web.commands.upgrade:upgrade",
 }
