@@ -36,7 +36,7 @@ export SALON_PAGE_CACHE := $(CURDIR)/.page
 
 say = printf '\n==> %s\n' "$1"
 
-.PHONY: help serve test quick lint pytest bench bench-check prove agents-real format clean system-packages FORCE
+.PHONY: help serve test quick lint pytest bench bench-check prove agents-real release-check format clean system-packages FORCE
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 9
@@ -118,12 +118,25 @@ agents-real: system-packages $(TEST_VENV)/installed ## Two people with a small r
 	.venv-nlweb/bin/python -m pip install -qq 'nlweb-core==0.7.*' 'nlweb-network==0.7.*'
 	touch $@
 
+# The archives that it leaves in dist are what is uploaded.
+release-check: $(TEST_VENV)/installed .venv-release/ready ## Build a release twice, try it on every Python here, and the image's steps
+	@$(call say,release-check)
+	.venv-release/bin/python tests/release.py
+	SALON_RELEASE_CHECK=1 $(BIN)/pytest tests/integration/test_image.py $(PYTEST_ARGS)
+
+.venv-release/ready:
+	@$(find-python)
+	$(call say,installing what looks at archives into .venv-release)
+	"$$python" -m venv .venv-release
+	.venv-release/bin/python -m pip install -qq 'build>=1.3' 'twine>=6'
+	touch $@
+
 format: $(TEST_VENV)/installed ## Put the code into the house format
 	@$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
 clean: ## Remove whatever make, a build or a test has made
-	rm -rf $(VENV) $(TEST_VENV) .venv-model .venv-nlweb .page web/static/page .*_cache .hypothesis build dist *.egg-info
+	rm -rf $(VENV) $(TEST_VENV) .venv-model .venv-nlweb .venv-release .page web/static/page .*_cache .hypothesis build dist *.egg-info
 	find $(FOLDERS) tests -name __pycache__ -prune -exec rm -rf {} +
 
 system-packages:
