@@ -73,13 +73,17 @@ def build_twice(folder: Path) -> tuple[Path, Path]:
 def build(folder: Path, moment: str, umask: int, *kinds: str) -> None:
     """Build archives of a folder; the page is made anew."""
     variables = {name: text for name, text in os.environ.items() if name != "SALON_PAGE_CACHE"}
-    subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-P", "-m", "build", *(kinds or ("--sdist", "--wheel")), folder],
-        check=True,
+        check=False,
         env=variables | {"SOURCE_DATE_EPOCH": moment},
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
         umask=umask,
     )
+    if done.returncode:
+        sys.exit(f"{done.stdout}\nrelease-check: the build in {folder} failed")
 
 
 def check_metadata(*archives: Path) -> None:
