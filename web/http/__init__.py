@@ -39,7 +39,7 @@ from .request import (
 from .request_heads import HEAD_BYTES
 from .server import Server
 from .static_files import frontend_routes
-from .stream import HttpStream, Wanted
+from .stream import HttpStream, RequestLane, Wanted
 from .upload import SalonRequest, sent_file
 
 __all__ = [
@@ -64,6 +64,7 @@ __all__ = [
     "Problem",
     "Redirect",
     "Refused",
+    "RequestLane",
     "SalonRequest",
     "Server",
     "Style",

@@ -26,6 +26,7 @@ from .files import FileSettings
 from .group import SettingsGroup, split
 from .moderation import ModerationSettings
 from .provider import ProviderName, ProviderSettings
+from .telemetry import TelemetrySettings
 
 HOST_NAME = re.compile(r"[\w-]{1,63}(\.[\w-]{1,63})*\.?", re.ASCII)
 
@@ -274,6 +275,7 @@ class Settings(BaseSettings):
     files: FileSettings = Field(default_factory=FileSettings)
     logging: LoggingSettings = Field(default_factory=LoggingSettings)
     moderation: ModerationSettings = Field(default_factory=ModerationSettings)
+    telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
     agents: tuple[AgentSettings, ...] = ()
 
     @classmethod
