@@ -299,7 +299,7 @@ class TestProblems:
             ),
             (
                 "[]",
-                "salon.yaml: its sections have to be of server, store, auth, limits, files, logging, moderation",
+                "salon.yaml: its sections have to be of server, store, auth, limits, files, logging, moderation, telemetry",
             ),
             (
                 "limits: {queue_size: 1}\nstore:\n  url: memory:",
