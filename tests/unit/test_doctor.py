@@ -46,7 +46,13 @@ OPEN = {"server.host": "0.0.0.0"}
 
 # A fault by the settings or the machine; the settings that are named, a word of what is said, and the same mended.
 FAULTS: list[tuple[dict[str, Any], dict[str, Any], list[str], str, dict[str, Any]]] = [
-    ({"auth.static_tokens": STATIC}, {}, ["auth.static_tokens"], "1 tokens, 1 of them", {}),
+    (
+        {"auth.static_tokens": STATIC},
+        {},
+        ["auth.static_tokens"],
+        "configuration: 1, of admins 1",
+        {},
+    ),
     (
         {"auth.guests": True},
         {},
@@ -205,7 +211,7 @@ def test_the_command_names_the_faults_and_exits_with_1(tmp_path: Path) -> None:
     )
     assert done.returncode == 1, done.stderr
     assert "server.allowed_origins: pages of any site may connect." in done.stdout
-    assert "auth.static_tokens: 1 tokens" in done.stdout
+    assert "auth.static_tokens: tokens that never end" in done.stdout
     assert "abcdef" not in done.stdout
     assert done.stdout.count("To mend it: ") == len(done.stdout.splitlines()) / 2
     assert not (tmp_path / "data").exists()

@@ -151,6 +151,26 @@ def test_the_command_says_where_the_former_store_is(path: Path, copy: tuple[Path
     assert "nothing: it cannot be opened" in wrong.stderr
 
 
+def test_contents_that_were_deleted_since_the_backup_are_counted(
+    path: Path, tmp_path: Path
+) -> None:
+    filled(path)
+    for number in range(3):
+        change(
+            path,
+            "INSERT INTO files (file_id, conversation, uploader, content, name, media_type, size, uploaded_at, gone) "
+            f"VALUES ('f{number}', 1, 'ada', 'ab{number}', 'a.txt', 'text/plain', 1, 0, {number == 2})",
+        )
+    backup(f"sqlite:///{path}", tmp_path / "copy.db")
+    content = Path(f"{path}.files/contents/ab/0")
+    content.parent.mkdir(parents=True)
+    content.touch()
+    words = ["restore", tmp_path / "copy.db", "--store", f"sqlite:///{path}"]
+    done = processes.run(words, env={})
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("salon: the contents of 1 files were deleted since the backup")
+
+
 def test_an_upgrade_is_tried_without_changing_the_store(path: Path) -> None:
     path.write_bytes(gzip.decompress(FIRST.read_bytes()))
     before = path.read_bytes()

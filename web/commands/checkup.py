@@ -142,7 +142,7 @@ def _identity(settings: Settings, machine: Machine) -> Iterator[Finding]:
         admins = sum(each.admin for each in auth.static_tokens.values())
         yield Finding(
             "auth.static_tokens",
-            f"{len(auth.static_tokens)} tokens, {admins} of them for admins, never end and stand in the configuration",
+            f"tokens that never end stand in the configuration: {len(auth.static_tokens)}, of admins {admins}",
             "remove them; `salon token` makes tokens that end and can be revoked",
         )
     if auth.guests and not settings.limits.guests_per_hour:

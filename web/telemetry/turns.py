@@ -69,7 +69,10 @@ class TurnTracing:
         try:
             while True:
                 await trio.sleep(INTERVAL)
-                self._look()
+                try:
+                    self._look()
+                except Exception:
+                    logger.exception("turns were not traced")  # the server goes on
         finally:
             with trio.move_on_after(FLUSH, shield=True):
                 self._look()
