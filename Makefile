@@ -18,7 +18,8 @@ T ?=
 # Processes that share the tests, a file each at a time: four keep two cores busy. 0: all in one, as a debugger wants it.
 WORKERS ?= 4
 # What the tests need from the system, each as command:debian-package.
-SYSTEM_PACKAGES := chromium:chromium chromium-headless-shell:chromium-headless-shell curl:curl strace:strace
+SYSTEM_PACKAGES := caddy:caddy chromium:chromium chromium-headless-shell:chromium-headless-shell curl:curl nginx:nginx-light \
+  strace:strace
 
 FOLDERS := actors loadtests persistence web
 BIN := $(TEST_VENV)/bin
@@ -37,7 +38,7 @@ export SALON_PAGE_CACHE := $(CURDIR)/.page
 
 say = printf '\n==> %s\n' "$1"
 
-.PHONY: help serve test quick lint pytest bench bench-check prove agents-real packages format clean system-packages FORCE
+.PHONY: help serve test quick lint pytest bench bench-check prove agents-real packages release-check format clean system-packages FORCE
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 9
@@ -131,13 +132,25 @@ packages: $(TEST_VENV)/requirements ## The wheel, the sdist and the npm package 
 	$(call say,packing the npm package)
 	$(BIN)/python web/page/build.py --pack dist
 	ls -l dist
+# The archives that it leaves in dist are what is uploaded.
+release-check: $(TEST_VENV)/installed .venv-release/ready ## Build a release twice, try it on every Python here, and the image's steps
+	@$(call say,release-check)
+	.venv-release/bin/python tests/release.py
+	SALON_RELEASE_CHECK=1 $(BIN)/pytest tests/integration/test_image.py $(PYTEST_ARGS)
+
+.venv-release/ready:
+	@$(find-python)
+	$(call say,installing what looks at archives into .venv-release)
+	"$$python" -m venv .venv-release
+	.venv-release/bin/python -m pip install -qq 'build>=1.3' 'twine>=6'
+	touch $@
 
 format: $(TEST_VENV)/installed ## Put the code into the house format
 	@$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
 clean: ## Remove whatever make, a build or a test has made
-	rm -rf $(VENV) $(TEST_VENV) .venv-model .venv-nlweb .page web/static/page .*_cache .hypothesis build dist *.egg-info
+	rm -rf $(VENV) $(TEST_VENV) .venv-model .venv-nlweb .venv-release .page web/static/page .*_cache .hypothesis build dist *.egg-info
 	find $(FOLDERS) tests -name __pycache__ -prune -exec rm -rf {} +
 
 system-packages:

@@ -51,7 +51,7 @@ class LocalRoom:
         root = path or Path(self._temporary.name if self._temporary else "")
         self._incoming, self._previews = root / "incoming", root / "previews"
         self._numbers = count(1)
-        self.contents: Contents = Folder(root / "contents") if url is None else _open(url, s3)
+        self.contents = open_contents(root, url, s3)
         empty(self._incoming)
         with explained(root):
             self._previews.mkdir(mode=0o700, exist_ok=True)
@@ -102,6 +102,11 @@ def open_files(path: Path | None, url: str | None = None, s3: S3Options | None =
     `url` is `file:///PATH` or `s3://BUCKET/PREFIX`.
     """
     return LocalRoom(path, url, s3)
+
+
+def open_contents(path: Path, url: str | None = None, s3: S3Options | None = None) -> Contents:
+    """Only the contents: what is under way in the room at `path` stays as it is. Blocks; raises `StoreError`."""
+    return Folder(path / "contents") if url is None else _open(url, s3)
 
 
 def _open(url: str, s3: S3Options | None) -> Contents:

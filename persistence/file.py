@@ -43,8 +43,7 @@ class File:
         if sqlite3.sqlite_version_info < OLDEST_SQLITE:
             raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old: 3.33 or newer is needed")
         try:
-            self._make_directory()
-            self._take_lock()
+            self.lock()
             new = self._create()
             try:
                 return self._prepare(sources, new=new)
@@ -100,6 +99,11 @@ class File:
     def place(self) -> tuple[tuple[int, int] | None, ...]:
         """Identity of the files now at the path, with the log. Writes to other open files would be lost."""
         return _identity(f"{self.path}"), _identity(f"{self.path}-wal")
+
+    def lock(self) -> None:
+        """Keep servers from opening the file until `release`, whether it exists or not. Raises `StoreError` and `OSError`."""
+        self._make_directory()
+        self._take_lock()
 
     def release(self) -> None:
         """Release the lock, so that another server can open the file."""
@@ -204,19 +208,10 @@ class File:
         return connection
 
     def _upgrade(self, connection: sqlite3.Connection) -> None:
-        if self._revision(connection) != NEWEST:
+        if revision_of(connection, self.path) != NEWEST:
             from .migration import migrate  # noqa: PLC0415 - a third of a second, seldom needed
 
             migrate(connection, self.path)
-
-    def _revision(self, connection: sqlite3.Connection) -> str | None:
-        table = "SELECT 1 FROM sqlite_schema WHERE name = 'alembic_version'"
-        if connection.execute(table).fetchone() is None:
-            return None
-        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-        if row is None or row[0] is None:
-            raise StoreError(f"{self.path}: {DAMAGED}")
-        return str(row[0])
 
     def _remove(self) -> None:
         for suffix in ("", "-wal", "-shm"):
@@ -238,6 +233,17 @@ def check_ours(connection: sqlite3.Connection, path: Path) -> None:
         raise StoreError(
             f"{path}: this is a database of another program: name another with --store"
         )
+
+
+def revision_of(connection: sqlite3.Connection, path: Path) -> str | None:
+    """The schema's revision; None of an empty database. Raises `StoreError`."""
+    table = "SELECT 1 FROM sqlite_schema WHERE name = 'alembic_version'"
+    if connection.execute(table).fetchone() is None:
+        return None
+    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    if row is None or row[0] is None:
+        raise StoreError(f"{path}: {DAMAGED}")
+    return str(row[0])
 
 
 def _fill_meta(connection: sqlite3.Connection, sources: Sources) -> None:

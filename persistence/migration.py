@@ -20,32 +20,49 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 SCRIPTS = Path(__file__).parent / "migrations"
+_NEWER = (
+    "{path}: a newer version wrote it (schema {revision}): install that version "
+    "again, or open a backup from before it. Nothing was changed."
+)
 
 
-def migrate(connection: sqlite3.Connection, path: object) -> None:
-    """Apply every migration that the database lacks, in one transaction or not at all.
+def migrate(connection: sqlite3.Connection, path: object, *, to: str = "head") -> None:
+    """Apply every migration that the database lacks, in one transaction or not at all; with `to` those up to a revision.
 
     Raises `StoreError` for a database that a newer version wrote, and the driver's own errors.
     """
     try:
         with _sqlalchemy(connection) as alchemy, alchemy.begin():
-            _upgrade(alchemy, path)
+            _upgrade(alchemy, path, to)
     except DBAPIError as error:
         raise error.orig or error from error
 
 
-def _upgrade(alchemy: Connection, path: object) -> None:
+def migrations_after(revision: str | None, path: object) -> list[tuple[str, str]]:
+    """The migrations that a database at this revision lacks, the first first: each its revision and what it does.
+
+    None is the revision of an empty database. Raises `StoreError` for one that a newer version wrote.
+    """
+    scripts = list(ScriptDirectory.from_config(_config()).walk_revisions())[::-1]
+    known = [script.revision for script in scripts]
+    if revision is not None and revision not in known:
+        raise StoreError(_NEWER.format(path=path, revision=revision))
+    first = 0 if revision is None else known.index(revision) + 1
+    return [(script.revision, " ".join(script.doc.split())) for script in scripts[first:]]
+
+
+def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    return config
+
+
+def _upgrade(alchemy: Connection, path: object, to: str) -> None:
     for revision in MigrationContext.configure(alchemy).get_current_heads():
-        if revision not in known:
-            raise StoreError(
-                f"{path}: a newer version wrote it (schema {revision}): install that version "
-                "again, or open a backup from before it. Nothing was changed."
-            )
+        migrations_after(revision, path)
+    config = _config()
     config.attributes["connection"] = alchemy
-    command.upgrade(config, "head")
+    command.upgrade(config, to)
 
 
 def _sqlalchemy(connection: sqlite3.Connection) -> Connection:

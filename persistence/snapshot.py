@@ -31,7 +31,7 @@ def snapshot(file: File, target: Path) -> None:
         os.close(descriptor)
         try:
             _copy(file, name)
-            _give_name(Path(name), target)
+            give_name(Path(name), target)
         finally:
             Path(name).unlink(missing_ok=True)
     except Exception as error:
@@ -55,8 +55,8 @@ def _copy(file: File, name: str) -> None:
         source.close()
 
 
-def _give_name(copy: Path, target: Path) -> None:
-    """Give the complete file its name, or none; never replace another file."""
+def give_name(copy: Path, target: Path) -> None:
+    """Give a complete file its name, or none; never replace another file. Raises `StoreError` and `OSError`."""
     try:
         os.link(copy, target)
     except FileExistsError:

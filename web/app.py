@@ -69,6 +69,7 @@ from .http import (
 from .identity import IdentityBook, KeyFileError, read_keys
 from .moderation import Desk
 from .privacy import Erasures, LegalHolds, Retention
+from .settings import SettingsError
 from .socket import JsonCodec, Wire
 from .sources import system_sources
 
@@ -82,7 +83,9 @@ if TYPE_CHECKING:
     from salon.persistence.sql import SqlStore
 
     from .agents import Upstream
+    from .http import RequestLane
     from .settings import AgentSettings, Settings
+    from .telemetry import Tracing
 
 # Thresholds of the garbage collector's three generations. While 10,000 clients connected, dropped and reconnected, the longest
 # pause was 82 ms of CPU time and all pauses took 0.7 s. With Python's defaults: 345 ms and 3.0 s.
@@ -164,10 +167,14 @@ async def _keep_and_erase(parts: AdminParts, store: MemoryStore | SqlStore) -> N
 async def _run(parts: AdminParts, announce: Callable[[str], None]) -> None:
     settings, directory = parts.settings, parts.directory
     app = build_app(parts)
+    posts: RequestLane = PostLane(parts)
+    tracing = _open_tracing(parts)
+    if tracing is not None:
+        posts = tracing.surround(app, posts)
     server = Server(
         app,
         FastLane(app, parts),
-        PostLane(parts),
+        posts,
         handshake_timeout=settings.limits.handshake_timeout,
         max_body_size=settings.limits.max_body_size,
         proxies=TrustedProxies(settings.server.trusted_proxies),
@@ -195,6 +202,8 @@ async def _run(parts: AdminParts, announce: Callable[[str], None]) -> None:
         nursery.start_soon(directory.sweep)
         nursery.start_soon(parts.figures.record)
         nursery.start_soon(parts.identities.keep_fresh)
+        if tracing is not None:
+            nursery.start_soon(tracing.run)
         nursery.start_soon(_watch_signals, parts)
         nursery.start_soon(_watch_keys, parts)
         parts.tasks = nursery
@@ -212,6 +221,19 @@ async def _run(parts: AdminParts, announce: Callable[[str], None]) -> None:
             drained.set()
         logger.info("drained: everything accepted is stored")
         nursery.cancel_scope.cancel()
+
+
+def _open_tracing(parts: AdminParts) -> Tracing | None:
+    settings = parts.settings.telemetry
+    if settings.otlp_endpoint is None:
+        return None
+    try:
+        from .telemetry import open_tracing  # noqa: PLC0415 - its library is an extra
+    except ImportError as error:
+        raise SettingsError(
+            f"telemetry.otlp_endpoint: {error}: pip install 'salon[otel]'"
+        ) from None
+    return open_tracing(settings, parts.directory)
 
 
 def build_app(parts: AdminParts) -> QuartTrio:

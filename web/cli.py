@@ -6,31 +6,33 @@ Exit codes: 0 done, or drained after SIGTERM or Ctrl-C; 1 store, key, file or ne
 
 from __future__ import annotations
 
-import errno
-import logging
 import os
 import signal
-import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from .commands.failure import fail, in_one_line
+from .commands.options import Config, Store, load_settings
+
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-    from .settings import Settings
-
 COMMANDS = "salon.commands"  # the entry-point group in which other packages offer subcommands
 # Commands with a module of their own: its name, and the function or typer app in it.
-OWN: dict[str, str] = {"keys": "salon.web.commands.keys:keys"}
-
-T = TypeVar("T")
-
-logger = logging.getLogger(__name__)
+OWN: dict[str, str] = {
+    "doctor": "salon.web.commands.doctor:doctor",
+    "export": "salon.web.commands.transfer:export_store",
+    "import": "salon.web.commands.transfer:import_store",
+    "keys": "salon.web.commands.keys:keys",
+    "restore": "salon.web.commands.restore:restore",
+    "top": "salon.web.commands.top:top",
+    "upgrade": "salon.web.commands.upgrade:upgrade",
+}
 
 
 class Commands(TyperGroup):
@@ -56,13 +58,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,  # they would show local variables, including tokens
 )
-
-Config = Annotated[
-    Path | None, typer.Option("--config", help="YAML file with settings; else $SALON_CONFIG.")
-]
-Store = Annotated[
-    str | None, typer.Option("--store", help="sqlite:///PATH, or memory: without persistence.")
-]
 
 
 def main() -> None:
@@ -101,7 +96,7 @@ def serve(
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         flags = {"server.host": host, "server.port": port, "store.url": store}
-        settings, _ = _load_settings(config, flags)
+        settings, _ = load_settings(config, flags)
         from . import logs
 
         logs.configure(settings.logging)
@@ -110,7 +105,7 @@ def serve(
         from .app import serve as serve_until_drained
 
         announced = partial(serve_until_drained, settings, announce=_announce)
-        _in_one_line(settings, lambda: trio.run(announced))
+        in_one_line(settings, lambda: trio.run(announced))
     except KeyboardInterrupt:
         return  # raised before `serve` handled signals: nothing was accepted, so nothing has to drain
 
@@ -120,7 +115,7 @@ def show_config(config: Config = None) -> None:
     """Show the settings in force, as a file for --config, and where each came from."""
     from .settings import render
 
-    typer.echo(render(*_load_settings(config)), nl=False)
+    typer.echo(render(*load_settings(config)), nl=False)
 
 
 @app.command()
@@ -136,7 +131,7 @@ def token(
     config: Config = None,
 ) -> None:
     """Print a token for a participant, signed with the server's key."""
-    settings, _ = _load_settings(config, {"store.url": store})
+    settings, _ = load_settings(config, {"store.url": store})
     from salon.actors.model import Participant
 
     from .identity import Session, Signer, read_key
@@ -151,10 +146,10 @@ def token(
     if any(identity.startswith(f"{provider}:") for provider in settings.auth.providers):
         raise typer.BadParameter("this is how a provider's people begin", param_hint="--id")
     if settings.key_file is None:
-        _fail("sessions of a memory store end with its process: set auth.key_file, or --store")
+        fail("sessions of a memory store end with its process: set auth.key_file, or --store")
     sources = system_sources()
     is_new = not os.access(settings.key_file, os.F_OK)  # exists() may raise
-    key = _in_one_line(settings, lambda: read_key(settings.key_file, sources.entropy))
+    key = in_one_line(settings, lambda: read_key(settings.key_file, sources.entropy))
     if is_new:  # for example after a mistyped --store, whose tokens no server accepts
         typer.echo(
             f"salon: made a new key, {settings.key_file}: for a server of this store", err=True
@@ -172,78 +167,19 @@ def backup(
     config: Config = None,
 ) -> None:
     """Copy the store into a file, whole and consistent, also while a server uses it."""
-    settings, _ = _load_settings(config, {"store.url": store})
+    settings, _ = load_settings(config, {"store.url": store})
     if settings.store.path is None:
-        _fail("a memory store cannot be backed up: name another with --store")
+        fail("a memory store cannot be backed up: name another with --store")
     if file.exists():
-        _fail(f"{file} exists already: choose another name")
+        fail(f"{file} exists already: choose another name")
     from .app import backup as copy_store
 
-    _in_one_line(settings, lambda: copy_store(settings, file))
+    in_one_line(settings, lambda: copy_store(settings, file))
     typer.echo(f"Wrote {file}, {file.stat().st_size:,} bytes")
 
 
 def _announce(url: str) -> None:
     typer.echo(f"Salon listening on {url}")  # echo flushes
-
-
-def _load_settings(
-    config: Path | None, flags: Mapping[str, object] | None = None
-) -> tuple[Settings, Mapping[str, str]]:
-    from .settings import SettingsError, load
-
-    try:
-        return load(config, flags)
-    except SettingsError as error:
-        _fail(*error.problems, code=2)
-
-
-def _fail(*lines: str, code: int = 1) -> NoReturn:
-    for line in lines:
-        typer.echo(f"salon: {line}", err=True)
-    raise typer.Exit(code)
-
-
-def _in_one_line(settings: Settings, work: Callable[[], T]) -> T:
-    """The work's result. An error that operators can fix ends the command with one line; any other is a bug and is raised."""
-    from salon.actors.store import StoreError
-
-    from .identity import KeyFileError
-    from .settings import SettingsError
-
-    try:
-        return work()
-    except SettingsError as error:
-        _fail(*error.problems, code=2)
-    except BaseException as error:
-        causes = _causes(error)
-        if all(isinstance(each, KeyboardInterrupt) for each in causes):
-            raise KeyboardInterrupt from None
-        if not all(isinstance(each, StoreError | KeyFileError | OSError) for each in causes):
-            raise
-        logger.debug("the command failed", exc_info=error)
-        _fail(*(_in_words(each, settings) for each in causes))
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        return [cause for each in error.exceptions for cause in _causes(each)]
-    return [error]
-
-
-def _in_words(error: BaseException, settings: Settings) -> str:
-    host, port = settings.server.host, settings.server.port
-    if not isinstance(error, OSError):
-        return " ".join(str(error).split())
-    if error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
-    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
-        return f"{host} is not an address of this machine: choose another with --host"
-    if error.errno == errno.EADDRINUSE:
-        return f"port {port} is in use: choose another with --port"
-    if error.errno == errno.EACCES:
-        return f"port {port} is not open to this user: choose one above 1023 with --port"
-    return error.strerror or str(error)
 
 
 @cache
@@ -275,7 +211,7 @@ def _app_of(function: Callable[..., Any], **attributes: Any) -> typer.Typer:
 
 def _broken(problem: str) -> Any:
     def say() -> None:
-        _fail(problem)
+        fail(problem)
 
     anything = {"allow_extra_args": True, "ignore_unknown_options": True}
     return typer.main.get_command(_app_of(say, help=problem, context_settings=anything))

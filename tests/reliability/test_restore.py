@@ -18,7 +18,7 @@ async def test_clients_drop_what_they_kept_when_a_backup_is_restored(
 ) -> None:
     ada, bob = await guests(own_server, "Ada", "Bob")
     conversation_id = await ada.create(bob)
-    path, copy = Path(own_server.store.removeprefix("sqlite:///")), tmp_path / "copy.db"
+    copy = tmp_path / "copy.db"
     client = bob.client()
     async with client.conversation(conversation_id, 0, backoff=(0.05, 0.5)) as conversation:
         for number in range(3):
@@ -32,9 +32,8 @@ async def test_clients_drop_what_they_kept_when_a_backup_is_restored(
         epoch = conversation.epoch
 
         own_server.stop()
-        for each in path.parent.glob("salon.db-*"):
-            each.unlink()
-        copy.replace(path)
+        command = [sys.executable, "-m", "salon.web.cli", "restore", str(copy)]
+        await trio.run_process([*command, "--store", own_server.store], capture_stdout=True)
         own_server.start()
 
         notice, *after = await take(conversation, 5)

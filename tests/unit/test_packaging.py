@@ -29,10 +29,11 @@ PAGE = "web/static/page"
 
 
 class Built(NamedTuple):
-    """The names in a source archive and in a wheel."""
+    """The names in a source archive and in a wheel, and the folder in which both were built."""
 
     source: set[str]
     wheel: set[str]
+    folder: Path
 
 
 @pytest.fixture(scope="module")
@@ -48,17 +49,45 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     for ghost in ("build/lib/salon/actors/deleted.py", f"{PAGE}/deleted.js"):
         (copy / ghost).parent.mkdir(parents=True, exist_ok=True)
         (copy / ghost).touch()
-    subprocess.run(
-        [sys.executable, "-P", "-m", "build", "--no-isolation", "--sdist", "--wheel", copy],
-        check=True,
-        env={"SALON_PAGE_CACHE": str(ROOT / ".page")} | os.environ,
-        stdout=subprocess.DEVNULL,
-        timeout=100,
-    )
+    build(copy, "--sdist", "--wheel")
     with tarfile.open(next(copy.glob("dist/*.tar.gz"))) as archive:
         source = {name.partition("/")[2] for name in archive.getnames()}
     with zipfile.ZipFile(next(copy.glob("dist/*.whl"))) as wheel:
-        return Built(source, set(wheel.namelist()))
+        return Built(source, set(wheel.namelist()), copy)
+
+
+def build(folder: Path, *kinds: str, umask: int = 0o022) -> None:
+    """Build these archives of a folder, as of one time."""
+    subprocess.run(
+        [sys.executable, "-P", "-m", "build", "--no-isolation", *kinds, folder],
+        check=True,
+        env={"SALON_PAGE_CACHE": str(ROOT / ".page"), "SOURCE_DATE_EPOCH": "1700000000"}
+        | os.environ,
+        stdout=subprocess.DEVNULL,
+        timeout=100,
+        umask=umask,
+    )
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """The archives that were built of a folder."""
+    return {each.name: each.read_bytes() for each in (folder / "dist").iterdir()}
+
+
+def test_two_builds_are_the_same_to_the_byte(built: Built, tmp_path: Path) -> None:
+    first = contents(built.folder)
+    with tarfile.open(next(built.folder.glob("dist/*.tar.gz"))) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (source,) = tmp_path.iterdir()
+    build(source, "--wheel", umask=0o077)
+    shutil.rmtree(built.folder / "dist")
+    for each in built.folder.rglob("*"):
+        os.utime(each)
+    build(built.folder, "--sdist", umask=0o077)
+    assert contents(source) | contents(built.folder) == first
+    with zipfile.ZipFile(next(source.glob("dist/*.whl"))) as wheel:
+        modes = {name.external_attr >> 16 & 0o777 for name in wheel.infolist()}
+    assert modes <= {0o644, 0o664}  # setuptools gives RECORD the second
 
 
 def test_the_wheel_holds_the_tree_and_nothing_else(built: Built) -> None:

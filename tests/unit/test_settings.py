@@ -300,7 +300,8 @@ class TestProblems:
             ),
             (
                 "[]",
-                "salon.yaml: its sections have to be of server, store, auth, limits, files, logging, moderation, retention",
+                "salon.yaml: its sections have to be of server, store, auth, limits, files, logging, moderation,"
+                " retention, telemetry",
             ),
             (
                 "limits: {queue_size: 1}\nstore:\n  url: memory:",

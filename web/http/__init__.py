@@ -40,7 +40,7 @@ from .request import (
 from .request_heads import HEAD_BYTES
 from .server import Server
 from .static_files import frontend_routes
-from .stream import HttpStream, Wanted
+from .stream import HttpStream, RequestLane, Wanted
 from .upload import SalonRequest, sent_file
 
 __all__ = [
@@ -65,6 +65,7 @@ __all__ = [
     "Problem",
     "Redirect",
     "Refused",
+    "RequestLane",
     "SalonRequest",
     "Server",
     "Style",

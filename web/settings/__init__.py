@@ -9,6 +9,7 @@ from .loading import load
 from .model import AuthSettings, LoggingSettings, Settings, SettingsError
 from .moderation import ModerationRule, ModerationSettings
 from .provider import ProviderSettings, label_of
+from .telemetry import TelemetrySettings
 from .text import render
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "ProviderSettings",
     "Settings",
     "SettingsError",
+    "TelemetrySettings",
     "ToolSettings",
     "is_safe_url",
     "label_of",

@@ -28,6 +28,7 @@ from .jwt import JwtSettings
 from .moderation import ModerationSettings
 from .provider import ProviderName, ProviderSettings
 from .retention import RetentionSettings
+from .telemetry import TelemetrySettings
 
 HOST_NAME = re.compile(r"[\w-]{1,63}(\.[\w-]{1,63})*\.?", re.ASCII)
 
@@ -292,6 +293,7 @@ class Settings(BaseSettings):
     logging: LoggingSettings = Field(default_factory=LoggingSettings)
     moderation: ModerationSettings = Field(default_factory=ModerationSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
+    telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
     agents: tuple[AgentSettings, ...] = ()
 
     @classmethod
