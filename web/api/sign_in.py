@@ -173,6 +173,8 @@ class Desk:
         if not may_enter(settings, claims):
             raise Failed("refused", "no verified e-mail address in the domains that are set")
         who = Participant(participant_id(name, claims["sub"]), display_name(name, settings, claims))
+        if self._parts.identities.access.is_blocked(who.id):
+            raise Failed("refused", "this person is blocked")
         who = await self._parts.identities.known(who)
         grant = grant_of(name, settings, claims)
         token, identity = self._parts.identities.issue(who, provider=name, grant=grant)

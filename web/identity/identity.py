@@ -1,4 +1,4 @@
-"""Identities: tokens, guests and one-time tickets, and the rules for headers and origins.
+"""Identities: tokens, guests and one-time tickets.
 
 This module does not depend on HTTP. A caller gets an `Identity` or None, and decides how to answer None.
 """
@@ -10,7 +10,7 @@ from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypedDict
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from salon.actors.model import Participant, ParticipantType
 from salon.actors.store import StoreError
@@ -19,14 +19,20 @@ from ..names import NAME_LENGTH, TITLE_LENGTH, normalise_name, normalise_title
 from .access import Access, AccessStore
 from .caller import Identity, Via
 from .claims import grants
+from .credentials import (
+    COOKIE,
+    Cookie,
+    bearer,
+    origin_allowed,
+    session_cookie,
+    token_in_url,
+)
 from .key_file import SigningKeys
 from .provider_fault import Untrusted
 from .signing import DAY, Session, Signer, is_session
 from .wrong_tokens import WrongTokens
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
-
     from salon.actors.future import Future
     from salon.actors.sources import Sources
 
@@ -52,13 +58,11 @@ __all__ = [
     "token_in_url",
 ]
 
-COOKIE = "salon_session"
 LONGEST_TOKEN = 4096  # characters; proxies refuse longer headers
 TICKET_LIFE = 30_000  # milliseconds
 TICKETS_KEPT = 10_000  # 3 MB; at 1,000 new tickets a second each is kept for ten seconds
 SESSIONS_KEPT = 10_000  # 6 MB; a session not kept costs a signature check of 30 to 60 µs
 RECOVERY_CHARACTERS, RECOVERY_GROUP = 28, 4  # characters of 5 bits each: 140 bits
-URL_TOKENS = {"access_token", "auth_token", "authorization", "bearer", "jwt", "session", "token"}
 
 # Crockford's base32: without I, L, O and U. Characters that are easily confused are decoded as the intended ones.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -411,58 +415,3 @@ def normalise_recovery_code(text: str) -> str | None:
     """The code in the form that is hashed: capitals without dashes and spaces; None if malformed."""
     code = text[:LONGEST_TOKEN].upper().translate(_AS_MEANT)
     return code if len(code) == RECOVERY_CHARACTERS and set(code) <= set(_ALPHABET) else None
-
-
-def bearer(header: str | None) -> str | None:
-    """The token in an `Authorization` header; None if it is missing or has another scheme."""
-    scheme, _, token = (header or "").strip().partition(" ")
-    token = token.strip()
-    return token if scheme.lower() == "bearer" and token and " " not in token else None
-
-
-def token_in_url(names: Iterable[str]) -> bool:
-    """Whether query parameters include a long-lived token. Refuse it: URLs end up in logs and browser histories."""
-    return any(name.lower() in URL_TOKENS for name in names)
-
-
-def origin_allowed(origin: str | None, host: str | None, allowed: Collection[str]) -> bool:
-    """Whether a page of this `Origin` may connect to this `Host`: the origin is the host's own or in `allowed`.
-
-    A request without an origin does not come from a browser and is allowed. The schemes of the origin and the host are not
-    compared: behind a proxy that terminates TLS the server does not know its own.
-    """
-    if origin is None:
-        return True
-    origin = origin.lower()
-    if "*" in allowed or origin in allowed:
-        return True
-    scheme, _, authority = origin.partition("://")
-    port = {"http": ":80", "https": ":443"}.get(scheme)
-    if port is None or not authority or not host:
-        return False
-    return authority.removesuffix(port) == host.lower().removesuffix(port)
-
-
-class Cookie(TypedDict):
-    """The arguments of `Response.set_cookie`."""
-
-    key: str
-    value: str
-    max_age: int
-    path: str
-    httponly: bool
-    samesite: str
-    secure: bool
-
-
-def session_cookie(token: str, *, days: int, secure: bool) -> Cookie:
-    """The cookie that carries a session; `secure` if the browser uses TLS. Zero days delete it."""
-    return {
-        "key": COOKIE,
-        "value": token,
-        "max_age": days * 86_400,
-        "path": "/",
-        "httponly": True,
-        "samesite": "Lax",
-        "secure": secure,
-    }

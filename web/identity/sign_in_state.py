@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from salon.actors.sources import Sources
 
-    from .identity import Cookie
+    from .credentials import Cookie
     from .signing import Signer
 
 KIND = "sign-in+jwt"  # keeps session tokens and sign-in cookies from being accepted as each other
