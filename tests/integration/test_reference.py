@@ -164,6 +164,7 @@ async def test_identities_are_as_described(server: ServerProcess) -> None:
 
 async def test_health_and_administration_are_as_described(server: ServerProcess) -> None:
     see = await witness(server)
+    await tokens_are_administered(see)
     created = await see.call("POST", "/chat/create", ADA, {"title": "Dinner"})
     conversation_id = created.json()["conversation_id"]
     refused = await see.call("GET", "/chat/conversations/nothing", ADA)
@@ -191,6 +192,20 @@ async def test_health_and_administration_are_as_described(server: ServerProcess)
         await see.call("DELETE", f"/admin/connections/{connection_id}", ADMIN)
     await see.call("POST", f"/admin/conversations/{conversation_id}/passivate", ADMIN)
     await see.call("POST", "/admin/conversations/nothing/passivate", ADMIN)
+
+
+async def tokens_are_administered(see: Witness) -> None:
+    wanted = {"id": "tom", "conversations": ["c"]}
+    token_id = (await see.call("POST", "/admin/tokens", ADMIN, wanted)).json()["token_id"]
+    for token in (ADMIN, ADA):
+        await see.call("GET", "/admin/tokens?id=tom&limit=1", token)
+        await see.call("DELETE", f"/admin/tokens/{token_id}", token)
+        await see.call("DELETE", "/admin/tokens?id=tom", token)
+        await see.call("PUT", "/admin/people/tom/block", token)
+        await see.call("GET", "/admin/blocked", token)
+        await see.call("DELETE", "/admin/people/tom/block", token)
+    await see.call("DELETE", "/admin/people/tom/block", ADMIN)
+    await see.call("POST", "/admin/tokens", ADMIN, {"id": ""})
 
 
 async def test_frames_are_as_described(server: ServerProcess) -> None:
@@ -226,11 +241,23 @@ async def test_frames_are_as_described(server: ServerProcess) -> None:
         await see.receive(bob, "presence")
         await see.call("PATCH", f"{chat}/me", ADA, {"muted": True})
         await see.receive(ada, "preferences", muted=True)
+        await an_identity_is_renewed(see, ada)
         await an_agent_answers(see, conversation_id, ada, bob)
         await messages_are_changed(see, conversation_id, ada)
         await members_are_moved(see, conversation_id, ada)
     held = {"message_held", "held_decided"}  # of a server that is configured to hold messages
     assert see.frames.server_types - see.frames.seen == {"lagging", "error"} | held
+
+
+async def an_identity_is_renewed(see: Witness, ada: Socket) -> None:
+    """A token that ends soon, and again one that does not."""
+    wanted = {"id": "test_user_1", "name": "Ada", "expires_in": 30}
+    short = (await see.call("POST", "/admin/tokens", ADMIN, wanted)).json()
+    await see.say(ada, type="auth", token=short["token"])
+    await see.receive(ada, "auth_ack", expires_at=short["expires_at"])
+    await see.receive(ada, "auth_expiring", expires_at=short["expires_at"])
+    await see.say(ada, type="auth", token=ADA)
+    await see.receive(ada, "auth_ack")
 
 
 async def messages_are_changed(see: Witness, conversation_id: str, ada: Socket) -> None:

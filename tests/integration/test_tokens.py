@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -214,11 +213,11 @@ class TestRenewing:
         assert una.token not in server.log
 
     async def test_a_socket_without_a_new_token_ends_within_a_second(
-        self, server: ServerProcess, tell: Callable[[str], None]
+        self, server: ServerProcess
     ) -> None:
-        una, _ = await issued(server, "una", expires_in=3)
-        conversation_id = await una.create()
-        async with una.tab(conversation_id) as tab:
+        conversation_id = await admin(server).create(participants=[{"user_id": "una"}])
+        una, _ = await issued(server, "una", expires_in=4)
+        async with una.raw_tab(conversation_id) as tab:
             assert await tab.closed() == (4500, "identity expired")
         assert "auth_expiring" in [frame["type"] for frame in tab.frames]
         await is_out(una)

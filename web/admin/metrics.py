@@ -79,6 +79,12 @@ class EngineCollector(Collector):
         for code, count in sorted(directory.refusals.counts.items()):
             refusals.add_metric([str(code)], count)
         yield refusals
+        wrong = CounterMetricFamily(
+            "salon_wrong_tokens", "Tokens that were refused, by reason.", labels=["reason"]
+        )
+        for reason, count in sorted(self._parts.identities.wrong.counts.items()):
+            wrong.add_metric([reason], count)
+        yield wrong
 
     def _agents(self) -> Iterator[Metric]:
         """What hosted agents have used since the start; there are few of them, and none that people make."""

@@ -241,7 +241,11 @@ class Desk:
         who = Participant(participant_id(name, claims["sub"]), display_name(name, settings, claims))
         # Whoever has signed out of the guest's session meanwhile, or in as another, does not get it.
         guest = begun.guest if begun.guest == self._guest() else None
-        who = await self._parts.identities.known(who, guest)
+        access = self._parts.identities.access
+        if not access.is_blocked(who.id):
+            who = await self._parts.identities.known(who, guest)
+        if access.is_blocked(who.id):
+            raise Failed("refused", "this person is blocked")
         grant = grant_of(name, settings, claims)
         token, identity = self._parts.identities.issue(who, provider=name, grant=grant)
         told = {"provider": name, "participant": who.id, "admin": identity.admin}

@@ -1,4 +1,4 @@
-"""Identities: tokens, guests and one-time tickets, and the rules for headers and origins.
+"""Identities: tokens, guests and one-time tickets.
 
 This module does not depend on HTTP. A caller gets an `Identity` or None, and decides how to answer None.
 """
@@ -10,7 +10,7 @@ from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypedDict
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from salon.actors.model import Participant, ParticipantType
 from salon.actors.store import StoreError
@@ -19,14 +19,22 @@ from ..names import NAME_LENGTH, TITLE_LENGTH, normalise_name, normalise_title
 from .access import Access, AccessStore
 from .caller import Identity, Via
 from .claims import grants
+from .credentials import (
+    COOKIE,
+    HOST_COOKIE,
+    Cookie,
+    bearer,
+    origin_allowed,
+    session_cookie,
+    session_in,
+    token_in_url,
+)
 from .key_file import SigningKeys
 from .provider_fault import Untrusted
 from .signing import DAY, Session, Signer, is_session
 from .wrong_tokens import WrongTokens
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
-
     from salon.actors.future import Future
     from salon.actors.sources import Sources
 
@@ -54,15 +62,14 @@ __all__ = [
     "token_in_url",
 ]
 
-COOKIE = "salon_session"
-# Over https: browsers take such a cookie from this very host alone, so that no other host of the domain can plant one.
-HOST_COOKIE = f"__Host-{COOKIE}"
 LONGEST_TOKEN = 4096  # characters; proxies refuse longer headers
 TICKET_LIFE = 30_000  # milliseconds
 TICKETS_KEPT = 10_000  # 3 MB; at 1,000 new tickets a second each is kept for ten seconds
 SESSIONS_KEPT = 10_000  # 6 MB; a session not kept costs a signature check of 30 to 60 µs
+REFUSED_KEPT = 1_000  # wrong tokens: what comes in the moment between two looks at each
+# Milliseconds in which a wrong token stays wrong: short, since a key may be fetched meanwhile that makes it right
+REFUSED_FOR = 1_000
 RECOVERY_CHARACTERS, RECOVERY_GROUP = 28, 4  # characters of 5 bits each: 140 bits
-URL_TOKENS = {"access_token", "auth_token", "authorization", "bearer", "jwt", "session", "token"}
 
 # Crockford's base32: without I, L, O and U. Characters that are easily confused are decoded as the intended ones.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -128,6 +135,8 @@ class IdentityBook:
         }
         self._types = {who.id: who.type for who in auth.static_tokens.values()}
         self._verified: OrderedDict[bytes, Identity] = OrderedDict()
+        # Why tokens were just refused, and until when that is not looked at again
+        self._refused: OrderedDict[bytes, tuple[str, str, int]] = OrderedDict()
         self._reserved = (GUEST, *(f"{name}:" for name in auth.providers))
         self._issuers = self._open_issuers(auth) if auth.jwt else None
         # Names newer than those in the tokens. Names of people with a static token, which never expires, are kept for good.
@@ -325,26 +334,41 @@ class IdentityBook:
         if identity is not None:
             self._verified.move_to_end(digest)
             return identity
-        if self._issuers is None or is_session(token):
-            identity = self._session_of(token)
-        else:
-            identity = self._foreign(self._issuers, digest, token)
-        if identity is None:
+        try:
+            return self._judged(digest, token)
+        except Untrusted as problem:
+            self.wrong.note(problem.word, str(problem))
             return None
+
+    def _judged(self, digest: bytes, token: str) -> Identity:
+        """The identity of a session or a JWT, which is kept. Raises `Untrusted`, for a while without another look."""
+        now = self._sources.now()
+        word, text, until = self._refused.get(digest, ("", "", 0))
+        if now < until:
+            raise Untrusted(text, word)
+        try:
+            if self._issuers is None or is_session(token):
+                identity = self._session_of(token)
+            else:
+                identity = _foreign(self._issuers, digest, token)
+        except Untrusted as problem:
+            self._refused[digest] = problem.word, str(problem), now + REFUSED_FOR
+            if len(self._refused) > REFUSED_KEPT:
+                self._refused.popitem(last=False)
+            raise
         self._verified[digest] = identity
         if len(self._verified) > SESSIONS_KEPT:
             self._verified.popitem(last=False)
         return identity
 
-    def _session_of(self, token: str) -> Identity | None:
+    def _session_of(self, token: str) -> Identity:
         session = self.signer.read(token)
         if session is None:
-            self.wrong.note("session", "the token is no session that this server has signed")
-            return None
+            raise Untrusted("the token is no session that this server has signed", "session")
         admin = session.admin
         if session.provider is not None:
-            if session.provider not in self._grants:
-                return None  # the operator has removed the provider, and so its sessions
+            if session.provider not in self._grants:  # and so its sessions have ended
+                raise Untrusted("the session is of a provider that was removed", "ended")
             admin = session.grant in self._grants[session.provider]
         return _identity(session, admin)
 
@@ -359,23 +383,6 @@ class IdentityBook:
         """Whether an id belongs to guests or to people of providers, who prove it otherwise."""
         return participant_id.startswith(self._reserved)
 
-    def _foreign(self, issuers: TokenIssuers, digest: bytes, token: str) -> Identity | None:
-        try:
-            said = issuers.read(token)
-        except Untrusted as problem:
-            self.wrong.note(problem.word, str(problem))
-            return None
-        # The token's own digest is its id: logging out revokes it, and issuers need not number their tokens.
-        token_id = f"jwt_{digest.hex()[:32]}"
-        return Identity(
-            said.participant,
-            said.admin,
-            token_id,
-            said.expires_at,
-            conversations=said.conversations,
-            issued_at=said.issued_at,
-        )
-
     async def prepare(self, token: str | None) -> None:
         """Fetch what `verify` needs to judge a token. Mostly nothing: only a JWT that is seen for the first time may wait.
 
@@ -384,8 +391,11 @@ class IdentityBook:
         if self._issuers is None or token is None or self.is_prepared(token):
             return
         await self._issuers.prepare(token)
-        identity = self._foreign(self._issuers, _digest(token), token)
-        if identity is None or not self.holds(identity):
+        try:
+            identity = self._judged(_digest(token), token)
+        except Untrusted:
+            return
+        if is_session(token) or not self.holds(identity):
             return
         # A store that is out of order keeps nobody out: their name is that of the token then.
         with suppress(StoreError):
@@ -396,12 +406,15 @@ class IdentityBook:
         if self._issuers is None or len(token) > LONGEST_TOKEN:
             return True
         digest = _digest(token)
-        return digest in self._verified or digest in self._static or is_session(token)
+        if digest in self._verified or digest in self._static:
+            return True
+        return self._sources.now() < self._refused.get(digest, ("", "", 0))[2]
 
     def use_keys(self, keys: SigningKeys) -> None:
         """Sign with other keys from now on. Each token is verified anew, so that one of a key that is gone ends."""
         self.signer.use(keys)
         self._verified.clear()
+        self._refused.clear()
 
     def reload_issuers(self) -> None:
         """Read the issuers' keys in files again: blocking, for another thread. One that cannot be used is logged."""
@@ -412,6 +425,21 @@ class IdentityBook:
         """Keep the issuers' keys fresh, until cancelled."""
         if self._issuers is not None:
             await self._issuers.keep_fresh()
+
+
+def _foreign(issuers: TokenIssuers, digest: bytes, token: str) -> Identity:
+    """The identity of a JWT. Raises `Untrusted`."""
+    said = issuers.read(token)
+    # The token's own digest is its id: logging out revokes it, and issuers need not number their tokens.
+    token_id = f"jwt_{digest.hex()[:32]}"
+    return Identity(
+        said.participant,
+        said.admin,
+        token_id,
+        said.expires_at,
+        conversations=said.conversations,
+        issued_at=said.issued_at,
+    )
 
 
 def _identity(session: Session, admin: bool) -> Identity:
@@ -437,63 +465,3 @@ def normalise_recovery_code(text: str) -> str | None:
     """The code in the form that is hashed: capitals without dashes and spaces; None if malformed."""
     code = text[:LONGEST_TOKEN].upper().translate(_AS_MEANT)
     return code if len(code) == RECOVERY_CHARACTERS and set(code) <= set(_ALPHABET) else None
-
-
-def bearer(header: str | None) -> str | None:
-    """The token in an `Authorization` header; None if it is missing or has another scheme."""
-    scheme, _, token = (header or "").strip().partition(" ")
-    token = token.strip()
-    return token if scheme.lower() == "bearer" and token and " " not in token else None
-
-
-def token_in_url(names: Iterable[str]) -> bool:
-    """Whether query parameters include a long-lived token. Refuse it: URLs end up in logs and browser histories."""
-    return any(name.lower() in URL_TOKENS for name in names)
-
-
-def origin_allowed(origin: str | None, host: str | None, allowed: Collection[str]) -> bool:
-    """Whether a page of this `Origin` may connect to this `Host`: the origin is the host's own or in `allowed`.
-
-    A request without an origin does not come from a browser and is allowed. The schemes of the origin and the host are not
-    compared: behind a proxy that terminates TLS the server does not know its own.
-    """
-    if origin is None:
-        return True
-    origin = origin.lower()
-    if "*" in allowed or origin in allowed:
-        return True
-    scheme, _, authority = origin.partition("://")
-    port = {"http": ":80", "https": ":443"}.get(scheme)
-    if port is None or not authority or not host:
-        return False
-    return authority.removesuffix(port) == host.lower().removesuffix(port)
-
-
-class Cookie(TypedDict):
-    """The arguments of `Response.set_cookie`."""
-
-    key: str
-    value: str
-    max_age: int
-    path: str
-    httponly: bool
-    samesite: str
-    secure: bool
-
-
-def session_in(cookies: Mapping[str, str]) -> str | None:
-    """The session in a request's cookies. One of before `HOST_COOKIE` counts until it ends, where there is no other."""
-    return cookies.get(HOST_COOKIE) or cookies.get(COOKIE)
-
-
-def session_cookie(token: str, *, days: int, secure: bool) -> Cookie:
-    """The cookie that carries a session; `secure` if the browser uses TLS. Zero days delete it."""
-    return {
-        "key": HOST_COOKIE if secure else COOKIE,
-        "value": token,
-        "max_age": days * 86_400,
-        "path": "/",
-        "httponly": True,
-        "samesite": "Lax",
-        "secure": secure,
-    }

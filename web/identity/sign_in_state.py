@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from salon.actors.sources import Sources
 
-    from .identity import Cookie
+    from .credentials import Cookie
     from .signing import Signer
 
 HOST = "__Host-"

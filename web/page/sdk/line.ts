@@ -46,6 +46,8 @@ export interface Caller {
   readonly shelf: Shelf;
   /** The address of a WebSocket for this person. Throws `Refused`. */
   address(id: string, after: number | undefined): Promise<string>;
+  /** A new token for the connection; undefined where there is none to be had. */
+  renewed(): Promise<string | undefined>;
   messages(id: string, range: { after?: number; limit?: number }): Promise<Events>;
   cancel(id: string, runId: string): Promise<unknown>;
   regenerate(id: string, runId: string): Promise<unknown>;
@@ -284,10 +286,20 @@ export class Line implements Conversation {
       case "preferences": // what these say, nobody asks for here yet
       case "pong":
       case "auth_ack":
-      case "auth_expiring":
         return;
+      case "auth_expiring":
+        return void this.renew();
       default: // an event, or what a later server has to say
         if (typeof frame.sequence_id === "number") this.step(this.window.put(frame));
+    }
+  }
+
+  private async renew(): Promise<void> {
+    try {
+      const token = await this.caller.renewed();
+      if (token !== undefined) this.link.write({ type: "auth", token });
+    } catch {
+      // The connection ends when its time is over, and then says so.
     }
   }
 

@@ -40,9 +40,12 @@ export { Refused } from "./refused.ts";
 export class Salon extends People {
   /** @internal */
   readonly shelf: Shelf;
+  private readonly renew: Options["renew"];
+  private renewing: Promise<string> | undefined;
 
   constructor(options: Options = {}) {
     super((options.url ?? globalThis.location?.origin ?? "").replace(/\/+$/, ""), options.token);
+    this.renew = options.renew;
     const storage = options.storage === undefined ? localStorageOrNull() : options.storage;
     this.shelf = new Shelf(storage, this.url, options.makeRoom);
   }
@@ -220,8 +223,26 @@ export class Salon extends People {
     const fields = new URLSearchParams();
     if (after !== undefined) fields.set("last_sequence_id", String(after));
     // A browser sends the session cookie with a WebSocket, but no header, and no cookie to another origin.
-    if (this.token !== undefined) fields.set("ticket", await this.ticket());
+    if (this.token !== undefined) fields.set("ticket", await this.ticketAnyhow());
     return `${this.url.replace(/^http/, "ws")}/chat/ws/${encodeURIComponent(id)}?${fields}`;
+  }
+
+  /** @internal A new token, the same for all connections that ask at once; undefined where the page gives none. */
+  async renewed(): Promise<string | undefined> {
+    if (this.renew === undefined) return undefined;
+    this.renewing ??= Promise.resolve(this.renew()).finally(() => (this.renewing = undefined));
+    return (this.token = await this.renewing);
+  }
+
+  /** A ticket, with a new token if the one at hand has ended. */
+  private async ticketAnyhow(): Promise<string> {
+    try {
+      return await this.ticket();
+    } catch (error) {
+      const ended = error instanceof Refused && error.status === 401;
+      if (!ended || (await this.renewed()) === undefined) throw error;
+      return this.ticket();
+    }
   }
 
   private become(guest: Guest): Guest {

@@ -563,6 +563,8 @@ export interface Options {
   url?: string;
   /** A bearer token; without one the session cookie says who asks. */
   token?: string;
+  /** Gets a new token of the same person, a minute before the one of a connection ends or when it has ended. */
+  renew?: () => string | Promise<string>;
   /** Where outboxes are kept: localStorage by default, nowhere with null. */
   storage?: Storage | null;
   /** Called where the storage is full, to drop what can be had again; whether anything was. */

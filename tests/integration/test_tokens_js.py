@@ -1,0 +1,76 @@
+"""salon.js in node with a token that ends: the page's `renew` gives another one, on the open socket or before a new one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import trio
+
+from tests.node import NODE
+from tests.person import Person, admin
+from tests.server import ServerProcess
+
+SCRIPT = """
+const [file, url, id, first, second] = process.argv.slice(2);
+let sockets = 0;
+globalThis.WebSocket = class extends WebSocket {
+  constructor(...given) {
+    super(...given);
+    sockets += 1;
+    this.addEventListener("message", ({ data }) => {
+      if (JSON.parse(data).type === "auth_ack") tell("renewed");
+    });
+  }
+};
+const { Salon } = await import(file);
+let asked = 0;
+const renew = async () => ((asked += 1), second);
+const salon = new Salon({ url, token: first, renew, storage: null });
+const tell = (what) => {
+  console.log(JSON.stringify({ what, sockets, asked, changed: salon.token === second }));
+  process.exit();
+};
+salon.open(id).on("state", ({ status }) => void (status === "live" && asked && tell("live")));
+"""
+
+
+async def told(folder: Path, server: ServerProcess, *words: str) -> Any:
+    """What the script has seen."""
+    module, script = folder / "salon.mjs", folder / "script.mjs"
+    module.write_text(httpx2.get(f"{server.url}/salon.js").text)
+    script.write_text(SCRIPT)
+    command = [NODE, "--no-warnings", script, module, server.url, *words]
+    done = await trio.run_process(
+        [str(word) for word in command], capture_stdout=True, stderr=subprocess.STDOUT
+    )
+    return json.loads(done.stdout)
+
+
+async def issue(boss: Person, **fields: Any) -> tuple[str, str]:
+    given = await boss.ask("POST", "/admin/tokens", {"id": "jo", "name": "Jo", **fields})
+    return given["token"], given["token_id"]
+
+
+async def test_an_open_connection_goes_on_with_a_new_token(
+    server: ServerProcess, tmp_path: Path
+) -> None:
+    boss = admin(server)
+    conversation_id = await boss.create(participants=[{"user_id": "jo"}])
+    (first, _), (second, _) = await issue(boss, expires_in=30), await issue(boss)
+    seen = await told(tmp_path, server, conversation_id, first, second)
+    assert seen == {"what": "renewed", "sockets": 1, "asked": 1, "changed": True}
+
+
+async def test_a_connection_is_made_with_a_new_token_where_the_first_has_ended(
+    server: ServerProcess, tmp_path: Path
+) -> None:
+    boss = admin(server)
+    conversation_id = await boss.create(participants=[{"user_id": "jo"}])
+    (first, first_id), (second, _) = await issue(boss), await issue(boss)
+    await boss.call("DELETE", f"/admin/tokens/{first_id}")
+    seen = await told(tmp_path, server, conversation_id, first, second)
+    assert seen == {"what": "live", "sockets": 1, "asked": 1, "changed": True}
