@@ -1,7 +1,7 @@
 """The order of the test files, for processes that take one after the other: what takes long begins first.
 
-Files that mostly wait stand among files that mostly compute, so that both cores have work all the time. What is not named
-here takes a few seconds and comes after, in the order in which it was found.
+Files that mostly wait stand among files that mostly compute, so that both cores have work all the time: there are three
+processes for each core. What is not named here takes a few seconds and comes after, in the order in which it was found.
 """
 
 from __future__ import annotations
@@ -11,39 +11,57 @@ from collections.abc import Iterable, Sequence
 import pytest
 
 LONG_FIRST = (
-    "reliability/test_overload.py",  # waits
-    "reliability/test_simulation.py",
-    "e2e/test_page.py",
-    "e2e/test_hosted_page.py",
     "performance/test_salon_load.py",  # waits
-    "e2e/test_page_offline.py",
-    "reliability/test_slow_disk.py",  # waits
-    "e2e/test_admin_agents.py",
-    "e2e/test_admin_page.py",
-    "reliability/test_crash.py",
-    "security/test_hypercorn_attacks.py",  # waits
-    "integration/test_schemathesis.py",
-    "e2e/test_page_size.py",
-    "integration/test_admin_events.py",  # waits
-    "e2e/test_page_looks.py",
-    "e2e/test_runs_page.py",
-    "reliability/test_resume.py",  # waits
-    "e2e/test_xss.py",
-    "e2e/test_page_sign_in.py",
+    "e2e/test_changes_page.py",  # waits
+    "e2e/test_admin_page.py",  # waits
+    "reliability/test_overload.py",  # waits
     "reliability/test_accidents.py",  # waits
-    "e2e/test_answers_page.py",
-    "reliability/test_presence.py",  # waits
-    "e2e/test_admin_looks.py",
-    "e2e/test_control_states.py",
-    "reliability/test_sync.py",
-    "e2e/test_page_identity.py",
-    "reliability/test_drain.py",  # waits
-    "unit/test_overload.py",
     "integration/test_agent_restarts.py",  # waits
+    "reliability/test_simulation.py",
+    "reliability/test_sync.py",  # waits
+    "e2e/test_page_sign_in.py",  # waits
+    "reliability/test_slow_disk.py",
+    "reliability/test_torn.py",  # waits
+    "e2e/test_page_size.py",  # waits
+    "e2e/test_admin_agents.py",
+    "e2e/test_runs_page.py",
+    "integration/test_agent_tools.py",  # waits
+    "unit/test_overload.py",
+    "e2e/test_answers_page.py",
+    "reliability/test_resume.py",  # waits
+    "e2e/test_people_page.py",
+    "integration/test_admin_events.py",  # waits
+    "security/test_hypercorn_attacks.py",  # waits
+    "e2e/test_page.py",
+    "e2e/test_xss.py",
+    "e2e/test_page_offline.py",
+    "reliability/test_crash.py",
+    "e2e/test_files_page.py",
+    "integration/test_schemathesis.py",
+    "reliability/test_lagging.py",  # waits
+    "unit/test_storage_sqlite.py",  # waits
+    "reliability/test_presence.py",  # waits
+    "reliability/test_deleted.py",  # waits
     "e2e/test_salon_js.py",  # waits
-    "unit/test_cli.py",
-    "integration/test_agent_tools.py",
-    "reliability/test_lagging.py",
+    "reliability/test_drain.py",  # waits
+    "reliability/test_files.py",  # waits
+    "integration/test_agents.py",  # waits
+    "reliability/test_disk.py",  # waits
+    "e2e/test_search_page.py",
+    "e2e/test_page_looks.py",
+    "integration/test_rest_refusals.py",  # waits
+    "unit/test_packaging.py",
+    "reliability/test_recovery.py",  # waits
+    "e2e/test_hosted_page.py",
+    "e2e/test_control_states.py",
+    "integration/test_rest_load.py",  # waits
+    "unit/test_nlweb_answer.py",
+    "e2e/test_page_identity.py",
+    "integration/test_http_stream.py",  # waits
+    "unit/test_architecture.py",
+    "reliability/test_stuck_reader.py",  # waits
+    "integration/test_request_envelope.py",  # waits
+    "e2e/test_admin_looks.py",
 )
 
 

@@ -36,6 +36,12 @@ MODULES = (
     "salon.persistence.migration",
     "salon.persistence.loop",
 )
+# What a server with such agents imports besides, half a second each: imported once there is one.
+MODULES_OF_AGENTS = {
+    "azure_openai": "salon.web.agents.openai_wire",
+    "openai": "salon.web.agents.openai_wire",
+    "mcp": "salon.web.agents.mcp_wire",
+}
 PR_SET_CHILD_SUBREAPER = 36
 POLL = 0.005  # seconds between two looks at a process that has to end
 REQUEST = 1_000_000  # bytes
@@ -113,13 +119,24 @@ def run(
     return subprocess.CompletedProcess(["salon", *words], code, *written)
 
 
+def _modules_of(agents: str) -> list[str]:
+    """What a server imports for the agents of this setting."""
+    return sorted({name for kind, name in MODULES_OF_AGENTS.items() if f'"{kind}"' in agents})
+
+
 def _whole(output: int) -> str:
     size = os.fstat(output).st_size
     return os.pread(output, size, 0).decode()
 
 
 def _fork(arguments: Sequence[str], outputs: list[int], env: Mapping[str, str] | None) -> int:
-    request = {"arguments": arguments, "env": dict(env or os.environ), "cwd": str(Path.cwd())}
+    environment = dict(env or os.environ)
+    request = {
+        "arguments": arguments,
+        "env": environment,
+        "cwd": str(Path.cwd()),
+        "modules": _modules_of(environment.get("SALON_AGENTS", "")),
+    }
     with ONE_AT_A_TIME:
         server = _fork_server()
         socket.send_fds(server, [json.dumps(request).encode()], outputs)
@@ -155,13 +172,17 @@ def _serve(requests: socket.socket) -> dict[str, Any] | None:
         data, outputs, _, _ = socket.recv_fds(requests, REQUEST, 2)
         if not data:
             return None
+        request: dict[str, Any] = json.loads(data)
+        if any(module not in sys.modules for module in request["modules"]):
+            for module in request["modules"]:
+                import_module(module)
+            gc.freeze()
         if os.fork() == 0:
             between = os.getpid()
             if os.fork():
                 os._exit(0)
             while os.getppid() == between:
                 time.sleep(POLL / 10)
-            request: dict[str, Any] = json.loads(data)
             for number, output in enumerate(outputs, 1):
                 os.dup2(output, number)
                 os.close(output)

@@ -62,12 +62,37 @@ class Visitor:
 
     @classmethod
     def guest(cls, page: Page, name: str, path: str = "/") -> Visitor:
-        """Comes in as a guest, with the code put away."""
+        """Comes in by the welcome page as somebody who was never here, and puts the code away."""
         page.goto(path)
         page.get_by_label("Your name").fill(name)
         page.get_by_role("button", name=f"Continue as {name}").click()
         page.get_by_role("button", name="I have kept it").click()
         return cls(page, name)
+
+    @classmethod
+    def known(cls, page: Page, name: str, path: str = "/") -> Visitor:
+        """Comes back as a guest whom the server knows; a conversation at whose address they come is theirs already.
+
+        The page asks for everything anew as after any visit, but the way in is not shown: tests of it take `guest`.
+        """
+        visitor = cls(page, name)
+        visitor._post("/auth/guest", name=name)
+        if path.startswith("/c/"):
+            visitor._post(f"/chat/{path.removeprefix('/c/')}/join")
+        page.goto(path)
+        if path.startswith("/c/"):
+            visitor.expect_live()
+        return visitor
+
+    @classmethod
+    def host(cls, page: Page, name: str, title: str) -> Visitor:
+        """Comes back as a guest into a conversation that they have begun."""
+        visitor = cls(page, name)
+        visitor._post("/auth/guest", name=name)
+        begun = visitor._post("/chat/create", title=title)
+        page.goto(f"/c/{begun['conversation_id']}")
+        visitor.expect_live()
+        return visitor
 
     @classmethod
     def holder(cls, page: Page, token: str, name: str, path: str = "/") -> Visitor:
@@ -165,6 +190,24 @@ class Visitor:
         self.page.goto("/docs")
         self.page.evaluate("localStorage.clear(); sessionStorage.clear()")
         self.page.goto(address)
+
+    def go_offline(self) -> None:
+        """Lose the network. The server closes the page's sockets first: with one open, Chromium computes all the while."""
+        request = self.page.context.request
+        me = request.get("/auth/me").json()["id"]
+        operator = {"Authorization": "Bearer admin_token"}
+        found = request.get(f"/admin/connections?participant_id={me}", headers=operator).json()
+        for each in found["connections"]:
+            closed = request.delete(f"/admin/connections/{each['id']}", headers=operator)
+            assert closed.ok, closed.text()
+        self.page.context.set_offline(True)
+
+    def _post(self, path: str, **body: str) -> dict[str, Any]:
+        """A request by the page's own session, that has to be granted."""
+        response = self.page.context.request.post(path, data=body)
+        assert response.ok, response.text()
+        answer: dict[str, Any] = response.json() if response.status != 204 else {}
+        return answer
 
     def history(self, conversation_id: str) -> list[Said]:
         """All that the server has, by the page's own session."""

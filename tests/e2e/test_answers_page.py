@@ -33,9 +33,7 @@ PHONE = {"width": 360, "height": 740}
 @pytest.fixture
 def ada(server: ServerProcess, open_page: OpenPage) -> Visitor:
     """Somebody in a conversation of their own."""
-    visitor = Visitor.guest(open_page(server.url), "Ada")
-    visitor.begin("Dinner")
-    return visitor
+    return Visitor.host(open_page(server.url), "Ada", "Dinner")
 
 
 def paying(*tools: str) -> Answer:
@@ -97,7 +95,7 @@ def test_a_tool_call_waits_for_the_person_whom_the_answer_is_for_and_the_others_
 ) -> None:
     room = ada.conversation_id
     bob, cleo = (
-        Visitor.guest(open_page(server.url), name, f"/c/{room}") for name in ("Bob", "Cleo")
+        Visitor.known(open_page(server.url), name, f"/c/{room}") for name in ("Bob", "Cleo")
     )
     with ProgramAgent(server, room, paying("pay")):
         bob.expect_live()
@@ -170,7 +168,7 @@ def test_who_decides_after_somebody_else_is_told_so(
     server: ServerProcess, ada: Visitor, open_page: OpenPage
 ) -> None:
     room = ada.conversation_id
-    bob = Visitor.guest(open_page(server.url), "Bob", f"/c/{room}")
+    bob = Visitor.known(open_page(server.url), "Bob", f"/c/{room}")
     held: list[Route] = []
 
     def hold(route: Route) -> None:
@@ -272,8 +270,7 @@ def test_a_new_conversation_has_ai_from_the_start_where_somebody_wants_it(
         {"id": "other", "name": "Other", "kind": "echo"},
     ]
     server = start_server(AGENTS=json.dumps(agents))
-    ada = Visitor.guest(open_page(server.url), "Ada")
-    ada.begin("Alone")
+    ada = Visitor.host(open_page(server.url), "Ada", "Alone")
     page = ada.page
     page.get_by_role("button", name="New").click()
     page.get_by_label("What is it about?").fill("Dinner")

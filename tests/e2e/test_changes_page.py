@@ -21,9 +21,9 @@ def two_in_a_room(
     server: ServerProcess, open_page: OpenPage, **options: object
 ) -> tuple[Visitor, Visitor, str]:
     """Ada has begun a conversation, Bob has come in by its address."""
-    ada = Visitor.guest(open_page(server.url, **options), "Ada")
-    room = ada.begin("Lunch")
-    bob = Visitor.guest(open_page(server.url, **options), "Bob", f"/c/{room}")
+    ada = Visitor.host(open_page(server.url, **options), "Ada", "Lunch")
+    room = ada.conversation_id
+    bob = Visitor.known(open_page(server.url, **options), "Bob", f"/c/{room}")
     for each in (ada, bob):
         each.expect_live()
     return ada, bob, room

@@ -44,7 +44,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 @pytest.fixture
 def ada(server: ServerProcess, open_page: OpenPage) -> Visitor:
     """Somebody in a conversation of their own with the cook."""
-    visitor = Visitor.guest(open_page(server.url), "Ada")
+    visitor = Visitor.known(open_page(server.url), "Ada")
     page = visitor.page
     page.get_by_role("button", name="New").click()
     page.get_by_label("What is it about?").fill("Dinner")
@@ -57,7 +57,7 @@ def ada(server: ServerProcess, open_page: OpenPage) -> Visitor:
 @pytest.fixture
 def bob(server: ServerProcess, ada: Visitor, open_page: OpenPage) -> Visitor:
     """Somebody else there, who owns nothing."""
-    visitor = Visitor.guest(open_page(server.url), "Bob", f"/c/{ada.conversation_id}")
+    visitor = Visitor.known(open_page(server.url), "Bob", f"/c/{ada.conversation_id}")
     visitor.expect_live()
     expect(ada.log).to_contain_text("Bob joined")
     return visitor

@@ -16,10 +16,10 @@ OpenPage = Callable[..., Page]
 def test_somebody_is_picked_by_keyboard_and_sees_that_they_are_meant(
     server: ServerProcess, open_page: OpenPage
 ) -> None:
-    ada = Visitor.guest(open_page(server.url), "Ada")
-    room = ada.begin("Engines")
-    bob = Visitor.guest(open_page(server.url), "Bob B", f"/c/{room}")
-    cleo = Visitor.guest(open_page(server.url), "Cleo", f"/c/{room}")
+    ada = Visitor.host(open_page(server.url), "Ada", "Engines")
+    room = ada.conversation_id
+    bob = Visitor.known(open_page(server.url), "Bob B", f"/c/{room}")
+    cleo = Visitor.known(open_page(server.url), "Cleo", f"/c/{room}")
     ada.expect_last(3)
     bob.begin("Elsewhere")
     people = ada.page.get_by_role("listbox", name="People to mention")
@@ -51,10 +51,10 @@ def test_somebody_is_picked_by_keyboard_and_sees_that_they_are_meant(
 def test_the_list_is_left_by_escape_and_a_click_picks(
     server: ServerProcess, open_page: OpenPage
 ) -> None:
-    ada = Visitor.guest(open_page(server.url), "Ada")
-    room = ada.begin("Engines")
-    Visitor.guest(open_page(server.url), "Bob", f"/c/{room}")
-    Visitor.guest(open_page(server.url), "Cleo", f"/c/{room}")
+    ada = Visitor.host(open_page(server.url), "Ada", "Engines")
+    room = ada.conversation_id
+    Visitor.known(open_page(server.url), "Bob", f"/c/{room}")
+    Visitor.known(open_page(server.url), "Cleo", f"/c/{room}")
     ada.expect_last(3)
     options = ada.page.get_by_role("option")
     ada.field.press_sequentially("@")

@@ -17,9 +17,9 @@ OpenPage = Callable[..., Page]
 
 def two_in_a_room(server: ServerProcess, open_page: OpenPage) -> tuple[Visitor, Visitor, str]:
     """Ada has begun a conversation, Bob has come in by its address."""
-    ada = Visitor.guest(open_page(server.url), "Ada")
-    room = ada.begin("Lunch")
-    bob = Visitor.guest(open_page(server.url), "Bob", f"/c/{room}")
+    ada = Visitor.host(open_page(server.url), "Ada", "Lunch")
+    room = ada.conversation_id
+    bob = Visitor.known(open_page(server.url), "Bob", f"/c/{room}")
     for each in (ada, bob):
         each.expect_live()
     return ada, bob, room
@@ -29,7 +29,9 @@ def test_two_people_in_two_browsers(
     start_server: Callable[..., ServerProcess], open_page: OpenPage
 ) -> None:
     server = start_server(LIMITS__PRESENCE_GRACE="0.2")
-    ada, bob, room = two_in_a_room(server, open_page)
+    ada = Visitor.guest(open_page(server.url), "Ada")
+    room = ada.begin("Lunch")
+    bob = Visitor.guest(open_page(server.url), "Bob", f"/c/{room}")
     expect(ada.log).to_contain_text("Bob joined")
     expect(bob.page.get_by_role("heading", name="Lunch", level=1)).to_be_visible()
     # What one writes, the other sees coming, then sees.
@@ -231,7 +233,7 @@ def test_ten_messages_written_offline_arrive_once_and_in_order(
 ) -> None:
     ada, bob, room = two_in_a_room(server, open_page)
     texts = [f"offline {number}" for number in range(10)]
-    ada.page.context.set_offline(True)
+    ada.page.context.set_offline(True)  # which the page finds out by itself
     expect(ada.status).to_contain_text("Offline")
     ada.say(*texts)
     ada.expect_said(*texts)
@@ -250,8 +252,8 @@ def test_what_waits_to_be_sent_outlives_a_reload_and_so_do_draft_and_place(
     server: ServerProcess, open_page: OpenPage
 ) -> None:
     page = open_page(server.url)
-    ada = Visitor.guest(page, "Ada")
-    room = ada.begin("Lunch")
+    ada = Visitor.host(page, "Ada", "Lunch")
+    room = ada.conversation_id
     ada.say(*(f"line {number}" for number in range(40)))
     ada.expect_last(41)
     page.route_web_socket(re.compile("/chat/ws/"), lambda socket: socket.close())
@@ -279,8 +281,8 @@ def test_a_full_storage_drops_the_oldest_cache_and_never_what_waits_to_be_sent(
     server: ServerProcess, open_page: OpenPage
 ) -> None:
     page = open_page(server.url)
-    ada = Visitor.guest(page, "Ada")
-    room = ada.begin("Lunch")
+    ada = Visitor.host(page, "Ada", "Lunch")
+    room = ada.conversation_id
     ada.say("before")
     ada.expect_last(2)
     page.route_web_socket(re.compile("/chat/ws/"), lambda socket: socket.close())
@@ -312,8 +314,8 @@ def test_a_full_storage_drops_the_oldest_cache_and_never_what_waits_to_be_sent(
 def test_a_message_that_is_refused_says_why_and_can_be_sent_again(
     server: ServerProcess, open_page: OpenPage
 ) -> None:
-    ada = Visitor.guest(open_page(server.url), "Ada")
-    room = ada.begin("Lunch")
+    ada = Visitor.host(open_page(server.url), "Ada", "Lunch")
+    room = ada.conversation_id
     # Half a character, as some input methods leave behind: the server takes no such text.
     ada.field.evaluate(
         """field => {
@@ -337,8 +339,8 @@ def test_a_message_that_is_refused_says_why_and_can_be_sent_again(
 
 
 def test_what_shows_nothing_is_not_sent(server: ServerProcess, open_page: OpenPage) -> None:
-    ada = Visitor.guest(open_page(server.url), "Ada")
-    room = ada.begin("Lunch")
+    ada = Visitor.host(open_page(server.url), "Ada", "Lunch")
+    room = ada.conversation_id
     send = ada.page.get_by_role("button", name="Send")
     for blank in (" ", "\n", "\u200b\ufeff", "\u2800"):
         ada.field.fill(blank)
@@ -372,9 +374,9 @@ def test_a_hidden_page_notifies_whoever_asked_for_it(
 def test_the_owner_renames_a_conversation_where_its_title_stands_and_all_see_it(
     server: ServerProcess, open_page: OpenPage
 ) -> None:
-    ada = Visitor.guest(open_page(server.url), "Ada")
-    room = ada.begin("Lunch")
-    bob = Visitor.guest(open_page(server.url), "Bob", f"/c/{room}")
+    ada = Visitor.host(open_page(server.url), "Ada", "Lunch")
+    room = ada.conversation_id
+    bob = Visitor.known(open_page(server.url), "Bob", f"/c/{room}")
     bob.expect_live()
     rename = bob.page.get_by_role("button", name="Rename this conversation")
     expect(rename).to_have_count(0)  # it is not his

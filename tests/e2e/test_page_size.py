@@ -51,9 +51,7 @@ SCROLL_UP = """async () => {
 @pytest.fixture
 def reader(server: ServerProcess, open_page: Callable[..., Page]) -> Visitor:
     """Somebody in a conversation with three who speak much."""
-    visitor = Visitor.guest(open_page(server.url), "Reader")
-    visitor.begin("The square")
-    return visitor
+    return Visitor.host(open_page(server.url), "Reader", "The square")
 
 
 @contextmanager
@@ -180,7 +178,7 @@ def test_a_quote_leads_to_its_message_however_far_back(
     reader.expect_last(2)
     with speaking(server, room, 100):
         reader.expect_last(305)
-    bob = Visitor.guest(open_page(server.url), "Bob", f"/c/{room}")
+    bob = Visitor.known(open_page(server.url), "Bob", f"/c/{room}")
     bob.expect_last(306)
     reader.page.context.request.post(
         f"/chat/{room}/messages", data={"content": "Indeed.", "reply_to": f"{room}-2"}

@@ -22,9 +22,7 @@ PIECES = ["Fish ", "and **chips**. ", "With peas, ", "too."]
 @pytest.fixture
 def ada(server: ServerProcess, open_page: OpenPage) -> Visitor:
     """Somebody in a conversation of their own."""
-    visitor = Visitor.guest(open_page(server.url), "Ada")
-    visitor.begin("Dinner")
-    return visitor
+    return Visitor.host(open_page(server.url), "Ada", "Dinner")
 
 
 @pytest.fixture
@@ -139,7 +137,7 @@ def test_a_reload_in_the_midst_shows_all_that_was_said_and_then_the_rest(
 def test_stop_leaves_what_was_said_for_everybody(
     server: ServerProcess, ada: Visitor, agent: Agent, open_page: OpenPage
 ) -> None:
-    bob = Visitor.guest(open_page(server.url), "Bob", f"/c/{ada.conversation_id}")
+    bob = Visitor.known(open_page(server.url), "Bob", f"/c/{ada.conversation_id}")
     ada.say("What is for dinner?")
     ada.expect_settled()
     agent.start("r1")
@@ -162,7 +160,7 @@ def test_whoever_asked_may_stop_the_answer(
     server: ServerProcess, ada: Visitor, agent: Agent, open_page: OpenPage
 ) -> None:
     room = ada.conversation_id
-    bob = Visitor.guest(open_page(server.url), "Bob", f"/c/{room}")
+    bob = Visitor.known(open_page(server.url), "Bob", f"/c/{room}")
     bob.say("What is for dinner?")
     bob.expect_settled()
     asked = bob.history(room)[-1]["message"]["message_id"]

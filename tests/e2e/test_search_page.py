@@ -41,7 +41,7 @@ def hits(page: Page) -> Locator:
 
 @pytest.fixture
 def ada(server: ServerProcess, open_page: OpenPage) -> Visitor:
-    return Visitor.guest(open_page(server.url), "Ada")
+    return Visitor.known(open_page(server.url), "Ada")
 
 
 def test_what_was_said_long_ago_elsewhere_is_found_while_one_types_and_leads_to_its_place(
@@ -150,7 +150,7 @@ def test_nothing_found_a_query_that_is_not_understood_and_no_connection_are_each
 
 
 def test_on_a_phone_search_has_the_whole_screen(server: ServerProcess, open_page: OpenPage) -> None:
-    ada = Visitor.guest(open_page(server.url, color_scheme="dark", **PHONE), "Ada")
+    ada = Visitor.known(open_page(server.url, color_scheme="dark", **PHONE), "Ada")
     page = ada.page
     ada.begin("Lunch")
     ada.say("pancakes, with a rather long explanation of how they are made best and by whom")

@@ -149,7 +149,7 @@ async def test_an_upstream_that_says_nothing_has_its_time() -> None:
 
 
 async def test_an_upstream_that_stalls_ends_with_what_it_has_said() -> None:
-    async with room("stalls", timeout=0.5) as it:
+    async with room("stalls", timeout=2) as it:
         await it.say("What is for dinner?")
         message = await it.end()
         assert (message["status"], message["content"]) == ("interrupted", SAID)

@@ -361,7 +361,7 @@ async def test_a_server_that_fails_fails_its_answer(
 async def test_a_server_that_stalls_after_some_words_ends_with_them() -> None:
     async with (
         nlweb() as server,
-        serving([hosted("stalls-after-words", server, timeout=0.5)]) as url,
+        serving([hosted("stalls-after-words", server, timeout=2)]) as url,
         Client(url, token=TOKEN) as ada,
     ):
         id = (await ada.create("Dinner", enable_ai=True))["conversation_id"]

@@ -8,6 +8,7 @@ import pytest
 import trio
 
 from tests.inside import TOKEN, all_gone
+from tests.patience import PATIENCE
 from tests.raw import Answer, Line, open_line, request, upgrade
 
 # What makes the fast lane leave a request to Hypercorn and Quart-Trio.
@@ -201,7 +202,7 @@ class TestAHeadWithTwoMeanings:
 
 async def cut_off(line: Line) -> bool:
     """Whether the server has closed the connection."""
-    with trio.fail_after(10):
+    with trio.fail_after(PATIENCE):
         while await line.stream.receive_some():
             pass
     return True

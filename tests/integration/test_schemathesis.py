@@ -25,12 +25,17 @@ CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,re
 LEFT_OUT = ("/admin/drain", "/admin/events")
 EXAMPLES = examples(9)  # of each operation, besides those of the coverage phase
 # Of a stranger nearly all is refused for who they are, whatever else is wrong with it: that is tried with an admin.
-STRANGER = "coverage" if ALL else "fuzzing"
+STRANGER = ("coverage", EXAMPLES) if ALL else ("fuzzing", 1)
 FOUND = re.compile(r"(\d+) generated, (\d+) passed")
 
 
 def schemathesis(
-    url: str, token: str, folder: Path, *options: str, ids: dict[str, str] | None = None
+    url: str,
+    token: str,
+    folder: Path,
+    *options: str,
+    ids: dict[str, str] | None = None,
+    most: int = EXAMPLES,
 ) -> subprocess.CompletedProcess[str]:
     """A run as whoever the token stands for; `ids` are those that it names in paths."""
     config = folder / "schemathesis.toml"
@@ -38,7 +43,7 @@ def schemathesis(
     config.write_text("\n".join(["[parameters]", *lines, ""]))
     command = [
         *(sys.executable, "-P", parsing.__file__, "schemathesis.cli", "--config-file", str(config)),
-        *("run", f"{url}/openapi.json", "--checks", CHECKS, "--max-examples", str(EXAMPLES)),
+        *("run", f"{url}/openapi.json", "--checks", CHECKS, "--max-examples", str(most)),
         *("--header", f"Authorization: Bearer {token}", "--seed", "1", "--request-timeout", "20"),
         *("--generation-database", "none", "--no-color", *options),
     ]
@@ -69,9 +74,11 @@ async def check(
 async def test_no_request_of_a_stranger_makes_the_server_fail(
     own_server: ServerProcess, tmp_path: Path, tell: Callable[[str], None]
 ) -> None:
-    run = partial(schemathesis, own_server.url, "no-token", tmp_path, "--phases", STRANGER)
+    phase, each = STRANGER
+    options = ("--phases", phase)
+    run = partial(schemathesis, own_server.url, "no-token", tmp_path, *options, most=each)
     count, _ = await check(own_server, run)
-    assert count > 100
+    assert count > 50
     tell(f"schemathesis, a stranger: {count} requests, no server error")
 
 

@@ -1,0 +1,91 @@
+"""Few steps by which each bug on purpose is caught, so that the tests need not play whole seeds: `caught.json` keeps them.
+
+    .venv-test/bin/python -m tests.reliability.caught
+
+writes it anew, in some minutes: for bugs that have come, or where the simulator's plans have changed and what is kept
+catches nothing any more. `salon simulate --mutants`, which `make prove` runs, plays whole seeds and needs none of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from salon.loadtests.simulator.campaign import hunt, play
+from salon.loadtests.simulator.mutant import MUTANTS
+from salon.loadtests.simulator.trial import Outcome
+
+KEPT = Path(__file__).with_name("caught.json")
+SEEDS = 100  # within which a bug has to be caught, as in the command
+PLAYS = 8  # that are spent on leaving out steps: what one more saves is soon less than it costs
+
+Catch = tuple[int, list[int]]  # a seed, and the numbers of those of its steps that are enough
+
+
+def kept() -> dict[str, Catch]:
+    """What is known for each bug."""
+    known: dict[str, Catch] = {
+        name: (seed, steps) for name, (seed, steps) in json.loads(KEPT.read_text()).items()
+    }
+    return known
+
+
+def catches(outcome: Outcome) -> bool:
+    """Whether the bug was seen, and not an error of its own."""
+    return bool(outcome.anomalies) and all(each.kind != "fault" for each in outcome.anomalies)
+
+
+def catch(mutant: str, known: Catch | None) -> tuple[bool, bool]:
+    """Whether the bug is caught at all, and whether it is by what was known."""
+    if known is not None and catches(play(known[0], mutant, set(known[1]))):
+        return True, True
+    return hunt(mutant, SEEDS) is not None, False
+
+
+def fewer(steps: list[int], enough: Callable[[list[int]], bool]) -> list[int]:
+    """Some of the steps that are enough, too: the shortest beginning, then without one part after the other."""
+    low, high = -1, len(steps)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if enough(steps[:middle]):
+            high = middle
+        else:
+            low = middle
+    steps, plays = steps[:high], PLAYS
+    size = len(steps) // 2
+    while size and plays:
+        for start in range(0, len(steps), size):
+            without = steps[:start] + steps[start + size :]
+            plays -= 1
+            if enough(without):
+                steps = without
+                break
+            if not plays:
+                break
+        else:
+            size //= 2
+        size = min(size, len(steps))
+    return steps
+
+
+def main() -> None:
+    """Write what is kept anew, but for what still catches its bug."""
+    before = kept() if KEPT.exists() else {}
+    found: dict[str, Catch] = {}
+    for name in MUTANTS:
+        if name in before and catch(name, before[name])[1]:
+            found[name] = before[name]
+        elif (outcome := hunt(name, SEEDS)) is not None:
+            seed = outcome.seed
+            steps = fewer(
+                list(outcome.steps),
+                lambda only, seed=seed, name=name: catches(play(seed, name, set(only))),
+            )
+            found[name] = seed, steps
+        lines = (f'  "{name}": {json.dumps(catch)}' for name, catch in sorted(found.items()))
+        KEPT.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+if __name__ == "__main__":
+    main()
