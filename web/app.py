@@ -15,6 +15,7 @@ from quart_schema import QuartSchema
 from quart_trio import QuartTrio
 
 from salon.actors.directory import Directory
+from salon.actors.log import LogTail
 from salon.actors.runtime import System
 from salon.persistence.contents import open_files
 from salon.persistence.s3_options import S3Options
@@ -66,6 +67,7 @@ from .identity import IdentityBook, read_key
 from .moderation import Desk
 from .socket import JsonCodec, Wire
 from .sources import system_sources
+from .webhooks import Webhooks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -90,7 +92,7 @@ async def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT, then drain. `announce` is called with the URL once connections are accepted.
 
     Raises `StoreError` if the store cannot be opened, `OSError` if the address cannot be bound, `SettingsError` if an agent of
-    the configuration lacks its library or its key.
+    the configuration lacks its library or its key, or a webhook its secret.
     """
     _raise_file_limit()
     agents = [(agent, open_upstream(agent)) for agent in settings.agents]
@@ -143,7 +145,10 @@ async def _assemble(
     await identities.load()
     if settings.moderation.rules or settings.moderation.url is not None:
         directory.moderator = Desk(settings.moderation, directory)
-    return AdminParts(settings, directory, wire, identities, HostedAgents(directory, agents))
+    tail = LogTail(store)
+    webhooks = Webhooks(settings.webhooks, store, tail, sources, directory.report)
+    hosted = HostedAgents(directory, agents)
+    return AdminParts(settings, directory, wire, identities, hosted, webhooks, store, tail)
 
 
 async def _run(parts: AdminParts, announce: Callable[[str], None]) -> None:
@@ -173,6 +178,7 @@ async def _run(parts: AdminParts, announce: Callable[[str], None]) -> None:
         await nursery.start(parts.files.run)
         if isinstance(directory.moderator, Desk):
             await nursery.start(directory.moderator.run)
+        await nursery.start(parts.webhooks.run)
         nursery.start_soon(directory.sweep)
         nursery.start_soon(parts.figures.record)
         nursery.start_soon(_watch_signals, parts)

@@ -9,6 +9,7 @@ from .model import AuthSettings, LoggingSettings, Settings, SettingsError
 from .moderation import ModerationRule, ModerationSettings
 from .provider import ProviderSettings, label_of
 from .text import render
+from .webhook import WebhookSettings, webhook_secrets
 
 __all__ = [
     "AgentSettings",
@@ -23,8 +24,10 @@ __all__ = [
     "Settings",
     "SettingsError",
     "ToolSettings",
+    "WebhookSettings",
     "is_safe_url",
     "label_of",
     "load",
     "render",
+    "webhook_secrets",
 ]

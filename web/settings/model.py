@@ -26,6 +26,7 @@ from .files import FileSettings
 from .group import SettingsGroup, split
 from .moderation import ModerationSettings
 from .provider import ProviderName, ProviderSettings
+from .webhook import WebhookSettings
 
 HOST_NAME = re.compile(r"[\w-]{1,63}(\.[\w-]{1,63})*\.?", re.ASCII)
 
@@ -275,6 +276,7 @@ class Settings(BaseSettings):
     logging: LoggingSettings = Field(default_factory=LoggingSettings)
     moderation: ModerationSettings = Field(default_factory=ModerationSettings)
     agents: tuple[AgentSettings, ...] = ()
+    webhooks: tuple[WebhookSettings, ...] = ()
 
     @classmethod
     def settings_customise_sources(
@@ -304,6 +306,13 @@ class Settings(BaseSettings):
                     raise ValueError(
                         f"an agent of the kind mcp for each of tools; {agent.id} names {tools.mcp}"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _no_webhook_twice(self) -> Settings:
+        urls = [webhook.url for webhook in self.webhooks]
+        if len(set(urls)) < len(urls):
+            raise ValueError("webhooks with a url of their own: what was delivered is kept by it")
         return self
 
     @property
