@@ -27,10 +27,12 @@ from .admin import (
     add_stored_agents,
     admin_routes,
     feed_routes,
+    firehose_routes,
     health_routes,
     held_queue_routes,
     hosted_agent_routes,
     report_queue_routes,
+    webhook_routes,
 )
 from .agents import HostedAgents, open_upstream
 from .api import (
@@ -40,6 +42,7 @@ from .api import (
     auth_routes,
     change_routes,
     chat_routes,
+    event_stream_routes,
     file_routes,
     held_routes,
     invite_routes,
@@ -226,6 +229,7 @@ def build_app(parts: AdminParts) -> QuartTrio:
         run_routes,
         agent_routes,
         socket_routes,
+        event_stream_routes,
         auth_routes,
         sign_in_routes,
         health_routes,
@@ -234,6 +238,8 @@ def build_app(parts: AdminParts) -> QuartTrio:
         report_queue_routes,
         held_queue_routes,
         feed_routes,
+        firehose_routes,
+        webhook_routes,
         reference_routes,
         frontend_routes,
     ):

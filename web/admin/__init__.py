@@ -2,19 +2,23 @@
 
 from .agents import add_stored_agents, hosted_agent_routes
 from .feed import feed_routes
+from .firehose import firehose_routes
 from .health import health_routes
 from .held import held_queue_routes
 from .parts import AdminParts
 from .reports import report_queue_routes
 from .routes import admin_routes
+from .webhooks import webhook_routes
 
 __all__ = [
     "AdminParts",
     "add_stored_agents",
     "admin_routes",
     "feed_routes",
+    "firehose_routes",
     "health_routes",
     "held_queue_routes",
     "hosted_agent_routes",
     "report_queue_routes",
+    "webhook_routes",
 ]

@@ -32,6 +32,7 @@ Action = Literal[
     "delete",
     "mute",
     "ban",
+    "webhook",
 ]
 
 READ_AGAIN = 600_000  # milliseconds after which reading the same target is a new deed

@@ -100,13 +100,14 @@ class ConversationRow:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionRow:
-    """One open WebSocket. `position` is the last sequence it has been given, or is on its way to be given."""
+    """One open WebSocket or stream of events. `position` is the last sequence it has been given, or is on its way to be given."""
 
     id: str
     conversation_id: str
     participant_id: str
     name: str
     address: str
+    protocol: str
     state: ConnectionState
     position: int | None
     outbox_bytes: int
@@ -199,6 +200,7 @@ CONNECTIONS: Table[Connection, ConnectionRow] = Table(
     participant_id=lambda connection, _: connection.participant.id,
     name=lambda connection, _: connection.participant.name,
     address=lambda connection, _: connection.address,
+    protocol=lambda connection, _: connection.protocol,
     state=lambda connection, sight: _place(sight.directory, connection)[0],
     position=lambda connection, sight: _place(sight.directory, connection)[1],
     outbox_bytes=lambda connection, _: connection.outbox_bytes,

@@ -3,6 +3,7 @@
 from .auth import auth_routes
 from .changes import change_routes
 from .conversations import chat_routes
+from .event_stream import event_stream_routes
 from .files import file_routes
 from .handshake import socket_routes
 from .handshake_lane import FastLane
@@ -57,6 +58,7 @@ __all__ = [
     "details_of",
     "event_page",
     "event_query",
+    "event_stream_routes",
     "file_routes",
     "held_page",
     "held_routes",

@@ -72,7 +72,7 @@ def _asked(conversation_id: str) -> Asked:
     )
 
 
-async def greet(parts: Parts, asked: Asked) -> Connection:
+async def greet(parts: Parts, asked: Asked, kind: type[Connection] = Connection) -> Connection:
     """A connection for the caller, admitted by their participant. Raises the refusal if they have no permission.
 
     The caller of this function must then call `attach` or `turn_away`.
@@ -80,7 +80,7 @@ async def greet(parts: Parts, asked: Asked) -> Connection:
     identity = _identify(parts, asked)
     last_sequence(parts, asked)
     await _check(parts, identity, asked.conversation_id)
-    connection = Connection(
+    connection = kind(
         directory=parts.directory,
         connection_id=parts.directory.sources.new_id(),
         conversation_id=asked.conversation_id,

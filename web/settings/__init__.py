@@ -9,9 +9,10 @@ from .model import AuthSettings, LoggingSettings, Settings, SettingsError
 from .moderation import ModerationRule, ModerationSettings
 from .provider import ProviderSettings, label_of
 from .text import render
-from .webhook import WebhookSettings, webhook_secrets
+from .webhook import CONVERSATIONS, WebhookSettings, webhook_secrets
 
 __all__ = [
+    "CONVERSATIONS",
     "AgentSettings",
     "AuthSettings",
     "BudgetSettings",

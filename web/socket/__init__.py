@@ -50,6 +50,8 @@ from .codec import (
     run_fields,
 )
 from .connection import Connection, Phase, retry_reason
+from .event_connection import FIRST as FIRST_EVENT
+from .event_connection import EventConnection
 from .event_json import compact, participant_fields, timestamp
 from .run_parts import (
     KEY_LENGTH,
@@ -72,6 +74,7 @@ from .run_parts import (
 from .wire import Wire, unconfirmed
 
 __all__ = [
+    "FIRST_EVENT",
     "KEY_LENGTH",
     "LAST_SEQUENCE",
     "AlsoInChannel",
@@ -88,6 +91,7 @@ __all__ = [
     "EndOffset",
     "EndReason",
     "EndStatus",
+    "EventConnection",
     "Files",
     "JoinFrame",
     "JsonCodec",

@@ -2,6 +2,12 @@
 
 from .hub import Webhooks
 from .row import WebhookRow
-from .wanted import WebhookError, WebhookWanted
+from .wanted import WebhookError, WebhooksFullError, WebhookWanted
 
-__all__ = ["WebhookError", "WebhookRow", "WebhookWanted", "Webhooks"]
+__all__ = [
+    "WebhookError",
+    "WebhookRow",
+    "WebhookWanted",
+    "Webhooks",
+    "WebhooksFullError",
+]

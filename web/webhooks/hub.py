@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from salon.actors.store import StoreError
 from salon.actors.webhooks import StoredWebhook
 
-from .row import WebhookRow
+from . import handles
 from .wanted import (
     KEY_BYTES,
     WebhookError,
+    WebhooksFullError,
     WebhookWanted,
     configured,
     configured_id,
@@ -25,13 +27,15 @@ if TYPE_CHECKING:
 
     from salon.actors.log import LogTail
     from salon.actors.sources import Sources
-    from salon.actors.store import StoreError
 
     from ..settings import WebhookSettings
+    from .row import WebhookRow
     from .sender import Outcome
-    from .subscription import Subscription, WebhookLog
+    from .subscription import Subscription
+    from .wanted import WebhookLog
 
 MOST = 100  # that operators make: each reads the whole log
+MEASURE_EVERY = 5.0  # seconds between two looks at the end of the log, for the metrics
 OVERLAP = 24 * 3600 * 1000  # milliseconds for which a former secret signs as well
 
 
@@ -54,6 +58,7 @@ class Webhooks:
         self._subscriptions: dict[str, Subscription] = {}
         self._running: dict[str, trio.CancelScope] = {}
         self._nursery: trio.Nursery | None = None
+        self._end = 0  # the newest place of the log, some seconds ago
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Deliver until cancelled. Raises `StoreError` where the subscribers cannot be read."""
@@ -72,7 +77,7 @@ class Webhooks:
                 for subscription in self._subscriptions.values():
                     self._nursery.start_soon(self._keep, subscription)
                 task_status.started()
-                await trio.sleep_forever()
+                await self._measure()
         finally:
             self._nursery = None
 
@@ -81,26 +86,21 @@ class Webhooks:
         if not self._subscriptions:
             return []
         end = await self._store.log_end().wait()
-        return [self._subscriptions[id].row(end) for id in sorted(self._subscriptions)]
+        return self._rows(end)
 
     async def row(self, webhook_id: str) -> WebhookRow:
         """One subscriber. Raises `KeyError`."""
-        return self._subscriptions[webhook_id].row(await self._store.log_end().wait())
+        end = await self._store.log_end().wait()
+        return handles.row_of(self._subscriptions[webhook_id], end, self._sources.now())
 
-    def figures(self) -> dict[str, int]:
-        """Sums for the metrics: subscribers by state, deliveries and failures."""
-        rows = [each.row(0) for each in self._subscriptions.values()]
-        found = {f"state_{state}": 0 for state in ("active", "failing", "paused")}
-        for row in rows:
-            found[f"state_{row.state}"] += 1
-        found["delivered"] = sum(row.delivered for row in rows)
-        found["failed"] = sum(row.failed for row in rows)
-        return found
+    def figures(self) -> list[WebhookRow]:
+        """All subscribers by id, without a wait for the store: their lag is that of some seconds ago."""
+        return self._rows(self._end)
 
     async def create(self, wanted: WebhookWanted) -> tuple[str, str]:
         """Add a subscriber, which gets what comes from now on; its id and its secret. Raises `WebhookError`."""
         if len(self._subscriptions) - len(self._configured) >= MOST:
-            raise WebhookError(f"there are {MOST} webhooks, which is the most; delete one first")
+            raise WebhooksFullError(MOST)
         id, secret = self._sources.new_id(), self._new_secret()
         wanted = replace(wanted, secrets=((secret, None),))
         subscription = self._add(await self._begin(id, wanted.stored()), wanted)
@@ -117,8 +117,8 @@ class Webhooks:
             subscription.wanted = wanted
             await subscription.renew_sender()
 
-    async def rotate(self, webhook_id: str) -> str:
-        """Give a subscriber a new secret; the last one signs as well for a day. Raises `KeyError`, `WebhookError`."""
+    async def rotate(self, webhook_id: str) -> tuple[str, int]:
+        """Give a subscriber a new secret, and the time until which the last one signs too. Raises `KeyError`, `WebhookError`."""
         subscription = self._changeable(webhook_id)
         now, secret = self._sources.now(), self._new_secret()
         former = subscription.wanted.secrets[0][0]
@@ -127,7 +127,7 @@ class Webhooks:
         async with subscription.stopped():
             await subscription.save(subscription.stored._replace(settings=wanted.stored()))
             subscription.wanted = wanted
-        return secret
+        return secret, now + OVERLAP
 
     async def delete(self, webhook_id: str) -> None:
         """Delete a subscriber. Raises `KeyError`, `WebhookError`."""
@@ -143,23 +143,32 @@ class Webhooks:
 
     async def retry(self, webhook_id: str) -> None:
         """Try at once what waits, and go on where it was paused. Raises `KeyError`."""
-        subscription = self._subscriptions[webhook_id]
-        async with subscription.stopped():
-            await subscription.retry()
+        await handles.retry(self._subscriptions[webhook_id], self._store)
 
     async def skip(self, webhook_id: str, conversation_id: str | None) -> int:
         """Give up the events that were not taken, of one conversation or of all; how many. Raises `KeyError`."""
-        subscription = self._subscriptions[webhook_id]
-        async with subscription.stopped():
-            return await subscription.skip(conversation_id)
+        return await handles.skip(self._subscriptions[webhook_id], self._store, conversation_id)
 
     async def replay(
         self, webhook_id: str, number: int, conversation_id: str, sequence: int
     ) -> None:
         """Deliver a conversation's events from a sequence on again. Raises `KeyError`."""
         subscription = self._subscriptions[webhook_id]
-        async with subscription.stopped():
-            await subscription.replay(number, conversation_id, sequence)
+        await handles.replay(subscription, self._store, number, conversation_id, sequence)
+
+    def _rows(self, end: int) -> list[WebhookRow]:
+        now = self._sources.now()
+        subscriptions = (self._subscriptions[id] for id in sorted(self._subscriptions))
+        return [handles.row_of(each, end, now) for each in subscriptions]
+
+    async def _measure(self) -> None:
+        while True:
+            if self._subscriptions:
+                try:
+                    self._end = await self._store.log_end().wait()
+                except StoreError as error:
+                    self._report(error)
+            await trio.sleep(MEASURE_EVERY)
 
     async def _begin(self, id: str, settings: str) -> StoredWebhook:
         end = await self._store.log_end().wait()
@@ -184,7 +193,7 @@ class Webhooks:
     def _changeable(self, webhook_id: str) -> Subscription:
         subscription = self._subscriptions[webhook_id]
         if webhook_id in self._configured:
-            raise WebhookError("the configuration has this webhook: change it there")
+            raise WebhookError("webhook_id: the configuration has this webhook, change it there")
         return subscription
 
     def _new_secret(self) -> str:

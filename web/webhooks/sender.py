@@ -35,10 +35,10 @@ class Outcome(NamedTuple):
 class Sender:
     """The HTTP client of one webhook. It follows no redirect and uses no proxy, which would resolve names by itself."""
 
-    def __init__(self, *, places: int, timeout: float = TIMEOUT) -> None:
-        self._timeout = timeout
+    def __init__(self, *, places: int, timeout: float | None = None) -> None:
+        self._timeout = TIMEOUT if timeout is None else timeout
         self._client = httpx2.AsyncClient(
-            timeout=timeout,
+            timeout=self._timeout,
             trust_env=False,
             follow_redirects=False,
             limits=httpx2.Limits(max_connections=places, max_keepalive_connections=places),

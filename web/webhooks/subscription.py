@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import logging
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import trio
 
-from salon.actors.log import CommonLog
 from salon.actors.store import StoreError
-from salon.actors.webhooks import StoredWebhook, WebhookLag, WebhookStore
 
 from ..agents import Breaker
 from .delivery import delivery_body, delivery_id, test_body
 from .lane import Lane, backoff, kind_of
-from .row import StuckRow, WebhookRow
 from .sender import GONE, Outcome, Sender
 
 if TYPE_CHECKING:
@@ -28,8 +25,9 @@ if TYPE_CHECKING:
     from salon.actors.log import LogEntry, LogTail
     from salon.actors.sources import Sources
     from salon.actors.store import Record
+    from salon.actors.webhooks import StoredWebhook
 
-    from .wanted import WebhookWanted
+    from .wanted import WebhookLog, WebhookWanted
 
 AT_ONCE = 8  # requests to one subscriber: what one small backend takes without queueing
 WINDOW = 256  # events that may be on their way beside those of lags: 8 at once for some seconds
@@ -40,14 +38,9 @@ RETRY_FOR = 3 * 86_400_000  # milliseconds after which a subscriber that takes n
 MOMENT = 0.05  # seconds between two reads of the log: many commits are one page
 SAVE_EVERY = 1.0  # seconds between two notes of how far it is; after a kill that much is sent again
 MOVED = 1_000  # places that the cursor moves, without a delivery, before it is noted
-STUCK_SHOWN = 20
 READ = 8  # events read at once for the next one that is wanted
 
 logger = logging.getLogger(__name__)
-
-
-class WebhookLog(CommonLog, WebhookStore, Protocol):
-    """What is needed of the store."""
 
 
 class Subscription:
@@ -75,7 +68,7 @@ class Subscription:
         self._places = trio.CapacityLimiter(AT_ONCE)
         self._lanes: dict[int, Lane] = {}
         self._pending: dict[int, None] = {}  # places that hold the cursor back, ascending
-        self._scanned = stored.cursor  # the place up to which the log was read
+        self.scanned = stored.cursor  # the place up to which the log was read
         self._unsaved = 0  # deliveries since the cursor was noted
         self._moved = trio.Event()
         self._holds = 0
@@ -87,7 +80,7 @@ class Subscription:
     @property
     def cursor(self) -> int:
         """The place up to which nothing is owed, except what lags say."""
-        return next(iter(self._pending), self._scanned + 1) - 1
+        return next(iter(self._pending), self.scanned + 1) - 1
 
     async def run(self) -> None:
         """Deliver until cancelled."""
@@ -161,11 +154,11 @@ class Subscription:
 
     async def _load(self) -> None:
         id = self.stored.webhook_id
-        self._scanned = self.stored.cursor
+        self.scanned = self.stored.cursor
         self._pending = {}
         lanes = {}
         for lag in await self._store.webhook_lags(id).wait():
-            wanted = await self._store.sequence_at(lag.number, self._scanned).wait()
+            wanted = await self._store.sequence_at(lag.number, self.scanned).wait()
             lanes[lag.number] = Lane.of(lag, wanted)
         self._lanes = lanes
 
@@ -173,12 +166,12 @@ class Subscription:
         while True:
             await self._room()
             grown = self._tail.grown
-            page = await self._store.common_log(self._scanned).wait()
+            page = await self._store.common_log(self.scanned).wait()
             for entry in page.entries:
                 if self.wanted.wants(kind_of(entry.record.body), entry.conversation_id):
                     self._take(entry, nursery)
-            caught_up = page.through == self._scanned
-            self._scanned = page.through
+            caught_up = page.through == self.scanned
+            self.scanned = page.through
             if caught_up:
                 await grown.wait()
                 await trio.sleep(MOMENT)
@@ -334,74 +327,22 @@ class Subscription:
             except StoreError as error:
                 self._report(error)
 
-    # --- for operators ----------------------------------------------------------------------------------------------------
+    # --- for operators, see `handles` ---------------------------------------------------------------------------------------
 
-    async def retry(self) -> None:
-        """Try everything at once that waits, and go on if it was paused; while it is `stopped`."""
-        for lag in await self._store.webhook_lags(self.stored.webhook_id).wait():
-            await self._store.save_webhook_lag(lag._replace(attempts=0, since=0)).wait()
-        await self.save(self.stored._replace(paused_at=None, why=None))
+    @property
+    def position(self) -> int:
+        """The place up to which all is delivered, except what lags say."""
+        return self.stored.cursor if self._scope is None else self.cursor
 
-    async def skip(self, conversation_id: str | None) -> int:
-        """Give up the events that were not taken, of one conversation or all; how many; while it is `stopped`."""
-        lags = await self._store.webhook_lags(self.stored.webhook_id).wait()
-        skipped = [
-            lag for lag in lags if lag.attempts and conversation_id in (None, lag.conversation_id)
-        ]
-        for lag in skipped:
-            after = lag._replace(delivered=lag.delivered + 1, attempts=0, since=0, error=None)
-            await self._store.save_webhook_lag(after).wait()
-        return len(skipped)
-
-    async def replay(self, number: int, conversation_id: str, sequence: int) -> None:
-        """Deliver a conversation's events from a sequence on again; while it is `stopped`."""
-        lag = WebhookLag(self.stored.webhook_id, number, conversation_id, sequence - 1)
-        await self._store.save_webhook_lag(lag).wait()
+    @property
+    def stuck(self) -> list[Lane]:
+        """The conversations whose next event was not taken."""
+        return [lane for lane in self._lanes.values() if lane.attempts]
 
     async def save(self, stored: StoredWebhook) -> None:
         """Store what has changed of it; while it is `stopped`."""
         await self._store.save_webhook(stored).wait()
         self.stored = stored
-
-    def row(self, end: int) -> WebhookRow:
-        """How it is now; `end` is the newest place of the log."""
-        stored, wanted = self.stored, self.wanted
-        stuck = [lane for lane in self._lanes.values() if lane.attempts]
-        state = "paused" if stored.paused_at is not None else "failing" if stuck else "active"
-        cursor = stored.cursor if self._scope is None else self.cursor
-        error, error_at = self.last_error or (None, None)
-        return WebhookRow(
-            webhook_id=stored.webhook_id,
-            url=wanted.url,
-            events=None if wanted.events is None else sorted(wanted.events),
-            conversations=None if wanted.conversations is None else sorted(wanted.conversations),
-            allow_private=wanted.allow_private,
-            configured=not stored.settings,
-            secrets=len(wanted.signing(self._sources.now())),
-            state=state,
-            why=stored.why,
-            created_at=stored.created_at,
-            worked_at=stored.worked_at,
-            paused_at=stored.paused_at,
-            position=cursor,
-            lag=max(0, end - cursor),
-            delivered=self.delivered,
-            failed=self.failures,
-            last_error=error,
-            last_error_at=error_at,
-            stuck_count=len(stuck),
-            stuck=[
-                StuckRow(
-                    lane.conversation_id,
-                    lane.delivered + 1,
-                    lane.attempts,
-                    lane.since,
-                    lane.due_at,
-                    lane.error,
-                )
-                for lane in stuck[:STUCK_SHOWN]
-            ],
-        )
 
 
 def _first(errors: BaseExceptionGroup[StoreError]) -> StoreError:

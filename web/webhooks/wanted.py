@@ -7,18 +7,35 @@ import os
 from base64 import b64encode
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
+
+from salon.actors.log import CommonLog
+from salon.actors.webhooks import WebhookStore
 
 from ..settings import SettingsError, webhook_secrets
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..settings import WebhookSettings
 
 KEY_BYTES = 32  # of a secret that the server makes
 
 
+class WebhookLog(CommonLog, WebhookStore, Protocol):
+    """What webhooks need of the store."""
+
+
 class WebhookError(Exception):
     """A request about webhooks that cannot be done. The text says why."""
+
+
+class WebhooksFullError(WebhookError):
+    """There are as many webhooks as there may be."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"there are {limit} webhooks, which is the most")
+        self.limit = limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +50,17 @@ class WebhookWanted:
     events: frozenset[str] | None = None
     conversations: frozenset[str] | None = None
     allow_private: bool = False
+
+    @classmethod
+    def of(cls, settings: WebhookSettings, secrets: Sequence[str]) -> WebhookWanted:
+        """What settings say, with these secrets."""
+        return cls(
+            settings.url,
+            tuple((secret, None) for secret in secrets),
+            None if settings.events == "*" else frozenset(settings.events),
+            _set(settings.conversations),
+            settings.allow_private,
+        )
 
     def wants(self, kind: str, conversation_id: str) -> bool:
         """Whether an event is to be delivered."""
@@ -77,13 +105,7 @@ def configured(settings: WebhookSettings) -> WebhookWanted:
         raise SettingsError(
             f"webhooks: the environment variable that its secret_env names has to have {problem}"
         ) from None
-    return WebhookWanted(
-        settings.url,
-        tuple((secret, None) for secret in secrets),
-        None if settings.events == "*" else frozenset(settings.events),
-        _set(settings.conversations),
-        settings.allow_private,
-    )
+    return WebhookWanted.of(settings, secrets)
 
 
 def configured_id(settings: WebhookSettings) -> str:
