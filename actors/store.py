@@ -343,11 +343,13 @@ class Store(Protocol):
         offset: int = 0,
         before: int | None = None,
         archived: bool | None = False,
+        among: Sequence[str] | None = None,
     ) -> Future[Listing]:
         """A page of the conversations that a participant is a member of: without archived ones, only these, or with None all.
 
         `before` is what the page before this one gave, a place in the order of activity: whatever is said meanwhile, no
         conversation is on two such pages, and only one that has had something new since is on none. `offset` counts from there.
+        `among` leaves out all but these; `total` counts the others too.
         """
 
     def conversation_of(self, invite_id: str) -> Future[str | None]:

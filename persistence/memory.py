@@ -227,11 +227,15 @@ class MemoryStore:
         offset: int = 0,
         before: int | None = None,
         archived: bool | None = False,
+        among: Sequence[str] | None = None,
     ) -> Future[Listing]:
         """A page of the conversations that a participant is a member of."""
         mine = [self._conversations[n - 1] for n in self._memberships.get(participant_id, ())]
         if archived is not None:
             mine = [each for each in mine if kept_by(each, participant_id).archived is archived]
+        total = len(mine)
+        if among is not None:
+            mine = [each for each in mine if each.state.id in among]
         mine.sort(key=lambda each: -place_for(each, participant_id))
         left = [
             each for each in mine if before is None or place_for(each, participant_id) < before
@@ -239,7 +243,7 @@ class MemoryStore:
         page = left[:limit]
         rest = place_for(page[-1], participant_id) if len(left) > limit else None
         summaries = tuple(summary(each, participant_id) for each in page)
-        return Future.of(Listing(summaries, len(mine), rest))
+        return Future.of(Listing(summaries, total, rest))
 
     def conversation_of(self, invite_id: str) -> Future[str | None]:
         """The conversation of an invite, whatever has become of it."""

@@ -137,6 +137,7 @@ WITH mine AS (
         (SELECT e.position FROM events e WHERE e.conversation = m.conversation
          ORDER BY e.sequence DESC LIMIT 1) AS newest
     FROM members m WHERE m.participant = ?1 AND (?5 IS NULL OR m.archived = ?5)
+    AND (?6 IS NULL OR m.conversation IN (SELECT number FROM conversations WHERE id IN (SELECT value FROM json_each(?6))))
 ), chosen AS MATERIALIZED (SELECT * FROM mine WHERE newest < ?4 ORDER BY newest DESC LIMIT ?2 OFFSET ?3),
 page AS MATERIALIZED (SELECT conversation, newest, place, archived, muted, pinned,
     {_POSITION.replace("m.", "chosen.")} AS read FROM chosen)
@@ -341,9 +342,12 @@ def listing(
     offset: int,
     before: int | None = None,
     archived: bool | None = False,
+    among: Sequence[str] | None = None,
 ) -> Listing:
     """A page of a participant's conversations."""
-    bounds = (participant_id, limit + 1, offset, _NEVER if before is None else before, archived)
+    only = None if among is None else json.dumps(list(among))
+    end = _NEVER if before is None else before
+    bounds = (participant_id, limit + 1, offset, end, archived, only)
     with transaction(connection, "DEFERRED"):
         rows = connection.execute(_LISTING, bounds).fetchall()
         total = connection.execute(_TOTAL, (participant_id, archived)).fetchone()[0]

@@ -161,9 +161,11 @@ class SqlStore:
         offset: int = 0,
         before: int | None = None,
         archived: bool | None = False,
+        among: Sequence[str] | None = None,
     ) -> Future[Listing]:
         """A page of the conversations that a participant is a member of."""
-        return self._readers.ask(queries.listing, participant_id, limit, offset, before, archived)
+        asked = participant_id, limit, offset, before, archived, among
+        return self._readers.ask(queries.listing, *asked)
 
     def conversation_of(self, invite_id: str) -> Future[str | None]:
         """The conversation of an invite, whatever has become of it."""

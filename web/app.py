@@ -37,6 +37,7 @@ from .admin import (
 from .agents import HostedAgents, open_upstream
 from .api import (
     FastLane,
+    PersonalFeed,
     PostLane,
     agent_routes,
     auth_routes,
@@ -49,6 +50,7 @@ from .api import (
     keeping_routes,
     member_routes,
     message_routes,
+    personal_event_routes,
     reference_routes,
     report_routes,
     run_routes,
@@ -182,6 +184,8 @@ async def _run(parts: AdminParts, announce: Callable[[str], None]) -> None:
         if isinstance(directory.moderator, Desk):
             await nursery.start(directory.moderator.run)
         await nursery.start(parts.webhooks.run)
+        parts.personal_feed = PersonalFeed(parts)
+        await nursery.start(parts.personal_feed.run)
         nursery.start_soon(directory.sweep)
         nursery.start_soon(parts.figures.record)
         nursery.start_soon(_watch_signals, parts)
@@ -230,6 +234,7 @@ def build_app(parts: AdminParts) -> QuartTrio:
         agent_routes,
         socket_routes,
         event_stream_routes,
+        personal_event_routes,
         auth_routes,
         sign_in_routes,
         health_routes,

@@ -119,6 +119,7 @@ PROMISED = {
     },
     ("get", "/chat/{conversation_id}/messages"): {200, 400, 401, 404},
     ("get", "/chat/{conversation_id}/events"): {200, 400, 401, 403, 404, 429, 503},
+    ("get", "/me/events"): {200, 401, 403, 429, 503},
     ("get", "/admin/log"): {200, 400, 401, 403, 429},
     ("get", "/admin/webhooks"): {200, 401, 403, 503},
     ("post", "/admin/webhooks"): {201, 400, 401, 403, 409, 503},

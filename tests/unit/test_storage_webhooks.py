@@ -109,3 +109,16 @@ async def test_a_webhook_is_kept_moved_changed_and_deleted(store: AnyStore) -> N
     await store.delete_webhook("hook").wait()
     assert await store.webhooks().wait() == (other,)
     assert await store.webhook_lags("hook").wait() == ()
+
+
+async def test_the_list_can_be_asked_for_some_conversations_alone(store: AnyStore) -> None:
+    one, two = await two_talks(store)
+    everybody = one.owner.id
+    whole = await store.listing(everybody, limit=9).wait()
+    assert {line.conversation_id for line in whole.summaries} == {one.id, two.id}
+    for wanted in ((one.id,), (two.id, "unknown"), ()):
+        some = await store.listing(everybody, limit=9, among=wanted).wait()
+        assert some.total == 2
+        assert some.summaries == tuple(
+            line for line in whole.summaries if line.conversation_id in wanted
+        )

@@ -228,6 +228,8 @@ def connection_count(actor: TrioActor) -> int:
 def _place(directory: Directory, connection: Connection) -> tuple[ConnectionState, int | None]:
     if connection.phase is not Phase.OPEN:
         return "closing", None
+    if not connection.conversation_id:  # about all conversations of its person
+        return "live", None
     actor = directory.active(connection.conversation_id)
     if actor is not None and connection in actor.audience.live:
         return "live", actor.audience.head

@@ -15,6 +15,7 @@ from .keeping import keeping_routes
 from .member_schemas import GivenReason, SanctionBody
 from .members import member_routes, sanction_terms
 from .messages import event_page, event_query, message_routes
+from .personal_events import PersonalFeed, personal_event_routes
 from .post_lane import PostLane
 from .reference import reference_routes
 from .reports import report_routes
@@ -46,6 +47,7 @@ __all__ = [
     "ListQuery",
     "MemberModel",
     "ParticipantView",
+    "PersonalFeed",
     "PostLane",
     "SanctionBody",
     "Title",
@@ -67,6 +69,7 @@ __all__ = [
     "keeping_routes",
     "member_routes",
     "message_routes",
+    "personal_event_routes",
     "reference_routes",
     "report_routes",
     "run_routes",

@@ -12,7 +12,7 @@ from salon.actors.refusals import Code
 from ..http import ConversationEvents, refusals
 from ..identity import COOKIE
 from ..socket import FIRST_EVENT, EventConnection
-from .handshake import Asked, attach, greet, last_sequence, turn_away
+from .handshake import Asked, attach, greet_as, last_sequence, turn_away
 from .stream_schemas import StreamHeaders, StreamQuery
 
 if TYPE_CHECKING:
@@ -40,27 +40,31 @@ def event_stream_routes(parts: Parts) -> Blueprint:
     )
     async def conversation_events(conversation_id: str) -> Response:
         """Stream a conversation's events and signals: what a WebSocket gives, in the same order, resumed by `Last-Event-ID`."""
-        asked = _asked(conversation_id)
-        response = _head()
+        asked, response = asked_for(conversation_id), event_head()
         if request.method == "HEAD":
             return response
-        connection = await greet(parts, asked, EventConnection)
-        http_stream: HttpStream = request.scope["state"]["http_stream"]
-        try:
-            # What is done to every answer: the wire writes this one, not Hypercorn.
-            await current_app.process_response(response)
-            connection.hold(_bytes_of(response) + FIRST_EVENT)
-            http_stream.hand_over(connection, parts.wire)
-        except BaseException:
-            turn_away(parts, connection)
-            raise
+        connection = await greet_as(parts, asked, EventConnection)
+        await stream_to(parts, connection, response)
         attach(parts, connection, last_sequence(parts, asked), b"")
         return response
 
     return routes
 
 
-def _asked(conversation_id: str) -> Asked:
+async def stream_to(parts: Parts, connection: EventConnection, response: Response) -> None:
+    """Answer the request with this head, and hand its connection over to the wire; nothing is awaited after that."""
+    http_stream: HttpStream = request.scope["state"]["http_stream"]
+    try:
+        # What is done to every answer: the wire writes this one, not Hypercorn.
+        await current_app.process_response(response)
+        connection.hold(_bytes_of(response) + FIRST_EVENT)
+        http_stream.hand_over(connection, parts.wire)
+    except BaseException:
+        turn_away(parts, connection)
+        raise
+
+
+def asked_for(conversation_id: str) -> Asked:
     """The request as the handshake reads one. A browser that comes back says in a header what it has."""
     headers, query = request.headers, request.args.to_dict()
     seen = headers.get("Last-Event-ID")
@@ -77,7 +81,8 @@ def _asked(conversation_id: str) -> Asked:
     )
 
 
-def _head() -> Response:
+def event_head() -> Response:
+    """The head of a stream of events."""
     response = Response(b"", content_type="text/event-stream")
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"  # nginx would hold the events back

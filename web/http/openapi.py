@@ -177,6 +177,16 @@ class LogLines(RootModel[str]):
     media_type: ClassVar[str | None] = "application/x-ndjson"
 
 
+class PersonalEvents(RootModel[str]):
+    """Server-sent events about the caller's list of conversations. `connected` comes first: ask for the list then, and after each
+    new connection. `conversation` has a line of the list as it is now, of a conversation that is new or has changed;
+    `conversation_gone` names one that the caller is no longer a member of. A conversation has at most one line a second.
+    `closed` comes last, as in the events of a conversation.
+    """
+
+    media_type: ClassVar[str | None] = "text/event-stream"
+
+
 class ConversationEvents(RootModel[str]):
     """Server-sent events. `data` is a frame as a WebSocket of the conversation gets it; `id` is the sequence of an event of the
     log, and of `caught_up`. The last event is `closed`, with the code and the reason of a WebSocket's close frame and, where

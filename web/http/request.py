@@ -51,6 +51,7 @@ class Parts:
     """The objects that routes use; the composition root makes one per server."""
 
     files: FileShelf | None = None  # none where there are no routes
+    personal_feed: Any = None  # likewise
 
     def __init__(
         self, settings: Settings, directory: Directory, wire: Wire, identities: IdentityBook

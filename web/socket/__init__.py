@@ -53,6 +53,7 @@ from .connection import Connection, Phase, retry_reason
 from .event_connection import FIRST as FIRST_EVENT
 from .event_connection import EventConnection
 from .event_json import compact, participant_fields, timestamp
+from .personal_connection import PersonalConnection
 from .run_parts import (
     KEY_LENGTH,
     LAST_SEQUENCE,
@@ -100,6 +101,7 @@ __all__ = [
     "MessageFrame",
     "MessageId",
     "NewMetadata",
+    "PersonalConnection",
     "Phase",
     "PinFrame",
     "PingFrame",

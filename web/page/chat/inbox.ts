@@ -8,6 +8,7 @@ import { Backoff } from "../sdk/verdict.ts";
 import { notify, say, speak } from "./alert.ts";
 import { isInLog } from "./belonging.ts";
 import { Calls } from "./calls.ts";
+import { Changes } from "./changes.ts";
 import { changed, merged, read, renamed, told } from "./lines.ts";
 import { aloud } from "./news.ts";
 import { Pace } from "./pace.ts";
@@ -69,6 +70,8 @@ export class Inbox {
       this.#stop.push(() => target.removeEventListener(name, act));
     }
     this.#stop.push(here.subscribe((id) => this.#show(id)));
+    const changes = new Changes(() => this.#poll.later(SOON));
+    this.#stop.push(() => changes.stop());
     void this.refresh();
   }
 
