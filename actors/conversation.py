@@ -326,6 +326,8 @@ class ConversationActor(TrioActor):
         self.agents.after_events(turn)
         if turn.erased is not None:
             self._close_all(turn.erased)
+        if self._host.watchers:
+            self._host.watchers.tell(self.key, turn.concerned)
         for letter, _ in turn.answers:
             if letter.reply_to is not None:
                 letter.reply_to.flush()

@@ -27,6 +27,7 @@ from .rates import Outage
 from .refusals import Code, Refusal, RefusalBook
 from .run_messages import ExtendRun
 from .runtime import ActorDied
+from .watchers import Watchers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -75,6 +76,7 @@ class Directory:
         self.sources = sources
         self.refusals = RefusalBook(sources)
         self.meter = Meter()
+        self.watchers = Watchers()
         self.agent_host: AgentHost = NoAgents()
         self.file_host: FileHost = NoFiles()
         self.holds: Holds = NoHolds()

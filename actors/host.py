@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .sources import Sources
     from .store import Store, StoreError
     from .subscriber import Codec
+    from .watchers import Watchers
 
 
 class Host(Protocol):
@@ -35,6 +36,7 @@ class Host(Protocol):
     holds: Holds
     draining: Callable[[], float] | None
     moderator: Moderator | None
+    watchers: Watchers
 
     def conversation(self, conversation_id: str) -> Ref[Any]:
         """The conversation's actor. Raises `ActorDied` where it crashed too often within a minute."""

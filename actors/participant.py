@@ -248,7 +248,8 @@ class ParticipantActor(TrioActor):
                 letter.answer(self._admit(connection_id))
             case Attach(conversation_id, subscriber):
                 self.connections[subscriber.connection_id] = subscriber
-                self._pass(conversation_id, letter)
+                if conversation_id:  # else it is about all of them
+                    self._pass(conversation_id, letter)
             case Detach(conversation_id, subscriber):
                 self.connections.pop(subscriber.connection_id, None)
                 self._pass(conversation_id, letter)

@@ -231,6 +231,16 @@ class Turn:
             state.preferences = {**others, **kept}
             self.preferences[id] = letter, preferences
 
+    @property
+    def concerned(self) -> set[str]:
+        """The ids of those in whose lists of conversations this turn may have changed a line."""
+        if self.records or self.erased is not None:
+            members = {*self.state.members, *(self.erased.members if self.erased else ())}
+            gone = (each for each in self.state_events if isinstance(each, Left | Removed | Banned))
+            return members | {event.participant.id for event in gone}
+        thread_readers = (letter.message.sender.id for letter, _ in self.thread_marks)
+        return {*self.marks, *thread_readers, *self.preferences}
+
     def _erase(self, erased: Erased) -> None:
         """Have whatever comes later in the turn find nothing."""
         self.erased, self.erased_at = self.state, erased.at

@@ -57,6 +57,7 @@ TABLES = {
     "join_requests": "participant",
     "invites": "id",
     "held_messages": "position",
+    "webhook_lags": "webhook",
 }
 _DELETE_FROM = (
     "DELETE FROM {table} WHERE (conversation, {key}) IN "

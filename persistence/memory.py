@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from salon.actors.events import Created, Joined, Left, RunFailed, RunStarted, close_run
 from salon.actors.future import Future
+from salon.actors.log import PAGE, PAGE_BYTES, LogEntry, LogPage
 from salon.actors.member_events import Banned, InviteCreated, Removed
 from salon.actors.model import State
 from salon.actors.rules import apply
@@ -37,6 +38,7 @@ from .memory_people import MemoryPeople
 from .memory_reports import MemoryReports
 from .memory_search import find
 from .memory_tokens import MemoryTokens
+from .memory_webhooks import MemoryWebhooks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
         Target,
     )
     from salon.actors.tokens import IssuedToken, TokenPage
+    from salon.actors.webhooks import StoredWebhook, WebhookLag
 
 
 class MemoryStore(MemoryPeople):
@@ -86,6 +89,8 @@ class MemoryStore(MemoryPeople):
         self._held = MemoryHeld()
         self._tokens = MemoryTokens()
         self._files = MemoryFiles()
+        self._webhooks = MemoryWebhooks()
+        self._told: list[Callable[[], None]] = []
         self._agents: dict[str, str] = {}
         self._erasures: dict[str, PersonErasure] = {}
         self._holds: dict[str, LegalHold] = {}
@@ -99,6 +104,8 @@ class MemoryStore(MemoryPeople):
             future.set(self._append(changes))
         except StoreError as error:
             future.set_exception(error)
+        for told in self._told:
+            told()
         return future
 
     def gather(self, turns: AbstractContextManager[None]) -> Callable[[], None]:
@@ -391,6 +398,75 @@ class MemoryStore(MemoryPeople):
         """Note what was decided about a held message, whose text is forgotten."""
         return Future.of(self._held.close(position, by, outcome, why, at))
 
+    def common_log(self, after: int, *, limit: int = PAGE) -> Future[LogPage]:
+        """Events of all conversations at places after `after`: a place is an index, counted from 1."""
+        entries: list[LogEntry] = []
+        size = 0
+        for position in range(after + 1, len(self._log_of_all) + 1):
+            conversation, sequence = self._log_of_all[position - 1]
+            record = conversation.records[sequence - 1]
+            if conversation.state.head:
+                state = conversation.state
+                entries.append(LogEntry(position, state.number, state.id, record))
+                size += len(record.body)
+                if size >= PAGE_BYTES or len(entries) == limit:
+                    return Future.of(LogPage(tuple(entries), position))
+        return Future.of(LogPage(tuple(entries), max(after, len(self._log_of_all))))
+
+    def log_end(self) -> Future[int]:
+        """The newest place."""
+        return Future.of(len(self._log_of_all))
+
+    def sequence_at(self, number: int, position: int) -> Future[int]:
+        """The sequence of a conversation's newest event at a place up to `position`."""
+        for conversation, sequence in reversed(self._log_of_all[: max(position, 0)]):
+            if conversation.state.number == number:
+                return Future.of(sequence)
+        return Future.of(0)
+
+    def owed(self, number: int, after: int, limit: int) -> Future[tuple[Record, ...]]:
+        """Up to `limit` events of a conversation after a sequence; none of a deleted one."""
+        records = self._log(number) if self._log_is_there(number) else []
+        return Future.of(tuple(records[after : after + limit]))
+
+    def on_commit(self, told: Callable[[], None]) -> None:
+        """Have a function called after each append."""
+        self._told.append(told)
+
+    def webhooks(self) -> Future[tuple[StoredWebhook, ...]]:
+        """All subscribers, by id."""
+        return Future.of(self._webhooks.all_of_them())
+
+    def save_webhook(self, webhook: StoredWebhook) -> Future[None]:
+        """Keep a subscriber, in place of what there was of it."""
+        self._webhooks.save(webhook)
+        return Future.of(None)
+
+    def move_webhook(self, webhook_id: str, cursor: int, worked_at: int | None) -> Future[None]:
+        """Note how far a subscriber is."""
+        self._webhooks.move(webhook_id, cursor, worked_at)
+        return Future.of(None)
+
+    def delete_webhook(self, webhook_id: str) -> Future[None]:
+        """Forget a subscriber and its lags."""
+        self._webhooks.delete(webhook_id)
+        return Future.of(None)
+
+    def webhook_lags(self, webhook_id: str) -> Future[tuple[WebhookLag, ...]]:
+        """Where a subscriber lags behind, by conversation."""
+        return Future.of(self._webhooks.lags(webhook_id))
+
+    def save_webhook_lag(self, lag: WebhookLag) -> Future[None]:
+        """Keep a lag, in place of what there was of it."""
+        if self._log_is_there(lag.number):
+            self._webhooks.save_lag(lag)
+        return Future.of(None)
+
+    def end_webhook_lag(self, webhook_id: str, number: int) -> Future[None]:
+        """Forget a lag."""
+        self._webhooks.end_lag(webhook_id, number)
+        return Future.of(None)
+
     def add_guest(
         self, participant_id: str, name: str, recovery_hash: bytes, at: int
     ) -> Future[None]:
@@ -583,6 +659,7 @@ class MemoryStore(MemoryPeople):
         self._invites = {id: where for id, where in self._invites.items() if where != state.id}
         self._files.delete_all(state.number)
         self._held.erase(state.number)
+        self._webhooks.erase(state.number)
         conversation.erase()
 
     def _note_membership(self, number: int, event: StateEvent) -> None:

@@ -361,6 +361,36 @@ held_messages = Table(
     Index("held_messages_open", "position", sqlite_where=text("closed_at IS NULL")),
 )
 
+# Who is told of events over HTTP, and how far they are. `settings` is a JSON object, empty where the configuration has it.
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", Text, primary_key=True, nullable=False),
+    Column("settings", Text, nullable=False),
+    Column("cursor", Integer, nullable=False),
+    Column("created_at", Integer, nullable=False),
+    Column("worked_at", Integer),
+    Column("paused_at", Integer),
+    Column("why", Text),
+    sqlite_with_rowid=False,
+)
+
+# The conversations in which such a subscriber has not taken the event after the sequence `delivered`.
+webhook_lags = Table(
+    "webhook_lags",
+    metadata,
+    Column("webhook", Text, nullable=False),
+    Column("conversation", Integer, nullable=False),
+    Column("delivered", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("since", Integer, nullable=False),
+    Column("tried_at", Integer, nullable=False),
+    Column("error", Text),
+    PrimaryKeyConstraint("webhook", "conversation"),
+    Index("webhook_lags_by_conversation", "conversation"),
+    sqlite_with_rowid=False,
+)
+
 # The full-text tables of search, one for each part of the log: see search_index.py. The times are those of its events.
 search_parts = Table(
     "search_parts",

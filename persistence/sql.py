@@ -6,9 +6,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from salon.actors.log import PAGE
 from salon.actors.store import StoreError
 
-from . import accounts, files, member_rows, queries, reports, searching
+from . import accounts, common_log, files, member_rows, queries, reports, searching, webhooks
 from . import held as held_rows
 from . import tokens as token_rows
 from .fault import explain
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from salon.actors.files import FileUse, StoredFile
     from salon.actors.future import Future
     from salon.actors.held import HeldMessage, HeldOutcome, HeldPage
+    from salon.actors.log import LogPage
     from salon.actors.model import Durability, State
     from salon.actors.search import Found, Sought
     from salon.actors.sources import Sources
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
         Target,
     )
     from salon.actors.tokens import IssuedToken, TokenPage
+    from salon.actors.webhooks import StoredWebhook, WebhookLag
 
 PREFIX = "sqlite:///"
 
@@ -296,6 +299,54 @@ class SqlStore(SqlPeople):
         """Note what was decided about a held message, whose text is erased."""
         job = partial(held_rows.close, position, by, outcome, why, at)
         return self._writer.do(job, erases=True)
+
+    def common_log(self, after: int, *, limit: int = PAGE) -> Future[LogPage]:
+        """Events of all conversations at places after `after`."""
+        return self._readers.ask(common_log.page, after, limit)
+
+    def log_end(self) -> Future[int]:
+        """The newest place."""
+        return self._readers.ask(common_log.end)
+
+    def sequence_at(self, number: int, position: int) -> Future[int]:
+        """The sequence of a conversation's newest event at a place up to `position`."""
+        return self._readers.ask(common_log.sequence_at, number, position)
+
+    def owed(self, number: int, after: int, limit: int) -> Future[tuple[Record, ...]]:
+        """Up to `limit` events of a conversation after a sequence; none of a deleted one."""
+        return self._readers.ask(common_log.owed, number, after, limit)
+
+    def on_commit(self, told: Callable[[], None]) -> None:
+        """Have a function called in the trio run after each commit."""
+        self._writer.on_commit(told)
+
+    def webhooks(self) -> Future[tuple[StoredWebhook, ...]]:
+        """All subscribers, by id."""
+        return self._readers.ask(webhooks.all_of_them)
+
+    def save_webhook(self, webhook: StoredWebhook) -> Future[None]:
+        """Store a subscriber, in place of what there was of it."""
+        return self._writer.do(partial(webhooks.save, webhook))
+
+    def move_webhook(self, webhook_id: str, cursor: int, worked_at: int | None) -> Future[None]:
+        """Note how far a subscriber is, without a wait for the disk."""
+        return self._writer.do(partial(webhooks.move, webhook_id, cursor, worked_at), relaxed=True)
+
+    def delete_webhook(self, webhook_id: str) -> Future[None]:
+        """Forget a subscriber, its secret and its lags."""
+        return self._writer.do(partial(webhooks.delete, webhook_id), erases=True)
+
+    def webhook_lags(self, webhook_id: str) -> Future[tuple[WebhookLag, ...]]:
+        """Where a subscriber lags behind, by conversation."""
+        return self._readers.ask(webhooks.lags, webhook_id)
+
+    def save_webhook_lag(self, lag: WebhookLag) -> Future[None]:
+        """Store a lag, in place of what there was of it, without a wait for the disk."""
+        return self._writer.do(partial(webhooks.save_lag, lag), relaxed=True)
+
+    def end_webhook_lag(self, webhook_id: str, number: int) -> Future[None]:
+        """Forget a lag, without a wait for the disk."""
+        return self._writer.do(partial(webhooks.end_lag, webhook_id, number), relaxed=True)
 
     def add_guest(
         self, participant_id: str, name: str, recovery_hash: bytes, at: int

@@ -62,6 +62,16 @@ class _Erasing:
         return self._job(connection)
 
 
+class _Relaxed:
+    """A job that a power cut may undo."""
+
+    def __init__(self, job: Callable[[sqlite3.Connection], Any]) -> None:
+        self._job = job
+
+    def __call__(self, connection: sqlite3.Connection) -> Any:
+        return self._job(connection)
+
+
 class Writer:
     """Owns the writing connection. The queue is bounded by its callers: one append of a conversation at a time."""
 
@@ -92,6 +102,7 @@ class Writer:
         self._closed = False
         self._turns: AbstractContextManager[None] = nullcontext()
         self._waiting = self._commits = self._records = 0
+        self._told: list[Callable[[], None]] = []
         self._recent: deque[tuple[int, float]] = deque(maxlen=RECENT)
         self._thread = threading.Thread(target=self._run, name="salon-writer", daemon=True)
         self._thread.start()
@@ -113,17 +124,31 @@ class Writer:
         self._queue.gather()
         return self._queue.hand_over
 
-    def do(self, job: Callable[[sqlite3.Connection], T], *, erases: bool = False) -> Future[T]:
+    def on_commit(self, told: Callable[[], None]) -> None:
+        """Have a function called in the trio run after each commit."""
+        self._told.append(told)
+
+    def do(
+        self,
+        job: Callable[[sqlite3.Connection], T],
+        *,
+        erases: bool = False,
+        relaxed: bool = False,
+    ) -> Future[T]:
         """Run a job between two groups, on the writing connection, and commit its writes.
 
-        `erases` says that it deletes text, which the write-ahead log must lose soon.
+        `erases` says that it deletes text, which the write-ahead log must lose soon. `relaxed` ones do not wait for the disk.
         """
         future: Future[T] = Future()
         if self._closed:
             future.set_exception(self._closed_error())
         else:
             self._loop.enter()
-            self._queue.put((_Erasing(job) if erases else job, future), urgent=True)
+            if erases:
+                job = _Erasing(job)
+            elif relaxed:
+                job = _Relaxed(job)
+            self._queue.put((job, future), urgent=True)
         return future
 
     @property
@@ -223,10 +248,20 @@ class Writer:
     def _do(self, job: Callable[[sqlite3.Connection], Any]) -> object:
         try:
             self._check_place()
+            if isinstance(job, _Relaxed):
+                return self._do_relaxed(job)
             with transaction(self._connection):
                 return job(self._connection)
         except Exception as error:
             return explain(self._file.path, error)
+
+    def _do_relaxed(self, job: Callable[[sqlite3.Connection], Any]) -> object:
+        self._connection.execute("PRAGMA synchronous = NORMAL")
+        try:
+            with transaction(self._connection):
+                return job(self._connection)
+        finally:
+            self._connection.execute("PRAGMA synchronous = FULL")
 
     def _check_place(self) -> None:
         """Refuse to write to a file that was moved or deleted: the next start would not find the writes."""
@@ -298,6 +333,8 @@ class Writer:
                 settle(future, outcome)
         self._records += records
         self._recent.append((records, seconds))
+        for told in self._told:
+            told()
 
 
 def _erases(item: tuple[Entry, Future[Any]]) -> bool:

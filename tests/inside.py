@@ -34,6 +34,7 @@ async def serving(
     *,
     store: str = "memory:",
     moderation: Mapping[str, Any] | None = None,
+    webhooks: Sequence[Mapping[str, Any]] = (),
     **server: Any,
 ) -> AsyncIterator[str]:
     """A server that hosts these agents, and its URL. `server` are settings of that section."""
@@ -56,6 +57,7 @@ async def serving(
             },
             "agents": agents,
             "moderation": moderation or {},
+            "webhooks": webhooks,
         }
     )
     send, receive = trio.open_memory_channel[str](1)

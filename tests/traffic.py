@@ -127,14 +127,15 @@ async def deaf(who: Person, conversation_id: str) -> AsyncIterator[Socket]:
     """A socket that is never read by itself, and for which the kernel keeps as little as it can."""
 
     async def dial() -> trio.abc.Stream:
-        return await _narrow(who.server)
+        return await narrow(who.server)
 
     client = who.client(dial=dial)
     async with client.socket(conversation_id, 0) as connection:
         yield connection
 
 
-async def _narrow(server: ServerProcess) -> trio.SocketStream:
+async def narrow(server: ServerProcess) -> trio.SocketStream:
+    """A connection for which the kernel keeps as little as it can."""
     host, _, port = server.url.removeprefix("http://").rpartition(":")
     end = trio.socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:

@@ -15,6 +15,7 @@ from quart_schema import QuartSchema
 from quart_trio import QuartTrio
 
 from salon.actors.directory import Directory
+from salon.actors.log import LogTail
 from salon.actors.runtime import System
 from salon.persistence.contents import open_files
 from salon.persistence.s3_options import S3Options
@@ -26,21 +27,25 @@ from .admin import (
     add_stored_agents,
     admin_routes,
     feed_routes,
+    firehose_routes,
     health_routes,
     held_queue_routes,
     hosted_agent_routes,
     people_data_routes,
     report_queue_routes,
     token_routes,
+    webhook_routes,
 )
 from .agents import HostedAgents, open_upstream
 from .api import (
     FastLane,
+    PersonalFeed,
     PostLane,
     agent_routes,
     auth_routes,
     change_routes,
     chat_routes,
+    event_stream_routes,
     file_routes,
     held_routes,
     invite_routes,
@@ -48,6 +53,7 @@ from .api import (
     member_routes,
     message_routes,
     people_routes,
+    personal_event_routes,
     reference_routes,
     report_routes,
     run_routes,
@@ -72,6 +78,7 @@ from .privacy import Erasures, LegalHolds, Retention
 from .settings import SettingsError
 from .socket import JsonCodec, Wire
 from .sources import system_sources
+from .webhooks import Webhooks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -98,7 +105,7 @@ async def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT, then drain. `announce` is called with the URL once connections are accepted.
 
     Raises `StoreError` if the store cannot be opened, `OSError` if the address cannot be bound, `SettingsError` if an agent of
-    the configuration lacks its library or its key.
+    the configuration lacks its library or its key, or a webhook its secret.
     """
     _raise_file_limit()
     agents = [(agent, open_upstream(agent)) for agent in settings.agents]
@@ -151,7 +158,10 @@ async def _assemble(
     await identities.load()
     if settings.moderation.rules or settings.moderation.url is not None:
         directory.moderator = Desk(settings.moderation, directory)
-    return AdminParts(settings, directory, wire, identities, HostedAgents(directory, agents))
+    tail = LogTail(store)
+    webhooks = Webhooks(settings.webhooks, store, tail, sources, directory.report)
+    hosted = HostedAgents(directory, agents)
+    return AdminParts(settings, directory, wire, identities, hosted, webhooks, store, tail)
 
 
 async def _keep_and_erase(parts: AdminParts, store: MemoryStore | SqlStore) -> None:
@@ -199,6 +209,9 @@ async def _run(parts: AdminParts, announce: Callable[[str], None]) -> None:
         await nursery.start(Retention(directory, parts.people, settings.retention.days).run)
         if isinstance(directory.moderator, Desk):
             await nursery.start(directory.moderator.run)
+        await nursery.start(parts.webhooks.run)
+        parts.personal_feed = PersonalFeed(parts)
+        await nursery.start(parts.personal_feed.run)
         nursery.start_soon(directory.sweep)
         nursery.start_soon(parts.figures.record)
         nursery.start_soon(parts.identities.keep_fresh)
@@ -265,6 +278,8 @@ def build_app(parts: AdminParts) -> QuartTrio:
         run_routes,
         agent_routes,
         socket_routes,
+        event_stream_routes,
+        personal_event_routes,
         auth_routes,
         sign_in_routes,
         health_routes,
@@ -275,6 +290,8 @@ def build_app(parts: AdminParts) -> QuartTrio:
         held_queue_routes,
         token_routes,
         feed_routes,
+        firehose_routes,
+        webhook_routes,
         reference_routes,
         frontend_routes,
     ):

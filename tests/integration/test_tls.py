@@ -16,6 +16,7 @@ import trio
 import trustme
 
 from salon.web.socket.connection import OUTBOX_BYTES
+from tests.events import follow
 from tests.inside import (
     IN_LOOPS,
     OF_HYPERCORN,
@@ -259,3 +260,29 @@ async def test_what_a_connection_raises_is_its_own_end_alone(
         await line.send_json(type="ping")
         await line.until("pong")
     await all_gone()
+
+
+async def test_a_stream_of_events_is_handed_over_as_a_socket_is_and_leaves_nothing(
+    url: str, talk: str, client: ssl.SSLContext
+) -> None:
+    async def listen() -> None:
+        async with open_line(url, client) as line, socket_to(url, talk, client) as ada:
+            stream = await follow(line.stream, f"/chat/{talk}/events", TOKEN)
+            await stream.until("caught_up")
+            await ada.send_json(type="message", content="hello")
+            while (await stream.until("message"))["message"]["content"] != "hello":
+                pass
+
+    await listen()
+    await each_in_turn(2, listen)
+
+
+async def test_a_stream_of_events_that_is_not_read_is_served_from_the_log(
+    url: str, talk: str, client: ssl.SSLContext
+) -> None:
+    async with open_line(url, client) as line, socket_to(url, talk, client) as ada:
+        stream = await follow(line.stream, f"/chat/{talk}/events", TOKEN)
+        for _ in range(20):
+            await say(ada, "x" * 8_000, 100)
+        await stream.until_sequence(2001)
+        assert [each["sequence_id"] for each in stream.events] == list(range(1, 2002))

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from salon.actors.limits import Limits
 from salon.actors.model import Participant
-from salon.web.settings.loading import AGENTS, SECTIONS, load, rows
+from salon.web.settings.loading import LISTS, SECTIONS, load, rows
 from salon.web.settings.model import AuthSettings, Settings, SettingsError, StoreSettings
 from salon.web.settings.text import render
 
@@ -133,7 +133,7 @@ class TestDefaults:
         store = next(row for row in rows() if row.section == "store")
         assert store.default == "sqlite:///~/.local/share/salon/salon.db"
         assert {row.section for row in rows()} == set(SECTIONS)
-        assert {*SECTIONS, AGENTS} == set(Settings.model_fields)
+        assert {*SECTIONS, *LISTS} == set(Settings.model_fields)
 
 
 class TestSources:
@@ -655,6 +655,38 @@ class TestRender:
         file.write_text(shown, encoding="utf-8")
         assert load(file, environment={})[0] == result
 
+    def test_webhooks_can_be_shown_and_taken_again_without_their_secrets(self, file: Path) -> None:
+        secret = "whsec_" + "A" * 32
+        hidden = {"url": "https://b.example/in", "secret": f"{secret} {secret}"}
+        given = {"url": "https://a.example/in", "secret_env": "HOOK", "events": ["message"]}
+        result, places = load(environment={"SALON_WEBHOOKS": json.dumps([given, hidden])})
+        shown = render(result, places)
+        assert secret not in shown
+        assert "# - {url: 'https://b.example/in', secret: '***'" in shown
+        file.write_text(shown, encoding="utf-8")
+        assert load(file, environment={})[0].webhooks == result.webhooks[:1]
+
+    @pytest.mark.parametrize(
+        ("wrong", "word"),
+        [
+            ({"secret": "secret-text"}, "1 to 4 secrets"),
+            ({}, "either secret or secret_env"),
+            ({"secret_env": "HOOK", "url": "http://a.example"}, "allow_private"),
+            ({"secret_env": "HOOK", "url": "https://u:p@a.example"}, "without a user"),
+            ({"secret_env": "HOOK", "events": ["typing"]}, "types of events: "),
+            ({"secret_env": "HOOK", "event": "*"}, "no such key; there are url, "),
+        ],
+    )
+    def test_a_wrong_webhook_is_refused_and_shows_no_secret(
+        self, wrong: dict[str, Any], word: str
+    ) -> None:
+        given = [{"url": "https://a.example/in", **wrong}]
+        with pytest.raises(SettingsError) as caught:
+            load(environment={"SALON_WEBHOOKS": json.dumps(given)})
+        assert word in str(caught.value)
+        assert "(from SALON_WEBHOOKS)" in str(caught.value)
+        assert "secret-text" not in str(caught.value)
+
     def test_each_line_says_where_it_came_from(self) -> None:
         shown = render(Settings(), {"server.port": "SALON_PORT"}).splitlines()
         assert "  port: 8000  # from SALON_PORT" in shown
@@ -663,7 +695,8 @@ class TestRender:
 
     def test_it_is_yaml_with_every_setting(self) -> None:
         shown = yaml.safe_load(render(Settings(), {}))
-        assert shown.pop(AGENTS) == []
+        for name in LISTS:
+            assert shown.pop(name) == []
         assert {(row.section, row.name) for row in rows()} == {
             (section, name) for section, names in shown.items() for name in names
         }

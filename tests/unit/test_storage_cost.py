@@ -133,6 +133,7 @@ def test_no_question_reads_the_whole_log(connection: sqlite3.Connection) -> None
     of_a_page |= {"SCAN runs USING INDEX runs_open", "SCAN r"}  # of the open runs alone
     of_a_page.add("SCAN json_each VIRTUAL TABLE INDEX 1:")  # of the ids in a limited token
     of_a_page.add("SCAN run_accounts USING INDEX run_accounts_by_start")  # ends with the page
+    of_a_page.add("SCAN json_each VIRTUAL TABLE INDEX 1:")  # the conversations that are named
     assert not [plan for plan in plans if "RIGHT PART OF ORDER BY" in plan]
     assert any("USING COVERING INDEX run_accounts_by_agent" in plan for plan in plans)
     counted = {plan for plan in scans if plan.startswith("SCAN (subquery")}  # a thousand at most

@@ -2,6 +2,7 @@
 
 from .agents import add_stored_agents, hosted_agent_routes
 from .feed import feed_routes
+from .firehose import firehose_routes
 from .health import health_routes
 from .held import held_queue_routes
 from .parts import AdminParts
@@ -9,16 +10,19 @@ from .people import people_data_routes
 from .reports import report_queue_routes
 from .routes import admin_routes
 from .tokens import token_routes
+from .webhooks import webhook_routes
 
 __all__ = [
     "AdminParts",
     "add_stored_agents",
     "admin_routes",
     "feed_routes",
+    "firehose_routes",
     "health_routes",
     "held_queue_routes",
     "hosted_agent_routes",
     "people_data_routes",
     "report_queue_routes",
     "token_routes",
+    "webhook_routes",
 ]

@@ -39,6 +39,7 @@ Action = Literal[
     "erase",
     "hold",
     "release",
+    "webhook",
 ]
 
 READ_AGAIN = 600_000  # milliseconds after which reading the same target is a new deed

@@ -100,13 +100,14 @@ class ConversationRow:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionRow:
-    """One open WebSocket. `position` is the last sequence it has been given, or is on its way to be given."""
+    """One open WebSocket or stream of events. `position` is the last sequence it has been given, or is on its way to be given."""
 
     id: str
     conversation_id: str
     participant_id: str
     name: str
     address: str
+    protocol: str
     state: ConnectionState
     position: int | None
     outbox_bytes: int
@@ -199,6 +200,7 @@ CONNECTIONS: Table[Connection, ConnectionRow] = Table(
     participant_id=lambda connection, _: connection.participant.id,
     name=lambda connection, _: connection.participant.name,
     address=lambda connection, _: connection.address,
+    protocol=lambda connection, _: connection.protocol,
     state=lambda connection, sight: _place(sight.directory, connection)[0],
     position=lambda connection, sight: _place(sight.directory, connection)[1],
     outbox_bytes=lambda connection, _: connection.outbox_bytes,
@@ -226,6 +228,8 @@ def connection_count(actor: TrioActor) -> int:
 def _place(directory: Directory, connection: Connection) -> tuple[ConnectionState, int | None]:
     if connection.phase is not Phase.OPEN:
         return "closing", None
+    if not connection.conversation_id:  # about all conversations of its person
+        return "live", None
     actor = directory.active(connection.conversation_id)
     if actor is not None and connection in actor.audience.live:
         return "live", actor.audience.head

@@ -46,6 +46,7 @@ class EngineCollector(Collector):
         yield from self._commits()
         yield from self._files()
         yield from self._moderation()
+        yield from self._webhooks()
 
     def _counters(self) -> Iterator[Metric]:
         directory = self._parts.directory
@@ -112,7 +113,8 @@ class EngineCollector(Collector):
         connected = storage_status(self._parts) == "connected"
         for name, text, value in (
             ("ready", "1 from the start to the drain.", int(self._parts.ready)),
-            ("connections", "Open WebSockets.", len(self._parts.wire)),
+            ("connections", "Open WebSockets and streams of events.", len(self._parts.wire)),
+            ("event_streams", "Open streams of events.", self._streams()),
             ("conversations", "Active conversations.", len(directory.conversations)),
             ("open_runs", "Answers of agents in the making.", self._open_runs()),
             ("participants", "Active participants.", len(directory.participants)),
@@ -151,6 +153,28 @@ class EngineCollector(Collector):
         text = "1 while the endpoint that judges messages is left alone because it fails."
         is_open = int(desk.breaker not in (None, "closed"))
         yield GaugeMetricFamily("salon_moderation_breaker_open", text, value=is_open)
+
+    def _streams(self) -> int:
+        return sum(connection.protocol == "events" for connection in self._parts.wire)
+
+    def _webhooks(self) -> Iterator[Metric]:
+        """Who is told of events over HTTP, since the start; nothing without any."""
+        states = GaugeMetricFamily("salon_webhooks", "Webhooks by state.", labels=["state"])
+        lag = GaugeMetricFamily(
+            "salon_webhook_lag", "Places of the log that are not delivered.", labels=["webhook"]
+        )
+        sent = CounterMetricFamily(
+            "salon_webhook_deliveries", "Attempts to deliver.", labels=["webhook", "outcome"]
+        )
+        rows = self._parts.webhooks.figures()
+        for state in ("active", "failing", "paused"):
+            states.add_metric([state], sum(row.state == state for row in rows))
+        for row in rows:
+            lag.add_metric([row.webhook_id], row.lag)
+            sent.add_metric([row.webhook_id, "taken"], row.delivered)
+            sent.add_metric([row.webhook_id, "failed"], row.failed)
+        if rows:
+            yield from (states, lag, sent)
 
     def _open_runs(self) -> int:
         return sum(len(actor.agents.runs) for actor in self._parts.directory.conversations.values())

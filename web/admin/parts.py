@@ -10,11 +10,13 @@ from .figures import Figures
 
 if TYPE_CHECKING:
     from salon.actors.directory import Directory
+    from salon.actors.log import CommonLog, LogTail
 
     from ..agents import HostedAgents
     from ..identity import Identity, IdentityBook
     from ..settings import Settings
     from ..socket import Wire
+    from ..webhooks import Webhooks
 
 
 class AdminParts(Parts):
@@ -27,8 +29,14 @@ class AdminParts(Parts):
         wire: Wire,
         identities: IdentityBook,
         agents: HostedAgents,
+        webhooks: Webhooks,
+        log: CommonLog,
+        tail: LogTail,
     ) -> None:
         self.agents = agents
+        self.webhooks = webhooks
+        self.log = log
+        self.tail = tail
         super().__init__(settings, directory, wire, identities)
         self.figures = Figures(self)
         self.audit = AuditTrail(directory.sources)

@@ -3,6 +3,7 @@
 from .auth import auth_routes
 from .changes import change_routes
 from .conversations import chat_routes
+from .event_stream import event_stream_routes
 from .files import file_routes
 from .handshake import socket_routes
 from .handshake_lane import FastLane
@@ -17,6 +18,7 @@ from .messages import event_page, event_query, message_routes
 from .people import archive, people_routes
 from .people import shown as erasure_fields
 from .people_schemas import Erasure
+from .personal_events import PersonalFeed, personal_event_routes
 from .post_lane import PostLane
 from .reference import reference_routes
 from .reports import report_routes
@@ -51,6 +53,7 @@ __all__ = [
     "ListQuery",
     "MemberModel",
     "ParticipantView",
+    "PersonalFeed",
     "PostLane",
     "SanctionBody",
     "Title",
@@ -65,6 +68,7 @@ __all__ = [
     "erasure_fields",
     "event_page",
     "event_query",
+    "event_stream_routes",
     "file_routes",
     "held_page",
     "held_routes",
@@ -74,6 +78,7 @@ __all__ = [
     "member_routes",
     "message_routes",
     "people_routes",
+    "personal_event_routes",
     "reference_routes",
     "report_routes",
     "run_routes",

@@ -113,7 +113,7 @@ def _add_list(routes: Blueprint, parts: Parts) -> None:
             only=identity.conversations,
         ).wait()
         now = parts.directory.sources.now()
-        lines = [_line(summary, now) for summary in listing.summaries]
+        lines = [conversation_line(summary, now) for summary in listing.summaries]
         return answer(
             {
                 "conversations": lines,
@@ -264,7 +264,8 @@ def created_fields(
     }
 
 
-def _line(summary: Summary, now: int) -> dict[str, Any]:
+def conversation_line(summary: Summary, now: int) -> dict[str, Any]:
+    """A conversation in the caller's list."""
     last = summary.last_message
     return {
         "conversation_id": summary.conversation_id,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from quart import Blueprint, Response, websocket
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from ..http import HttpStream, Parts
     from ..identity import Identity
+
+
+C = TypeVar("C", bound=Connection)
 
 
 class Asked(NamedTuple):
@@ -78,11 +81,21 @@ async def greet(parts: Parts, asked: Asked) -> Connection:
 
     The caller of this function must then call `attach` or `turn_away`.
     """
+    return await greet_as(parts, asked, Connection)
+
+
+async def greet_as(parts: Parts, asked: Asked, kind: type[C]) -> C:
+    """A connection of that kind; as `greet`."""
     await parts.prepare(bearer(asked.authorization) or asked.cookie)
-    identity = _identify(parts, asked)
+    identity = identified(parts, asked)
     last_sequence(parts, asked)
     await _check(parts, identity, asked.conversation_id)
-    connection = Connection(
+    return await admit(parts, identity, asked, kind)
+
+
+async def admit(parts: Parts, identity: Identity, asked: Asked, kind: type[C]) -> C:
+    """A connection of a caller who may have it, admitted by their participant; as `greet`."""
+    connection = kind(
         directory=parts.directory,
         connection_id=parts.directory.sources.new_id(),
         conversation_id=asked.conversation_id,
@@ -138,7 +151,7 @@ def last_sequence(parts: Parts, asked: Asked) -> int | None:
     return int(given)
 
 
-def _identify(parts: Parts, asked: Asked) -> Identity:
+def identified(parts: Parts, asked: Asked) -> Identity:
     """The identity of the caller: by header, by a one-time ticket, or by cookie from a page of an allowed origin."""
     if parts.directory.draining is not None:
         raise Refused(

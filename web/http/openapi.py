@@ -168,6 +168,34 @@ class EventStream(RootModel[str]):
     media_type: ClassVar[str | None] = "text/event-stream"
 
 
+class LogLines(RootModel[str]):
+    """Lines of JSON, one for each event: `position` (its place in the log), `conversation_id`, `sequence_id`, `timestamp`, and
+    `data`, the frame as it is now. A line with a `position` alone says that there is nothing up to it. The last line's position
+    as `after` goes on where the stream has ended; the events of deleted conversations are left out.
+    """
+
+    media_type: ClassVar[str | None] = "application/x-ndjson"
+
+
+class PersonalEvents(RootModel[str]):
+    """Server-sent events about the caller's list of conversations. `connected` comes first: ask for the list then, and after each
+    new connection. `conversation` has a line of the list as it is now, of a conversation that is new or has changed;
+    `conversation_gone` names one that the caller is no longer a member of. A conversation has at most one line a second.
+    `closed` comes last, as in the events of a conversation.
+    """
+
+    media_type: ClassVar[str | None] = "text/event-stream"
+
+
+class ConversationEvents(RootModel[str]):
+    """Server-sent events. `data` is a frame as a WebSocket of the conversation gets it; `id` is the sequence of an event of the
+    log, and of `caught_up`. The last event is `closed`, with the code and the reason of a WebSocket's close frame and, where
+    the client may come back, `retry_after` in seconds. Comments keep the connection open.
+    """
+
+    media_type: ClassVar[str | None] = "text/event-stream"
+
+
 class Page(RootModel[str]):
     """An HTML page."""
 

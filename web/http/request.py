@@ -65,6 +65,7 @@ class Parts:
     people: PeopleStore
     erasures: Erasures | None = None
     holds: LegalHolds | None = None
+    personal_feed: Any = None  # likewise
 
     def __init__(
         self, settings: Settings, directory: Directory, wire: Wire, identities: IdentityBook

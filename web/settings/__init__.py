@@ -11,8 +11,10 @@ from .moderation import ModerationRule, ModerationSettings
 from .provider import ProviderSettings, label_of
 from .telemetry import TelemetrySettings
 from .text import render
+from .webhook import CONVERSATIONS, WebhookSettings, webhook_secrets
 
 __all__ = [
+    "CONVERSATIONS",
     "AgentSettings",
     "AuthSettings",
     "BudgetSettings",
@@ -27,8 +29,10 @@ __all__ = [
     "SettingsError",
     "TelemetrySettings",
     "ToolSettings",
+    "WebhookSettings",
     "is_safe_url",
     "label_of",
     "load",
     "render",
+    "webhook_secrets",
 ]

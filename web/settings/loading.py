@@ -22,6 +22,7 @@ from .group import SettingsGroup
 from .jwt import JwtSettings
 from .model import Settings, SettingsError, StaticIdentity
 from .provider import ProviderSettings
+from .webhook import WebhookSettings
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -41,7 +42,8 @@ PROVIDERS = "auth.providers"  # of each, every setting has a key and a place of 
 SHOWN = set(ProviderSettings.model_fields) - {"client_secret"}
 JWT = "auth.jwt"  # a list, too; a key stands in the wrong place by mistake
 SHOWN_OF_JWT = {"issuer", "audience", "algorithms", "jwks_url"}
-AGENTS = "agents"  # a list, whose place is that of the whole
+AGENTS, WEBHOOKS = "agents", "webhooks"  # lists, whose place is that of the whole
+LISTS = (AGENTS, WEBHOOKS)
 # Keys stand in wrong places by mistake: of an agent only these are shown
 SHOWN_OF_AGENTS = {
     "kind",
@@ -54,6 +56,7 @@ SHOWN_OF_AGENTS = {
 }
 for group in (ContextSettings, AgentLimits, PriceSettings, BudgetSettings):
     SHOWN_OF_AGENTS |= set(group.model_fields)
+SHOWN_OF_WEBHOOKS = {"events", "allow_private"}
 MASK = "***"
 LONGEST_SHOWN = 80  # characters of a wrong value
 YAML_HINT = "a value that ends in a colon or begins with a sign needs quotes"
@@ -124,7 +127,7 @@ def load(
     }
     nested: dict[str, Any] = {}
     for key, given in found.items():
-        if key in KEYS or key == AGENTS or key.startswith(f"{PROVIDERS}."):
+        if key in KEYS or key in LISTS or key.startswith(f"{PROVIDERS}."):
             _put(nested, key, given.value)
         else:
             problems.append(_unknown(key, given))
@@ -183,7 +186,7 @@ def _leaves(root: yaml.Node | None) -> Iterator[tuple[str, yaml.Mark, yaml.Node]
         if isinstance(node, yaml.MappingNode):
             for name, value in node.value:
                 yield from _single(f"{key.value}.{name.value}", name.start_mark, value)
-        elif node.tag != "tag:yaml.org,2002:null" or key.value not in (*SECTIONS, AGENTS):
+        elif node.tag != "tag:yaml.org,2002:null" or key.value not in (*SECTIONS, *LISTS):
             yield str(key.value), key.start_mark, node
 
 
@@ -215,7 +218,7 @@ def read_environment(environment: Mapping[str, str], problems: list[str]) -> Fou
         if SERVICE_LINK.fullmatch(variable) or (variable == "SALON_PORT" and "://" in text):
             continue
         key = ALIASES.get(variable) or _key(variable)
-        if "." not in key and key != AGENTS:
+        if "." not in key and key not in LISTS:
             near = get_close_matches(variable, [*ALIASES, CONFIG, *map(_variable, KEYS)], 1, 0.8)
             problems += [f"{variable}: no such setting; did you mean {each}?" for each in near]
             continue
@@ -282,6 +285,10 @@ def _problem(error: ErrorDetails, found: Found) -> str:
         known = AgentSettings.model_fields
         if shown and location[-1] not in SHOWN_OF_AGENTS:
             shown = f"{MASK} given, "
+    elif location[0] == WEBHOOKS:
+        known = WebhookSettings.model_fields
+        if shown and location[-1] not in SHOWN_OF_WEBHOOKS:
+            shown = f"{MASK} given, "
     if len(shown) > LONGEST_SHOWN:
         shown = f"{shown[:LONGEST_SHOWN]}… given, "
     place = f" (from {given.place})" if given else ""
@@ -297,8 +304,8 @@ def _problem(error: ErrorDetails, found: Found) -> str:
 
 def _given(location: list[str], found: Found) -> Given | None:
     """What was given for that key or, where it is missing, for its neighbour."""
-    if location[:1] == [AGENTS]:
-        return found.get(AGENTS)
+    if location[0] in LISTS:
+        return found.get(location[0])
     for length in range(len(location), 1, -1):
         key = ".".join(location[:length])
         if key in found:

@@ -29,6 +29,7 @@ from .moderation import ModerationSettings
 from .provider import ProviderName, ProviderSettings
 from .retention import RetentionSettings
 from .telemetry import TelemetrySettings
+from .webhook import WebhookSettings
 
 HOST_NAME = re.compile(r"[\w-]{1,63}(\.[\w-]{1,63})*\.?", re.ASCII)
 
@@ -295,6 +296,7 @@ class Settings(BaseSettings):
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
     agents: tuple[AgentSettings, ...] = ()
+    webhooks: tuple[WebhookSettings, ...] = ()
 
     @classmethod
     def settings_customise_sources(
@@ -324,6 +326,13 @@ class Settings(BaseSettings):
                     raise ValueError(
                         f"an agent of the kind mcp for each of tools; {agent.id} names {tools.mcp}"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _no_webhook_twice(self) -> Settings:
+        urls = [webhook.url for webhook in self.webhooks]
+        if len(set(urls)) < len(urls):
+            raise ValueError("webhooks with a url of their own: what was delivered is kept by it")
         return self
 
     @property

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from .loading import AGENTS, MASK, PROVIDERS, SECRET, rows
+from .loading import AGENTS, MASK, PROVIDERS, SECRET, WEBHOOKS, rows
 
 if TYPE_CHECKING:
     from .model import Settings
@@ -35,6 +35,7 @@ def render(settings: Settings, places: Mapping[str, str]) -> str:
         else:
             lines.append(f"  {row.name}: {_yaml(value)}  # {place}")
     lines += _agents(settings, _place(AGENTS, places))
+    lines += _webhooks(settings, _place(WEBHOOKS, places))
     return "\n".join(lines) + "\n"
 
 
@@ -46,6 +47,18 @@ def _agents(settings: Settings, place: str) -> Iterator[str]:
     yield f"agents:  # {place}"
     for agent in settings.agents:
         yield f"  - {_yaml(agent.model_dump(mode='json'))}"
+
+
+def _webhooks(settings: Settings, place: str) -> Iterator[str]:
+    yield "# Who is told of events, see docs/webhooks.md"
+    hidden = [webhook for webhook in settings.webhooks if webhook.secret is not None]
+    shown = [webhook for webhook in settings.webhooks if webhook.secret is None]
+    yield f"webhooks:  # {place}" if shown else f"webhooks: []  # {place}"
+    for webhook in shown:
+        yield f"  - {_yaml(webhook.model_dump(mode='json', exclude_none=True))}"
+    for webhook in hidden:
+        masked = webhook.model_dump(mode="json", exclude_none=True) | {"secret": MASK}
+        yield f"  # - {_yaml(masked)}"
 
 
 def _provider(

@@ -51,7 +51,10 @@ from .codec import (
     run_fields,
 )
 from .connection import Connection, Phase, retry_reason
+from .event_connection import FIRST as FIRST_EVENT
+from .event_connection import EventConnection
 from .event_json import compact, participant_fields, timestamp
+from .personal_connection import PersonalConnection
 from .run_parts import (
     KEY_LENGTH,
     LAST_SEQUENCE,
@@ -73,6 +76,7 @@ from .run_parts import (
 from .wire import Wire, unconfirmed
 
 __all__ = [
+    "FIRST_EVENT",
     "KEY_LENGTH",
     "LAST_SEQUENCE",
     "AlsoInChannel",
@@ -90,6 +94,7 @@ __all__ = [
     "EndOffset",
     "EndReason",
     "EndStatus",
+    "EventConnection",
     "Files",
     "JoinFrame",
     "JsonCodec",
@@ -98,6 +103,7 @@ __all__ = [
     "MessageFrame",
     "MessageId",
     "NewMetadata",
+    "PersonalConnection",
     "Phase",
     "PinFrame",
     "PingFrame",

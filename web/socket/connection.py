@@ -11,7 +11,7 @@ import logging
 from collections import deque
 from contextlib import suppress
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Protocol, assert_never, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, assert_never, get_args
 
 import trio
 
@@ -134,6 +134,8 @@ class Renewal(Protocol):
 
 class Connection:
     """A participant's connection, subscribed to one conversation. Any actor may write to it."""
+
+    protocol: ClassVar[str] = "websocket"
 
     __slots__ = (
         "_corked",

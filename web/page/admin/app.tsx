@@ -20,6 +20,7 @@ import { ParticipantPlace } from "./participant.tsx";
 import { RefusalPlace } from "./refusal.tsx";
 import { place } from "./route.ts";
 import { said } from "./say.ts";
+import { Webhooks } from "./webhooks.tsx";
 
 export function App() {
   const now = operator.value;
@@ -72,6 +73,8 @@ function Here() {
       return <Connections />;
     case "agents":
       return <Agents />;
+    case "webhooks":
+      return <Webhooks />;
     case "audit":
       return <Audit />;
     case "conversation":

@@ -17,6 +17,7 @@ const PLACES = [
   ["actors", "Actors"],
   ["connections", "Connections"],
   ["agents", "Agents"],
+  ["webhooks", "Webhooks"],
   ["audit", "Audit"],
 ] as const;
 

@@ -46,6 +46,7 @@ export interface ConnectionRow {
   participant_id: string;
   name: string;
   address: string;
+  protocol: string;
   state: ConnectionState;
   position?: number;
   outbox_bytes: number;
@@ -194,6 +195,24 @@ export interface AgentRow {
   tools: string[];
   budgets: Budget[];
   today: { runs: number; tokens: number; cost: number; currency?: string };
+}
+
+/** A backend that is told of events over HTTP. */
+export interface WebhookRow {
+  webhook_id: string;
+  url: string;
+  events: "*" | string[];
+  conversations: string[] | null;
+  source: "configuration" | "route";
+  state: "active" | "failing" | "paused";
+  why: string | null;
+  lag: number;
+  delivered: number;
+  failed: number;
+  last_error: string | null;
+  last_error_at: string | null;
+  stuck_count: number;
+  stuck: { conversation_id: string; sequence_id: number; attempts: number; error: string | null }[];
 }
 
 /** A run of a hosted agent. */

@@ -9,6 +9,7 @@ import { notify, voice } from "./alert.ts";
 import { isInLog } from "./belonging.ts";
 import { Calls } from "./calls.ts";
 import type { Home } from "./home.ts";
+import { Changes } from "./changes.ts";
 import { changed, merged, read, renamed, told } from "./lines.ts";
 import { aloud } from "./news.ts";
 import { Pace } from "./pace.ts";
@@ -80,6 +81,8 @@ export class Inbox implements Home {
       this.#stop.push(() => target.removeEventListener(name, act));
     }
     this.#stop.push(here.subscribe((id) => this.#show(id)));
+    const changes = new Changes(() => this.#poll.later(SOON));
+    this.#stop.push(() => changes.stop());
     void this.refresh();
   }
 

@@ -1,0 +1,48 @@
+/** Hears that a line of the list has changed, in whichever conversation: server-sent events about all of this person's. */
+
+const AGAIN = 30_000; // milliseconds after a refusal, which a browser does not try again by itself
+
+/**
+ * Only a tab that somebody looks at listens: a browser has six connections to a server over HTTP/1.1, for all its tabs.
+ * What is missed meanwhile the list itself tells, which is asked for when the tab is looked at again.
+ */
+export class Changes {
+  readonly #heard: () => void;
+  #source: EventSource | null = null;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #stopped = false;
+  readonly #look = (): void => (document.hidden ? this.#close() : this.#open());
+
+  /** `heard` is called for each change, and when the stream begins or begins again. */
+  constructor(heard: () => void) {
+    this.#heard = heard;
+    document.addEventListener("visibilitychange", this.#look);
+    this.#look();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    document.removeEventListener("visibilitychange", this.#look);
+    this.#close();
+  }
+
+  #open(): void {
+    if (this.#source !== null || this.#stopped || typeof EventSource === "undefined") return;
+    const source = (this.#source = new EventSource("/me/events"));
+    source.onmessage = ({ data }) => {
+      const { type } = JSON.parse(String(data)) as { type: string };
+      if (type !== "closed") this.#heard();
+    };
+    source.onerror = () => {
+      if (source.readyState !== EventSource.CLOSED || source !== this.#source) return;
+      this.#close();
+      this.#timer = setTimeout(this.#look, AGAIN);
+    };
+  }
+
+  #close(): void {
+    clearTimeout(this.#timer);
+    this.#source?.close();
+    this.#source = null;
+  }
+}
