@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from .model import Participant
 
+# Milliseconds for which a token that has ended is still listed: operators ask within days
+LISTED_FOR = 30 * 86_400_000
+
 
 class IssuedToken(NamedTuple):
     """A token. Times are in milliseconds since the epoch. `position` is its place in the order of issue; the store sets it.

@@ -502,6 +502,7 @@ class MemoryStore(MemoryPeople):
     def revoked_tokens(self, now: int) -> Future[tuple[str, ...]]:
         """The revoked tokens that have not expired; the others are forgotten. `now` has the unit of `expires_at`."""
         self._revoked = {token: at for token, at in self._revoked.items() if at > now}
+        self._tokens.forget(now)
         return Future.of(
             tuple(sorted(self._revoked, key=lambda token: (self._revoked[token], token)))
         )

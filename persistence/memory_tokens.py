@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from salon.actors.person_erasure import ERASED_NAME
-from salon.actors.tokens import TokenPage
+from salon.actors.tokens import LISTED_FOR, TokenPage
 
 if TYPE_CHECKING:
     from salon.actors.tokens import IssuedToken
@@ -16,11 +16,23 @@ class MemoryTokens:
 
     def __init__(self) -> None:
         self._tokens: dict[str, IssuedToken] = {}
+        self._newest = 0
         self._access: dict[str, tuple[int | None, int | None]] = {}
 
     def save(self, token: IssuedToken) -> None:
-        """Keep a new token."""
-        self._tokens[token.token_id] = token._replace(position=len(self._tokens) + 1)
+        """Keep a new token, and forget those of the same person that ended long ago."""
+        self.forget(token.issued_at, token.participant.id)
+        self._newest += 1
+        self._tokens[token.token_id] = token._replace(position=self._newest)
+
+    def forget(self, now: int, participant_id: str | None = None) -> None:
+        """Forget the tokens that ended long ago, of a person or of all."""
+        self._tokens = {
+            id: token
+            for id, token in self._tokens.items()
+            if token.expires_at > now - LISTED_FOR
+            or participant_id not in (None, token.participant.id)
+        }
 
     def revoke(self, token_id: str, at: int) -> IssuedToken | None:
         """Note that a token was revoked, unless it was."""

@@ -457,6 +457,7 @@ def _revoke_token(row: tuple[str, int], connection: sqlite3.Connection) -> None:
 
 def _revoked_tokens(now: int, connection: sqlite3.Connection) -> tuple[str, ...]:
     connection.execute("DELETE FROM revoked_tokens WHERE expires_at <= ?", (now,))
+    token_rows.forget(now, connection)
     found = connection.execute("SELECT token_id FROM revoked_tokens ORDER BY expires_at, token_id")
     return tuple(row[0] for row in found)
 

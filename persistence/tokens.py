@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from salon.actors.model import Participant
-from salon.actors.tokens import IssuedToken, TokenPage
+from salon.actors.tokens import LISTED_FOR, IssuedToken, TokenPage
 
 if TYPE_CHECKING:
     import sqlite3
@@ -25,6 +25,8 @@ _OF_ONE = (
     f"SELECT {_COLUMNS} FROM tokens WHERE position < ? AND participant = ? "
     "ORDER BY position DESC LIMIT ?"
 )
+_FORGET_OF_ONE = "DELETE FROM tokens WHERE participant = ? AND expires_at <= ?"
+_FORGET = "DELETE FROM tokens WHERE expires_at <= ?"
 _REVOKE = "UPDATE tokens SET revoked_at = ? WHERE token_id = ? AND revoked_at IS NULL"
 _REVOKE_ALL = (
     "UPDATE tokens SET revoked_at = ? WHERE participant = ? AND revoked_at IS NULL "
@@ -34,10 +36,16 @@ _NEVER = 2**63 - 1
 
 
 def save(token: IssuedToken, connection: sqlite3.Connection) -> None:
-    """Store a new token."""
+    """Store a new token, and forget those of the same person that ended long ago."""
+    connection.execute(_FORGET_OF_ONE, (token.participant.id, token.issued_at - LISTED_FOR))
     limit = None if token.conversations is None else json.dumps(token.conversations)
     row = (token.token_id, *token.participant, token.admin, limit, *token[5:8])
     connection.execute(_INSERT, row)
+
+
+def forget(now: int, connection: sqlite3.Connection) -> None:
+    """Forget the tokens that ended long ago. Looks at all of them."""
+    connection.execute(_FORGET, (now - LISTED_FOR,))
 
 
 def revoke(token_id: str, at: int, connection: sqlite3.Connection) -> IssuedToken | None:

@@ -125,8 +125,10 @@ async def test_whoever_the_backend_signs_for_is_somebody_at_once(server: ServerP
         await tab.say("hello")
         (member,) = (await ada.see(conversation_id))["participants"]
         assert (member["participantId"], member["displayName"]) == ("ada-7", "Ada")
-    renamed = holder(server, shop(name="Ada Lovelace"))
-    assert (await renamed.ask("GET", "/auth/me"))["name"] == "Ada Lovelace"
+        renamed = holder(server, shop(name="Ada Lovelace"))
+        assert (await renamed.ask("GET", "/auth/me"))["name"] == "Ada Lovelace"
+        updated = await tab.until("participant_updated")
+        assert updated["participant"]["name"] == "Ada Lovelace"
 
 
 async def test_the_claims_have_the_names_of_the_settings(server: ServerProcess) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from salon.actors.model import Participant
 from salon.actors.search import Sought, parse
-from salon.actors.tokens import IssuedToken, TokenPage
+from salon.actors.tokens import LISTED_FOR, IssuedToken, TokenPage
 from tests.unit.history import ADA
 from tests.unit.stores import AnyStore, begin
 
@@ -41,6 +41,20 @@ async def test_a_revoked_token_is_among_the_revoked_ones_and_keeps_its_time(
     assert await store.revoke_issued("none", 3_000).wait() is None
     assert await store.revoked_tokens(8_999).wait() == ("t1",)
     assert await store.revoked_tokens(9_000).wait() == ()
+
+
+async def test_tokens_that_ended_long_ago_are_forgotten_with_the_persons_next_and_at_the_start(
+    store: AnyStore,
+) -> None:
+    later = FULL.expires_at + LISTED_FOR
+    for token in (FULL, LIMITED, FULL._replace(token_id="t3", issued_at=later - 1)):
+        await store.save_token(token).wait()
+    assert len((await store.tokens().wait()).tokens) == 3
+    await store.save_token(FULL._replace(token_id="t4", issued_at=later, expires_at=later)).wait()
+    found = (await store.tokens().wait()).tokens
+    assert [each.token_id for each in found] == ["t4", "t2"]
+    await store.revoked_tokens(later).wait()
+    assert [each.token_id for each in (await store.tokens().wait()).tokens] == ["t4"]
 
 
 async def test_whose_tokens_were_all_revoked_has_no_more_of_those_before(store: AnyStore) -> None:

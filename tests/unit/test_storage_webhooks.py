@@ -118,7 +118,7 @@ async def test_the_list_can_be_asked_for_some_conversations_alone(store: AnyStor
     assert {line.conversation_id for line in whole.summaries} == {one.id, two.id}
     for wanted in ((one.id,), (two.id, "unknown"), ()):
         some = await store.listing(everybody, limit=9, only=frozenset(wanted)).wait()
-        assert some.total == 2
+        assert some.total == len(some.summaries)
         assert some.summaries == tuple(
             line for line in whole.summaries if line.conversation_id in wanted
         )

@@ -90,10 +90,12 @@ class Parts:
     async def prepare(self, token: str | None) -> None:
         """Fetch what is needed to verify a token, mostly nothing. Raises the refusal if it is not to be had now."""
         try:
-            await self.identities.prepare(token)
+            renamed = await self.identities.prepare(token)
         except Unreachable:
             refusal = Refusal(Code.KEYS_UNAVAILABLE, retry_after=KEYS_RETRY, scope="server")
             raise Refused(refusal) from None
+        if renamed is not None:
+            await self.directory.rename(renamed)
 
     def caller(self) -> Identity:
         """The caller's identity, from the bearer token or session cookie. Raises the refusal if neither is valid.

@@ -20,10 +20,13 @@ class AccessStore(Protocol):
         """Store, until `expires_at`, that this token was revoked."""
 
     def revoked_tokens(self, now: int) -> Future[tuple[str, ...]]:
-        """The revoked tokens that would otherwise be valid at `now`."""
+        """The revoked tokens that would otherwise be valid at `now`; issued ones that ended `LISTED_FOR` ago are forgotten."""
 
     def save_token(self, token: IssuedToken) -> Future[None]:
-        """Store a token that an operator issued, at the next position. Its id is new."""
+        """Store a token that an operator issued, at the next position. Its id is new.
+
+        Tokens of the same person that ended `LISTED_FOR` before are forgotten.
+        """
 
     def tokens(
         self, *, participant_id: str | None = None, before: int | None = None, limit: int = 100

@@ -383,23 +383,27 @@ class IdentityBook:
         """Whether an id belongs to guests or to people of providers, who prove it otherwise."""
         return participant_id.startswith(self._reserved)
 
-    async def prepare(self, token: str | None) -> None:
+    async def prepare(self, token: str | None) -> Participant | None:
         """Fetch what `verify` needs to judge a token. Mostly nothing: only a JWT that is seen for the first time may wait.
 
-        Raises `Unreachable` if its issuer's keys are needed and not to be had: the token is then neither right nor wrong.
+        Returns the participant if the token gives them a new name: the caller then tells it to their conversations. Raises
+        `Unreachable` if its issuer's keys are needed and not to be had: the token is then neither right nor wrong.
         """
         if self._issuers is None or token is None or self.is_prepared(token):
-            return
+            return None
         await self._issuers.prepare(token)
         try:
             identity = self._judged(_digest(token), token)
         except Untrusted:
-            return
+            return None
         if is_session(token) or not self.holds(identity):
-            return
+            return None
+        before = self._names.get(identity.participant.id)
         # A store that is out of order keeps nobody out: their name is that of the token then.
         with suppress(StoreError):
-            await self.known(identity.participant)
+            who = await self.known(identity.participant)
+            return None if before in (None, who.name) else who
+        return None
 
     def is_prepared(self, token: str) -> bool:
         """Whether `prepare` has nothing to do for a token."""
