@@ -18,7 +18,7 @@ T ?=
 # Processes that share the tests, a file each at a time: four keep two cores busy. 0: all in one, as a debugger wants it.
 WORKERS ?= 4
 # What the tests need from the system, each as command:debian-package.
-SYSTEM_PACKAGES := caddy:caddy chromium:chromium chromium-headless-shell:chromium-headless-shell curl:curl nginx:nginx-light \
+SYSTEM_PACKAGES := chromium:chromium chromium-headless-shell:chromium-headless-shell curl:curl nginx:nginx-light \
   strace:strace
 
 FOLDERS := actors loadtests persistence web
