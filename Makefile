@@ -19,7 +19,7 @@ T ?=
 # a quarter idle. 0: all in one, as a debugger wants it.
 WORKERS ?= 6
 # What the tests need from the system, each as command:debian-package.
-SYSTEM_PACKAGES := caddy:caddy chromium:chromium chromium-headless-shell:chromium-headless-shell curl:curl nginx:nginx-light \
+SYSTEM_PACKAGES := chromium:chromium chromium-headless-shell:chromium-headless-shell curl:curl nginx:nginx-light \
   strace:strace
 
 FOLDERS := actors loadtests persistence web

@@ -7,6 +7,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import sysconfig
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ import trustme
 
 from tests.patience import PATIENCE
 
+CADDY_PROGRAM = str(Path(sysconfig.get_path("scripts"), "caddy"))
 EXAMPLES = Path(__file__).parents[1] / "docs" / "deploy"
 POLL = 0.02  # seconds between two looks at whether a process has begun or ended
 # Nothing is written outside of the folder; what else nginx needs is in the example.
@@ -114,7 +116,7 @@ class Nginx:
 
 
 class Caddy:
-    """Caddy from Debian with docs/deploy/Caddyfile; its certificate is from its own authority. The idle timeout is its own."""
+    """Caddy from PyPI with docs/deploy/Caddyfile; its certificate is from its own authority. The idle timeout is its own."""
 
     def __init__(self, folder: Path, upstream: str) -> None:
         port = free_port()
@@ -129,13 +131,14 @@ class Caddy:
             "SALON_UPSTREAM": urlsplit(upstream).netloc,
         }
         self._words = ["--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
-        self._process = _start(["caddy", "run", *self._words], port, self._environment)
+        self._process = _start([CADDY_PROGRAM, "run", *self._words], port, self._environment)
         root = folder / "pki/authorities/local/root.crt"
         _until(root.exists, self._process)
         self.trust = ssl.create_default_context(cafile=str(root))
+        _until(lambda: _is_known(port, self.trust), self._process)  # its certificate comes later
 
     def reload(self) -> None:
-        command = ["caddy", "reload", "--force", *self._words]
+        command = [CADDY_PROGRAM, "reload", "--force", *self._words]
         command += ["--address", f"unix/{self._folder}/admin.sock"]
         subprocess.run(command, env=self._environment, check=True, capture_output=True)
 
@@ -163,3 +166,12 @@ def _until(ready: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _is_known(port: int, trust: ssl.SSLContext) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), PATIENCE) as plain:
+            trust.wrap_socket(plain, server_hostname="localhost").close()
+    except OSError:
+        return False
+    return True

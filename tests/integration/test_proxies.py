@@ -15,13 +15,14 @@ import pytest
 import trio
 
 from salon.web.client import Client
+from salon.web.settings.model import ServerSettings
 from tests.patience import PATIENCE
 from tests.person import Person, guests
 from tests.proxies import Caddy, Nginx, Proxy
 from tests.raw import PING, PONG, Line, client_frame, open_line, request, upgrade
-from tests.server import ServerProcess
+from tests.server import ServerProcess, api
 
-IDLE = 3  # seconds: the proxy's timeout
+IDLE = 4  # seconds: the proxy's timeout
 HEARTBEAT = 0.6
 
 
@@ -202,6 +203,32 @@ async def test_the_server_is_told_the_address_of_the_client_and_no_other(
     assert seen["x-forwarded-proto"] == "https"
     assert "forwarded" not in seen
     assert seen["host"] == urlsplit(proxy.url).netloc
+    proxy.stop()
+
+
+@pytest.mark.skipif(
+    "trusted_proxies" not in ServerSettings.model_fields, reason="no proxy can be trusted yet"
+)
+@pytest.mark.parametrize("name", ["nginx", "caddy"])
+async def test_a_trusted_proxy_is_believed_about_the_client(
+    name: str, tmp_path: Path, start_server: Callable[..., ServerProcess]
+) -> None:
+    server = start_server(SERVER__TRUSTED_PROXIES="127.0.0.1")
+    proxy = start(name, tmp_path, server.url)
+    (ada,) = await guests(server, "Ada")
+    conversation_id = await ada.create()
+    to = urlsplit(proxy.url)
+    stream = await trio.open_tcp_stream("127.0.0.1", to.port or 0, local_address="127.0.0.2")
+    secure = trio.SSLStream(stream, proxy.trust, server_hostname="localhost", https_compatible=True)
+    async with secure:
+        line = Line(secure)
+        claimed = {"X_Forwarded_For": "6.6.6.6"}
+        asked = upgrade(f"/chat/ws/{conversation_id}", ada.token, **claimed)
+        await line.send(as_through(proxy, asked))
+        assert (await line.answer()).status == 101
+        await line.until("caught_up")
+        rows = (await api(server, "GET", "/admin/connections", "admin_token")).json()
+        assert [row["address"] for row in rows["connections"]] == ["127.0.0.2"]
     proxy.stop()
 
 

@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 import trio
 
-from salon.actors.store import KeysTaken, StoreError
-from salon.persistence import exporting, file, importing, migration
+from salon.actors.store import Appended, KeysTaken, StoreError
+from salon.persistence import MemoryStore, exporting, file, importing, migration
 from salon.persistence.contents import open_contents
 from salon.persistence.erasing import hide
 from salon.persistence.export_rows import DERIVED, TABLES
@@ -29,7 +29,7 @@ from salon.persistence.exporting import PIECE, export
 from salon.persistence.importing import import_export
 from salon.persistence.schema import metadata
 from tests import processes
-from tests.unit.history import sources
+from tests.unit.history import BEN, CLEO, DAN, History, sources
 from tests.unit.stores import environment, filled, holds, open_store
 from tests.unit.test_migrations import NEXT
 
@@ -174,6 +174,45 @@ def test_a_key_that_was_used_stays_used(
         store.close()
 
     trio.run(say_again)
+
+
+def test_an_imported_store_answers_as_the_store_in_memory_does(
+    path: Path, lines: Path, target: Path
+) -> None:
+    async def compare() -> None:
+        memory, store = MemoryStore(sources()), open_store(path)
+        history = History(BEN, CLEO)
+        turns = [history.begin()]
+        history.state.number = 1
+        turns += [history.say("a", None, "b"), history.tell("to Ben", sender=BEN)]
+        turns += [history.join(DAN), history.mark(3, CLEO), history.leave(BEN), history.say("c")]
+        for turn in turns:
+            for each in (memory, store):
+                outcome = await each.append(turn).wait()
+                assert isinstance(outcome, Appended)
+        store.close()
+        write(path, lines)
+        read(target, lines)
+        imported = open_store(target)
+        state = await memory.load(history.id).wait()
+        assert state is not None
+        assert await imported.load(history.id).wait() == state
+        questions: list[Callable[[Any], Any]] = [
+            lambda each: each.read(1, limit=9),
+            lambda each: each.read(1, after=3, limit=2),
+            lambda each: each.keys_among(1, [("ada", "a"), ("ada", "b"), ("ada", "never")]),
+            lambda each: each.messages_after(1, 3),
+            lambda each: each.senders_among(1, range(9)),
+            lambda each: each.listing(CLEO.id, limit=9),
+            lambda each: each.listing(DAN.id, limit=9),
+        ]
+        for ask in questions:
+            answers = [await ask(each).wait() for each in (memory, imported)]
+            assert answers[0] == answers[1]
+            assert answers[0]
+        imported.close()
+
+    trio.run(compare)
 
 
 def test_an_export_that_is_ended_goes_on_where_it_was(path: Path, lines: Path) -> None:

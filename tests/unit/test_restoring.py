@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -18,7 +20,7 @@ from salon.persistence.rehearsal import rehearse
 from salon.persistence.restoring import restore
 from tests import processes
 from tests.unit.history import History, sources
-from tests.unit.stores import filled, holds, open_store
+from tests.unit.stores import environment, filled, holds, open_store
 
 FIRST = Path(__file__).parents[1] / "stores" / "first.db.gz"
 
@@ -93,6 +95,55 @@ def test_a_store_that_is_damaged_is_moved_aside_as_it_is(
     assert done.aside.read_bytes() == b"damage" * 1000
     assert Path(f"{done.aside}-wal").read_bytes() == b"its log"
     assert holds(path, copy[1])
+
+
+KILLED = """
+import os, shutil, signal, sys
+from pathlib import Path
+from salon.persistence import restoring
+store, copy, folder = map(Path, sys.argv[1:])
+sync, steps = restoring.sync, 0
+def step(path):
+    global steps
+    steps += 1
+    if steps == last:
+        os.kill(os.getpid(), signal.SIGKILL)
+    sync(path)
+restoring.sync = step
+for last in range(1, 20):
+    place = folder / str(last)
+    place.mkdir()
+    shutil.copy(store, place / "salon.db")
+    child = os.fork()
+    if not child:
+        restoring.restore(place / "salon.db", copy, "aside")
+        os._exit(0)
+    if os.waitpid(child, 0)[1] == 0:
+        break
+"""
+
+
+def test_a_restoring_that_is_killed_leaves_the_former_store_whole_in_one_place(
+    path: Path, copy: tuple[Path, History], tmp_path: Path
+) -> None:
+    former = filled(path)
+    folder = tmp_path / "killed"
+    folder.mkdir()
+    subprocess.run(
+        [sys.executable, "-c", KILLED, path, copy[0], folder], env=environment(), check=True
+    )
+    places = sorted(folder.iterdir(), key=lambda each: int(each.name))
+    assert len(places) > 4
+    for place in places:
+        store, aside = place / "salon.db", place / "salon.db.aside"
+        kept = aside if aside.exists() else store
+        assert holds(kept, former)
+        if place == places[-1]:  # which was not killed
+            assert holds(store, copy[1])
+        done = restore(store, copy[0], "again")
+        assert holds(store, copy[1])
+        assert done.aside is None or done.aside.exists()
+        assert holds(kept if kept.exists() and kept != store else place / "salon.db.again", former)
 
 
 def test_a_copy_that_is_no_whole_store_changes_nothing(
