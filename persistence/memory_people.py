@@ -105,7 +105,7 @@ class MemoryPeople:
         self._names.pop(participant_id, None)
         self._owners = {name: id for name, id in self._owners.items() if id != participant_id}
         self._held.forget(participant_id)
-        self._tokens.forget(participant_id)
+        self._tokens.forget_name(participant_id)
         self._reports.forget(participant_id)
         self._files.forget_unsent(participant_id)
         for conversation in self._conversations:

@@ -41,7 +41,7 @@ class MemoryTokens:
             token = self._tokens[token_id] = token._replace(revoked_at=at)
         return token
 
-    def forget(self, participant_id: str) -> None:
+    def forget_name(self, participant_id: str) -> None:
         """Forget a person's name."""
         for each in list(self._tokens.values()):
             if each.participant.id == participant_id:
