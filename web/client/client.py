@@ -13,7 +13,7 @@ from random import SystemRandom
 from typing import Any
 from urllib.parse import quote, urlencode
 
-import trio
+import anyio
 
 from .change_calls import ChangeCalls
 from .conversation import Conversation, Statistics
@@ -67,8 +67,8 @@ class Client(ChangeCalls, MemberCalls):
 
     `url` is the server's http or https URL, including the path if a proxy adds one. `token` may be set or replaced later; the
     end of the block clears it. `random` gives floats from 0 to 1, from which keys and delays are made. `dial` replaces the
-    TCP or TLS connection by any stream. Every call may raise Refused and Unreachable. No call is retried, and each takes
-    `answer_timeout` seconds at most.
+    TCP or TLS connection by any byte stream of anyio. Every call may raise Refused and Unreachable. No call is retried, and each
+    takes `answer_timeout` seconds at most. It runs under asyncio and under trio, and belongs to the loop that it is used in.
     """
 
     def __init__(
@@ -372,13 +372,13 @@ class Client(ChangeCalls, MemberCalls):
         events = Window(window, last_sequence_id, epoch)
         conversation = Conversation(self, conversation_id, events, outbox, backoff)
         failure: Exception | None = None
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(conversation._run)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(conversation._run)
             try:
                 yield conversation
-            except Exception as error:  # raised outside the nursery, which would wrap it
+            except Exception as error:  # raised outside the task group, which would wrap it
                 failure = error
-            nursery.cancel_scope.cancel()
+            tasks.cancel_scope.cancel()
         if failure is not None:
             raise failure
 
