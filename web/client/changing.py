@@ -21,7 +21,7 @@ class Changing:
         raise NotImplementedError
 
     async def edit(
-        self, message: str, content: str, key: str | None = None, **options: Any
+        self, /, message: str, content: str, key: str | None = None, **options: Any
     ) -> ChangeReceipt:
         """Give one's own message another content.
 

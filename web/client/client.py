@@ -150,7 +150,7 @@ class Client(ChangeCalls, MemberCalls):
         return await self.request("PATCH", "/auth/me", {"name": name})
 
     async def create(
-        self, title: str, participants: Sequence[Mapping[str, str]] = (), **options: Any
+        self, /, title: str, participants: Sequence[Mapping[str, str]] = (), **options: Any
     ) -> Frame:
         """Create a conversation; `participants` are `{user_id, name}`, `options` its other fields."""
         body = {"title": title, "participants": [dict(it) for it in participants], **options}
@@ -172,7 +172,7 @@ class Client(ChangeCalls, MemberCalls):
         """The conversation with its members and its last 100 messages."""
         return await self.request("GET", f"/chat/conversations/{_quoted(conversation_id)}")
 
-    async def update(self, conversation_id: str, **changes: Any) -> Frame:
+    async def update(self, /, conversation_id: str, **changes: Any) -> Frame:
         """Change `title`, `metadata` (None removes it), `permissions`, `history`, `slow_mode`. Returns the whole conversation."""
         return await self.request("PATCH", f"/chat/{_quoted(conversation_id)}", changes)
 
@@ -273,7 +273,7 @@ class Client(ChangeCalls, MemberCalls):
         return await self.request("POST", _of_run(conversation_id, run_id, "delta"), body)
 
     async def end_run(
-        self, conversation_id: str, run_id: str, status: str = "complete", **options: Any
+        self, /, conversation_id: str, run_id: str, status: str = "complete", **options: Any
     ) -> Frame:
         """End a run over HTTP; `options` are `offset`, `usage`, `metadata`, `results`, `reason`, `retry_after`."""
         body = {"status": status, **options}
@@ -294,7 +294,7 @@ class Client(ChangeCalls, MemberCalls):
         """Ask the agent of a run that has ended for another answer to the same message; `{run_id, message_id}` of the new run."""
         return await self.request("POST", _of_run(conversation_id, run_id, "regenerate"))
 
-    async def update_agent(self, conversation_id: str, agent_id: str, **settings: Any) -> Frame:
+    async def update_agent(self, /, conversation_id: str, agent_id: str, **settings: Any) -> Frame:
         """Set what an agent answers, as an owner: `trigger`, `agents_may_call`, `steering`. Returns the whole conversation."""
         path = f"/chat/{_quoted(conversation_id)}/agents/{_quoted(agent_id)}"
         return await self.request("PATCH", path, settings)
@@ -312,7 +312,7 @@ class Client(ChangeCalls, MemberCalls):
         return await self.request("GET", f"/chat/{_quoted(conversation_id)}/messages?{query}")
 
     async def search(
-        self, q: str = "", *, sender: str | None = None, **options: str | int
+        self, /, q: str = "", *, sender: str | None = None, **options: str | int
     ) -> Frame:
         """A page of messages that match, `{hits, next, complete}`; `sender` is the route's `from`.
 
