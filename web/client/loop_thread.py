@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from concurrent.futures import CancelledError, Future
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from concurrent.futures import CancelledError, Future, wait
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import anyio
 
@@ -30,19 +30,31 @@ class _Loop:
     def __init__(self) -> None:
         self.portal: Future[BlockingPortal] = Future()
         self._thread = threading.Thread(target=self._run, name="salon-client", daemon=True)
-        self._end: Callable[[], object] = lambda: None
+        self._soon: Callable[[Callable[[], object]], object] = lambda call: None
+        self._cancel: Callable[[], object] = lambda: None
 
     def start(self) -> None:
         self._thread.start()
 
     def end(self) -> None:
         """Cancel all that is under way, and wait until it has ended."""
-        if not self.portal.cancel():
-            self._end()
-            if threading.current_thread() is not self._thread:  # the garbage collector's choice
-                self._thread.join(LAST_MOMENT)
+        if self.portal.cancel():
+            return  # before it has begun
+        is_elsewhere = threading.current_thread() is not self._thread  # the collector chooses any
+        if is_elsewhere:
+            wait([self.portal], LAST_MOMENT)
+        self.soon(self._cancel)
+        if is_elsewhere:
+            self._thread.join(LAST_MOMENT)
+
+    def soon(self, call: Callable[[], object]) -> None:
+        """Have the loop make a call, without waiting for it: it may be stuck. No effect once it has ended."""
+        with suppress(RuntimeError):
+            self._soon(call)
 
     def _run(self) -> None:
+        if not self.portal.set_running_or_notify_cancel():
+            return
         try:
             anyio.run(self._serve)
         except BaseException as error:
@@ -56,12 +68,34 @@ class _Loop:
 
         from anyio.from_thread import BlockingPortal  # noqa: PLC0415
 
-        loop, scope = asyncio.get_running_loop(), anyio.CancelScope()
-        self._end = lambda: None if loop.is_closed() else loop.call_soon_threadsafe(scope.cancel)
-        with scope:
+        self._soon = asyncio.get_running_loop().call_soon_threadsafe
+        with anyio.CancelScope() as scope:
+            self._cancel = scope.cancel
             async with BlockingPortal() as portal:
                 self.portal.set_result(portal)
                 await portal.sleep_until_stopped()
+
+
+class _Call(Generic[T]):
+    """One call into the loop. Whoever waits for it may give it up at any moment, even while it is handed over."""
+
+    def __init__(self, function: Callable[[], Awaitable[T]], timeout: float | None) -> None:
+        self._function = function
+        self._timeout = timeout
+        self._scope: anyio.CancelScope | None = None
+        self._is_given_up = False
+
+    async def run(self) -> T:
+        with anyio.fail_after(self._timeout) as self._scope:
+            if self._is_given_up:
+                self._scope.cancel()
+            return await self._function()
+
+    def give_up(self) -> None:
+        """In the loop: cancel it; no effect if it has ended."""
+        self._is_given_up = True
+        if self._scope is not None:
+            self._scope.cancel()
 
 
 class LoopThread:
@@ -80,31 +114,28 @@ class LoopThread:
 
         A thread that is interrupted meanwhile, as by Ctrl-C, cancels the function.
         """
-
-        async def bounded() -> T:
-            with anyio.fail_after(timeout):
-                return await function()
-
-        future = self._portal().start_task_soon(bounded)
+        loop, call = self._loop(), _Call(function, timeout)
         try:
-            return future.result()
+            return loop.portal.result().start_task_soon(call.run).result()
         except CancelledError:
             raise Closed(1000, "the client is closed") from None
-        finally:
-            future.cancel()
+        except BaseException:
+            loop.soon(call.give_up)
+            raise
 
     @contextmanager
     def entered(self, manager: AbstractAsyncContextManager[T]) -> Iterator[T]:
         """The same context manager for a thread."""
+        portal = self._loop().portal.result()
         with ExitStack() as stack:
-            value = stack.enter_context(self._portal().wrap_async_context_manager(manager))
+            value = stack.enter_context(portal.wrap_async_context_manager(manager))
             try:
                 yield value
             finally:
                 if not self._close.alive:
                     stack.pop_all()  # it has ended with its loop
 
-    def _portal(self) -> BlockingPortal:
+    def _loop(self) -> _Loop:
         if not self._close.alive:
             raise RuntimeError("the client is closed")
         loop = self._loops.get(os.getpid())
@@ -113,7 +144,7 @@ class LoopThread:
             loop = self._loops.setdefault(os.getpid(), fresh)  # one of several threads is the first
             if loop is fresh:
                 loop.start()
-        return loop.portal.result()
+        return loop
 
 
 def _end_own(loops: dict[int, _Loop]) -> None:
