@@ -6,6 +6,7 @@ import importlib
 import subprocess
 import sys
 import textwrap
+import tomllib
 from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
@@ -16,7 +17,8 @@ from packaging.requirements import Requirement
 from tests.patience import PATIENCE
 from tests.server import ServerProcess
 
-ALONE = ("anyio>=4.12", "h11>=0.16", "wsproto>=1.2")
+PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+ALONE = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["client"]]
 
 
 def closure(requirements: list[Requirement]) -> Iterator[metadata.Distribution]:
