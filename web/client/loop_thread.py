@@ -68,7 +68,8 @@ class _Loop:
 
         from anyio.from_thread import BlockingPortal  # noqa: PLC0415
 
-        self._soon = asyncio.get_running_loop().call_soon_threadsafe
+        loop = asyncio.get_running_loop()
+        self._soon = loop.call_soon_threadsafe
         with anyio.CancelScope() as scope:
             self._cancel = scope.cancel
             async with BlockingPortal() as portal:
