@@ -68,6 +68,15 @@ async def said(conversation: Conversation, content: str) -> Frame:
             return message
 
 
+async def allow(person: Client, conversation: Conversation) -> None:
+    """Allow the tool call that an agent asks for next."""
+    async for signal in conversation.signals:
+        if signal["type"] == "run_status" and (asked := signal.get("approval")):
+            where = (conversation.conversation_id, signal["run_id"], asked["approval_id"])
+            await person.decide_approval(*where, approved=True)
+            return
+
+
 async def fail_in(
     block: AbstractAsyncContextManager[T], why: str, first: Callable[[T], Awaitable[None]]
 ) -> None:
@@ -145,7 +154,7 @@ def test_messages_are_edited_answered_in_a_thread_and_deleted(
 
 
 @under_each
-def test_an_agents_run_is_left_without_an_error_once_a_person_cancels_it(
+def test_an_agents_run_asks_for_a_tool_and_is_left_without_an_error_once_it_is_cancelled(
     loop: str, server: ServerProcess
 ) -> None:
     async def story() -> None:
@@ -165,6 +174,9 @@ def test_an_agents_run_is_left_without_an_error_once_a_person_cancels_it(
                     async for signal in hers.signals:
                         if signal["type"] == "delta":
                             break
+                    async with anyio.create_task_group() as tasks:
+                        tasks.start_soon(allow, ada, hers)
+                        assert await run.ask("pay", {"amount": 5})
                     await ada.cancel_run(room, run.run_id)
                     await anyio.sleep_forever()
                 assert run.result is not None
