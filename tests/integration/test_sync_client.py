@@ -75,7 +75,7 @@ def run_program(program: str, *arguments: str) -> subprocess.CompletedProcess[st
 def test_it_has_every_method_of_the_client() -> None:
     assert public(Client) - LEFT_OUT <= public(SyncClient) | {"random", "answer_timeout"}
     assert public(Conversation) - OF_AGENTS <= public(SyncConversation) | {"signals"}
-    assert SyncClient.__dict__["post"].__doc__ == Client.post.__doc__
+    assert SyncClient("http://127.0.0.1:1").post.__doc__ == Client.post.__doc__
 
 
 def test_a_conversation_is_sent_to_read_and_changed(

@@ -35,7 +35,7 @@ class Scope(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Primitives:
-    """What every message needs of the loop. anyio looks for the loop in each call: under trio a tenth of a message's cost."""
+    """What every message needs of the loop. anyio looks for it in each call: under trio up to a tenth of a message's cost."""
 
     event: Callable[[], Event]
     current_time: Callable[[], float]

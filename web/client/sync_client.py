@@ -45,6 +45,7 @@ class _Call(Generic[P, R]):
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
             return client.loop.call(partial(self._method, client.asynchronous, *args, **kwargs))
 
+        call.__doc__ = self.__doc__
         return call
 
 

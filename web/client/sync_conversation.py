@@ -30,6 +30,7 @@ class _Call(Generic[P, R]):
             live = conversation.asynchronous
             return conversation.wait(partial(self._method, live, *args, **kwargs))
 
+        call.__doc__ = self.__doc__
         return call
 
 
