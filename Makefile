@@ -171,7 +171,8 @@ system-packages:
 
 # --- An environment: created, then the requirements, then salon itself ---
 
-$(TEST_VENV)/requirements: EXTRA := test
+EXTRAS := server
+$(TEST_VENV)/requirements: EXTRAS := server test
 
 # It is full of absolute paths: one that was moved or copied here is made anew.
 %/created: $$(shell [ -x $$*/bin/python ] && [ "$$$$(cat $$*/created 2>/dev/null)" = "$$$$PWD" ] || echo FORCE)
@@ -190,7 +191,7 @@ $(TEST_VENV)/requirements: EXTRA := test
 %/requirements: %/created pyproject.toml
 	@$(call check-writable,$*)
 	$(call say,installing what salon needs into $*: up to a minute the first time)
-	$*/bin/python -c "$$LIST_REQUIREMENTS" $(EXTRA) > $@.new
+	$*/bin/python -c "$$LIST_REQUIREMENTS" $(EXTRAS) > $@.new
 	$*/bin/python -m pip install -qq --requirement $@.new
 	mv $@.new $@
 

@@ -124,11 +124,12 @@ def try_on(version: tuple[int, int], python: str, wheel: Path, folder: Path) -> 
     pip = [folder / "bin/python", "-m", "pip", "--disable-pip-version-check"]
     requirements = folder / "requirements.txt"
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    requirements.write_text("\n".join(project["dependencies"]))
+    needed = [*project["dependencies"], *project["optional-dependencies"]["server"]]
+    requirements.write_text("\n".join(needed))
     subprocess.run([*pip, "install", "--quiet", "--requirement", requirements], check=True)
     # Nothing of this machine is in the path, and no index is asked: what the wheel lacks is missing.
     clean = {"PATH": str(folder / "bin"), "HOME": str(folder), "LANG": "C.UTF-8"}
-    offline = ["install", "--quiet", "--no-index", wheel]
+    offline = ["install", "--quiet", "--no-index", f"{wheel}[server]"]
     subprocess.run([*without_network(), *pip, *offline], check=True, env=clean)
     subprocess.run([*pip, "check"], check=True, env=clean, stdout=subprocess.DEVNULL)
     talk(folder, clean)

@@ -14,6 +14,7 @@ import trio
 from salon.web.client import Closed, Socket
 from tests.person import EVENTS, Frame, Person
 from tests.server import ServerProcess
+from tests.trio_stream import TrioStream
 
 RECEIVE_BUFFER = 4096  # bytes that the kernel takes for one who does not read: the rest has to wait at the server
 
@@ -126,8 +127,8 @@ class Listener:
 async def deaf(who: Person, conversation_id: str) -> AsyncIterator[Socket]:
     """A socket that is never read by itself, and for which the kernel keeps as little as it can."""
 
-    async def dial() -> trio.abc.Stream:
-        return await narrow(who.server)
+    async def dial() -> TrioStream:
+        return TrioStream(await narrow(who.server))
 
     client = who.client(dial=dial)
     async with client.socket(conversation_id, 0) as connection:

@@ -1,4 +1,4 @@
-"""One form of each emoji, so that the same picture is one kind of reaction however it was typed. The client uses it too."""
+"""One form of each emoji, so that the same picture is one kind of reaction however it was typed."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A simulated socket: two ends with bounded buffers, latency and faults.
 
-The server's end is a `Transport` for its real `Connection`, the client's end a trio stream for its real `Socket`. Bytes arrive
+The server's end is a `Transport` for its real `Connection`, the client's end a byte stream for its real `Socket`. Bytes arrive
 in order, after a delay, split anywhere. A link can be slow, stand still for a time (a half-open peer), or be cut.
 """
 
@@ -10,6 +10,7 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING
 
+import anyio
 import trio
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ SLOWEST = 0.25  # seconds that a piece takes without faults, at most
 SIP = 200  # bytes that a slow reader takes at once
 
 
-class Link(trio.abc.Stream):
+class Link:
     """The client's end, and the network between the two ends. `capacity` bounds the bytes that the client has not read."""
 
     def __init__(self, agenda: Agenda, chance: Random, *, capacity: int) -> None:
@@ -110,25 +111,21 @@ class Link(trio.abc.Stream):
 
     # --- the client's end -----------------------------------------------------------------------
 
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+    async def send(self, item: bytes) -> None:
         """Write; the network takes all bytes at once."""
         await trio.lowlevel.checkpoint()
         if self.broken or self._ended:
-            raise trio.BrokenResourceError("the connection is cut")
-        self.carry("in", bytes(data), self.server.arrived)
+            raise anyio.BrokenResourceError("the connection is cut")
+        self.carry("in", item, self.server.arrived)
 
-    async def wait_send_all_might_not_block(self) -> None:
-        """Return at once: there is always room."""
-        await trio.lowlevel.checkpoint()
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """Read the bytes that have arrived, at this reader's pace; none at the end of the stream."""
+    async def receive(self) -> bytes:
+        """Read all the bytes that have arrived, at this reader's pace."""
         await trio.lowlevel.checkpoint()
         if self.pause:
             await trio.sleep(self.pause)
         while not self._inbox:
             if self._ended:
-                return b""
+                raise anyio.EndOfStream
             await self._news.park()
         data = b"".join(self._inbox)
         self._inbox.clear()

@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import trio
 
 from salon.web.client import Client, Refused, Unreachable
 from tests.person import Person, guests
 from tests.pictures import opened, picture
 from tests.server import ServerProcess
+from tests.trio_stream import TrioStream
 
 PDF = b"%PDF-1.7\n" + os.urandom(1_000_000)
 
@@ -147,7 +147,7 @@ async def test_a_source_that_is_not_as_long_as_was_said_is_no_file(people: list[
 async def test_a_server_that_cannot_be_reached_is_said_to_be(people: list[Person]) -> None:
     ada, _ = people
 
-    async def dial() -> trio.abc.Stream:
+    async def dial() -> TrioStream:
         raise OSError("no route")
 
     client = ada.client(dial=dial)

@@ -15,7 +15,6 @@ import pytest
 import trio
 
 from salon.web.client import Client
-from salon.web.settings.model import ServerSettings
 from tests.patience import PATIENCE
 from tests.person import Person, guests
 from tests.proxies import Caddy, Nginx, Proxy
@@ -206,9 +205,6 @@ async def test_the_server_is_told_the_address_of_the_client_and_no_other(
     proxy.stop()
 
 
-@pytest.mark.skipif(
-    "trusted_proxies" not in ServerSettings.model_fields, reason="no proxy can be trusted yet"
-)
 @pytest.mark.parametrize("name", ["nginx", "caddy"])
 async def test_a_trusted_proxy_is_believed_about_the_client(
     name: str, tmp_path: Path, start_server: Callable[..., ServerProcess]

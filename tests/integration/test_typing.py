@@ -16,7 +16,7 @@ import trio
 
 from salon.actors.events import KINDS
 from salon.persistence import MemoryStore
-from salon.web.client import Client, Receipt, Refused
+from salon.web.client import Client, Receipt, Refused, SyncClient
 
 
 async def main() -> None:
@@ -33,12 +33,21 @@ async def main() -> None:
                 print(event["type"])
 
 
+with SyncClient("http://127.0.0.1:8000", token="t") as client:
+    receipt: Receipt = client.post("c", "hello", key="k", mentions=["u"])
+    with client.conversation("c", timeout=5) as conversation:
+        sequence: int = conversation.send("hello").sequence_id
+        for event in conversation:
+            print(event["type"], sequence)
+    with client.download("c", "f") as file:
+        content: bytes = b"".join(file.pieces)
 trio.run(main)
 """
 WRONG = """\
-from salon.web.client import Client
+from salon.web.client import Client, SyncClient
 
 client = Client(8000)
+SyncClient("http://127.0.0.1:8000").post(8000, "hello")
 """
 TOOLS = Path(sysconfig.get_path("scripts"))
 
@@ -74,5 +83,6 @@ def test_a_program_that_uses_it_rightly_has_no_error_and_a_wrong_one_has(
     (tmp_path / "right.py").write_text(RIGHT)
     (tmp_path / "wrong.py").write_text(WRONG)
     assert checker(tmp_path, "right.py") == []
-    [error] = checker(tmp_path, "wrong.py")
-    assert "url" in error or "Client" in error
+    made, called = checker(tmp_path, "wrong.py")
+    assert "url" in made or "Client" in made
+    assert "str" in called

@@ -175,7 +175,7 @@ class TestFaults:
     ) -> None:
         ada = await guest(server, "Ada")
         async with raw(ada, await ada.create()) as socket:
-            await socket.stream.send_all(data)
+            await socket.stream.send(data)
             assert (await closed(socket)).code == code
 
 
@@ -224,7 +224,7 @@ class TestClosing:
     async def test_the_peers_code_is_answered_with_the_same(self, server: ServerProcess) -> None:
         ada = await guest(server, "Ada")
         async with raw(ada, await ada.create()) as socket:
-            await socket.stream.send_all(b"\x88\x82\0\0\0\0" + (3999).to_bytes(2, "big"))
+            await socket.stream.send(b"\x88\x82\0\0\0\0" + (3999).to_bytes(2, "big"))
             assert (await closed(socket)).code == 3999
 
     async def test_logging_out_closes_what_was_opened_with_that_session_and_nothing_else(

@@ -44,6 +44,7 @@ from wsproto.events import (
 from salon.web.client import Client, Closed, Conversation, Frame, Gap, Refused, Unreachable, connect
 from salon.web.client.rules import Backoff, Outbox, Pending, Receipt, Window, is_event, judge
 from salon.web.client.wire import Codec, Target
+from tests.trio_stream import TrioStream
 
 URL = "http://salon.test"
 TOKEN = "secret-token-of-ada"
@@ -549,10 +550,10 @@ class Server:
     pause: trio.Event | None = None
     streams: Callable[[], tuple[trio.abc.Stream, trio.abc.Stream]] = memory_stream_pair
 
-    async def dial(self) -> trio.abc.Stream:
+    async def dial(self) -> TrioStream:
         client, server = self.streams()
         self.nursery.start_soon(self._serve, server)
-        return client
+        return TrioStream(client)
 
     async def _serve(self, stream: trio.abc.Stream) -> None:
         data = b""
@@ -1198,9 +1199,9 @@ async def test_a_connection_on_which_nothing_arrives_is_given_up_after_three_hea
 
 @in_virtual_time
 async def test_a_server_that_never_finishes_the_handshake_is_tried_again() -> None:
-    async def mute() -> trio.abc.Stream:
+    async def mute() -> TrioStream:
         mute.calls.append(trio.current_time())  # type: ignore[attr-defined]
-        return memory_stream_pair()[0]
+        return TrioStream(memory_stream_pair()[0])
 
     mute.calls = []  # type: ignore[attr-defined]
     client = Client(URL, dial=mute, answer_timeout=5)
@@ -1436,12 +1437,12 @@ SWITCHING = b"HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 async def test_what_is_no_answer_is_unreachable_and_leaves_nothing_open(answer: bytes) -> None:
     opened: list[trio.abc.Stream] = []
 
-    async def dial() -> trio.abc.Stream:
+    async def dial() -> TrioStream:
         client, server = memory_stream_pair()
         await server.send_all(answer)
         await server.send_eof()
         opened.append(client)
-        return client
+        return TrioStream(client)
 
     with pytest.raises(Unreachable):
         await Client(URL, dial=dial).me()
@@ -1455,11 +1456,11 @@ async def test_what_is_no_answer_is_unreachable_and_leaves_nothing_open(answer: 
 
 @in_virtual_time
 async def test_an_answer_before_the_whole_request_was_read_is_heard() -> None:
-    async def dial() -> trio.abc.Stream:
+    async def dial() -> TrioStream:
         client, server = memory_stream_pair()
         await server.send_all(http(413, {"code": "MESSAGE_TOO_LARGE", "temporary": False}))
         await server.aclose()
-        return client
+        return TrioStream(client)
 
     with pytest.raises(Refused, match="MESSAGE_TOO_LARGE"):
         await Client(URL, dial=dial).post("c1", "x" * 1_000_000)
@@ -1545,10 +1546,10 @@ def test_a_ping_that_comes_while_closing_is_passed_over() -> None:
 
 @in_virtual_time
 async def test_frames_that_come_with_the_handshake_are_not_lost() -> None:
-    async def dial() -> trio.abc.Stream:
+    async def dial() -> TrioStream:
         client, server = memory_stream_pair()
         nursery.start_soon(serve, server)
-        return client
+        return TrioStream(client)
 
     async def serve(stream: trio.abc.Stream) -> None:
         protocol = WSConnection(ConnectionType.SERVER)
@@ -1576,8 +1577,8 @@ async def test_a_raw_handshake_raises_its_refusal() -> None:
 async def test_a_cancelled_write_ends_the_socket_and_never_tears_a_frame() -> None:
     ours, theirs = lockstep_stream_pair()
 
-    async def dial() -> trio.abc.Stream:
-        return ours
+    async def dial() -> TrioStream:
+        return TrioStream(ours)
 
     async def accept() -> None:
         async with trio.open_nursery() as nursery:

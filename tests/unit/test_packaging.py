@@ -15,6 +15,7 @@ import sysconfig
 import tarfile
 import zipfile
 from collections.abc import Iterator
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
@@ -160,23 +161,40 @@ def test_the_tests_try_the_tree_as_it_is_now() -> None:
 
 
 def test_every_import_is_of_a_declared_dependency() -> None:
-    declared = {
-        canonicalize_name(Requirement(line).name)
-        for line in metadata.requires("salon") or ()
-        if "extra ==" not in line or 'extra == "ai"' in line or 'extra == "s3"' in line
-    }
-    owners = metadata.packages_distributions()
-    undeclared = {
-        f"{path}: {module}"
-        for path, module in imports()
-        if not declared & {canonicalize_name(owner) for owner in owners.get(module, ())}
-    }
-    assert undeclared == set()
+    declared = declared_for("server", "ai", "s3")
+    assert {
+        f"{path}: {module}" for path, module in imports() if not owned(module, declared)
+    } == set()
+
+
+def test_the_client_imports_nothing_that_it_does_not_bring() -> None:
+    declared = declared_for("client")
+    mine = [each for each in imports() if each[0].startswith(("web/client/", "web/entry.py"))]
+    assert {module for _, module in mine} > {"anyio", "h11"}
+    assert [each for each in mine if not owned(each[1], declared)] == []
 
 
 def test_the_command_runs(tmp_path: Path) -> None:
     command = Path(sysconfig.get_path("scripts"), "salon")
     subprocess.run([command, "--help"], cwd=tmp_path, check=True, capture_output=True, timeout=60)
+
+
+def declared_for(*extras: str) -> set[str]:
+    """The names of what an installation with these extras asks for."""
+    required = [Requirement(line) for line in metadata.requires("salon") or ()]
+    return {
+        canonicalize_name(each.name)
+        for each in required
+        if each.marker is None or any(each.marker.evaluate({"extra": extra}) for extra in extras)
+    }
+
+
+owners = cache(metadata.packages_distributions)
+
+
+def owned(module: str, declared: set[str]) -> bool:
+    """Whether one of these distributions has the module."""
+    return bool(declared & {canonicalize_name(owner) for owner in owners().get(module, ())})
 
 
 def tree() -> dict[str, Path]:

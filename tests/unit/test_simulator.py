@@ -27,6 +27,7 @@ from salon.loadtests.simulator.plan import (
 from salon.loadtests.simulator.shrink import shrunk
 from salon.loadtests.simulator.step import STEPS
 from salon.loadtests.simulator.trial import Trial
+from salon.web.client.wire import next_bytes
 from tests.unit.engine import seeded_sources
 
 
@@ -82,7 +83,7 @@ def test_a_link_keeps_the_order_whatever_it_cuts_and_delays(seed: int, sent: lis
                 if len(data) % 5 == 0:
                     await trio.sleep(0.1)
             link.carry("out", b"", link.arrived)
-            while data := await link.receive_some():
+            while data := await next_bytes(link):
                 got += data
             nursery.cancel_scope.cancel()
         return got
@@ -98,11 +99,11 @@ def test_a_link_takes_no_more_than_its_buffer_holds() -> None:
             nursery.start_soon(agenda.run)
             assert link.server.send(b"0123456789abc") == 10
             assert link.server.send(b"abc") == 0
-            got = await link.receive_some()
+            got = await next_bytes(link)
             assert link.server.send(b"abcdefghijkl") == len(got)
             link.cut()
             assert link.server.send(b"abc") == -1
-            assert await link.receive_some() == b""
+            assert await next_bytes(link) == b""
             nursery.cancel_scope.cancel()
 
     trio.run(main, clock=MockClock(autojump_threshold=0))

@@ -1,10 +1,11 @@
-"""The Python client, importable alone: it needs neither the engine nor Quart."""
+"""The Python client: under asyncio, under trio, and without a loop. It needs neither the engine nor the server's libraries."""
 
 from .client import (
     ChangeReceipt,
     Client,
     Closed,
     Conversation,
+    Download,
     Frame,
     Gap,
     MessageHeld,
@@ -20,12 +21,15 @@ from .client import (
     connect,
     is_event,
 )
+from .sync_client import SyncClient, SyncDownload
+from .sync_conversation import SyncConversation
 
 __all__ = [
     "ChangeReceipt",
     "Client",
     "Closed",
     "Conversation",
+    "Download",
     "Frame",
     "Gap",
     "MessageHeld",
@@ -37,6 +41,9 @@ __all__ = [
     "Run",
     "Socket",
     "Statistics",
+    "SyncClient",
+    "SyncConversation",
+    "SyncDownload",
     "Unreachable",
     "connect",
     "is_event",

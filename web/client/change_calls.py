@@ -31,6 +31,7 @@ class ChangeCalls:
 
     async def edit(
         self: Requester,
+        /,
         conversation_id: str,
         message_id: str,
         content: str,

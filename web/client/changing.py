@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..emoji import canonical_emoji
-
 if TYPE_CHECKING:
     from .rules import ChangeReceipt, Frame
 
@@ -23,7 +21,7 @@ class Changing:
         raise NotImplementedError
 
     async def edit(
-        self, message: str, content: str, key: str | None = None, **options: Any
+        self, /, message: str, content: str, key: str | None = None, **options: Any
     ) -> ChangeReceipt:
         """Give one's own message another content.
 
@@ -43,16 +41,15 @@ class Changing:
         return await self._change(message, frame, key)
 
     async def react(self, message: str, emoji: str, key: str | None = None) -> ChangeReceipt:
-        """React with one grapheme cluster, or a name in colons such as `:tada:`."""
-        return await self._change(
-            message, {"type": "reaction_added", "emoji": canonical_emoji(emoji)}, key
-        )
+        """React with one grapheme cluster, or a name in colons such as `:tada:`.
+
+        The server has one form of each emoji, which the event names: a client that shows its own reaction at once uses that.
+        """
+        return await self._change(message, {"type": "reaction_added", "emoji": emoji}, key)
 
     async def unreact(self, message: str, emoji: str, key: str | None = None) -> ChangeReceipt:
         """Take one's own reaction back."""
-        return await self._change(
-            message, {"type": "reaction_removed", "emoji": canonical_emoji(emoji)}, key
-        )
+        return await self._change(message, {"type": "reaction_removed", "emoji": emoji}, key)
 
     async def pin(self, message: str, key: str | None = None) -> ChangeReceipt:
         """Pin a message, as a moderator."""

@@ -13,7 +13,7 @@ from random import SystemRandom
 from typing import Any
 from urllib.parse import quote, urlencode
 
-import trio
+import anyio
 
 from .change_calls import ChangeCalls
 from .conversation import Conversation, Statistics
@@ -67,8 +67,8 @@ class Client(ChangeCalls, MemberCalls):
 
     `url` is the server's http or https URL, including the path if a proxy adds one. `token` may be set or replaced later; the
     end of the block clears it. `random` gives floats from 0 to 1, from which keys and delays are made. `dial` replaces the
-    TCP or TLS connection by any stream. Every call may raise Refused and Unreachable. No call is retried, and each takes
-    `answer_timeout` seconds at most.
+    TCP or TLS connection by any byte stream of anyio. Every call may raise Refused and Unreachable. No call is retried, and each
+    takes `answer_timeout` seconds at most. It runs under asyncio and under trio, and belongs to the loop that it is used in.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class Client(ChangeCalls, MemberCalls):
         return await self.request("PATCH", "/auth/me", {"name": name})
 
     async def create(
-        self, title: str, participants: Sequence[Mapping[str, str]] = (), **options: Any
+        self, /, title: str, participants: Sequence[Mapping[str, str]] = (), **options: Any
     ) -> Frame:
         """Create a conversation; `participants` are `{user_id, name}`, `options` its other fields."""
         body = {"title": title, "participants": [dict(it) for it in participants], **options}
@@ -172,7 +172,7 @@ class Client(ChangeCalls, MemberCalls):
         """The conversation with its members and its last 100 messages."""
         return await self.request("GET", f"/chat/conversations/{_quoted(conversation_id)}")
 
-    async def update(self, conversation_id: str, **changes: Any) -> Frame:
+    async def update(self, /, conversation_id: str, **changes: Any) -> Frame:
         """Change `title`, `metadata` (None removes it), `permissions`, `history`, `slow_mode`. Returns the whole conversation."""
         return await self.request("PATCH", f"/chat/{_quoted(conversation_id)}", changes)
 
@@ -273,7 +273,7 @@ class Client(ChangeCalls, MemberCalls):
         return await self.request("POST", _of_run(conversation_id, run_id, "delta"), body)
 
     async def end_run(
-        self, conversation_id: str, run_id: str, status: str = "complete", **options: Any
+        self, /, conversation_id: str, run_id: str, status: str = "complete", **options: Any
     ) -> Frame:
         """End a run over HTTP; `options` are `offset`, `usage`, `metadata`, `results`, `reason`, `retry_after`."""
         body = {"status": status, **options}
@@ -294,7 +294,7 @@ class Client(ChangeCalls, MemberCalls):
         """Ask the agent of a run that has ended for another answer to the same message; `{run_id, message_id}` of the new run."""
         return await self.request("POST", _of_run(conversation_id, run_id, "regenerate"))
 
-    async def update_agent(self, conversation_id: str, agent_id: str, **settings: Any) -> Frame:
+    async def update_agent(self, /, conversation_id: str, agent_id: str, **settings: Any) -> Frame:
         """Set what an agent answers, as an owner: `trigger`, `agents_may_call`, `steering`. Returns the whole conversation."""
         path = f"/chat/{_quoted(conversation_id)}/agents/{_quoted(agent_id)}"
         return await self.request("PATCH", path, settings)
@@ -312,7 +312,7 @@ class Client(ChangeCalls, MemberCalls):
         return await self.request("GET", f"/chat/{_quoted(conversation_id)}/messages?{query}")
 
     async def search(
-        self, q: str = "", *, sender: str | None = None, **options: str | int
+        self, /, q: str = "", *, sender: str | None = None, **options: str | int
     ) -> Frame:
         """A page of messages that match, `{hits, next, complete}`; `sender` is the route's `from`.
 
@@ -372,13 +372,13 @@ class Client(ChangeCalls, MemberCalls):
         events = Window(window, last_sequence_id, epoch)
         conversation = Conversation(self, conversation_id, events, outbox, backoff)
         failure: Exception | None = None
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(conversation._run)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(conversation._run)
             try:
                 yield conversation
-            except Exception as error:  # raised outside the nursery, which would wrap it
+            except Exception as error:  # raised outside the task group, which would wrap it
                 failure = error
-            nursery.cancel_scope.cancel()
+            tasks.cancel_scope.cancel()
         if failure is not None:
             raise failure
 

@@ -8,10 +8,12 @@ from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-import trio
+import anyio
+import anyio.lowlevel
 
 from .changing import Changing
 from .fold import Messages, foreseen
+from .loop import Channel, Waiters, primitives
 from .rules import (
     LEFT,
     TOO_BIG,
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
+    from .loop import Event
     from .rules import Pending
     from .wire import Socket
 
@@ -94,7 +97,7 @@ class Requests:
 
     def __init__(
         self,
-        requests: trio.MemoryReceiveChannel[Frame],
+        requests: Channel[Frame],
         whole: Callable[[Frame], Awaitable[Request]],
         check: Callable[[], None],
     ) -> None:
@@ -108,7 +111,7 @@ class Requests:
     async def __anext__(self) -> Request:
         try:
             return await self._whole(await self._requests.receive())
-        except trio.EndOfChannel:
+        except anyio.EndOfStream:
             self._check()
             raise StopAsyncIteration from None
 
@@ -141,19 +144,19 @@ class Conversation(Changing):
         self._connecting, self._retrying, self._paging = (
             Backoff(account.random, *backoff) for _ in range(3)
         )
-        self._signal_in, self._signal_out = trio.open_memory_channel[Frame](SIGNALS)
-        self.signals = self._signal_out.clone()
-        self._arrived = trio.lowlevel.ParkingLot()  # readers wait here for events
-        self._work = trio.lowlevel.ParkingLot()  # the writer waits here
+        self.signals: Channel[Frame] = Channel(SIGNALS)
+        self._loop = primitives()
+        self._arrived = Waiters()  # readers wait here for events
+        self._work = Waiters()  # the writer waits here
         self._control: dict[str, Frame] = {}  # the latest of each kind, to be written
         self._cancels: dict[str, Frame] = {}  # by run, to be written
         self._runs = Runs(self)
         self._requested: dict[str, None] = {}  # run ids, of which each is given once
-        self._request_in, self._request_out = trio.open_memory_channel[Frame](REQUESTS)
+        self._requests: Channel[Frame] = Channel(REQUESTS)
         self._messages: dict[str, Frame] = {}  # the newest, by id: a request follows its message
         self._known = Messages(KNOWN)
         self._me = ""
-        self._pong: trio.Event | None = None
+        self._pong: Event | None = None
         self._caught_up = False
         self._ended: Exception | None = None
         self._connections = self._pages = self._signals_dropped = 0
@@ -207,7 +210,7 @@ class Conversation(Changing):
             content, key, reply_to, metadata, mentions, files, thread_id, also_in_channel
         )
         text = json.dumps({"type": "message", **fields}, separators=(",", ":"))
-        settled = trio.Event()
+        settled = self._loop.event()
         receipt = await self._settled(self._outbox.add(key, text, settled.set), settled)
         assert isinstance(receipt, Receipt), "a change_ack answers a change"
         return receipt
@@ -225,14 +228,14 @@ class Conversation(Changing):
     async def _change(self, message: str, frame: Frame, key: str | None) -> ChangeReceipt:
         self._check()
         key = key or self._account.new_key()
-        settled = trio.Event()
+        settled = self._loop.event()
         frame = {**frame, "client_message_id": key}
         pending = self._outbox.add_change(key, frame, message, settled.set)
         receipt = await self._settled(pending, settled)
         assert isinstance(receipt, ChangeReceipt), "a message_ack answers a message"
         return receipt
 
-    async def _settled(self, pending: Pending, settled: trio.Event) -> Receipt | ChangeReceipt:
+    async def _settled(self, pending: Pending, settled: Event) -> Receipt | ChangeReceipt:
         self._work.unpark_all()
         try:
             await settled.wait()
@@ -244,7 +247,7 @@ class Conversation(Changing):
 
     def requests(self) -> Requests:
         """The messages that this agent is asked to answer, each once. It ends as iterating the conversation does."""
-        return Requests(self._request_out, self._whole_request, self._check_left)
+        return Requests(self._requests, self._whole_request, self._check_left)
 
     def run(
         self, reply_to: str | None = None, run_id: str | None = None
@@ -281,16 +284,16 @@ class Conversation(Changing):
     async def ping(self) -> float:
         """The round-trip time to the server in seconds, including time without a connection."""
         self._check()
-        started = trio.current_time()
-        self._pong = self._pong or trio.Event()
+        started = self._loop.current_time()
+        self._pong = self._pong or self._loop.event()
         self._tell({"type": "ping"})
         await self._pong.wait()
         self._check()
-        return trio.current_time() - started
+        return self._loop.current_time() - started
 
     async def wait_caught_up(self) -> None:
         """Wait until the current connection has received all events that existed when it was made."""
-        await trio.lowlevel.checkpoint()
+        await anyio.lowlevel.checkpoint()
         while not self._caught_up:
             self._check()
             await self._arrived.park()
@@ -299,7 +302,7 @@ class Conversation(Changing):
         return self
 
     async def __anext__(self) -> Frame:
-        await trio.lowlevel.checkpoint_if_cancelled()
+        await self._loop.checkpoint_if_cancelled()
         while (event := self._window.take()) is None:
             self._check_left()
             if self._ended is not None:
@@ -324,7 +327,7 @@ class Conversation(Changing):
             verdict = judge(error)
             if not verdict.come_back:
                 raise
-            await trio.sleep(self._paging.delay(verdict.retry_after))
+            await anyio.sleep(self._paging.delay(verdict.retry_after))
             return
         self._paging.reset()
         self._pages += 1
@@ -341,10 +344,10 @@ class Conversation(Changing):
             self._ended = end
             self._outbox.fail(end)
             self._runs.fail(end)
-            self._request_in.close()
+            self._requests.close()
             self._answer_ping()
             self._arrived.unpark_all()
-            self._signal_in.close()
+            self.signals.close()
 
     async def _stay_connected(self) -> Refused | Closed | Unreachable:
         """Reconnect until it cannot help; the error that says why."""
@@ -358,7 +361,7 @@ class Conversation(Changing):
                 return end
             delay = self._connecting.delay(verdict.retry_after)
             self._signal({"type": "disconnected", "reason": str(end), "retry_in": delay})
-            await trio.sleep(delay)
+            await anyio.sleep(delay)
 
     async def _connection(self) -> Refused | Closed | Unreachable | None:
         """Run one connection from handshake to end; why it ended, None to reconnect at once."""
@@ -368,10 +371,10 @@ class Conversation(Changing):
                 socket.idle_timeout = self._account.answer_timeout  # until `connected`
                 self._outbox.rewind()
                 self._runs.rewind()
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._write, socket)
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(self._write, socket)
                     end = await self._receive(socket)
-                    nursery.cancel_scope.cancel()
+                    tasks.cancel_scope.cancel()
                 return end
         except (Refused, Unreachable) as error:
             return error
@@ -385,7 +388,7 @@ class Conversation(Changing):
 
     async def _write(self, socket: Socket) -> None:
         while True:
-            now = trio.current_time()
+            now = self._loop.current_time()
             cancels = list(self._cancels)
             control = [*self._control.values(), *self._cancels.values(), *self._runs.frames(now)]
             texts = [json.dumps(frame) for frame in control]
@@ -399,7 +402,7 @@ class Conversation(Changing):
                 for run_id in cancels:
                     self._cancels.pop(run_id, None)
             else:
-                with trio.move_on_after(min(self._outbox.delay(now), self._runs.delay(now))):
+                with self._loop.move_on_after(min(self._outbox.delay(now), self._runs.delay(now))):
                     await self._work.park()
 
     async def _receive(self, socket: Socket) -> Closed | None:
@@ -430,7 +433,7 @@ class Conversation(Changing):
             case {"type": "error", "client_message_id": key} if key in self._outbox:
                 refused = Refused(frame)
                 delay = self._retrying.delay(refused.retry_after)
-                self._outbox.refuse(key, refused, trio.current_time(), delay)
+                self._outbox.refuse(key, refused, self._loop.current_time(), delay)
                 self._work.unpark_all()
             case {"type": "message_held", "client_message_id": key} if key in self._outbox:
                 self._outbox.hold(key, MessageHeld(frame))
@@ -439,7 +442,7 @@ class Conversation(Changing):
                 "type": "run_ack" | "cancel" | "approval" | "error",
                 "run_id": run_id,
             } if run_id in self._runs:
-                self._runs.accept(frame, trio.current_time(), self._retrying.delay)
+                self._runs.accept(frame, self._loop.current_time(), self._retrying.delay)
                 self._work.unpark_all()
             case {"type": "run_requested"}:
                 self._request(frame)
@@ -476,12 +479,9 @@ class Conversation(Changing):
 
     def _request(self, frame: Frame) -> None:
         run_id = frame["run_id"]
-        if run_id in self._requested:
-            return
-        try:
-            self._request_in.send_nowait(frame)
-        except trio.WouldBlock:
-            return  # it comes again on the next connection
+        if run_id in self._requested or self._requests.is_full:
+            return  # one that does not fit comes again on the next connection
+        self._requests.put(frame)
         self._requested[run_id] = None
         if len(self._requested) > REQUESTS:
             del self._requested[next(iter(self._requested))]
@@ -499,7 +499,7 @@ class Conversation(Changing):
                 verdict = judge(error)
                 if not verdict.come_back:
                     raise
-                await trio.sleep(self._paging.delay(verdict.retry_after))
+                await anyio.sleep(self._paging.delay(verdict.retry_after))
         self._paging.reset()
         run_id, mentions = frame["run_id"], tuple(frame["mentions"])
         return Request(run_id, message_id, message, mentions, frame["why"], self._runs)
@@ -513,12 +513,8 @@ class Conversation(Changing):
         self._work.unpark_all()
 
     def _signal(self, frame: Frame) -> None:
-        try:
-            self._signal_in.send_nowait(frame)
-        except trio.WouldBlock:
-            self._signals_dropped += 1
-            self._signal_out.receive_nowait()
-            self._signal_in.send_nowait(frame)
+        self._signals_dropped += self.signals.is_full
+        self.signals.put(frame)
 
     def _answer_ping(self) -> None:
         if self._pong is not None:

@@ -331,7 +331,7 @@ class Pending:
 
     key: str
     text: str
-    settled: Callable[[], None]
+    settled: Callable[[], object]
     in_flight: bool = False
     written: bool = False
     receipt: Receipt | ChangeReceipt | None = None
@@ -372,7 +372,7 @@ class Outbox:
     def __contains__(self, key: object) -> bool:
         return key in self._pending
 
-    def add(self, key: str, text: str, settled: Callable[[], None]) -> Pending:
+    def add(self, key: str, text: str, settled: Callable[[], object]) -> Pending:
         """Add a message; raises ValueError for a key that is already in the outbox."""
         if key in self._pending:
             raise ValueError("a message with this key is already under way")
@@ -380,7 +380,7 @@ class Outbox:
         return pending
 
     def add_change(
-        self, key: str, frame: Frame, message: str, settled: Callable[[], None]
+        self, key: str, frame: Frame, message: str, settled: Callable[[], object]
     ) -> Pending:
         """Add a change of a message, by its id, or by its key if the message is in the outbox. Raises as `add` does."""
         pending = self.add(key, "", settled)

@@ -8,7 +8,8 @@ from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-import trio
+import anyio
+import anyio.lowlevel
 
 from .rules import Closed, Frame, Refused
 from .run_outbox import RunOutbox
@@ -57,7 +58,7 @@ class Run:
 
     async def say(self, text: str) -> None:
         """Say more. It is sent with what else is said within a twentieth of a second. Raises Refused if the run has failed."""
-        await trio.lowlevel.checkpoint()
+        await anyio.lowlevel.checkpoint()
         if self._outbox.error is not None:
             raise copy(self._outbox.error)
         self._outbox.say(text)
@@ -132,12 +133,12 @@ class Runs:
         run = Run(outbox, self._speaker)
         self._speaker.wake()
         try:
-            with trio.CancelScope() as scope:
+            with anyio.CancelScope() as scope:
                 self._cancel[run_id] = scope.cancel
                 yield run
             await run.end()
         except BaseException:
-            with trio.move_on_after(LAST_WORD, shield=True):
+            with anyio.move_on_after(LAST_WORD, shield=True):
                 if not outbox.over.is_set():
                     await run.end("interrupted")
             raise

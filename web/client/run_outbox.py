@@ -6,7 +6,7 @@ import math
 from typing import Any
 from uuid import uuid4
 
-import trio
+import anyio
 
 from .rules import Frame, Refused, given
 
@@ -27,7 +27,7 @@ class Approval:
         about = {"approval_id": self.id, "tool": tool, "arguments": arguments}
         self.frame: Frame = {"state": "waiting_for_approval", "label": tool, "approval": about}
         self.approved = False
-        self.over = trio.Event()
+        self.over = anyio.Event()
 
 
 class RunOutbox:
@@ -42,7 +42,7 @@ class RunOutbox:
         self.result: Frame | None = None  # the `run_ack` of the end
         self.error: Exception | None = None
         self.cancelled = False
-        self.over = trio.Event()
+        self.over = anyio.Event()
         self._reply_to = reply_to
         self._status: Frame | None = None
         self.asked: Approval | None = None  # the call that waits for a person

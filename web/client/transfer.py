@@ -9,11 +9,21 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callab
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import NamedTuple
 
+import anyio
 import h11
-import trio
 
 from .rules import Unreachable
-from .wire import Dial, Headers, Response, Target, open_stream, reaching
+from .wire import (
+    Dial,
+    Headers,
+    Response,
+    Stream,
+    Target,
+    close_at_once,
+    next_bytes,
+    open_stream,
+    reaching,
+)
 
 # What is uploaded: a file by its path, bytes, or pieces of bytes as they come
 Source = str | os.PathLike[str] | bytes | AsyncIterable[bytes]
@@ -35,12 +45,12 @@ class Download(NamedTuple):
 class Exchange:
     """One request on a stream of its own. Each step takes `patience` seconds at most."""
 
-    def __init__(self, stream: trio.abc.Stream, target: Target, patience: float) -> None:
+    def __init__(self, stream: Stream, target: Target, patience: float) -> None:
         self._stream = stream
         self._target = target
         self._patience = patience
         self._connection = h11.Connection(h11.CLIENT)
-        self._answer_time = trio.CancelScope()
+        self._answer_time = anyio.CancelScope()
 
     async def ask(self, method: str, headers: Headers) -> None:
         """Send the head of the request."""
@@ -65,7 +75,7 @@ class Exchange:
 
     def has_sent(self) -> None:
         """Bound the time for the answer: the request has been sent."""
-        self._answer_time.deadline = trio.current_time() + self._patience
+        self._answer_time.deadline = anyio.current_time() + self._patience
 
     async def head(self) -> h11.Response:
         """The head of the answer; waits without a bound before `has_sent`."""
@@ -118,11 +128,11 @@ class Exchange:
             raise ValueError("the body is not as long as was said, or a header is none") from None
         if data:
             with reaching(self._target, self._patience):
-                await self._stream.send_all(data)
+                await self._stream.send(data)
 
     async def _event(self) -> object:
         while (event := self._connection.next_event()) is h11.NEED_DATA:
-            self._connection.receive_data(bytes(await self._stream.receive_some()))
+            self._connection.receive_data(await next_bytes(self._stream))
         return event
 
 
@@ -137,7 +147,7 @@ async def exchange(
     try:
         yield Exchange(stream, target, patience)
     finally:
-        await trio.aclose_forcefully(stream)
+        await close_at_once(stream)
 
 
 async def upload(
@@ -145,14 +155,14 @@ async def upload(
 ) -> Response:
     """Send a body while the answer is awaited: a server that refuses it need not read it all."""
     if isinstance(source, str | os.PathLike):
-        size = (await trio.Path(source).stat()).st_size
+        size = (await anyio.Path(source).stat()).st_size
     elif isinstance(source, bytes):
         size = len(source)
     length = ("Transfer-Encoding", "chunked") if size is None else ("Content-Length", str(size))
     await asked.ask("POST", [*headers, ("Content-Type", "application/octet-stream"), length])
     failure: Exception | None = None
     response: Response | None = None
-    async with trio.open_nursery() as nursery:
+    async with anyio.create_task_group() as tasks:
 
         async def send() -> None:
             nonlocal failure
@@ -162,15 +172,15 @@ async def upload(
                         await asked.send(pieces, size, progress)
             except Exception as error:
                 failure = error
-                nursery.cancel_scope.cancel()
+                tasks.cancel_scope.cancel()
             asked.has_sent()
 
-        nursery.start_soon(send)
+        tasks.start_soon(send)
         try:
             response = await asked.answer()
         except Unreachable as error:
             failure = failure or error
-        nursery.cancel_scope.cancel()
+        tasks.cancel_scope.cancel()
     if response is None:
         raise failure or Unreachable("no answer in time")
     return response
@@ -187,6 +197,6 @@ async def _pieces(source: Source) -> AsyncGenerator[bytes]:
         async for piece in source:
             yield piece
     else:
-        async with await trio.open_file(source, "rb") as file:
+        async with await anyio.open_file(source, "rb") as file:
             while piece := await file.read(PIECE):
                 yield piece

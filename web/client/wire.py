@@ -1,4 +1,4 @@
-"""The client's wire: one HTTP exchange, or one raw WebSocket, over a trio stream."""
+"""The client's wire: one HTTP exchange, or one raw WebSocket, over a byte stream of anyio."""
 
 from __future__ import annotations
 
@@ -13,21 +13,37 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from copy import copy
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Protocol
 from urllib.parse import urlsplit
 
+import anyio
 import h11
-import trio
 from wsproto.connection import Connection, ConnectionState, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Event, Ping, TextMessage
 from wsproto.utilities import LocalProtocolError, generate_accept_token
 
+from .loop import Waiters, primitives
 from .rules import Closed, Frame, Refused, Unreachable
 
 Headers = Sequence[tuple[str, str]]
-Dial = Callable[[], Awaitable[trio.abc.Stream]]
+
+
+class Stream(Protocol):
+    """The connection: any byte stream of anyio. Its errors, and the end of what it receives, are those of anyio."""
+
+    async def receive(self) -> bytes: ...
+
+    async def send(self, item: bytes) -> None: ...
+
+    async def aclose(self) -> None: ...
+
+
+Dial = Callable[[], Awaitable[Stream]]
 
 MAX_RECEIVED = 32 * 1024 * 1024  # bytes of a body or a frame: many times a page of 100 large events
 CLOSE_TIMEOUT = 1.0  # seconds for the server to answer a close frame
+# What a stream raises that is at its end. OSError is TLS's word for bytes that are none of its own.
+LOST = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream, OSError)
 WHOLE_TEXT = 0x81  # first byte of an unfragmented text frame
 
 
@@ -99,28 +115,46 @@ def _default_ssl() -> ssl.SSLContext:
 def reaching(target: Target, timeout: float) -> Iterator[None]:
     """Limit the block to `timeout` seconds; network errors and the timeout become Unreachable."""
     try:
-        with trio.fail_after(timeout):
+        with anyio.fail_after(timeout):
             yield
-    except (OSError, trio.BrokenResourceError, trio.TooSlowError, h11.RemoteProtocolError) as error:
-        raise Unreachable(f"{target.authority}: {str(error) or 'no answer in time'}") from error
+    except (*LOST, h11.RemoteProtocolError) as error:  # OSError includes TimeoutError
+        raise Unreachable(f"{target.authority}: {_why(error)}") from error
 
 
-async def open_stream(
-    target: Target, dial: Dial | None, tls: ssl.SSLContext | None
-) -> trio.abc.Stream:
+def _why(error: BaseException) -> str:
+    cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
+    return str(cause) or "no answer in time"
+
+
+async def open_stream(target: Target, dial: Dial | None, tls: ssl.SSLContext | None) -> Stream:
     """A connection to the server. Raises what `reaching` handles."""
     if dial is not None:
         return await dial()
     if not target.secure:
-        return await trio.open_tcp_stream(target.host, target.port)
+        return await anyio.connect_tcp(target.host, target.port)
     tls = tls or _default_ssl()
-    return await trio.open_ssl_over_tcp_stream(
-        target.host, target.port, ssl_context=tls, https_compatible=True
+    return await anyio.connect_tcp(
+        target.host, target.port, ssl_context=tls, tls_standard_compatible=False
     )
 
 
+async def next_bytes(stream: Stream) -> bytes:
+    """The next bytes; none at the end of the stream."""
+    try:
+        return await stream.receive()
+    except anyio.EndOfStream:
+        return b""
+
+
+async def close_at_once(stream: Stream) -> None:
+    """Close without a word to the peer, as `anyio.aclose_forcefully` does."""
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await stream.aclose()
+
+
 async def _exchange(
-    stream: trio.abc.Stream, method: str, target: Target, headers: Headers, body: bytes
+    stream: Stream, method: str, target: Target, headers: Headers, body: bytes
 ) -> tuple[Response, bytes]:
     """Send one request; the answer, and the bytes after it if the answer switches protocols."""
     connection = h11.Connection(h11.CLIENT)
@@ -131,14 +165,14 @@ async def _exchange(
         data = b"".join(connection.send(event) or b"" for event in events)
     except h11.LocalProtocolError:
         raise ValueError("the path or a header holds what HTTP cannot carry") from None
-    with suppress(trio.BrokenResourceError):  # the server may answer and close before reading all
-        await stream.send_all(data)
+    with suppress(*LOST):  # the server may answer and close before reading all
+        await stream.send(data)
     head: h11.Response | h11.InformationalResponse | None = None
     received = bytearray()
     while True:
         event = connection.next_event()
         if event is h11.NEED_DATA:
-            connection.receive_data(bytes(await stream.receive_some()))
+            connection.receive_data(await next_bytes(stream))
         elif isinstance(event, h11.InformationalResponse) and event.status_code == 101:
             return _response(event, b""), connection.trailing_data[0]
         elif isinstance(event, h11.Response):
@@ -178,7 +212,7 @@ async def fetch(
         try:
             return (await _exchange(stream, method, target, own, body))[0]
         finally:
-            await trio.aclose_forcefully(stream)
+            await close_at_once(stream)
 
 
 class Codec:
@@ -297,7 +331,7 @@ class Socket:
     A server that stops reading therefore cannot block the receiver.
     """
 
-    def __init__(self, stream: trio.abc.Stream, codec: Codec) -> None:
+    def __init__(self, stream: Stream, codec: Codec) -> None:
         self.stream = stream
         self.idle_timeout = math.inf
         self.on_owed: Callable[[], object] | None = None
@@ -307,7 +341,8 @@ class Socket:
         self._codec = codec
         self._queue = b""
         self._writing = False
-        self._written = trio.lowlevel.ParkingLot()
+        self._loop = primitives()
+        self._written = Waiters()
         self._broken = False
 
     async def send_json(self, *frames: Frame) -> None:
@@ -330,7 +365,7 @@ class Socket:
         return frame
 
     async def receive_text(self) -> str:
-        await trio.lowlevel.checkpoint_if_cancelled()
+        await self._loop.checkpoint_if_cancelled()
         while not self._codec.texts:
             if self._codec.closed is not None:
                 raise copy(self._codec.closed)
@@ -348,23 +383,20 @@ class Socket:
         """Close, and wait a second at most for the server's answer. Do not call it while a task receives."""
         self.on_owed = None
         try:
-            with trio.move_on_after(CLOSE_TIMEOUT, shield=True), suppress(Closed):
+            with anyio.move_on_after(CLOSE_TIMEOUT, shield=True), suppress(Closed):
                 await self._write(b"" if self._codec.closed else self._codec.close(code, reason))
                 while self._codec.closed is None:
                     await self._read()
                     self._codec.texts.clear()
         finally:
-            await trio.aclose_forcefully(self.stream)
+            await close_at_once(self.stream)
 
     async def _read(self) -> None:
         data = b""
-        try:
-            with trio.fail_after(self.idle_timeout):
-                data = bytes(await self.stream.receive_some())
-        except trio.TooSlowError:
+        with self._loop.move_on_after(self.idle_timeout) as bound, suppress(*LOST):
+            data = await self.stream.receive()
+        if bound.cancelled_caught:
             self._codec.end(1006, "nothing arrived for too long")
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            pass
         await self.take(data)
 
     async def take(self, data: bytes) -> None:
@@ -388,9 +420,9 @@ class Socket:
         try:
             while self._queue or self.owed:
                 data, self._queue, self.owed = self._queue + self.owed, b"", b""
-                await self.stream.send_all(data)
+                await self.stream.send(data)
             written = True
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
+        except LOST:
             pass
         finally:
             self._broken = self._broken or not written  # cancelling may tear a frame
@@ -419,7 +451,7 @@ async def connect(
         try:
             leftover = await _upgrade(stream, target, headers)
         except BaseException:
-            await trio.aclose_forcefully(stream)
+            await close_at_once(stream)
             raise
     socket = Socket(stream, Codec(answer_pings=answer_pings))
     try:
@@ -430,7 +462,7 @@ async def connect(
         await socket.aclose()
 
 
-async def _upgrade(stream: trio.abc.Stream, target: Target, headers: Headers) -> bytes:
+async def _upgrade(stream: Stream, target: Target, headers: Headers) -> bytes:
     """Do the opening handshake; the bytes received after it."""
     key = base64.b64encode(os.urandom(16))
     own = [

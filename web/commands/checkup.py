@@ -66,7 +66,7 @@ def _network(settings: Settings, machine: Machine) -> Iterator[Finding]:
     server = settings.server
     address = server.public_url
     if not _is_local(server.host) and server.tls_certificate is None:
-        if not getattr(server, "trusted_proxies", ()) and address is None:
+        if not server.trusted_proxies and address is None:
             yield Finding(
                 "server.host",
                 f"{server.host} is open to the network, with /admin and /metrics, and no proxy is before it",
