@@ -15,7 +15,7 @@ from ..api import (
     HeldQuery,
     HeldView,
     approved,
-    closed,
+    dropped,
     held_page,
     held_view,
 )
@@ -60,7 +60,7 @@ def held_queue_routes(parts: AdminParts) -> Blueprint:
         """Drop a held message; its sender is told the reason."""
         operator = parts.admin()
         wanted = await body(DenyBody, depth=parts.settings.limits.json_depth, optional=True)
-        held = await closed(parts, operator, await found(held_id), "denied", wanted.reason)
+        held = await dropped(parts, operator, await found(held_id), wanted.reason)
         return answer(held_view(held))
 
     async def found(held_id: int) -> HeldMessage:

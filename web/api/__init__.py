@@ -6,7 +6,7 @@ from .conversations import chat_routes
 from .files import file_routes
 from .handshake import socket_routes
 from .handshake_lane import FastLane
-from .held import approved, closed, held_page, held_routes, held_view
+from .held import approved, dropped, held_page, held_routes, held_view
 from .held_commands import details_of
 from .held_schemas import DenyBody, HeldMessages, HeldQuery, HeldView
 from .invites import invite_routes
@@ -53,8 +53,8 @@ __all__ = [
     "auth_routes",
     "change_routes",
     "chat_routes",
-    "closed",
     "details_of",
+    "dropped",
     "event_page",
     "event_query",
     "file_routes",

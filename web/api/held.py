@@ -64,7 +64,7 @@ def held_routes(parts: Parts) -> Blueprint:
         identity = parts.caller()
         wanted = await body(schemas.DenyBody, depth=parts.settings.limits.json_depth, optional=True)
         found = await _found(parts, identity, conversation_id, held_id)
-        return answer(held_view(await closed(parts, identity, found, "denied", wanted.reason)))
+        return answer(held_view(await dropped(parts, identity, found, wanted.reason)))
 
     return routes
 
@@ -109,6 +109,15 @@ async def approved(parts: Parts, by: Identity, held: HeldMessage) -> HeldMessage
         return await closed(parts, by, held, "refused", outcome.text)
     assert isinstance(outcome, Receipt | Changed)
     return await closed(parts, by, held, "approved", None, outcome.message_id)
+
+
+async def dropped(parts: Parts, by: Identity, held: HeldMessage, why: str | None) -> HeldMessage:
+    """Drop a held message. One that was judged otherwise when it came again is there by now, and counts as approved."""
+    if held.closed_at is None and held.key is not None:
+        name = held.sender.id, held.key
+        if name in await parts.directory.store.keys_among(held.number, [name]).wait():
+            return await closed(parts, by, held, "approved", None)
+    return await closed(parts, by, held, "denied", why)
 
 
 async def closed(
