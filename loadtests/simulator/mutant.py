@@ -51,6 +51,9 @@ TRIED_FIRST = {
     "tell-a-model-what-was-erased": 3,
     "count-an-invite-when-it-is-over": 124,
     "judge-by-the-role-at-the-beginning-of-a-turn": 4,
+    "act-on-an-equal": 34,
+    "find-what-was-before-one-came": 58,
+    "two-direct-conversations": 13,
 }
 
 
