@@ -129,7 +129,11 @@ class Turn:
         self._events = events or {}
         self.first = state.head + 1  # the sequence of the turn's first record
         # A conversation's time never goes back, even if the clock does.
-        self.at = max(parts.sources.now(), state.updated_at)
+        now = parts.sources.now()
+        self.at = max(now, state.updated_at)
+        if now < state.updated_at and state.spoke:
+            # Nobody knows how long ago anybody spoke, and slow mode must not last until the clock is where it was.
+            self.state.spoke = {}
         self._entropy = parts.sources.entropy
         self._salts = self._entropy(SALT * len(letters))
         for participant_id, name in state.renamed.items():

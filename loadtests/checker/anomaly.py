@@ -18,13 +18,15 @@ KINDS = {
     "invented": "the log has a message that its sender did not send",
     "unseen": "a reader is connected, nothing is under way, and the reader was not sent the end of the log",
     "unanswered": "a message has neither receipt nor refusal, and its socket is still open",
-    "outsider": "an event was sent to a participant who had left",
+    "outsider": "an event was sent to a participant who had left or was removed, or a stranger has read",
+    "hidden": "a member read of what was before they came, where that is not for them",
+    "rights": "somebody did what they may not: by role or rank, muted, banned, too soon, or by an invite that was over",
     "delta": "the deltas that a reader was sent of a run are not the text of its message, or come after its end",
     "run": "a run of the log has no end, more than one, or one without a start",
     "hops": "an agent has answered more messages of agents in a row than it may",
     "change": "a message was changed twice for one wish, by who may not, or after it was deleted",
     "fold": "a reader that applies the changes has a message otherwise than the log, or the log than its events",
-    "erased": "the text of a message was read after its deletion was known, or is left in the log",
+    "erased": "the text of a message was read after its deletion was known, or is in the log; or a deleted conversation was read",
     "epoch": "the epoch changed: the log is a different one",
 }
 

@@ -62,11 +62,12 @@ class Report:
 class Checker:
     """Takes the records of a history in their order; `report` judges the records taken so far.
 
-    `runs_ended` says that no run may be open in the logs at the end.
+    `runs_ended` says that no run may be open in the logs at the end, `steady` that the server's clock was never set back.
     """
 
-    def __init__(self, *, runs_ended: bool = False) -> None:
+    def __init__(self, *, runs_ended: bool = False, steady: bool = False) -> None:
         self._runs_ended = runs_ended
+        self._steady = steady
         self._conversations: dict[str, ObservedConversation] = {}
         self._records = 0
 
@@ -81,6 +82,7 @@ class Checker:
                 record.conversation
             )
             conversation.runs_ended = self._runs_ended
+            conversation.steady = self._steady
         match record.record:
             case "received":
                 conversation.received(line, record)
@@ -89,7 +91,9 @@ class Checker:
             case "change":
                 conversation.changes.send(line, record.person, record.socket, record.frame)
             case "page":
-                conversation.changes.page(line, record)
+                conversation.read(line, record)
+            case "deleted":
+                conversation.reading.gone(line, record.at)
             case "committed":
                 conversation.committed(record.sequence)
             case "connect":
@@ -126,7 +130,7 @@ class Checker:
             tuple(
                 conversation.conversation
                 for conversation in conversations
-                if not conversation.log_line
+                if not conversation.log_line and conversation.reading.deleted is None
             ),
         )
 

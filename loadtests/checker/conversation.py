@@ -10,15 +10,17 @@ from .anomaly import Anomaly
 from .changes import ObservedChanges, sender_and_key
 from .members import membership
 from .order import span, spans
+from .reading import ObservedReading
+from .rights_log import faults as faults_of_rights
 from .run_log import Following, faults
-from .sent_message import SentMessage
+from .sent_message import HELD, SentMessage
 from .socket_log import SocketLog
 from .version import agree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .history import Log, Received
+    from .history import Log, Page, Received
 
 Event = dict[str, Any]
 
@@ -34,6 +36,7 @@ class ObservedConversation:
         self.people: set[str] = set()
         self.delivered = 0
         self.runs_ended = False  # whether no run may be open in the log
+        self.steady = False  # whether the server's clock was never set back
         self.log_line = 0  # line of the log's last page; 0: the log was not read
         self._log_begun = 0  # line of the log's first page
         self.head = 0
@@ -47,6 +50,8 @@ class ObservedConversation:
         ] = {}  # person -> the highest sequence it was told of, and the line
         self._following: dict[str, Following] = {}  # by socket
         self.changes = ObservedChanges(conversation, self._wrong)
+        self.reading = ObservedReading(self._wrong)
+        self._at = 0.0  # time of the latest frame
         self._committed: int | None = None
         self._epoch: tuple[int, str] | None = None
 
@@ -84,14 +89,14 @@ class ObservedConversation:
 
     def received(self, line: int, record: Received) -> None:
         """Take a received frame. Raises `LookupError`, `TypeError` or `ValueError` if it breaks the contract."""
-        frame, person = record.frame, record.person
+        frame, person, self._at = record.frame, record.person, record.at
         view = self.views.get(record.socket or "")
         kind = frame.get("type")
         if kind == "message_ack":
             self._receipt(line, person, record.socket, frame)
-        elif kind == "error":
+        elif kind in ("error", "message_held"):
             key = frame.get("client_message_id")
-            code = str(frame.get("code"))
+            code = str(frame.get("code")) if kind == "error" else HELD
             if key is not None and not self.changes.refused(person, record.socket, key, code):
                 self._sent_message(person, key).refuse(record.socket, code)
         elif kind == "change_ack":
@@ -110,6 +115,12 @@ class ObservedConversation:
         elif is_event(frame):
             self._event(line, view, frame)
             self.changes.event(line, record.at, view, frame)
+            self.reading.event(line, view, frame)
+
+    def read(self, line: int, page: Page) -> None:
+        """Take a page of the log that somebody has read in the midst of the run."""
+        self.changes.page(line, page)
+        self.reading.page(line, page, self._committed)
 
     def page(self, line: int, page: Log) -> None:
         """Take a page of the log, at the end."""
@@ -135,6 +146,7 @@ class ObservedConversation:
             text = f"the log ends at {head}, and {known} was in it"
             self._wrong("non-monotonic", text, known_line, line, view=view, sequence=head)
         view.connected(line, frame)
+        self.reading.connected(line, view)
 
     def _event(self, line: int, view: SocketLog, event: Event) -> None:
         sequence = int(event["sequence_id"])
@@ -160,7 +172,10 @@ class ObservedConversation:
         self._check_committed(line, self.views.get(socket or ""), sequence)
         key = receipt.get("client_message_id")
         if key is not None:
-            self.problems += self._sent_message(person, key).accept(line, socket, receipt)
+            sent_message = self._sent_message(person, key)
+            self.problems += sent_message.accept(line, socket, receipt)
+            if sent_message.attempts and socket is None:
+                self.reading.answered(line, sent_message.attempts[-1].line)
 
     def _changed(self, line: int, record: Received) -> None:
         answer, person = record.frame, record.person
@@ -179,6 +194,7 @@ class ObservedConversation:
     def _know(self, person: str, sequence: int, line: int) -> None:
         if sequence > self._known.get(person, (0, 0))[0]:
             self._known[person] = sequence, line
+            self.reading.told(self._at, sequence)
 
     def _sent_message(self, person: str, key: str) -> SentMessage:
         name = (person, key)
@@ -204,7 +220,11 @@ class ObservedConversation:
         if not self._first:
             whole = [event for _, event in sorted(self._log.items())]
             found += self._readers_against_log(whole)
-            for fault in (*faults(whole, ended=self.runs_ended), *self.changes.log(whole)):
+            for fault in (
+                *faults(whole, ended=self.runs_ended),
+                *self.changes.log(whole),
+                *faults_of_rights(whole, steady=self.steady),
+            ):
                 found.append(
                     self._anomaly(fault.kind, fault.text, self.log_line, sequence=fault.sequence)
                 )
@@ -212,7 +232,7 @@ class ObservedConversation:
         found += self._log_against_promises()
         members, left = membership(self._log)
         for view in self.views.values():
-            found += view.missing(nowhere)
+            found += view.missing(nowhere | self.reading.hidden(view))
             if self._stayed(view) and view.person in members:
                 found += view.unseen(self.log_line, self.head)
             # Leaving ends the socket: a person that rejoins receives events on another one.
@@ -260,6 +280,8 @@ class ObservedConversation:
         but = {each.sequence for each in self.problems if each.kind == "disagree"}
         for view, text in self.changes.folded(whole, self.views, but):
             yield self._anomaly("fold", text, view.opened, self.log_line, view=view)
+        for kind, text, lines, of in self.reading.verdict(whole, self.views):
+            yield self._anomaly(kind, text, *lines, view=of)
 
     def _log_against_promises(self) -> Iterator[Anomaly]:
         there: dict[tuple[str, str], Event] = {}

@@ -12,7 +12,16 @@ if TYPE_CHECKING:
 
 Frame = dict[str, Any]
 SHOWN = 20  # participants of a kind of reaction that a message shows
-ERASED = ("mentions", "metadata", "usage", "results", "reactions", "pinned", "edited_at")
+ERASED = (
+    "mentions",
+    "metadata",
+    "usage",
+    "results",
+    "reactions",
+    "pinned",
+    "edited_at",
+    "files",
+)
 
 
 class Fold:

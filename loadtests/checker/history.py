@@ -91,6 +91,12 @@ class Page(_Deed):
     events: list[dict[str, Any]]
 
 
+class Deleted(_Deed):
+    """The deletion of the whole conversation was answered: who asks for anything later must get nothing. It has no `log`."""
+
+    record: Literal["deleted"] = "deleted"
+
+
 class Sync(_Deed):
     """The client has asked for all events after a sequence again."""
 
@@ -130,7 +136,9 @@ class Note(_Moment):
     text: str
 
 
-Record = Connect | Disconnect | Send | Change | Sync | Received | Page | Committed | Log | Note
+Record = (
+    Connect | Disconnect | Send | Change | Sync | Received | Page | Deleted | Committed | Log | Note
+)
 _ANY: TypeAdapter[Record] = TypeAdapter(Annotated[Record, Field(discriminator="record")])
 
 
@@ -196,6 +204,10 @@ class Line:
         """Record a page of the log."""
         now = self._recorder.clock()
         self._recorder.write(Page(at=now, **self.names, since=since, events=events))
+
+    def deleted(self) -> None:
+        """Record that the deletion of the conversation was answered."""
+        self._recorder.write(Deleted(at=self._recorder.clock(), **self.names))
 
     def sent(self, text: str | bytes) -> None:
         """Record a client's frame about to be sent; those that change nothing are left out, and changes without a key."""

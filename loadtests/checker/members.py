@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+GONE = ("participant_left", "participant_removed", "participant_banned")
+
 
 def membership(log: Mapping[int, dict[str, Any]]) -> tuple[set[str], dict[str, list[int]]]:
     """The members at the end of a log, given by sequence, and the sequences at which each person left."""
@@ -18,7 +20,8 @@ def membership(log: Mapping[int, dict[str, Any]]) -> tuple[set[str], dict[str, l
                 members = {who["id"] for who in participants}
             case {"type": "participant_joined", "participant": {"id": who}}:
                 members.add(who)
-            case {"type": "participant_left", "participant": {"id": who}}:
+            case {"type": kind, "participant": {"id": who}} if kind in GONE:
+                if who in members:
+                    left.setdefault(who, []).append(sequence)
                 members.discard(who)
-                left.setdefault(who, []).append(sequence)
     return members, left

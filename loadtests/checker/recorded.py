@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from salon.web.client import Client, Closed, Refused
+from salon.web.client import Client, Closed, MessageHeld, Refused
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -108,7 +108,7 @@ class RecordedClient(Client):
     async def carry_post(self, conversation_id: str, fields: Frame) -> Frame:
         """The receipt of a message, without a record."""
         path = f"/chat/{quote(conversation_id, safe='')}/messages"
-        return await self.request("POST", path, fields)
+        return _not_held(await self.request("POST", path, fields))
 
     async def carry_change(self, conversation_id: str, frame: Frame) -> Frame:
         """The answer to a change, without a record."""
@@ -118,7 +118,7 @@ class RecordedClient(Client):
         path = f"/chat/{quote(conversation_id, safe='')}/messages/{message_id}{rest}"
         body = {name: value for name, value in frame.items() if name not in IN_PATH}
         key = [("Idempotency-Key", frame["client_message_id"])]
-        return await self.request(method, path, body or None, key)
+        return _not_held(await self.request(method, path, body or None, key))
 
     async def record_page(self, conversation_id: str, after: int) -> Frame:
         """Read a page of the log in the midst of the run, and record it."""
@@ -126,6 +126,13 @@ class RecordedClient(Client):
         page = await self.history(conversation_id, after=after, limit=PAGE)
         line.page(since, page["events"])
         return page
+
+    async def delete_conversation(self, conversation_id: str) -> Frame:
+        """Delete a conversation, and record that it is gone."""
+        line = self._recorder.over_http(conversation_id, self.person)
+        answer = await super().delete_conversation(conversation_id)
+        line.deleted()
+        return answer
 
     async def record_log(self, conversation_id: str) -> int:
         """Read the whole log and record it, at the end; return its last sequence."""
@@ -148,3 +155,12 @@ class RecordedClient(Client):
             error = {"type": "error", **refused.details, "code": refused.code}
             line.took({**error, "client_message_id": key})
             raise
+        except MessageHeld as held:
+            line.took({"type": "message_held", "held_id": held.held_id, "client_message_id": key})
+            raise
+
+
+def _not_held(answer: Frame) -> Frame:
+    if "held_id" in answer:
+        raise MessageHeld(answer)
+    return answer

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # After these codes the message may be stored or not; the client has to resend it under the same key
-UNDECIDED = ("INTERNAL_ERROR", "STORE_UNAVAILABLE")
+HELD = "held"  # instead of a code: somebody decides later, and may have it stored
+UNDECIDED = ("INTERNAL_ERROR", "STORE_UNAVAILABLE", HELD)
 SAME = ("message_id", "sequence_id", "timestamp", "event_hash")  # in every receipt of a message
 
 

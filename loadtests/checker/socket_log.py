@@ -43,6 +43,8 @@ class SocketLog:
         if self._fresh or frame["resume"] == "reset":
             self.order.sequence = first - 1
             self._fresh = False
+        elif first == frame.get("oldest_sequence_id", 1) > self.order.sequence:
+            self.order.sequence = first - 1  # what is before it this member may not read
         elif first != self.order.sequence + 1:
             text = f"asked for what follows {self.order.sequence}, the answer begins with {first}"
             self._wrong("gap", text, self.opened, line, sequence=first)

@@ -22,6 +22,7 @@ CHANGING = frozenset(
         "thread",
         "pinned",
         "deleted",
+        "files",
         "as_of",
     }
 )
@@ -66,7 +67,8 @@ def has_text(event: Event) -> bool:
     """Whether an event tells something that the deletion of its message takes away."""
     message = event.get("message", event)
     return bool(message.get("content")) or any(
-        name in message for name in ("mentions", "metadata", "reactions", "usage", "results")
+        name in message
+        for name in ("mentions", "metadata", "reactions", "usage", "results", "files")
     )
 
 

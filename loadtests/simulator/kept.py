@@ -19,7 +19,7 @@ JOINED = "participant_joined"
 
 def wrong(world: World) -> Iterator[str]:
     """A text for each thing that is kept and should not be, or is kept otherwise than it was."""
-    for conversation_id in world.conversation_ids:
+    for conversation_id in world.everywhere:
         log = world.log(conversation_id)
         yield from _texts(world, conversation_id)
         yield from _hashes(world, conversation_id)

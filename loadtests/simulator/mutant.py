@@ -10,7 +10,7 @@ import inspect
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from . import bug_change, bug_delivery, bug_run, bug_store, bug_turn
+from . import bug_change, bug_delivery, bug_room, bug_run, bug_store, bug_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MUTANTS: dict[str, Callable[[], Change]] = {
     name.replace("_", "-"): make
-    for file in (bug_turn, bug_delivery, bug_store, bug_run, bug_change)
+    for file in (bug_turn, bug_delivery, bug_store, bug_run, bug_change, bug_room)
     for name, make in vars(file).items()
     if inspect.isfunction(make) and not name.startswith("_") and make.__module__ == file.__name__
 }
@@ -27,8 +27,8 @@ MUTANTS: dict[str, Callable[[], Change]] = {
 # Seeds that have caught these mutants before are tried first, which saves most of the hunt. All other seeds follow.
 TRIED_FIRST = {
     "lost-wake-up": 26,
-    "full-mailbox-says-nothing": 4,
-    "refused-with-the-wrong-key": 4,
+    "full-mailbox-says-nothing": 9,
+    "refused-with-the-wrong-key": 9,
     "drop-on-lagging": 13,
     "live-too-early": 8,
     "lose-what-is-drained": 8,
@@ -49,6 +49,11 @@ TRIED_FIRST = {
     "count-replies-that-are-deleted": 15,
     "deleted-in-the-store-only": 6,
     "tell-a-model-what-was-erased": 3,
+    "count-an-invite-when-it-is-over": 124,
+    "judge-by-the-role-at-the-beginning-of-a-turn": 4,
+    "act-on-an-equal": 34,
+    "find-what-was-before-one-came": 58,
+    "two-direct-conversations": 13,
 }
 
 

@@ -4,25 +4,38 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import trio
 
+from salon.actors.files import Attachment
+from salon.actors.keeping_messages import DeleteConversation
 from salon.actors.messages import MarkRead, Post
 from salon.actors.model import Participant
 from salon.actors.run_messages import CancelRun, DecideApproval, RegenerateRun
 from salon.web.api.handshake import Asked
-from salon.web.client import Client, Frame, Receipt, Refused, Socket, Unreachable
+from salon.web.client import (
+    Client,
+    Frame,
+    MessageHeld,
+    Receipt,
+    Refused,
+    Socket,
+    Unreachable,
+)
 from salon.web.client.wire import Codec
 from salon.web.identity.identity import Identity
 
 from ..checker import RecordedClient
+from . import routes
 from .link import Link
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from random import Random
 
+    from salon.actors.messages import Command
     from salon.actors.model import Run
 
     from .agenda import Agenda
@@ -78,34 +91,36 @@ class UnrealClient(Client):
             link.cut()
             self.links.remove(link)
 
-    def _me(self, process: Process) -> Identity:
+    def known_as(self, process: Process) -> Identity:
         """The identity that the server knows, with the current name."""
         return process.parts.identities.verify(self.token or "") or self.identity
 
     async def history(self, conversation_id: str, **bounds: Any) -> Frame:
         """A page of the log after `bounds["after"]`."""
         after = bounds["after"]
-        page = await self._answer(lambda p: p.page(self._me(p), conversation_id, after))
+        page = await self._answer(lambda p: p.page(self.known_as(p), conversation_id, after))
         return dict(page)
 
     async def join(self, conversation_id: str, participant: Any = None) -> Frame:
         """Join a conversation."""
-        await self._answer(lambda p: p.join(self._me(p), conversation_id))
+        await self._answer(lambda p: p.join(self.known_as(p), conversation_id))
         return {}
 
     async def update(self, conversation_id: str, **changes: Any) -> Frame:
         """Change the title of a conversation."""
-        await self._answer(lambda p: p.update(self._me(p), conversation_id, changes["title"]))
+        await self._answer(lambda p: p.update(self.known_as(p), conversation_id, changes["title"]))
         return {}
 
     async def call_oneself(self, name: str) -> None:
         """Change one's own name."""
-        await self._answer(lambda p: p.call(self._me(p), name))
+        await self._answer(lambda p: p.call(self.known_as(p), name))
 
     async def cancel_run(self, conversation_id: str, run_id: str) -> Frame:
         """Cancel a run."""
         who = self.identity.participant
-        await self._answer(lambda p: p.ask(self._me(p), CancelRun(conversation_id, who, run_id)))
+        await self._answer(
+            lambda p: p.ask(self.known_as(p), CancelRun(conversation_id, who, run_id))
+        )
         return {}
 
     async def decide(self, conversation_id: str, run: Run, *, approved: bool) -> None:
@@ -113,16 +128,16 @@ class UnrealClient(Client):
         assert run.approval is not None, "it waits"
         who = self.identity.participant
         command = DecideApproval(conversation_id, who, run.id, run.approval.id, approved)
-        await self._answer(lambda p: p.ask(self._me(p), command))
+        await self._answer(lambda p: p.ask(self.known_as(p), command))
 
     async def ask_again(self, conversation_id: str, run_id: str, new: str) -> None:
         """Ask for another answer."""
         command = RegenerateRun(conversation_id, self.identity.participant, run_id, new)
-        await self._answer(lambda p: p.ask(self._me(p), command))
+        await self._answer(lambda p: p.ask(self.known_as(p), command))
 
     async def leave(self, conversation_id: str) -> Frame:
         """Leave a conversation."""
-        await self._answer(lambda p: p.leave(self._me(p), conversation_id))
+        await self._answer(lambda p: p.leave(self.known_as(p), conversation_id))
         return {}
 
     async def post(
@@ -148,8 +163,9 @@ class UnrealClient(Client):
             mentions=tuple(mentions),
             thread_id=thread_id,
             in_channel=also_in_channel,
+            files=tuple(Attachment(str(each)) for each in files),
         )
-        return Receipt.of(await self._answer(lambda p: p.post(self._me(p), post)))
+        return Receipt.of(_not_held(await self._answer(lambda p: p.post(self.known_as(p), post))))
 
     async def mark(
         self, conversation_id: str, sequence: int, thread_id: str | None = None, *, back: bool
@@ -157,12 +173,27 @@ class UnrealClient(Client):
         """Move the read position, in a thread or of the main log; back only with `back`. Returns it."""
         who = self.identity.participant
         mark = MarkRead(conversation_id, who, sequence, thread_id, back)
-        return int(await self._answer(lambda p: p.read(self._me(p), mark)))
+        return int(await self._answer(lambda p: p.read(self.known_as(p), mark)))
 
     async def whole_thread(self, conversation_id: str, message_id: str) -> Frame:
         """A message with the replies in its thread."""
         return dict(
-            await self._answer(lambda p: p.thread(self._me(p), conversation_id, message_id))
+            await self._answer(lambda p: p.thread(self.known_as(p), conversation_id, message_id))
+        )
+
+    async def ask(self, command: Command) -> None:
+        """A request that is one command of this person."""
+        await self._answer(lambda p: p.ask(self.known_as(p), command))
+
+    async def delete_conversation(self, conversation_id: str) -> Frame:
+        """Delete a conversation."""
+        await self.ask(DeleteConversation(conversation_id, self.identity.participant))
+        return {}
+
+    async def call(self, route: Callable[..., Awaitable[Any]], *arguments: Any, **more: Any) -> Any:
+        """A request to one of `routes`."""
+        return await self._answer(
+            lambda p: p.serve(partial(route, p.parts, self.known_as(p), *arguments, **more))
         )
 
     async def _answer(self, ask: Callable[[Process], Reply]) -> Any:
@@ -195,14 +226,37 @@ class Person(RecordedClient, UnrealClient):
             thread_id=fields["thread_id"],
             in_channel=fields["also_in_channel"],
         )
-        return dict(await self._answer(lambda p: p.post(self._me(p), post)))
+        return _not_held(await self._answer(lambda p: p.post(self.known_as(p), post)))
 
     async def carry_change(self, conversation_id: str, frame: Frame) -> Frame:
         """Change a message."""
-        return dict(await self._answer(lambda p: p.change(self._me(p), conversation_id, frame)))
+        answer = await self._answer(lambda p: p.change(self.known_as(p), conversation_id, frame))
+        return _not_held(answer)
 
     async def record_thread(self, conversation_id: str, message_id: str) -> None:
         """Read a thread, and record it as a page."""
         line, since = self._recorder.over_http(conversation_id, self.person), self._recorder.clock()
         page = await self.whole_thread(conversation_id, message_id)
         line.page(since, [page["root"], *page["replies"]])
+
+    async def record_search(self, conversation_id: str, words: str) -> None:
+        """Search a conversation, and record what is found as a page."""
+        line, since = self._recorder.over_http(conversation_id, self.person), self._recorder.clock()
+        line.page(since, await self.call(routes.search, conversation_id, words))
+
+    def know_deleted(self, conversation_id: str) -> None:
+        """Record that a conversation is deleted, where an earlier request has done it and its answer was lost."""
+        self._recorder.over_http(conversation_id, self.person).deleted()
+
+    async def decide_held(self, conversation_id: str, position: int, *, approve: bool) -> None:
+        """Decide about a held message, and record what was decided, as its sender is told."""
+        held = await self.call(routes.decide, conversation_id, position, approve=approve)
+        line = self._recorder.over_http(conversation_id, held.sender.id)
+        fields = {"held_id": held.position, "outcome": held.outcome, "client_message_id": held.key}
+        line.took({"type": "held_decided", **fields})
+
+
+def _not_held(answer: Frame) -> Frame:
+    if "held_id" in answer:
+        raise MessageHeld(answer)
+    return dict(answer)

@@ -94,6 +94,46 @@ WITH_AGENT = {
 }
 AGENT_STEPS = (10, 25)
 
+# Every so many seeds have rooms, too: conversations with roles, invites and moderation.
+WITH_ROOMS = 3
+ROOM_PEOPLE = 4
+IN_ROOMS = {
+    "speak": 12,
+    "set a role": 6,
+    "remove": 4,
+    "ban": 4,
+    "unban": 3,
+    "mute": 4,
+    "unmute": 2,
+    "invite": 5,
+    "use an invite": 3,
+    "revoke an invite": 2,
+    "ask to join": 5,
+    "come and go": 3,
+    "let in again": 3,
+    "set the rules": 4,
+    "keep for oneself": 2,
+    "open a direct conversation": 2,
+    "delete a conversation": 3,
+    "say what is held": 6,
+    "decide about what is held": 2,
+    "report": 2,
+    "send a file": 4,
+    "change in a room": 9,
+    "read in a room": 6,
+    "drop": 2,
+    "lose answers": 2,
+    "kill": 1,
+    "restart": 1,
+    "kill before commit": 1,
+    "kill after commit": 2,
+    "slow store": 2,
+    "failing store": 2,
+    "failing read": 1,
+    "passivate": 2,
+}
+ROOM_STEPS = (25, 45)
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -116,6 +156,8 @@ class Setting:
     turns: int = 256  # of actors between two visits of the scheduler
     agents: int = 0
     hosted: bool = False  # whether the server hosts one more
+    rooms: int = 0
+    endpoint: bool = False  # whether messages are judged by an endpoint, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +210,12 @@ class Plan:
             agents = apart.randint(1, len(AGENTS))
             setting = replace(setting, agents=agents, hosted=hosted, turns=turns)
             steps += _steps(apart, WITH_AGENT, AGENT_STEPS, first=len(steps))
+        if seed % WITH_ROOMS == 1:
+            apart = Random(f"rooms {seed}")
+            rooms, endpoint = apart.randint(1, 2), apart.random() < 0.5
+            people = max(setting.people, ROOM_PEOPLE)
+            setting = replace(setting, people=people, rooms=rooms, endpoint=endpoint)
+            steps += _steps(apart, IN_ROOMS, ROOM_STEPS, first=len(steps))
         return cls(seed, setting, tuple(sorted(steps, key=lambda step: step.at)))
 
     def only(self, numbers: set[int]) -> Plan:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ..checker import Received, Record
 
@@ -15,7 +15,7 @@ class Presence:
 
     def __init__(self) -> None:
         self._shown: dict[str, dict[str, bool]] = {}  # socket -> person -> whether online
-        self._names: dict[str, str] = {}
+        self._names: dict[str, tuple[str, str]] = {}  # person and conversation
         self._over = False
 
     def take(self, record: Record) -> None:
@@ -32,7 +32,7 @@ class Presence:
         frame, socket = record.frame, record.socket or ""
         match frame["type"]:
             case "participant_list":
-                self._names[socket] = f"{record.person} in {record.conversation}"
+                self._names[socket] = record.person, record.conversation
                 self._shown[socket] = {
                     each["participantId"]: each["isOnline"] for each in frame["participants"]
                 }
@@ -43,9 +43,11 @@ class Presence:
                 # A repeated event, after the reader fell behind, says nothing about the current presence.
                 self._shown[socket].setdefault(frame["participant"]["id"], False)
 
-    def wrong(self, people: list[str]) -> Iterator[str]:
-        """A text for each socket that shows one of `people` as offline. To be used when all of them are connected everywhere."""
+    def wrong(self, there: Mapping[str, Sequence[str]]) -> Iterator[str]:
+        """A text for each socket that shows one of those as offline who are connected: `there`, by conversation."""
         for socket, shown in self._shown.items():
-            missing = [who for who in people if not shown.get(who)]
+            person, conversation = self._names[socket]
+            missing = [who for who in there.get(conversation, ()) if not shown.get(who)]
             if missing:
-                yield f"{self._names[socket]}, socket {socket}, shows as offline: {', '.join(missing)}"
+                names = f"{person} in {conversation}, socket {socket}"
+                yield f"{names}, shows as offline: {', '.join(missing)}"

@@ -8,21 +8,29 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from salon.actors.directory import Directory
+from salon.actors.held import Held
 from salon.actors.messages import Join, Leave, Post, Update
 from salon.actors.model import Entrant
+from salon.actors.readable import body_for
 from salon.actors.refusals import Code, Refusal
 from salon.actors.rules import named_sequence
 from salon.actors.runtime import ActorDied, System
 from salon.actors.store import StoreError
 from salon.web.agents import HostedAgents
 from salon.web.api.handshake import Asked, attach, greet, last_sequence, turn_away
-from salon.web.api.view import seen
+from salon.web.api.view import readable_from, seen
 from salon.web.drain import drain
 from salon.web.http.request import Parts, Refused
 from salon.web.identity.identity import IdentityBook
 from salon.web.socket.change_frames import change_command
 from salon.web.socket.client_frames import parse
-from salon.web.socket.codec import JsonCodec, changed_json, error_fields, receipt_json
+from salon.web.socket.codec import (
+    JsonCodec,
+    changed_json,
+    error_fields,
+    held_fields,
+    receipt_json,
+)
 from salon.web.socket.wire import Wire
 
 from .disk import DiskPort
@@ -36,6 +44,7 @@ if TYPE_CHECKING:
     from salon.actors.sources import Sources
     from salon.web.agents import Upstream
     from salon.web.identity.identity import Identity
+    from salon.web.moderation import Desk
     from salon.web.settings import AgentSettings
     from salon.web.settings.model import Settings
 
@@ -79,6 +88,7 @@ class Process:
         chance: Random,
         recorder: Recorder,
         agents: Sequence[tuple[AgentSettings, Upstream]] = (),
+        moderation: Callable[[Directory], Desk] | None = None,
     ) -> None:
         self.store = DiskPort(disk, agenda, chance, self.kill)
         self._agenda, self._chance, self._recorder = agenda, chance, recorder
@@ -102,6 +112,8 @@ class Process:
         identities = IdentityBook(settings.auth, KEY, disk, sources)
         self.parts = Parts(settings, self.directory, self.wire, identities)
         self.agents = HostedAgents(self.directory, agents)
+        self._desk = None if moderation is None else moderation(self.directory)
+        self.directory.moderator = self._desk
         self._nursery: trio.Nursery | None = None
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -111,6 +123,8 @@ class Process:
                 await self.parts.identities.load()
                 await nursery.start(self.directory.system.run)
                 await nursery.start(self.wire.run)
+                if self._desk is not None:
+                    await nursery.start(self._desk.run)
                 await nursery.start(self.agents.run)
                 self.directory.agent_host = self.agents
                 nursery.start_soon(self.directory.sweep)
@@ -164,15 +178,18 @@ class Process:
             link.server.adopt(self.wire, connection, self._ready)
             attach(self.parts, connection, last_sequence(self.parts, asked), b"")
 
-        return self._serve(work)
+        return self.serve(work)
 
     def post(self, identity: Identity, post: Post) -> Reply:
         """`POST /chat/{id}/messages`."""
 
         async def work() -> Any:
-            return json.loads(receipt_json(await self.parts.ask(identity, post)))
+            outcome = await self.parts.ask(identity, post)
+            if isinstance(outcome, Held):
+                return held_fields(outcome)
+            return json.loads(receipt_json(outcome))
 
-        return self._serve(work)
+        return self.serve(work)
 
     def join(self, identity: Identity, conversation_id: str) -> Reply:
         """`POST /chat/{id}/join`."""
@@ -194,19 +211,23 @@ class Process:
             who = await self.parts.identities.rename(identity.participant, name)
             await self.directory.rename(who)
 
-        return self._serve(work)
+        return self.serve(work)
 
     def page(self, identity: Identity, conversation_id: str, after: int) -> Reply:
         """`GET /chat/{id}/messages`."""
 
         async def work() -> Any:
             state = (await seen(self.parts, identity, conversation_id)).state
-            page = await self.store.read(state.number, after=after, limit=PAGE).wait()
-            events = [json.loads(record.body) for record in page.records]
+            oldest = readable_from(identity, state)
+            first = max(after, oldest - 1)
+            page = await self.store.read(state.number, after=first, limit=PAGE).wait()
+            codec = self.directory.codec
+            events = [json.loads(body_for(record, oldest, codec)) for record in page.records]
             head = max(state.head, page.records[-1].sequence if page.records else 0)
-            return {"events": events, "head_sequence_id": head, "has_more": page.has_more}
+            found = {"events": events, "head_sequence_id": head, "has_more": page.has_more}
+            return {**found, "oldest_sequence_id": oldest}
 
-        return self._serve(work)
+        return self.serve(work)
 
     def change(self, identity: Identity, conversation_id: str, frame: dict[str, Any]) -> Reply:
         """`PATCH`, `DELETE` or `PUT` of a message, given as the frame of the same fields."""
@@ -216,9 +237,12 @@ class Process:
             if isinstance(wanted, Refusal):
                 raise Refused(wanted)
             command = change_command(wanted, conversation_id, identity.participant)
-            return json.loads(changed_json(await self.parts.ask(identity, command)))
+            outcome = await self.parts.ask(identity, command)
+            if isinstance(outcome, Held):
+                return held_fields(outcome)
+            return json.loads(changed_json(outcome))
 
-        return self._serve(work)
+        return self.serve(work)
 
     def read(self, identity: Identity, mark: MarkRead) -> Reply:
         """`POST /chat/{id}/read`, answered with the position."""
@@ -227,7 +251,7 @@ class Process:
             marked: ReadMarked = await self.parts.ask(identity, mark)
             return marked.sequence
 
-        return self._serve(work)
+        return self.serve(work)
 
     def thread(self, identity: Identity, conversation_id: str, message_id: str) -> Reply:
         """`GET /chat/{id}/threads/{message_id}`."""
@@ -236,13 +260,13 @@ class Process:
             state = (await seen(self.parts, identity, conversation_id)).state
             root = named_sequence(conversation_id, message_id) or 0
             found = await self.store.targets(state.number, (root,)).wait()
-            if root not in found:
+            if root not in found or root < readable_from(identity, state):
                 raise self.parts.refusal(Code.NOT_FOUND)
             page = await self.store.thread(state.number, root, limit=PAGE).wait()
             replies = [json.loads(record.body) for record in page.records]
             return {"root": json.loads(found[root].record.body), "replies": replies}
 
-        return self._serve(work)
+        return self.serve(work)
 
     def ask(self, identity: Identity, command: Command) -> Reply:
         """A request that is one command and has an empty answer."""
@@ -252,9 +276,10 @@ class Process:
         async def work() -> Any:
             await self.parts.ask(identity, command)
 
-        return self._serve(work)
+        return self.serve(work)
 
-    def _serve(self, work: Callable[[], Awaitable[Any]]) -> Reply:
+    def serve(self, work: Callable[[], Awaitable[Any]]) -> Reply:
+        """A request: its answer is what `work` returns."""
         reply = Reply()
         if self._nursery is None:
             reply.ready.set()

@@ -14,6 +14,8 @@ from salon.actors.runtime import ActorDied
 from salon.web.client import Refused, Unreachable
 
 from .step_change import CHANGE_STEPS
+from .step_room import ROOM_STEPS
+from .step_room_message import ROOM_MESSAGE_STEPS
 from .tab import visit
 
 if TYPE_CHECKING:
@@ -349,4 +351,6 @@ STEPS: dict[str, Callable[[World, Step], None]] = {
     "passivate": _passivate,
     "empty": _empty,
     **CHANGE_STEPS,
+    **ROOM_STEPS,
+    **ROOM_MESSAGE_STEPS,
 }

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from salon.web.client import Closed, Frame, Gap, Refused, Socket, Unreachable
+from salon.web.client import Closed, Frame, Gap, MessageHeld, Refused, Socket, Unreachable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from random import Random
 
     from salon.web.client import Conversation
@@ -48,11 +49,15 @@ async def _say(socket: Socket, frame: Frame) -> None:
 class Tab:
     """One browser tab of a person on a conversation: reconnects for as long as the person is a member, and keeps all events."""
 
+    longest_pause = LONGEST_PAUSE
+    resends = True  # what has no receipt is sent again once it is connected
+
     def __init__(self, person: Person, conversation_id: str, *, window: int, outbox: int) -> None:
         self.person = person
         self.conversation_id = conversation_id
         self.events: list[Frame] = []
         self.ended: str = ""
+        self.began = 0.0  # when it last began to connect
         self.epochs = 0
         self.conversation: Conversation | None = None
         self.unsettled: dict[str, str] = {}  # key -> content, without a receipt
@@ -85,14 +90,15 @@ class Tab:
                 self.ended = ""
                 await self._follow(conversation)
                 epoch = conversation.epoch
-            pause = AGAIN if self.last > before else min(2 * pause, LONGEST_PAUSE)
+            pause = AGAIN if self.last > before else min(2 * pause, self.longest_pause)
             await trio.sleep(pause)
 
     async def _follow(self, conversation: Conversation) -> None:
+        self.began = trio.current_time()
         async with trio.open_nursery() as nursery:
             self.conversation, self._nursery = conversation, nursery
             try:
-                for key, content in self.unsettled.items():
+                for key, content in self.unsettled.items() if self.resends else ():
                     nursery.start_soon(self._send, conversation, key, content)
                 async for event in conversation:
                     if event["type"] == "epoch_changed":
@@ -118,14 +124,17 @@ class Tab:
             await conversation.send(content, key, self._reply_to(key))
             self.acknowledged[key] = self.unsettled.pop(key, content)
 
-    async def post(self, key: str, content: str, reply_to: int | None = None) -> None:
+    async def post(
+        self, key: str, content: str, reply_to: int | None = None, files: Sequence[str] = ()
+    ) -> None:
         """Send over HTTP, with retries until a receipt or a final refusal. `reply_to` is an event's sequence."""
         self.unsettled[key] = content
         if reply_to is not None:
             self.replies[key] = reply_to
         while True:
             try:
-                await self.person.post(self.conversation_id, content, key, self._reply_to(key))
+                place = self._reply_to(key)
+                await self.person.post(self.conversation_id, content, key, place, files=files)
             except Unreachable:
                 await trio.sleep(AGAIN * self.person.random())
             except Refused as refused:
@@ -134,6 +143,8 @@ class Tab:
                         self.refused_replies.add(reply_to)
                     break
                 await trio.sleep(refused.retry_after or AGAIN)
+            except MessageHeld:
+                break
             else:
                 self.acknowledged[key] = content
                 break
@@ -171,6 +182,8 @@ class Tab:
                 if not refused.temporary:
                     break
                 await trio.sleep(refused.retry_after or AGAIN)
+            except MessageHeld:
+                break
             else:
                 answered = True
         if answered:
@@ -193,12 +206,12 @@ class Tab:
 
     async def change_again(self, frame: Frame) -> None:
         """Ask once more for a change, or for another under its key."""
-        with suppress(Refused, Unreachable):
+        with suppress(Refused, Unreachable, MessageHeld):
             await self.person.change(self.conversation_id, frame)
 
     async def repeat(self, key: str, content: str) -> None:
         """Resend an acknowledged message over HTTP, or send another content under its key."""
-        with suppress(Refused, Unreachable):
+        with suppress(Refused, Unreachable, MessageHeld):
             await self.person.post(self.conversation_id, content, key, self._reply_to(key))
 
     def _reply_to(self, key: str) -> str | None:

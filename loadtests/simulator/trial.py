@@ -17,7 +17,7 @@ from salon.actors import agents, audience, conversation, runtime
 from salon.web.socket import connection
 
 from ..checker import Anomaly, Checker, as_line
-from . import kept
+from . import kept, room_checks
 from .disk import Planned
 from .farewell import Farewell
 from .presence import Presence
@@ -51,7 +51,7 @@ class Trial:
         self.kept: list[Record] = []
         self._keep = keep
         self._checker, self._presence, self._farewell = (
-            Checker(runs_ended=True),
+            Checker(runs_ended=True, steady=all(step.kind != "jump" for step in plan.steps)),
             Presence(),
             Farewell(),
         )
@@ -86,13 +86,13 @@ class Trial:
         else:
             for text in world.differing():
                 self._wrong("state", text)
-            for text in kept.wrong(world):
+            for text in (*kept.wrong(world), *room_checks.wrong(world)):
                 self._wrong("kept", text)
             for text in world.wrong_replies():
                 self._wrong("reply", text)
             for text in (*world.till.wrong(), *world.uncounted(), *world.leaks):
                 self._wrong("tool", text)
-            for text in self._presence.wrong([each.person for each in world.people]):
+            for text in self._presence.wrong(world.present()):
                 self._wrong("presence", text)
         for text in self._farewell.wrong:
             self._wrong("drain", text)

@@ -29,8 +29,10 @@ from .agent import AgentProgram
 from .disk import Disk
 from .farewell import ENDED
 from .hosted import HOSTED, TOOLS, SimulatedModel, Till, hosted_agent, tools_agent
+from .moderation import desk
 from .person import Network, Person
 from .plan import AGENTS, CALLS, NAMES
+from .rooms import Rooms
 from .server import Process
 from .tab import Tab
 
@@ -99,6 +101,7 @@ class World:
         self.told_hashes: dict[tuple[str, int], set[str]] = {}  # of events, as answers have them
         self.thread_reads: dict[tuple[str, str], int] = {}  # (person, root) -> what was marked
         self.moved_back: dict[tuple[str, str], int] = {}  # (person, conversation) -> at the end
+        self.rooms = Rooms(self) if plan.setting.rooms else None
         self.nursery: trio.Nursery
         self._keys = count(1)
 
@@ -170,6 +173,9 @@ class World:
                 for conversation_id in self.conversation_ids:
                     self.open_tab(person, conversation_id)
             self._start_agents()
+            if self.rooms is not None:
+                for _ in range(self.plan.setting.rooms):
+                    await self.rooms.begin()
             for step in self.plan.steps:
                 await trio.sleep_until(step.at)
                 self._take(step)
@@ -191,6 +197,7 @@ class World:
                     self.chance,
                     self.recorder,
                     self.hosted,
+                    None if self.rooms is None else desk(self.plan, self.rooms.is_room),
                 )
                 await nursery.start(process.run)
                 self.network.process = process
@@ -309,6 +316,8 @@ class World:
         """End all faults, make everybody a member, wait until all tabs have all events and receipts, and record the logs."""
         self.peaceful = True
         self.recorder.note("peace")
+        if self.rooms is not None:
+            self.rooms.make_peace()
         for program in self.programs:
             program.peaceful = True
         for person in self.people:
@@ -320,12 +329,14 @@ class World:
             await self._go_and_come_back()
             await self._become_quiet()
             await self._say_last_words()
+            if self.rooms is not None:
+                await self.rooms.say_last_words()
             await self._become_quiet()
             await self._move_back()
             await self._become_quiet()
             await self._go_and_come_back()  # once more: the restart has made presence anew
             await self._become_quiet()
-            for conversation_id in self.conversation_ids:
+            for conversation_id in self.everywhere:
                 events = self.log(conversation_id)
                 self.recorder.log(conversation_id, 0, len(events), events)
             return
@@ -417,7 +428,18 @@ class World:
         for conversation_id in self.conversation_ids:
             if runs := self.open_runs(conversation_id):
                 lacking.append(f"{conversation_id} has the open runs {', '.join(runs)}")
-        return lacking
+        return lacking if self.rooms is None else [*lacking, *self.rooms.lacking()]
+
+    @property
+    def everywhere(self) -> list[str]:
+        """The ids of all conversations that are there, rooms too."""
+        return [*self.conversation_ids, *(() if self.rooms is None else self.rooms.living)]
+
+    def present(self) -> dict[str, list[str]]:
+        """Who is connected where in the end."""
+        people = [each.person for each in self.people]
+        there = dict.fromkeys(self.conversation_ids, people)
+        return there if self.rooms is None else there | self.rooms.present()
 
     def log(self, conversation_id: str) -> list[dict[str, Any]]:
         """All events of a conversation, as a client receives them."""
@@ -425,9 +447,7 @@ class World:
 
     def differing(self) -> list[str]:
         """A text for each tab or conversation whose state differs from the log."""
-        logs = {
-            conversation_id: self.log(conversation_id) for conversation_id in self.conversation_ids
-        }
+        logs = {conversation_id: self.log(conversation_id) for conversation_id in self.everywhere}
         return [
             f"{tab.person.person} has not the events of {tab.conversation_id} that the log has"
             for tab in self.tabs
@@ -455,8 +475,10 @@ class World:
         found = [state for state in (stored, active) if state is not None]
         if len({tuple(sorted(state.reads.items())) for state in found}) > 1:
             return False
+        if len({tuple(sorted(state.preferences.items())) for state in found}) > 1:
+            return False
         folded.reads = {}
-        return all(replace(state, number=0, reads={}) == folded for state in found)
+        return all(replace(state, number=0, reads={}, preferences={}) == folded for state in found)
 
     def wrong_replies(self) -> list[str]:
         """A text for each accepted reply to something that is no message, and for each refused reply to a message."""

@@ -73,7 +73,9 @@ async def test_what_is_done_while_the_server_is_away_comes_in_order_and_once(
                 shown = hers.message(first.message_id)
                 assert shown is not None
                 assert shown["content"] == "first, once more"
-                assert [*shown["reactions"]] == ["\u2764"]  # as it was given; the event has the server's form
+                assert [*shown["reactions"]] == [
+                    "\u2764"
+                ]  # as it was given; the event has the server's form
                 own_server.start()
             assert hers.statistics().unacknowledged == 0
             for _ in range(2):

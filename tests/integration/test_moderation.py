@@ -368,6 +368,16 @@ async def test_a_retry_of_what_was_replaced_is_answered_whatever_is_said_of_it_n
         assert await it.texts() == ["phone ***"]
 
 
+async def test_what_came_again_and_was_let_pass_is_not_denied_any_more() -> None:
+    async with judged(on_failure="hold") as (it, judge):
+        judge.say = lambda asked: b"no JSON"
+        held_id = await held(it.ada.post(it.id, "hello", key="k1"))
+        judge.say = lambda asked: {"action": "allow"}
+        await it.ada.post(it.id, "hello", key="k1")
+        assert (await refused(it.ben.deny_held(it.id, held_id))).code == "ALREADY_DECIDED"
+        assert await it.texts() == ["hello"]
+
+
 async def test_nobody_fills_the_queue_alone() -> None:
     async with judged() as (it, judge):
         judge.say = lambda asked: {"action": "hold"}

@@ -188,7 +188,7 @@ PLANTED: list[tuple[Callable[[Lines], None], set[str]]] = [
     (count_a_reaction_twice, {"fold"}),
     (count_no_reply, {"fold"}),
     (skip_a_revision, {"change"}),
-    (let_somebody_edit, {"change", "lost"}),
+    (let_somebody_edit, {"change", "lost", "rights"}),
     (apply_it_to_what_has_it, {"fold"}),
     (resume_with_the_text, {"erased"}),
     (read_a_page_with_the_text, {"erased"}),

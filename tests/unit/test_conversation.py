@@ -41,7 +41,18 @@ from salon.actors.signals import (
     Typing,
 )
 from salon.actors.store import StoreError
-from tests.unit.engine import ADA, BEN, CLEO, DAN, Engine, Reader, accepted, open_engine, refused
+from tests.unit.engine import (
+    ADA,
+    BEN,
+    CLEO,
+    DAN,
+    Engine,
+    Reader,
+    accepted,
+    open_engine,
+    refused,
+    seeded_sources,
+)
 
 FULL = 0
 MANY = RECENT_EVENTS + 2 * REPLAY_EVENTS + 30  # events: three pages of the log
@@ -963,3 +974,19 @@ async def test_the_store_says_why_it_fails(caplog: pytest.LogCaptureFixture) -> 
         refusal = refused(await engine.post(talk, ADA, "hello"), Code.STORE_UNAVAILABLE)
         assert "the disk is on fire" in caplog.text
         assert "fire" not in refusal.text, "which is for operators, not for people"
+
+
+async def test_slow_mode_does_not_last_until_a_clock_that_was_set_back_has_caught_up(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_engine() as engine:
+        ahead = [3_600_000]
+        engine.directory.sources = seeded_sources(
+            now=lambda: round(trio.current_time() * 1000) + ahead[0]
+        )
+        talk = await engine.create(ADA, BEN, slow_mode=5)
+        accepted(await engine.post(talk, BEN, "one"))
+        refusal = refused(await engine.post(talk, BEN, "at once"), Code.SLOW_MODE)
+        ahead[0] = 0
+        await trio.sleep(refusal.retry_after or 0)
+        accepted(await engine.post(talk, BEN, "two"))

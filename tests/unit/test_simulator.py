@@ -19,6 +19,7 @@ from salon.loadtests.simulator.plan import (
     CHANGES,
     DEEDS,
     FAULTS,
+    IN_ROOMS,
     WITH_AGENT,
     Plan,
     parse_ranges,
@@ -32,7 +33,7 @@ from tests.unit.engine import seeded_sources
 
 
 def test_everything_that_can_be_drawn_can_happen_and_the_other_way_round() -> None:
-    assert set(STEPS) == {*DEEDS, *FAULTS, *WITH_AGENT, *CHANGES}
+    assert set(STEPS) == {*DEEDS, *FAULTS, *WITH_AGENT, *CHANGES, *IN_ROOMS}
     drawn = {step.kind for seed in range(1, 30) for step in Plan.of(seed).steps}
     assert drawn == set(STEPS)
 
