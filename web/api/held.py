@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 DECIDING = (*COMMAND, Code.FORBIDDEN, Code.NOT_FOUND, Code.ALREADY_DECIDED)
 APPROVING = (*DECIDING, Code.SLOW_MODE)  # of its sender
 
+DECIDED_WITHIN = 30.0  # seconds: a conversation that does not answer until then is being restarted
+
 
 def held_routes(parts: Parts) -> Blueprint:
     """The routes of the held messages of one conversation."""
@@ -134,8 +136,10 @@ async def _one_by_one(parts: Parts, held_id: int) -> AsyncIterator[None]:
         await other.wait()
     done = parts.deciding[held_id] = trio.Event()
     try:
-        with trio.CancelScope(shield=True):
+        with trio.move_on_after(DECIDED_WITHIN, shield=True) as scope:
             yield
+        if scope.cancelled_caught:
+            raise Refused(Refusal(Code.INTERNAL_ERROR, retry_after=DECIDED_WITHIN, scope="server"))
     finally:
         del parts.deciding[held_id]
         done.set()
