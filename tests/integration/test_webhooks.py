@@ -312,3 +312,19 @@ async def test_what_one_conversation_is_refused_for_days_pauses_no_webhook_that_
         await it.backend.until(lambda: len(it.backend.got) >= len(it.backend.taken) + tried + 2)
         row = await it.see()
         assert (row["state"], row["stuck_count"]) == ("failing", 1)
+
+
+async def test_a_backend_that_is_back_hears_what_is_new_before_old_retries_are_due(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("salon.web.webhooks.lane.FIRST_PAUSE", 3600)
+    monkeypatch.setattr("salon.web.webhooks.subscription.PAUSE", 0.1)
+    async with shop() as it:
+        it.backend.behave = refusing(1)
+        for _ in range(6):
+            await it.talk()
+        await it.until(state="failing", stuck_count=6)
+        it.backend.behave = refusing()
+        new = await it.talk("hello")
+        await it.backend.until(lambda: it.told(new) == [1, 2])
+        assert (await it.see())["stuck_count"] == 6

@@ -170,13 +170,18 @@ class Subscription:
 
     async def _room(self) -> None:
         """Wait until something new may be begun."""
-        while (
+        while self._is_full():
+            with trio.move_on_after(1):
+                await self._moved.wait()
+
+    def _is_full(self) -> bool:
+        if self._breaker.state == "half_open" and not len(self._cursor):
+            return False  # something new is tried: what has failed may wait for an hour
+        return (
             len(self._cursor) > WINDOW
             or self._breaker.state != "closed"
             or sum(lane.stored for lane in self._lanes.values()) >= MOST_LAGS
-        ):
-            with trio.move_on_after(1):
-                await self._moved.wait()
+        )
 
     def _take(self, entry: LogEntry, nursery: trio.Nursery) -> None:
         sequence = entry.record.sequence
