@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
@@ -66,7 +67,7 @@ class Backend:
             while not condition():
                 await self._came.park()
 
-    async def serve(self, stream: trio.SocketStream) -> None:
+    async def serve(self, stream: trio.abc.Stream) -> None:
         """Answer the requests of one connection."""
         peer = h11.Connection(h11.SERVER)
         try:
@@ -92,7 +93,7 @@ class Backend:
             with trio.CancelScope(shield=True):
                 await trio.aclose_forcefully(stream)
 
-    async def _request(self, peer: h11.Connection, stream: trio.SocketStream) -> Got | None:
+    async def _request(self, peer: h11.Connection, stream: trio.abc.Stream) -> Got | None:
         headers: dict[str, str] = {}
         text = b""
         while True:
@@ -110,11 +111,14 @@ class Backend:
 
 
 @asynccontextmanager
-async def backend() -> AsyncIterator[Backend]:
-    """A backend that is reached over HTTP on this machine."""
+async def backend(tls: ssl.SSLContext | None = None) -> AsyncIterator[Backend]:
+    """A backend that is reached over HTTP on this machine, or over TLS with this context."""
     async with trio.open_nursery() as nursery:
         (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
         it = Backend(listener.socket.getsockname()[1])
-        nursery.start_soon(trio.serve_listeners, it.serve, [listener])
+        listeners: list[Any] = [listener]
+        if tls is not None:
+            listeners = [trio.SSLListener(listener, tls, https_compatible=True)]
+        nursery.start_soon(trio.serve_listeners, it.serve, listeners)
         yield it
         nursery.cancel_scope.cancel()

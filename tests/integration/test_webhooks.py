@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import httpx2
 import pytest
 import trio
 
@@ -18,8 +19,8 @@ from tests.patience import PATIENCE
 class Shop:
     """A server, Ada, the operator, and a backend that the operator has told the server of."""
 
-    def __init__(self, ada: Client, root: Client, it: Backend) -> None:
-        self.ada, self.root, self.backend = ada, root, it
+    def __init__(self, url: str, ada: Client, root: Client, it: Backend) -> None:
+        self.url, self.ada, self.root, self.backend = url, ada, root, it
         self.hook: Frame = {}
 
     async def act(self, deed: str, **fields: Any) -> Frame:
@@ -31,6 +32,11 @@ class Shop:
         path = f"/admin/webhooks/{self.hook['webhook_id']}"
         answer: Frame = await self.root.request("GET", path)
         return answer
+
+    async def metrics(self) -> str:
+        """What /metrics has."""
+        async with httpx2.AsyncClient(trust_env=False) as client:
+            return (await client.get(f"{self.url}/metrics")).text
 
     async def until(self, **fields: Any) -> Frame:
         """The webhook, once it is so."""
@@ -62,7 +68,7 @@ async def shop(store: str = "memory:", **wanted: Any) -> AsyncIterator[Shop]:
         Client(url, token=TOKEN) as ada,
         Client(url, token=OPERATOR) as root,
     ):
-        opened = Shop(ada, root, it)
+        opened = Shop(url, ada, root, it)
         body = {"url": it.url, "allow_private": True, **wanted}
         opened.hook = await root.request("POST", "/admin/webhooks", body)
         yield opened
@@ -274,3 +280,51 @@ async def test_a_webhook_of_operators_goes_on_after_a_restart(tmp_path: Any) -> 
             await it.until(lambda: len(it.taken) >= 1)
             (got,) = it.taken
             assert (got.id, got.signed_by(made["secret"])) == (f"{id}-1", True)
+
+
+async def test_what_takes_nothing_for_days_is_paused_and_operators_are_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("salon.web.webhooks.subscription.RETRY_FOR", 0)  # milliseconds of patience
+    async with shop() as it:
+        it.backend.behave = refusing(1)
+        await it.talk("one")
+        row = await it.until(state="paused")
+        assert row["why"] == "it has taken nothing for 3 days; at last it answered 500"
+        assert "is paused: it has taken nothing" in caplog.text
+        metrics = await it.metrics()
+        assert 'salon_webhooks{state="paused"} 1.0' in metrics
+        assert f'outcome="failed",webhook="{row["webhook_id"]}"' in metrics.replace(" ", "")
+
+
+async def test_what_one_conversation_is_refused_for_days_pauses_no_webhook_that_takes_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("salon.web.webhooks.lane.FIRST_PAUSE", 0.05)
+    async with shop() as it:
+        it.backend.behave = refusing(2)
+        await it.talk("poison")
+        await it.until(state="failing")
+        other = await it.talk()
+        await it.backend.until(lambda: it.told(other) == [1])
+        monkeypatch.setattr("salon.web.webhooks.subscription.RETRY_FOR", 0)
+        tried = (await it.see())["failed"]
+        await it.backend.until(lambda: len(it.backend.got) >= len(it.backend.taken) + tried + 2)
+        row = await it.see()
+        assert (row["state"], row["stuck_count"]) == ("failing", 1)
+
+
+async def test_a_backend_that_is_back_hears_what_is_new_before_old_retries_are_due(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("salon.web.webhooks.lane.FIRST_PAUSE", 3600)
+    monkeypatch.setattr("salon.web.webhooks.subscription.PAUSE", 0.1)
+    async with shop() as it:
+        it.backend.behave = refusing(1)
+        for _ in range(6):
+            await it.talk()
+        await it.until(state="failing", stuck_count=6)
+        it.backend.behave = refusing()
+        new = await it.talk("hello")
+        await it.backend.until(lambda: it.told(new) == [1, 2])
+        assert (await it.see())["stuck_count"] == 6

@@ -8,9 +8,9 @@ from typing import Any
 
 import trio
 
-from tests.backend import SECRET, Answer, Backend, Got, backend
+from tests.backend import SECRET, Answer, Backend, Got, backend, take
 from tests.person import Person, static
-from tests.server import ServerProcess
+from tests.server import ServerProcess, api
 from tests.traffic import Speaker
 
 Start = Callable[..., ServerProcess]
@@ -90,3 +90,31 @@ async def test_a_conversation_whose_events_are_refused_holds_up_no_other(
         assert {
             each.body["sequence_id"] for each in it.got if each.body["conversation_id"] == bad
         } <= {1, 2}
+
+
+async def test_a_conversation_that_waits_for_a_retry_waits_over_a_kill_and_keeps_its_order(
+    start_server: Start,
+) -> None:
+    async with backend() as it:
+        server = subscribed(start_server, it)
+        root, ada = server.token("root"), member(server)
+        bad, good = await ada.create(title="Bad"), await ada.create(title="Good")
+
+        async def refuse(got: Got) -> Answer:
+            return Answer(500 if got.body["conversation_id"] == bad else 200)
+
+        it.behave = refuse
+        for number in range(10):
+            await ada.say(bad, f"{number}")
+            await ada.say(good, f"{number}")
+        await it.until(lambda: len(first_order(it.taken, good)) == 11)
+        await it.until(lambda: any(each.body["conversation_id"] == bad for each in it.got))
+        server.kill()
+        server.start()
+        await ada.say(bad, "after")
+        it.behave = take
+        (row,) = (await api(server, "GET", "/admin/webhooks", root)).json()["webhooks"]
+        path = f"/admin/webhooks/{row['webhook_id']}/retry"
+        assert (await api(server, "POST", path, root)).status_code == 200
+        await it.until(lambda: len(first_order(it.taken, bad)) == 12)
+        assert first_order(it.taken, bad) == list(range(1, 13))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import Any
 
 import pytest
 import trio
+import trustme
 
 from salon.web.webhooks.address import ForbiddenAddressError, checked_address, is_public
 from salon.web.webhooks.sender import Sender
@@ -146,3 +148,19 @@ async def test_both_secrets_sign_while_one_takes_the_place_of_the_other() -> Non
         assert got.signed_by(SECRET)
         assert got.signed_by(other)
         assert not got.signed_by("whsec_" + "C" * 32)
+
+
+async def test_over_tls_the_certificate_has_to_be_of_the_name_not_of_the_checked_address() -> None:
+    authority = trustme.CA()
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    trio.socket.set_custom_hostname_resolver(Names(["127.0.0.1"]))
+    for certified, taken in (("hook.example", 1), ("other.example", 0), ("127.0.0.1", 0)):
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        authority.issue_cert(certified).configure_cert(context)
+        async with backend(context) as it:
+            sender = Sender(places=1, tls=trusting)
+            url = it.url.replace("http://127.0.0.1", "https://hook.example")
+            outcome = await sender.send(url, [SECRET], "1", "{}", allow_private=True)
+            await sender.close()
+            assert (outcome.error is None, len(it.taken)) == (bool(taken), taken), outcome

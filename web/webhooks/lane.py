@@ -11,8 +11,13 @@ from salon.actors.webhooks import WebhookLag
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from salon.actors.store import Record
+
+    from .wanted import WebhookLog, WebhookWanted
+
 FIRST_PAUSE = 5.0  # seconds after the first failure, twice as long after each next one
 LONGEST_PAUSE = 3600.0  # seconds: an endpoint that is back has everything within the hour
+READ = 8  # events read at once for the next one that is wanted
 TYPE_AT = len(b'{"type":"')  # where the type stands in every stored event
 
 
@@ -91,3 +96,21 @@ def backoff(attempts: int, chance: float) -> float:
 def kind_of(body: bytes) -> str:
     """The type of a stored event."""
     return body[TYPE_AT : body.index(b'"', TYPE_AT)].decode() if body else ""
+
+
+async def next_owed(
+    store: WebhookLog, wanted: WebhookWanted, lane: Lane, settle: Callable[[int], None]
+) -> Record | None:
+    """The next event of a lane that is owed, as it is now; those that nobody wants are passed over. Raises `StoreError`."""
+    for record in await store.owed(lane.number, lane.delivered, READ).wait():
+        if record.sequence > lane.wanted:
+            return None
+        if wanted.wants(kind_of(record.body), lane.conversation_id):
+            return record
+        lane.passed(record.sequence, settle)
+        if record.sequence == lane.wanted:
+            return None
+    # Nothing is left of it: the conversation was deleted.
+    if not await store.owed(lane.number, lane.delivered, 1).wait():
+        lane.passed(lane.wanted, settle)
+    return None

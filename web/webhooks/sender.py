@@ -14,6 +14,7 @@ from standardwebhooks.webhooks import Webhook
 from .address import ForbiddenAddressError, checked_address
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Sequence
 
 TIMEOUT = 15.0  # seconds for one delivery, from the look-up of the name to the answer's head
@@ -33,11 +34,21 @@ class Outcome(NamedTuple):
 
 
 class Sender:
-    """The HTTP client of one webhook. It follows no redirect and uses no proxy, which would resolve names by itself."""
+    """The HTTP client of one webhook. It follows no redirect and uses no proxy, which would resolve names by itself.
 
-    def __init__(self, *, places: int, timeout: float | None = None) -> None:
+    `tls` names the authorities that are trusted, in place of the usual ones.
+    """
+
+    def __init__(
+        self,
+        *,
+        places: int,
+        timeout: float | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._timeout = TIMEOUT if timeout is None else timeout
         self._client = httpx2.AsyncClient(
+            verify=True if tls is None else tls,
             timeout=self._timeout,
             trust_env=False,
             follow_redirects=False,

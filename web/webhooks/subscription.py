@@ -15,8 +15,9 @@ import trio
 from salon.actors.store import StoreError
 
 from ..agents import Breaker
+from .cursor import Cursor
 from .delivery import delivery_body, delivery_id, test_body
-from .lane import Lane, backoff, kind_of
+from .lane import Lane, backoff, kind_of, next_owed
 from .sender import GONE, Outcome, Sender
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from salon.actors.log import LogEntry, LogTail
     from salon.actors.sources import Sources
-    from salon.actors.store import Record
     from salon.actors.webhooks import StoredWebhook
 
     from .wanted import WebhookLog, WebhookWanted
@@ -38,7 +38,6 @@ RETRY_FOR = 3 * 86_400_000  # milliseconds after which a subscriber that takes n
 MOMENT = 0.05  # seconds between two reads of the log: many commits are one page
 SAVE_EVERY = 1.0  # seconds between two notes of how far it is; after a kill that much is sent again
 MOVED = 1_000  # places that the cursor moves, without a delivery, before it is noted
-READ = 8  # events read at once for the next one that is wanted
 
 logger = logging.getLogger(__name__)
 
@@ -67,8 +66,7 @@ class Subscription:
         self._breaker = Breaker(FAILURES, PAUSE)
         self._places = trio.CapacityLimiter(AT_ONCE)
         self._lanes: dict[int, Lane] = {}
-        self._pending: dict[int, None] = {}  # places that hold the cursor back, ascending
-        self.scanned = stored.cursor  # the place up to which the log was read
+        self._cursor = Cursor(stored.cursor)
         self._unsaved = 0  # deliveries since the cursor was noted
         self._moved = trio.Event()
         self._holds = 0
@@ -76,11 +74,6 @@ class Subscription:
         self._idle = trio.Event()
         self._idle.set()
         self._wake = trio.Event()
-
-    @property
-    def cursor(self) -> int:
-        """The place up to which nothing is owed, except what lags say."""
-        return next(iter(self._pending), self.scanned + 1) - 1
 
     async def run(self) -> None:
         """Deliver until cancelled."""
@@ -154,11 +147,10 @@ class Subscription:
 
     async def _load(self) -> None:
         id = self.stored.webhook_id
-        self.scanned = self.stored.cursor
-        self._pending = {}
+        self._cursor = Cursor(self.stored.cursor)
         lanes = {}
         for lag in await self._store.webhook_lags(id).wait():
-            wanted = await self._store.sequence_at(lag.number, self.scanned).wait()
+            wanted = await self._store.sequence_at(lag.number, self.stored.cursor).wait()
             lanes[lag.number] = Lane.of(lag, wanted)
         self._lanes = lanes
 
@@ -166,25 +158,30 @@ class Subscription:
         while True:
             await self._room()
             grown = self._tail.grown
-            page = await self._store.common_log(self.scanned).wait()
+            page = await self._store.common_log(self._cursor.scanned).wait()
             for entry in page.entries:
                 if self.wanted.wants(kind_of(entry.record.body), entry.conversation_id):
                     self._take(entry, nursery)
-            caught_up = page.through == self.scanned
-            self.scanned = page.through
+            caught_up = page.through == self._cursor.scanned
+            self._cursor.scanned = page.through
             if caught_up:
                 await grown.wait()
                 await trio.sleep(MOMENT)
 
     async def _room(self) -> None:
         """Wait until something new may be begun."""
-        while (
-            len(self._pending) > WINDOW
-            or self._breaker.state != "closed"
-            or sum(lane.stored for lane in self._lanes.values()) >= MOST_LAGS
-        ):
+        while self._is_full():
             with trio.move_on_after(1):
                 await self._moved.wait()
+
+    def _is_full(self) -> bool:
+        if self._breaker.state == "half_open" and not len(self._cursor):
+            return False  # something new is tried: what has failed may wait for an hour
+        return (
+            len(self._cursor) > WINDOW
+            or self._breaker.state != "closed"
+            or sum(lane.stored for lane in self._lanes.values()) >= MOST_LAGS
+        )
 
     def _take(self, entry: LogEntry, nursery: trio.Nursery) -> None:
         sequence = entry.record.sequence
@@ -196,7 +193,7 @@ class Subscription:
         lane.wanted = max(lane.wanted, sequence)
         if not lane.stored:
             lane.places.append((sequence, entry.position))
-            self._pending[entry.position] = None
+            self._cursor.hold(entry.position)
         if begin:
             nursery.start_soon(self._serve, lane)
 
@@ -223,7 +220,7 @@ class Subscription:
     async def _try(self, lane: Lane) -> None:
         """Send the lane's next event once."""
         try:
-            record = await self._next(lane)
+            record = await next_owed(self._store, self.wanted, lane, self._cursor.settle)
             if record is None:
                 self._breaker.unknown()
                 return
@@ -239,21 +236,6 @@ class Subscription:
             self._breaker.failed()
             await self._failed(lane, outcome)
 
-    async def _next(self, lane: Lane) -> Record | None:
-        """The next event that is owed, as it is now; those that nobody wants are passed over."""
-        for record in await self._store.owed(lane.number, lane.delivered, READ).wait():
-            if record.sequence > lane.wanted:
-                return None
-            if self.wanted.wants(kind_of(record.body), lane.conversation_id):
-                return record
-            lane.passed(record.sequence, self._settle)
-            if record.sequence == lane.wanted:
-                return None
-        # Nothing is left of it: the conversation was deleted.
-        if not await self._store.owed(lane.number, lane.delivered, 1).wait():
-            lane.passed(lane.wanted, self._settle)
-        return None
-
     async def _send(self, name: str, body: str) -> Outcome:
         wanted = self.wanted
         secrets = wanted.signing(self._sources.now())
@@ -265,7 +247,7 @@ class Subscription:
         self.delivered += 1
         self._unsaved += 1
         self.stored = self.stored._replace(worked_at=self._sources.now())
-        lane.passed(sequence, self._settle)
+        lane.passed(sequence, self._cursor.settle)
         if lane.stored and trio.current_time() > lane.saved_at + SAVE_EVERY:
             await self._save_lag(lane)
         self._move_on()
@@ -280,7 +262,7 @@ class Subscription:
         await self._save_lag(lane)
         lane.stored = True
         for _, position in lane.places:
-            self._settle(position)
+            self._cursor.settle(position)
         lane.places.clear()
         self._move_on()
         taken_since = (self.stored.worked_at or 0) > lane.since
@@ -295,16 +277,15 @@ class Subscription:
 
     async def _pause(self, why: str) -> None:
         logger.warning("webhook %s is paused: %s", self.stored.webhook_id, why)
-        stored = self.stored._replace(cursor=self.cursor, paused_at=self._sources.now(), why=why)
+        stored = self.stored._replace(
+            cursor=self._cursor.place, paused_at=self._sources.now(), why=why
+        )
         await self._store.save_webhook(stored).wait()
         self.stored = stored
         if self._scope is not None:
             self._scope.cancel()
 
     # --- how far it is ----------------------------------------------------------------------------------------------------
-
-    def _settle(self, position: int) -> None:
-        self._pending.pop(position, None)
 
     def _move_on(self) -> None:
         self._moved.set()
@@ -313,11 +294,11 @@ class Subscription:
     async def _note_regularly(self) -> None:
         while True:
             await trio.sleep(SAVE_EVERY)
-            if self._unsaved or self.cursor > self.stored.cursor + MOVED:
+            if self._unsaved or self._cursor.place > self.stored.cursor + MOVED:
                 await self._note()
 
     async def _note(self) -> None:
-        cursor = self.cursor
+        cursor = self._cursor.place
         if cursor != self.stored.cursor:
             self._unsaved = 0
             self.stored = self.stored._replace(cursor=cursor)
@@ -332,7 +313,7 @@ class Subscription:
     @property
     def position(self) -> int:
         """The place up to which all is delivered, except what lags say."""
-        return self.stored.cursor if self._scope is None else self.cursor
+        return self.stored.cursor if self._scope is None else self._cursor.place
 
     @property
     def stuck(self) -> list[Lane]:
