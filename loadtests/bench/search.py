@@ -10,6 +10,7 @@ import time
 from bisect import bisect
 from collections.abc import Callable, Iterator
 from itertools import accumulate
+from pathlib import Path
 from random import Random
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -21,6 +22,7 @@ from rich.table import Table
 
 from salon.web.client import Client, Conversation
 
+from ..reports import save_search
 from ..servers import own_server
 from ..users import Api, RunError, Target
 
@@ -76,6 +78,7 @@ class Language:
 def main(
     messages: Annotated[int, typer.Option(min=1_000)] = 1_000_000,
     store: Annotated[str, typer.Option(help="sqlite:///PATH to keep what was filled")] = "",
+    results: Annotated[Path | None, typer.Option(help="RESULTS.md, which gets the figures")] = None,
 ) -> None:
     """Fill a store, then search it as somebody in all rooms, and as somebody in ten."""
     console = Console(highlight=False)
@@ -92,17 +95,18 @@ def main(
         console.print(f"indexed after another {_wait(api, owner):.1f} s")
         for room in rooms[1:11]:
             api.send("POST", f"/chat/{room}/join", few["token"])
-        table = Table(
-            "what", *("p50", "p95", "p99", "most"), "hits", title="milliseconds over HTTP"
-        )
+        kinds: list[dict[str, Any]] = []
         total: list[float] = []
         for who, token in (("in 100 rooms", owner), ("in 10 rooms", few["token"])):
             for name, ask in _kinds(language, rooms).items():
                 times, hits = _measure(api, token, ask)
                 total += times
-                table.add_row(f"{name}, {who}", *_figures(times), f"{hits:.1f}")
-        table.add_row("all", *_figures(total), "")
-        console.print(table)
+                kinds.append({"name": f"{name}, {who}", **_figures(times), "hits": round(hits, 1)})
+        average = sum(each["hits"] for each in kinds) / len(kinds)
+        kinds.append({"name": "all", **_figures(total), "hits": round(average, 1)})
+    console.print(_table(kinds))
+    if results is not None:
+        save_search(results, messages, kinds)
 
 
 def _room(api: Api, token: str, number: int) -> str:
@@ -185,10 +189,20 @@ def _measure(api: Api, token: str, ask: Callable[[], Query]) -> tuple[list[float
     return times, hits / TIMES
 
 
-def _figures(times: list[float]) -> list[str]:
+def _figures(times: list[float]) -> dict[str, float]:
     ordered = sorted(times)
-    at = [ordered[min(int(len(ordered) * share), len(ordered) - 1)] for share in (0.5, 0.95, 0.99)]
-    return [f"{each:.1f}" for each in (*at, ordered[-1])]
+    shares = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "most": 1.0}
+    places = {
+        name: min(int(len(ordered) * share), len(ordered) - 1) for name, share in shares.items()
+    }
+    return {name: round(ordered[place], 1) for name, place in places.items()}
+
+
+def _table(kinds: list[dict[str, Any]]) -> Table:
+    table = Table("what", *("p50", "p95", "p99", "most"), "hits", title="milliseconds over HTTP")
+    for each in kinds:
+        table.add_row(*(str(value) for value in each.values()))
+    return table
 
 
 if __name__ == "__main__":

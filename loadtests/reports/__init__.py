@@ -1,7 +1,7 @@
 """Reports of runs, for people and for machines: tables, JSON, pages, and the figures that later benches compare with."""
 
 from .report import advices, as_json, page, table
-from .results import Row, load, machine, save
+from .results import Row, load, machine, save, save_search
 
 __all__ = [
     "Row",
@@ -11,5 +11,6 @@ __all__ = [
     "machine",
     "page",
     "save",
+    "save_search",
     "table",
 ]

@@ -80,29 +80,60 @@ def save(
     memory: dict[str, float],
     answers: list[dict[str, float]],
 ) -> None:
-    """Write the page and the JSON file beside it; costs are in microseconds, memory in KiB, `answers` as in bench/agents.py."""
-    results.write_text(_page(rows, costs, memory, answers), encoding="utf-8")
+    """Write the page and the JSON file beside it; costs are in microseconds, memory in KiB, `answers` as in bench/agents.py.
+
+    The figures of search, which take longer, stay as they are.
+    """
     figures = {
+        "measured": _now(),
         "rows": [asdict(row) for row in rows],
         "costs": costs,
         "memory": memory,
         "answers": answers,
     }
+    _write(results, figures | {"search": _recorded(results).get("search")})
+
+
+def save_search(results: Path, messages: int, kinds: list[dict[str, Any]]) -> None:
+    """Put the figures of search into the page and the JSON file, beside what is there. Raises `RunError` if there is nothing."""
+    figures = _recorded(results)
+    if "measured" not in figures:
+        raise RunError(f"{results} has no figures yet: run 'salon bench' first")
+    _write(results, figures | {"search": {"at": _now(), "messages": messages, "kinds": kinds}})
+
+
+def _recorded(results: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(results.with_suffix(".json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return found
+
+
+def _write(results: Path, figures: dict[str, Any]) -> None:
+    results.write_text(_page(**figures), encoding="utf-8")
     results.with_suffix(".json").write_text(json.dumps(figures, indent=1) + "\n")
 
 
+def _now() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+
+
 def _page(
-    rows: list[Row],
+    measured: str,
+    rows: list[dict[str, Any]],
     costs: dict[str, float],
     memory: dict[str, float],
     answers: list[dict[str, float]],
+    search: dict[str, Any] | None,
 ) -> str:
-    well = all(row.well for row in rows)
+    cases = [Row(**row) for row in rows]
+    well = all(case.well for case in cases)
     verdict = "Every delivery was checked: nothing lost, repeated or out of order."
     lines = [
         "# Figures",
         "",
-        f"Measured {datetime.now(UTC):%Y-%m-%d %H:%M} UTC by `make bench` on {machine()}, server and load on the same machine, "
+        f"Measured {measured} by `make bench` on {machine()}, server and load on the same machine, "
         f"SQLite {sqlite3.sqlite_version} committing with `synchronous=FULL` before every receipt and copy. CPU is the server "
         "process's own. The floor is a C program that stores nothing and writes one ready-made piece to each socket a turn "
         f"([floor.c](servers/floor.c)), under the same load. {verdict if well else 'Not every case went well.'}",
@@ -111,28 +142,29 @@ def _page(
         "",
         "| case | CPU a delivery | C floor | deliveries/s | delivery p50 / p99 | receipt p50 / p99 | well |",
         "| --- | --- | --- | --- | --- | --- | --- |",
-        *map(_line, rows),
+        *map(_line, cases),
         "",
         "| what | CPU |",
         "| --- | --- |",
         *(f"| {name} | {cost:,.0f} µs |" for name, cost in costs.items()),
-        f"| a connect: handshake, identity, membership, history, live; by the size of the room | {_connect(rows)} µs |",
+        f"| a connect: handshake, identity, membership, history, live; by the size of the room | {_connect(cases)} µs |",
         "",
         "| what | memory |",
         "| --- | --- |",
-        f"| a connection, joined and live | {max(row.connection_memory for row in rows):.1f} KiB |",
+        f"| a connection, joined and live | {max(case.connection_memory for case in cases):.1f} KiB |",
         *(f"| {name} | {size:.1f} KiB |" for name, size in memory.items()),
         "",
         *(
-            f"{row.name}: the last is live again after {row.back / 1000:.1f} s."
-            for row in rows
-            if row.back
+            f"{case.name}: the last is live again after {case.back / 1000:.1f} s."
+            for case in cases
+            if case.back
         ),
         "",
         *answer_lines(answers),
+        *search_lines(search),
         "The commands:",
         "",
-        *(f"- {row.name}: `{row.command}`; {row.sent}" for row in rows),
+        *(f"- {case.name}: `{case.command}`; {case.sent}" for case in cases),
     ]
     return "\n".join(lines) + "\n"
 
@@ -153,6 +185,25 @@ def answer_lines(answers: list[dict[str, float]]) -> list[str]:
             else f"| none | {100 * each['core']:.0f} % | – | – | – | "
             f"{each['message_p50']:.1f} / {each['message_p99']:.1f} ms | – |"
             for each in answers
+        ),
+        "",
+    ]
+
+
+def search_lines(search: dict[str, Any] | None) -> list[str]:
+    """The table of searches, if they were measured."""
+    if search is None:
+        return []
+    return [
+        f"Searches in a store of {search['messages']:,} messages in 100 rooms, half of them in one, over HTTP, in milliseconds; "
+        f"measured {search['at']} by `python -m salon.loadtests.bench.search`.",
+        "",
+        "| what | p50 | p95 | p99 | most | hits |",
+        "| --- | --- | --- | --- | --- | --- |",
+        *(
+            f"| {each['name']} | {each['p50']:.1f} | {each['p95']:.1f} | {each['p99']:.1f} | {each['most']:.1f} | "
+            f"{each['hits']:.1f} |"
+            for each in search["kinds"]
         ),
         "",
     ]

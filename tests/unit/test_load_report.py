@@ -19,9 +19,10 @@ from salon.loadtests.bench.agents import Figures
 from salon.loadtests.bench.command import _compare
 from salon.loadtests.reports.plot import nice, plot
 from salon.loadtests.reports.report import advices, as_json, figures, page, table
-from salon.loadtests.reports.results import Row, load, save
+from salon.loadtests.reports.results import Row, load, save, save_search
 from salon.loadtests.scenarios.runner import Result
 from salon.loadtests.scenarios.scenario import Scenario
+from salon.loadtests.users import RunError
 from salon.loadtests.users.figures import Sample, Tally
 
 
@@ -220,3 +221,19 @@ class TestBench:
         assert "| none | 0 % | – | – | – | 0.0 / 0.0 ms | – |" in text
         assert "| 200 | 50 % | 0 µs | 0.0 µs | 0.0 / 9.0 ms | 0.0 / 0.0 ms | 0.0 KiB |" in text
         assert "a: the last is live again after 6.2 s." in text
+
+    def test_keeps_what_was_measured_of_search_until_it_is_measured_again(
+        self, tmp_path: Path
+    ) -> None:
+        results = tmp_path / "RESULTS.md"
+        kind = {"name": "a word", "p50": 1.0, "p95": 2.0, "p99": 3.0, "most": 4.0, "hits": 5.0}
+        with pytest.raises(RunError, match="run 'salon bench' first"):
+            save_search(results, 1_000, [kind])
+        save(results, [self.row("a", 10.0)], {}, {"a room": 2.5}, [])
+        assert "Searches" not in results.read_text()
+        save_search(results, 1_000, [kind])
+        save(results, [self.row("a", 11.0)], {}, {"a room": 2.5}, [])
+        text = results.read_text()
+        assert "| a | 11.00 µs |" in text
+        assert "Searches in a store of 1,000 messages" in text
+        assert "| a word | 1.0 | 2.0 | 3.0 | 4.0 | 5.0 |" in text
