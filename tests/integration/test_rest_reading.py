@@ -152,6 +152,7 @@ class TestConversation:
             "history": "all",
             "oldest_sequence_id": 1,
             "slow_mode": 0,
+            "retention": {"days": 0},
             "direct": False,
             "me": USUAL,
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import h11
 import trio
 import trio.lowlevel
 
@@ -24,7 +25,7 @@ async def read_over_drops(who: Person, id: str, last: int, drop_after: int) -> l
                 while len(stream.events) < drop_after and await stream.next() is not None:
                     if stream.events and stream.events[-1]["sequence_id"] >= last:
                         break
-        except (OSError, AssertionError):  # the server is down
+        except (OSError, AssertionError, h11.RemoteProtocolError):  # the server is down
             await trio.sleep(0.05)
             continue
         events += stream.events

@@ -6,7 +6,6 @@ import { Asked } from "./asked.tsx";
 import { Icon } from "./icon.tsx";
 import { may, rolesUpTo } from "./rank.ts";
 import type { Room } from "./room.ts";
-import { salon } from "./session.ts";
 
 const MINUTE = 60;
 const HOUR = 60 * MINUTE;
@@ -70,7 +69,7 @@ function RulesDialog({ room, facts, owns, close }: { room: Room; facts: Conversa
   const [roles, setRoles] = useState<Permissions>(before.permissions);
   const save = async (): Promise<void> => {
     const changes = changed(before, pause, history, roles);
-    if (Object.keys(changes).length > 0) room.facts.value = await salon.update(room.id, changes);
+    if (Object.keys(changes).length > 0) room.facts.value = await room.home.salon.update(room.id, changes);
   };
   const pauses = PAUSES.some(([seconds]) => seconds === before.slow_mode) ? PAUSES : [...PAUSES, [before.slow_mode, inWords(before.slow_mode)] as const];
   return (
