@@ -175,20 +175,9 @@ async def _keep_and_erase(parts: AdminParts, store: MemoryStore | SqlStore) -> N
 
 
 async def _run(parts: AdminParts, announce: Callable[[str], None]) -> None:
-    settings, directory = parts.settings, parts.directory
-    app = build_app(parts)
-    posts: RequestLane = PostLane(parts)
+    settings = parts.settings
     tracing = _open_tracing(parts)
-    if tracing is not None:
-        posts = tracing.surround(app, posts)
-    server = Server(
-        app,
-        FastLane(app, parts),
-        posts,
-        handshake_timeout=settings.limits.handshake_timeout,
-        max_body_size=settings.limits.max_body_size,
-        proxies=TrustedProxies(settings.server.trusted_proxies),
-    )
+    server = _server_of(parts, tracing)
     url = await server.bind(
         settings.server.host,
         settings.server.port,
@@ -197,30 +186,10 @@ async def _run(parts: AdminParts, announce: Callable[[str], None]) -> None:
     )
     drained = trio.Event()
     async with trio.open_nursery() as nursery:
-        await nursery.start(directory.system.run)
-        await nursery.start(parts.wire.run)
-        await nursery.start(parts.agents.run)
-        directory.agent_host = parts.agents
-        assert parts.files is not None
-        directory.file_host = parts.files
-        await nursery.start(parts.files.run)
-        assert parts.erasures is not None
-        await nursery.start(parts.erasures.run)
-        await nursery.start(Retention(directory, parts.people, settings.retention.days).run)
-        if isinstance(directory.moderator, Desk):
-            await nursery.start(directory.moderator.run)
-        await nursery.start(parts.webhooks.run)
-        parts.personal_feed = PersonalFeed(parts)
-        await nursery.start(parts.personal_feed.run)
-        nursery.start_soon(directory.sweep)
-        nursery.start_soon(parts.figures.record)
-        nursery.start_soon(parts.identities.keep_fresh)
+        await _start(parts, nursery)
         if tracing is not None:
             nursery.start_soon(tracing.run)
-        nursery.start_soon(_watch_signals, parts)
-        nursery.start_soon(_watch_keys, parts)
-        parts.tasks = nursery
-        await directory.resume_runs()
+        await parts.directory.resume_runs()
         async with trio.open_nursery() as serving:
             serving.start_soon(partial(server.run, stop=parts.stop, drained=drained))
             _settle_garbage()
@@ -234,6 +203,45 @@ async def _run(parts: AdminParts, announce: Callable[[str], None]) -> None:
             drained.set()
         logger.info("drained: everything accepted is stored")
         nursery.cancel_scope.cancel()
+
+
+def _server_of(parts: AdminParts, tracing: Tracing | None) -> Server:
+    """The server, with the routes and the lanes that answer before them."""
+    app, settings = build_app(parts), parts.settings
+    posts: RequestLane = PostLane(parts)
+    if tracing is not None:
+        posts = tracing.surround(app, posts)
+    return Server(
+        app,
+        FastLane(app, parts),
+        posts,
+        handshake_timeout=settings.limits.handshake_timeout,
+        max_body_size=settings.limits.max_body_size,
+        proxies=TrustedProxies(settings.server.trusted_proxies),
+    )
+
+
+async def _start(parts: AdminParts, nursery: trio.Nursery) -> None:
+    """Start whatever runs beside the server, each once what it needs has started."""
+    directory, files, erasures = parts.directory, parts.files, parts.erasures
+    assert files is not None
+    assert erasures is not None
+    await nursery.start(directory.system.run)
+    await nursery.start(parts.wire.run)
+    await nursery.start(parts.agents.run)
+    directory.agent_host, directory.file_host = parts.agents, files
+    parts.personal_feed = PersonalFeed(parts)
+    retention = Retention(directory, parts.people, parts.settings.retention.days)
+    for service in (files, erasures, retention, parts.webhooks, parts.personal_feed):
+        await nursery.start(service.run)
+    if isinstance(directory.moderator, Desk):
+        await nursery.start(directory.moderator.run)
+    nursery.start_soon(directory.sweep)
+    nursery.start_soon(parts.figures.record)
+    nursery.start_soon(parts.identities.keep_fresh)
+    nursery.start_soon(_watch_signals, parts)
+    nursery.start_soon(_watch_keys, parts)
+    parts.tasks = nursery
 
 
 def _open_tracing(parts: AdminParts) -> Tracing | None:
