@@ -6,8 +6,10 @@ Times are whole milliseconds since the Unix epoch, UTC. `metadata` is JSON text.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from operator import attrgetter
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ParticipantType = Literal["human", "agent"]
 Role = Literal["owner", "moderator", "member", "observer"]
@@ -220,7 +222,17 @@ class State:
 
     def draft(self) -> State:
         """A copy to decide on; what the copy shares with its original is replaced, never changed in place."""
-        return State(*_FIELDS(self))
+        return _copy(self)
 
 
-_FIELDS = attrgetter(*(each.name for each in fields(State)))  # copy.copy takes five times as long
+def _copier() -> Callable[[State], State]:
+    """Copies a state field by field, without a loop. Every turn begins with it, and `State(...)` takes 2.5 times as long."""
+    lines = [f"    copy.{each.name} = state.{each.name}" for each in fields(State)]
+    source = "\n".join(["def copier(state):", "    copy = new(State)", *lines, "    return copy"])
+    scope: dict[str, Any] = {"State": State, "new": object.__new__}
+    exec(source, scope)
+    copier: Callable[[State], State] = scope["copier"]
+    return copier
+
+
+_copy = _copier()
