@@ -140,7 +140,9 @@ def shop(tmp_path: Path, vite_app: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
         process.communicate()
         code = salon.stop()
     assert code == 0, salon.log
-    assert "Traceback" not in log, log
+    assert process.returncode == 0, log
+    # Of a delivery that the kill cut off in its midst, Starlette says this; nothing else goes wrong in the shop.
+    assert log.count("Exception in ASGI") == log.count("starlette.requests.ClientDisconnect"), log
 
 
 def settings(address: str) -> dict[str, str]:
