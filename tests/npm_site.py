@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import re
 import shutil
@@ -20,6 +21,7 @@ from tests.server import ServerProcess
 
 APP = ROOT / "tests/e2e/vite_app"
 MANUAL = ROOT / "docs/salon-js.md"
+EMBEDDING = ROOT / "docs/embedding.md"
 ADA, BOB = "test_token_1", "test_token_2"
 POLICY = (
     "default-src 'none'; script-src 'self' {http}; style-src 'self'; connect-src {http} {ws}; img-src blob:;"
@@ -62,19 +64,38 @@ class Site:
         return f"/element.html#{json.dumps(found)}"
 
 
-@contextmanager
-def build_site(project: Path, store: Path) -> Iterator[Site]:
-    """The site in the folder `project`, with a server of its own, which tests may kill and leave running."""
+def built(folder: Path) -> Path:
+    """The project of the site in this folder, built by whichever process comes first."""
+    project = folder / "vite_app"
+    with (folder / "vite_app.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (project / "dist").exists():
+            shutil.rmtree(project, ignore_errors=True)  # of one that failed
+            project.mkdir()
+            _build(project)
+    return project
+
+
+def _build(project: Path) -> None:
     install(project)
     for each in modules(APP, "vite").glob("[!.]*"):
         (project / "node_modules" / each.name).symlink_to(each)
     shutil.copytree(APP, project, dirs_exist_ok=True)
-    [example] = re.findall(r"```tsx\n(.*?)```", MANUAL.read_text(), re.DOTALL)
-    (project / "src/manual.tsx").write_text(example)
+    for manual, language, program in (
+        (MANUAL, "tsx", "manual.tsx"),
+        (EMBEDDING, "ts", "product.ts"),
+    ):
+        [example] = re.findall(rf"```{language}\n(.*?)```", manual.read_text(), re.DOTALL)
+        (project / "src" / program).write_text(example)
     checked = node(modules() / "typescript/bin/tsc", cwd=project)
     assert checked.returncode == 0, checked.stdout
-    built = node("node_modules/vite/bin/vite.js", "build", "--logLevel", "warn", cwd=project)
-    assert built.returncode == 0, built.stdout + built.stderr
+    done = node("node_modules/vite/bin/vite.js", "build", "--logLevel", "warn", cwd=project)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@contextmanager
+def served(project: Path, store: Path) -> Iterator[Site]:
+    """The site of this project, with a server of its own, which tests may kill and leave running."""
     headers: dict[str, str] = {}
     with hosted(project / "dist", headers) as address:
         origins = json.dumps([address])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -15,7 +16,7 @@ from playwright.sync_api import Locator, Page, WebSocket, expect
 
 from tests.accessibility import grave_faults
 from tests.npm_package import node
-from tests.npm_site import ADA, BOB, MANUAL, Site, build_site
+from tests.npm_site import ADA, BOB, MANUAL, Site, served
 from tests.pictures import picture
 
 OpenPage = Callable[..., Page]
@@ -32,9 +33,9 @@ tea.on("event", (event) => {
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with build_site(tmp_path_factory.mktemp("app"), tmp_path_factory.mktemp("salon")) as built:
-        yield built
+def site(vite_app: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with served(vite_app, tmp_path_factory.mktemp("salon")) as its:
+        yield its
 
 
 def sockets_of(page: Page) -> list[WebSocket]:

@@ -1,4 +1,4 @@
-"""The programs of docs/embedding.md, as they stand there: in FastAPI under uvicorn, in Django, and as scripts."""
+"""The backends of docs/embedding.md, as they stand there: in FastAPI under uvicorn, in Django, and as scripts."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ except KeyboardInterrupt:
 
 def blocks(language: str) -> list[str]:
     found = re.findall(rf"^ *```{language}\n(.*?)^ *```", MANUAL.read_text(), re.DOTALL | re.M)
-    assert len(found) == {"python": 4, "sh": 1}[language], "each of them is run below"
+    assert len(found) == {"python": 5, "sh": 1}[language], (
+        "each is run: the first one by e2e/test_into_your_product.py, the others below"
+    )
     return found
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.events import following
 from tests.person import Person, guest, guests
 from tests.server import ServerProcess, api
@@ -91,12 +93,40 @@ async def test_it_is_counted_and_shown_as_the_sockets_are(server: ServerProcess)
         assert await connections(server, ada) == ["events"]
 
 
-async def test_who_is_removed_is_told_so_and_the_stream_ends(server: ServerProcess) -> None:
+@pytest.mark.parametrize(
+    ("method", "path"), [("DELETE", ""), ("PUT", "/ban")], ids=["removed", "banned"]
+)
+async def test_who_is_removed_or_banned_is_told_so_and_the_stream_ends(
+    method: str, path: str, server: ServerProcess
+) -> None:
     ada, bob = await guests(server, "Ada", "Bob")
     id = await ada.create(bob)
     async with following(bob, url(id)) as stream:
         await stream.until("caught_up")
-        await ada.ask("DELETE", f"/chat/{id}/participants/{bob.id}")
+        await ada.ask(method, f"/chat/{id}/participants/{bob.id}{path}", {})
         closed = await stream.until("closed")
         assert closed["code"] == 4503
         assert await stream.next() is None
+    answer = await api(server, "GET", url(id), bob.token)
+    assert answer.status_code == 403
+
+
+async def test_the_streams_of_an_identity_end_with_it_and_are_told_which_end_it_was(
+    server: ServerProcess,
+) -> None:
+    boss = Person(server, "admin_token", "admin", "Admin")
+    id = await boss.create(participants=[{"user_id": "uma", "name": "Uma"}])
+    ends = {"expires_in": 6}, {}
+    for each, reason in zip(ends, ("identity expired", "identity revoked"), strict=True):
+        issued = await boss.ask("POST", "/admin/tokens", {"id": "uma", "name": "Uma"} | each)
+        uma = Person(server, issued["token"], "uma", "Uma")
+        async with following(uma, url(id)) as stream, following(uma, "/me/events") as personal:
+            await stream.until("caught_up")
+            await personal.until("connected")
+            if not each:
+                answer = await boss.call("DELETE", f"/admin/tokens/{issued['token_id']}")
+                assert answer.is_success
+            for one in (stream, personal):
+                closed = await one.until("closed")
+                assert (closed["code"], closed["reason"]) == (4500, reason)
+                assert await one.next() is None
