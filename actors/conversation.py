@@ -30,6 +30,7 @@ from .messages import (
     Tick,
 )
 from .model import State
+from .posted import Posted
 from .presence import PresenceBoard, TypingBoard
 from .recorder import Recorder
 from .refusals import Refusal, about_run
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from .mailbox import Letter
     from .messages import Timer
     from .model import Participant
+    from .moderation import Moderator
     from .signals import MemberView, Resume, Signal
     from .store import Page, Record
     from .subscriber import Subscriber
@@ -315,6 +317,8 @@ class ConversationActor(TrioActor):
                 sender_id = record.sender_id
                 if sender_id is not None and record.is_message and self._typing.forget(sender_id):
                     self._tell_typing(Typing(sender_id, False))
+                if record.run_id is not None and self._host.moderator is not None:
+                    self._review(record, self._host.moderator)
         for typing in turn.typing.values():
             if self._typing.note(typing, trio.current_time()):
                 self._tell_typing(typing)
@@ -331,6 +335,12 @@ class ConversationActor(TrioActor):
         for letter, _ in turn.answers:
             if letter.reply_to is not None:
                 letter.reply_to.flush()
+
+    def _review(self, record: Record, moderator: Moderator) -> None:
+        said = self._host.codec.decode(record)
+        assert isinstance(said, Posted), "a run ends in a message"
+        if said.content:
+            moderator.review(said)
 
     # --- refusing ---------------------------------------------------------------------------------------------------------
 

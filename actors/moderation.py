@@ -15,13 +15,17 @@ if TYPE_CHECKING:
 
     from .held import Held
     from .messages import Command
+    from .posted import Posted
     from .refusals import Refusal
 
-MODERATED = frozenset({Post, EditMessage})  # what is judged; what agents say in runs is not
+MODERATED = frozenset({Post, EditMessage})  # what is judged before it is stored
 
 
 class Moderator(Protocol):
-    """What judges the commands in `MODERATED`."""
+    """What judges the commands in `MODERATED`, and what agents have said in runs."""
+
+    def review(self, said: Posted) -> None:
+        """Judge what was said in a run that has ended. Everybody has seen it: what may not be said is deleted."""
 
     def judge(
         self, command: Command, done: Callable[[Command | Refusal | Held], None]

@@ -417,3 +417,38 @@ def test_what_is_wrong_in_the_configuration_is_said_at_the_start(
         load(config, environment={})
     assert problem in str(caught.value)
     assert "moderation" in str(caught.value)
+
+
+async def answer(it: Room, agent: Client, run_id: str, text: str) -> Frame:
+    """What an agent says in a run; the receipt of its end."""
+    await agent.start_run(it.id, run_id)
+    await agent.extend_run(it.id, run_id, 0, text)
+    return await agent.end_run(it.id, run_id)
+
+
+async def test_what_an_agent_has_said_is_taken_back_where_it_may_not_be_said() -> None:
+    async with judged(on_failure="hold", **RULES) as (it, judge):
+        await it.ben.request("POST", f"/chat/{it.id}/join", {"participant": {"user_id": "bot"}})
+        judge.say = lambda asked: {"action": "refuse" if "secret" in asked["content"] else "allow"}
+        async with (
+            Client(it.ben.url, token="agent") as agent,
+            it.ben.conversation(it.id) as conversation,
+        ):
+            await conversation.wait_caught_up()
+            taken_back = []
+            for number, text in enumerate(("Buy spam!", "the secret", "hello")):
+                receipt = await answer(it, agent, f"r{number}", text)
+                taken_back.append(receipt["message_id"])
+            deleted = {}
+            async for event in conversation:
+                if event["type"] == "message_deleted":
+                    deleted[event["message_id"]] = event
+                if len(deleted) == 2:
+                    break
+        assert deleted.keys() == set(taken_back[:2])
+        assert deleted[taken_back[0]]["reason"] == "No advertising."
+        assert {each["by"] for each in deleted.values()} == {"salon"}
+        judge.say = lambda asked: b"no verdict"
+        async with Client(it.ben.url, token="agent") as agent:
+            await answer(it, agent, "r4", "what nobody can judge stays")
+        assert (await it.texts())[-2:] == ["hello", "what nobody can judge stays"]

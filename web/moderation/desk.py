@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from salon.actors.change_messages import EditMessage
+from salon.actors.change_messages import DeleteMessage, EditMessage
 from salon.actors.held import Held, HeldMessage
 from salon.actors.messages import Post
+from salon.actors.model import Participant
 from salon.actors.refusals import Code, Refusal
 from salon.actors.rules import decide
 from salon.actors.runtime import ActorDied
@@ -26,11 +27,14 @@ if TYPE_CHECKING:
     from salon.actors.directory import Directory
     from salon.actors.messages import Command
     from salon.actors.model import State
+    from salon.actors.posted import Posted
 
     from ..settings import ModerationSettings
     from .endpoint import Endpoint
 
 WAITING = 100  # held messages of one sender: somebody who sends more would bury those of others
+MODERATOR = Participant("salon", "salon")  # who deletes what agents may not say; nobody has this id
+RETRY = 1.0  # seconds until a conversation that could not delete a message is asked again
 NO_REASON = "a moderator of this server does not allow it."
 
 logger = logging.getLogger(__name__)
@@ -78,6 +82,34 @@ class Desk:
         else:
             self._nursery.start_soon(self._judge, command, verdict, done)
         return None
+
+    def review(self, said: Posted) -> None:
+        """Judge what was said in a run. Deltas are shown as they come, so it can only be taken back."""
+        verdict = self._rules.judge(said.content)
+        if (verdict is None and self._endpoint is None) or self._nursery is None:
+            self.counts["allow"] += verdict is None
+            return
+        self._nursery.start_soon(self._review, said, verdict)
+
+    async def _review(self, said: Posted, verdict: Verdict | None) -> None:
+        """Delete what may not be said. What could not be judged stays: nobody would see why it is gone."""
+        try:
+            verdict = verdict or await self._ask(
+                Post(said.conversation_id, said.sender, said.content)
+            )
+            self.counts[verdict.action] += 1
+            if verdict.action == "allow" or not verdict.is_given:
+                return
+            reason = verdict.reason or NO_REASON
+            command = DeleteMessage(
+                said.conversation_id, MODERATOR, said.message_id, reason, by_operator=True
+            )
+            outcome = await self._directory.ask_conversation(command)
+            while isinstance(outcome, Refusal) and outcome.reason.temporary:
+                await trio.sleep(outcome.retry_after or RETRY)
+                outcome = await self._directory.ask_conversation(command)
+        except Exception:
+            logger.exception("what an agent has said could not be judged")
 
     async def _judge(
         self,
