@@ -34,8 +34,9 @@ OpenPage = Callable[..., Page]
 SHOP_KEY = "a key of the shop and of salon, and of nobody else"
 WEBHOOK_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 LOOK = 0.01  # seconds between two looks
-# Runs the shop with its pages, and keeps what it was told and what it said to that.
+# Runs the shop with its pages, and keeps what it was told and what it said to that. It can be made slow to hear.
 PROGRAM = """
+import asyncio
 import contextlib
 import socket
 import sys
@@ -47,14 +48,23 @@ from fastapi.staticfiles import StaticFiles
 from shop import app, heard
 
 told = []
+free = asyncio.Event()
+free.set()
 
 
 @app.middleware("http")
 async def keep(request: Request, call_next):
+    if request.url.path == "/salon":
+        await free.wait()
     answer = await call_next(request)
     if request.url.path == "/salon":
         told.append([request.headers.get("webhook-id"), answer.status_code])
     return answer
+
+
+@app.post("/slow")
+async def slow(on: bool):
+    free.clear() if on else free.set()
 
 
 @app.get("/told")
@@ -195,11 +205,13 @@ def test_a_shop_signs_its_page_chats_and_it_hears_all_in_order_while_salon_is_ki
     texts = [f"Step {number}" for number in range(24)]
     shown = [f"Question {number}" for number in range(12)]
     for turn in (0, 1):
+        shop.ask("POST", "/slow", params={"on": True})  # salon owes it something when it is killed
         write(page, *shown[turn * 6 : turn * 6 + 3])
         with speaking(shop, texts[turn * 12 : turn * 12 + 12]) as killed:
             shop.until(lambda before=turn * 12: len(shop.said) > before)  # type: ignore[misc]
             shop.salon.kill()
             killed.set()
+            shop.ask("POST", "/slow", params={"on": False})
             write(page, *shown[turn * 6 + 3 : turn * 6 + 6])
             if turn:  # what waits outlives a reload, though the shop signs another token for it
                 page.reload()
