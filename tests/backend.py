@@ -81,10 +81,10 @@ class Backend:
                     status_code=answer.status,
                     headers=[*answer.headers, ("Content-Length", str(len(answer.body)))],
                 )
+                if answer.status < 300:
+                    self.taken.append(got)  # before the sender can know of it
                 for event in (head, h11.Data(data=answer.body), h11.EndOfMessage()):
                     await stream.send_all(peer.send(event) or b"")
-                if answer.status < 300:
-                    self.taken.append(got)
                 self._came.unpark_all()
                 peer.start_next_cycle()
         except (trio.BrokenResourceError, trio.ClosedResourceError, h11.ProtocolError):
