@@ -168,11 +168,18 @@ async def test_a_held_persons_messages_stay_until_the_hold_is_released(
     await root.ask("DELETE", f"/admin/holds/{hold['hold_id']}")
     await done(own_server, erasure["erasure_id"])
     assert "evidence" not in json.dumps(await bob.history(conversation_id))
+    for name in ("case 13", "case 14"):
+        body = {"kind": "person", "subject": bob.id, "reason": name}
+        await root.ask("POST", "/admin/holds", body)
+    page, pages = await root.ask("GET", "/admin/holds?limit=1"), []
+    while pages.append(page["holds"][0]["reason"]) or page["before"]:
+        page = await root.ask("GET", f"/admin/holds?limit=1&before={page['before']}")
+    assert pages == ["case 14", "case 13", "case 12"]
     listed = (await root.ask("GET", "/admin/erasures"))["erasures"]
     assert [(each["participant_id"], each["state"]) for each in listed] == [(ada.id, "done")]
     assert [
         each["released_at"] is None for each in (await root.ask("GET", "/admin/holds"))["holds"]
-    ] == [False]
+    ] == [True, True, False]
 
 
 async def test_an_export_has_what_a_person_said_and_no_word_of_others(

@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from quart import Blueprint, Response
-from quart_schema import document_request, document_response, tag
+from quart_schema import document_querystring, document_request, document_response, tag
 
 from salon.actors.model import Participant
 from salon.actors.refusals import Code
 
 from ..api import archive, erasure_fields
-from ..http import BinaryContent, answer, body, refusals
+from ..http import BinaryContent, answer, body, query, refusals
 from ..identity import Identity
 from ..socket import timestamp
 from . import people_schemas as schemas
+from .paging import ListQuery, page_of
 
 if TYPE_CHECKING:
     from salon.actors.people import LegalHold
@@ -55,24 +56,30 @@ def _add_people(routes: Blueprint, parts: AdminParts) -> None:
 
     @routes.get("/erasures")
     @tag(["admin"])
+    @document_querystring(ListQuery)
     @document_response(schemas.Erasures)
     @refusals(Code.FORBIDDEN)
     async def erasures() -> Response:
-        """List the erasures of people."""
+        """List the erasures of people, the newest first."""
         parts.admin()
-        found = [{**erasure_fields(parts, each), **_whose(each)} for each in parts.erasures or ()]
-        return answer({"erasures": found})
+        newest = [*(parts.erasures or ())][::-1]
+        page, before = page_of(newest, query(ListQuery), lambda each: each.id)
+        found = [{**erasure_fields(parts, each), **_whose(each)} for each in page]
+        return answer({"erasures": found, "before": before})
 
 
 def _add_holds(routes: Blueprint, parts: AdminParts) -> None:
     @routes.get("/holds")
     @tag(["admin"])
+    @document_querystring(ListQuery)
     @document_response(schemas.Holds)
     @refusals(Code.FORBIDDEN)
     async def holds() -> Response:
-        """List the legal holds, also those that are released."""
+        """List the legal holds, the newest first, also those that are released."""
         parts.admin()
-        return answer({"holds": [_hold(each) for each in parts.holds or ()]})
+        newest = [*(parts.holds or ())][::-1]
+        page, before = page_of(newest, query(ListQuery), lambda each: each.id)
+        return answer({"holds": [_hold(each) for each in page], "before": before})
 
     @routes.post("/holds")
     @tag(["admin"])

@@ -17,9 +17,10 @@ class ErasureOfPerson(Erasure):
 
 
 class Erasures(BaseModel):
-    """All erasures, in the order in which they were asked for."""
+    """A page of the erasures, the newest first; `before` asks for the next one."""
 
     erasures: list[ErasureOfPerson]
+    before: str | None
 
 
 class HoldBody(BaseModel):
@@ -42,6 +43,7 @@ class Hold(HoldBody):
 
 
 class Holds(BaseModel):
-    """All legal holds, in the order of their times; also those that are released."""
+    """A page of the legal holds, the newest first, also of those that are released; `before` asks for the next one."""
 
     holds: list[Hold]
+    before: str | None

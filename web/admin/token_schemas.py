@@ -110,6 +110,7 @@ class BlockedPerson(BaseModel):
 
 
 class BlockedPeople(BaseModel):
-    """The blocked people, the latest first."""
+    """A page of the blocked people, the latest first; `before` asks for the next one."""
 
     people: list[BlockedPerson]
+    before: str | None

@@ -16,6 +16,7 @@ from ..http import NoContent, answer, body, query, refusals
 from ..names import ID_LENGTH, is_id
 from ..socket import timestamp
 from . import token_schemas as schemas
+from .paging import ListQuery, page_of
 
 if TYPE_CHECKING:
     from salon.actors.model import ParticipantType
@@ -100,14 +101,16 @@ def _add_list(routes: Blueprint, parts: AdminParts) -> None:
 
     @routes.get("/blocked")
     @tag(["admin"])
+    @document_querystring(ListQuery)
     @document_response(schemas.BlockedPeople)
     @refusals(Code.FORBIDDEN)
     async def list_blocked() -> Response:
         """List the blocked people, the latest first."""
         parts.admin()
         people = sorted(parts.identities.access.blocked, key=lambda each: each[1], reverse=True)
-        listed = [{"id": id, "blocked_at": timestamp(at)} for id, at in people]
-        return answer({"people": listed})
+        page, before = page_of(people, query(ListQuery), lambda each: each[0])
+        listed = [{"id": id, "blocked_at": timestamp(at)} for id, at in page]
+        return answer({"people": listed, "before": before})
 
 
 def _add_revoke(routes: Blueprint, parts: AdminParts) -> None:
