@@ -72,6 +72,9 @@ class TestIssuing:
         refusal(await limited.call("GET", f"/chat/conversations/{other}"), 404, "NOT_FOUND")
         listed = await limited.ask("GET", "/chat/my-conversations")
         assert [each["conversation_id"] for each in listed["conversations"]] == [one]
+        # What is about all of a person is not for it.
+        for method, path in (("GET", "/me/export"), ("DELETE", "/me"), ("GET", "/me/events")):
+            refusal(await limited.call(method, path), 403, "FORBIDDEN")
 
     async def test_what_makes_no_sense_is_refused(self, server: ServerProcess) -> None:
         boss, ada = admin(server), await guest(server, "Ada")

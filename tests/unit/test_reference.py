@@ -291,7 +291,7 @@ PROMISED = {
     ("post", "/admin/reports/{report_id}/mute"): {200, 400, 401, 403, 404, 409, 429, 503},
     ("post", "/admin/reports/{report_id}/ban"): {200, 400, 401, 403, 404, 409, 429, 503},
     ("get", "/auth/provider/{name}/sign-out"): {303, 400, 404},
-    ("get", "/me/export"): {200, 401, 429, 503},
+    ("get", "/me/export"): {200, 401, 403, 429, 503},
     ("delete", "/me"): {202, 401, 403, 503},
     ("get", "/erasures/{erasure_id}"): {200, 404},
     ("get", "/admin/people/{participant_id}/export"): {200, 401, 403, 503},

@@ -37,24 +37,24 @@ def people_routes(parts: Parts) -> Blueprint:
     @routes.get("/me/export")
     @tag(["identity"])
     @document_response(BinaryContent)
-    @refusals(Code.RATE_LIMITED, Code.STORE_UNAVAILABLE)
+    @refusals(Code.FORBIDDEN, Code.RATE_LIMITED, Code.STORE_UNAVAILABLE)
     async def export_me() -> Response:
         """Take one's data along: a ZIP archive with what one has said, one's files and memberships."""
-        identity = parts.caller()
+        identity = parts.unlimited()
         exports.check(identity.participant.id)
         return archive(parts, identity)
 
     @routes.delete("/me")
     @tag(["identity"])
     @document_response(schemas.Erasure, 202)
-    @refusals(Code.ORIGIN_NOT_ALLOWED, Code.STORE_UNAVAILABLE)
+    @refusals(Code.FORBIDDEN, Code.ORIGIN_NOT_ALLOWED, Code.STORE_UNAVAILABLE)
     async def erase_me() -> Response:
         """Be erased: one's messages in all conversations, one's files, one's name. All one's sessions are over at once.
 
         The answer has an address at which anybody who has it sees when it is done.
         """
         parts.check_origin()
-        who = parts.caller().participant
+        who = parts.unlimited().participant
         assert parts.erasures is not None, "a server with routes can erase"
         erasure = await parts.erasures.ask(who.id, who.id)
         response = answer(shown(parts, erasure), 202)
