@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import files
 from .search_index import as_text, part_of
-from .transaction import transaction
+from .transaction import relaxed_transaction
 
 if TYPE_CHECKING:
     import sqlite3
@@ -96,14 +96,10 @@ class Eraser:
         """Erase the next piece, which does not wait for the disk; return whether it was the last of a conversation."""
         number = self._number
         assert number is not None, "something is due"
-        self._connection.execute("PRAGMA synchronous = NORMAL")
-        try:
-            with transaction(self._connection):
-                erased = not (self._erase_events(number) or self._erase_others(number))
-                if erased:
-                    self._connection.execute(_DONE, (number,))
-        finally:
-            self._connection.execute("PRAGMA synchronous = FULL")
+        with relaxed_transaction(self._connection):
+            erased = not (self._erase_events(number) or self._erase_others(number))
+            if erased:
+                self._connection.execute(_DONE, (number,))
         if erased:
             self._keys.forget(number)
             self.look()

@@ -11,7 +11,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from .rows import Rows
-from .transaction import transaction
+from .transaction import relaxed_transaction
 
 if TYPE_CHECKING:
     import sqlite3
@@ -90,12 +90,8 @@ class Keys:
         """
         if not self._left:
             self._begin()
-        self._connection.execute("PRAGMA synchronous = NORMAL")
-        try:
-            with transaction(self._connection):
-                self._write(self._left[-PIECE:])
-        finally:
-            self._connection.execute("PRAGMA synchronous = FULL")
+        with relaxed_transaction(self._connection):
+            self._write(self._left[-PIECE:])
         del self._left[-PIECE:]
         if not self._left:
             self._old = {}

@@ -18,7 +18,7 @@ from salon.actors.words import index_words
 
 from .ranking import said
 from .rows import Rows
-from .transaction import transaction
+from .transaction import relaxed_transaction
 
 if TYPE_CHECKING:
     import sqlite3
@@ -106,12 +106,8 @@ class SearchIndex:
     def _merge_piece(self) -> None:
         """Index a piece. As with the keys, this does not wait for the disk."""
         low, high = self._through, self._through + PIECE
-        self._connection.execute("PRAGMA synchronous = NORMAL")
-        try:
-            with transaction(self._connection):
-                self._write(low, high)
-        finally:
-            self._connection.execute("PRAGMA synchronous = FULL")
+        with relaxed_transaction(self._connection):
+            self._write(low, high)
         self._through = high
         self._waiting -= PIECE
 

@@ -23,3 +23,14 @@ def transaction(
         if connection.in_transaction:  # SQLite may have rolled it back itself
             connection.execute("ROLLBACK")
         raise
+
+
+@contextmanager
+def relaxed_transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """The same for writes that need not wait for the disk: after a power cut they may be undone, and are made again."""
+    connection.execute("PRAGMA synchronous = NORMAL")
+    try:
+        with transaction(connection):
+            yield
+    finally:
+        connection.execute("PRAGMA synchronous = FULL")

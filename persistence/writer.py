@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,7 +22,7 @@ from .file import BUSY
 from .intake import Intake, Linger
 from .ledger import Entry
 from .loop import settle
-from .transaction import transaction
+from .transaction import relaxed_transaction, transaction
 
 if TYPE_CHECKING:
     import sqlite3
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from .search_index import SearchIndex
 
 T = TypeVar("T")
-Job = tuple["Callable[[sqlite3.Connection], Any] | None", Future[Any]]
+Job = tuple["_Job | None", Future[Any]]
 Group = list[tuple[Entry, Future[Any]]]
 
 GROUP = 2_000  # records and accounts a commit, at least one entry: about 20 ms; a larger group would not be cheaper a record
@@ -52,24 +53,13 @@ INDEXED = 64  # pages that an indexed piece adds to the log, about
 logger = logging.getLogger(__name__)
 
 
-class _Erasing:
-    """A job that deletes text."""
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What `Writer.do` is given."""
 
-    def __init__(self, job: Callable[[sqlite3.Connection], Any]) -> None:
-        self._job = job
-
-    def __call__(self, connection: sqlite3.Connection) -> Any:
-        return self._job(connection)
-
-
-class _Relaxed:
-    """A job that a power cut may undo."""
-
-    def __init__(self, job: Callable[[sqlite3.Connection], Any]) -> None:
-        self._job = job
-
-    def __call__(self, connection: sqlite3.Connection) -> Any:
-        return self._job(connection)
+    run: Callable[[sqlite3.Connection], Any]
+    erases: bool
+    relaxed: bool
 
 
 class Writer:
@@ -144,11 +134,7 @@ class Writer:
             future.set_exception(self._closed_error())
         else:
             self._loop.enter()
-            if erases:
-                job = _Erasing(job)
-            elif relaxed:
-                job = _Relaxed(job)
-            self._queue.put((job, future), urgent=True)
+            self._queue.put((_Job(job, erases, relaxed), future), urgent=True)
         return future
 
     @property
@@ -190,13 +176,13 @@ class Writer:
                 if job is None:
                     break
                 outcome = self._do(job)
-                if self._erase_by is None and isinstance(job, _Erasing):
+                if self._erase_by is None and job.erases:
                     self._erase_by = time.monotonic() + ERASE_WITHIN
                 self._loop.call(settle, future, outcome)
             self._keep_house(idle=not group and future is None)
         self._end()
 
-    def _take(self) -> tuple[Group, Callable[..., Any] | None, Future[Any] | None]:
+    def _take(self) -> tuple[Group, _Job | None, Future[Any] | None]:
         """All waiting changes, or enough for a full group, and the job that came after them."""
         group: Group = []
         records = 0
@@ -245,23 +231,14 @@ class Writer:
         size = sum(len(record.body) for entry, _ in group for record in _records(entry))
         self._pages += size // PAGE + len(group) + 2
 
-    def _do(self, job: Callable[[sqlite3.Connection], Any]) -> object:
+    def _do(self, job: _Job) -> object:
+        begin = relaxed_transaction if job.relaxed else transaction
         try:
             self._check_place()
-            if isinstance(job, _Relaxed):
-                return self._do_relaxed(job)
-            with transaction(self._connection):
-                return job(self._connection)
+            with begin(self._connection):
+                return job.run(self._connection)
         except Exception as error:
             return explain(self._file.path, error)
-
-    def _do_relaxed(self, job: Callable[[sqlite3.Connection], Any]) -> object:
-        self._connection.execute("PRAGMA synchronous = NORMAL")
-        try:
-            with transaction(self._connection):
-                return job(self._connection)
-        finally:
-            self._connection.execute("PRAGMA synchronous = FULL")
 
     def _check_place(self) -> None:
         """Refuse to write to a file that was moved or deleted: the next start would not find the writes."""
