@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,6 +18,7 @@ from tests.node import NODE
 from tests.patience import PATIENCE
 
 DRIVER = Path(__file__).with_name("person.mjs")
+LOOK = 0.05  # seconds until a condition that asks is asked again: it may have heard while it asked
 
 Heard = dict[str, Any]
 
@@ -91,10 +93,10 @@ class ScriptPerson:
         """Until what was heard fulfils the condition."""
         end = time.monotonic() + PATIENCE
         while not condition():
-            try:
-                self._hear(self._lines.get(timeout=max(0.01, end - time.monotonic())))
-            except queue.Empty:
-                raise AssertionError(f"never {what}; heard {self.heard[-12:]}") from None
+            if time.monotonic() > end:
+                raise AssertionError(f"never {what}; heard {self.heard[-12:]}")
+            with suppress(queue.Empty):
+                self._hear(self._lines.get(timeout=LOOK))
 
     def wait_state(self, status: str) -> Heard:
         """Until the last state that was told is this one; the state."""
