@@ -209,6 +209,7 @@ def test_a_message_is_reported_and_two_talk_alone(
     ).json()
     assert [each["reason"] for each in reports["reports"]] == ["spam"]
     act(bob, "Ada", "Talk to them alone")
+    expect(bob.page.get_by_role("heading", name="Bob, Ada", level=1)).to_be_visible()
     bob.expect_live()
     bob.say("only you")
     expect(ada.page.get_by_role("navigation")).to_contain_text("only you")

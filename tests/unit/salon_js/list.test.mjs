@@ -88,6 +88,18 @@ test("one look at a time, and one more for all that want one meanwhile", async (
   poll.stop();
 });
 
+test("a look that is wanted while one is under way comes after it, however long its answer says", async (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const { poll, open } = asked();
+  const first = poll.now();
+  poll.later(500);
+  open[0](20_000);
+  await first;
+  context.mock.timers.tick(500);
+  assert.equal(open.length, 2);
+  poll.stop();
+});
+
 test("the next look is when the answer said, and none is after the end", async (context) => {
   context.mock.timers.enable({ apis: ["setTimeout"] });
   const { poll, open } = asked();

@@ -5,6 +5,7 @@ export class Poll {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #asking: Promise<void> | null = null;
   #next: Promise<void> | null = null;
+  #wanted = Infinity; // milliseconds to wait after the answer that is awaited: it may have been given before they were asked for
   stopped = false;
 
   /** `ask` never rejects; it gives the milliseconds until it wants to be called again. */
@@ -25,6 +26,7 @@ export class Poll {
 
   /** Not before that time, but then. */
   later(wait: number): void {
+    if (this.#asking !== null) return void (this.#wanted = wait);
     clearTimeout(this.#timer);
     if (!this.stopped) this.#timer = setTimeout(() => void this.now(), wait);
   }
@@ -36,7 +38,8 @@ export class Poll {
 
   async #once(): Promise<void> {
     clearTimeout(this.#timer);
-    const wait = await this.#ask();
+    this.#wanted = Infinity;
+    const wait = Math.min(await this.#ask(), this.#wanted);
     this.#asking = null;
     this.later(wait);
   }
