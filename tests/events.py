@@ -99,6 +99,7 @@ async def following(
     to = urlsplit(who.server.url)
     assert to.hostname is not None
     assert to.port is not None
+    line: trio.abc.Stream
     if deaf:
         line = await narrow(who.server)
     else:

@@ -17,6 +17,7 @@ from tests.server import ServerProcess
 from tests.trio_stream import TrioStream
 
 RECEIVE_BUFFER = 4096  # bytes that the kernel takes for one who does not read: the rest has to wait at the server
+WIDENED_AFTER = 4 * RECEIVE_BUFFER  # bytes read: more than a handshake and what comes with it
 
 
 class Speaker:
@@ -135,8 +136,35 @@ async def deaf(who: Person, conversation_id: str) -> AsyncIterator[Socket]:
         yield connection
 
 
-async def narrow(server: ServerProcess) -> trio.SocketStream:
-    """A connection for which the kernel keeps as little as it can."""
+class NarrowStream(trio.abc.Stream):
+    """For one who does not read yet the kernel keeps as little as it can; for one who reads, as much as for anybody.
+
+    A window that is smaller than the loopback's segments is opened by a timer of the sender's, some kilobytes in 0.2 s: what
+    waited would come for minutes.
+    """
+
+    def __init__(self, end: trio.socket.SocketType) -> None:
+        self._stream, self._taken = trio.SocketStream(end), 0
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        data = await self._stream.receive_some(max_bytes)
+        before, self._taken = self._taken, self._taken + len(data)
+        if before <= WIDENED_AFTER < self._taken:
+            self._stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * RECEIVE_BUFFER)
+        return data
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await self._stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._stream.wait_send_all_might_not_block()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+async def narrow(server: ServerProcess) -> NarrowStream:
+    """A connection for which the kernel keeps as little as it can, until much of it has been read."""
     host, _, port = server.url.removeprefix("http://").rpartition(":")
     end = trio.socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
@@ -145,7 +173,7 @@ async def narrow(server: ServerProcess) -> trio.SocketStream:
     except BaseException:
         end.close()
         raise
-    return trio.SocketStream(end)
+    return NarrowStream(end)
 
 
 @contextmanager
