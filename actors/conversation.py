@@ -6,13 +6,13 @@ before it is committed.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import trio
 
 from .agents import Agents
-from .audience import BREATH, BREATH_EVERY, RECENT_EVENTS, Audience
+from .attendance import Attendance
+from .audience import BREATH, BREATH_EVERY, RECENT_EVENTS
 from .events import Left, Updated
 from .file_rules import files_named
 from .mailbox import is_text
@@ -22,7 +22,6 @@ from .messages import (
     Detach,
     Drained,
     Look,
-    ReadMarked,
     Rename,
     Replay,
     SaveRuns,
@@ -31,16 +30,13 @@ from .messages import (
 )
 from .model import State
 from .posted import Posted
-from .presence import PresenceBoard, TypingBoard
 from .recorder import Recorder
 from .refusals import Refusal, about_run
 from .replies import Replies, events_in, keys_in, named_by, replied_to, targets_in
-from .rights import first_readable, may
-from .roster import Roster
 from .run_messages import RUN_COMMANDS
 from .run_text import extended
 from .runtime import TrioActor
-from .signals import Connected, PreferencesMoved, ReadMoved, Typing
+from .signals import PreferencesMoved
 from .store import Appended, Changes, StoreError
 from .turn import Turn, known_from
 
@@ -48,17 +44,15 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
 
     from .events import Event
-    from .future import Future
     from .host import Host
     from .mailbox import Letter
     from .messages import Timer
     from .model import Participant
     from .moderation import Moderator
-    from .signals import MemberView, Resume, Signal
-    from .store import Page, Record
+    from .signals import MemberView, Signal
+    from .store import Record
     from .subscriber import Subscriber
 
-REPLAY_EVENTS = 200  # events of the log in one page for a reader that catches up
 RELOAD_AFTER = 2.0  # seconds after a failed commit: its sender mostly tries again before
 # The second round knows every used key, the third also where the store was asked; another would mean that the store is faulty
 KEY_ROUNDS = 3
@@ -77,17 +71,16 @@ class ConversationActor(TrioActor):
         self._host = host
         self._store = host.store
         self.state: State | None = State(conversation_id) if begun else None
-        self.audience = Audience(
-            host.codec, self._fetch, self._roster_body, self._so_far, self._oldest
+        self.attendance = Attendance(
+            conversation_id,
+            host,
+            state=self._committed,
+            so_far=self._so_far,
+            tell=self._page_read,
+            schedule=self._schedule,
         )
+        self.audience = self.attendance.audience
         self._replies = Replies(self._store, self.audience.at_hand)
-        self.presence = PresenceBoard(
-            partial(_is_there, host, self.audience),
-            grace=limits.presence_grace,
-            interval=limits.presence_interval,
-        )
-        self._roster = Roster(host.codec, self.audience.participants, self.presence.online)
-        self._typing = TypingBoard(limits.typing_timeout)
         self.agents = Agents(conversation_id, host, self.audience, self._replies, self._schedule)
         self._timers: dict[str, float] = {}
         self.recorder = Recorder()
@@ -304,7 +297,7 @@ class ConversationActor(TrioActor):
             elif isinstance(event, Removed | Banned):
                 self._see_off(event.participant.id, removed=True)
             elif isinstance(event, Updated) and event.history == "since_join":
-                self._shorten_replays(turn.state)
+                self.attendance.shorten_replays(turn.state)
         if turn.gone_files or turn.erased is not None:
             self._host.file_host.gone()
         self.agents.before_events(turn)
@@ -315,18 +308,16 @@ class ConversationActor(TrioActor):
             self._host.meter.delivered(turn.records, taken)
             for record in turn.records:
                 sender_id = record.sender_id
-                if sender_id is not None and record.is_message and self._typing.forget(sender_id):
-                    self._tell_typing(Typing(sender_id, False))
+                if sender_id is not None and record.is_message:
+                    self.attendance.spoke(sender_id)
                 if record.run_id is not None and self._host.moderator is not None:
                     self._review(record, self._host.moderator)
         for typing in turn.typing.values():
-            if self._typing.note(typing, trio.current_time()):
-                self._tell_typing(typing)
-            self._schedule("typing", self._typing.due())
+            self.attendance.typing(typing, trio.current_time())
         for letter, mark in (*turn.marks.values(), *turn.thread_marks):
-            self._tell_read(letter, mark)
+            self.attendance.tell_read(turn.state, letter, mark)
         for letter, preferences in turn.preferences.values():
-            self._tell_own(letter, PreferencesMoved(*preferences))
+            self.attendance.tell_own(letter, PreferencesMoved(*preferences))
         self.agents.after_events(turn)
         if turn.erased is not None:
             self._close_all(turn.erased)
@@ -372,7 +363,7 @@ class ConversationActor(TrioActor):
         if refused:
             now = trio.current_time()
             self.recorder.note([*refused.items()], refused, (self.last_turn_at, now, now))
-        self._tell_presence()
+        self.attendance.tell_presence(trio.current_time())
         if self.audience or self.agents.runs:
             # The commit may have taken effect after all: a reload delivers it without waiting for another command.
             self._schedule("reload", trio.current_time() + RELOAD_AFTER)
@@ -384,21 +375,20 @@ class ConversationActor(TrioActor):
             self._control(letter, state)
             if not number % BREATH_EVERY:
                 await BREATH
-        self._tell_presence()
+        self.attendance.tell_presence(trio.current_time())
 
     def _control(self, letter: Letter, state: State) -> None:
         match letter.message:
             case Attach(_, subscriber, last_sequence):
                 self._attach(state, subscriber, last_sequence)
             case Sync(_, subscriber, last_sequence):
-                if subscriber in self.audience:
-                    self._resume(state, subscriber, last_sequence, again=True)
+                self.attendance.resync(state, subscriber, last_sequence)
             case Detach(_, subscriber):
                 self._detach(subscriber)
             case Drained(subscriber):
                 self.audience.catch_up(subscriber)
-            case Replay(subscriber, after, page):
-                self._replay(subscriber, after, page)
+            case Replay() as replay:
+                self.attendance.replay(replay)
             case Rename() | SaveRuns():
                 pass  # the turn has done it
             case Look():
@@ -409,7 +399,7 @@ class ConversationActor(TrioActor):
                 # and the ends of runs are done before them.
                 match what:
                     case "typing":
-                        self._end_typing()
+                        self.attendance.end_typing(trio.current_time())
                     case "deltas" if self.state is not None:
                         self.agents.send_deltas(state, trio.current_time())
                     case "runs" if self.state is not None:
@@ -418,175 +408,43 @@ class ConversationActor(TrioActor):
                 raise TypeError(f"a conversation does not take {type(other).__name__}")
 
     def _attach(self, state: State, subscriber: Subscriber, last_sequence: int | None) -> None:
-        if subscriber.participant.id not in state.members:
-            subscriber.close(4503, "no longer a participant")  # left since the handshake
-            return
-        self._resume(state, subscriber, last_sequence)
-        self.presence.touch(subscriber.participant.id, trio.current_time())
-        self.agents.connected(subscriber.participant.id, state)
-
-    def _resume(
-        self,
-        state: State,
-        subscriber: Subscriber,
-        last_sequence: int | None,
-        *,
-        again: bool = False,
-    ) -> None:
-        head, limit = state.head, self._host.limits.resume_limit
-        resume: Resume = "complete"
-        after = last_sequence or 0
-        if last_sequence is None:
-            resume, after = "fresh", max(0, head - RECENT_EVENTS)
-        elif last_sequence > head:  # the client has a sequence that this log has lost
-            resume, after = "reset", max(0, head - RECENT_EVENTS)
-        elif limit and head - last_sequence > limit:
-            resume, after = "reset", head - limit
-        # A member may read only from there on, whatever they ask for.
-        after = max(after, first_readable(state, state.members[subscriber.participant.id]) - 1)
-        self.audience.place(subscriber, after)
-        if not again:
-            connected = self._connected(state, subscriber, after + 1, resume)
-            roster = self._roster_body(subscriber)
-            subscriber.push(self.audience.encode(connected, roster))
-        elif resume == "reset":
-            connected = self._connected(state, subscriber, after + 1, resume)
-            subscriber.push(self.audience.encode(connected))
-        self.audience.catch_up(subscriber)
-
-    def _oldest(self, subscriber: Subscriber) -> int:
-        """The sequence of the first message that a subscriber may read."""
-        state = self.state
-        member = None if state is None else state.members.get(subscriber.participant.id)
-        return 1 if state is None or member is None else first_readable(state, member)
-
-    def _shorten_replays(self, state: State) -> None:
-        """Let readers that catch up begin where they may read from now on."""
-        for subscriber, position in list(self.audience.behind.items()):
-            member = state.members.get(subscriber.participant.id)
-            if member is not None:
-                oldest = first_readable(state, member)
-                self.audience.place(subscriber, max(position.sequence, oldest - 1))
-
-    def _fetch(self, subscriber: Subscriber, after: int) -> None:
-        assert self.state is not None, "only a loaded conversation has anything to replay"
-        page = self._store.read(self.state.number, after=after, limit=REPLAY_EVENTS)
-        page.when_done(lambda: self._fetched(Replay(subscriber, after, page)))
-
-    def _fetched(self, replay: Replay) -> None:
-        if self.actor_ref.is_alive():
-            self.actor_ref.tell(replay)
-
-    def _replay(self, subscriber: Subscriber, after: int, page: Future[Page]) -> None:
-        try:
-            records = page.get().records
-        except StoreError as error:
-            self._host.report(error)
-            subscriber.close(4002, "the log cannot be read now")
-        else:
-            self.audience.replayed(subscriber, after, records)
+        if self.attendance.attach(state, subscriber, last_sequence, trio.current_time()):
+            self.agents.connected(subscriber.participant.id, state)
 
     def _detach(self, subscriber: Subscriber) -> None:
-        participant_id = subscriber.participant.id
-        if not self.audience.remove(subscriber):
-            return
-        self.presence.touch(participant_id, trio.current_time())
-        self.agents.connected(participant_id, self.state)
-        if not self.audience.connected(participant_id) and self._typing.stop(participant_id):
-            self._tell_typing(Typing(participant_id, False))
+        if self.attendance.detach(subscriber, trio.current_time()):
+            self.agents.connected(subscriber.participant.id, self.state)
 
     def _see_off(self, participant_id: str, *, removed: bool = False) -> None:
         """Clean up after a participant who is no longer a member."""
-        for subscriber in self.audience.of(participant_id):
-            self.audience.remove(subscriber)
-            if removed:
-                subscriber.close(4503, "no longer a participant")
-            else:
-                subscriber.close(1000, "Left conversation")
-        self.presence.forget(participant_id)
-        self._typing.forget(participant_id)
+        self.attendance.see_off(participant_id, removed=removed)
         self.agents.left(participant_id)
 
     def _close_all(self, erased: State) -> None:
         """Clean up after the conversation was deleted."""
-        self.audience.recall(())
-        for subscriber in tuple(self.audience):
-            self.audience.remove(subscriber)
-            subscriber.close(4503, "the conversation was deleted")
+        self.attendance.see_all_off()
         for member in erased.members.values():
             if member.participant.type == "agent":
                 self.agents.left(member.participant.id)
 
-    # --- signals ----------------------------------------------------------------------------------------------------------
+    def _page_read(self, replay: Replay) -> None:
+        if self.actor_ref.is_alive():
+            self.actor_ref.tell(replay)
 
-    def _tell_read(self, letter: Letter, mark: ReadMarked) -> None:
-        assert self.state is not None
-        reader = letter.message.sender.id
-        # Of threads, and of what somebody wants to read again, nobody else is told.
-        share = self.state.share_reads and mark.root is None and not mark.forced
-        told = tuple(self.audience.live) if share else self.audience.of(reader)
-        others = [subscriber for subscriber in told if subscriber is not letter.reply_to]
-        if others:
-            thread_id = None if mark.root is None else f"{self.key}-{mark.root}"
-            payload = self.audience.encode(ReadMoved(reader, mark.sequence, thread_id))
-            for subscriber in others:
-                subscriber.deliver(payload)
+    def _committed(self) -> State | None:
+        return self.state
 
-    def _tell_own(self, letter: Letter, signal: Signal) -> None:
-        payload = self.audience.encode(signal)
-        for subscriber in self.audience.of(letter.message.sender.id):
-            if subscriber is not letter.reply_to:
-                subscriber.deliver(payload)
-
-    def _tell_typing(self, typing: Typing) -> None:
-        self.audience.signal(typing, but=typing.participant_id)
-
-    def _end_typing(self) -> None:
-        for participant_id in self._typing.expire(trio.current_time()):
-            self._tell_typing(Typing(participant_id, False))
-        self._schedule("typing", self._typing.due())
-
-    def _tell_presence(self) -> None:
-        presence = self.presence.collect(trio.current_time())
-        if presence is not None:
-            self.audience.signal(presence)
-        self._schedule("presence", self.presence.due())
+    def _so_far(self, subscriber: Subscriber) -> Iterator[Signal]:
+        return self.agents.so_far(self.state, subscriber)
 
     def _schedule(self, what: Timer, at: float | None) -> None:
         if at is not None and at < self._timers.get(what, float("inf")):
             self._timers[what] = at
             self.system.later(at - trio.current_time(), self.actor_ref, Tick(what, at))
 
-    def _connected(
-        self, state: State, subscriber: Subscriber, first: int, resume: Resume
-    ) -> Connected:
-        people = (m for m in state.members.values() if m.participant.type == "human")
-        return Connected(
-            self.key,
-            subscriber.participant.id,
-            subscriber.connection_id,
-            next(people, None) is not None and next(people, None) is not None,
-            state.head,
-            first,
-            self._store.epoch,
-            resume,
-            first_readable(state, state.members[subscriber.participant.id]),
-        )
-
-    def _so_far(self, subscriber: Subscriber) -> Iterator[Signal]:
-        return self.agents.so_far(self.state, subscriber)
-
-    def _roster_body(self, subscriber: Subscriber) -> bytes:
-        state = self.state
-        assert state is not None, "only a loaded conversation has an audience that catches up"
-        member = state.members.get(subscriber.participant.id)
-        if member is None or not may(state, member, "read_members"):
-            return self._roster.hidden(state)
-        return self._roster.body(state)
-
     def view(self, state: State) -> tuple[MemberView, ...]:
         """The members in the order of joining, as other members see them."""
-        return self._roster.views(state.members.values())
+        return self.attendance.view(state)
 
     # --- the end ----------------------------------------------------------------------------------------------------------
 
@@ -608,16 +466,10 @@ class ConversationActor(TrioActor):
         """Stop now, and release references, so that nothing is left for the garbage collector."""
         if self.actor_ref.is_alive():
             super().stop()
-            self.audience.release()
+            self.attendance.release()
             self.agents.release()
 
     def on_failure(self, *_: Any) -> None:
         """Report the crash, so that another actor takes over."""
         self._host.crashed(self)
         self.on_stop()
-
-
-def _is_there(host: Host, audience: Audience, participant_id: str) -> bool:
-    """Whether a participant has a connection, or is an agent that needs none."""
-    hosted = host.agent_host.answering(participant_id) is not None
-    return hosted or audience.connected(participant_id)

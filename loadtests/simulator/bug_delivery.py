@@ -84,7 +84,7 @@ def lose_what_is_drained() -> Change:
 
 def tell_those_who_left() -> Change:
     def change(real: Any) -> Any:
-        return lambda self, participant_id, **_: self.presence.forget(participant_id)
+        return lambda self, participant_id, **_: self.attendance.presence.forget(participant_id)
 
     return ConversationActor, "_see_off", change
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from salon.actors import conversation, events, member_rules, rules
+from salon.actors import attendance, events, member_rules, rules
 from salon.actors.conversation import ConversationActor
 from salon.actors.messages import Join
 from salon.actors.model import Invite
@@ -32,7 +32,7 @@ def tell_those_who_were_removed() -> Change:
     def change(real: Any) -> Any:
         def see_off(self: Any, participant_id: str, *, removed: bool = False) -> None:
             if removed:
-                self.presence.forget(participant_id)
+                self.attendance.presence.forget(participant_id)
             else:
                 real(self, participant_id)
 
@@ -125,7 +125,7 @@ def let_anybody_in() -> Change:
 
 def catch_up_from_before_one_came() -> Change:
     """A socket begins with what was said before its person came, where that is not for them."""
-    return conversation, "first_readable", lambda real: lambda state, member: 1
+    return attendance, "first_readable", lambda real: lambda state, member: 1
 
 
 def find_what_was_before_one_came() -> Change:

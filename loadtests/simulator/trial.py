@@ -13,7 +13,7 @@ import trio
 from trio._core import _run  # nothing public seeds the scheduler
 from trio.testing import MockClock
 
-from salon.actors import agents, audience, conversation, runtime
+from salon.actors import agents, attendance, audience, conversation, runtime
 from salon.web.socket import connection
 
 from ..checker import Anomaly, Checker, as_line
@@ -134,7 +134,8 @@ def _settings(plan: Plan) -> Iterator[None]:
         (audience, "RECENT_EVENTS", setting.recent),
         (conversation, "RECENT_EVENTS", setting.recent),
         (agents, "PAGE", setting.replay),
-        (conversation, "REPLAY_EVENTS", setting.replay),
+        (attendance, "RECENT_EVENTS", setting.recent),
+        (attendance, "REPLAY_EVENTS", setting.replay),
         (audience, "PAGE_BYTES", setting.page_bytes),
         (connection, "OUTBOX_BYTES", setting.outbox_bytes),
         (runtime, "TURNS_A_PASS", setting.turns),

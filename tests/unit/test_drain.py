@@ -12,7 +12,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from salon.actors import audience, conversation
+from salon.actors import attendance, audience, conversation
 from salon.actors.messages import Create
 from salon.actors.model import Entrant, Participant
 from salon.loadtests.checker import Record, Recorder
@@ -45,9 +45,9 @@ def autojump_clock() -> MockClock:
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sizes that a few messages reach."""
-    for module in (audience, conversation):
+    for module in (attendance, audience, conversation):
         monkeypatch.setattr(module, "RECENT_EVENTS", 5)
-    monkeypatch.setattr(conversation, "REPLAY_EVENTS", 10)
+    monkeypatch.setattr(attendance, "REPLAY_EVENTS", 10)
     monkeypatch.setattr(audience, "PAGE_BYTES", 1_000)
     monkeypatch.setattr(connection, "OUTBOX_BYTES", 2_000)
 

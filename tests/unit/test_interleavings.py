@@ -12,7 +12,7 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from salon.actors import audience, conversation
+from salon.actors import attendance, audience, conversation
 from salon.actors.events import Created, Event, Joined, Left, Posted
 from salon.actors.limits import Limits
 from salon.actors.messages import Admit, Attach, Look, MarkRead, Post, Receipt, SetTyping, Sync
@@ -45,7 +45,8 @@ def _setting() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(audience, "RECENT_EVENTS", 3)
         patch.setattr(conversation, "RECENT_EVENTS", 3)
-        patch.setattr(conversation, "REPLAY_EVENTS", 4)
+        patch.setattr(attendance, "RECENT_EVENTS", 3)
+        patch.setattr(attendance, "REPLAY_EVENTS", 4)
         patch.setattr(audience, "PAGE_BYTES", 600)
         for name in ("runtime", "directory"):
             patch.setattr(logging.getLogger(f"salon.actors.{name}"), "disabled", True)

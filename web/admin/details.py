@@ -126,7 +126,7 @@ def _members(state: State, actor: ConversationActor | None) -> list[dict[str, An
                 member.participant,
                 member.role,
                 member.joined_at,
-                actor is not None and actor.presence.online(member.participant.id),
+                actor is not None and actor.attendance.presence.online(member.participant.id),
             )
         )
         for member in islice(state.members.values(), SHOWN)
