@@ -23,6 +23,7 @@ def post(visitor: Visitor, room: str, content: str, **more: object) -> str:
     answer = visitor.page.context.request.post(
         f"/chat/{room}/messages", data={"content": content, **more}
     )
+    assert answer.ok, answer.text()
     message_id: str = answer.json()["message_id"]
     return message_id
 
@@ -201,7 +202,7 @@ def test_a_search_is_narrowed_to_a_person_and_to_days(
 ) -> None:
     page = ada.page
     room = ada.begin("Kitchen")
-    bob = Visitor.guest(open_page(server.url), "Bob", f"/c/{room}")
+    bob = Visitor.known(open_page(server.url), "Bob", f"/c/{room}")
     post(ada, room, "soup of Ada")
     post(bob, room, "soup of Bob")
     page.keyboard.press("Control+k")
