@@ -14,6 +14,7 @@ import anyio.lowlevel
 from .changing import Changing
 from .fold import Messages, foreseen
 from .loop import Channel, Waiters, primitives
+from .renewal import Renewal
 from .rules import (
     LEFT,
     TOO_BIG,
@@ -40,8 +41,11 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
+    from anyio.abc import TaskGroup
+
     from .loop import Event
     from .rules import Pending
+    from .tokens import Tokens
     from .wire import Socket
 
 SIGNALS = 100  # signals kept for a caller who reads rarely; older ones describe outdated state
@@ -125,13 +129,15 @@ class Conversation(Changing):
     loses none and blocks nothing: events that do not fit the window are fetched by HTTP later. Iterating ends after
     'Left conversation', and raises Closed or Refused when reconnecting cannot help.
 
-    `signals` are the frames outside the sequence (presence, typing, lagging, caught_up, errors without a message ...) and
-    `{"type": "disconnected", "reason", "retry_in"}`. At most 100 are kept; the oldest is dropped.
+    `signals` are the frames outside the sequence (presence, typing, lagging, caught_up, errors without a message ...),
+    `{"type": "disconnected", "reason", "retry_in"}`, and where the client's `renew` gives no new token in time
+    `{"type": "renewal_failed", "reason", "retry_in"}`. At most 100 are kept; the oldest is dropped.
     """
 
     def __init__(
         self,
         account: Account,
+        tokens: Tokens,
         conversation_id: str,
         window: Window,
         outbox: int,
@@ -139,10 +145,12 @@ class Conversation(Changing):
     ) -> None:
         self.conversation_id = conversation_id
         self._account = account
+        self._tokens = tokens
+        self._renewal: Renewal | None = None  # of the latest connection
         self._window = window
         self._outbox = Outbox(outbox)
-        self._connecting, self._retrying, self._paging = (
-            Backoff(account.random, *backoff) for _ in range(3)
+        self._connecting, self._retrying, self._paging, self._renewing = (
+            Backoff(account.random, *backoff) for _ in range(4)
         )
         self.signals: Channel[Frame] = Channel(SIGNALS)
         self._loop = primitives()
@@ -357,7 +365,7 @@ class Conversation(Changing):
             if end is None:
                 continue
             verdict = judge(end)
-            if not (verdict.come_back or self._was_too_big(end)):
+            if not (verdict.come_back or self._was_too_big(end) or await self._renewed(end)):
                 return end
             delay = self._connecting.delay(verdict.retry_after)
             self._signal({"type": "disconnected", "reason": str(end), "retry_in": delay})
@@ -372,12 +380,33 @@ class Conversation(Changing):
                 self._outbox.rewind()
                 self._runs.rewind()
                 async with anyio.create_task_group() as tasks:
+                    self._renewal = self._renewal_of(socket, tasks)
                     tasks.start_soon(self._write, socket)
                     end = await self._receive(socket)
                     tasks.cancel_scope.cancel()
                 return end
         except (Refused, Unreachable) as error:
             return error
+
+    def _renewal_of(self, socket: Socket, tasks: TaskGroup) -> Renewal:
+        self._control.pop("auth", None)  # it was for the socket before
+        return Renewal(
+            self._tokens,
+            socket,
+            tasks,
+            self._account.answer_timeout,
+            self._renewing,
+            self._tell,
+            self._signal,
+        )
+
+    async def _renewed(self, end: Exception) -> bool:
+        """Whether the connection ended with its token, and there is, or may be, another one."""
+        if isinstance(end, Refused | Closed):
+            if self._renewal is not None and await self._renewal.replaced(end):
+                return True
+            self._tokens.explain(end)
+        return False
 
     def _was_too_big(self, end: Exception) -> bool:
         """Whether the connection ended because of the size of one message. That message then fails; the others are sent again."""
@@ -458,6 +487,8 @@ class Conversation(Changing):
                 self._signal(frame)
                 self._arrived.unpark_all()
             case _:
+                if self._renewal is not None:
+                    self._renewal.hear(frame)
                 self._signal(frame)
         return True
 
