@@ -50,6 +50,7 @@ class Renewal:
         self._backoff = backoff
         self._tell = tell
         self._signal = signal
+        self._warned_of: list[object] = []  # ends that have not been seen to
         self._is_busy = False
         self._sent: str | None = None  # and not judged yet
         self._answered = anyio.Event()
@@ -58,9 +59,11 @@ class Renewal:
     def hear(self, frame: Frame) -> None:
         """Handle a frame of the server that may be about the identity."""
         kind = frame["type"]
-        if kind == "auth_expiring" and self._tokens.can_renew and not self._is_busy:
-            self._is_busy = True
-            self._tasks.start_soon(self._keep, frame.get("expires_at"))
+        if kind == "auth_expiring" and self._tokens.can_renew:
+            self._warned_of.append(frame.get("expires_at"))
+            if not self._is_busy:
+                self._is_busy = True
+                self._tasks.start_soon(self._keep)
         elif self._sent is not None and kind == "auth_ack":
             self._judged()
         elif self._sent is not None and kind == "error" and not ABOUT_OTHERS & frame.keys():
@@ -79,13 +82,14 @@ class Renewal:
             return True
         return other is not None
 
-    async def _keep(self, ends: object) -> None:
-        await anyio.sleep(self._wait(ends))
-        while (problem := await self._problem()) is not None:
-            delay = self._backoff.delay(self._refused.retry_after if self._refused else None)
-            self._signal({"type": "renewal_failed", "reason": problem, "retry_in": delay})
-            await anyio.sleep(delay)
-        self._backoff.reset()
+    async def _keep(self) -> None:
+        while self._warned_of:
+            await anyio.sleep(self._wait(self._warned_of.pop(0)))
+            while (problem := await self._problem()) is not None:
+                delay = self._backoff.delay(self._refused.retry_after if self._refused else None)
+                self._signal({"type": "renewal_failed", "reason": problem, "retry_in": delay})
+                await anyio.sleep(delay)
+            self._backoff.reset()
         self._is_busy = False
 
     def _wait(self, ends: object) -> float:

@@ -107,8 +107,7 @@ class Tokens:
         given: Any = None
         with anyio.move_on_after(patience) as bound:
             try:
-                is_async = inspect.iscoroutinefunction(renew)
-                given = renew() if is_async else await self._in_thread(renew)
+                given = renew() if _is_async(renew) else await self._in_thread(renew)
                 if inspect.isawaitable(given):
                     given = await given
             except TokenUnavailable:
@@ -149,6 +148,12 @@ class Tokens:
         if error is not None:
             raise error
         return given
+
+
+def _is_async(renew: Renew) -> bool:
+    """Whether calling it only gives what is to be awaited: an async function, or an object that is called as one."""
+    called = (renew, type(renew).__call__)
+    return any(inspect.iscoroutinefunction(each) for each in called)
 
 
 def _notes(error: Exception) -> list[str]:
