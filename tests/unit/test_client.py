@@ -869,6 +869,24 @@ async def test_receiving_goes_on_while_the_server_reads_nothing_more(size: int) 
 
 
 @under_both
+async def test_a_request_whose_message_is_awaited_no_longer_comes_again() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.send(connected(9, 9), event(9), caught_up(9))
+        asked = {"run_id": "r1", "message_id": "c1-3", "mentions": [], "why": "alone"}
+        await peer.send({"type": "run_requested", **asked})
+        await peer.stay()
+
+    async with serving(script, log=9) as (server, client), client.conversation("c1") as agent:
+        server.pause = anyio.Event()
+        with anyio.move_on_after(1) as scope:
+            await anext(agent.requests())
+        assert scope.cancelled_caught
+        server.pause.set()
+        request = await anext(agent.requests())
+        assert (request.run_id, request.message["content"]) == ("r1", "text 3")
+
+
+@under_both
 async def test_after_its_block_a_conversation_is_over() -> None:
     async with serving(quiet) as (_, client):
         async with client.conversation("c1") as conversation:

@@ -24,6 +24,7 @@ from .client import (
 )
 from .sync_client import SyncClient, SyncDownload
 from .sync_conversation import SyncConversation
+from .sync_run import RunCancelled, SyncRequest, SyncRun
 
 __all__ = [
     "ChangeReceipt",
@@ -40,11 +41,14 @@ __all__ = [
     "Request",
     "Response",
     "Run",
+    "RunCancelled",
     "Socket",
     "Statistics",
     "SyncClient",
     "SyncConversation",
     "SyncDownload",
+    "SyncRequest",
+    "SyncRun",
     "TokenUnavailable",
     "Unreachable",
     "connect",

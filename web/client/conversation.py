@@ -114,10 +114,15 @@ class Requests:
 
     async def __anext__(self) -> Request:
         try:
-            return await self._whole(await self._requests.receive())
+            frame = await self._requests.receive()
         except anyio.EndOfStream:
             self._check()
             raise StopAsyncIteration from None
+        try:
+            return await self._whole(frame)
+        except anyio.get_cancelled_exc_class():
+            self._requests.put_back(frame)  # the server asks once
+            raise
 
 
 class Conversation(Changing):

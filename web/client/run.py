@@ -52,6 +52,11 @@ class Run:
         return self._outbox.text
 
     @property
+    def is_cancelled(self) -> bool:
+        """Whether somebody has cancelled the run."""
+        return self._outbox.cancelled
+
+    @property
     def result(self) -> Frame | None:
         """The server's word of the end, `{status, message_id, sequence_id, ...}`; None until the block has ended."""
         return self._outbox.result
