@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import itertools
 import json
 import logging
@@ -33,6 +35,7 @@ from wsproto.events import (
     TextMessage,
 )
 
+import salon.web.client
 from salon.web.client import Client, Closed, Frame, Gap, Refused, Unreachable, connect
 from salon.web.client.rules import Backoff, Outbox, Pending, Receipt, Window, is_event, judge
 from salon.web.client.wire import Codec, Target
@@ -380,6 +383,22 @@ def test_no_message_is_forgotten_and_none_settles_twice_whatever_happens(
         for key in batch:
             outbox.acknowledge(Receipt.of(receipt(1, key)))
     assert settled == Counter(added)
+
+
+# --- what is public ---------------------------------------------------------------------------
+
+
+def undocumented(name: str) -> list[str]:
+    public = getattr(salon.web.client, name)
+    members = vars(public).items() if inspect.isclass(public) else ()
+    fields = dataclasses.fields(public) if dataclasses.is_dataclass(public) else ()
+    private = {each.name for each in fields} | {n for n, _ in members if n.startswith("_")}
+    said = {f"{name}.{n}": it for n, it in members if n not in private}
+    return [each for each, it in {name: public, **said}.items() if not inspect.getdoc(it)]
+
+
+def test_what_is_public_says_what_it_is_for() -> None:
+    assert [each for name in salon.web.client.__all__ for each in undocumented(name)] == []
 
 
 # --- the codec --------------------------------------------------------------------------------

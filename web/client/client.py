@@ -153,6 +153,7 @@ class Client(ChangeCalls, MemberCalls):
         return await self._become("/auth/recover", {"recovery_code": recovery_code})
 
     async def me(self) -> Frame:
+        """Who the client acts as: `{id, name, admin}`. Raises Refused with UNAUTHENTICATED for nobody."""
         return await self.request("GET", "/auth/me")
 
     async def ticket(self) -> str:
@@ -198,6 +199,7 @@ class Client(ChangeCalls, MemberCalls):
         return await self.request("POST", f"/chat/{_quoted(conversation_id)}/join", body)
 
     async def leave(self, conversation_id: str) -> Frame:
+        """Leave a conversation. Its live conversations here end without an error."""
         return await self.request("DELETE", f"/chat/{_quoted(conversation_id)}/leave")
 
     async def post(

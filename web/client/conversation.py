@@ -74,8 +74,11 @@ class Statistics:
     resent: int
     """Messages written again with the same key."""
     signals_dropped: int
+    """Signals that nobody took in time."""
     unacknowledged: int
+    """Messages and changes without a receipt yet."""
     buffered: int
+    """Events that wait to be taken."""
 
 
 class Account(Protocol):
@@ -181,9 +184,11 @@ class Conversation(Changing):
 
     @property
     def epoch(self) -> str | None:
+        """The log that the sequence belongs to, None until the first connection. Keep it with `last_sequence_id`."""
         return self._window.epoch
 
     def statistics(self) -> Statistics:
+        """What was needed so far to keep the conversation complete."""
         return Statistics(
             reconnects=max(0, self._connections - 1),
             duplicates=self._window.duplicates,

@@ -44,6 +44,7 @@ class Run:
 
     @property
     def run_id(self) -> str:
+        """The run's id: this agent's own key."""
         return self._outbox.run_id
 
     @property

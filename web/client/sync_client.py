@@ -94,6 +94,7 @@ class SyncClient:
 
     @property
     def url(self) -> str:
+        """The server's URL."""
         return self.asynchronous.url
 
     @property

@@ -75,6 +75,7 @@ class SyncConversation:
 
     @property
     def conversation_id(self) -> str:
+        """The id that it was opened with."""
         return self.asynchronous.conversation_id
 
     @property
@@ -84,6 +85,7 @@ class SyncConversation:
 
     @property
     def epoch(self) -> str | None:
+        """The log that the sequence belongs to, None until the first connection. Keep it with `last_sequence_id`."""
         return self.asynchronous.epoch
 
     def __iter__(self) -> SyncConversation:
@@ -127,6 +129,7 @@ class SyncConversation:
         return SyncRequest.of(request, self._loop, self.timeout)
 
     def statistics(self) -> Statistics:
+        """What was needed so far to keep the conversation complete."""
         return self._now(self.asynchronous.statistics)
 
     def message(self, message_id: str) -> Frame | None:

@@ -116,6 +116,7 @@ class SyncRun:
 
     @property
     def run_id(self) -> str:
+        """The run's id: this agent's own key."""
         return self._run.run_id
 
     @property
@@ -248,6 +249,8 @@ class SyncRequest:
 
     @classmethod
     def of(cls, request: Request, loop: LoopThread, timeout: float | None) -> SyncRequest:
+        """A request that came in a loop, for threads."""
+
         def run() -> AbstractContextManager[SyncRun]:
             return SyncRunBlock(request.run(), loop, timeout)
 

@@ -87,6 +87,7 @@ class Response:
     body: bytes = field(repr=False)
 
     def header(self, name: str) -> str | None:
+        """The first header of this name, in any case; None if there is none."""
         return next((value for key, value in self.headers if key == name.lower()), None)
 
     def json(self) -> Frame:
@@ -376,6 +377,7 @@ class Socket:
         return frame
 
     async def receive_text(self) -> str:
+        """The next text frame. Raises Closed."""
         await self._loop.checkpoint_if_cancelled()
         while not self._codec.texts:
             if self._codec.closed is not None:
@@ -388,6 +390,7 @@ class Socket:
 
     @property
     def closed(self) -> Closed | None:
+        """How the connection ended, None while it is open."""
         return self._codec.closed
 
     async def aclose(self, code: int = 1000, reason: str = "") -> None:
