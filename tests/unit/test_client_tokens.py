@@ -245,22 +245,25 @@ async def test_after_its_end_a_socket_comes_back_with_a_token_once_there_is_one(
 async def test_calls_that_need_a_token_at_once_share_one_of_renew_and_its_failure() -> None:
     renew = Giver(OSError(), "new", "newer")
     async with serving(renew=renew, token=None) as (server, client):
-        server.answers[ME] = [(200, {})] * 3 + [(401, ENDED)] * 3 + [(200, {})] * 3
+        ended, taken = [(401, ENDED)] * 3, [(200, {})] * 3
+        server.answers[ME] = [*taken, *ended, *taken, *ended]
 
         async def call(found: list[object]) -> None:
             try:
                 found.append(await client.me())
             except TokenUnavailable as unavailable:
                 found.append(type(unavailable.__cause__))
+            except Refused as refused:
+                found.append(refused.status)
 
-        for outcome in (OSError, {}, {}):
+        for outcome in (OSError, {}, {}, 401):
             found: list[object] = []
             async with anyio.create_task_group() as tasks:
                 for _ in range(3):
                     tasks.start_soon(call, found)
             assert found == [outcome] * 3
-        assert len(renew.asked) == 3
-        given = ["new"] * 6 + ["newer"] * 3
+        assert len(renew.asked) == 4
+        given = ["new"] * 6 + ["newer"] * 6
         assert bearers(server) == [f"Bearer {token}" for token in given]
 
 

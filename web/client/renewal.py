@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import anyio
@@ -99,6 +98,9 @@ class Renewal:
         """
         if anyio.current_time() - self._since >= WARNING:
             return 0.0
+        # Not imported before it is wanted.
+        from datetime import datetime  # noqa: PLC0415
+
         try:
             left = datetime.fromisoformat(str(ends)).timestamp() - time.time()
         except ValueError:
