@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +15,17 @@ import pytest
 from salon.web.client import Client, Closed, Conversation, Frame, Refused, TokenUnavailable
 from tests.loops import LOOPS
 from tests.loops import run_under as run_in_real_time
-from tests.scripted import Peer, Rejection, Script, Server, caught_up, connected, error, serving
+from tests.scripted import (
+    TOKEN,
+    Peer,
+    Rejection,
+    Script,
+    Server,
+    caught_up,
+    connected,
+    error,
+    serving,
+)
 from tests.virtual_time import under_both
 
 ENDED: Frame = {"code": "UNAUTHENTICATED", "error": "it has ended", "temporary": False}
@@ -346,6 +356,44 @@ async def test_after_its_block_a_client_is_nobody_and_asks_for_nothing() -> None
         with pytest.raises(Refused):
             await client.me()
         assert bearers(server) == ["Bearer new", ""]
+
+
+@under_both
+async def test_a_token_that_comes_after_the_block_or_after_another_was_set_is_not_kept() -> None:
+    async with serving(renew=Giver("late"), token=None) as (server, client):
+        server.answers[ME] = [(200, {})] * 2
+
+        async def call() -> None:
+            await client.me()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(call)
+            await anyio.sleep(0.05)
+            client.token = "set"
+        assert client.token == "set"
+        client.token = None
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(call)
+            await anyio.sleep(0.05)
+            await client.__aexit__()
+        assert client.token is None
+        assert bearers(server) == ["Bearer set", ""]
+
+
+@under_both
+async def test_an_upload_that_cannot_begin_again_is_refused_and_the_next_one_has_the_new_token() -> (
+    None
+):
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"x"
+
+    async with serving(renew=Giver("new")) as (server, client):
+        server.answers["POST /chat/c1/files"] = [(401, ENDED), (401, ENDED), (201, {"id": "f"})]
+        with pytest.raises(Refused, match="it has ended"):
+            await client.upload("c1", pieces(), "a.txt")
+        client.token = "old"
+        assert await client.upload("c1", b"x", "a.txt") == {"id": "f"}
+        assert bearers(server) == [f"Bearer {each}" for each in (TOKEN, "old", "new")]
 
 
 @pytest.mark.parametrize("loop", LOOPS)

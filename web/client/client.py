@@ -76,10 +76,11 @@ class Client(ChangeCalls, MemberCalls):
 
     `renew` gets a new token of the same person. It is called where there is no `token`, where the server says that the one in
     use has ended, and a minute before the one of an open conversation ends, which then goes on without a reconnect. A call that
-    is refused with 401 is made once more with the new token. An async function runs in the client's loop; a plain one runs in a
-    thread of its own, so that it may wait. It has `answer_timeout` seconds, and all who need a token at once share one call.
-    If it raises, takes longer or gives something else, the call raises TokenUnavailable, an Unreachable; a conversation signals
-    it and tries again. If it gives the same token again, the server's refusal is raised as without `renew`.
+    is refused with 401 is made once more with the new token, and may take three times as long. An async function runs in the
+    client's loop; a plain one runs in a thread of its own, so that it may wait. It has `answer_timeout` seconds, and all who need
+    a token at once share one call. If it raises, takes longer or gives something else, the call raises TokenUnavailable, an
+    Unreachable; a conversation signals it and tries again. If it gives the same token again, the server's refusal is raised as
+    without `renew`.
     """
 
     def __init__(
@@ -242,7 +243,8 @@ class Client(ChangeCalls, MemberCalls):
 
         `source` is a path, bytes, or an async iterable of bytes, which may have `size` bytes in all; by default `name` is that of
         the path. `progress` is called with the bytes sent so far and with all of them, or None. There is no bound for the whole,
-        but `answer_timeout` for each piece. After Unreachable, upload again: what nobody sends is deleted.
+        but `answer_timeout` for each piece. After Unreachable, upload again: what nobody sends is deleted. An iterable cannot
+        begin again: if the token has ended, this raises Refused with 401, and the next upload has the new token of `renew`.
         """
         if name is None and isinstance(source, str | os.PathLike):
             name = os.path.basename(source)  # noqa: PTH119  # of anything that open() takes

@@ -57,7 +57,7 @@ class Renewal:
 
     def hear(self, frame: Frame) -> None:
         """Handle a frame of the server that may be about the identity."""
-        kind = frame["type"]
+        kind = frame.get("type")
         if kind == "auth_expiring" and self._tokens.can_renew:
             self._warned_of.append(frame.get("expires_at"))
             if not self._is_busy:

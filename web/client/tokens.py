@@ -93,7 +93,11 @@ class Tokens:
     async def _ask(self, renew: Renew, used: str | None, patience: float) -> str | None:
         asked = self._asked = _Asked(anyio.Event(), os.getpid())
         try:
-            self.token = await self._given(renew, patience)
+            given = await self._given(renew, patience)
+            if (
+                self._renew is renew and self.token == used
+            ):  # else the caller has changed their mind
+                self.token = given
             asked.is_settled = True
         except TokenUnavailable as error:
             asked.error = error
