@@ -34,6 +34,7 @@ from .rules import (
     message_fields,
 )
 from .run import Request, Run
+from .run_calls import RunCalls
 from .tokens import UNAUTHENTICATED, Renew, Tokens, TokenUnavailable
 from .transfer import Download, Progress, Source, download, exchange, upload
 from .wire import Dial, Headers, Response, Socket, Target, connect, fetch
@@ -66,7 +67,7 @@ R = TypeVar("R")
 SYSTEM_RANDOM = SystemRandom()
 
 
-class Client(ChangeCalls, MemberCalls):
+class Client(ChangeCalls, MemberCalls, RunCalls):
     """A client of one server, acting as one person.
 
     `url` is the server's http or https URL, including the path if a proxy adds one. `token` may be set or replaced later; the
@@ -280,49 +281,6 @@ class Client(ChangeCalls, MemberCalls):
 
             yield await self._as_self(attempt)
 
-    async def start_run(
-        self, conversation_id: str, run_id: str, reply_to: str | None = None
-    ) -> Frame:
-        """Begin a run over HTTP, as an agent; for one that was begun before, where it is: `{status, offset, ...}`.
-
-        An agent without a socket keeps a run by speaking: after half a minute of silence it ends. `Conversation.run` does all
-        of this by itself.
-        """
-        body = {"run_id": run_id, **given(reply_to=reply_to)}
-        return await self.request("POST", f"/chat/{_quoted(conversation_id)}/runs", body)
-
-    async def extend_run(self, conversation_id: str, run_id: str, offset: int, text: str) -> Frame:
-        """Say more in a run over HTTP; `offset` counts the code points said before. The same again changes nothing."""
-        body = {"offset": offset, "text": text}
-        return await self.request("POST", _of_run(conversation_id, run_id, "delta"), body)
-
-    async def end_run(
-        self, /, conversation_id: str, run_id: str, status: str = "complete", **options: Any
-    ) -> Frame:
-        """End a run over HTTP; `options` are `offset`, `usage`, `metadata`, `results`, `reason`, `retry_after`."""
-        body = {"status": status, **options}
-        return await self.request("POST", _of_run(conversation_id, run_id, "end"), body)
-
-    async def decide_approval(
-        self, conversation_id: str, run_id: str, approval_id: str, *, approved: bool
-    ) -> Frame:
-        """Allow the tool call that a run waits for, or refuse it; `run_status` frames have its `approval_id`."""
-        body = {"approval_id": approval_id, "approved": approved}
-        return await self.request("POST", _of_run(conversation_id, run_id, "approval"), body)
-
-    async def cancel_run(self, conversation_id: str, run_id: str) -> Frame:
-        """Cancel a run as the person it answers, or as an owner; where it ended: `{status, message_id, ...}`."""
-        return await self.request("POST", _of_run(conversation_id, run_id, "cancel"))
-
-    async def regenerate_run(self, conversation_id: str, run_id: str) -> Frame:
-        """Ask the agent of a run that has ended for another answer to the same message; `{run_id, message_id}` of the new run."""
-        return await self.request("POST", _of_run(conversation_id, run_id, "regenerate"))
-
-    async def update_agent(self, /, conversation_id: str, agent_id: str, **settings: Any) -> Frame:
-        """Set what an agent answers, as an owner: `trigger`, `agents_may_call`, `steering`. Returns the whole conversation."""
-        path = f"/chat/{_quoted(conversation_id)}/agents/{_quoted(agent_id)}"
-        return await self.request("PATCH", path, settings)
-
     async def history(
         self,
         conversation_id: str,
@@ -466,10 +424,6 @@ class Client(ChangeCalls, MemberCalls):
         if not re.fullmatch(r"[!-~]+", token):
             raise ValueError("the token holds what a header cannot carry")
         return [*self._headers, ("Authorization", f"Bearer {token}")]
-
-
-def _of_run(conversation_id: str, run_id: str, what: str) -> str:
-    return f"/chat/{_quoted(conversation_id)}/runs/{_quoted(run_id)}/{what}"
 
 
 def _quoted(conversation_id: str) -> str:

@@ -15,6 +15,7 @@ from .changing import Changing
 from .fold import Messages, foreseen
 from .loop import Channel, Waiters, primitives
 from .renewal import Renewal
+from .requests import Requests
 from .rules import (
     LEFT,
     TOO_BIG,
@@ -35,10 +36,10 @@ from .rules import (
     message_fields,
     seconds,
 )
-from .run import Request, Run, Runs
+from .run import Run, Runs
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from anyio.abc import TaskGroup
@@ -49,9 +50,6 @@ if TYPE_CHECKING:
     from .wire import Socket
 
 SIGNALS = 100  # signals kept for a caller who reads rarely; older ones describe outdated state
-REQUESTS = (
-    100  # of answers, kept for an agent that takes them slowly: the server gives older ones again
-)
 KNOWN = 5_000  # messages as they are now: some megabytes
 BATCH = 64  # messages in one write: enough to save writes, few enough that a drop loses little
 
@@ -99,35 +97,6 @@ class Account(Protocol):
         """A raw socket into a conversation."""
 
 
-class Requests:
-    """The requests that come, an asynchronous iterator; no generator, which must be closed when it is left."""
-
-    def __init__(
-        self,
-        requests: Channel[Frame],
-        whole: Callable[[Frame], Awaitable[Request]],
-        check: Callable[[], None],
-    ) -> None:
-        self._requests = requests
-        self._whole = whole
-        self._check = check
-
-    def __aiter__(self) -> Requests:
-        return self
-
-    async def __anext__(self) -> Request:
-        try:
-            frame = await self._requests.receive()
-        except anyio.EndOfStream:
-            self._check()
-            raise StopAsyncIteration from None
-        try:
-            return await self._whole(frame)
-        except anyio.get_cancelled_exc_class():
-            self._requests.put_back(frame)  # the server asks once
-            raise
-
-
 class Conversation(Changing):
     """One live conversation. Made by `Client.conversation`.
 
@@ -167,9 +136,9 @@ class Conversation(Changing):
         self._control: dict[str, Frame] = {}  # the latest of each kind, to be written
         self._cancels: dict[str, Frame] = {}  # by run, to be written
         self._runs = Runs(self)
-        self._requested: dict[str, None] = {}  # run ids, of which each is given once
-        self._requests: Channel[Frame] = Channel(REQUESTS)
-        self._messages: dict[str, Frame] = {}  # the newest, by id: a request follows its message
+        self._requests = Requests(
+            account, conversation_id, self._runs, self._paging, self._check_left
+        )
         self._known = Messages(KNOWN)
         self._me = ""
         self._pong: Event | None = None
@@ -265,7 +234,7 @@ class Conversation(Changing):
 
     def requests(self) -> Requests:
         """The messages that this agent is asked to answer, each once. It ends as iterating the conversation does."""
-        return Requests(self._requests, self._whole_request, self._check_left)
+        return self._requests
 
     def run(
         self, reply_to: str | None = None, run_id: str | None = None
@@ -458,7 +427,7 @@ class Conversation(Changing):
         """Handle one frame; False to replace this connection by another."""
         if is_event(frame):
             if frame["type"] == "message":
-                self._keep(frame["message"])
+                self._requests.keep(frame["message"])
             self._sync(self._window.put(frame))
             self._arrived.unpark_all()
             return True
@@ -484,7 +453,7 @@ class Conversation(Changing):
                 self._runs.accept(frame, self._loop.current_time(), self._retrying.delay)
                 self._work.unpark_all()
             case {"type": "run_requested"}:
-                self._request(frame)
+                self._requests.put(frame)
             case {"type": "pong"}:
                 self._answer_ping()
             case {"type": "connected"}:
@@ -512,38 +481,6 @@ class Conversation(Changing):
         if same_log and self._pong is not None:
             self._tell({"type": "ping"})
         return same_log
-
-    def _keep(self, message: Frame) -> None:
-        self._messages[message.get("message_id", "")] = message
-        if len(self._messages) > REQUESTS:
-            del self._messages[next(iter(self._messages))]
-
-    def _request(self, frame: Frame) -> None:
-        run_id = frame["run_id"]
-        if run_id in self._requested or self._requests.is_full:
-            return  # one that does not fit comes again on the next connection
-        self._requests.put(frame)
-        self._requested[run_id] = None
-        if len(self._requested) > REQUESTS:
-            del self._requested[next(iter(self._requested))]
-
-    async def _whole_request(self, frame: Frame) -> Request:
-        """A request with its message, which is fetched if it is older than the events that have come."""
-        message_id = frame["message_id"]
-        while (message := self._messages.get(message_id)) is None:
-            after = int(message_id.rpartition("-")[2]) - 1
-            try:
-                page = await self._account.history(self.conversation_id, after=after)
-                message = page["events"][0]["message"]
-                break
-            except (Refused, Unreachable) as error:
-                verdict = judge(error)
-                if not verdict.come_back:
-                    raise
-                await anyio.sleep(self._paging.delay(verdict.retry_after))
-        self._paging.reset()
-        run_id, mentions = frame["run_id"], tuple(frame["mentions"])
-        return Request(run_id, message_id, message, mentions, frame["why"], self._runs)
 
     def _sync(self, position: int | None) -> None:
         if position is not None:
