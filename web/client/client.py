@@ -71,9 +71,10 @@ class Client(ChangeCalls, MemberCalls, RunCalls):
     """A client of one server, acting as one person.
 
     `url` is the server's http or https URL, including the path if a proxy adds one. `token` may be set or replaced later; the
-    end of the block clears it. `random` gives floats from 0 to 1, from which keys and delays are made. `dial` replaces the
-    TCP or TLS connection by any byte stream of anyio. Every call may raise Refused and Unreachable. No call is retried, and each
-    takes `answer_timeout` seconds at most. It runs under asyncio and under trio, and belongs to the loop that it is used in.
+    end of the block clears it, and `renew`. `random` gives floats from 0 to 1, from which keys and delays are made. `dial`
+    replaces the TCP or TLS connection by any byte stream of anyio. Every call may raise Refused and Unreachable. Without
+    `renew` no call is retried, and each takes `answer_timeout` seconds at most. It runs under asyncio and under trio, and
+    belongs to the loop that it is used in.
 
     `renew` gets a new token of the same person. It is called where there is no `token`, where the server says that the one in
     use has ended, and a minute before the one of an open conversation ends, which then goes on without a reconnect. A call that
