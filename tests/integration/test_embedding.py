@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
@@ -19,6 +21,13 @@ from tests.server import ServerProcess
 
 MANUAL = Path(__file__).parents[2] / "docs" / "embedding.md"
 ADA, ADA_ID = "test_token_1", "test_user_1"  # of the tests' configuration
+SECRET = "a-secret-of-the-shop-and-its-chat-1"
+ISSUER = {
+    "issuer": "https://shop.example",
+    "audience": "chat",
+    "algorithms": ["HS256"],
+    "key_env": "SALON_TEST_SHOP_SECRET",
+}
 DJANGO = """
 import sys
 from django.conf import settings
@@ -43,7 +52,7 @@ except KeyboardInterrupt:
 
 def blocks(language: str) -> list[str]:
     found = re.findall(rf"^ *```{language}\n(.*?)^ *```", MANUAL.read_text(), re.DOTALL | re.M)
-    assert len(found) == {"python": 5, "sh": 1}[language], (
+    assert len(found) == {"python": 7, "sh": 1}[language], (
         "each is run: the first one by e2e/test_into_your_product.py, the others below"
     )
     return found
@@ -60,6 +69,7 @@ def environment(own: ServerProcess) -> dict[str, str]:
     [line] = blocks("sh")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     given = {**os.environ, "PATH": path, "SALON_URL": own.url, "SALON_STORE__URL": own.store}
+    given["SHOP_CHAT_KEY"] = SECRET
     done = subprocess.run(
         ["sh", "-e"],
         input=f"{line}\nprintf %s $SALON_TOKEN",
@@ -75,7 +85,11 @@ def environment(own: ServerProcess) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server that knows no backend yet."""
-    server = ServerProcess(tmp_path_factory.mktemp("embedding"))
+    server = ServerProcess(
+        tmp_path_factory.mktemp("embedding"),
+        AUTH__JWT=json.dumps([ISSUER]),
+        TEST_SHOP_SECRET=SECRET,
+    )
     yield server
     server.stop()
 
@@ -195,19 +209,59 @@ def test_the_scripts_tell_everybody_once_and_wait_for_an_answer(
         told = subprocess.check_output(everybody, env=environment, text=True, timeout=PATIENCE)
         assert int(told.removeprefix("told ")) >= 3
     assert [said(ada, room) for room in rooms] == [["We are closed on Monday."]] * 3
-    asking = subprocess.Popen(
-        [sys.executable, "-c", block("neighbour"), rooms[0]],
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
+    with running(block("neighbour"), rooms[0], environment=environment) as asking:
         with ada.conversation(rooms[0], timeout=PATIENCE) as conversation:
             for event in conversation:
                 if "neighbour" in event.get("message", {}).get("content", ""):
                     break
             conversation.send("Yes, please")
         answer, _ = asking.communicate(timeout=PATIENCE)
-    finally:
-        asking.kill()
     assert (answer, asking.returncode) == ("Yes, please\n", 0)
+
+
+@contextmanager
+def running(
+    program: str, room: str, *, environment: dict[str, str]
+) -> Iterator[subprocess.Popen[str]]:
+    """One of the manual's programs in a conversation."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, room], env=environment, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_the_program_that_signs_its_own_tokens_hears_what_is_said(
+    environment: dict[str, str], ada: SyncClient
+) -> None:
+    room = str(ada.create("Order 17", [{"user_id": "reports"}])["conversation_id"])
+    ada.post(room, "Hello?")
+    with running(block("renew=sign"), room, environment=environment) as listening:
+        assert listening.stdout is not None
+        assert listening.stdout.readline() == "Hello?\n"
+        ada.post(room, "Anybody?")
+        assert listening.stdout.readline() == "Anybody?\n"
+
+
+def test_the_agent_without_a_loop_answers_one_after_another(
+    environment: dict[str, str], ada: SyncClient
+) -> None:
+    with SyncClient(environment["SALON_URL"], token=environment["SALON_TOKEN"]) as backend:
+        customer = {"user_id": ADA_ID, "name": "Ada"}
+        room = str(backend.create("Order 18", [customer])["conversation_id"])
+    answering = running(block("def tokens("), room, environment=environment)
+    with answering as agent, ada.conversation(room, 0, timeout=PATIENCE) as conversation:
+        assert agent.stdout is not None
+        for question in ("Is it there?", "And now?"):
+            conversation.send(question)
+            assert agent.stdout.readline() == "complete\n"
+        answers = [
+            event["message"]
+            for event in ada.history(room)["events"]
+            if event["type"] == "message" and event["message"]["sender_id"] == "orders"
+        ]
+        assert [each["content"].strip() for each in answers] == ["Is it there?", "And now?"]
+        assert [each["usage"] for each in answers] == [{"output_tokens": 3}, {"output_tokens": 2}]

@@ -20,15 +20,17 @@ from salon.web.client import (
     Closed,
     Conversation,
     Refused,
+    Run,
     SyncClient,
     SyncConversation,
+    SyncRun,
     Unreachable,
 )
 from tests.patience import PATIENCE
 from tests.server import ServerProcess
 
 LEFT_OUT = {"socket"}  # a raw socket is for those who have a loop
-OF_AGENTS = {"requests", "run", "wake"}
+INSIDE = {"wake"}  # for the client's own runs
 
 
 def public(kind: type) -> set[str]:
@@ -74,7 +76,8 @@ def run_program(program: str, *arguments: str) -> subprocess.CompletedProcess[st
 
 def test_it_has_every_method_of_the_client() -> None:
     assert public(Client) - LEFT_OUT <= public(SyncClient) | {"random", "answer_timeout"}
-    assert public(Conversation) - OF_AGENTS <= public(SyncConversation) | {"signals"}
+    assert public(Conversation) - INSIDE <= public(SyncConversation) | {"signals"}
+    assert public(Run) <= public(SyncRun)
     assert SyncClient("http://127.0.0.1:1").post.__doc__ == Client.post.__doc__
 
 
@@ -210,6 +213,41 @@ def test_a_client_that_was_made_before_a_fork_works_in_both_processes(
     done = run_program(FORKED, server.url)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "['from the child', 'from the parent']\n"
+
+
+FORKED_AMID_RENEWAL = """
+    import os, sys, threading
+    from salon.web.client import SyncClient
+
+    parent, proceed, asked = os.getpid(), threading.Event(), threading.Event()
+
+    def renew():
+        if os.getpid() == parent:
+            asked.set()
+            proceed.wait()
+        return "test_token_1"
+
+    client = SyncClient(sys.argv[1], renew=renew)
+    names = []
+    thread = threading.Thread(target=lambda: names.append(client.me()["name"]))
+    thread.start()
+    asked.wait()
+    child = os.fork()
+    if not child:
+        print(client.me()["name"], flush=True)
+        os._exit(0)
+    os.waitpid(child, 0)
+    proceed.set()
+    thread.join()
+    print(*names)
+"""
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="there Python warns of a fork with threads")
+def test_a_fork_while_a_token_is_asked_for_leaves_nobody_waiting(server: ServerProcess) -> None:
+    done = run_program(FORKED_AMID_RENEWAL, server.url)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "Ada\nAda\n"
 
 
 INTERRUPTED = """

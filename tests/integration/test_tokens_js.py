@@ -15,7 +15,7 @@ from tests.person import Person, admin
 from tests.server import ServerProcess
 
 SCRIPT = """
-const [file, url, id, first, second] = process.argv.slice(2);
+const [file, url, id, first, second, revoke] = process.argv.slice(2);
 let sockets = 0;
 globalThis.WebSocket = class extends WebSocket {
   constructor(...given) {
@@ -34,7 +34,12 @@ const tell = (what) => {
   console.log(JSON.stringify({ what, sockets, asked, changed: salon.token === second }));
   process.exit();
 };
-salon.open(id).on("state", ({ status }) => void (status === "live" && asked && tell("live")));
+salon.open(id).on("state", ({ status }) => {
+  if (status === "ended") tell("ended");
+  if (status !== "live") return;
+  if (asked) tell("live");
+  if (revoke) fetch(revoke, { method: "DELETE", headers: { Authorization: "Bearer admin_token" } });
+});
 """
 
 
@@ -74,3 +79,16 @@ async def test_a_connection_is_made_with_a_new_token_where_the_first_has_ended(
     await boss.call("DELETE", f"/admin/tokens/{first_id}")
     seen = await told(tmp_path, server, conversation_id, first, second)
     assert seen == {"what": "live", "sockets": 1, "asked": 1, "changed": True}
+
+
+async def test_a_connection_whose_token_is_revoked_is_made_again_with_a_new_one(
+    server: ServerProcess, tmp_path: Path
+) -> None:
+    boss = admin(server)
+    conversation_id = await boss.create(participants=[{"user_id": "jo"}])
+    (first, first_id), (second, second_id) = await issue(boss), await issue(boss)
+    of_each = [f"{server.url}/admin/tokens/{each}" for each in (first_id, second_id)]
+    seen = await told(tmp_path, server, conversation_id, first, second, of_each[0])
+    assert seen == {"what": "live", "sockets": 2, "asked": 1, "changed": True}
+    seen = await told(tmp_path, server, conversation_id, second, second, of_each[1])
+    assert seen["what"] == "ended", "the same token again would be refused again"

@@ -19,8 +19,12 @@ from salon.persistence import MemoryStore
 from salon.web.client import Client, Receipt, Refused, SyncClient
 
 
+async def sign() -> str:
+    return "t"
+
+
 async def main() -> None:
-    async with Client("http://127.0.0.1:8000", token="t") as client:
+    async with Client("http://127.0.0.1:8000", renew=sign) as client:
         created = await client.create("Lunch")
         try:
             receipt: Receipt = await client.post(created["conversation_id"], "hello")
@@ -33,12 +37,17 @@ async def main() -> None:
                 print(event["type"])
 
 
-with SyncClient("http://127.0.0.1:8000", token="t") as client:
+with SyncClient("http://127.0.0.1:8000", token="t", renew=lambda: "t") as client:
     receipt: Receipt = client.post("c", "hello", key="k", mentions=["u"])
     with client.conversation("c", timeout=5) as conversation:
         sequence: int = conversation.send("hello").sequence_id
         for event in conversation:
             print(event["type"], sequence)
+        for request in conversation.requests():
+            with request.run() as run:
+                run.say(str(request.message["content"]))
+                allowed: bool = run.ask("pay", {"amount": 5}, timeout=60)
+            print(run.run_id, allowed, run.result)
     with client.download("c", "f") as file:
         content: bytes = b"".join(file.pieces)
 trio.run(main)
@@ -48,6 +57,7 @@ from salon.web.client import Client, SyncClient
 
 client = Client(8000)
 SyncClient("http://127.0.0.1:8000").post(8000, "hello")
+SyncClient("http://127.0.0.1:8000", renew=lambda: 8000)
 """
 TOOLS = Path(sysconfig.get_path("scripts"))
 
@@ -83,6 +93,7 @@ def test_a_program_that_uses_it_rightly_has_no_error_and_a_wrong_one_has(
     (tmp_path / "right.py").write_text(RIGHT)
     (tmp_path / "wrong.py").write_text(WRONG)
     assert checker(tmp_path, "right.py") == []
-    made, called = checker(tmp_path, "wrong.py")
+    made, called, *renewed = checker(tmp_path, "wrong.py")
     assert "url" in made or "Client" in made
     assert "str" in called
+    assert any("renew" in each or "Callable" in each for each in renewed)

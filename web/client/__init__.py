@@ -17,12 +17,14 @@ from .client import (
     Run,
     Socket,
     Statistics,
+    TokenUnavailable,
     Unreachable,
     connect,
     is_event,
 )
 from .sync_client import SyncClient, SyncDownload
 from .sync_conversation import SyncConversation
+from .sync_run import RunCancelled, SyncRequest, SyncRun
 
 __all__ = [
     "ChangeReceipt",
@@ -39,11 +41,15 @@ __all__ = [
     "Request",
     "Response",
     "Run",
+    "RunCancelled",
     "Socket",
     "Statistics",
     "SyncClient",
     "SyncConversation",
     "SyncDownload",
+    "SyncRequest",
+    "SyncRun",
+    "TokenUnavailable",
     "Unreachable",
     "connect",
     "is_event",

@@ -7,10 +7,10 @@ import os
 import re
 import ssl
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from random import SystemRandom
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 import anyio
@@ -34,7 +34,9 @@ from .rules import (
     message_fields,
 )
 from .run import Request, Run
-from .transfer import Download, Progress, Source, exchange, upload
+from .run_calls import RunCalls
+from .tokens import UNAUTHENTICATED, Renew, Tokens, TokenUnavailable
+from .transfer import Download, Progress, Source, download, exchange, upload
 from .wire import Dial, Headers, Response, Socket, Target, connect, fetch
 
 __all__ = [
@@ -54,21 +56,33 @@ __all__ = [
     "Run",
     "Socket",
     "Statistics",
+    "TokenUnavailable",
     "Unreachable",
     "connect",
     "is_event",
 ]
 
+R = TypeVar("R")
+
 SYSTEM_RANDOM = SystemRandom()
 
 
-class Client(ChangeCalls, MemberCalls):
+class Client(ChangeCalls, MemberCalls, RunCalls):
     """A client of one server, acting as one person.
 
     `url` is the server's http or https URL, including the path if a proxy adds one. `token` may be set or replaced later; the
-    end of the block clears it. `random` gives floats from 0 to 1, from which keys and delays are made. `dial` replaces the
-    TCP or TLS connection by any byte stream of anyio. Every call may raise Refused and Unreachable. No call is retried, and each
-    takes `answer_timeout` seconds at most. It runs under asyncio and under trio, and belongs to the loop that it is used in.
+    end of the block clears it, and `renew`. `random` gives floats from 0 to 1, from which keys and delays are made. `dial`
+    replaces the TCP or TLS connection by any byte stream of anyio. Every call may raise Refused and Unreachable. Without
+    `renew` no call is retried, and each takes `answer_timeout` seconds at most. It runs under asyncio and under trio, and
+    belongs to the loop that it is used in.
+
+    `renew` gets a new token of the same person. It is called where there is no `token`, where the server says that the one in
+    use has ended, and a minute before the one of an open conversation ends, which then goes on without a reconnect. A call that
+    is refused with 401 is made once more with the new token, and may take three times as long. An async function runs in the
+    client's loop; a plain one runs in a thread of its own, so that it may wait. It has `answer_timeout` seconds, and all who need
+    a token at once share one call. If it raises, takes longer or gives something else, the call raises TokenUnavailable, an
+    Unreachable; a conversation signals it and tries again. If it gives the same token again, the server's refusal is raised as
+    without `renew`.
     """
 
     def __init__(
@@ -76,6 +90,7 @@ class Client(ChangeCalls, MemberCalls):
         url: str,
         *,
         token: str | None = None,
+        renew: Renew | None = None,
         headers: Headers = (),
         random: Callable[[], float] = SYSTEM_RANDOM.random,
         dial: Dial | None = None,
@@ -84,7 +99,7 @@ class Client(ChangeCalls, MemberCalls):
     ) -> None:
         self.url = url.rstrip("/")
         self._host = Target.of(url).host
-        self.token = token
+        self._tokens = Tokens(token, renew)
         self.random = random
         self.answer_timeout = answer_timeout
         self._headers = headers
@@ -95,50 +110,53 @@ class Client(ChangeCalls, MemberCalls):
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self.token = None
+        self._tokens.forget()
 
     def __repr__(self) -> str:
         return f"Client({self._host!r})"
+
+    @property
+    def token(self) -> str | None:
+        """Whom the client acts as, None for nobody; may be set. `renew` replaces it."""
+        return self._tokens.token
+
+    @token.setter
+    def token(self, token: str | None) -> None:
+        self._tokens.token = token
 
     async def fetch(
         self, method: str, path: str, body: Frame | None = None, more: Headers = ()
     ) -> Response:
         """Any HTTP exchange as this person, with `more` headers; returns the answer whatever its status."""
-        headers = [*self._identity(), *more]
-        if body is not None:
-            headers.append(("Content-Type", "application/json"))
-        return await fetch(
-            method,
-            self.url + path,
-            headers=headers,
-            body=b"" if body is None else json.dumps(body).encode(),
-            dial=self._dial,
-            ssl_context=self._ssl_context,
-            answer_timeout=self.answer_timeout,
-        )
+        token = await self._tokens.at_hand(self.answer_timeout)
+        response = await self._fetch(token, method, path, body, more)
+        if response.status == UNAUTHENTICATED:
+            other = await self._tokens.renewed(token, self.answer_timeout)
+            if other is not None:
+                response = await self._fetch(other, method, path, body, more)
+        return response
 
     async def request(
         self, method: str, path: str, body: Frame | None = None, more: Headers = ()
     ) -> Frame:
         """Any HTTP exchange answered by a JSON object or an empty body; raises Refused from status 300 up."""
         response = await self.fetch(method, path, body, more)
-        if response.status >= 300:
-            raise response.refused()
         try:
-            return response.json()
-        except ValueError:
-            raise Unreachable("the answer is no JSON object") from None
+            return response.answer()
+        except Refused as refused:
+            self._tokens.explain(refused)
+            raise
 
     async def guest(self, name: str | None = None) -> Frame:
         """Create a guest, `{token, participant, recovery_code}`; the client acts as this guest from now on."""
-        return self._become(await self.request("POST", "/auth/guest", given(name=name)))
+        return await self._become("/auth/guest", given(name=name))
 
     async def recover(self, recovery_code: str) -> Frame:
         """Return as the guest with this recovery code; the answer is that of `guest`."""
-        body = {"recovery_code": recovery_code}
-        return self._become(await self.request("POST", "/auth/recover", body))
+        return await self._become("/auth/recover", {"recovery_code": recovery_code})
 
     async def me(self) -> Frame:
+        """Who the client acts as: `{id, name, admin}`. Raises Refused with UNAUTHENTICATED for nobody."""
         return await self.request("GET", "/auth/me")
 
     async def ticket(self) -> str:
@@ -184,6 +202,7 @@ class Client(ChangeCalls, MemberCalls):
         return await self.request("POST", f"/chat/{_quoted(conversation_id)}/join", body)
 
     async def leave(self, conversation_id: str) -> Frame:
+        """Leave a conversation. Its live conversations here end without an error."""
         return await self.request("DELETE", f"/chat/{_quoted(conversation_id)}/leave")
 
     async def post(
@@ -226,17 +245,20 @@ class Client(ChangeCalls, MemberCalls):
 
         `source` is a path, bytes, or an async iterable of bytes, which may have `size` bytes in all; by default `name` is that of
         the path. `progress` is called with the bytes sent so far and with all of them, or None. There is no bound for the whole,
-        but `answer_timeout` for each piece. After Unreachable, upload again: what nobody sends is deleted.
+        but `answer_timeout` for each piece. After Unreachable, upload again: what nobody sends is deleted. An iterable cannot
+        begin again: if the token has ended, this raises Refused with 401, and the next upload has the new token of `renew`.
         """
         if name is None and isinstance(source, str | os.PathLike):
             name = os.path.basename(source)  # noqa: PTH119  # of anything that open() takes
         query = urlencode(given(name=name))
         url = f"{self.url}/chat/{_quoted(conversation_id)}/files?{query}"
-        async with exchange(url, self._dial, self._ssl_context, self.answer_timeout) as asked:
-            response = await upload(asked, self._identity(), source, size, progress)
-        if response.status >= 300:
-            raise response.refused()
-        return response.json()
+
+        async def attempt(token: str | None) -> Frame:
+            async with exchange(url, self._dial, self._ssl_context, self.answer_timeout) as asked:
+                return (await upload(asked, self._identity(token), source, size, progress)).answer()
+
+        is_there = isinstance(source, str | os.PathLike | bytes)
+        return await self._as_self(attempt, once=not is_there)
 
     @asynccontextmanager
     async def download(
@@ -250,54 +272,15 @@ class Client(ChangeCalls, MemberCalls):
         of_preview = "" if preview is None else f"/preview?{urlencode({'size': preview})}"
         url = f"{self.url}/chat/{_quoted(conversation_id)}/files/{_quoted(file_id)}{of_preview}"
         part = [("Range", f"bytes={start}-")] if start else []
-        async with (
-            exchange(url, self._dial, self._ssl_context, self.answer_timeout) as asked,
-            asked.got([*self._identity(), *part], start) as file,
-        ):
-            yield file
+        async with AsyncExitStack() as stack:
 
-    async def start_run(
-        self, conversation_id: str, run_id: str, reply_to: str | None = None
-    ) -> Frame:
-        """Begin a run over HTTP, as an agent; for one that was begun before, where it is: `{status, offset, ...}`.
+            async def attempt(token: str | None) -> Download:
+                asked = exchange(url, self._dial, self._ssl_context, self.answer_timeout)
+                return await stack.enter_async_context(
+                    download(asked, [*self._identity(token), *part], start)
+                )
 
-        An agent without a socket keeps a run by speaking: after half a minute of silence it ends. `Conversation.run` does all
-        of this by itself.
-        """
-        body = {"run_id": run_id, **given(reply_to=reply_to)}
-        return await self.request("POST", f"/chat/{_quoted(conversation_id)}/runs", body)
-
-    async def extend_run(self, conversation_id: str, run_id: str, offset: int, text: str) -> Frame:
-        """Say more in a run over HTTP; `offset` counts the code points said before. The same again changes nothing."""
-        body = {"offset": offset, "text": text}
-        return await self.request("POST", _of_run(conversation_id, run_id, "delta"), body)
-
-    async def end_run(
-        self, /, conversation_id: str, run_id: str, status: str = "complete", **options: Any
-    ) -> Frame:
-        """End a run over HTTP; `options` are `offset`, `usage`, `metadata`, `results`, `reason`, `retry_after`."""
-        body = {"status": status, **options}
-        return await self.request("POST", _of_run(conversation_id, run_id, "end"), body)
-
-    async def decide_approval(
-        self, conversation_id: str, run_id: str, approval_id: str, *, approved: bool
-    ) -> Frame:
-        """Allow the tool call that a run waits for, or refuse it; `run_status` frames have its `approval_id`."""
-        body = {"approval_id": approval_id, "approved": approved}
-        return await self.request("POST", _of_run(conversation_id, run_id, "approval"), body)
-
-    async def cancel_run(self, conversation_id: str, run_id: str) -> Frame:
-        """Cancel a run as the person it answers, or as an owner; where it ended: `{status, message_id, ...}`."""
-        return await self.request("POST", _of_run(conversation_id, run_id, "cancel"))
-
-    async def regenerate_run(self, conversation_id: str, run_id: str) -> Frame:
-        """Ask the agent of a run that has ended for another answer to the same message; `{run_id, message_id}` of the new run."""
-        return await self.request("POST", _of_run(conversation_id, run_id, "regenerate"))
-
-    async def update_agent(self, /, conversation_id: str, agent_id: str, **settings: Any) -> Frame:
-        """Set what an agent answers, as an owner: `trigger`, `agents_may_call`, `steering`. Returns the whole conversation."""
-        path = f"/chat/{_quoted(conversation_id)}/agents/{_quoted(agent_id)}"
-        return await self.request("PATCH", path, settings)
+            yield await self._as_self(attempt)
 
     async def history(
         self,
@@ -337,19 +320,27 @@ class Client(ChangeCalls, MemberCalls):
         more = given(thread_id=thread_id, force=force or None)
         return await self.request("POST", path, {"sequence_id": sequence_id, **more})
 
-    def socket(
+    @asynccontextmanager
+    async def socket(
         self, conversation_id: str, last_sequence_id: int | None = None, **options: Any
-    ) -> AbstractAsyncContextManager[Socket]:
-        """A raw socket into a conversation as this person; `options` are those of `connect`."""
+    ) -> AsyncIterator[Socket]:
+        """A raw socket into a conversation as this person; `options` are those of `connect`.
+
+        It ends with its token: `auth_expiring` and `auth` are the caller's, as all frames are.
+        """
         query = urlencode(given(last_sequence_id=last_sequence_id))
-        return connect(
-            f"{self.url}/chat/ws/{_quoted(conversation_id)}?{query}",
-            headers=self._identity(),
-            dial=self._dial,
-            ssl_context=self._ssl_context,
-            handshake_timeout=self.answer_timeout,
-            **options,
-        )
+        url = f"{self.url}/chat/ws/{_quoted(conversation_id)}?{query}"
+        own = {"dial": self._dial, "ssl_context": self._ssl_context}
+        options = {**own, "handshake_timeout": self.answer_timeout, **options}
+        async with AsyncExitStack() as stack:
+
+            async def attempt(token: str | None) -> Socket:
+                made = connect(url, headers=self._identity(token), **options)
+                socket = await stack.enter_async_context(made)
+                socket.token = token
+                return socket
+
+            yield await self._as_self(attempt)
 
     @asynccontextmanager
     async def conversation(
@@ -370,7 +361,7 @@ class Client(ChangeCalls, MemberCalls):
         of the delay in seconds.
         """
         events = Window(window, last_sequence_id, epoch)
-        conversation = Conversation(self, conversation_id, events, outbox, backoff)
+        conversation = Conversation(self, self._tokens, conversation_id, events, outbox, backoff)
         failure: Exception | None = None
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(conversation._run)
@@ -389,20 +380,51 @@ class Client(ChangeCalls, MemberCalls):
             number = number << 32 | int(self.random() * 2**32)
         return uuid.UUID(int=number, version=4).hex
 
-    def _become(self, answer: Frame) -> Frame:
+    async def _become(self, path: str, body: Frame) -> Frame:
+        response = await self._fetch(self.token, "POST", path, body)  # 401 is no word on the token
+        answer = response.answer()
         self.token = answer["token"]
         return answer
 
-    def _identity(self) -> Headers:
-        if self.token is None:
+    async def _fetch(
+        self, token: str | None, method: str, path: str, body: Frame | None, more: Headers = ()
+    ) -> Response:
+        headers = [*self._identity(token), *more]
+        if body is not None:
+            headers.append(("Content-Type", "application/json"))
+        return await fetch(
+            method,
+            self.url + path,
+            headers=headers,
+            body=b"" if body is None else json.dumps(body).encode(),
+            dial=self._dial,
+            ssl_context=self._ssl_context,
+            answer_timeout=self.answer_timeout,
+        )
+
+    async def _as_self(
+        self, attempt: Callable[[str | None], Awaitable[R]], *, once: bool = False
+    ) -> R:
+        """An attempt with the token at hand, and unless it is `once`, another one if the server refuses that token."""
+        token = await self._tokens.at_hand(self.answer_timeout)
+        try:
+            return await attempt(token)
+        except Refused as refused:
+            if refused.status != UNAUTHENTICATED:
+                raise
+            other = await self._tokens.renewed(token, self.answer_timeout)
+            if other is None:
+                self._tokens.explain(refused)
+            if other is None or once:
+                raise
+        return await attempt(other)
+
+    def _identity(self, token: str | None) -> Headers:
+        if token is None:
             return self._headers
-        if not re.fullmatch(r"[!-~]+", self.token):
+        if not re.fullmatch(r"[!-~]+", token):
             raise ValueError("the token holds what a header cannot carry")
-        return [*self._headers, ("Authorization", f"Bearer {self.token}")]
-
-
-def _of_run(conversation_id: str, run_id: str, what: str) -> str:
-    return f"/chat/{_quoted(conversation_id)}/runs/{_quoted(run_id)}/{what}"
+        return [*self._headers, ("Authorization", f"Bearer {token}")]
 
 
 def _quoted(conversation_id: str) -> str:

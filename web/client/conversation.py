@@ -14,6 +14,8 @@ import anyio.lowlevel
 from .changing import Changing
 from .fold import Messages, foreseen
 from .loop import Channel, Waiters, primitives
+from .renewal import Renewal
+from .requests import Requests
 from .rules import (
     LEFT,
     TOO_BIG,
@@ -34,20 +36,20 @@ from .rules import (
     message_fields,
     seconds,
 )
-from .run import Request, Run, Runs
+from .run import Run, Runs
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
+
+    from anyio.abc import TaskGroup
 
     from .loop import Event
     from .rules import Pending
+    from .tokens import Tokens
     from .wire import Socket
 
 SIGNALS = 100  # signals kept for a caller who reads rarely; older ones describe outdated state
-REQUESTS = (
-    100  # of answers, kept for an agent that takes them slowly: the server gives older ones again
-)
 KNOWN = 5_000  # messages as they are now: some megabytes
 BATCH = 64  # messages in one write: enough to save writes, few enough that a drop loses little
 
@@ -70,8 +72,11 @@ class Statistics:
     resent: int
     """Messages written again with the same key."""
     signals_dropped: int
+    """Signals that nobody took in time."""
     unacknowledged: int
+    """Messages and changes without a receipt yet."""
     buffered: int
+    """Events that wait to be taken."""
 
 
 class Account(Protocol):
@@ -92,30 +97,6 @@ class Account(Protocol):
         """A raw socket into a conversation."""
 
 
-class Requests:
-    """The requests that come, an asynchronous iterator; no generator, which must be closed when it is left."""
-
-    def __init__(
-        self,
-        requests: Channel[Frame],
-        whole: Callable[[Frame], Awaitable[Request]],
-        check: Callable[[], None],
-    ) -> None:
-        self._requests = requests
-        self._whole = whole
-        self._check = check
-
-    def __aiter__(self) -> Requests:
-        return self
-
-    async def __anext__(self) -> Request:
-        try:
-            return await self._whole(await self._requests.receive())
-        except anyio.EndOfStream:
-            self._check()
-            raise StopAsyncIteration from None
-
-
 class Conversation(Changing):
     """One live conversation. Made by `Client.conversation`.
 
@@ -125,13 +106,15 @@ class Conversation(Changing):
     loses none and blocks nothing: events that do not fit the window are fetched by HTTP later. Iterating ends after
     'Left conversation', and raises Closed or Refused when reconnecting cannot help.
 
-    `signals` are the frames outside the sequence (presence, typing, lagging, caught_up, errors without a message ...) and
-    `{"type": "disconnected", "reason", "retry_in"}`. At most 100 are kept; the oldest is dropped.
+    `signals` are the frames outside the sequence (presence, typing, lagging, caught_up, errors without a message ...),
+    `{"type": "disconnected", "reason", "retry_in"}`, and where the client's `renew` gives no new token in time
+    `{"type": "renewal_failed", "reason", "retry_in"}`. At most 100 are kept; the oldest is dropped.
     """
 
     def __init__(
         self,
         account: Account,
+        tokens: Tokens,
         conversation_id: str,
         window: Window,
         outbox: int,
@@ -139,10 +122,12 @@ class Conversation(Changing):
     ) -> None:
         self.conversation_id = conversation_id
         self._account = account
+        self._tokens = tokens
+        self._renewal: Renewal | None = None  # of the latest connection
         self._window = window
         self._outbox = Outbox(outbox)
-        self._connecting, self._retrying, self._paging = (
-            Backoff(account.random, *backoff) for _ in range(3)
+        self._connecting, self._retrying, self._paging, self._renewing = (
+            Backoff(account.random, *backoff) for _ in range(4)
         )
         self.signals: Channel[Frame] = Channel(SIGNALS)
         self._loop = primitives()
@@ -151,9 +136,9 @@ class Conversation(Changing):
         self._control: dict[str, Frame] = {}  # the latest of each kind, to be written
         self._cancels: dict[str, Frame] = {}  # by run, to be written
         self._runs = Runs(self)
-        self._requested: dict[str, None] = {}  # run ids, of which each is given once
-        self._requests: Channel[Frame] = Channel(REQUESTS)
-        self._messages: dict[str, Frame] = {}  # the newest, by id: a request follows its message
+        self._requests = Requests(
+            account, conversation_id, self._runs, self._paging, self._check_left
+        )
         self._known = Messages(KNOWN)
         self._me = ""
         self._pong: Event | None = None
@@ -168,9 +153,11 @@ class Conversation(Changing):
 
     @property
     def epoch(self) -> str | None:
+        """The log that the sequence belongs to, None until the first connection. Keep it with `last_sequence_id`."""
         return self._window.epoch
 
     def statistics(self) -> Statistics:
+        """What was needed so far to keep the conversation complete."""
         return Statistics(
             reconnects=max(0, self._connections - 1),
             duplicates=self._window.duplicates,
@@ -247,7 +234,7 @@ class Conversation(Changing):
 
     def requests(self) -> Requests:
         """The messages that this agent is asked to answer, each once. It ends as iterating the conversation does."""
-        return Requests(self._requests, self._whole_request, self._check_left)
+        return self._requests
 
     def run(
         self, reply_to: str | None = None, run_id: str | None = None
@@ -357,7 +344,7 @@ class Conversation(Changing):
             if end is None:
                 continue
             verdict = judge(end)
-            if not (verdict.come_back or self._was_too_big(end)):
+            if not (verdict.come_back or self._was_too_big(end) or await self._renewed(end)):
                 return end
             delay = self._connecting.delay(verdict.retry_after)
             self._signal({"type": "disconnected", "reason": str(end), "retry_in": delay})
@@ -372,12 +359,33 @@ class Conversation(Changing):
                 self._outbox.rewind()
                 self._runs.rewind()
                 async with anyio.create_task_group() as tasks:
+                    self._renewal = self._renewal_of(socket, tasks)
                     tasks.start_soon(self._write, socket)
                     end = await self._receive(socket)
                     tasks.cancel_scope.cancel()
                 return end
         except (Refused, Unreachable) as error:
             return error
+
+    def _renewal_of(self, socket: Socket, tasks: TaskGroup) -> Renewal:
+        self._control.pop("auth", None)  # it was for the socket before
+        return Renewal(
+            self._tokens,
+            socket,
+            tasks,
+            self._account.answer_timeout,
+            self._renewing,
+            self._tell,
+            self._signal,
+        )
+
+    async def _renewed(self, end: Exception) -> bool:
+        """Whether the connection ended with its token, and there is, or may be, another one."""
+        if isinstance(end, Refused | Closed):
+            if self._renewal is not None and await self._renewal.replaced(end):
+                return True
+            self._tokens.explain(end)
+        return False
 
     def _was_too_big(self, end: Exception) -> bool:
         """Whether the connection ended because of the size of one message. That message then fails; the others are sent again."""
@@ -419,7 +427,7 @@ class Conversation(Changing):
         """Handle one frame; False to replace this connection by another."""
         if is_event(frame):
             if frame["type"] == "message":
-                self._keep(frame["message"])
+                self._requests.keep(frame["message"])
             self._sync(self._window.put(frame))
             self._arrived.unpark_all()
             return True
@@ -445,7 +453,7 @@ class Conversation(Changing):
                 self._runs.accept(frame, self._loop.current_time(), self._retrying.delay)
                 self._work.unpark_all()
             case {"type": "run_requested"}:
-                self._request(frame)
+                self._requests.put(frame)
             case {"type": "pong"}:
                 self._answer_ping()
             case {"type": "connected"}:
@@ -458,6 +466,8 @@ class Conversation(Changing):
                 self._signal(frame)
                 self._arrived.unpark_all()
             case _:
+                if self._renewal is not None:
+                    self._renewal.hear(frame)
                 self._signal(frame)
         return True
 
@@ -471,38 +481,6 @@ class Conversation(Changing):
         if same_log and self._pong is not None:
             self._tell({"type": "ping"})
         return same_log
-
-    def _keep(self, message: Frame) -> None:
-        self._messages[message.get("message_id", "")] = message
-        if len(self._messages) > REQUESTS:
-            del self._messages[next(iter(self._messages))]
-
-    def _request(self, frame: Frame) -> None:
-        run_id = frame["run_id"]
-        if run_id in self._requested or self._requests.is_full:
-            return  # one that does not fit comes again on the next connection
-        self._requests.put(frame)
-        self._requested[run_id] = None
-        if len(self._requested) > REQUESTS:
-            del self._requested[next(iter(self._requested))]
-
-    async def _whole_request(self, frame: Frame) -> Request:
-        """A request with its message, which is fetched if it is older than the events that have come."""
-        message_id = frame["message_id"]
-        while (message := self._messages.get(message_id)) is None:
-            after = int(message_id.rpartition("-")[2]) - 1
-            try:
-                page = await self._account.history(self.conversation_id, after=after)
-                message = page["events"][0]["message"]
-                break
-            except (Refused, Unreachable) as error:
-                verdict = judge(error)
-                if not verdict.come_back:
-                    raise
-                await anyio.sleep(self._paging.delay(verdict.retry_after))
-        self._paging.reset()
-        run_id, mentions = frame["run_id"], tuple(frame["mentions"])
-        return Request(run_id, message_id, message, mentions, frame["why"], self._runs)
 
     def _sync(self, position: int | None) -> None:
         if position is not None:

@@ -41,6 +41,7 @@ class Messages:
         return self._known.get(message_id)
 
     def take(self, events: Iterable[Frame]) -> None:
+        """Take events in, in any order; others than messages and their changes are passed over."""
         for event in events:
             if event.get("type") == "message":
                 self._add(event["message"])

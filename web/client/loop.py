@@ -107,6 +107,11 @@ class Channel(Generic[T]):
         self._items.append(item)
         self._arrived.unpark_all()
 
+    def put_back(self, item: T) -> None:
+        """Let an item that was taken be the next one again."""
+        self._items.appendleft(item)
+        self._arrived.unpark_all()
+
     def close(self) -> None:
         """Let reading end after what is in here."""
         self._closed = True

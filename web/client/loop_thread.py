@@ -117,12 +117,27 @@ class LoopThread:
         """
         loop, call = self._loop(), _Call(function, timeout)
         try:
-            return loop.portal.result().start_task_soon(call.run).result()
-        except CancelledError:
-            raise Closed(1000, "the client is closed") from None
+            return self.result(loop.portal.result().start_task_soon(call.run))
         except BaseException:
             loop.soon(call.give_up)
             raise
+
+    def start(self, function: Callable[[], Awaitable[T]]) -> Future[T]:
+        """Run a function in the loop, without waiting for it."""
+        return self._loop().portal.result().start_task_soon(function)
+
+    def result(self, task: Future[T], timeout: float | None = None) -> T:
+        """Wait for what runs in the loop. Raises TimeoutError after `timeout` seconds; it runs on."""
+        try:
+            return task.result(timeout)
+        except CancelledError:
+            raise Closed(1000, "the client is closed") from None
+
+    def soon(self, call: Callable[[], object]) -> None:
+        """Have the loop make a call, without waiting for it; no effect once it has ended."""
+        loop = self._loops.get(os.getpid())
+        if loop is not None:
+            loop.soon(call)
 
     @contextmanager
     def entered(self, manager: AbstractAsyncContextManager[T]) -> Iterator[T]:

@@ -93,6 +93,7 @@ class MemberCalls:
     async def unban(
         self: Requester, conversation_id: str, participant_id: str, reason: str | None = None
     ) -> Frame:
+        """Let somebody in again who was kept out."""
         path = _of(conversation_id, "participants", participant_id, "ban")
         return await self.request("DELETE", _why(path, reason))
 
@@ -110,6 +111,7 @@ class MemberCalls:
     async def unmute(
         self: Requester, conversation_id: str, participant_id: str, reason: str | None = None
     ) -> Frame:
+        """Let a member speak again."""
         path = _of(conversation_id, "participants", participant_id, "mute")
         return await self.request("DELETE", _why(path, reason))
 
@@ -121,9 +123,11 @@ class MemberCalls:
         return await self.request("GET", f"{_of(conversation_id, 'participants')}?{query}")
 
     async def bans(self: Requester, conversation_id: str) -> Frame:
+        """Who is kept out, for those who may ban: `{bans}`, each with `participant`, `by`, `until` and `reason`."""
         return await self.request("GET", _of(conversation_id, "bans"))
 
     async def mutes(self: Requester, conversation_id: str) -> Frame:
+        """Who is muted, for those who may mute: `{mutes}`, as `bans` gives them."""
         return await self.request("GET", _of(conversation_id, "mutes"))
 
     async def create_invite(
@@ -139,6 +143,7 @@ class MemberCalls:
         return await self.request("POST", _of(conversation_id, "invites"), body)
 
     async def invites(self: Requester, conversation_id: str) -> Frame:
+        """The invites that may still be used: `{invites}`. All for those who may remove members, else the caller's own."""
         return await self.request("GET", _of(conversation_id, "invites"))
 
     async def revoke_invite(self: Requester, conversation_id: str, code: str) -> Frame:
@@ -157,15 +162,18 @@ class MemberCalls:
         return await self.request("POST", path, given(reason=reason))
 
     async def join_requests(self: Requester, conversation_id: str) -> Frame:
+        """Who asks to be let in, the first first: `{join_requests}`, each with `participant`, `requested_at` and `reason`."""
         return await self.request("GET", _of(conversation_id, "join-requests"))
 
     async def approve_join(self: Requester, conversation_id: str, participant_id: str) -> Frame:
+        """Let somebody in who has asked to be."""
         path = _of(conversation_id, "join-requests", participant_id, "approve")
         return await self.request("POST", path)
 
     async def deny_join(
         self: Requester, conversation_id: str, participant_id: str, reason: str | None = None
     ) -> Frame:
+        """Refuse to let somebody in who has asked to be."""
         path = _of(conversation_id, "join-requests", participant_id, "deny")
         return await self.request("POST", path, given(reason=reason))
 

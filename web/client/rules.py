@@ -95,6 +95,7 @@ class Receipt:
 
     @classmethod
     def of(cls, body: Frame) -> Receipt:
+        """Read a `message_ack`, or the answer to a post."""
         return cls(
             body["conversation_id"],
             body["message_id"],
@@ -121,6 +122,7 @@ class ChangeReceipt:
 
     @classmethod
     def of(cls, body: Frame) -> ChangeReceipt:
+        """Read a `change_ack`."""
         return cls(
             body["conversation_id"],
             body["message_id"],

@@ -44,12 +44,18 @@ class Run:
 
     @property
     def run_id(self) -> str:
+        """The run's id: this agent's own key."""
         return self._outbox.run_id
 
     @property
     def text(self) -> str:
         """All that was said in this block."""
         return self._outbox.text
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether somebody has cancelled the run."""
+        return self._outbox.cancelled
 
     @property
     def result(self) -> Frame | None:

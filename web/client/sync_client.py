@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from .rules import Frame
+    from .tokens import Renew
     from .transfer import Progress
     from .wire import Headers
 
@@ -62,6 +63,7 @@ class SyncClient:
         url: str,
         *,
         token: str | None = None,
+        renew: Renew | None = None,
         headers: Headers = (),
         ssl_context: ssl.SSLContext | None = None,
         answer_timeout: float = 30.0,
@@ -69,6 +71,7 @@ class SyncClient:
         self.asynchronous = Client(
             url,
             token=token,
+            renew=renew,
             headers=headers,
             ssl_context=ssl_context,
             answer_timeout=answer_timeout,
@@ -91,11 +94,12 @@ class SyncClient:
 
     @property
     def url(self) -> str:
+        """The server's URL."""
         return self.asynchronous.url
 
     @property
     def token(self) -> str | None:
-        """Whom the client acts as; may be set."""
+        """Whom the client acts as, None for nobody; may be set. `renew` replaces it."""
         return self.asynchronous.token
 
     @token.setter
@@ -103,9 +107,9 @@ class SyncClient:
         self.asynchronous.token = token
 
     def close(self) -> None:
-        """End all that is under way, and forget the token. Calls raise RuntimeError from now on."""
+        """End all that is under way, and forget the token and `renew`. Calls raise RuntimeError from now on."""
         self.loop.close()
-        self.asynchronous.token = None
+        self.asynchronous._tokens.forget()
 
     def new_key(self) -> str:
         """A new idempotency key."""

@@ -7,10 +7,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Concatenate, Generic, ParamSpec, TypeVar
 
 from .conversation import Conversation, Statistics
+from .sync_run import SyncRequest, SyncRun, SyncRunBlock
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from .loop_thread import LoopThread
     from .rules import Frame
+    from .run import Request
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,6 +38,26 @@ class _Call(Generic[P, R]):
         return call
 
 
+class SyncRequests:
+    """The requests that come, an iterator; each step waits for the next one."""
+
+    def __init__(self, conversation: SyncConversation) -> None:
+        self._conversation = conversation
+        self._requests = conversation.asynchronous.requests()
+
+    def __iter__(self) -> SyncRequests:
+        return self
+
+    def __next__(self) -> SyncRequest:
+        request = self._conversation.wait(self._next)
+        if request is None:
+            raise StopIteration
+        return self._conversation.asked(request)
+
+    async def _next(self) -> Request | None:
+        return await anext(self._requests, None)
+
+
 class SyncConversation:
     """One live conversation. Made by `SyncClient.conversation`; its methods are those of `Conversation`.
 
@@ -51,6 +75,7 @@ class SyncConversation:
 
     @property
     def conversation_id(self) -> str:
+        """The id that it was opened with."""
         return self.asynchronous.conversation_id
 
     @property
@@ -60,6 +85,7 @@ class SyncConversation:
 
     @property
     def epoch(self) -> str | None:
+        """The log that the sequence belongs to, None until the first connection. Keep it with `last_sequence_id`."""
         return self.asynchronous.epoch
 
     def __iter__(self) -> SyncConversation:
@@ -78,7 +104,32 @@ class SyncConversation:
             raise EOFError("the conversation was left")
         return event
 
+    def requests(self) -> SyncRequests:
+        """The messages that this agent is asked to answer, each once. It ends as iterating the conversation does.
+
+        Each step waits for the next request, within the conversation's `timeout`: after a TimeoutError it may be asked again.
+        Several threads may take requests, of which each gets others.
+        """
+        return SyncRequests(self)
+
+    def run(
+        self, reply_to: str | None = None, run_id: str | None = None
+    ) -> AbstractContextManager[SyncRun]:
+        """A run of this agent: `with conversation.run() as run: run.say(...)`.
+
+        What is said in the block becomes one message at its end, which waits for the server's word, within the conversation's
+        `timeout`. Leaving the block by an exception ends the run as interrupted. If somebody cancels the run, the next thing that
+        is said raises RunCancelled, with which the block is left, and the program goes on behind it. Across drops the run goes on
+        where the server has it. Raises Refused, or Closed when the conversation is over.
+        """
+        return SyncRunBlock(self.asynchronous.run(reply_to, run_id), self._loop, self.timeout)
+
+    def asked(self, request: Request) -> SyncRequest:
+        """A request of the conversation as one for threads."""
+        return SyncRequest.of(request, self._loop, self.timeout)
+
     def statistics(self) -> Statistics:
+        """What was needed so far to keep the conversation complete."""
         return self._now(self.asynchronous.statistics)
 
     def message(self, message_id: str) -> Frame | None:

@@ -6,7 +6,7 @@ import math
 import os
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from typing import NamedTuple
 
 import anyio
@@ -14,6 +14,7 @@ import h11
 
 from .rules import Unreachable
 from .wire import (
+    LEAST_REFUSAL,
     Dial,
     Headers,
     Response,
@@ -31,7 +32,7 @@ Source = str | os.PathLike[str] | bytes | AsyncIterable[bytes]
 Progress = Callable[[int, int | None], object]
 
 PIECE = 65_536  # bytes
-PARTIAL, LEAST_REFUSAL = 206, 300  # statuses of HTTP
+PARTIAL = 206  # status of HTTP
 
 
 class Download(NamedTuple):
@@ -148,6 +149,15 @@ async def exchange(
         yield Exchange(stream, target, patience)
     finally:
         await close_at_once(stream)
+
+
+@asynccontextmanager
+async def download(
+    made: AbstractAsyncContextManager[Exchange], headers: Headers, start: int
+) -> AsyncIterator[Download]:
+    """The file that a GET on this connection is answered with, from byte `start` on. Raises Refused."""
+    async with made as asked, asked.got(headers, start) as file:
+        yield file
 
 
 async def upload(

@@ -41,6 +41,7 @@ class Stream(Protocol):
 Dial = Callable[[], Awaitable[Stream]]
 
 MAX_RECEIVED = 32 * 1024 * 1024  # bytes of a body or a frame: many times a page of 100 large events
+LEAST_REFUSAL = 300  # status of HTTP
 CLOSE_TIMEOUT = 1.0  # seconds for the server to answer a close frame
 # What a stream raises that is at its end. OSError is TLS's word for bytes that are none of its own.
 LOST = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream, OSError)
@@ -86,6 +87,7 @@ class Response:
     body: bytes = field(repr=False)
 
     def header(self, name: str) -> str | None:
+        """The first header of this name, in any case; None if there is none."""
         return next((value for key, value in self.headers if key == name.lower()), None)
 
     def json(self) -> Frame:
@@ -94,6 +96,15 @@ class Response:
         if not isinstance(body, dict):
             raise ValueError("the body is no JSON object")
         return body
+
+    def answer(self) -> Frame:
+        """The JSON object of a success; raises Refused from status 300 up, and Unreachable for what is no JSON object."""
+        if self.status >= LEAST_REFUSAL:
+            raise self.refused()
+        try:
+            return self.json()
+        except ValueError:
+            raise Unreachable("the answer is no JSON object") from None
 
     def refused(self) -> Refused:
         """This answer as an error; an answer without the server's JSON, such as a proxy's page, is judged by its status."""
@@ -325,7 +336,7 @@ class Socket:
     that cut it or write invalid bytes. `idle_timeout` (seconds) ends a connection on which nothing arrives.
 
     `on_sent` and `on_received`, if set, are called with each text: before it is written, and when it is handed out. `closed`
-    says how the connection ended, None while it is open.
+    says how the connection ended, None while it is open. `token` is the one that `Client.socket` has opened it with.
 
     If `on_owed` is set, receiving never writes. `on_owed` is then called when an answer is `owed`, and the next send writes it.
     A server that stops reading therefore cannot block the receiver.
@@ -333,6 +344,7 @@ class Socket:
 
     def __init__(self, stream: Stream, codec: Codec) -> None:
         self.stream = stream
+        self.token: str | None = None
         self.idle_timeout = math.inf
         self.on_owed: Callable[[], object] | None = None
         self.on_sent: Callable[[str], object] | None = None
@@ -365,6 +377,7 @@ class Socket:
         return frame
 
     async def receive_text(self) -> str:
+        """The next text frame. Raises Closed."""
         await self._loop.checkpoint_if_cancelled()
         while not self._codec.texts:
             if self._codec.closed is not None:
@@ -377,6 +390,7 @@ class Socket:
 
     @property
     def closed(self) -> Closed | None:
+        """How the connection ended, None while it is open."""
         return self._codec.closed
 
     async def aclose(self, code: int = 1000, reason: str = "") -> None:

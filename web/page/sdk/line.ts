@@ -44,6 +44,8 @@ const CLOSED_TO_US = new Set(["FORBIDDEN", "LEFT", "NOT_FOUND", "NOT_PARTICIPANT
 /** What a line needs of the person whose it is. */
 export interface Caller {
   readonly shelf: Shelf;
+  /** Whether `renewed` may give a token. */
+  readonly renews: boolean;
   /** The address of a WebSocket for this person. Throws `Refused`. */
   address(id: string, after: number | undefined): Promise<string>;
   /** A new token for the connection; undefined where there is none to be had. */
@@ -94,6 +96,7 @@ export class Line implements Conversation {
       address: () => caller.address(id, this.position >= 0 ? this.position : undefined),
       probe: () => caller.messages(id, { limit: 1 }),
       frame: (frame) => this.accept(frame),
+      renews: () => caller.renews,
       down: (verdict) => this.down(verdict?.reason.code === "MESSAGE_TOO_LARGE"),
       state: (state) => this.turned(state),
     });

@@ -8,6 +8,7 @@ const HANDSHAKE_TIMEOUT = 20_000; // milliseconds from the first request to the 
 const PONG_TIMEOUT = 10_000;
 const DOUBT_TIMEOUT = 3_000; // likewise, where the browser says that the network has changed
 const HEARTBEAT = 25_000; // until the server names its own
+const UNAUTHENTICATED = 4500; // the close code of a socket whose token has ended
 
 const UNREACHABLE: Reason = { code: "UNREACHABLE", error: "The server cannot be reached." };
 const GARBLED: Reason = { code: "PROTOCOL", error: "What the server sends is not understood." };
@@ -19,6 +20,8 @@ export interface Owner {
   /** The same over HTTP, since a browser does not say why a handshake was refused. Throws `Refused`. */
   probe(): Promise<unknown>;
   frame(frame: ServerFrame): void;
+  /** Whether there is a way to a new token: with it, a connection that ended with its token is made again. */
+  renews(): boolean;
   /** A connection, or an attempt at one, is over. */
   down(verdict?: Verdict): void;
   state(state: State): void;
@@ -112,9 +115,14 @@ export class Link {
     socket.onmessage = ({ data }) => attempt === this.attempt && this.receive(data);
     socket.onclose = ({ code, reason }) => {
       if (attempt !== this.attempt) return;
-      if (opened) this.lost(judgeClose(code, reason));
+      if (opened) this.closed(code, reason);
       else void this.ask(attempt);
     };
+  }
+
+  private closed(code: number, text: string): void {
+    const verdict = judgeClose(code, text);
+    this.lost(code === UNAUTHENTICATED && this.owner.renews() ? { ...verdict, comeBack: true } : verdict);
   }
 
   private async ask(attempt: number): Promise<void> {

@@ -227,6 +227,11 @@ export class Salon extends People {
     return `${this.url.replace(/^http/, "ws")}/chat/ws/${encodeURIComponent(id)}?${fields}`;
   }
 
+  /** @internal */
+  get renews(): boolean {
+    return this.renew !== undefined;
+  }
+
   /** @internal A new token, the same for all connections that ask at once; undefined where the page gives none. */
   async renewed(): Promise<string | undefined> {
     if (this.renew === undefined) return undefined;
