@@ -9,6 +9,7 @@ import { Mail } from "./mail.ts";
 import { Pages } from "./pages.ts";
 import { Reads } from "./reads.ts";
 import { refusalOf } from "./refusal.ts";
+import { Renewal } from "./renewal.ts";
 import { Roster } from "./roster.ts";
 import { Runs } from "./runs.ts";
 import type { Shelf } from "./shelf.ts";
@@ -62,6 +63,7 @@ export class Line implements Conversation {
   maxMessageSize = 0;
   private readonly caller: Caller;
   private readonly link: Link;
+  private readonly renewal: Renewal;
   private readonly mail: Mail;
   private readonly window: Window;
   private readonly roster = new Roster();
@@ -100,6 +102,7 @@ export class Line implements Conversation {
       down: (verdict) => this.down(verdict?.reason.code === "MESSAGE_TOO_LARGE"),
       state: (state) => this.turned(state),
     });
+    this.renewal = new Renewal(this.link, () => caller.renewed());
     this.looks.me = caller.shelf.person;
     this.mail = new Mail(caller.shelf, id, (frame) => this.link.write(frame), (mail) => this.looks.mailed(mail.messages(), mail.changes()));
     queueMicrotask(() => this.link.connect()); // so that the caller can listen first
@@ -288,26 +291,19 @@ export class Line implements Conversation {
         return this.agent.cancel(frame.run_id);
       case "preferences": // what these say, nobody asks for here yet
       case "pong":
-      case "auth_ack":
         return;
+      case "auth_ack":
+        return this.renewal.taken();
       case "auth_expiring":
-        return void this.renew();
+        return this.renewal.warned(frame.expires_at);
       default: // an event, or what a later server has to say
         if (typeof frame.sequence_id === "number") this.step(this.window.put(frame));
     }
   }
 
-  private async renew(): Promise<void> {
-    try {
-      const token = await this.caller.renewed();
-      if (token !== undefined) this.link.write({ type: "auth", token });
-    } catch {
-      // The connection ends when its time is over, and then says so.
-    }
-  }
-
   private connected(frame: ConnectedFrame): void {
     this.link.greeted(frame.heartbeat);
+    this.renewal.taken();
     this.maxMessageSize = frame.max_message_size;
     this.head = frame.head_sequence_id;
     this.looks.me = frame.participant_id;

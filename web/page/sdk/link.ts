@@ -92,6 +92,11 @@ export class Link {
     return true;
   }
 
+  /** Do something then, unless the connection has ended. */
+  later(name: string, delay: number, act: () => void): void {
+    if (this.socket !== undefined) this.after(name, delay, act);
+  }
+
   /** What could not be had over HTTP ends the connection as well. */
   refused(error: unknown): void {
     if (error instanceof Refused) return this.lost(judgeRefusal(error.refusal, error.status));

@@ -36,7 +36,7 @@ export type * from "./types.ts";
 export { changed, foreseen, isChange, Messages, targetsOf } from "./fold.ts";
 export { Refused } from "./refused.ts";
 
-/** Every call may throw `Refused`; none but an upload is tried again by itself. */
+/** Every call may throw `Refused`, and what `renew` throws; none but an upload is tried again by itself, or after a new token. */
 export class Salon extends People {
   /** @internal */
   readonly shelf: Shelf;
@@ -48,6 +48,12 @@ export class Salon extends People {
     this.renew = options.renew;
     const storage = options.storage === undefined ? localStorageOrNull() : options.storage;
     this.shelf = new Shelf(storage, this.url, options.makeRoom);
+  }
+
+  /** Any exchange as this person, or with another token, or with null as nobody. An answer without a body is undefined. */
+  override request<T = any>(method: string, path: string, body?: unknown, token: string | null | undefined = this.token, signal?: AbortSignal): Promise<T> {
+    if (token !== this.token) return super.request<T>(method, path, body, token, signal);
+    return this.asCaller(() => super.request<T>(method, path, body, this.token, signal));
   }
 
   /** Who the caller is, by token or cookie; null where nobody valid asks. */
@@ -147,7 +153,7 @@ export class Salon extends People {
   upload(id: string, file: Blob, options: UploadOptions = {}): Promise<MessageFile> {
     const name = options.name ?? (file as Partial<File>).name;
     const url = `${this.url}${chat(id, "files")}${query({ name })}`;
-    return upload({ url, token: () => this.token }, file, options);
+    return this.asCaller(() => upload({ url, token: () => this.token }, file, options));
   }
 
   /** Where a file is; with `download` a browser saves it. Who has no session cookie there needs `download`. */
@@ -223,7 +229,7 @@ export class Salon extends People {
     const fields = new URLSearchParams();
     if (after !== undefined) fields.set("last_sequence_id", String(after));
     // A browser sends the session cookie with a WebSocket, but no header, and no cookie to another origin.
-    if (this.token !== undefined) fields.set("ticket", await this.ticketAnyhow());
+    if (this.token !== undefined || this.renews) fields.set("ticket", await this.ticket());
     return `${this.url.replace(/^http/, "ws")}/chat/ws/${encodeURIComponent(id)}?${fields}`;
   }
 
@@ -239,14 +245,16 @@ export class Salon extends People {
     return (this.token = await this.renewing);
   }
 
-  /** A ticket, with a new token if the one at hand has ended. */
-  private async ticketAnyhow(): Promise<string> {
+  /** Do it, and once more where the token at hand has ended and there is another one. */
+  private async asCaller<T>(act: () => Promise<T>): Promise<T> {
+    const before = this.token;
     try {
-      return await this.ticket();
+      return await act();
     } catch (error) {
-      const ended = error instanceof Refused && error.status === 401;
-      if (!ended || (await this.renewed()) === undefined) throw error;
-      return this.ticket();
+      if (!(error instanceof Refused && error.status === 401)) throw error;
+      if (this.token === before) await this.renewed();
+      if (this.token === before) throw error;
+      return act();
     }
   }
 

@@ -563,7 +563,10 @@ export interface Options {
   url?: string;
   /** A bearer token; without one the session cookie says who asks. */
   token?: string;
-  /** Gets a new token of the same person, a minute before the one of a connection ends or when it has ended. */
+  /**
+   * Gives a token of the same person: asked where a call is refused for want of one, in the last minute of a connection's (again
+   * where it fails), and when that has ended.
+   */
   renew?: () => string | Promise<string>;
   /** Where outboxes are kept: localStorage by default, nowhere with null. */
   storage?: Storage | null;
