@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.person import UPGRADE, admin, open_tab
+from tests.raw import open_line
 from tests.server import ServerProcess, api
 from tests.shape import refusal_for_now
 
@@ -65,3 +66,34 @@ async def test_without_the_setting_nobody_is_believed(
     server = start_server(LIMITS__GUESTS_PER_HOUR="1")
     assert await enter(server, x_forwarded_for="203.0.113.1") == 201
     assert await enter(server, x_forwarded_for="203.0.113.2") == 429
+
+
+SPACES = " " * 16_000
+QUOTES = '"' + '\\"' * 7_900
+POST, SOCKET = "POST /chat/c/messages HTTP/1.1", "GET /chat/ws/c HTTP/1.1"
+
+
+@pytest.mark.parametrize("start", [POST, SOCKET])
+@pytest.mark.parametrize(
+    "header",
+    [
+        f"X-A: {SPACES}\x01",
+        f"X-A:{SPACES}x",
+        f"X-A: a{SPACES}b",
+        f"Authorization: Bearer{SPACES}\x7f",
+        f"Cookie: {';' * 16_000}",
+        f"Forwarded: for={QUOTES}",
+        f"Forwarded: {';for=' * 3_000}",
+        f"X-Forwarded-For: {',' * 16_000}",
+    ],
+    ids=range(8),
+)
+async def test_no_head_is_read_again_and_again(
+    server: ServerProcess, start: str, header: str
+) -> None:
+    """Patterns that can match the same bytes in many ways try them all: a single head would keep the server for hours."""
+    named = [f"{name}: {value}" for name, value in UPGRADE.items()] if start is SOCKET else []
+    lines = [start, "Host: salon", *named, header, "Content-Length: 0" if not named else "X: y"]
+    async with open_line(server.url) as line:
+        await line.send("\r\n".join([*lines, "", ""]).encode("latin-1"))
+        assert (await line.answer()).status in (400, 401)

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from ..http import HttpStream, Parts
 
 START = re.compile(rb"GET /chat/ws/([A-Za-z0-9_-]{1,64})(?:\?([!-~]*))? HTTP/1\.1")
-FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([ -~]*?)[ \t]*")
+# One way alone to match any bytes: a pattern that also took the spaces off would try each way to share them out.
+FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t -~]*)")
 KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
 ROUTE = "socket.converse"
 ANSWER = (
@@ -93,10 +94,10 @@ def plain_fields(lines: list[bytes]) -> dict[str, str] | None:
         field = FIELD.fullmatch(line)
         if field is None:
             return None
-        name = field[1].decode().lower()
-        if name in fields:
+        name, value = field[1].decode().lower(), field[2].decode().strip(" \t")
+        if name in fields or "\t" in value:
             return None
-        fields[name] = field[2].decode()
+        fields[name] = value
     return fields
 
 

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
 HOPS = 32  # proxies in a row that are looked at: no real path has more
 PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::[0-9_A-Za-z.-]+)?|([0-9A-Fa-f:.]+)")
-# One element of `Forwarded`: pairs of a name and a token or a quoted text
-ELEMENT = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
+# One element of `Forwarded`: pairs of a name and a token or a quoted text. A quote that is not closed takes all that follows.
+# Nothing is given back once it is matched (`*+`): a header full of quotes would be read once for each of them.
+ELEMENT = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*+"?)++')
 FOR = re.compile(r'(?:^|;)\s*for\s*=\s*(?:"([^"]*)"|([^";,\s]+))\s*(?=;|$)', re.IGNORECASE)
 
 
