@@ -41,6 +41,7 @@ from .api import (
     FastLane,
     PersonalFeed,
     PostLane,
+    RefusalLane,
     agent_routes,
     auth_routes,
     change_routes,
@@ -208,7 +209,7 @@ async def _run(parts: AdminParts, announce: Callable[[str], None]) -> None:
 def _server_of(parts: AdminParts, tracing: Tracing | None) -> Server:
     """The server, with the routes and the lanes that answer before them."""
     app, settings = build_app(parts), parts.settings
-    posts: RequestLane = PostLane(parts)
+    posts: RequestLane = RefusalLane(app, parts, PostLane(parts))
     if tracing is not None:
         posts = tracing.surround(app, posts)
     return Server(

@@ -26,6 +26,7 @@ from salon.web.settings.model import AuthSettings
 from salon.web.sources import system_sources
 from tests.jwks import KeyServer
 from tests.person import UPGRADE, Person, admin, static
+from tests.raw import request
 from tests.server import ServerProcess, api
 from tests.shape import refusal, refusal_for_now
 
@@ -367,29 +368,61 @@ async def _is_put_off(server: ServerProcess, token: str) -> None:
     refusal_for_now(answer, 503, "KEYS_UNAVAILABLE", "server")
 
 
-async def test_wrong_tokens_cost_little(server: ServerProcess, tell: Callable[[str], None]) -> None:
-    """Prints what one costs: over one connection, as the fast lane of messages refuses it."""
-    lines = len(server.log.splitlines())
-    count = 400
-    tokens = {
-        "expired": shop(exp=int(time.time()) - 90),
-        "forged": by_hand({"alg": "HS256"}, said(), b"x" * 32),
-    }
-    for name, token in tokens.items():
+FLOOD = 10_000  # wrong tokens in all
+LINES = 20  # connections that send them, each from an address of its own: one alone is slowed down
+ASKED = [
+    ("GET", "/auth/me", b""),
+    ("POST", "/chat/c/messages", b'{"content":"x"}'),
+    ("GET", "/chat/my-conversations", b""),
+    ("PATCH", "/chat/c/messages/c:2", b'{"content":"y"}'),
+    ("GET", "/chat/c/events", b""),
+    ("DELETE", "/admin/tokens/7", b""),
+]
+FLOODS: dict[str, Callable[[int], str]] = {
+    "no token at all": lambda number: secrets.token_urlsafe(40),
+    "alg=none": lambda number: by_hand({"alg": "none"}, said(jti=str(number))),
+    "expired": lambda number: shop(exp=int(NOW) - 90, jti=str(number)),
+    "forged, HS256": lambda number: by_hand({"alg": "HS256"}, said(jti=str(number)), b"x" * 32),
+    "forged, RS256": lambda number: (
+        by_hand({"alg": "RS256", "kid": "rsa"}, said(CLUB, jti=str(number)), b"x" * 32)[:-43]
+        + _encoded(secrets.token_bytes(256))
+    ),
+    "with the name of no key": lambda number: by_hand(
+        {"alg": "RS256", "kid": f"k{number}"}, said(CLUB), b"x" * 32
+    ),
+    "a forged session": lambda number: by_hand(
+        {"alg": "HS256", "typ": "session+jwt"}, said(jti=str(number)), b"x" * 32
+    ),
+    "the same one again": lambda number: by_hand({"alg": "HS256"}, said(), b"y" * 32),
+}
+
+
+async def test_ten_thousand_wrong_tokens_cost_little(
+    server: ServerProcess, house: KeyServer, tell: Callable[[str], None]
+) -> None:
+    """Prints what one costs: each token is another one, over several connections, on routes of all kinds."""
+    await api(server, "GET", "/auth/me", signed(RSA, "RS256"))  # the published keys are there
+    lines, asked = len(server.log.splitlines()), house.asked["/keys"]
+    count = FLOOD // len(FLOODS)
+    for name, make in FLOODS.items():
+        tokens = [make(number) for number in range(count)]
         before = server.cpu_seconds
-        await _post(server, token, count)
+        async with trio.open_nursery() as nursery:
+            for first in range(LINES):
+                nursery.start_soon(_flood, server, tokens[first::LINES], f"127.0.1.{first + 1}")
         cost = (server.cpu_seconds - before) / count * 1e6
         tell(f"a wrong token ({name}), refused over HTTP: {cost:.0f} µs of CPU")
-    assert len(server.log.splitlines()) - lines < count / 10
+    assert len(server.log.splitlines()) - lines < FLOOD / 100
+    assert house.asked["/keys"] <= asked + 1, "names that are made up fetch nothing"
+    assert (await api(server, "GET", "/auth/me", shop())).status_code == 200
 
 
-async def _post(server: ServerProcess, token: str, count: int) -> None:
+async def _flood(server: ServerProcess, tokens: list[str], address: str) -> None:
     host, _, port = server.url.rpartition("/")[2].partition(":")
-    head = f"POST /chat/c/messages HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n"
-    request = f'{head}Content-Length: 15\r\n\r\n{{"content":"x"}}'.encode()
-    async with await trio.open_tcp_stream(host, int(port)) as stream:
-        for _ in range(count):
-            await stream.send_all(request)
+    async with await trio.open_tcp_stream(host, int(port), local_address=address) as stream:
+        for number, token in enumerate(tokens):
+            method, path, body = ASKED[number % len(ASKED)]
+            await stream.send_all(request(method, path, body, token))
             answer = b""
             while not answer.endswith(b"}"):
                 answer += await stream.receive_some()

@@ -114,8 +114,8 @@ def _add_sessions(routes: Blueprint, parts: Parts) -> None:
     @refusals(Code.ORIGIN_NOT_ALLOWED, Code.FORBIDDEN, Code.RATE_LIMITED, Code.STORE_UNAVAILABLE)
     async def rename() -> Response:
         """Change the caller's name, on all devices and in all conversations. Their members get `participant_updated`."""
-        parts.check_origin()
         identity = parts.unlimited()
+        parts.check_origin()
         wanted = await body(schemas.RenameBody, depth=parts.settings.limits.json_depth)
         who = identity.participant
         if wanted.name != who.name:
@@ -130,8 +130,8 @@ def _add_sessions(routes: Blueprint, parts: Parts) -> None:
     @refusals(Code.ORIGIN_NOT_ALLOWED)
     async def session() -> Response:
         """Set a session cookie from the bearer token, for pages where a person enters a token. Scripts cannot read it."""
-        parts.check_origin()
         identity = parts.caller()
+        parts.check_origin()
         who = identity.participant
         response = answer({"id": who.id, "name": who.name, "admin": identity.admin})
         token = bearer(request.headers.get("Authorization"))

@@ -38,15 +38,13 @@ class Asked(NamedTuple):
 
 
 def socket_routes(parts: Parts) -> Blueprint:
-    """The WebSocket route. Most requests do not reach it: the fast lane answers those that are accepted."""
+    """The WebSocket route. Most requests do not reach it: the fast lane answers plain ones."""
     routes = Blueprint("socket", __name__, url_prefix="/chat")
 
     @routes.websocket("/ws/<conversation_id>")
     async def converse(conversation_id: str) -> Response | None:
         """Accept or refuse before the upgrade; then hand the connection over."""
         http_stream: HttpStream = websocket.scope["state"]["http_stream"]
-        if http_stream.refusal is not None:
-            raise Refused(http_stream.refusal)
         asked = _asked(conversation_id)
         connection = await greet(parts, asked)
         try:

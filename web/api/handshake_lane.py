@@ -1,8 +1,8 @@
-"""The fast lane of the handshake: answers plain WebSocket requests of callers that have permission.
+"""The fast lane of the handshake: answers plain WebSocket requests.
 
 Hypercorn and Quart take over a millisecond for a lookup and a digest. The usual request is therefore read here. It uses the
-same identities, membership and limits as the route. Unusual requests, and requests that are refused, are passed on
-unchanged to Hypercorn and Quart-Trio.
+same identities, membership, limits and refusals as the route. Unusual requests are passed on unchanged to Hypercorn and
+Quart-Trio.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from salon.actors.refusals import Code, Refusal
 from salon.actors.runtime import ActorDied
 from salon.actors.store import StoreError
 
-from ..http import Refused, TrustedProxies
+from ..http import Refused, TrustedProxies, refusal_headers
 from ..identity import COOKIE, HOST_COOKIE, session_in
+from ..socket import compact, error_fields
+from .answer_head import header_lines, http_date
 from .handshake import Asked, attach, greet, last_sequence
 
 if TYPE_CHECKING:
@@ -48,8 +50,11 @@ class FastLane:
         self._parts = parts
         self._proxies = TrustedProxies(parts.settings.server.trusted_proxies)
 
-    async def take(self, http_stream: HttpStream) -> bool:
-        """Try to hand the connection over to a participant. If the result is False, nothing has been answered yet."""
+    async def take(self, http_stream: HttpStream) -> int:
+        """Answer the request for a WebSocket: the status, 101 where a participant has the connection now.
+
+        0 if Hypercorn has to answer: nothing was answered yet, and no ticket was used.
+        """
         fields = read_fields(http_stream.upgrade_lines)
         address = http_stream.address
         if fields and self._proxies:
@@ -57,26 +62,39 @@ class FastLane:
             address = self._proxies.address(address, *((each,) if each else () for each in said))
         asked = fields and read_request(http_stream.upgrade_lines[0], fields, address)
         if not fields or not asked:
-            return False
+            return 0
         try:
             connection = await greet(self._parts, asked)
         except Refused as refused:
-            # Kept for the route: a ticket, for example, is valid only once.
-            http_stream.refusal = refused.refusal
-            return False
+            return await self._refuse(http_stream, asked, refused.refusal)
         except StoreError as error:
             self._parts.directory.report(error)
-            http_stream.refusal = self._parts.directory.store_refusal()
-            return False
+            refusal = self._parts.directory.store_refusal()
+            return await self._refuse(http_stream, asked, refusal)
         except ActorDied:
-            http_stream.refusal = Refusal(
-                Code.INTERNAL_ERROR, retry_after=1.0, scope="conversation"
-            )
-            return False
+            refusal = Refusal(Code.INTERNAL_ERROR, retry_after=1.0, scope="conversation")
+            return await self._refuse(http_stream, asked, refusal)
         connection.hold(ANSWER % generate_accept_token(fields["sec-websocket-key"].encode()))
         early = http_stream.hand_over(connection, self._parts.wire)
         attach(self._parts, connection, last_sequence(self._parts, asked), early)
-        return True
+        return 101
+
+    async def _refuse(self, http_stream: HttpStream, asked: Asked, refusal: Refusal) -> int:
+        """Answer as Hypercorn would: without the headers of answers to pages."""
+        directory = self._parts.directory
+        if not refusal.id:
+            refusal = directory.refusals.name(refusal, conversation_id=asked.conversation_id)
+        body = compact(error_fields(refusal)).encode()
+        headers = {
+            "Content-Type": "application/json",
+            "Content-Length": f"{len(body)}",
+            **refusal_headers(refusal),
+            "Date": http_date(directory.sources.now() // 1000),
+        }
+        status = refusal.reason.status
+        head = f"HTTP/1.1 {status} \r\n{header_lines(headers)}\r\n"
+        await http_stream.turn_down(head.encode() + body)
+        return status
 
 
 def read_fields(lines: list[bytes]) -> dict[str, str] | None:

@@ -1,6 +1,7 @@
 """HTTP itself: accepting, TLS, requests and answers, errors, CORS, the OpenAPI document, static files."""
 
-from .cors import allow_origins
+from .cors import allow_origins, cors_headers
+from .denial import Denial, DeniedBody, DeniedRequest
 from .errors import SECURITY_HEADERS, refuse_clearly
 from .forwarded import TrustedProxies
 from .openapi import (
@@ -55,6 +56,9 @@ __all__ = [
     "TAGS",
     "BinaryContent",
     "ConversationEvents",
+    "Denial",
+    "DeniedBody",
+    "DeniedRequest",
     "Elsewhere",
     "EventStream",
     "HttpReference",
@@ -81,6 +85,7 @@ __all__ = [
     "answer",
     "body",
     "content_answer",
+    "cors_headers",
     "deeper_than",
     "document_upload",
     "frontend_routes",

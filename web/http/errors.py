@@ -15,6 +15,7 @@ from salon.actors.refusals import Code, Refusal
 from salon.actors.store import StoreError
 
 from ..identity import bearer, session_in
+from .denial import REST_OF_BODY, SHORT_UPLOAD
 from .request import SAFE_METHODS, Refused, check_head, refusal_response
 from .upload import gate_before, taken
 
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
 
     from .request import Parts
 
-# Seconds to wait for the rest of a body. Most bodies are sent along with the head; on a slow line they arrive later.
-REST_OF_BODY = 5.0
-# Bytes of an upload that are worth waiting for. The client of a longer one is told at once that it is refused.
-SHORT_UPLOAD = 1_048_576
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",

@@ -27,6 +27,10 @@ class TrustedProxies:
     def __bool__(self) -> bool:
         return bool(self._networks)
 
+    def trusts(self, peer: str) -> bool:
+        """Whether the word of this address is taken."""
+        return bool(self._networks) and self._trusts(_parsed(peer))
+
     def address(
         self, peer: str, forwarded: Sequence[str] = (), x_forwarded_for: Sequence[str] = ()
     ) -> str:
@@ -36,7 +40,7 @@ class TrustedProxies:
         trusted peer's headers count. A proxy sets one header and may pass the other one on as the client sent it: if the two
         name different clients, neither is believed, and the address is the peer's.
         """
-        if not self._networks or not self._trusts(_parsed(peer)):
+        if not self.trusts(peer):
             return peer
         found = {
             self._nearest(peer, hops)

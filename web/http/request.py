@@ -103,18 +103,20 @@ class Parts:
         A token that is limited to some conversations is refused on a route of any other.
         """
         token = bearer(request.headers.get("Authorization"))
-        cookie = session_in(request.cookies)
-        if token is not None:
-            identity = self.identities.verify(token)
-        else:
-            identity = self.identities.verify(cookie or "", "cookie")
-            if identity is not None and request.method not in SAFE_METHODS:
-                self.check_origin()  # a browser sends the cookie for any page; the origin names the page
-        if identity is None:
-            raise self.refusal(Code.UNAUTHENTICATED, problem=no_good(token=token, cookie=cookie))
+        identity = self.identified(token, session_in(request.cookies))
+        if token is None and request.method not in SAFE_METHODS:
+            self.check_origin()  # a browser sends the cookie for any page; the origin names the page
         asked = (request.view_args or {}).get("conversation_id")
         if asked is not None and not identity.reaches(asked):
             raise self.refusal(Code.NOT_FOUND)
+        return identity
+
+    def identified(self, token: str | None, cookie: str | None) -> Identity:
+        """Whose bearer token it is, or whose session if there is no token. Raises the refusal if it is nobody's."""
+        verify = self.identities.verify
+        identity = verify(cookie or "", "cookie") if token is None else verify(token)
+        if identity is None:
+            raise self.refusal(Code.UNAUTHENTICATED, problem=no_good(token=token, cookie=cookie))
         return identity
 
     def unlimited(self) -> Identity:

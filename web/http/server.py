@@ -18,6 +18,8 @@ from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.utils import wrap_app
 
+from .denial import LINGER_FOR_UPLOAD
+from .refusal_pace import RefusalPace
 from .request_heads import HEAD_BYTES
 from .stream import HttpStream, TlsHttpStream
 from .upload import gate_of
@@ -34,8 +36,6 @@ if TYPE_CHECKING:
 
 BACKLOG = 4096  # connections waiting to be accepted: after a restart all clients reconnect at once
 FINISH_REQUESTS = 1.0  # seconds for running requests after everything else is drained
-# Seconds in which the rest of a refused upload is read and dropped: many clients read the answer only after they have sent all.
-LINGER_FOR_UPLOAD = 20.0
 
 logger = logging.getLogger(__name__)
 
@@ -43,8 +43,8 @@ logger = logging.getLogger(__name__)
 class HandshakeLane(Protocol):
     """Does WebSocket handshakes before Hypercorn sees the request."""
 
-    async def take(self, http_stream: HttpStream) -> bool:
-        """Try to take the connection over; False if Hypercorn has to answer."""
+    async def take(self, http_stream: HttpStream) -> int:
+        """The status that was answered: 101 if the connection was taken over. 0 if Hypercorn has to answer."""
 
 
 class Server:
@@ -61,6 +61,8 @@ class Server:
         proxies: TrustedProxies,
     ) -> None:
         self._fast_lane = fast_lane
+        self._proxies = proxies
+        self._pace = RefusalPace()
         self._posts = posts
         self._config = Config()
         # Hypercorn does not see all requests; the streams do, and time them.
@@ -145,8 +147,13 @@ class Server:
     def _http_stream(self, stream: trio.SocketStream) -> HttpStream:
         seconds = self._handshake_timeout
         if self._tls is None:
-            return HttpStream(stream, handshake_timeout=seconds, posts=self._posts)
-        return TlsHttpStream(stream, self._tls, handshake_timeout=seconds, posts=self._posts)
+            opened = HttpStream(stream, handshake_timeout=seconds, posts=self._posts)
+        else:
+            opened = TlsHttpStream(stream, self._tls, handshake_timeout=seconds, posts=self._posts)
+        # A proxy's address is that of all its clients; the proxy can tell them apart, and limit them.
+        if not self._proxies.trusts(opened.address):
+            opened.pace = self._pace
+        return opened
 
 
 def _tls_context(certificate: Path, key: Path | None) -> ssl.SSLContext:

@@ -17,6 +17,7 @@ import trio
 
 from salon.actors.refusals import Code, Refusal
 
+from .refusal_pace import REFUSED, RefusalPace
 from .request_heads import RequestHeads
 from .tls import GONE, TlsLine
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from ..socket import Connection, Wire
+    from .denial import Denial
 
 # These timeouts are needed because Hypercorn waits without limit for a peer to take its answer, and because Quart-Trio mostly
 # cancels Hypercorn's idle timer.
@@ -49,13 +51,16 @@ class Wanted(NamedTuple):
 
 
 class RequestLane(Protocol):
-    """The fast lane: answers the simplest requests before Hypercorn sees them."""
+    """The fast lane: answers the simplest requests, and those of nobody known, before Hypercorn sees them."""
 
     def read(self, data: bytes) -> Wanted | None:
         """The request at the start of `data`; None if Hypercorn has to read it."""
 
     async def answer(self, wanted: Wanted, data: bytes) -> bytes | None:
         """The complete answer to a complete request; None if Hypercorn has to answer."""
+
+    async def deny(self, data: bytes) -> Denial | None:
+        """The refusal that the head at the start of `data` deserves; None if Hypercorn has to read the request."""
 
     def refuse(self, refusal: Refusal) -> bytes:
         """The complete answer for a refusal."""
@@ -109,12 +114,12 @@ class HttpStream(trio.abc.Stream):
         self._closed = False
         self._first = b""  # bytes read before Hypercorn was started
         self._posts = posts
+        self.pace: RefusalPace | None = None  # slows down the refusals of nobody
         self._begun = 0  # requests passed to Hypercorn whose answers have begun
         self._answered = 0  # requests passed to Hypercorn whose answers are complete
         self._all_answered = trio.Event()
         self._body: BodyClock | None = None  # the clock of the request body that is arriving
         self._body_whole = False  # Hypercorn has found the end of the last request's body
-        self.refusal: Refusal | None = None  # why the fast lane did not take the connection
         self.linger = LINGER
         self._left_at = trio.current_time()  # when Hypercorn got the last bytes
         self._reading: trio.CancelScope | None = None
@@ -150,8 +155,10 @@ class HttpStream(trio.abc.Stream):
                 data = await self._read(max_bytes)
                 if not data:
                     return b""
-                if self._posts is not None and self._heads.between:
-                    data = await self._answer(data, self._posts)
+                if self._posts is not None:
+                    data = self._heads.completed(data)
+                    if data and self._heads.between:
+                        data = await self._answer(data, self._posts)
                 passed = self._feed(data) if data else b""
                 if passed:
                     return passed
@@ -187,11 +194,14 @@ class HttpStream(trio.abc.Stream):
         while data:
             wanted = posts.read(data)
             if wanted is None:
-                break
+                self._wait_no_longer_than(ANSWER_TIMEOUT)
+                denial = await posts.deny(data)
+                if denial is None:
+                    break
+                data = await self._deny(denial, data[denial.head :])
+                continue
             self._wait_no_longer_than(ANSWER_TIMEOUT)
-            if self._answered != self._heads.requests:  # answers keep the order of the requests
-                self._all_answered = trio.Event()
-                await self._all_answered.wait()
+            await self._in_turn()
             if len(data) < wanted.size:
                 while len(data) < wanted.size:
                     self._expect_body(len(data) - wanted.head)
@@ -204,10 +214,56 @@ class HttpStream(trio.abc.Stream):
             answer = await posts.answer(wanted, data)
             if answer is None:
                 break
-            with suppress(*GONE):  # the next read finds the connection closed
-                await self._send(answer)
+            await self._send_answer(answer)
             data = data[wanted.size :]
         return data
+
+    async def _in_turn(self) -> None:
+        """Wait until all earlier requests are answered: answers keep the order of the requests."""
+        if self._answered != self._heads.requests:
+            self._all_answered = trio.Event()
+            await self._all_answered.wait()
+
+    async def _deny(self, denial: Denial, data: bytes) -> bytes:
+        """Answer with a refusal. `data` has come after the head; what of it is for the next request is returned."""
+        await self._in_turn()
+        rest: bytes | None = None
+        if denial.interim:
+            with suppress(*GONE):
+                await self._send(denial.interim)
+        if denial.body.size is not None:
+            rest = await self._skip(denial.body.size, data, denial.body.patience)
+        await self._send_answer(denial.answer(whole=rest is not None))
+        if rest is not None and not denial.ends:
+            return rest
+        if denial.body.linger is not None and rest is None:
+            self.linger = denial.body.linger
+        await self.aclose()
+        return b""
+
+    async def _skip(self, size: int, data: bytes, patience: float) -> bytes | None:
+        """Drop a body, of which `data` has come; what follows it, or None if the rest does not come in time."""
+        come = len(data)
+        if come >= size:
+            return data[size:]
+        with trio.move_on_after(patience):
+            while come < size:
+                self._expect_body(come)
+                data = await self._read(READ_BYTES)
+                if not data:
+                    break
+                come += len(data)
+        self._body = None
+        return data[len(data) - (come - size) :] if come >= size else None
+
+    async def _send_answer(self, answer: bytes) -> None:
+        """Write an answer of the fast lane; to an address that asks as nobody all the time, after a pause."""
+        if self.pace is not None and answer.startswith(REFUSED):
+            seconds = self.pace.pause(self.address)
+            if seconds:
+                await trio.sleep(seconds)
+        with suppress(*GONE):  # the next read finds the connection closed
+            await self._send(answer)
 
     async def _send(self, data: bytes) -> None:
         """Write like `send_all`, but without a scheduler pass if the kernel takes all bytes at once."""
@@ -215,7 +271,7 @@ class HttpStream(trio.abc.Stream):
         if sent < len(data):
             await self.send_all(data[sent:])
         else:
-            self._wait_no_longer_than(KEEP_ALIVE)
+            self._deadline = trio.current_time() + KEEP_ALIVE  # of the next read
 
     def _write(self, data: bytes) -> int:
         """Write without waiting; the number of bytes that the kernel took."""
@@ -347,6 +403,11 @@ class HttpStream(trio.abc.Stream):
         trio.lowlevel.notify_closing(self.socket)
         wire.adopt(connection, socket.socket(fileno=self.socket.detach()))
         return self._let_go()
+
+    async def turn_down(self, answer: bytes) -> None:
+        """Answer a request for a WebSocket with a refusal, which is the end of the connection."""
+        await self._send_answer(answer)
+        await self.aclose()
 
     async def serve_on(self) -> None:
         """Complete the accepting task once Hypercorn has ended; the socket is closed afterwards.

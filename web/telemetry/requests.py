@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from salon.actors.directory import Directory
     from salon.actors.refusals import Refusal
 
-    from ..http import RequestLane, Wanted
+    from ..http import Denial, RequestLane, Wanted
     from ..settings import TelemetrySettings
     from .turns import TurnTracing
 
@@ -31,15 +31,21 @@ HEADERS = ("traceparent", "tracestate")
 PROPAGATOR = TraceContextTextMapPropagator()
 
 
-def begin(tracing: TurnTracing, method: str, route: str, headers: Mapping[str, str]) -> Span:
-    """A span of a request, within the trace that its `traceparent` names."""
+def begin(
+    tracing: TurnTracing,
+    method: str,
+    route: str,
+    headers: Mapping[str, str],
+    begun: int | None = None,
+) -> Span:
+    """A span of a request, within the trace that its `traceparent` names. `begun` is a time of before, else it begins now."""
     said = {name: headers[name] for name in HEADERS if name in headers}
     return tracing.tracer.start_span(
         f"{method} {route}",
         PROPAGATOR.extract(said),
         kind=SpanKind.SERVER,
         attributes={"http.request.method": method, "http.route": route},
-        start_time=tracing.now(),
+        start_time=tracing.now() if begun is None else begun,
     )
 
 
@@ -117,6 +123,17 @@ class TracedLane:
             status = int(head[9:12])  # HTTP/1.1 201 Created
             end(self._tracing, span, status, wanted.conversation_id, body)
         return answered
+
+    async def deny(self, data: bytes) -> Denial | None:
+        """The refusal that a head deserves; None if Hypercorn has to answer, which is traced there."""
+        begun = self._tracing.now()
+        denial = await self._lane.deny(data)
+        if denial is not None:
+            asked = denial.asked
+            headers = _headers(data[: denial.head])
+            span = begin(self._tracing, asked.method, asked.route, headers, begun)
+            end(self._tracing, span, asked.status, asked.conversation_id, b"")
+        return denial
 
     def refuse(self, refusal: Refusal) -> bytes:
         """The complete answer for a refusal."""
