@@ -62,3 +62,44 @@ def test_the_standards_header_says_the_same(forwarded: list[str], address: str) 
 def test_two_headers_that_differ_are_not_believed() -> None:
     assert PROXIES.address("10.0.0.1", [f"for={CLIENT}"], [CLIENT]) == CLIENT
     assert PROXIES.address("10.0.0.1", ["for=198.51.100.1"], [CLIENT]) == "10.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "x_forwarded_for", "x_forwarded_proto", "scheme"),
+    [
+        ([], [CLIENT], ["https"], "https"),
+        ([], [], ["HTTPS"], "https"),
+        ([], [], ["wss"], "https"),
+        ([], [CLIENT], ["http"], "http"),
+        ([], [f"{CLIENT}, 10.0.0.2"], ["https, http"], "https"),
+        (
+            [],
+            [f"198.51.100.1, {CLIENT}"],
+            ["https, http"],
+            "http",
+        ),  # the first is the client's word
+        ([], [CLIENT], ["https, http"], None),
+        ([], [], ["https", "https"], None),
+        ([], [CLIENT], ["javascript"], None),
+        ([], [CLIENT], [""], None),
+        ([f"for={CLIENT};proto=https"], [], [], "https"),
+        ([f'for={CLIENT}; Proto="https"'], [], [], "https"),
+        ([f"for={CLIENT};proto=https, for=10.0.0.2;proto=http"], [], [], "https"),
+        ([f"for=198.51.100.1;proto=https, for={CLIENT};proto=http"], [], [], "http"),
+        (["for=_hidden;proto=https"], [], [], "https"),
+        (["proto=https"], [], ["http"], None),  # two headers that differ
+        ([f"for={CLIENT}"], [CLIENT], ["https"], "https"),
+        ([f"for={CLIENT}"], [CLIENT], [], None),
+        ([f'for={CLIENT};x=";proto=https"'], [], [], None),
+    ],
+)
+def test_the_scheme_is_what_the_client_speaks_with_our_outermost_proxy(
+    forwarded: list[str],
+    x_forwarded_for: list[str],
+    x_forwarded_proto: list[str],
+    scheme: str | None,
+) -> None:
+    said = (forwarded, x_forwarded_for, x_forwarded_proto)
+    assert PROXIES.scheme("10.0.0.1", *said) == scheme
+    assert PROXIES.scheme(CLIENT, *said) is None
+    assert TrustedProxies().scheme("10.0.0.1", *said) is None

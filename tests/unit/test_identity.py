@@ -486,6 +486,13 @@ class TestHeaders:
     ) -> None:
         assert origin_allowed(origin, host, ("https://pages.example",)) is allowed
 
+    def test_a_page_of_the_other_scheme_is_another_origin_where_the_scheme_is_known(self) -> None:
+        mine = "https://chat.example"
+        assert origin_allowed(mine, "chat.example", (), scheme="https")
+        assert not origin_allowed("http://chat.example", "chat.example", (), scheme="https")
+        assert not origin_allowed(mine, "chat.example", (), scheme="http")
+        assert origin_allowed(mine, "chat.example", (), scheme="http", public_url=mine)
+
     def test_a_star_allows_every_page(self) -> None:
         assert origin_allowed("https://anywhere.example", "chat.example", ("*",))
 

@@ -34,6 +34,7 @@ START = re.compile(rb"GET /chat/ws/([A-Za-z0-9_-]{1,64})(?:\?([!-~]*))? HTTP/1\.
 # One way alone to match any bytes: a pattern that also took the spaces off would try each way to share them out.
 FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t -~]*)")
 KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
+FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-proto")
 ROUTE = "socket.converse"
 ANSWER = (
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -56,11 +57,12 @@ class FastLane:
         0 if Hypercorn has to answer: nothing was answered yet, and no ticket was used.
         """
         fields = read_fields(http_stream.upgrade_lines)
-        address = http_stream.address
+        address, scheme = http_stream.address, None
         if fields and self._proxies:
-            said = (fields.get("forwarded"), fields.get("x-forwarded-for"))
-            address = self._proxies.address(address, *((each,) if each else () for each in said))
-        asked = fields and read_request(http_stream.upgrade_lines[0], fields, address)
+            said = [(fields[name],) if name in fields else () for name in FORWARDED]
+            scheme = self._proxies.scheme(address, *said)
+            address = self._proxies.address(address, *said[:2])
+        asked = fields and read_request(http_stream.upgrade_lines[0], fields, address, scheme)
         if not fields or not asked:
             return 0
         try:
@@ -119,7 +121,9 @@ def plain_fields(lines: list[bytes]) -> dict[str, str] | None:
     return fields
 
 
-def read_request(start: bytes, fields: dict[str, str], address: str) -> Asked | None:
+def read_request(
+    start: bytes, fields: dict[str, str], address: str, scheme: str | None
+) -> Asked | None:
     """The parsed request; None if the path is not exactly that of the route."""
     path = START.fullmatch(start)
     if path is None:
@@ -139,4 +143,5 @@ def read_request(start: bytes, fields: dict[str, str], address: str) -> Asked | 
         fields.get("origin"),
         fields.get("authorization"),
         session_in(given),
+        scheme,
     )

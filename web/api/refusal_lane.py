@@ -89,6 +89,9 @@ class RefusalLane:
         self._closed = _closed_routes(app)
         self._allowed = parts.settings.server.allowed_origins
         self._max_body_size = parts.settings.limits.max_body_size
+        server = parts.settings.server
+        self._proxied = bool(server.trusted_proxies)
+        self._scheme = "https" if server.tls_certificate is not None else None
         self.read = posts.read
         self.answer = posts.answer
         self.refuse = posts.refuse
@@ -130,11 +133,13 @@ class RefusalLane:
                 query.setdefault(name, value)
             if token is None and "ticket" in query:
                 return  # it is valid only once
+            if self._proxied and b"origin" in fields:
+                return  # a proxy may say of which scheme the page is
         await self._parts.prepare(token or cookie)
         if streams:
             host, origin = fields[b"host"], fields.get(b"origin")
             said = fields.get(b"authorization")
-            identified(self._parts, Asked("", "", query, host, origin, said, cookie))
+            identified(self._parts, Asked("", "", query, host, origin, said, cookie, self._scheme))
         else:
             self._parts.identified(token, cookie)
 

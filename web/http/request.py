@@ -135,12 +135,21 @@ class Parts:
 
     def check_origin(self) -> None:
         """Refuse pages of other origins."""
-        headers, allowed = request.headers, self.settings.server.allowed_origins
-        if not origin_allowed(headers.get("Origin"), headers.get("Host"), allowed):
+        origin, host = request.headers.get("Origin"), request.headers.get("Host")
+        if not self.allows(origin, host, request.scope["state"]["known_scheme"]):
             raise self.refusal(Code.ORIGIN_NOT_ALLOWED)
 
+    def allows(self, origin: str | None, host: str | None, scheme: str | None) -> bool:
+        """Whether a page of this origin may use a session at this host; see `origin_allowed`."""
+        server = self.settings.server
+        return origin_allowed(
+            origin, host, server.allowed_origins, scheme=scheme, public_url=server.public_url
+        )
+
     def is_secure(self) -> bool:
-        """Whether the browser uses TLS, to this server or to a proxy in front of it. If so, cookies are `Secure`."""
+        """Whether the browser uses TLS, to this server or to a proxy in front of it, which has to be a trusted one or that of
+        `public_url`. If so, cookies are `Secure`.
+        """
         return request.scheme == "https" or (self.settings.server.public_url or "").startswith(
             "https:"
         )

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .stream import RequestLane
 
 
+FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-forwarded-proto")
 BACKLOG = 4096  # connections waiting to be accepted: after a restart all clients reconnect at once
 FINISH_REQUESTS = 1.0  # seconds for running requests after everything else is drained
 
@@ -179,15 +180,14 @@ def _tls_context(certificate: Path, key: Path | None) -> ssl.SSLContext:
 def _counted(app: QuartTrio, proxies: TrustedProxies) -> Callable[..., Awaitable[None]]:
     """The application, wrapped so that the stream is told of each complete body and each complete answer.
 
-    A request that a trusted proxy passes on has the client's address.
+    A request that a trusted proxy passes on has the client's address and scheme.
     """
 
     async def answer(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             await app(scope, receive, send)
             return
-        if proxies and scope["client"] is not None:
-            scope["client"] = (_client(scope, proxies), *scope["client"][1:])
+        _name_client(scope, proxies)
         stream: HttpStream = scope["state"]["http_stream"]
         stream.begins()
         gate, complete = gate_of(scope), False
@@ -215,10 +215,22 @@ def _counted(app: QuartTrio, proxies: TrustedProxies) -> Callable[..., Awaitable
     return answer
 
 
-def _client(scope: Any, proxies: TrustedProxies) -> str:
-    """The client's address."""
-    said: dict[bytes, list[str]] = {b"forwarded": [], b"x-forwarded-for": []}
-    for name, value in scope["headers"]:
-        if name.lower() in said:
-            said[name.lower()].append(value.decode("latin-1"))
-    return proxies.address(scope["client"][0], said[b"forwarded"], said[b"x-forwarded-for"])
+def _name_client(scope: Any, proxies: TrustedProxies) -> None:
+    """Give a request that a trusted proxy passes on the client's address and scheme.
+
+    `known_scheme` of the state is the scheme that the browser uses, if that is known: before a plain connection may be a proxy.
+    """
+    known = "https" if scope["scheme"] in ("https", "wss") else None
+    if proxies and scope["client"] is not None:
+        said: dict[bytes, list[str]] = {name: [] for name in FORWARDED}
+        for name, value in scope["headers"]:
+            if name.lower() in said:
+                said[name.lower()].append(value.decode("latin-1"))
+        peer, *port = scope["client"]
+        forwarded, hops, protos = said.values()
+        scope["client"] = (proxies.address(peer, forwarded, hops), *port)
+        scheme = proxies.scheme(peer, forwarded, hops, protos)
+        if scheme is not None:
+            known = scheme
+            scope["scheme"] = scheme.replace("http", "ws") if scope["type"] != "http" else scheme
+    scope["state"]["known_scheme"] = known
