@@ -34,6 +34,7 @@ def auth_routes(parts: Parts) -> Blueprint:
     """Everything below /auth."""
     routes = Blueprint("auth", __name__, url_prefix="/auth")
     _add_guests(routes, parts)
+    _add_me(routes, parts)
     _add_sessions(routes, parts)
     return routes
 
@@ -95,7 +96,7 @@ def _add_guests(routes: Blueprint, parts: Parts) -> None:
         return _welcome(parts, returned, 200)
 
 
-def _add_sessions(routes: Blueprint, parts: Parts) -> None:
+def _add_me(routes: Blueprint, parts: Parts) -> None:
     renamings = Allowance(RENAMINGS_PER_HOUR, "changes of name an hour", "participant")
 
     @routes.get("/me")
@@ -124,6 +125,8 @@ def _add_sessions(routes: Blueprint, parts: Parts) -> None:
             await parts.directory.rename(who)
         return answer({"id": who.id, "name": who.name, "admin": identity.admin})
 
+
+def _add_sessions(routes: Blueprint, parts: Parts) -> None:
     @routes.post("/session")
     @tag(["identity"])
     @document_response(schemas.Me)
