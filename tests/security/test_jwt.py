@@ -14,14 +14,19 @@ from typing import Any
 import pytest
 import trio
 import trio.lowlevel
+import trio.testing
 from joserfc import jwt
 from joserfc.errors import SecurityWarning
-from joserfc.jwk import ECKey, OKPKey, RSAKey
+from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from trio.testing import MockClock
 
 from salon.persistence import MemoryStore
 from salon.web.identity.cached import AGAIN, LIFE
+from salon.web.identity.fetch import JsonFetcher
 from salon.web.identity.identity import IdentityBook
+from salon.web.identity.provider_fault import Unreachable, Untrusted
+from salon.web.identity.signed_token import KEYS_TRIED, signed_claims
+from salon.web.identity.token_keys import WAITING, PublishedKeys
 from salon.web.settings.model import AuthSettings
 from salon.web.sources import system_sources
 from tests.jwks import KeyServer
@@ -361,6 +366,29 @@ async def test_an_issuer_that_stalls_is_asked_once_and_others_do_not_wait(
         club = holder(server, signed(EC, "ES256"))
         assert (await club.call("GET", "/auth/me")).status_code == 200
     assert house.asked["/stalled"] == 1
+
+
+async def test_so_many_tokens_wait_for_an_issuers_keys_and_more_are_refused_at_once() -> None:
+    (silent,) = await trio.open_tcp_listeners(0, host="127.0.0.1")  # nobody accepts
+    port = silent.socket.getsockname()[1]
+    keys = PublishedKeys(f"http://127.0.0.1:{port}/keys", JsonFetcher())
+    async with silent, trio.open_nursery() as nursery:
+        for _ in range(WAITING):
+            nursery.start_soon(keys.prepare, None)
+        await trio.testing.wait_all_tasks_blocked()
+        with pytest.raises(Unreachable, match="100 tokens wait"):
+            await keys.prepare(None)
+        nursery.cancel_scope.cancel()
+
+
+def test_a_token_that_names_no_key_is_tried_with_so_many_keys() -> None:
+    secrets_of = [f"{number:032}".encode() for number in range(KEYS_TRIED + 1)]
+    keys = [OctKey.import_key(each) for each in secrets_of]
+    tokens = [by_hand({"alg": "HS256"}, said(), each) for each in secrets_of]
+    for token in tokens[:KEYS_TRIED]:
+        assert signed_claims(token, keys, algorithms={"HS256"})["sub"] == "ada-7"
+    with pytest.raises(Untrusted):
+        signed_claims(tokens[KEYS_TRIED], keys, algorithms={"HS256"})
 
 
 async def _is_put_off(server: ServerProcess, token: str) -> None:

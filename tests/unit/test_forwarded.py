@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from salon.web.http.forwarded import TrustedProxies
+from salon.web.http.forwarded import HOPS, TrustedProxies
 
 PROXIES = TrustedProxies(["10.0.0.0/8", "::1/128"])
 CLIENT = "203.0.113.7"
@@ -57,6 +57,15 @@ def test_it_is_the_nearest_that_is_no_proxy_of_ours(
 )
 def test_the_standards_header_says_the_same(forwarded: list[str], address: str) -> None:
     assert PROXIES.address("10.0.0.1", forwarded) == address
+
+
+def test_so_many_proxies_in_a_row_are_looked_at() -> None:
+    for ours, address in ((HOPS - 1, CLIENT), (HOPS, "10.0.0.2")):
+        hops = [CLIENT, *["10.0.0.2"] * ours]
+        assert PROXIES.address("10.0.0.1", (), hops) == address
+        assert PROXIES.scheme("10.0.0.1", (), hops, ["https", *["http"] * ours]) == (
+            "https" if address == CLIENT else "http"
+        )
 
 
 def test_two_headers_that_differ_are_not_believed() -> None:
