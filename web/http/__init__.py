@@ -42,7 +42,7 @@ from .request import (
     refuse_encoded,
 )
 from .request_heads import HEAD_BYTES
-from .server import Server
+from .server import HandshakeLane, Server
 from .static_files import frontend_routes
 from .stream import HttpStream, RequestLane, Wanted
 from .upload import SalonRequest, sent_file
@@ -61,6 +61,7 @@ __all__ = [
     "DeniedRequest",
     "Elsewhere",
     "EventStream",
+    "HandshakeLane",
     "HttpReference",
     "HttpStream",
     "JsonDocument",
