@@ -136,6 +136,7 @@ FORMS: dict[str, bytes] = {
     "a body that is too long, and the end": sized("POST", "/chat/create", LONG, Connection="close"),
     "a body in pieces": pieces("POST", "/chat/create"),
     "an upload": request("POST", "/chat/c/files?name=a", b"{}", "wrong"),
+    "an upload without a length": request("POST", "/chat/c/files?name=a", token="wrong"),
     "a long upload": sized("POST", "/chat/c/files?name=a", LONG),
     "a message without a length": request("POST", "/chat/c/messages", token="wrong"),
     "a path with two slashes": request("GET", "//auth/me", token="wrong"),
@@ -221,6 +222,22 @@ async def test_answers_keep_the_order_of_what_was_asked(url: str, taken: list[bo
             await line.send(data)
             assert [(await line.answer()).status for _ in statuses] == statuses
     assert taken.count(True) >= 4, "what came together with a request of Hypercorn's is its too"
+
+
+async def test_a_request_within_the_body_of_a_refused_one_is_none(
+    url: str, taken: list[bool]
+) -> None:
+    within = request("GET", "/auth/me", token=TOKEN)
+    outer = request("POST", "/chat/create", within, "wrong")
+    async with open_line(url) as line:
+        await line.send(outer + request("GET", "/health", Connection="close"))
+        assert [(await line.answer()).status for _ in range(2)] == [401, 200]
+        assert await line.end() == b""
+    pieces = request("POST", "/chat/create", token="wrong", Transfer_Encoding="chunked")
+    async with open_line(url) as line:
+        await line.send(pieces + b"0\r\n\r\n" + within)
+        assert (await line.end()).count(b"HTTP/1.1") == 1
+    assert taken.count(True) == 2
 
 
 @pytest.mark.parametrize("size", [1, 7, 60])

@@ -87,6 +87,8 @@ async def _has_come_whole() -> bool:
     Without this check, a refused client would keep an unusable connection, and its next request would fail on it.
     """
     gate, length = gate_before(request), request.content_length
+    if length is None and "Transfer-Encoding" not in request.headers:
+        length = 0
     is_long = gate is not None and (length is None or length > SHORT_UPLOAD)
     with trio.move_on_after(0 if is_long else REST_OF_BODY), suppress(HTTPException):
         async for _ in taken(request):
