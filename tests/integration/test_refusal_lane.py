@@ -13,6 +13,7 @@ import trio
 import trio.testing
 
 from salon.web.api.refusal_lane import RefusalLane
+from salon.web.http.refusal_pace import RefusalPace
 from tests.inside import OPERATOR, TOKEN, serving
 from tests.raw import Line, open_line, request, upgrade
 
@@ -300,8 +301,7 @@ async def _figures(line: Line) -> dict[str, float]:
 async def test_only_refusals_wait_where_an_address_asks_as_nobody_all_the_time(
     url: str, monkeypatch: pytest.MonkeyPatch, asked: bytes
 ) -> None:
-    monkeypatch.setattr("salon.web.http.refusal_pace.AT_ONCE", 0)
-    monkeypatch.setattr("salon.web.http.refusal_pace.PAUSE", math.inf)
+    monkeypatch.setattr(RefusalPace, "pause", lambda pace, address: math.inf)
     async with open_line(url) as refused, open_line(url) as line:
         await refused.send(asked)
         await trio.testing.wait_all_tasks_blocked(0.05)

@@ -151,9 +151,8 @@ class Server:
             opened = HttpStream(stream, handshake_timeout=seconds, posts=self._posts)
         else:
             opened = TlsHttpStream(stream, self._tls, handshake_timeout=seconds, posts=self._posts)
-        # A proxy's address is that of all its clients; the proxy can tell them apart, and limit them.
-        if not self._proxies.trusts(opened.address):
-            opened.pace = self._pace
+        opened.pace = self._pace
+        opened.proxied = self._proxies.trusts(opened.address)
         return opened
 
 

@@ -115,6 +115,7 @@ class HttpStream(trio.abc.Stream):
         self._first = b""  # bytes read before Hypercorn was started
         self._posts = posts
         self.pace: RefusalPace | None = None  # slows down the refusals of nobody
+        self.proxied = False  # the peer is a trusted proxy
         self._begun = 0  # requests passed to Hypercorn whose answers have begun
         self._answered = 0  # requests passed to Hypercorn whose answers are complete
         self._all_answered = trio.Event()
@@ -259,7 +260,7 @@ class HttpStream(trio.abc.Stream):
     async def _send_answer(self, answer: bytes) -> None:
         """Write an answer of the fast lane; to an address that asks as nobody all the time, after a pause."""
         if self.pace is not None and answer.startswith(REFUSED):
-            seconds = self.pace.pause(self.address)
+            seconds = self.pace.pause(None if self.proxied else self.address)
             if seconds:
                 await trio.sleep(seconds)
         with suppress(*GONE):  # the next read finds the connection closed
