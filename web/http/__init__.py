@@ -4,6 +4,7 @@ from .cors import allow_origins, cors_headers
 from .denial import Denial, DeniedBody, DeniedRequest
 from .errors import SECURITY_HEADERS, refuse_clearly
 from .forwarded import TrustedProxies
+from .lane import RequestLane, Wanted
 from .openapi import (
     COMMAND,
     POST,
@@ -44,7 +45,7 @@ from .request import (
 from .request_heads import HEAD_BYTES
 from .server import HandshakeLane, Server
 from .static_files import frontend_routes
-from .stream import HttpStream, RequestLane, Wanted
+from .stream import HttpStream
 from .upload import SalonRequest, sent_file
 
 __all__ = [

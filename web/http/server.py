@@ -21,7 +21,8 @@ from hypercorn.utils import wrap_app
 from .denial import LINGER_FOR_UPLOAD
 from .refusal_pace import RefusalPace
 from .request_heads import HEAD_BYTES
-from .stream import HttpStream, TlsHttpStream
+from .stream import HttpStream
+from .tls_stream import TlsHttpStream
 from .upload import gate_of
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
     from .forwarded import TrustedProxies
-    from .stream import RequestLane
+    from .lane import RequestLane
 
 
 FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-forwarded-proto")

@@ -9,85 +9,35 @@ from __future__ import annotations
 import os
 import re
 import socket
-import ssl
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING
 
 import trio
 
 from salon.actors.refusals import Code, Refusal
 
+from .body_clock import BodyClock
 from .refusal_pace import REFUSED, RefusalPace
 from .request_heads import RequestHeads
-from .tls import GONE, TlsLine
+from .tls import GONE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from ..socket import Connection, Wire
     from .denial import Denial
+    from .lane import RequestLane
 
 # These timeouts are needed because Hypercorn waits without limit for a peer to take its answer, and because Quart-Trio mostly
 # cancels Hypercorn's idle timer.
 WRITE_TIMEOUT = 20.0  # seconds for the peer to take one piece of an answer
 KEEP_ALIVE = 30.0  # seconds between an answer and the next request: a connection holds about 40 KB
 ANSWER_TIMEOUT = 90.0  # seconds between a request, or a piece of its body, and its answer
-BODY_RATE = 4096  # minimum bytes a second of a request body: half the slowest mobile network's rate
 CONTINUE = b"HTTP/1.1 1"  # the beginning of an interim answer, which the final answer follows
 # Hypercorn's own answer to a request that it cannot parse: it has no body.
 WORDLESS = re.compile(rb"HTTP/1\.1 400 \r\ncontent-length: 0\r\nconnection: close\r\n")
 LINGER = 2.0  # seconds in which bytes from the peer are read and dropped before closing
 READ_BYTES = 65_536
-
-
-class Wanted(NamedTuple):
-    """The head of a request for the fast lane, and the sizes of its head and body in bytes."""
-
-    conversation_id: str
-    token: str
-    key: str | None
-    head: int
-    size: int
-
-
-class RequestLane(Protocol):
-    """The fast lane: answers the simplest requests, and those of nobody known, before Hypercorn sees them."""
-
-    def read(self, data: bytes) -> Wanted | None:
-        """The request at the start of `data`; None if Hypercorn has to read it."""
-
-    async def answer(self, wanted: Wanted, data: bytes) -> bytes | None:
-        """The complete answer to a complete request; None if Hypercorn has to answer."""
-
-    async def deny(self, data: bytes) -> Denial | None:
-        """The refusal that the head at the start of `data` deserves; None if Hypercorn has to read the request."""
-
-    def refuse(self, refusal: Refusal) -> bytes:
-        """The complete answer for a refusal."""
-
-
-class BodyClock:
-    """The deadline for the next bytes of a request body.
-
-    No pause may be longer than `grace` seconds. The whole body may take `grace` seconds plus its size divided by `BODY_RATE`.
-    The size is that of the bytes received, not the announced one: otherwise a client that announces a large body and sends
-    nothing would be waited for too long.
-    """
-
-    def __init__(self, begun: float, grace: float) -> None:
-        self.begun = begun
-        self.deadline = begun + grace
-        self.answering = False  # an answer, or a part of it, was sent before the body was complete
-        self._grace = grace
-
-    def wait(self, seconds: float) -> None:
-        """Record that nothing was read for so long: that is not the client's time."""
-        self.begun += seconds
-        self.deadline += seconds
-
-    def has(self, size: int, now: float) -> None:
-        """Record that bytes have arrived; `size` is the total so far."""
-        self.deadline = self._grace + min(self.begun + size / BODY_RATE, now)
 
 
 class HttpStream(trio.abc.Stream):
@@ -432,50 +382,3 @@ class HttpStream(trio.abc.Stream):
 def _last(answer: bytes) -> bytes:
     """The answer with `Connection: close`: it is the last on its connection."""
     return answer.replace(b"\r\n", b"\r\nconnection: close\r\n", 1)
-
-
-class TlsHttpStream(HttpStream):
-    """The same over TLS. After the handover, the accepting task reads the connection and writes its queued bytes."""
-
-    def __init__(
-        self,
-        stream: trio.SocketStream,
-        context: ssl.SSLContext,
-        *,
-        handshake_timeout: float,
-        posts: RequestLane | None = None,
-    ) -> None:
-        super().__init__(stream, handshake_timeout=handshake_timeout, posts=posts)
-        self._tls = trio.SSLStream(stream, context, server_side=True, https_compatible=True)
-        self._stream = self._tls
-        self.transport_stream = stream  # Hypercorn asks it for the addresses
-        self._line: TlsLine | None = None
-
-    async def do_handshake(self) -> None:
-        """Do the TLS handshake. Hypercorn calls this first, and treats a stream with this method as TLS."""
-        with trio.fail_after(self._handshake_timeout):
-            await self._tls.do_handshake()
-
-    def _write(self, data: bytes) -> int:
-        return 0  # TLS cannot write without waiting
-
-    async def _hang_up(self) -> None:
-        # Closing TLS writes a close_notify, and the peer may not read.
-        with trio.move_on_after(WRITE_TIMEOUT):
-            await self._tls.aclose()
-
-    def selected_alpn_protocol(self) -> str:
-        """HTTP/1.1, the only protocol whose connections can be handed over."""
-        return "http/1.1"
-
-    def hand_over(self, connection: Connection, wire: Wire) -> bytes:
-        """Hand over as for a plain connection; the bytes keep passing through this TLS session."""
-        self._line = TlsLine(self._tls, connection, wire)
-        connection.bind(self._line)
-        wire.enlist(connection)
-        return self._let_go()
-
-    async def serve_on(self) -> None:
-        """Read and write the handed-over connection until it ends."""
-        if self._line is not None:
-            await self._line.run()
