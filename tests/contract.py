@@ -44,7 +44,7 @@ def validator(schema: Schema, document: Schema) -> Draft202012Validator:
 
 
 class FrameContract:
-    """The WebSocket's side: checks frames, and remembers which types it has seen."""
+    """The side of WebSockets and event streams: checks frames, and remembers which types it has seen."""
 
     def __init__(self, asyncapi: Schema) -> None:
         self._validators: dict[str, Draft202012Validator] = {}
@@ -57,6 +57,10 @@ class FrameContract:
     def check_server(self, frame: Any) -> None:
         self._validators[f"server_{frame['type']}"].validate(frame)
         self.seen.add(frame["type"])
+
+    def check(self, name: str, frame: Any) -> None:
+        """Check a frame against the message of this name."""
+        self._validators[name].validate(frame)
 
     def check_client(self, frame: Any) -> None:
         self._validators[f"client_{frame['type']}"].validate(frame)

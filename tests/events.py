@@ -6,11 +6,14 @@ import json
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from urllib.parse import urlsplit
 
 import h11
 import trio
 
+from salon.web.api.asyncapi import asyncapi
+from tests.contract import FrameContract
 from tests.patience import PATIENCE
 from tests.person import EVENTS, Frame, Person
 from tests.traffic import narrow
@@ -18,10 +21,17 @@ from tests.traffic import narrow
 READ = 65_536
 
 
+@cache
+def contract() -> FrameContract:
+    """What the AsyncAPI document promises."""
+    return FrameContract(asyncapi())
+
+
 class Stream:
     """One open stream: its head, its frames, its comments, and the id of the last event, as a browser keeps it."""
 
-    def __init__(self, stream: trio.abc.Stream, peer: h11.Connection) -> None:
+    def __init__(self, stream: trio.abc.Stream, peer: h11.Connection, path: str) -> None:
+        self._path = path
         self.headers: dict[str, str] = {}
         self.frames: list[Frame] = []
         self.comments = 0
@@ -59,8 +69,16 @@ class Stream:
                 elif name == "data":
                     self.last_event_id = self._id
                     self.frames.append(json.loads(value))
+                    self._check(self.frames[-1])
                     return self.frames[-1]
         return None
+
+    def _check(self, frame: Frame) -> None:
+        """Each frame is one of its channel in the AsyncAPI document."""
+        channel = "personal_events" if self._path.startswith("/me/") else "conversation_events"
+        names = [f"{side}_{frame['type']}" for side in ("stream", "server")]
+        (name,) = (each for each in names if each in asyncapi()["channels"][channel]["messages"])
+        contract().check(name, frame)
 
     async def until(self, kind: str) -> Frame:
         """The next frame of that type."""
@@ -118,6 +136,6 @@ async def follow(
     peer = h11.Connection(h11.CLIENT)
     request = h11.Request(method="GET", target=path, headers=headers)
     await line.send_all((peer.send(request) or b"") + (peer.send(h11.EndOfMessage()) or b""))
-    opened = Stream(line, peer)
+    opened = Stream(line, peer, path)
     await opened.begin()
     return opened

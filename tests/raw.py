@@ -145,6 +145,13 @@ class Line:
         body, self._buffer = self._buffer[:length], self._buffer[length:]
         return Answer(int(first.split()[1]), headers, body)
 
+    async def head(self) -> bytes:
+        """The head of an answer that does not end; what follows it is kept."""
+        while b"\r\n\r\n" not in self._buffer:
+            await self._more()
+        head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
+        return head
+
     async def frame(self) -> tuple[int, bytes]:
         """The next frame of the server."""
         while not self._frames:

@@ -41,6 +41,7 @@ from .api import (
     FastLane,
     PersonalFeed,
     PostLane,
+    RefusalLane,
     agent_routes,
     auth_routes,
     change_routes,
@@ -90,7 +91,7 @@ if TYPE_CHECKING:
     from salon.persistence.sql import SqlStore
 
     from .agents import Upstream
-    from .http import RequestLane
+    from .http import HandshakeLane, RequestLane
     from .settings import AgentSettings, Settings
     from .telemetry import Tracing
 
@@ -208,12 +209,13 @@ async def _run(parts: AdminParts, announce: Callable[[str], None]) -> None:
 def _server_of(parts: AdminParts, tracing: Tracing | None) -> Server:
     """The server, with the routes and the lanes that answer before them."""
     app, settings = build_app(parts), parts.settings
-    posts: RequestLane = PostLane(parts)
+    posts: RequestLane = RefusalLane(app, parts, PostLane(parts))
+    handshakes: HandshakeLane = FastLane(app, parts)
     if tracing is not None:
-        posts = tracing.surround(app, posts)
+        posts, handshakes = tracing.surround(app, posts, handshakes)
     return Server(
         app,
-        FastLane(app, parts),
+        handshakes,
         posts,
         handshake_timeout=settings.limits.handshake_timeout,
         max_body_size=settings.limits.max_body_size,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from contextlib import AsyncExitStack
 from typing import Any
 
 import trio
 
 from tests.patience import PATIENCE
 from tests.person import Person, guests
-from tests.raw import request
+from tests.raw import open_line, request
 from tests.server import ServerProcess, api
+from tests.shape import refusal_for_now
 from tests.traffic import Speaker
 
 Line = dict[str, Any]
@@ -97,3 +99,20 @@ async def test_only_operators_may_read_it_and_the_audit_notes_it(own_server: Ser
     assert ("read", "the log of all conversations") in [(d["action"], d["target"]) for d in deeds]
     answer = await api(own_server, "GET", "/admin/log?after=-1", root)
     assert answer.status_code == 400
+
+
+async def test_so_many_read_at_once_and_no_more(own_server: ServerProcess) -> None:
+    root = own_server.token("root")
+    reading = request("GET", "/admin/log", token=root)
+    async with AsyncExitStack() as opened:
+        lines = [await opened.enter_async_context(open_line(own_server.url)) for _ in range(8)]
+        for line in lines:
+            await line.send(reading)
+            assert (await line.head()).startswith(b"HTTP/1.1 200 ")
+        refused = await api(own_server, "GET", "/admin/log", root)
+        refusal_for_now(refused, 429, "TOO_MANY_CONNECTIONS", "server", limit=8)
+    with trio.fail_after(PATIENCE):
+        refused = await api(own_server, "GET", "/admin/log?follow=false", root)
+        while refused.status_code == 429:  # until the server has seen the readers go
+            await trio.sleep(0.05)
+            refused = await api(own_server, "GET", "/admin/log?follow=false", root)

@@ -11,8 +11,8 @@ from itertools import pairwise
 import trio
 
 from tests.collector import Collector, Span, collecting
-from tests.person import guests
-from tests.server import ServerProcess
+from tests.person import UPGRADE, guests
+from tests.server import ServerProcess, api
 
 TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 TRACED = {"traceparent": f"00-{TRACE}-{CALLER}-01"}
@@ -91,6 +91,41 @@ async def test_a_message_is_traced_from_its_request_to_its_delivery(
         assert server.stop() == 0
         for secret in (b"a word that nobody", b"over a socket", ada.token.encode(), b"Ada"):
             assert secret not in collector.bodies
+
+
+async def test_a_handshake_and_a_refusal_are_traced_as_requests_are_whichever_lane_answers(
+    start_server: Callable[..., ServerProcess],
+) -> None:
+    with collecting() as collector:
+        server = start_server(TELEMETRY__OTLP_ENDPOINT=collector.url, TELEMETRY__SAMPLE="1")
+        (ada,) = await guests(server, "Ada")
+        conversation_id = await ada.create()
+        socket = f"/chat/ws/{conversation_id}"
+        unknown = {"Authorization": "Bearer nobodys"}
+        for odd in ({}, {"Sec-WebSocket-Protocol": "x"}):  # the lane, and Quart
+            headers = UPGRADE | TRACED | odd
+            assert (await ada.call("GET", socket, headers=headers)).status_code == 101
+            refused = await api(server, "GET", socket, headers=headers | unknown)
+            assert refused.status_code == 401
+            headers = UPGRADE | UNTRACED | odd
+            assert (await ada.call("GET", socket, headers=headers)).status_code == 101
+        for odd in ({}, {"X-Odd": "é"}):
+            head = {
+                name: value.encode("latin-1") for name, value in (TRACED | unknown | odd).items()
+            }
+            assert (await api(server, "GET", "/auth/me", headers=head)).status_code == 401
+
+        spans = await wait(collector, lambda spans: len(of(spans, TRACE)) >= 6)
+        traced = of(spans, TRACE)
+        assert not of(spans, TRACE[::-1])
+        assert {span.parent for span in traced} == {CALLER}
+        route = "GET /chat/ws/<conversation_id>"
+        said = [(span.name, span.attributes["http.response.status_code"]) for span in traced]
+        expected = [(route, 101), (route, 401), ("GET /auth/me", 401)]
+        assert sorted(said) == sorted(expected * 2)
+        assert {span.attributes["http.route"] for span in traced} == {route[4:], "/auth/me"}
+        assert server.stop() == 0
+        assert ada.token.encode() not in collector.bodies
 
 
 async def test_a_collector_that_is_not_there_costs_no_message_and_no_drain(

@@ -262,6 +262,24 @@ async def test_what_a_connection_raises_is_its_own_end_alone(
     await all_gone()
 
 
+async def test_who_is_nobody_is_refused_and_the_connection_goes_on_until_it_is_to_end(
+    url: str, client: ssl.SSLContext
+) -> None:
+    odd, page = {"X_Odd": "é"}, {"Origin": "http://salon"}
+    answers = []
+    for asked in ({}, odd):  # by the lane, and by Quart
+        async with open_line(url, client) as line:
+            await line.send(request("POST", "/chat/create", b"{}", "wrong", **asked) * 2)
+            seen = [(await line.answer()) for _ in range(2)]
+            await line.send(request("GET", "/me/events", Connection="close", **asked, **page))
+            seen.append(await line.answer())
+            assert await line.end() == b""
+        named = [{**each.headers, "date": ""} for each in seen]
+        answers.append(([each.status for each in seen], named))
+    assert answers[0] == answers[1]
+    assert answers[0][0] == [401, 401, 403], "the last is of a page of the other scheme"
+
+
 async def test_a_stream_of_events_is_handed_over_as_a_socket_is_and_leaves_nothing(
     url: str, talk: str, client: ssl.SSLContext
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -9,11 +10,17 @@ from typing import Any
 import httpx2
 import pytest
 import trio
+import trio.testing
 
+from salon.actors.log import PAGE
 from salon.web.client import Client, Frame, Refused
+from salon.web.webhooks.handles import STUCK_SHOWN
+from salon.web.webhooks.hub import MOST
+from salon.web.webhooks.subscription import MOST_LAGS, WINDOW, Subscription
 from tests.backend import SECRET, Answer, Backend, Got, backend
-from tests.inside import OPERATOR, TOKEN, serving
+from tests.inside import OPERATOR, TOKEN, serving, until
 from tests.patience import PATIENCE
+from tests.raw import open_line, request
 
 
 class Shop:
@@ -328,3 +335,79 @@ async def test_a_backend_that_is_back_hears_what_is_new_before_old_retries_are_d
         new = await it.talk("hello")
         await it.backend.until(lambda: it.told(new) == [1, 2])
         assert (await it.see())["stuck_count"] == 6
+
+
+async def test_a_backend_that_takes_nothing_has_so_many_events_on_their_way_and_no_more() -> None:
+    async with shop() as it:
+        (subscription,) = (each for each in gc.get_objects() if isinstance(each, Subscription))
+        going_on = trio.Event()
+
+        async def stall(got: Got) -> Answer:
+            await going_on.wait()
+            return Answer()
+
+        it.backend.behave = stall
+        id = await it.talk()
+        count = WINDOW + 2 * PAGE
+        async with open_line(it.url) as line:
+            path = f"/chat/{id}/messages"
+            await line.send(request("POST", path, b'{"content":"x"}', TOKEN) * count)
+            for _ in range(count):
+                assert (await line.answer()).status == 201
+        cursor = subscription._cursor
+        await until(lambda: len(cursor) > WINDOW)
+        read = cursor.scanned
+        assert (await it.see())["lag"] == count + 1
+        assert WINDOW < len(cursor) <= WINDOW + PAGE
+        assert cursor.scanned == read < count
+        going_on.set()
+        await it.backend.until(lambda: len(it.told(id)) > WINDOW)
+        await until(lambda: cursor.scanned == count + 1)
+        assert it.told(id) == list(range(1, len(it.told(id)) + 1))
+
+
+async def test_a_backend_with_too_many_conversations_that_lag_is_sent_nothing_new(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert MOST_LAGS == 1_000
+    monkeypatch.setattr("salon.web.webhooks.subscription.MOST_LAGS", 3)
+    monkeypatch.setattr("salon.web.webhooks.subscription.MOMENT", 0)
+    monkeypatch.setattr("salon.web.webhooks.lane.FIRST_PAUSE", 3600)
+    async with shop() as it:
+        it.backend.behave = refusing(1)
+        lagging = [await it.talk() for _ in range(3)]
+        await it.until(stuck_count=3)
+        it.backend.behave = refusing()
+        new = await it.talk("hello")
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        assert it.told(new) == []
+        await it.act("skip", conversation_id=lagging[0])
+        await it.backend.until(lambda: it.told(new) == [1, 2])
+        assert (await it.see())["stuck_count"] == 2
+
+
+async def test_operators_make_so_many_webhooks_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert MOST == 100
+    monkeypatch.setattr("salon.web.webhooks.hub.MOST", 3)
+    async with shop() as it:
+        body = {"url": it.backend.url, "allow_private": True, "events": ["message"]}
+        for _ in range(2):
+            made = await it.root.request("POST", "/admin/webhooks", body)
+        with pytest.raises(Refused) as refused:
+            await it.root.request("POST", "/admin/webhooks", body)
+        assert (refused.value.code, refused.value.details["limit"]) == ("LIMIT_REACHED", 3)
+        await it.root.request("DELETE", f"/admin/webhooks/{made['webhook_id']}")
+        assert await it.root.request("POST", "/admin/webhooks", body)
+
+
+async def test_so_many_conversations_that_lag_are_shown_and_all_are_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("salon.web.webhooks.lane.FIRST_PAUSE", 3600)
+    monkeypatch.setattr("salon.web.webhooks.subscription.FAILURES", 100)
+    async with shop() as it:
+        it.backend.behave = refusing(1)
+        for _ in range(STUCK_SHOWN + 1):
+            await it.talk()
+        row = await it.until(stuck_count=STUCK_SHOWN + 1)
+        assert len(row["stuck"]) == STUCK_SHOWN == 20

@@ -14,18 +14,24 @@ from typing import Any
 import pytest
 import trio
 import trio.lowlevel
+import trio.testing
 from joserfc import jwt
 from joserfc.errors import SecurityWarning
-from joserfc.jwk import ECKey, OKPKey, RSAKey
+from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from trio.testing import MockClock
 
 from salon.persistence import MemoryStore
 from salon.web.identity.cached import AGAIN, LIFE
+from salon.web.identity.fetch import JsonFetcher
 from salon.web.identity.identity import IdentityBook
+from salon.web.identity.provider_fault import Unreachable, Untrusted
+from salon.web.identity.signed_token import KEYS_TRIED, signed_claims
+from salon.web.identity.token_keys import WAITING, PublishedKeys
 from salon.web.settings.model import AuthSettings
 from salon.web.sources import system_sources
 from tests.jwks import KeyServer
 from tests.person import UPGRADE, Person, admin, static
+from tests.raw import request
 from tests.server import ServerProcess, api
 from tests.shape import refusal, refusal_for_now
 
@@ -362,34 +368,89 @@ async def test_an_issuer_that_stalls_is_asked_once_and_others_do_not_wait(
     assert house.asked["/stalled"] == 1
 
 
+async def test_so_many_tokens_wait_for_an_issuers_keys_and_more_are_refused_at_once() -> None:
+    (silent,) = await trio.open_tcp_listeners(0, host="127.0.0.1")  # nobody accepts
+    port = silent.socket.getsockname()[1]
+    keys = PublishedKeys(f"http://127.0.0.1:{port}/keys", JsonFetcher())
+    async with silent, trio.open_nursery() as nursery:
+        for _ in range(WAITING):
+            nursery.start_soon(keys.prepare, None)
+        await trio.testing.wait_all_tasks_blocked()
+        with pytest.raises(Unreachable, match="100 tokens wait"):
+            await keys.prepare(None)
+        nursery.cancel_scope.cancel()
+
+
+def test_a_token_that_names_no_key_is_tried_with_so_many_keys() -> None:
+    secrets_of = [f"{number:032}".encode() for number in range(KEYS_TRIED + 1)]
+    keys = [OctKey.import_key(each) for each in secrets_of]
+    tokens = [by_hand({"alg": "HS256"}, said(), each) for each in secrets_of]
+    for token in tokens[:KEYS_TRIED]:
+        assert signed_claims(token, keys, algorithms={"HS256"})["sub"] == "ada-7"
+    with pytest.raises(Untrusted):
+        signed_claims(tokens[KEYS_TRIED], keys, algorithms={"HS256"})
+
+
 async def _is_put_off(server: ServerProcess, token: str) -> None:
     answer = await api(server, "GET", "/auth/me", token)
     refusal_for_now(answer, 503, "KEYS_UNAVAILABLE", "server")
 
 
-async def test_wrong_tokens_cost_little(server: ServerProcess, tell: Callable[[str], None]) -> None:
-    """Prints what one costs: over one connection, as the fast lane of messages refuses it."""
-    lines = len(server.log.splitlines())
-    count = 400
-    tokens = {
-        "expired": shop(exp=int(time.time()) - 90),
-        "forged": by_hand({"alg": "HS256"}, said(), b"x" * 32),
-    }
-    for name, token in tokens.items():
+FLOOD = 10_000  # wrong tokens in all
+LINES = 5  # connections that send them, each from an address of its own: one alone is slowed down
+ASKED = [
+    ("GET", "/auth/me", b""),
+    ("POST", "/chat/c/messages", b'{"content":"x"}'),
+    ("GET", "/chat/my-conversations", b""),
+    ("PATCH", "/chat/c/messages/c:2", b'{"content":"y"}'),
+    ("GET", "/chat/c/events", b""),
+    ("DELETE", "/admin/tokens/7", b""),
+]
+FLOODS: dict[str, Callable[[int], str]] = {
+    "no token at all": lambda number: secrets.token_urlsafe(40),
+    "alg=none": lambda number: by_hand({"alg": "none"}, said(jti=str(number))),
+    "expired": lambda number: shop(exp=int(NOW) - 90, jti=str(number)),
+    "forged, HS256": lambda number: by_hand({"alg": "HS256"}, said(jti=str(number)), b"x" * 32),
+    "forged, RS256": lambda number: (
+        by_hand({"alg": "RS256", "kid": "rsa"}, said(CLUB, jti=str(number)), b"x" * 32)[:-43]
+        + _encoded(secrets.token_bytes(256))
+    ),
+    "with the name of no key": lambda number: by_hand(
+        {"alg": "RS256", "kid": f"k{number}"}, said(CLUB), b"x" * 32
+    ),
+    "a forged session": lambda number: by_hand(
+        {"alg": "HS256", "typ": "session+jwt"}, said(jti=str(number)), b"x" * 32
+    ),
+    "the same one again": lambda number: by_hand({"alg": "HS256"}, said(), b"y" * 32),
+}
+
+
+async def test_ten_thousand_wrong_tokens_cost_little(
+    server: ServerProcess, house: KeyServer, tell: Callable[[str], None]
+) -> None:
+    """Prints what one costs: each token is another one, over several connections, on routes of all kinds."""
+    await api(server, "GET", "/auth/me", signed(RSA, "RS256"))  # the published keys are there
+    lines, asked = len(server.log.splitlines()), house.asked["/keys"]
+    count = FLOOD // len(FLOODS)
+    for name, make in FLOODS.items():
+        tokens = [make(number) for number in range(count)]
         before = server.cpu_seconds
-        await _post(server, token, count)
+        async with trio.open_nursery() as nursery:
+            for first in range(LINES):
+                nursery.start_soon(_flood, server, tokens[first::LINES], f"127.0.1.{first + 1}")
         cost = (server.cpu_seconds - before) / count * 1e6
         tell(f"a wrong token ({name}), refused over HTTP: {cost:.0f} µs of CPU")
-    assert len(server.log.splitlines()) - lines < count / 10
+    assert len(server.log.splitlines()) - lines < FLOOD / 100
+    assert house.asked["/keys"] <= asked + 1, "names that are made up fetch nothing"
+    assert (await api(server, "GET", "/auth/me", shop())).status_code == 200
 
 
-async def _post(server: ServerProcess, token: str, count: int) -> None:
+async def _flood(server: ServerProcess, tokens: list[str], address: str) -> None:
     host, _, port = server.url.rpartition("/")[2].partition(":")
-    head = f"POST /chat/c/messages HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n"
-    request = f'{head}Content-Length: 15\r\n\r\n{{"content":"x"}}'.encode()
-    async with await trio.open_tcp_stream(host, int(port)) as stream:
-        for _ in range(count):
-            await stream.send_all(request)
+    async with await trio.open_tcp_stream(host, int(port), local_address=address) as stream:
+        for number, token in enumerate(tokens):
+            method, path, body = ASKED[number % len(ASKED)]
+            await stream.send_all(request(method, path, body, token))
             answer = b""
             while not answer.endswith(b"}"):
                 answer += await stream.receive_some()

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from salon.actors.refusals import Refusal
-from salon.web.http.stream import ANSWER_TIMEOUT, BODY_RATE, BodyClock, HttpStream, Wanted
+from salon.web.http.body_clock import BODY_RATE, BodyClock
+from salon.web.http.lane import Wanted
+from salon.web.http.stream import ANSWER_TIMEOUT, HttpStream
 
 GRACE = 10.0
 
@@ -28,6 +30,9 @@ class NoLane:
         return None
 
     async def answer(self, wanted: Wanted, data: bytes) -> bytes | None:
+        return None
+
+    async def deny(self, data: bytes) -> None:
         return None
 
     def refuse(self, refusal: Refusal) -> bytes:

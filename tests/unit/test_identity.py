@@ -22,6 +22,8 @@ from salon.persistence.memory_tokens import MemoryTokens
 from salon.web.identity import identity as module
 from salon.web.identity.claims import grant_of
 from salon.web.identity.identity import (
+    REFUSED_FOR,
+    REFUSED_KEPT,
     TICKET_LIFE,
     Guest,
     Identity,
@@ -234,6 +236,23 @@ class TestSessions:
         for token in (one, three, one, two):  # the third pushes out the second, the longest unused
             assert book.verify(token)
         assert checked == [one, two, three, two]
+
+    def test_a_wrong_token_is_not_looked_at_again_for_a_second(
+        self, book: IdentityBook, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        checked = []
+        monkeypatch.setattr(Signer, "read", lambda signer, token: checked.append(token))
+        for token in ("a", "a", "b", "a"):
+            assert book.verify(token) is None
+        assert checked == ["a", "b"]
+        world.now += REFUSED_FOR
+        assert book.verify("a") is None
+        assert checked == ["a", "b", "a"]
+        for number in range(REFUSED_KEPT):  # pushes all others out
+            assert book.verify(f"c{number}") is None
+        assert book.verify("a") is None
+        assert checked[-1] == "a"
+        assert book.wrong.counts["session"] == 6 + REFUSED_KEPT
 
     def test_a_very_long_token_is_not_even_looked_at(
         self, book: IdentityBook, monkeypatch: pytest.MonkeyPatch
@@ -485,6 +504,13 @@ class TestHeaders:
         self, origin: str | None, host: str | None, allowed: bool
     ) -> None:
         assert origin_allowed(origin, host, ("https://pages.example",)) is allowed
+
+    def test_a_page_of_the_other_scheme_is_another_origin_where_the_scheme_is_known(self) -> None:
+        mine = "https://chat.example"
+        assert origin_allowed(mine, "chat.example", (), scheme="https")
+        assert not origin_allowed("http://chat.example", "chat.example", (), scheme="https")
+        assert not origin_allowed(mine, "chat.example", (), scheme="http")
+        assert origin_allowed(mine, "chat.example", (), scheme="http", public_url=mine)
 
     def test_a_star_allows_every_page(self) -> None:
         assert origin_allowed("https://anywhere.example", "chat.example", ("*",))

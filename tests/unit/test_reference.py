@@ -72,7 +72,7 @@ from salon.actors.signals import (
     Typing,
 )
 from salon.actors.sources import Sources
-from salon.web.api.asyncapi import asyncapi
+from salon.web.api.asyncapi import asyncapi, located
 from salon.web.api.json_schema import example
 from salon.web.api.server_frames import CLOSINGS, SERVER_FRAMES
 from salon.web.app import build_app
@@ -360,14 +360,20 @@ ASYNCAPI_3 = of_fields(
     info=of_fields("title version", title=TEXT, version=TEXT, description=TEXT),
     defaultContentType={"const": "application/json"},
     servers=named(
-        of_fields("host protocol", host=TEXT, protocol={"enum": ["ws", "wss"]}, security=REFERENCES)
+        of_fields(
+            "host protocol",
+            host=TEXT,
+            protocol={"enum": ["ws", "wss", "http", "https"]},
+            security=REFERENCES,
+        )
     ),
     channels=named(
         of_fields(
-            "address messages parameters",
+            "address messages servers",
             address={"type": "string", "pattern": "^/"},
             title=TEXT,
             description=TEXT,
+            servers=REFERENCES,
             parameters=named(of_fields("description", description=TEXT)),
             messages=named(REFERENCE),
             bindings=of_fields("ws", ws={"type": "object"}),
@@ -380,6 +386,7 @@ ASYNCAPI_3 = of_fields(
             channel=REFERENCE,
             summary=TEXT,
             messages=REFERENCES,
+            bindings=of_fields("http", http={"type": "object"}),
             reply=of_fields("channel messages", channel=REFERENCE, messages=REFERENCES),
         )
     ),
@@ -507,13 +514,15 @@ def test_a_refusal_is_described_with_its_codes(openapi: dict[str, Any]) -> None:
 
 
 def test_asyncapi_is_what_its_standard_asks_for() -> None:
-    document = asyncapi()
+    document = located("salon.example", secure=True)
     Draft202012Validator(ASYNCAPI_3).validate(document)
     assert [name for name in references(document) if not found(name, document)] == []
     for schema in document["components"]["schemas"].values():
         Draft7Validator.check_schema(schema)
     for channel in document["channels"].values():
-        assert set(channel["parameters"]) == set(re.findall(r"\{(\w+)\}", channel["address"]))
+        assert set(channel.get("parameters", ())) == set(
+            re.findall(r"\{(\w+)\}", channel["address"])
+        )
 
 
 def test_a_message_of_an_operation_is_one_of_its_channel() -> None:
@@ -717,6 +726,8 @@ def test_every_example_of_a_frame_fits_its_schema() -> None:
         made = example(message["payload"], components["schemas"])
         if name.startswith("server_"):
             frames.check_server(made)
+        elif name.startswith("stream_"):
+            frames.check(name, made)
         else:
             frames.check_client(made)
             assert not isinstance(parse(json.dumps(made)), Refusal)

@@ -1,4 +1,4 @@
-"""Every frame that salon.js declares, of clients and of the server, is that of the AsyncAPI document, field by field.
+"""Every frame that salon.js declares, of clients, the server and event streams, is that of the AsyncAPI document, field by field.
 
 The document is written as claims about the types, one a line; the compiler says which of them are false.
 """
@@ -20,7 +20,7 @@ from tests.node import NODE, ROOT, modules
 
 FRAMES = ROOT / "web/page/sdk/frames.ts"
 GIVEN = Path(str(files("salon.web").joinpath("static", "page", "salon.d.ts")))
-UNIONS = {"client": "ClientFrame", "server": "ServerFrame"}
+UNIONS = {"client": "ClientFrame", "server": "ServerFrame", "stream": "StreamEvent"}
 HEAD = """\
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : A;
 type Alike<A, B> = [A] extends [B] ? ([B] extends [A] ? true : A) : A;
@@ -110,7 +110,7 @@ def refuted(types: Path, folder: Path) -> dict[str, str]:
     module = types.name.replace(".d.ts", ".js")
     (folder / types.name).write_text(types.read_text())
     lines = [
-        f'import type {{ ClientFrame, ServerFrame }} from "./{module}";',
+        f'import type {{ ClientFrame, ServerFrame, StreamEvent }} from "./{module}";',
         *HEAD.splitlines(),
     ]
     first = len(lines) + 1

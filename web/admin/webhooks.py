@@ -31,7 +31,9 @@ def webhook_routes(parts: AdminParts) -> Blueprint:
     routes = Blueprint("webhooks", __name__, url_prefix="/admin/webhooks")
     _add_lists(routes, parts)
     _add_changes(routes, parts)
-    _add_handles(routes, parts)
+    _add_ends(routes, parts)
+    _add_attempts(routes, parts)
+    _add_replay(routes, parts)
     return routes
 
 
@@ -84,23 +86,15 @@ def _add_changes(routes: Blueprint, parts: AdminParts) -> None:
         operator = parts.admin()
         given = await body(schemas.WebhookChange, depth=depth)
         with _named(parts), trio.CancelScope(shield=True):
-            row = await parts.webhooks.row(webhook_id)
-            fields = {
-                "url": row.url,
-                "events": row.events or "*",
-                "conversations": row.conversations,
-                "allow_private": row.allow_private,
-            }
-            changed = given.model_dump(exclude_unset=True)
-            fields |= {
-                name: value
-                for name, value in changed.items()
-                if value is not None or name == "conversations"
-            }
+            fields = _changed(await parts.webhooks.row(webhook_id), given)
             await parts.webhooks.change(webhook_id, _wanted(parts, fields))
             view = _view(await parts.webhooks.row(webhook_id))
         parts.audit.note(operator, "webhook", webhook_id, "changed")
         return answer(view)
+
+
+def _add_ends(routes: Blueprint, parts: AdminParts) -> None:
+    """The end of a webhook, and of its secret."""
 
     @routes.delete("/<webhook_id>")
     @tag(["admin"])
@@ -128,7 +122,8 @@ def _add_changes(routes: Blueprint, parts: AdminParts) -> None:
         return answer({"webhook_id": webhook_id, "secret": secret, "former_ends_at": ends})
 
 
-def _add_handles(routes: Blueprint, parts: AdminParts) -> None:
+def _add_attempts(routes: Blueprint, parts: AdminParts) -> None:
+    """What operators do about single attempts to deliver."""
     depth = parts.settings.limits.json_depth
 
     @routes.post("/<webhook_id>/test")
@@ -172,6 +167,10 @@ def _add_handles(routes: Blueprint, parts: AdminParts) -> None:
         parts.audit.note(operator, "webhook", webhook_id, f"{skipped} skipped")
         return answer({"webhook_id": webhook_id, "skipped": skipped})
 
+
+def _add_replay(routes: Blueprint, parts: AdminParts) -> None:
+    depth = parts.settings.limits.json_depth
+
     @routes.post("/<webhook_id>/replay")
     @tag(["admin"])
     @document_request(schemas.ReplayBody)
@@ -205,6 +204,22 @@ def _named(parts: AdminParts) -> Iterator[None]:
         ) from None
     except WebhookError as problem:
         raise parts.malformed(str(problem)) from None
+
+
+def _changed(row: WebhookRow, given: schemas.WebhookChange) -> dict[str, Any]:
+    """The wishes of a webhook with those that a body changes."""
+    fields = {
+        "url": row.url,
+        "events": row.events or "*",
+        "conversations": row.conversations,
+        "allow_private": row.allow_private,
+    }
+    changed = given.model_dump(exclude_unset=True)
+    return fields | {
+        name: value
+        for name, value in changed.items()
+        if value is not None or name == "conversations"
+    }
 
 
 def _wanted(parts: AdminParts, fields: dict[str, Any]) -> WebhookWanted:

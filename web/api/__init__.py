@@ -21,6 +21,7 @@ from .people_schemas import Erasure
 from .personal_events import PersonalFeed, personal_event_routes
 from .post_lane import PostLane
 from .reference import reference_routes
+from .refusal_lane import RefusalLane
 from .reports import report_routes
 from .runs import agent_routes, run_routes
 from .schemas import (
@@ -55,6 +56,7 @@ __all__ = [
     "ParticipantView",
     "PersonalFeed",
     "PostLane",
+    "RefusalLane",
     "SanctionBody",
     "Title",
     "agent_routes",

@@ -1,4 +1,4 @@
-"""The reference of the WebSocket: AsyncAPI 3.0, generated from the types of the clients' and the server's frames."""
+"""The reference of the WebSocket and the event streams: AsyncAPI 3.0, generated from the types of the frames."""
 
 from __future__ import annotations
 
@@ -32,6 +32,9 @@ from ..socket import (
     UnpinFrame,
     UnreactFrame,
 )
+from .asyncapi_streams import stream_channels, stream_messages, stream_operations
+from .event_frames import STREAM_EVENTS
+from .frame_names import client_name, described, frame_type, server_name, summary
 from .server_frames import CLOSINGS, SERVER_FRAMES
 
 if TYPE_CHECKING:
@@ -110,12 +113,6 @@ class FrameSchema(GenerateJsonSchema):
         return super().default_schema(schema)
 
 
-def frame_type(model: type[BaseModel]) -> str:
-    """The word in a frame's field `type`."""
-    name: str = model.model_json_schema()["properties"]["type"]["const"]
-    return name
-
-
 @cache
 def asyncapi() -> dict[str, Any]:
     """The document without its server, which depends on the request. Callers must not change it."""
@@ -123,20 +120,26 @@ def asyncapi() -> dict[str, Any]:
         "asyncapi": "3.0.0",
         "info": {"title": "salon", "version": "1", "description": DESCRIPTION},
         "defaultContentType": "application/json",
-        "channels": {CHANNEL: _channel()},
-        "operations": _operations(),
+        "channels": {CHANNEL: _channel(), **stream_channels()},
+        "operations": {**_operations(), **stream_operations()},
         "components": {
-            "messages": _messages(),
+            "messages": {**_messages(), **stream_messages()},
             "schemas": _schemas(),
             "securitySchemes": _security_schemes(),
         },
     }
 
 
-def located(host: str, scheme: str) -> dict[str, Any]:
-    """The document with the server at this host; `scheme` is ws or wss."""
-    server = {"host": host, "protocol": scheme, "security": _security()}
-    return {**asyncapi(), "servers": {"salon": server}}
+def located(host: str, *, secure: bool) -> dict[str, Any]:
+    """The document with the server at this host, as its sockets and its streams are reached; `secure` if by TLS."""
+    return {**asyncapi(), "servers": _servers(host, "s" if secure else "")}
+
+
+def _servers(host: str, s: str) -> dict[str, Any]:
+    return {
+        name: {"host": host, "protocol": f"{protocol}{s}", "security": _security()}
+        for name, protocol in (("salon", "ws"), ("http", "http"))
+    }
 
 
 def _channel() -> dict[str, Any]:
@@ -144,12 +147,13 @@ def _channel() -> dict[str, Any]:
         "address": "/chat/ws/{conversation_id}",
         "title": "A conversation",
         "description": "For members only. A person may have several sockets; each gets all frames.",
+        "servers": [{"$ref": "#/servers/salon"}],
         "parameters": {
             "conversation_id": {"description": "From the answer of `POST /chat/create`."},
         },
         "messages": {
             name: {"$ref": f"#/components/messages/{name}"}
-            for name in (*map(_client_name, CLIENT_FRAMES), *map(_server_name, SERVER_FRAMES))
+            for name in (*map(client_name, CLIENT_FRAMES), *map(server_name, SERVER_FRAMES))
         },
         "bindings": {"ws": {"method": "GET", "query": _query(), "bindingVersion": "0.1.0"}},
         "x-refusals": [
@@ -189,15 +193,15 @@ def _operations() -> dict[str, Any]:
         operations[f"receive_{kind}"] = {
             "action": "receive",
             "channel": channel,
-            "summary": _summary(frame),
-            "messages": [_in_channel(_client_name(frame))],
+            "summary": summary(frame),
+            "messages": [_in_channel(client_name(frame))],
             "reply": {"channel": channel, "messages": [_in_channel(name) for name in answers]},
         }
     operations["send"] = {
         "action": "send",
         "channel": channel,
         "summary": "Events, signals and answers.",
-        "messages": [_in_channel(_server_name(frame)) for frame in SERVER_FRAMES],
+        "messages": [_in_channel(server_name(frame)) for frame in SERVER_FRAMES],
     }
     return operations
 
@@ -207,19 +211,11 @@ def _in_channel(name: str) -> dict[str, str]:
 
 
 def _messages() -> dict[str, Any]:
-    messages = {_client_name(frame): _message(frame) for frame in CLIENT_FRAMES}
+    messages = {client_name(frame): described(frame) for frame in CLIENT_FRAMES}
     for frame in SERVER_FRAMES:
-        message = _message(frame) | {"x-sequenced": frame.sequenced}
-        messages[_server_name(frame)] = message
+        message = described(frame) | {"x-sequenced": frame.sequenced}
+        messages[server_name(frame)] = message
     return messages
-
-
-def _message(frame: type[BaseModel]) -> dict[str, Any]:
-    return {
-        "name": frame_type(frame),
-        "summary": _summary(frame),
-        "payload": {"$ref": f"#/components/schemas/{frame.__name__}"},
-    }
 
 
 def _schemas() -> dict[str, Any]:
@@ -228,7 +224,7 @@ def _schemas() -> dict[str, Any]:
         [(frame, "validation") for frame in CLIENT_FRAMES], ref_template=template
     )
     _, server = models_json_schema(
-        [(frame, "serialization") for frame in SERVER_FRAMES],
+        [(frame, "serialization") for frame in (*SERVER_FRAMES, *STREAM_EVENTS)],
         ref_template=template,
         schema_generator=FrameSchema,
     )
@@ -254,15 +250,3 @@ def _security_schemes() -> dict[str, Any]:
             "description": "From `POST /auth/ticket`.",
         },
     }
-
-
-def _client_name(frame: type[BaseModel]) -> str:
-    return f"client_{frame_type(frame)}"
-
-
-def _server_name(frame: type[BaseModel]) -> str:
-    return f"server_{frame_type(frame)}"
-
-
-def _summary(frame: type[BaseModel]) -> str:
-    return " ".join((frame.__doc__ or "").split())

@@ -34,6 +34,7 @@ def auth_routes(parts: Parts) -> Blueprint:
     """Everything below /auth."""
     routes = Blueprint("auth", __name__, url_prefix="/auth")
     _add_guests(routes, parts)
+    _add_me(routes, parts)
     _add_sessions(routes, parts)
     return routes
 
@@ -95,7 +96,7 @@ def _add_guests(routes: Blueprint, parts: Parts) -> None:
         return _welcome(parts, returned, 200)
 
 
-def _add_sessions(routes: Blueprint, parts: Parts) -> None:
+def _add_me(routes: Blueprint, parts: Parts) -> None:
     renamings = Allowance(RENAMINGS_PER_HOUR, "changes of name an hour", "participant")
 
     @routes.get("/me")
@@ -114,8 +115,8 @@ def _add_sessions(routes: Blueprint, parts: Parts) -> None:
     @refusals(Code.ORIGIN_NOT_ALLOWED, Code.FORBIDDEN, Code.RATE_LIMITED, Code.STORE_UNAVAILABLE)
     async def rename() -> Response:
         """Change the caller's name, on all devices and in all conversations. Their members get `participant_updated`."""
-        parts.check_origin()
         identity = parts.unlimited()
+        parts.check_origin()
         wanted = await body(schemas.RenameBody, depth=parts.settings.limits.json_depth)
         who = identity.participant
         if wanted.name != who.name:
@@ -124,14 +125,16 @@ def _add_sessions(routes: Blueprint, parts: Parts) -> None:
             await parts.directory.rename(who)
         return answer({"id": who.id, "name": who.name, "admin": identity.admin})
 
+
+def _add_sessions(routes: Blueprint, parts: Parts) -> None:
     @routes.post("/session")
     @tag(["identity"])
     @document_response(schemas.Me)
     @refusals(Code.ORIGIN_NOT_ALLOWED)
     async def session() -> Response:
         """Set a session cookie from the bearer token, for pages where a person enters a token. Scripts cannot read it."""
-        parts.check_origin()
         identity = parts.caller()
+        parts.check_origin()
         who = identity.participant
         response = answer({"id": who.id, "name": who.name, "admin": identity.admin})
         token = bearer(request.headers.get("Authorization"))

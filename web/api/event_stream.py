@@ -78,6 +78,7 @@ def asked_for(conversation_id: str) -> Asked:
         headers.get("Origin"),
         headers.get("Authorization"),
         session_in(request.cookies),
+        request.scope["state"]["known_scheme"],
     )
 
 

@@ -119,8 +119,8 @@ def _add_read(routes: Blueprint, parts: Parts, shelf: FileShelf) -> None:
     @refusals(Code.NOT_FOUND, Code.STORE_UNAVAILABLE)
     async def file(conversation_id: str, file_id: str) -> Response:
         """Read a file, or a part of it by `Range`; members only. Pictures, sound and films are shown, all else is saved."""
-        asked = query(schemas.FileQuery)
-        found = await _visible(parts, shelf, conversation_id, file_id)
+        identity, asked = parts.caller(), query(schemas.FileQuery)
+        found = await _visible(parts, shelf, identity, conversation_id, file_id)
         shown_here = found.media_type in INLINE
         kind = "text/plain; charset=utf-8" if found.media_type == "text/plain" else found.media_type
         known = shown_here or kind.startswith(("text/plain", "application/pdf", "application/zip"))
@@ -148,8 +148,8 @@ def _add_preview(routes: Blueprint, parts: Parts, shelf: FileShelf) -> None:
     @refusals(Code.NOT_FOUND, Code.STORE_UNAVAILABLE)
     async def preview(conversation_id: str, file_id: str) -> Response:
         """Get a small picture of a picture, upright and without metadata; members only. Other files have none: 404."""
-        asked = query(schemas.PreviewQuery)
-        found = await _visible(parts, shelf, conversation_id, file_id)
+        identity, asked = parts.caller(), query(schemas.PreviewQuery)
+        found = await _visible(parts, shelf, identity, conversation_id, file_id)
         picture = await shelf.preview(found, asked.size)
         if picture is None:
             raise parts.refusal(Code.NOT_FOUND)
@@ -171,10 +171,9 @@ async def _entered(parts: Parts, identity: Identity, conversation_id: str) -> St
 
 
 async def _visible(
-    parts: Parts, shelf: FileShelf, conversation_id: str, file_id: str
+    parts: Parts, shelf: FileShelf, identity: Identity, conversation_id: str, file_id: str
 ) -> StoredFile:
     """The file, if the caller may see it: its uploader until it is sent, then whoever may read its message."""
-    identity = parts.caller()
     state = await _entered(parts, identity, conversation_id)
     file = await shelf.find(file_id)
     if file is None or file.conversation != state.number:

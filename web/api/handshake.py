@@ -11,7 +11,7 @@ from salon.actors.participant import CONNECTION_RETRY
 from salon.actors.refusals import Code, Refusal
 
 from ..http import Refused, no_good
-from ..identity import bearer, origin_allowed, session_in, token_in_url
+from ..identity import bearer, session_in, token_in_url
 from ..socket import LAST_SEQUENCE, Connection, retry_reason
 from .renewal import Renewal
 
@@ -35,18 +35,17 @@ class Asked(NamedTuple):
     origin: str | None
     authorization: str | None
     cookie: str | None  # the session's
+    scheme: str | None = None  # what the browser uses, http or https, if that is known
 
 
 def socket_routes(parts: Parts) -> Blueprint:
-    """The WebSocket route. Most requests do not reach it: the fast lane answers those that are accepted."""
+    """The WebSocket route. Most requests do not reach it: the fast lane answers plain ones."""
     routes = Blueprint("socket", __name__, url_prefix="/chat")
 
     @routes.websocket("/ws/<conversation_id>")
     async def converse(conversation_id: str) -> Response | None:
         """Accept or refuse before the upgrade; then hand the connection over."""
         http_stream: HttpStream = websocket.scope["state"]["http_stream"]
-        if http_stream.refusal is not None:
-            raise Refused(http_stream.refusal)
         asked = _asked(conversation_id)
         connection = await greet(parts, asked)
         try:
@@ -73,6 +72,7 @@ def _asked(conversation_id: str) -> Asked:
         headers.get("Origin"),
         headers.get("Authorization"),
         session_in(websocket.cookies),
+        websocket.scope["state"]["known_scheme"],
     )
 
 
@@ -157,7 +157,7 @@ def identified(parts: Parts, asked: Asked) -> Identity:
         raise Refused(
             Refusal(Code.DRAINING, retry_after=parts.directory.draining(), scope="server")
         )
-    if not origin_allowed(asked.origin, asked.host, parts.settings.server.allowed_origins):
+    if not parts.allows(asked.origin, asked.host, asked.scheme):
         raise parts.refusal(Code.ORIGIN_NOT_ALLOWED)
     if token_in_url(asked.query):
         problem = "a token in an address ends in logs; send it in a header, or a ticket"

@@ -1,8 +1,8 @@
-"""The fast lane of the handshake: answers plain WebSocket requests of callers that have permission.
+"""The fast lane of the handshake: answers plain WebSocket requests.
 
 Hypercorn and Quart take over a millisecond for a lookup and a digest. The usual request is therefore read here. It uses the
-same identities, membership and limits as the route. Unusual requests, and requests that are refused, are passed on
-unchanged to Hypercorn and Quart-Trio.
+same identities, membership, limits and refusals as the route. Unusual requests are passed on unchanged to Hypercorn and
+Quart-Trio.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from salon.actors.refusals import Code, Refusal
 from salon.actors.runtime import ActorDied
 from salon.actors.store import StoreError
 
-from ..http import Refused, TrustedProxies
+from ..http import Refused, TrustedProxies, refusal_headers
 from ..identity import COOKIE, HOST_COOKIE, session_in
+from ..socket import compact, error_fields
+from .answer_head import header_lines, http_date
 from .handshake import Asked, attach, greet, last_sequence
 
 if TYPE_CHECKING:
@@ -29,8 +31,10 @@ if TYPE_CHECKING:
     from ..http import HttpStream, Parts
 
 START = re.compile(rb"GET /chat/ws/([A-Za-z0-9_-]{1,64})(?:\?([!-~]*))? HTTP/1\.1")
-FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([ -~]*?)[ \t]*")
+# One way alone to match any bytes: a pattern that also took the spaces off would try each way to share them out.
+FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t -~]*)")
 KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
+FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-proto")
 ROUTE = "socket.converse"
 ANSWER = (
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -47,35 +51,52 @@ class FastLane:
         self._parts = parts
         self._proxies = TrustedProxies(parts.settings.server.trusted_proxies)
 
-    async def take(self, http_stream: HttpStream) -> bool:
-        """Try to hand the connection over to a participant. If the result is False, nothing has been answered yet."""
+    async def take(self, http_stream: HttpStream) -> int:
+        """Answer the request for a WebSocket: the status, 101 where a participant has the connection now.
+
+        0 if Hypercorn has to answer: nothing was answered yet, and no ticket was used.
+        """
         fields = read_fields(http_stream.upgrade_lines)
-        address = http_stream.address
+        address, scheme = http_stream.address, None
         if fields and self._proxies:
-            said = (fields.get("forwarded"), fields.get("x-forwarded-for"))
-            address = self._proxies.address(address, *((each,) if each else () for each in said))
-        asked = fields and read_request(http_stream.upgrade_lines[0], fields, address)
+            said = [(fields[name],) if name in fields else () for name in FORWARDED]
+            scheme = self._proxies.scheme(address, *said)
+            address = self._proxies.address(address, *said[:2])
+        asked = fields and read_request(http_stream.upgrade_lines[0], fields, address, scheme)
         if not fields or not asked:
-            return False
+            return 0
         try:
             connection = await greet(self._parts, asked)
         except Refused as refused:
-            # Kept for the route: a ticket, for example, is valid only once.
-            http_stream.refusal = refused.refusal
-            return False
+            return await self._refuse(http_stream, asked, refused.refusal)
         except StoreError as error:
             self._parts.directory.report(error)
-            http_stream.refusal = self._parts.directory.store_refusal()
-            return False
+            refusal = self._parts.directory.store_refusal()
+            return await self._refuse(http_stream, asked, refusal)
         except ActorDied:
-            http_stream.refusal = Refusal(
-                Code.INTERNAL_ERROR, retry_after=1.0, scope="conversation"
-            )
-            return False
+            refusal = Refusal(Code.INTERNAL_ERROR, retry_after=1.0, scope="conversation")
+            return await self._refuse(http_stream, asked, refusal)
         connection.hold(ANSWER % generate_accept_token(fields["sec-websocket-key"].encode()))
         early = http_stream.hand_over(connection, self._parts.wire)
         attach(self._parts, connection, last_sequence(self._parts, asked), early)
-        return True
+        return 101
+
+    async def _refuse(self, http_stream: HttpStream, asked: Asked, refusal: Refusal) -> int:
+        """Answer as Hypercorn would: without the headers of answers to pages."""
+        directory = self._parts.directory
+        if not refusal.id:
+            refusal = directory.refusals.name(refusal, conversation_id=asked.conversation_id)
+        body = compact(error_fields(refusal)).encode()
+        headers = {
+            "Content-Type": "application/json",
+            "Content-Length": f"{len(body)}",
+            **refusal_headers(refusal),
+            "Date": http_date(directory.sources.now() // 1000),
+        }
+        status = refusal.reason.status
+        head = f"HTTP/1.1 {status} \r\n{header_lines(headers)}\r\n"
+        await http_stream.turn_down(head.encode() + body)
+        return status
 
 
 def read_fields(lines: list[bytes]) -> dict[str, str] | None:
@@ -93,14 +114,16 @@ def plain_fields(lines: list[bytes]) -> dict[str, str] | None:
         field = FIELD.fullmatch(line)
         if field is None:
             return None
-        name = field[1].decode().lower()
-        if name in fields:
+        name, value = field[1].decode().lower(), field[2].decode().strip(" \t")
+        if name in fields or "\t" in value:
             return None
-        fields[name] = field[2].decode()
+        fields[name] = value
     return fields
 
 
-def read_request(start: bytes, fields: dict[str, str], address: str) -> Asked | None:
+def read_request(
+    start: bytes, fields: dict[str, str], address: str, scheme: str | None
+) -> Asked | None:
     """The parsed request; None if the path is not exactly that of the route."""
     path = START.fullmatch(start)
     if path is None:
@@ -120,4 +143,5 @@ def read_request(start: bytes, fields: dict[str, str], address: str) -> Asked | 
         fields.get("origin"),
         fields.get("authorization"),
         session_in(given),
+        scheme,
     )

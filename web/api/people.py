@@ -53,8 +53,8 @@ def people_routes(parts: Parts) -> Blueprint:
 
         The answer has an address at which anybody who has it sees when it is done.
         """
-        parts.check_origin()
         who = parts.unlimited().participant
+        parts.check_origin()
         assert parts.erasures is not None, "a server with routes can erase"
         erasure = await parts.erasures.ask(who.id, who.id)
         response = answer(shown(parts, erasure), 202)

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import logging
 import re
-from email.utils import formatdate
-from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -22,7 +20,6 @@ from salon.actors.store import StoreError
 
 from ..http import (
     HEAD_BYTES,
-    SECURITY_HEADERS,
     Refused,
     Wanted,
     deeper_than,
@@ -31,6 +28,7 @@ from ..http import (
 )
 from ..identity import bearer
 from ..socket import compact, error_fields, held_fields, receipt_json
+from .answer_head import FIXED, header_lines, http_date
 from .handshake_lane import plain_fields
 from .messages import command_of
 from .schemas import PostBody
@@ -137,21 +135,9 @@ class PostLane:
         return self._whole(refusal.reason.status, body, refusal_headers(refusal))
 
     def _whole(self, status: int, body: bytes, more: dict[str, str] | None = None) -> bytes:
-        date = _date(self._parts.directory.sources.now() // 1000)
+        date = http_date(self._parts.directory.sources.now() // 1000)
         head = (
             f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: application/json\r\n"
-            f"content-length: {len(body)}\r\n{_lines(more or {})}{FIXED}date: {date}\r\n\r\n"
+            f"content-length: {len(body)}\r\n{header_lines(more or {})}{FIXED}date: {date}\r\n\r\n"
         )
         return head.encode() + body
-
-
-@lru_cache(maxsize=1)
-def _date(second: int) -> str:
-    return formatdate(second, usegmt=True)
-
-
-def _lines(headers: dict[str, str]) -> str:
-    return "".join(f"{name.lower()}: {value}\r\n" for name, value in headers.items())
-
-
-FIXED = _lines(SECURITY_HEADERS)

@@ -36,9 +36,8 @@ def reference_routes(parts: Parts) -> Blueprint:
     @security_scheme([])
     @document_response(JsonDocument)
     async def asyncapi_json() -> Response:
-        """The AsyncAPI 3.0 document of the WebSocket."""
-        secure = request.scheme in ("https", "wss")
-        return answer(located(request.host, "wss" if secure else "ws"))
+        """The AsyncAPI 3.0 document of the WebSocket and of the event streams."""
+        return answer(located(request.host, secure=request.scheme in ("https", "wss")))
 
     @routes.get("/docs")
     @tag(["reference"])
@@ -88,6 +87,7 @@ def _page(environment: Any, provider: HttpReference) -> str:
         socket=socket,
         channel=socket["channels"][CHANNEL],
         frames=socket["components"],
+        streams=[channel for name, channel in socket["channels"].items() if name != CHANNEL],
         problem=_problem(),
     )
     return page

@@ -1,8 +1,10 @@
 """HTTP itself: accepting, TLS, requests and answers, errors, CORS, the OpenAPI document, static files."""
 
-from .cors import allow_origins
+from .cors import allow_origins, cors_headers
+from .denial import Denial, DeniedBody, DeniedRequest
 from .errors import SECURITY_HEADERS, refuse_clearly
 from .forwarded import TrustedProxies
+from .lane import RequestLane, Wanted
 from .openapi import (
     COMMAND,
     POST,
@@ -41,9 +43,9 @@ from .request import (
     refuse_encoded,
 )
 from .request_heads import HEAD_BYTES
-from .server import Server
+from .server import HandshakeLane, Server
 from .static_files import frontend_routes
-from .stream import HttpStream, RequestLane, Wanted
+from .stream import HttpStream
 from .upload import SalonRequest, sent_file
 
 __all__ = [
@@ -55,8 +57,12 @@ __all__ = [
     "TAGS",
     "BinaryContent",
     "ConversationEvents",
+    "Denial",
+    "DeniedBody",
+    "DeniedRequest",
     "Elsewhere",
     "EventStream",
+    "HandshakeLane",
     "HttpReference",
     "HttpStream",
     "JsonDocument",
@@ -81,6 +87,7 @@ __all__ = [
     "answer",
     "body",
     "content_answer",
+    "cors_headers",
     "deeper_than",
     "document_upload",
     "frontend_routes",

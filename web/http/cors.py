@@ -23,17 +23,31 @@ def allow_origins(app: QuartTrio, allowed: Collection[str]) -> None:
 
     @app.after_request
     async def add_headers(response: Response) -> Response:
-        origin = request.headers.get("Origin")
-        if origin is None or not ("*" in allowed or origin.lower() in allowed):
-            return response
-        headers = response.headers
-        headers["Access-Control-Allow-Origin"] = origin
-        headers["Access-Control-Expose-Headers"] = "Retry-After"
-        headers.add("Vary", "Origin")
-        if origin.lower() in allowed:
-            headers["Access-Control-Allow-Credentials"] = "true"
-        if request.method == "OPTIONS":
-            headers["Access-Control-Allow-Methods"] = METHODS
-            headers["Access-Control-Allow-Headers"] = HEADERS
-            headers["Access-Control-Max-Age"] = REMEMBERED
+        for name, value in cors_headers(request.headers.get("Origin"), request.method, allowed):
+            if name == "Vary":
+                response.headers.add(name, value)
+            else:
+                response.headers[name] = value
         return response
+
+
+def cors_headers(
+    origin: str | None, method: str, allowed: Collection[str]
+) -> list[tuple[str, str]]:
+    """What an answer to a page of this origin has, in order: nothing for an origin that is not allowed."""
+    if origin is None or not ("*" in allowed or origin.lower() in allowed):
+        return []
+    headers = [
+        ("Access-Control-Allow-Origin", origin),
+        ("Access-Control-Expose-Headers", "Retry-After"),
+        ("Vary", "Origin"),
+    ]
+    if origin.lower() in allowed:
+        headers.append(("Access-Control-Allow-Credentials", "true"))
+    if method == "OPTIONS":
+        headers += [
+            ("Access-Control-Allow-Methods", METHODS),
+            ("Access-Control-Allow-Headers", HEADERS),
+            ("Access-Control-Max-Age", REMEMBERED),
+        ]
+    return headers

@@ -15,6 +15,7 @@ from salon.actors.refusals import Code, Refusal
 from salon.actors.store import StoreError
 
 from ..identity import bearer, session_in
+from .denial import REST_OF_BODY, SHORT_UPLOAD
 from .request import SAFE_METHODS, Refused, check_head, refusal_response
 from .upload import gate_before, taken
 
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
 
     from .request import Parts
 
-# Seconds to wait for the rest of a body. Most bodies are sent along with the head; on a slow line they arrive later.
-REST_OF_BODY = 5.0
-# Bytes of an upload that are worth waiting for. The client of a longer one is told at once that it is refused.
-SHORT_UPLOAD = 1_048_576
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -90,6 +87,8 @@ async def _has_come_whole() -> bool:
     Without this check, a refused client would keep an unusable connection, and its next request would fail on it.
     """
     gate, length = gate_before(request), request.content_length
+    if length is None and "Transfer-Encoding" not in request.headers:
+        length = 0
     is_long = gate is not None and (length is None or length > SHORT_UPLOAD)
     with trio.move_on_after(0 if is_long else REST_OF_BODY), suppress(HTTPException):
         async for _ in taken(request):

@@ -103,18 +103,20 @@ class Parts:
         A token that is limited to some conversations is refused on a route of any other.
         """
         token = bearer(request.headers.get("Authorization"))
-        cookie = session_in(request.cookies)
-        if token is not None:
-            identity = self.identities.verify(token)
-        else:
-            identity = self.identities.verify(cookie or "", "cookie")
-            if identity is not None and request.method not in SAFE_METHODS:
-                self.check_origin()  # a browser sends the cookie for any page; the origin names the page
-        if identity is None:
-            raise self.refusal(Code.UNAUTHENTICATED, problem=no_good(token=token, cookie=cookie))
+        identity = self.identified(token, session_in(request.cookies))
+        if token is None and request.method not in SAFE_METHODS:
+            self.check_origin()  # a browser sends the cookie for any page; the origin names the page
         asked = (request.view_args or {}).get("conversation_id")
         if asked is not None and not identity.reaches(asked):
             raise self.refusal(Code.NOT_FOUND)
+        return identity
+
+    def identified(self, token: str | None, cookie: str | None) -> Identity:
+        """Whose bearer token it is, or whose session if there is no token. Raises the refusal if it is nobody's."""
+        verify = self.identities.verify
+        identity = verify(cookie or "", "cookie") if token is None else verify(token)
+        if identity is None:
+            raise self.refusal(Code.UNAUTHENTICATED, problem=no_good(token=token, cookie=cookie))
         return identity
 
     def unlimited(self) -> Identity:
@@ -133,12 +135,21 @@ class Parts:
 
     def check_origin(self) -> None:
         """Refuse pages of other origins."""
-        headers, allowed = request.headers, self.settings.server.allowed_origins
-        if not origin_allowed(headers.get("Origin"), headers.get("Host"), allowed):
+        origin, host = request.headers.get("Origin"), request.headers.get("Host")
+        if not self.allows(origin, host, request.scope["state"]["known_scheme"]):
             raise self.refusal(Code.ORIGIN_NOT_ALLOWED)
 
+    def allows(self, origin: str | None, host: str | None, scheme: str | None) -> bool:
+        """Whether a page of this origin may use a session at this host; see `origin_allowed`."""
+        server = self.settings.server
+        return origin_allowed(
+            origin, host, server.allowed_origins, scheme=scheme, public_url=server.public_url
+        )
+
     def is_secure(self) -> bool:
-        """Whether the browser uses TLS, to this server or to a proxy in front of it. If so, cookies are `Secure`."""
+        """Whether the browser uses TLS, to this server or to a proxy in front of it, which has to be a trusted one or that of
+        `public_url`. If so, cookies are `Secure`.
+        """
         return request.scheme == "https" or (self.settings.server.public_url or "").startswith(
             "https:"
         )

@@ -11,6 +11,7 @@ import re
 
 # Limit of one request head. Hypercorn's limit is one less, so that Hypercorn answers.
 HEAD_BYTES = 16_384
+COMPLETE = b"\r\n\r\n"  # the usual end of a head
 END_OF_HEAD = re.compile(rb"\n\r?\n")  # the same rule as h11's
 # A folded line, a bare CR and the like can hide a header from one of two parsers.
 ILLEGAL = re.compile(rb"[\0\v\f]|\r(?!\n)|\n[ \t]")
@@ -50,6 +51,12 @@ class RequestHeads:
     def between(self) -> bool:
         """Whether the next byte begins a new request."""
         return not (self._buffer or self._body or self._opaque or self._over or self.upgrade)
+
+    def completed(self, data: bytes) -> bytes:
+        """`data` behind the beginning of its head, which is taken back, if it completes the head; otherwise `data` alone."""
+        if self._buffer and COMPLETE in self._buffer[1 - len(COMPLETE) :] + data:
+            data, self._buffer = self._buffer + data, b""
+        return data
 
     @property
     def body_pending(self) -> bool:

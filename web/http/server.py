@@ -18,8 +18,11 @@ from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.utils import wrap_app
 
+from .denial import LINGER_FOR_UPLOAD
+from .refusal_pace import RefusalPace
 from .request_heads import HEAD_BYTES
-from .stream import HttpStream, TlsHttpStream
+from .stream import HttpStream
+from .tls_stream import TlsHttpStream
 from .upload import gate_of
 
 if TYPE_CHECKING:
@@ -29,13 +32,12 @@ if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
     from .forwarded import TrustedProxies
-    from .stream import RequestLane
+    from .lane import RequestLane
 
 
+FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-forwarded-proto")
 BACKLOG = 4096  # connections waiting to be accepted: after a restart all clients reconnect at once
 FINISH_REQUESTS = 1.0  # seconds for running requests after everything else is drained
-# Seconds in which the rest of a refused upload is read and dropped: many clients read the answer only after they have sent all.
-LINGER_FOR_UPLOAD = 20.0
 
 logger = logging.getLogger(__name__)
 
@@ -43,8 +45,8 @@ logger = logging.getLogger(__name__)
 class HandshakeLane(Protocol):
     """Does WebSocket handshakes before Hypercorn sees the request."""
 
-    async def take(self, http_stream: HttpStream) -> bool:
-        """Try to take the connection over; False if Hypercorn has to answer."""
+    async def take(self, http_stream: HttpStream) -> int:
+        """The status that was answered: 101 if the connection was taken over. 0 if Hypercorn has to answer."""
 
 
 class Server:
@@ -61,6 +63,8 @@ class Server:
         proxies: TrustedProxies,
     ) -> None:
         self._fast_lane = fast_lane
+        self._proxies = proxies
+        self._pace = RefusalPace()
         self._posts = posts
         self._config = Config()
         # Hypercorn does not see all requests; the streams do, and time them.
@@ -145,8 +149,12 @@ class Server:
     def _http_stream(self, stream: trio.SocketStream) -> HttpStream:
         seconds = self._handshake_timeout
         if self._tls is None:
-            return HttpStream(stream, handshake_timeout=seconds, posts=self._posts)
-        return TlsHttpStream(stream, self._tls, handshake_timeout=seconds, posts=self._posts)
+            opened = HttpStream(stream, handshake_timeout=seconds, posts=self._posts)
+        else:
+            opened = TlsHttpStream(stream, self._tls, handshake_timeout=seconds, posts=self._posts)
+        opened.pace = self._pace
+        opened.proxied = self._proxies.trusts(opened.address)
+        return opened
 
 
 def _tls_context(certificate: Path, key: Path | None) -> ssl.SSLContext:
@@ -172,15 +180,14 @@ def _tls_context(certificate: Path, key: Path | None) -> ssl.SSLContext:
 def _counted(app: QuartTrio, proxies: TrustedProxies) -> Callable[..., Awaitable[None]]:
     """The application, wrapped so that the stream is told of each complete body and each complete answer.
 
-    A request that a trusted proxy passes on has the client's address.
+    A request that a trusted proxy passes on has the client's address and scheme.
     """
 
     async def answer(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             await app(scope, receive, send)
             return
-        if proxies and scope["client"] is not None:
-            scope["client"] = (_client(scope, proxies), *scope["client"][1:])
+        _name_client(scope, proxies)
         stream: HttpStream = scope["state"]["http_stream"]
         stream.begins()
         gate, complete = gate_of(scope), False
@@ -208,10 +215,22 @@ def _counted(app: QuartTrio, proxies: TrustedProxies) -> Callable[..., Awaitable
     return answer
 
 
-def _client(scope: Any, proxies: TrustedProxies) -> str:
-    """The client's address."""
-    said: dict[bytes, list[str]] = {b"forwarded": [], b"x-forwarded-for": []}
-    for name, value in scope["headers"]:
-        if name.lower() in said:
-            said[name.lower()].append(value.decode("latin-1"))
-    return proxies.address(scope["client"][0], said[b"forwarded"], said[b"x-forwarded-for"])
+def _name_client(scope: Any, proxies: TrustedProxies) -> None:
+    """Give a request that a trusted proxy passes on the client's address and scheme.
+
+    `known_scheme` of the state is the scheme that the browser uses, if that is known: before a plain connection may be a proxy.
+    """
+    known = "https" if scope["scheme"] in ("https", "wss") else None
+    if proxies and scope["client"] is not None:
+        said: dict[bytes, list[str]] = {name: [] for name in FORWARDED}
+        for name, value in scope["headers"]:
+            if name.lower() in said:
+                said[name.lower()].append(value.decode("latin-1"))
+        peer, *port = scope["client"]
+        forwarded, hops, protos = said.values()
+        scope["client"] = (proxies.address(peer, forwarded, hops), *port)
+        scheme = proxies.scheme(peer, forwarded, hops, protos)
+        if scheme is not None:
+            known = scheme
+            scope["scheme"] = scheme.replace("http", "ws") if scope["type"] != "http" else scheme
+    scope["state"]["known_scheme"] = known

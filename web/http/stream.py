@@ -9,80 +9,35 @@ from __future__ import annotations
 import os
 import re
 import socket
-import ssl
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING
 
 import trio
 
 from salon.actors.refusals import Code, Refusal
 
+from .body_clock import BodyClock
+from .refusal_pace import REFUSED, RefusalPace
 from .request_heads import RequestHeads
-from .tls import GONE, TlsLine
+from .tls import GONE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from ..socket import Connection, Wire
+    from .denial import Denial
+    from .lane import RequestLane
 
 # These timeouts are needed because Hypercorn waits without limit for a peer to take its answer, and because Quart-Trio mostly
 # cancels Hypercorn's idle timer.
 WRITE_TIMEOUT = 20.0  # seconds for the peer to take one piece of an answer
 KEEP_ALIVE = 30.0  # seconds between an answer and the next request: a connection holds about 40 KB
 ANSWER_TIMEOUT = 90.0  # seconds between a request, or a piece of its body, and its answer
-BODY_RATE = 4096  # minimum bytes a second of a request body: half the slowest mobile network's rate
 CONTINUE = b"HTTP/1.1 1"  # the beginning of an interim answer, which the final answer follows
 # Hypercorn's own answer to a request that it cannot parse: it has no body.
 WORDLESS = re.compile(rb"HTTP/1\.1 400 \r\ncontent-length: 0\r\nconnection: close\r\n")
 LINGER = 2.0  # seconds in which bytes from the peer are read and dropped before closing
 READ_BYTES = 65_536
-
-
-class Wanted(NamedTuple):
-    """The head of a request for the fast lane, and the sizes of its head and body in bytes."""
-
-    conversation_id: str
-    token: str
-    key: str | None
-    head: int
-    size: int
-
-
-class RequestLane(Protocol):
-    """The fast lane: answers the simplest requests before Hypercorn sees them."""
-
-    def read(self, data: bytes) -> Wanted | None:
-        """The request at the start of `data`; None if Hypercorn has to read it."""
-
-    async def answer(self, wanted: Wanted, data: bytes) -> bytes | None:
-        """The complete answer to a complete request; None if Hypercorn has to answer."""
-
-    def refuse(self, refusal: Refusal) -> bytes:
-        """The complete answer for a refusal."""
-
-
-class BodyClock:
-    """The deadline for the next bytes of a request body.
-
-    No pause may be longer than `grace` seconds. The whole body may take `grace` seconds plus its size divided by `BODY_RATE`.
-    The size is that of the bytes received, not the announced one: otherwise a client that announces a large body and sends
-    nothing would be waited for too long.
-    """
-
-    def __init__(self, begun: float, grace: float) -> None:
-        self.begun = begun
-        self.deadline = begun + grace
-        self.answering = False  # an answer, or a part of it, was sent before the body was complete
-        self._grace = grace
-
-    def wait(self, seconds: float) -> None:
-        """Record that nothing was read for so long: that is not the client's time."""
-        self.begun += seconds
-        self.deadline += seconds
-
-    def has(self, size: int, now: float) -> None:
-        """Record that bytes have arrived; `size` is the total so far."""
-        self.deadline = self._grace + min(self.begun + size / BODY_RATE, now)
 
 
 class HttpStream(trio.abc.Stream):
@@ -109,12 +64,13 @@ class HttpStream(trio.abc.Stream):
         self._closed = False
         self._first = b""  # bytes read before Hypercorn was started
         self._posts = posts
+        self.pace: RefusalPace | None = None  # slows down the refusals of nobody
+        self.proxied = False  # the peer is a trusted proxy
         self._begun = 0  # requests passed to Hypercorn whose answers have begun
         self._answered = 0  # requests passed to Hypercorn whose answers are complete
         self._all_answered = trio.Event()
         self._body: BodyClock | None = None  # the clock of the request body that is arriving
         self._body_whole = False  # Hypercorn has found the end of the last request's body
-        self.refusal: Refusal | None = None  # why the fast lane did not take the connection
         self.linger = LINGER
         self._left_at = trio.current_time()  # when Hypercorn got the last bytes
         self._reading: trio.CancelScope | None = None
@@ -150,8 +106,10 @@ class HttpStream(trio.abc.Stream):
                 data = await self._read(max_bytes)
                 if not data:
                     return b""
-                if self._posts is not None and self._heads.between:
-                    data = await self._answer(data, self._posts)
+                if self._posts is not None:
+                    data = self._heads.completed(data)
+                    if data and self._heads.between:
+                        data = await self._answer(data, self._posts)
                 passed = self._feed(data) if data else b""
                 if passed:
                     return passed
@@ -187,11 +145,14 @@ class HttpStream(trio.abc.Stream):
         while data:
             wanted = posts.read(data)
             if wanted is None:
-                break
+                self._wait_no_longer_than(ANSWER_TIMEOUT)
+                denial = await posts.deny(data)
+                if denial is None:
+                    break
+                data = await self._deny(denial, data[denial.head :])
+                continue
             self._wait_no_longer_than(ANSWER_TIMEOUT)
-            if self._answered != self._heads.requests:  # answers keep the order of the requests
-                self._all_answered = trio.Event()
-                await self._all_answered.wait()
+            await self._in_turn()
             if len(data) < wanted.size:
                 while len(data) < wanted.size:
                     self._expect_body(len(data) - wanted.head)
@@ -204,10 +165,56 @@ class HttpStream(trio.abc.Stream):
             answer = await posts.answer(wanted, data)
             if answer is None:
                 break
-            with suppress(*GONE):  # the next read finds the connection closed
-                await self._send(answer)
+            await self._send_answer(answer)
             data = data[wanted.size :]
         return data
+
+    async def _in_turn(self) -> None:
+        """Wait until all earlier requests are answered: answers keep the order of the requests."""
+        if self._answered != self._heads.requests:
+            self._all_answered = trio.Event()
+            await self._all_answered.wait()
+
+    async def _deny(self, denial: Denial, data: bytes) -> bytes:
+        """Answer with a refusal. `data` has come after the head; what of it is for the next request is returned."""
+        await self._in_turn()
+        rest: bytes | None = None
+        if denial.interim:
+            with suppress(*GONE):
+                await self._send(denial.interim)
+        if denial.body.size is not None:
+            rest = await self._skip(denial.body.size, data, denial.body.patience)
+        await self._send_answer(denial.answer(whole=rest is not None))
+        if rest is not None and not denial.ends:
+            return rest
+        if denial.body.linger is not None and rest is None:
+            self.linger = denial.body.linger
+        await self.aclose()
+        return b""
+
+    async def _skip(self, size: int, data: bytes, patience: float) -> bytes | None:
+        """Drop a body, of which `data` has come; what follows it, or None if the rest does not come in time."""
+        come = len(data)
+        if come >= size:
+            return data[size:]
+        with trio.move_on_after(patience):
+            while come < size:
+                self._expect_body(come)
+                data = await self._read(READ_BYTES)
+                if not data:
+                    break
+                come += len(data)
+        self._body = None
+        return data[len(data) - (come - size) :] if come >= size else None
+
+    async def _send_answer(self, answer: bytes) -> None:
+        """Write an answer of the fast lane; to an address that asks as nobody all the time, after a pause."""
+        if self.pace is not None and answer.startswith(REFUSED):
+            seconds = self.pace.pause(None if self.proxied else self.address)
+            if seconds:
+                await trio.sleep(seconds)
+        with suppress(*GONE):  # the next read finds the connection closed
+            await self._send(answer)
 
     async def _send(self, data: bytes) -> None:
         """Write like `send_all`, but without a scheduler pass if the kernel takes all bytes at once."""
@@ -215,7 +222,7 @@ class HttpStream(trio.abc.Stream):
         if sent < len(data):
             await self.send_all(data[sent:])
         else:
-            self._wait_no_longer_than(KEEP_ALIVE)
+            self._deadline = trio.current_time() + KEEP_ALIVE  # of the next read
 
     def _write(self, data: bytes) -> int:
         """Write without waiting; the number of bytes that the kernel took."""
@@ -348,6 +355,11 @@ class HttpStream(trio.abc.Stream):
         wire.adopt(connection, socket.socket(fileno=self.socket.detach()))
         return self._let_go()
 
+    async def turn_down(self, answer: bytes) -> None:
+        """Answer a request for a WebSocket with a refusal, which is the end of the connection."""
+        await self._send_answer(answer)
+        await self.aclose()
+
     async def serve_on(self) -> None:
         """Complete the accepting task once Hypercorn has ended; the socket is closed afterwards.
 
@@ -370,50 +382,3 @@ class HttpStream(trio.abc.Stream):
 def _last(answer: bytes) -> bytes:
     """The answer with `Connection: close`: it is the last on its connection."""
     return answer.replace(b"\r\n", b"\r\nconnection: close\r\n", 1)
-
-
-class TlsHttpStream(HttpStream):
-    """The same over TLS. After the handover, the accepting task reads the connection and writes its queued bytes."""
-
-    def __init__(
-        self,
-        stream: trio.SocketStream,
-        context: ssl.SSLContext,
-        *,
-        handshake_timeout: float,
-        posts: RequestLane | None = None,
-    ) -> None:
-        super().__init__(stream, handshake_timeout=handshake_timeout, posts=posts)
-        self._tls = trio.SSLStream(stream, context, server_side=True, https_compatible=True)
-        self._stream = self._tls
-        self.transport_stream = stream  # Hypercorn asks it for the addresses
-        self._line: TlsLine | None = None
-
-    async def do_handshake(self) -> None:
-        """Do the TLS handshake. Hypercorn calls this first, and treats a stream with this method as TLS."""
-        with trio.fail_after(self._handshake_timeout):
-            await self._tls.do_handshake()
-
-    def _write(self, data: bytes) -> int:
-        return 0  # TLS cannot write without waiting
-
-    async def _hang_up(self) -> None:
-        # Closing TLS writes a close_notify, and the peer may not read.
-        with trio.move_on_after(WRITE_TIMEOUT):
-            await self._tls.aclose()
-
-    def selected_alpn_protocol(self) -> str:
-        """HTTP/1.1, the only protocol whose connections can be handed over."""
-        return "http/1.1"
-
-    def hand_over(self, connection: Connection, wire: Wire) -> bytes:
-        """Hand over as for a plain connection; the bytes keep passing through this TLS session."""
-        self._line = TlsLine(self._tls, connection, wire)
-        connection.bind(self._line)
-        wire.enlist(connection)
-        return self._let_go()
-
-    async def serve_on(self) -> None:
-        """Read and write the handed-over connection until it ends."""
-        if self._line is not None:
-            await self._line.run()

@@ -70,7 +70,7 @@ class SalonRequest(TrioRequest):
     """A request; the body of an upload has the limit of its own that its route sets."""
 
     def __init__(self, method: str, scheme: str, path: str, *args: Any, **options: Any) -> None:
-        if method == "POST" and STREAMED.fullmatch(path):
+        if is_upload(method, path):
             options["max_content_length"] = None
         super().__init__(method, scheme, path, *args, **options)
 
@@ -83,9 +83,14 @@ class Sent(NamedTuple):
     announced: int | None  # bytes
 
 
+def is_upload(method: str | None, path: str) -> bool:
+    """Whether a request is an upload, whose body goes through a gate."""
+    return method == "POST" and STREAMED.fullmatch(path) is not None
+
+
 def gate_of(scope: Any) -> BodyGate | None:
     """A new gate for a request that is an upload; None for any other."""
-    if scope.get("method") != "POST" or not STREAMED.fullmatch(scope["path"]):
+    if not is_upload(scope.get("method"), scope["path"]):
         return None
     gate = scope["state"][GATE] = BodyGate()
     return gate

@@ -25,20 +25,27 @@ def token_in_url(names: Iterable[str]) -> bool:
     return any(name.lower() in URL_TOKENS for name in names)
 
 
-def origin_allowed(origin: str | None, host: str | None, allowed: Collection[str]) -> bool:
-    """Whether a page of this `Origin` may connect to this `Host`: the origin is the host's own or in `allowed`.
+def origin_allowed(
+    origin: str | None,
+    host: str | None,
+    allowed: Collection[str],
+    *,
+    scheme: str | None = None,
+    public_url: str | None = None,
+) -> bool:
+    """Whether a page of this `Origin` may connect to this `Host`: the origin is the host's own, `public_url` or in `allowed`.
 
-    A request without an origin does not come from a browser and is allowed. The schemes of the origin and the host are not
-    compared: behind a proxy that terminates TLS the server does not know its own.
+    A request without an origin does not come from a browser and is allowed. `scheme` is what the browser uses, if that is
+    known: a page of the other scheme is then another origin. A server behind a proxy that does not say it cannot know.
     """
     if origin is None:
         return True
     origin = origin.lower()
-    if "*" in allowed or origin in allowed:
+    if "*" in allowed or origin in allowed or origin == public_url:
         return True
-    scheme, _, authority = origin.partition("://")
-    port = {"http": ":80", "https": ":443"}.get(scheme)
-    if port is None or not authority or not host:
+    said, _, authority = origin.partition("://")
+    port = {"http": ":80", "https": ":443"}.get(said)
+    if port is None or not authority or not host or scheme not in (None, said):
         return False
     return authority.removesuffix(port) == host.lower().removesuffix(port)
 

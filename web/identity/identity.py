@@ -9,6 +9,7 @@ import base64
 from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import replace
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -457,6 +458,7 @@ def _identity(session: Session, admin: bool) -> Identity:
     )
 
 
+@lru_cache(maxsize=1)  # a request asks for that of its token several times
 def _digest(text: str) -> bytes:
     return sha256(text.encode("utf-8", "surrogatepass")).digest()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import warnings
+from functools import lru_cache
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,6 +18,7 @@ from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
 from .provider_fault import UnknownKey, Untrusted
+from .signing import mac_fits
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
@@ -70,7 +72,12 @@ def _key(published: object) -> PublicKey | None:
 
 def read_header(token: str) -> Header:
     """The header of a token, which nothing vouches for yet. Raises `Untrusted`."""
-    header = part_of(token[:LONGEST_HEADER].partition(".")[0])
+    return _header(token[:LONGEST_HEADER].partition(".")[0])
+
+
+@lru_cache(maxsize=64)  # most tokens of an issuer have the same
+def _header(text: str) -> Header:
+    header = part_of(text)
     match header:
         case {"alg": str(algorithm), "kid": str(key_id)}:
             return Header(algorithm, key_id)
@@ -113,7 +120,7 @@ def signed_claims(
     for key in fitting[:KEYS_TRIED]:
         try:
             return _decoded(token, key, algorithm)
-        except WRONG:
+        except (*WRONG, Untrusted):
             continue
     raise Untrusted("the token's signature is wrong", "signature")
 
@@ -126,6 +133,8 @@ def _fits(key: Key, algorithm: str, key_id: str | None) -> bool:
 
 def _decoded(token: str, key: Key, algorithm: str) -> Claims:
     # Issuers add unregistered header fields, which are harmless; "crit" is still checked.
+    if isinstance(key, OctKey) and not mac_fits(token, key.raw_value):
+        raise Untrusted("the token's signature is wrong", "signature")
     registry = JWSRegistry(algorithms=[algorithm], strict_check_header=False)
     if algorithm != "EdDSA":
         return jwt.decode(token, key, [algorithm], registry).claims

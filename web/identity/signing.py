@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import json
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from joserfc import jwt
@@ -116,6 +118,8 @@ class Signer:
 
 
 def _unsealed(kind: str, token: str, key: OctKey) -> dict[str, Any] | None:
+    if not mac_fits(token, key.raw_value):
+        return None
     try:
         decoded = jwt.decode(token, key, [ALGORITHM])
     except (JoseError, ValueError, TypeError, KeyError, AttributeError):
@@ -151,9 +155,24 @@ def _session(claims: dict[str, Any]) -> Session | None:
 
 def is_session(token: str) -> bool:
     """Whether a token says that it is a session of this server."""
-    first = token[:LONGEST_HEADER].partition(".")[0]
+    return _is_session(token[:LONGEST_HEADER].partition(".")[0])
+
+
+@lru_cache(maxsize=64)
+def _is_session(first: str) -> bool:
     try:
         header = json.loads(base64.urlsafe_b64decode(first + "=" * (-len(first) % 4)))
     except (ValueError, RecursionError):
         return False
     return isinstance(header, dict) and header.get("typ") == TYPE
+
+
+def mac_fits(token: str, secret: bytes) -> bool:
+    """Whether the HS256 signature of a token is of this secret. A look of 3 µs, before the library parses what is forged."""
+    signed, _, signature = token.rpartition(".")
+    try:
+        said = base64.urlsafe_b64decode(signature + "=" * (-len(signature) % 4))
+        made = hmac.digest(secret, signed.encode("ascii"), "sha256")
+    except ValueError:
+        return False
+    return hmac.compare_digest(made, said)

@@ -6,13 +6,14 @@ Messages are as the log has them now: of deleted ones only the place is left. Wh
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 import trio
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
     from salon.actors.directory import Directory
     from salon.actors.files import StoredFile
@@ -130,12 +131,28 @@ def _reports(rows: PersonRows) -> bytes:
     )
 
 
+class _Page(Protocol):
+    """A page of something: `before` is where the next one begins, None after the last."""
+
+    @property
+    def before(self) -> int | None: ...
+
+
+P = TypeVar("P", bound=_Page)
+
+
+async def _pages(read: Callable[[int | None], Awaitable[P]]) -> AsyncIterator[P]:
+    """All pages, each read once the one before it was taken."""
+    page = await read(None)
+    yield page
+    while page.before is not None:
+        page = await read(page.before)
+        yield page
+
+
 async def _memberships(directory: Directory, identity: Identity) -> AsyncIterator[bytes]:
-    before: int | None = None
-    while True:
-        page = await directory.store.listing(
-            identity.participant.id, limit=LISTED, before=before, archived=None
-        ).wait()
+    listing = partial(directory.store.listing, identity.participant.id, limit=LISTED, archived=None)
+    async for page in _pages(lambda before: listing(before=before).wait()):
         for each in page.summaries:
             yield _line(
                 {
@@ -147,9 +164,6 @@ async def _memberships(directory: Directory, identity: Identity) -> AsyncIterato
                     **each.preferences._asdict(),
                 }
             )
-        if page.before is None:
-            return
-        before = page.before
 
 
 async def _events(
@@ -182,11 +196,8 @@ async def _frame(
 
 
 async def _held(directory: Directory, participant_id: str) -> AsyncIterator[bytes]:
-    before: int | None = None
-    while True:
-        page = await directory.store.held_messages(
-            sender_id=participant_id, before=before, limit=LISTED
-        ).wait()
+    held = partial(directory.store.held_messages, sender_id=participant_id, limit=LISTED)
+    async for page in _pages(lambda before: held(before=before).wait()):
         for each in page.messages:
             yield _line(
                 {
@@ -197,16 +208,12 @@ async def _held(directory: Directory, participant_id: str) -> AsyncIterator[byte
                     "reason": each.reason,
                 }
             )
-        if page.before is None:
-            return
-        before = page.before
 
 
 async def _tokens(access: Access, participant_id: str) -> AsyncIterator[bytes]:
     """The tokens that operators issued, without the tokens themselves, which nobody keeps. Sessions are kept nowhere."""
-    before: int | None = None
-    while True:
-        page = await access.tokens(participant_id, before=before, limit=LISTED)
+    tokens = partial(access.tokens, participant_id, limit=LISTED)
+    async for page in _pages(lambda before: tokens(before=before)):
         for each in page.tokens:
             yield _line(
                 {
@@ -217,6 +224,3 @@ async def _tokens(access: Access, participant_id: str) -> AsyncIterator[bytes]:
                     "conversations": each.conversations,
                 }
             )
-        if page.before is None:
-            return
-        before = page.before

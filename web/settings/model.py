@@ -120,7 +120,7 @@ class ServerSettings(SettingsGroup):
     trusted_proxies: Annotated[
         tuple[Annotated[str, AfterValidator(_network)], ...], BeforeValidator(split)
     ] = ()
-    """Networks, such as 10.0.0.0/8, of proxies that name the client in Forwarded or X-Forwarded-For; others are not believed."""
+    """Networks, such as 10.0.0.0/8, of proxies that give the client's address and scheme in Forwarded or X-Forwarded-*."""
     tls_certificate: Path | None = None
     """PEM file with the certificate chain, if no proxy ends TLS; requires tls_key."""
     tls_key: Path | None = None

@@ -37,9 +37,12 @@ def milliseconds(text: str) -> int:
     return int(datetime.fromisoformat(text[:19] + "+00:00").timestamp()) * 1000 + int(text[20:23])
 
 
+COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
 def compact(value: Any) -> str:
     """A JSON value as text without white space. Raises `ValueError` for values that JSON cannot express, such as NaN."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return COMPACT.encode(value)
 
 
 def participant_fields(participant: Participant) -> dict[str, Any]:

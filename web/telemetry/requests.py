@@ -1,4 +1,4 @@
-"""The spans of HTTP requests, and their places in the traces of those who called."""
+"""The spans of HTTP requests and handshakes, and their places in the traces of those who called."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-from quart import g, request
+from quart import g, request, websocket
 
 from .turns import open_turns
 
@@ -21,25 +21,32 @@ if TYPE_CHECKING:
     from salon.actors.directory import Directory
     from salon.actors.refusals import Refusal
 
-    from ..http import RequestLane, Wanted
+    from ..http import Denial, HandshakeLane, HttpStream, RequestLane, Wanted
     from ..settings import TelemetrySettings
     from .turns import TurnTracing
 
 LONGEST = 4_096  # bytes of an answer that may be a receipt
 POST = "/chat/<conversation_id>/messages"
+SOCKET = "/chat/ws/<conversation_id>"
 HEADERS = ("traceparent", "tracestate")
 PROPAGATOR = TraceContextTextMapPropagator()
 
 
-def begin(tracing: TurnTracing, method: str, route: str, headers: Mapping[str, str]) -> Span:
-    """A span of a request, within the trace that its `traceparent` names."""
+def begin(
+    tracing: TurnTracing,
+    method: str,
+    route: str,
+    headers: Mapping[str, str],
+    begun: int | None = None,
+) -> Span:
+    """A span of a request, within the trace that its `traceparent` names. `begun` is a time of before, else it begins now."""
     said = {name: headers[name] for name in HEADERS if name in headers}
     return tracing.tracer.start_span(
         f"{method} {route}",
         PROPAGATOR.extract(said),
         kind=SpanKind.SERVER,
         attributes={"http.request.method": method, "http.route": route},
-        start_time=tracing.now(),
+        start_time=tracing.now() if begun is None else begun,
     )
 
 
@@ -79,6 +86,23 @@ def trace_requests(app: QuartTrio, tracing: TurnTracing) -> None:
         return response
 
 
+def trace_handshakes(app: QuartTrio, tracing: TurnTracing) -> None:
+    """Trace the handshakes that Quart answers."""
+
+    @app.before_websocket
+    async def begin_span() -> None:
+        route = websocket.url_rule.rule if websocket.url_rule is not None else "unknown"
+        headers = {name: websocket.headers[name] for name in HEADERS if name in websocket.headers}
+        g.span = begin(tracing, "GET", route, headers)
+
+    @app.after_websocket  # type: ignore[type-var]  # its type knows no coroutines that may answer None
+    async def end_span(response: Response | None) -> Response | None:
+        span: Span | None = g.pop("span", None)
+        if span is not None:
+            end(tracing, span, 101 if response is None else response.status_code, None, b"")
+        return response
+
+
 class Tracing:
     """The traces of one server."""
 
@@ -86,10 +110,13 @@ class Tracing:
         self._turns = turns
         self.run = turns.run
 
-    def surround(self, app: QuartTrio, lane: RequestLane) -> RequestLane:
-        """Trace the requests of both; the lane to use from now on."""
+    def surround(
+        self, app: QuartTrio, posts: RequestLane, handshakes: HandshakeLane
+    ) -> tuple[RequestLane, HandshakeLane]:
+        """Trace the requests of all three; the lanes to use from now on."""
         trace_requests(app, self._turns)
-        return TracedLane(lane, self._turns)
+        trace_handshakes(app, self._turns)
+        return TracedLane(posts, self._turns), TracedHandshakes(handshakes, self._turns)
 
 
 def open_tracing(settings: TelemetrySettings, directory: Directory) -> Tracing:
@@ -118,9 +145,43 @@ class TracedLane:
             end(self._tracing, span, status, wanted.conversation_id, body)
         return answered
 
+    async def deny(self, data: bytes) -> Denial | None:
+        """The refusal that a head deserves; None if Hypercorn has to answer, which is traced there."""
+        begun = self._tracing.now()
+        denial = await self._lane.deny(data)
+        if denial is not None:
+            asked = denial.asked
+            headers = _headers(data[: denial.head])
+            span = begin(self._tracing, asked.method, asked.route, headers, begun)
+            end(self._tracing, span, asked.status, asked.conversation_id, b"")
+        return denial
+
     def refuse(self, refusal: Refusal) -> bytes:
         """The complete answer for a refusal."""
         return self._lane.refuse(refusal)
+
+
+class TracedHandshakes:
+    """Implements `HandshakeLane`: the lane that it surrounds, traced."""
+
+    def __init__(self, lane: HandshakeLane, tracing: TurnTracing) -> None:
+        self._lane = lane
+        self._tracing = tracing
+
+    async def take(self, http_stream: HttpStream) -> int:
+        """The status that was answered; 0 if Hypercorn has to answer, which is traced there."""
+        lines, begun = http_stream.upgrade_lines, self._tracing.now()
+        status = await self._lane.take(http_stream)
+        if status:
+            headers = _headers(b"\r\n".join(lines))
+            end(
+                self._tracing,
+                begin(self._tracing, "GET", SOCKET, headers, begun),
+                status,
+                None,
+                b"",
+            )
+        return status
 
 
 def _headers(head: bytes) -> dict[str, str]:

@@ -1,5 +1,7 @@
 /** Hears that a line of the list has changed, in whichever conversation: server-sent events about all of this person's. */
 
+import type { StreamEvent } from "../sdk/types.ts";
+
 const AGAIN = 30_000; // milliseconds after a refusal, which a browser does not try again by itself
 
 /**
@@ -30,7 +32,7 @@ export class Changes {
     if (this.#source !== null || this.#stopped || typeof EventSource === "undefined") return;
     const source = (this.#source = new EventSource("/me/events"));
     source.onmessage = ({ data }) => {
-      const { type } = JSON.parse(String(data)) as { type: string };
+      const { type } = JSON.parse(String(data)) as StreamEvent;
       if (type !== "closed") this.#heard();
     };
     source.onerror = () => {

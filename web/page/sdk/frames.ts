@@ -943,3 +943,57 @@ export type ClientFrame =
   | PinFrame
   | UnpinFrame
   | JoinFrame;
+
+/** How the caller keeps a conversation for themselves; nobody else sees it. */
+export interface Preferences {
+  archived: boolean;
+  /** True, false, or the time of its end. */
+  muted: boolean | string;
+  pinned: boolean;
+}
+
+/** One line of the caller's list. */
+export interface ConversationLine extends Preferences {
+  conversation_id: string;
+  title: string;
+  created_at: string;
+  last_message_at: string | null;
+  participant_count: number;
+  unread_count: number;
+  /** Of the unread messages, those that mention the caller; at most 1,000 are counted. */
+  mention_count: number;
+  last_message_preview: string | null;
+}
+
+/** The first event about the caller's list: ask for the list now, since nothing from before is repeated. */
+export interface ListConnectedEvent {
+  type: "connected";
+  participant_id: string;
+}
+
+/** A line of the caller's list as it is now, of a conversation that is new or has changed. */
+export interface ConversationEvent {
+  type: "conversation";
+  conversation: ConversationLine;
+}
+
+/** The caller is no longer a member of this conversation, or it was deleted. */
+export interface ConversationGoneEvent {
+  type: "conversation_gone";
+  conversation_id: string;
+}
+
+/** The last event of a stream: the code and the reason of a WebSocket's close frame. */
+export interface ClosedEvent {
+  type: "closed";
+  code: number;
+  reason: string;
+  /** Seconds after which to come back, if the server restarts. */
+  retry_after?: number;
+}
+
+/**
+ * What the streams of server-sent events have, besides a socket's frames: `GET /me/events` all of it, `GET /chat/ID/events`
+ * the last one.
+ */
+export type StreamEvent = ListConnectedEvent | ConversationEvent | ConversationGoneEvent | ClosedEvent;

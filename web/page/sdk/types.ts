@@ -5,6 +5,7 @@
 import type {
   Action,
   ChangeReceipt,
+  ConversationLine,
   Event,
   FileReference,
   History,
@@ -17,6 +18,7 @@ import type {
   Participant,
   Permissions,
   Person,
+  Preferences,
   Presence,
   Receipt,
   Role,
@@ -101,27 +103,6 @@ export interface Created {
   created_at: string;
   participants: Person[];
   websocket_url: string;
-}
-
-/** How the caller keeps a conversation for themselves; nobody else sees it. */
-export interface Preferences {
-  archived: boolean;
-  /** True, false, or the time of its end. */
-  muted: boolean | string;
-  pinned: boolean;
-}
-
-/** One line of the caller's list. */
-export interface ConversationLine extends Preferences {
-  conversation_id: string;
-  title: string;
-  created_at: string;
-  last_message_at: string | null;
-  participant_count: number;
-  unread_count: number;
-  /** Of the unread messages, those that mention the caller; at most 1,000 are counted. */
-  mention_count: number;
-  last_message_preview: string | null;
 }
 
 export interface ConversationPage {
