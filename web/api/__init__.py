@@ -31,6 +31,7 @@ from .schemas import (
     ListQuery,
     MemberModel,
     ParticipantView,
+    Retention,
     Title,
 )
 from .search import search_routes
@@ -55,6 +56,7 @@ __all__ = [
     "ParticipantView",
     "PersonalFeed",
     "PostLane",
+    "Retention",
     "SanctionBody",
     "Title",
     "agent_routes",

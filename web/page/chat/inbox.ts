@@ -151,6 +151,14 @@ export class Inbox implements Home {
     return this.lines.value.find((each) => each.conversation_id === id);
   }
 
+  /** Whether a guest was asked, once, to sign in and keep what is theirs. */
+  get hinted(): boolean {
+    return this.#shelf.get<boolean>("hinted") ?? false;
+  }
+  set hinted(was: boolean) {
+    this.#shelf.put("hinted", was);
+  }
+
   /** How many messages and changes have no receipt yet, in all conversations that are open here. */
   waiting(): number {
     return [...this.#rooms.values()].reduce((sum, room) => sum + room.outbox.value.length + room.deeds.changes.value.length, 0);

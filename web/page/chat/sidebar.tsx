@@ -1,25 +1,20 @@
-/** The list of conversations, what is new in them, and who one is. */
+/** The list of conversations, and what is new in them. */
 
 import { useEffect, useState } from "preact/hooks";
 import type { ConversationLine } from "../sdk/types.ts";
 import { Dialog } from "../shared/dialog.tsx";
 import { Failure } from "../shared/failure.tsx";
-import { ProviderLinks } from "../shared/provider.tsx";
 import { Wordmark } from "../shared/wordmark.tsx";
-import { permission, toggle } from "./alert.ts";
-import { Avatar } from "./avatar.tsx";
 import { focusComposer } from "./composer.tsx";
-import { Copy } from "./copy.tsx";
+import { Foot } from "./foot.tsx";
+import { GuestHint } from "./guest.tsx";
 import { Icon } from "./icon.tsx";
 import type { Inbox } from "./inbox.ts";
 import { listed } from "./notice.ts";
-import { Question } from "./question.tsx";
-import { go, path } from "./route.ts";
+import { go } from "./route.ts";
 import { RecoveryCode } from "./recovery.tsx";
 import { SearchButton } from "./search.tsx";
-import { agents, askWays, providers, recoveryCode, signOut } from "./session.ts";
-import { toasts } from "./toast.ts";
-import { Status } from "./status.tsx";
+import { agents, askWays } from "./session.ts";
 import { brief, precise } from "./time.ts";
 import { plain } from "./timeline.ts";
 import { said } from "./words.ts";
@@ -28,7 +23,6 @@ const FILTER_FROM = 8; // conversations: fewer are seen at a glance
 
 export function Sidebar({ inbox, search }: { inbox: Inbox; search: () => void }) {
   const [creating, setCreating] = useState(false);
-  const [leaving, setLeaving] = useState(false);
   const [filter, setFilter] = useState("");
   const lines = inbox.lines.value;
   const wanted = filter.trim().toLocaleLowerCase();
@@ -56,24 +50,9 @@ export function Sidebar({ inbox, search }: { inbox: Inbox; search: () => void })
       )}
       <RecoveryCode />
       <Listed inbox={inbox} lines={shown} filtered={wanted !== ""} create={() => setCreating(true)} />
-      <footer class="sidebar-foot">
-        <Avatar id={inbox.me.id} name={inbox.me.name} />
-        <div class="sidebar-me" title={inbox.me.id}>
-          <bdi>{inbox.me.name}</bdi>
-          {inbox.open.value === null && <Status state={inbox.connection.value} retry={() => inbox.reconnect()} />}
-        </div>
-        {inbox.me.admin && (
-          <a class="tool" href="/admin" aria-label="The operator’s console" title="Console">
-            <Icon name="gauge" />
-          </a>
-        )}
-        <Bell />
-        <button type="button" class="tool" aria-label="Sign out" title="Sign out" onClick={() => setLeaving(true)}>
-          <Icon name="power" />
-        </button>
-      </footer>
+      <GuestHint inbox={inbox} />
+      <Foot inbox={inbox} />
       {creating && <Create inbox={inbox} close={() => setCreating(false)} />}
-      {leaving && <SignOut inbox={inbox} close={() => setLeaving(false)} />}
     </nav>
   );
 }
@@ -161,21 +140,6 @@ function preview(line: ConversationLine): string | null {
   return line.last_message_preview === null ? null : plain(line.last_message_preview) || "A file";
 }
 
-function Bell() {
-  const state = permission.value;
-  if (state === "unsupported") return null;
-  const words = {
-    on: "Notifications are on",
-    off: "Notify me when I look elsewhere",
-    blocked: "The browser blocks notifications for this page: allow them in its settings",
-  }[state];
-  return (
-    <button type="button" class="tool" aria-pressed={state === "on"} aria-label={words} title={words} onClick={() => void toggle()}>
-      <Icon name={state === "on" ? "bell" : "bellOff"} />
-    </button>
-  );
-}
-
 function Create({ inbox, close }: { inbox: Inbox; close: () => void }) {
   const [title, setTitle] = useState("");
   const [join, setJoin] = useState<"open" | "invite">("open");
@@ -251,29 +215,5 @@ function Create({ inbox, close }: { inbox: Inbox; close: () => void }) {
         </div>
       </form>
     </Dialog>
-  );
-}
-
-function SignOut({ inbox, close }: { inbox: Inbox; close: () => void }) {
-  const waiting = inbox.waiting();
-  useEffect(() => void askWays(), []);
-  const leave = async (): Promise<void> => {
-    await signOut(() => inbox.abandon());
-    go(null, true);
-  };
-  return (
-    <Question title="Sign out?" action="Sign out" run={leave} close={close}>
-      <p>
-        Your conversations stay. To come back as <bdi>{inbox.me.name}</bdi> you need your recovery code or your token.
-      </p>
-      {recoveryCode.value !== null && <Copy text={recoveryCode.value} label="Copy" name="Recovery code" toast={toasts.show} />}
-      {inbox.me.id.startsWith("guest_") && providers.value.length > 0 && (
-        <>
-          <p>Or sign in instead: then these conversations are your account’s.</p>
-          <ProviderLinks providers={providers.value} returnTo={path()} keepGuest />
-        </>
-      )}
-      {waiting > 0 && <p class="failure">{waiting} of your messages have not been sent yet.</p>}
-    </Question>
   );
 }
