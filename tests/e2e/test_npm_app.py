@@ -158,11 +158,22 @@ def test_a_tag_is_a_whole_chat_in_a_page_of_somebody_else(site: Site, open_page:
     bob = chat(other)
     bob.get_by_label("Your name").fill("Guest Bob")
     bob.get_by_role("button", name="Come in").click()
+    code = bob.get_by_role("textbox", name="Recovery code").input_value()
     bob.get_by_role("button", name="Join the conversation").click()
     write(bob, "Hi")
     expect(message(ada, "Hi")).to_have_attribute("aria-label", re.compile("^Guest Bob"))
     other.reload()
     expect(message(bob, "Hi")).to_have_attribute("aria-label", re.compile("^You"))
+    # The code is there until it is kept, and brings them back where the browser knows nothing of them.
+    bob.get_by_role("button", name="I have kept it").click()
+    other.evaluate("document.querySelector('salon-chat').forget()")
+    assert other.evaluate("Object.keys({ ...localStorage, ...sessionStorage })") == []
+    other.reload()
+    bob.get_by_role("button", name="Come back with a recovery code").click()
+    bob.get_by_label("Recovery code").fill(code.lower())
+    bob.get_by_role("button", name="Come back").click()
+    expect(message(bob, "Hi")).to_have_attribute("aria-label", re.compile("^You"))
+    expect(bob.get_by_role("textbox", name="Recovery code")).to_have_count(0)
     # What is done to messages, by keyboard; the focus stays where it was.
     hi = message(ada, "Hi")
     hi.focus()
@@ -177,6 +188,51 @@ def test_a_tag_is_a_whole_chat_in_a_page_of_somebody_else(site: Site, open_page:
     for each in (shop, other):
         assert grave_faults(each) == []
     assert ["message", "Hi"] in shop.evaluate("told")
+
+
+def test_without_a_conversation_there_is_the_list_which_opens_them_in_place_and_finds_messages(
+    site: Site, open_page: OpenPage
+) -> None:
+    tea, cake = site.begin("Of tea"), site.begin("Of cake")
+    site.ask("POST", f"/chat/{tea}/messages", {"content": "Biscuits are dear"}, BOB)
+    page = open_page(site.address)
+    page.goto(site.shop({"token": ADA}))
+    element = chat(page)
+    lines = element.get_by_role("navigation", name="Conversations").get_by_role("link")
+    expect(element).to_contain_text("Choose a conversation from the list.")
+    lines.filter(has_text="Of cake").click()
+    write(element, "Which one?")
+    expect(message(element, "Which one?").locator(".receipt.sent")).to_have_count(1)
+    site.ask("POST", f"/chat/{tea}/messages", {"content": "Tea is cold"}, BOB)
+    expect(lines.filter(has_text="Of tea")).to_contain_text("2 unread")
+    assert grave_faults(page) == []
+    # To what was found by keyboard, in another conversation.
+    element.get_by_role("button", name="Search messages").press("Enter")
+    page.keyboard.type("biscui")
+    expect(element.get_by_role("list", name="Messages").get_by_role("button")).to_have_count(1)
+    assert grave_faults(page) == []
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(message(element, "Biscuits are dear")).to_be_focused()
+    expect(element.get_by_role("heading", level=1)).to_have_text("Of tea")
+    expect(lines.filter(has_text="Of tea")).not_to_contain_text("unread")
+    # Arrows go through the list; what is narrow shows one of the two.
+    element.get_by_role("button", name="Search this conversation").focus()
+    page.keyboard.press("Alt+ArrowDown")
+    expect(message(element, "Which one?")).to_be_visible()
+    page.set_viewport_size({"width": 480, "height": 800})
+    expect(lines.first).to_be_hidden()
+    element.get_by_role("button", name="Back to the list").click()
+    expect(lines.first).to_be_visible()
+    opened = [detail for name, detail in page.evaluate("told") if name == "open"]
+    assert opened == [cake, tea, cake, None]
+    page.evaluate(f"document.querySelector('salon-chat').conversation = '{tea}'")
+    # Without the attribute for the list it is this conversation alone.
+    expect(message(element, "Tea is cold")).to_have_count(1)
+    expect(lines).to_have_count(0)
+    element.get_by_role("button", name="Search this conversation").click()
+    page.keyboard.type("which one")
+    expect(element.get_by_role("status").filter(has_text="No message has that.")).to_be_visible()
 
 
 def test_what_is_written_in_an_element_without_a_server_arrives_once(

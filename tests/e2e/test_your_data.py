@@ -24,7 +24,7 @@ def test_somebody_takes_their_data_along_and_is_erased_and_nothing_of_them_is_le
     eve.say("a word of Eve's")
     eve.expect_settled()
     bob.expect_said("a word of Eve's")
-    page.get_by_role("button", name="Eve: your data").click()
+    page.get_by_role("button", name="Your data: Eve").click()
     assert grave_faults(page) == []
     with page.expect_download() as download:
         page.get_by_role("button", name="Download my data").click()

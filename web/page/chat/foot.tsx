@@ -20,7 +20,8 @@ export function Foot({ inbox }: { inbox: Inbox }) {
   return (
     <>
       <footer class="sidebar-foot">
-        <button type="button" class="me" aria-haspopup="dialog" aria-label={`${inbox.me.name}: your data`} title={inbox.me.id} onClick={() => setAbout(true)}>
+        <button type="button" class="me" aria-haspopup="dialog" title={inbox.me.id} onClick={() => setAbout(true)}>
+          <span class="visually-hidden">Your data: </span>
           <Avatar id={inbox.me.id} name={inbox.me.name} />
           <bdi>{inbox.me.name}</bdi>
         </button>

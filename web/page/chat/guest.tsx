@@ -6,12 +6,18 @@ import { ProviderLinks } from "../shared/provider.tsx";
 import { Icon } from "./icon.tsx";
 import type { Inbox } from "./inbox.ts";
 import { path } from "./route.ts";
-import { askWays, providers, recoveryCode } from "./session.ts";
+import { askWays, providers, recoveryCode, who } from "./session.ts";
 
 const HINT_FROM = 2; // conversations: who has begun or joined a second one is likely to come back
 
+/** The server knows who of them has an account; this browser may have been told before they had. */
+function isGuest(inbox: Inbox): boolean {
+  const { value: now } = who;
+  return inbox.me.id.startsWith("guest_") && now.kind === "somebody" && !now.identity.account;
+}
+
 function mayKeep(inbox: Inbox): boolean {
-  return inbox.me.id.startsWith("guest_") && providers.value.length > 0;
+  return isGuest(inbox) && providers.value.length > 0;
 }
 
 /** The links to the providers, for a guest. */
@@ -19,7 +25,9 @@ export function KeepLinks({ inbox, words }: { inbox: Inbox; words: string }) {
   if (!mayKeep(inbox)) return null;
   return (
     <>
-      <p>{words}</p>
+      <p>
+        {words} <span class="soft">An account that has been here before stays what it is, with its own conversations.</span>
+      </p>
       <ProviderLinks providers={providers.value} returnTo={path()} keepGuest />
     </>
   );
@@ -29,8 +37,8 @@ export function KeepLinks({ inbox, words }: { inbox: Inbox; words: string }) {
 export function KeepLink({ inbox }: { inbox: Inbox }) {
   const [asking, ask] = useState(false);
   useEffect(() => {
-    if (inbox.me.id.startsWith("guest_")) void askWays();
-  }, [inbox]);
+    if (isGuest(inbox)) void askWays();
+  }, [isGuest(inbox)]);
   if (!mayKeep(inbox)) return null;
   return (
     <>

@@ -197,8 +197,12 @@ function admit(identity: Identity): void {
     // The cookie alone will do.
   }
   const now = who.value;
-  if (now.kind === "somebody" && now.identity.id === identity.id && now.identity.name === identity.name) return;
+  if (now.kind === "somebody" && same(now.identity, identity)) return;
   who.value = { kind: "somebody", identity };
+}
+
+function same(one: Identity, other: Identity): boolean {
+  return one.id === other.id && one.name === other.name && one.account === other.account;
 }
 
 /** Who was here last; null where nobody was, or they have signed out. */
