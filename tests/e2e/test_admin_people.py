@@ -11,6 +11,7 @@ import trio
 from playwright.sync_api import Page, expect
 
 from tests.accessibility import grave_faults
+from tests.browser import picture
 from tests.console import ADMIN, OpenPage, ask, begin, console
 from tests.server import ServerProcess, api
 
@@ -103,6 +104,10 @@ def test_a_hold_keeps_what_a_person_said_until_it_is_released_and_then_they_are_
     page.get_by_role("button", name="Hold…").click()
     page.get_by_label("Reason, for other operators").fill("case 8")
     press(page, "Hold")
+    expect(page.get_by_role("region", name="Its legal holds")).to_contain_text("case 8")
+    page.emulate_media(color_scheme="dark")
+    assert grave_faults(page) == []
+    picture(page, "console-person-dark")
     with page.expect_download() as download:
         page.get_by_role("button", name="Export", exact=True).click()
     with ZipFile(BytesIO(Path(download.value.path()).read_bytes())) as archive:
