@@ -314,13 +314,57 @@ def test_a_picture_comes_with_the_token_and_a_token_that_has_ended_is_replaced(
     assert download.value.suggested_filename == "tea.png"
     cleo.get_by_role("button", name="Close").click()
     # The session ends on the server: the element asks for another token, and goes on.
-    used = [each.removeprefix("Bearer ") for each in tokens if each][-1]
-    ended = httpx2.post(
-        f"{site.server.url}/auth/logout", headers={"Authorization": f"Bearer {used}"}
-    )
-    assert ended.is_success
+    end(site, page, tokens)
     write(cleo, "Still here")
     expect(message(cleo, "Still here").locator(".receipt.sent")).to_have_count(1)
+    # So does the list.
+    page.evaluate("document.querySelector('salon-chat').list = true")
+    line = cleo.get_by_role("navigation", name="Conversations").get_by_role("link")
+    expect(line).to_contain_text("Still here")
+    expect_status(cleo, "Live")
+    end(site, page, tokens)
+    write(cleo, "Here again")
+    expect(message(cleo, "Here again").locator(".receipt.sent")).to_have_count(1)
+    site.ask("POST", f"/chat/{room}/messages", {"content": "You are"})
+    expect(line).to_contain_text("You are")
+
+
+def test_a_token_is_replaced_before_its_end_and_nobody_is_interrupted(
+    site: Site, open_page: OpenPage
+) -> None:
+    body = {"id": "test_user_1", "expires_in": 61}  # it is warned of a minute before its end
+    short, long = (
+        site.ask("POST", "/admin/tokens", each, "admin_token")["token"]
+        for each in (body, {"id": "test_user_1"})
+    )
+    page = open_page(site.address)
+    sockets = sockets_of(page)
+    page.goto(site.shop())
+    with page.expect_websocket() as opened:
+        page.evaluate(
+            """([server, conversation, ...tokens]) => {
+              const chat = document.createElement("salon-chat");
+              Object.assign(chat, { server, conversation, getToken: () => tokens.shift() });
+              document.querySelector("main").append(chat);
+            }""",
+            [site.server.url, site.begin(), short, long],
+        )
+    opened.value.wait_for_event("framereceived", lambda frame: "auth_ack" in str(frame))
+    write(chat(page), "Where I was")
+    expect(message(chat(page), "Where I was").locator(".receipt.sent")).to_have_count(1)
+    assert len(sockets) == 1
+
+
+def end(site: Site, page: Page, tokens: list[str]) -> None:
+    """End the session of the last of these tokens that was sent; return once the element is back with another.
+
+    Who writes in that very moment loses the focus.
+    """
+    used = next(each for each in reversed(tokens) if each)
+    with page.expect_request(lambda each: each.headers.get("authorization", used) != used):
+        answer = httpx2.post(f"{site.server.url}/auth/logout", headers={"Authorization": used})
+        assert answer.is_success
+    expect_status(chat(page), "Live")
 
 
 def test_the_server_provides_the_element_for_a_page_without_a_build(

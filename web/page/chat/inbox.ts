@@ -248,8 +248,7 @@ export class Inbox implements Home {
 
   #failed(error: unknown): number {
     if (error instanceof Refused && error.status === 401) {
-      this.#poll.stop();
-      this.#environment.lost();
+      this.#environment.lost(); // and where the same person comes back, `reconnect`
       return Infinity;
     }
     const after = error instanceof Refused ? error.refusal.retry_after : undefined;

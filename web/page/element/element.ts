@@ -72,7 +72,7 @@ export class SalonChat extends HTMLElement {
     else this.setAttribute("theme", theme);
   }
 
-  /** Asked for a token at the beginning, and again when the server no longer takes it. */
+  /** Asked for a token at the beginning, a minute before that one ends, and when the server no longer takes it. */
   get getToken(): (() => string | Promise<string>) | undefined {
     return this.#getToken;
   }
@@ -132,7 +132,9 @@ export class SalonChat extends HTMLElement {
     this.#dress();
     const root = this.shadowRoot!;
     const { token } = this;
-    const salon = this.#client ?? new Salon({ url: this.server, ...(token !== null && { token }) });
+    // With it connections go on over the end of their token: nobody is interrupted in what they write.
+    const renew = this.#getToken && (async () => this.#getToken!());
+    const salon = this.#client ?? new Salon({ url: this.server, ...(token !== null && { token }), ...(renew && { renew }) });
     const id = this.conversation || null;
     const visit = (this.#visit = new Visit(salon, root, { id, list: this.list || id === null }, {
       token: () => this.#getToken,

@@ -144,9 +144,6 @@ export class Visit implements Environment {
   readonly turned = (state: State): void => this.#surroundings.state(state);
 
   lost(): void {
-    // A list that was refused asks no more: whoever is here then gets a new one.
-    this.#stay?.close();
-    this.phase.value = { is: "asking" };
     void this.#expired();
   }
 
