@@ -147,6 +147,7 @@ class Update:
     """Change the conversation. None leaves a field as it is; the metadata `null` removes it.
 
     `permissions` has the actions to change; None instead of a role takes an action back to the usual table.
+    `by_operator` is true for an operator of the server, who need not be a member and has no rank.
     """
 
     is_command: ClassVar[bool] = True
@@ -159,6 +160,7 @@ class Update:
     history: History | None = None
     slow_mode: int | None = None
     retention: int | None = None  # days
+    by_operator: bool = False
 
 
 Command = (

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from .keeping_messages import Erased, PreferencesSet
     from .limits import Limits
     from .messages import Command
-    from .model import Action, Participant, Role, Run, State
+    from .model import Action, Member, Participant, Role, Run, State
 
     Decision = Erased | PreferencesSet | Event | ReadMarked | Run | Typing | Unchanged | Refusal
 
@@ -296,16 +296,9 @@ def _create(state: State, command: Create, at: int, limits: Limits) -> Created |
 
 def _update(state: State, update: Update, at: int, limits: Limits) -> Updated | Unchanged | Refusal:
     member = state.members.get(update.sender.id)
-    if member is None:
-        return Refusal(Code.NOT_FOUND)
-    named = update.title is not None or update.metadata is not None
-    ruled = (update.permissions, update.history, update.retention) != (None, None, None)
-    if (
-        (ruled and member.role != "owner")
-        or (named and not may(state, member, "rename"))
-        or (update.slow_mode is not None and not may(state, member, "mute"))
-    ):
-        return Refusal(Code.FORBIDDEN)
+    refusal = _not_theirs(state, member, update)
+    if refusal is not None:
+        return refusal
     metadata = update.metadata
     if metadata is not None and _same_json(metadata, state.metadata or REMOVED):
         metadata = None
@@ -317,7 +310,24 @@ def _update(state: State, update: Update, at: int, limits: Limits) -> Updated | 
     changes = title, metadata, permissions, history, slow_mode, retention
     if all(change is None for change in changes):
         return Unchanged()
-    return Updated(state.id, state.head + 1, at, member.participant.id, *changes)
+    return Updated(state.id, state.head + 1, at, update.sender.id, *changes)
+
+
+def _not_theirs(state: State, member: Member | None, update: Update) -> Refusal | None:
+    """Why somebody may not change that; None where they may."""
+    if update.by_operator:
+        return None if state.head else Refusal(Code.NOT_FOUND)
+    if member is None:
+        return Refusal(Code.NOT_FOUND)
+    named = update.title is not None or update.metadata is not None
+    ruled = (update.permissions, update.history, update.retention) != (None, None, None)
+    if (
+        (ruled and member.role != "owner")
+        or (named and not may(state, member, "rename"))
+        or (update.slow_mode is not None and not may(state, member, "mute"))
+    ):
+        return Refusal(Code.FORBIDDEN)
+    return None
 
 
 def _changed(state: State, changes: dict[Action, Role | None]) -> dict[Action, Role] | None:

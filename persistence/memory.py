@@ -494,6 +494,10 @@ class MemoryStore(MemoryPeople):
         """Whose a provider's account is, if it was ever stored."""
         return Future.of(self._owners.get(account))
 
+    def has_account(self, participant_id: str) -> Future[bool]:
+        """Whether a provider's account was stored as theirs."""
+        return Future.of(participant_id in self._owners.values())
+
     def revoke_token(self, token_id: str, expires_at: int) -> Future[None]:
         """Remember a revoked token until it would have expired anyway."""
         self._revoked[token_id] = expires_at

@@ -384,6 +384,12 @@ def participant_of(connection: sqlite3.Connection, account: str) -> str | None:
     return None if row is None else str(row[0])
 
 
+def has_account(connection: sqlite3.Connection, participant_id: str) -> bool:
+    """Whether a provider's account is theirs."""
+    sought = "SELECT 1 FROM accounts WHERE participant = ? LIMIT 1"
+    return connection.execute(sought, (participant_id,)).fetchone() is not None
+
+
 def name_of(connection: sqlite3.Connection, participant_id: str) -> tuple[str, bool] | None:
     """A participant's name, and whether they chose it."""
     sought = "SELECT name, chosen FROM names WHERE participant = ?"

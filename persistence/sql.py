@@ -366,6 +366,10 @@ class SqlStore(SqlPeople):
         """Whose a provider's account is, if it was ever stored."""
         return self._readers.ask(queries.participant_of, account)
 
+    def has_account(self, participant_id: str) -> Future[bool]:
+        """Whether a provider's account was stored as theirs."""
+        return self._readers.ask(queries.has_account, participant_id)
+
     def revoke_token(self, token_id: str, expires_at: int) -> Future[None]:
         """Remember a revoked token until it would have expired anyway."""
         return self._writer.do(partial(_revoke_token, (token_id, expires_at)))

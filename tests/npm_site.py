@@ -44,10 +44,10 @@ class Site:
         assert answer.is_success, answer.text
         return answer.json()
 
-    def begin(self) -> str:
+    def begin(self, title: str = "Tea") -> str:
         """A new conversation of Ada and Bob."""
         bob = {"user_id": "test_user_2", "name": "Bob"}
-        created = self.ask("POST", "/chat/create", {"title": "Tea", "participants": [bob]})
+        created = self.ask("POST", "/chat/create", {"title": title, "participants": [bob]})
         return str(created["conversation_id"])
 
     def app(self, id: str, token: str) -> str:

@@ -70,8 +70,8 @@ def test_the_console_looks_right_in_both_schemes(busy: ServerProcess, open_page:
 def test_no_width_needs_scrolling_sideways(server: ServerProcess, open_page: OpenPage) -> None:
     conversation_id = begin(server, "W" * 200, "test_user_2")
     page = console(server, open_page)
-    places = ("overview", "actors", "connections", "agents", "audit")
-    places += (f"conversation/{conversation_id}",)
+    places = ("overview", "actors", "connections", "agents", "people", "audit")
+    places += (f"conversation/{conversation_id}", f"participant/{'w' * 128}")
     for width in (360, 768, 1440, 3840):
         page.set_viewport_size({"width": width, "height": 800})
         for place in places:

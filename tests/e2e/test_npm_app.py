@@ -158,11 +158,22 @@ def test_a_tag_is_a_whole_chat_in_a_page_of_somebody_else(site: Site, open_page:
     bob = chat(other)
     bob.get_by_label("Your name").fill("Guest Bob")
     bob.get_by_role("button", name="Come in").click()
+    code = bob.get_by_role("textbox", name="Recovery code").input_value()
     bob.get_by_role("button", name="Join the conversation").click()
     write(bob, "Hi")
     expect(message(ada, "Hi")).to_have_attribute("aria-label", re.compile("^Guest Bob"))
     other.reload()
     expect(message(bob, "Hi")).to_have_attribute("aria-label", re.compile("^You"))
+    # The code is there until it is kept, and brings them back where the browser knows nothing of them.
+    bob.get_by_role("button", name="I have kept it").click()
+    other.evaluate("document.querySelector('salon-chat').forget()")
+    assert other.evaluate("Object.keys({ ...localStorage, ...sessionStorage })") == []
+    other.reload()
+    bob.get_by_role("button", name="Come back with a recovery code").click()
+    bob.get_by_label("Recovery code").fill(code.lower())
+    bob.get_by_role("button", name="Come back").click()
+    expect(message(bob, "Hi")).to_have_attribute("aria-label", re.compile("^You"))
+    expect(bob.get_by_role("textbox", name="Recovery code")).to_have_count(0)
     # What is done to messages, by keyboard; the focus stays where it was.
     hi = message(ada, "Hi")
     hi.focus()
@@ -177,6 +188,51 @@ def test_a_tag_is_a_whole_chat_in_a_page_of_somebody_else(site: Site, open_page:
     for each in (shop, other):
         assert grave_faults(each) == []
     assert ["message", "Hi"] in shop.evaluate("told")
+
+
+def test_without_a_conversation_there_is_the_list_which_opens_them_in_place_and_finds_messages(
+    site: Site, open_page: OpenPage
+) -> None:
+    tea, cake = site.begin("Of tea"), site.begin("Of cake")
+    site.ask("POST", f"/chat/{tea}/messages", {"content": "Biscuits are dear"}, BOB)
+    page = open_page(site.address)
+    page.goto(site.shop({"token": ADA}))
+    element = chat(page)
+    lines = element.get_by_role("navigation", name="Conversations").get_by_role("link")
+    expect(element).to_contain_text("Choose a conversation from the list.")
+    lines.filter(has_text="Of cake").click()
+    write(element, "Which one?")
+    expect(message(element, "Which one?").locator(".receipt.sent")).to_have_count(1)
+    site.ask("POST", f"/chat/{tea}/messages", {"content": "Tea is cold"}, BOB)
+    expect(lines.filter(has_text="Of tea")).to_contain_text("2 unread")
+    assert grave_faults(page) == []
+    # To what was found by keyboard, in another conversation.
+    element.get_by_role("button", name="Search messages").press("Enter")
+    page.keyboard.type("biscui")
+    expect(element.get_by_role("list", name="Messages").get_by_role("button")).to_have_count(1)
+    assert grave_faults(page) == []
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(message(element, "Biscuits are dear")).to_be_focused()
+    expect(element.get_by_role("heading", level=1)).to_have_text("Of tea")
+    expect(lines.filter(has_text="Of tea")).not_to_contain_text("unread")
+    # Arrows go through the list; what is narrow shows one of the two.
+    element.get_by_role("button", name="Search this conversation").focus()
+    page.keyboard.press("Alt+ArrowDown")
+    expect(message(element, "Which one?")).to_be_visible()
+    page.set_viewport_size({"width": 480, "height": 800})
+    expect(lines.first).to_be_hidden()
+    element.get_by_role("button", name="Back to the list").click()
+    expect(lines.first).to_be_visible()
+    opened = [detail for name, detail in page.evaluate("told") if name == "open"]
+    assert opened == [cake, tea, cake, None]
+    page.evaluate(f"document.querySelector('salon-chat').conversation = '{tea}'")
+    # Without the attribute for the list it is this conversation alone.
+    expect(message(element, "Tea is cold")).to_have_count(1)
+    expect(lines).to_have_count(0)
+    element.get_by_role("button", name="Search this conversation").click()
+    page.keyboard.type("which one")
+    expect(element.get_by_role("status").filter(has_text="No message has that.")).to_be_visible()
 
 
 def test_what_is_written_in_an_element_without_a_server_arrives_once(
@@ -258,13 +314,57 @@ def test_a_picture_comes_with_the_token_and_a_token_that_has_ended_is_replaced(
     assert download.value.suggested_filename == "tea.png"
     cleo.get_by_role("button", name="Close").click()
     # The session ends on the server: the element asks for another token, and goes on.
-    used = [each.removeprefix("Bearer ") for each in tokens if each][-1]
-    ended = httpx2.post(
-        f"{site.server.url}/auth/logout", headers={"Authorization": f"Bearer {used}"}
-    )
-    assert ended.is_success
+    end(site, page, tokens)
     write(cleo, "Still here")
     expect(message(cleo, "Still here").locator(".receipt.sent")).to_have_count(1)
+    # So does the list.
+    page.evaluate("document.querySelector('salon-chat').list = true")
+    line = cleo.get_by_role("navigation", name="Conversations").get_by_role("link")
+    expect(line).to_contain_text("Still here")
+    expect_status(cleo, "Live")
+    end(site, page, tokens)
+    write(cleo, "Here again")
+    expect(message(cleo, "Here again").locator(".receipt.sent")).to_have_count(1)
+    site.ask("POST", f"/chat/{room}/messages", {"content": "You are"})
+    expect(line).to_contain_text("You are")
+
+
+def test_a_token_is_replaced_before_its_end_and_nobody_is_interrupted(
+    site: Site, open_page: OpenPage
+) -> None:
+    body = {"id": "test_user_1", "expires_in": 61}  # it is warned of a minute before its end
+    short, long = (
+        site.ask("POST", "/admin/tokens", each, "admin_token")["token"]
+        for each in (body, {"id": "test_user_1"})
+    )
+    page = open_page(site.address)
+    sockets = sockets_of(page)
+    page.goto(site.shop())
+    with page.expect_websocket() as opened:
+        page.evaluate(
+            """([server, conversation, ...tokens]) => {
+              const chat = document.createElement("salon-chat");
+              Object.assign(chat, { server, conversation, getToken: () => tokens.shift() });
+              document.querySelector("main").append(chat);
+            }""",
+            [site.server.url, site.begin(), short, long],
+        )
+    opened.value.wait_for_event("framereceived", lambda frame: "auth_ack" in str(frame))
+    write(chat(page), "Where I was")
+    expect(message(chat(page), "Where I was").locator(".receipt.sent")).to_have_count(1)
+    assert len(sockets) == 1
+
+
+def end(site: Site, page: Page, tokens: list[str]) -> None:
+    """End the session of the last of these tokens that was sent; return once the element is back with another.
+
+    Who writes in that very moment loses the focus.
+    """
+    used = next(each for each in reversed(tokens) if each)
+    with page.expect_request(lambda each: each.headers.get("authorization", used) != used):
+        answer = httpx2.post(f"{site.server.url}/auth/logout", headers={"Authorization": used})
+        assert answer.is_success
+    expect_status(chat(page), "Live")
 
 
 def test_the_server_provides_the_element_for_a_page_without_a_build(

@@ -127,6 +127,32 @@ def test_a_sign_in_that_fails_is_told_in_words_and_another_way_still_leads_in(
     expect(page.get_by_text("Your account may not come in here")).to_have_count(0)
 
 
+def test_a_guest_is_asked_once_to_keep_their_conversations_and_may_do_so_at_any_time(
+    salon: ServerProcess, open_page: OpenPage
+) -> None:
+    page = open_page(salon.url)
+    gus = Visitor.known(page, "Gus")
+    hint = page.get_by_role("region", name="You are a guest")
+    gus.begin("Tea")
+    gus.say("mine")
+    expect(hint).to_have_count(0)
+    gus.begin("Cake")
+    expect(hint).to_be_visible()
+    assert grave_faults(page) == []
+    hint.get_by_role("button", name="Not now").click()
+    page.reload()
+    expect(gus.line("Tea")).to_be_visible()
+    beside = page.get_by_role("button", name="Sign in", exact=True)
+    expect(beside).to_be_visible()
+    expect(hint).to_have_count(0)
+    beside.click()
+    link(page, "The House").click()
+    log_in(page, "gus")
+    expect(gus.line("Cake")).to_be_visible()
+    assert page.context.request.get("/auth/me").json()["account"]
+    expect(beside).to_have_count(0)
+
+
 def test_whoever_goes_back_to_the_way_in_after_they_have_come_in_is_in(
     salon: ServerProcess, open_page: OpenPage
 ) -> None:

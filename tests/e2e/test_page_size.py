@@ -157,12 +157,16 @@ def test_history_comes_in_above_without_a_jump(server: ServerProcess, reader: Vi
       return row.getBoundingClientRect().top;
     }"""
     before = page.evaluate(watched)
+    # A slow machine draws few frames while the new rows are measured: each of them is one in which the reader could see a jump.
+    machine = page.context.new_cdp_session(page)
+    machine.send("Emulation.setCPUThrottlingRate", {"rate": 6})
     page.unroute_all()  # which lets go on what was held
     expect(reader.log).not_to_have_attribute("data-first", first or "")
     reader.scroll_to(None)
     after = page.evaluate("[watched.isConnected, watched.getBoundingClientRect().top]")
     assert after == [True, pytest.approx(before, abs=1)]
     assert len(page.evaluate("[...places]")) == 1  # not for one frame
+    machine.send("Emulation.setCPUThrottlingRate", {"rate": 1})
     # What one says oneself is shown, wherever one is reading.
     reader.say("Here I am.")
     reader.expect_said("Here I am.")

@@ -146,6 +146,8 @@ class TestRevoking:
         await is_out(ben)
         people = (await boss.ask("GET", "/admin/blocked"))["people"]
         assert ben.id in [each["id"] for each in people]
+        (alone,) = (await boss.ask("GET", f"/admin/blocked?id={ben.id}"))["people"]
+        assert alone["id"] == ben.id
         malformed(await boss.call("POST", "/admin/tokens", {"id": ben.id}))
         assert (await boss.call("DELETE", path)).status_code == 204
         assert (await ben.call("GET", "/auth/me")).status_code == 200

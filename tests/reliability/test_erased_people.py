@@ -175,7 +175,10 @@ async def test_a_held_persons_messages_stay_until_the_hold_is_released(
     while pages.append(page["holds"][0]["reason"]) or page["before"]:
         page = await root.ask("GET", f"/admin/holds?limit=1&before={page['before']}")
     assert pages == ["case 14", "case 13", "case 12"]
-    listed = (await root.ask("GET", "/admin/erasures"))["erasures"]
+    of_bob = await root.ask("GET", f"/admin/holds?kind=person&subject={bob.id}")
+    assert [each["reason"] for each in of_bob["holds"]] == ["case 14", "case 13"]
+    assert (await root.ask("GET", f"/admin/erasures?id={bob.id}"))["erasures"] == []
+    listed = (await root.ask("GET", f"/admin/erasures?id={ada.id}"))["erasures"]
     assert [(each["participant_id"], each["state"]) for each in listed] == [(ada.id, "done")]
     assert [
         each["released_at"] is None for each in (await root.ask("GET", "/admin/holds"))["holds"]
@@ -216,7 +219,10 @@ async def test_messages_older_than_their_days_are_deleted(tmp_path: Path) -> Non
     try:
         ada, bob = await guests(server, "Ada", "Bob")
         conversation_id = await ada.create(bob)
-        shorter, held = await ada.create(bob, retention={"days": 3}), await ada.create(bob)
+        shorter, held = await ada.create(bob, retention={"days": 5}), await ada.create(bob)
+        route = f"/admin/conversations/{shorter}/retention"
+        refusal(await ada.call("PUT", route, {"days": 3}), 403, "FORBIDDEN")
+        assert await admin(server).ask("PUT", route, {"days": 3}) == {"days": 3}
         for id in (conversation_id, held):
             await ada.say(id, "an old word")
         await ada.say(shorter, "a word of five days ago")

@@ -218,7 +218,7 @@ def test_the_element_draws_with_nothing_that_belongs_to_the_chat_page() -> None:
     names = {file.relative_to(ROOT / "web/page").as_posix() for file in seen}
     assert "chat/conversation.tsx" in names
     assert not names & {
-        f"chat/{name}.ts" for name in ("session", "route", "alert", "inbox", "standby")
+        f"chat/{name}.ts" for name in ("session", "route", "alert", "page", "standby")
     }
 
 

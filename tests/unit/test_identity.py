@@ -96,6 +96,9 @@ class Accounts:
     def participant_of(self, account: str) -> Future[str | None]:
         return self._done(self.owners.get(account))
 
+    def has_account(self, participant_id: str) -> Future[bool]:
+        return self._done(participant_id in self.owners.values())
+
     def rename(self, participant_id: str, name: str, at: int, *, chosen: bool) -> Future[None]:
         self.names[participant_id] = (name, chosen, at)
         return self._done(None)

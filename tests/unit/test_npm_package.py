@@ -33,6 +33,8 @@ export function names(): string[] {
 const chat: SalonChat = document.createElement("salon-chat");
 chat.getToken = async () => "token";
 chat.client = salon;
+chat.list = true;
+chat.addEventListener("salon-open", ({ detail }) => { const id: string | null = detail; return id; });
 chat.addEventListener("salon-message", ({ detail }) => { const message: Message = detail; return message; });
 """
 WRONG = """

@@ -297,6 +297,9 @@ PROMISED = {
     ("get", "/admin/people/{participant_id}/export"): {200, 401, 403, 503},
     ("post", "/admin/people/{participant_id}/erasure"): {202, 401, 403, 503},
     ("get", "/admin/erasures"): {200, 400, 401, 403},
+    ("put", "/admin/conversations/{conversation_id}/retention"): {
+        *(200, 400, 401, 403, 404, 413, 415, 429, 503),
+    },
     ("get", "/admin/holds"): {200, 400, 401, 403},
     ("post", "/admin/holds"): {201, 400, 401, 403, 503},
     ("delete", "/admin/holds/{hold_id}"): {200, 401, 403, 404, 503},

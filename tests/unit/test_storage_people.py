@@ -74,6 +74,7 @@ async def test_what_stands_about_a_person_outside_of_conversations_is_forgotten(
     await store.add_account("house:ben", BEN.id, 2).wait()
     await store.add_account("house:ben", ADA.id, 3).wait()
     assert await store.participant_of("house:ben").wait() == BEN.id, "for ever"
+    assert await store.has_account(BEN.id).wait()
     unsent = await add(store, history, "unsent", uploader=BEN.id)
     sent = await add(store, history, "sent", uploader=BEN.id)
     sent = sent._replace(sequence=await send(store, history, "k", sent))
@@ -93,6 +94,7 @@ async def test_what_stands_about_a_person_outside_of_conversations_is_forgotten(
     assert rows.reports == (report._replace(reason=""),)
     assert await store.find_guest(b"hash").wait() is None
     assert await store.participant_of("house:ben").wait() is None
+    assert not await store.has_account(BEN.id).wait()
     assert (await store.held_messages(sender_id=BEN.id).wait()).messages == ()
     assert await store.gone_contents(10).wait() == (unsent.content,)
     assert await store.file("another's").wait() is not None

@@ -39,6 +39,7 @@ Action = Literal[
     "erase",
     "hold",
     "release",
+    "retention",
     "webhook",
 ]
 

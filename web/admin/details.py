@@ -116,6 +116,7 @@ def _state_fields(state: State) -> dict[str, Any]:
         "updated_at": timestamp(state.updated_at),
         "ended_at": None if state.ended_at is None else timestamp(state.ended_at),
         "participant_count": len(state.members),
+        "retention": {"days": state.retention},
     }
 
 

@@ -1,4 +1,4 @@
-"""The operators' routes of people's data: take it out, erase it, hold it."""
+"""The operators' routes of people's data: take it out, erase it, hold it, decide how long it is kept."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 from quart import Blueprint, Response
 from quart_schema import document_querystring, document_request, document_response, tag
 
+from salon.actors.messages import Update
 from salon.actors.model import Participant
 from salon.actors.refusals import Code
 
 from ..api import archive, erasure_fields
-from ..http import BinaryContent, answer, body, query, refusals
+from ..http import COMMAND, BinaryContent, answer, body, query, refusals
 from ..identity import Identity
 from ..socket import timestamp
 from . import people_schemas as schemas
-from .paging import ListQuery, page_of
+from .paging import page_of
 
 if TYPE_CHECKING:
     from salon.actors.people import LegalHold
@@ -28,11 +29,12 @@ def people_data_routes(parts: AdminParts) -> Blueprint:
     routes = Blueprint("people_data", __name__, url_prefix="/admin")
     _add_people(routes, parts)
     _add_holds(routes, parts)
+    _add_retention(routes, parts)
     return routes
 
 
 def _add_people(routes: Blueprint, parts: AdminParts) -> None:
-    @routes.get("/people/<participant_id>/export")
+    @routes.get("/people/<path:participant_id>/export")
     @tag(["admin"])
     @document_response(BinaryContent)
     @refusals(Code.FORBIDDEN, Code.STORE_UNAVAILABLE)
@@ -42,7 +44,7 @@ def _add_people(routes: Blueprint, parts: AdminParts) -> None:
         parts.audit.note_reading(operator, f"the data of {participant_id}")
         return archive(parts, Identity(Participant(participant_id, participant_id)))
 
-    @routes.post("/people/<participant_id>/erasure")
+    @routes.post("/people/<path:participant_id>/erasure")
     @tag(["admin"])
     @document_response(schemas.ErasureOfPerson, 202)
     @refusals(Code.FORBIDDEN, Code.STORE_UNAVAILABLE)
@@ -56,14 +58,19 @@ def _add_people(routes: Blueprint, parts: AdminParts) -> None:
 
     @routes.get("/erasures")
     @tag(["admin"])
-    @document_querystring(ListQuery)
+    @document_querystring(schemas.ErasureQuery)
     @document_response(schemas.Erasures)
     @refusals(Code.FORBIDDEN)
     async def erasures() -> Response:
-        """List the erasures of people, the newest first."""
+        """List the erasures of people, or of one, the newest first."""
         parts.admin()
-        newest = [*(parts.erasures or ())][::-1]
-        page, before = page_of(newest, query(ListQuery), lambda each: each.id)
+        asked = query(schemas.ErasureQuery)
+        newest = [
+            each
+            for each in [*(parts.erasures or ())][::-1]
+            if asked.id in (None, each.participant_id)
+        ]
+        page, before = page_of(newest, asked, lambda each: each.id)
         found = [{**erasure_fields(parts, each), **_whose(each)} for each in page]
         return answer({"erasures": found, "before": before})
 
@@ -71,14 +78,19 @@ def _add_people(routes: Blueprint, parts: AdminParts) -> None:
 def _add_holds(routes: Blueprint, parts: AdminParts) -> None:
     @routes.get("/holds")
     @tag(["admin"])
-    @document_querystring(ListQuery)
+    @document_querystring(schemas.HoldQuery)
     @document_response(schemas.Holds)
     @refusals(Code.FORBIDDEN)
     async def holds() -> Response:
-        """List the legal holds, the newest first, also those that are released."""
+        """List the legal holds, or those of one subject, the newest first, also those that are released."""
         parts.admin()
-        newest = [*(parts.holds or ())][::-1]
-        page, before = page_of(newest, query(ListQuery), lambda each: each.id)
+        asked = query(schemas.HoldQuery)
+        newest = [
+            each
+            for each in [*(parts.holds or ())][::-1]
+            if asked.kind in (None, each.kind) and asked.subject in (None, each.subject)
+        ]
+        page, before = page_of(newest, asked, lambda each: each.id)
         return answer({"holds": [_hold(each) for each in page], "before": before})
 
     @routes.post("/holds")
@@ -109,6 +121,23 @@ def _add_holds(routes: Blueprint, parts: AdminParts) -> None:
             raise parts.refusal(Code.NOT_FOUND)
         parts.audit.note(operator, "release", f"{released.kind} {released.subject}")
         return answer(_hold(released))
+
+
+def _add_retention(routes: Blueprint, parts: AdminParts) -> None:
+    @routes.put("/conversations/<conversation_id>/retention")
+    @tag(["admin"])
+    @document_request(schemas.RetentionBody)
+    @document_response(schemas.RetentionBody)
+    @refusals(*COMMAND, Code.FORBIDDEN, Code.NOT_FOUND)
+    async def retain(conversation_id: str) -> Response:
+        """Set the days that a conversation's messages are kept, as an owner does; 0 for as long as the server keeps them."""
+        operator = parts.admin()
+        wanted = await body(schemas.RetentionBody, depth=parts.settings.limits.json_depth)
+        who = operator.participant
+        command = Update(conversation_id, who, retention=wanted.days, by_operator=True)
+        await parts.ask(operator, command)
+        parts.audit.note(operator, "retention", conversation_id, f"{wanted.days} days")
+        return answer({"days": wanted.days})
 
 
 def _whose(erasure: Any) -> dict[str, str]:

@@ -6,7 +6,21 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..api import Erasure
+from ..api import Erasure, Retention
+from .paging import ListQuery
+
+
+class ErasureQuery(ListQuery):
+    """Whose erasures; without `id`, those of all."""
+
+    id: str | None = Field(default=None, description="A person's id.")
+
+
+class HoldQuery(ListQuery):
+    """Of what; without `subject`, all holds of the kind, and without either, all."""
+
+    kind: Literal["person", "conversation"] | None = None
+    subject: str | None = Field(default=None, description="The id of it.")
 
 
 class ErasureOfPerson(Erasure):
@@ -40,6 +54,12 @@ class Hold(HoldBody):
     by: str
     at: str
     released_at: str | None
+
+
+class RetentionBody(Retention):
+    """How long the messages of one conversation are kept."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
 
 
 class Holds(BaseModel):

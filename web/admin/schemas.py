@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from ..api import ID_LENGTH, ListQuery, MemberModel, ParticipantView, Title
+from ..api import ID_LENGTH, ListQuery, MemberModel, ParticipantView, Retention, Title
 from .figures import SAMPLES
 from .inspection import (
     ActorRow,
@@ -353,6 +353,7 @@ class ConversationDossier(BaseModel):
     ended_at: str | None
     participants: list[MemberModel] = Field(max_length=SHOWN)
     participant_count: int
+    retention: Retention
     connections: list[ConnectionRow] = Field(max_length=SHOWN)
     connection_count: int
     behind_count: int

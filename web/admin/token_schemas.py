@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from ..api import ID_LENGTH, PAGE
 from ..names import NAME_LENGTH, is_id, normalise_name
 from ..socket import KEY_LENGTH, LAST_SEQUENCE
+from .paging import ListQuery
 
 LONGEST_LIFE = 3650 * 86_400  # seconds: as sessions
 CONVERSATIONS = (
@@ -100,6 +101,12 @@ class Tokens(BaseModel):
 
     tokens: list[TokenView]
     before: int | None
+
+
+class BlockedQuery(ListQuery):
+    """Which of the blocked people; without `id`, all."""
+
+    id: str | None = Field(default=None, description="A person's id.")
 
 
 class BlockedPerson(BaseModel):

@@ -16,7 +16,7 @@ from ..http import NoContent, answer, body, query, refusals
 from ..names import ID_LENGTH, is_id
 from ..socket import timestamp
 from . import token_schemas as schemas
-from .paging import ListQuery, page_of
+from .paging import page_of
 
 if TYPE_CHECKING:
     from salon.actors.model import ParticipantType
@@ -101,14 +101,16 @@ def _add_list(routes: Blueprint, parts: AdminParts) -> None:
 
     @routes.get("/blocked")
     @tag(["admin"])
-    @document_querystring(ListQuery)
+    @document_querystring(schemas.BlockedQuery)
     @document_response(schemas.BlockedPeople)
     @refusals(Code.FORBIDDEN)
     async def list_blocked() -> Response:
-        """List the blocked people, the latest first."""
+        """List the blocked people, the latest first; with `id`, only that one, if they are blocked."""
         parts.admin()
+        asked = query(schemas.BlockedQuery)
         people = sorted(parts.identities.access.blocked, key=lambda each: each[1], reverse=True)
-        page, before = page_of(people, query(ListQuery), lambda each: each[0])
+        people = [each for each in people if asked.id in (None, each[0])]
+        page, before = page_of(people, asked, lambda each: each[0])
         listed = [{"id": id, "blocked_at": timestamp(at)} for id, at in page]
         return answer({"people": listed, "before": before})
 

@@ -32,6 +32,7 @@ from .schemas import (
     ListQuery,
     MemberModel,
     ParticipantView,
+    Retention,
     Title,
 )
 from .search import search_routes
@@ -57,6 +58,7 @@ __all__ = [
     "PersonalFeed",
     "PostLane",
     "RefusalLane",
+    "Retention",
     "SanctionBody",
     "Title",
     "agent_routes",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import trio
 from quart import Blueprint, Response, request
@@ -12,6 +13,7 @@ from quart_schema import document_request, document_response, security_scheme, t
 from salon.actors.messages import Revoke
 from salon.actors.rates import TokenBucket
 from salon.actors.refusals import Code, too_fast
+from salon.actors.store import StoreError
 
 from ..http import NoContent, Refused, answer, body, refusals
 from ..identity import COOKIE, HOST_COOKIE, TICKET_LIFE, bearer, session_cookie
@@ -106,7 +108,12 @@ def _add_me(routes: Blueprint, parts: Parts) -> None:
         """Get the caller's identity."""
         identity = parts.caller()
         who = identity.participant
-        return answer({"id": who.id, "name": who.name, "admin": identity.admin})
+        shown: dict[str, Any] = {"id": who.id, "name": who.name, "admin": identity.admin}
+        # Who they are does not depend on the store: without it, this alone is not told.
+        with suppress(StoreError):
+            if await parts.identities.has_account(who.id):
+                shown["account"] = True
+        return answer(shown)
 
     @routes.patch("/me")
     @tag(["identity"])

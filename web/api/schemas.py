@@ -668,6 +668,10 @@ class Me(BaseModel):
     id: str
     name: str
     admin: bool
+    account: bool = Field(
+        default=False,
+        description="Whether one who came as a guest has signed in with a provider since; left out where not.",
+    )
 
 
 class TicketAnswer(BaseModel):

@@ -104,6 +104,9 @@ class Accounts(AccessStore, Protocol):
     def participant_of(self, account: str) -> Future[str | None]:
         """Whose a provider's account is, if it was ever stored."""
 
+    def has_account(self, participant_id: str) -> Future[bool]:
+        """Whether a provider's account was stored as theirs."""
+
     def rename(self, participant_id: str, name: str, at: int, *, chosen: bool) -> Future[None]:
         """Store a participant's new name; `chosen` is true if the participant chose it."""
 
@@ -311,6 +314,12 @@ class IdentityBook:
         if found is not None and (found[1] or found[0] == participant.name):
             return participant._replace(name=found[0])
         return await self._rename(participant, chosen=False)
+
+    async def has_account(self, participant_id: str) -> bool:
+        """Whether one who came as a guest also has a provider's account. Raises `StoreError`."""
+        return participant_id.startswith(GUEST) and (
+            await self._accounts.has_account(participant_id).wait()
+        )
 
     async def name_of(self, participant_id: str) -> str | None:
         """The name of a person that is stored, if any."""

@@ -17,6 +17,7 @@ import { Forbidden, SignIn, Unreachable } from "./gate.tsx";
 import { operator } from "./operator.ts";
 import { Overview } from "./overview.tsx";
 import { ParticipantPlace } from "./participant.tsx";
+import { People } from "./people.tsx";
 import { RefusalPlace } from "./refusal.tsx";
 import { place } from "./route.ts";
 import { said } from "./say.ts";
@@ -75,6 +76,8 @@ function Here() {
       return <Agents />;
     case "webhooks":
       return <Webhooks />;
+    case "people":
+      return <People />;
     case "audit":
       return <Audit />;
     case "conversation":

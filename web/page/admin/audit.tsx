@@ -3,7 +3,28 @@
 import { deeds } from "./figures.ts";
 import { moment } from "./format.ts";
 
-const WORDS = { passivate: "Passivate", disconnect: "Disconnect", drain: "Drain", read: "Read" } as const;
+const WORDS: Record<string, string> = {
+  passivate: "Passivate",
+  disconnect: "Disconnect",
+  cancel: "Cancel an answer",
+  drain: "Drain",
+  read: "Read",
+  host: "Add an agent",
+  unhost: "Remove an agent",
+  token: "Issue a token",
+  revoke: "Revoke",
+  block: "Block",
+  unblock: "Unblock",
+  report: "Close a report",
+  delete: "Delete a message",
+  mute: "Mute",
+  ban: "Ban",
+  erase: "Erase",
+  hold: "Hold",
+  release: "Release a hold",
+  retention: "Set the retention",
+  webhook: "Webhook",
+};
 
 export function Audit() {
   const newest = deeds.value.toReversed();
@@ -24,7 +45,7 @@ export function Audit() {
                 <tr key={deed.number}>
                   <td class="nowrap">{moment(deed.at)}</td>
                   <td><bdi>{deed.operator_id}</bdi></td>
-                  <td>{WORDS[deed.action]}</td>
+                  <td>{WORDS[deed.action] ?? deed.action}</td>
                   <td class="mono"><bdi>{deed.target}</bdi></td>
                   <td>{deed.outcome}</td>
                 </tr>

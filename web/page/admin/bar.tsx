@@ -18,6 +18,7 @@ const PLACES = [
   ["connections", "Connections"],
   ["agents", "Agents"],
   ["webhooks", "Webhooks"],
+  ["people", "People"],
   ["audit", "Audit"],
 ] as const;
 

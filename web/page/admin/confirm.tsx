@@ -12,12 +12,14 @@ interface Asked {
   action: string;
   /** Where it is grave: what has to be typed first. */
   word?: string;
+  /** Nothing is lost by it. */
+  mild?: boolean;
   run: () => Promise<void>;
   close: () => void;
   children: ComponentChildren;
 }
 
-export function Confirm({ title, action, word, run, close, children }: Asked) {
+export function Confirm({ title, action, word, mild = false, run, close, children }: Asked) {
   const [typed, setTyped] = useState("");
   const [busy, setBusy] = useState(false);
   const [failure, setFailure] = useState("");
@@ -47,7 +49,7 @@ export function Confirm({ title, action, word, run, close, children }: Asked) {
         <p class="soft small">What you do here is logged with your name.</p>
         <div class="buttons">
           <button type="button" class="button" autofocus onClick={close}>Cancel</button>
-          <button type="submit" class="button danger" disabled={busy || !ready}>{action}</button>
+          <button type="submit" class={`button ${mild ? "primary" : "danger"}`} disabled={busy || !ready}>{action}</button>
         </div>
       </form>
     </Dialog>

@@ -8,10 +8,12 @@ import { Disconnect } from "./connections.tsx";
 import { type Fact, Facts } from "./facts.tsx";
 import { now } from "./figures.ts";
 import { bytes, count, counted, duration, milliseconds, moment } from "./format.ts";
+import { Holds } from "./holds.tsx";
 import { Log } from "./log.tsx";
 import { Meter } from "./meter.tsx";
 import { salon } from "./operator.ts";
 import { Recorder } from "./recorder.tsx";
+import { Retention } from "./retention.tsx";
 import { address } from "./route.ts";
 import type { ConnectionRow, ConversationView, Missing } from "./rows.ts";
 import { say } from "./say.ts";
@@ -43,6 +45,8 @@ export function ConversationPlace({ id }: { id: string }) {
         <Members view={view} />
         <Refused view={view} />
         <Answers view={view} />
+        <Retention id={id} days={view.retention.days} />
+        <Holds of={{ kind: "conversation", subject: id }} />
       </div>
       <Log id={id} head={view.head_sequence_id} />
     </article>

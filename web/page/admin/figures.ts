@@ -47,7 +47,8 @@ export interface Deed {
   number: number;
   at: string;
   operator_id: string;
-  action: "passivate" | "disconnect" | "drain" | "read";
+  /** Of an operator, or the name of a member's command. */
+  action: string;
   target: string;
   outcome: string;
 }

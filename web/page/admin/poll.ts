@@ -17,6 +17,11 @@ export interface Polled<Answer> {
 
 /** While `held`, nothing is asked. */
 export function usePolled<Answer>(path: string, held = false): Polled<Answer> {
+  return useAsked(path, () => salon.request<Answer>("GET", path), held);
+}
+
+/** `ask` may be a new function each time: what it asks for is the same for as long as `key` is. */
+export function useAsked<Answer>(key: string, ask: () => Promise<Answer>, held = false): Polled<Answer> {
   const [answer, setAnswer] = useState<Answer | null>(null);
   const [failure, setFailure] = useState("");
   const [turn, setTurn] = useState(0);
@@ -28,7 +33,7 @@ export function usePolled<Answer>(path: string, held = false): Polled<Answer> {
     const look = async (): Promise<void> => {
       if (document.hidden) return later();
       try {
-        const found = await salon.request<Answer>("GET", path);
+        const found = await ask();
         if (over) return;
         setAnswer(found);
         setFailure("");
@@ -44,6 +49,6 @@ export function usePolled<Answer>(path: string, held = false): Polled<Answer> {
       over = true;
       clearTimeout(timer);
     };
-  }, [path, held, turn]);
+  }, [key, held, turn]);
   return { answer, failure, again: () => setTurn((before) => before + 1) };
 }

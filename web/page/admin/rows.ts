@@ -118,6 +118,7 @@ export interface ConversationView {
   ended_at?: string;
   participants: Record<string, Member>;
   participant_count: number;
+  retention: { days: number };
   connections: Record<string, ConnectionRow>;
   connection_count: number;
   behind_count: number;

@@ -17,6 +17,7 @@ export function Search() {
   const field = useRef<HTMLInputElement>(null);
   const [asked, setAsked] = useState("");
   const [hits, setHits] = useState<Hit[] | null>(null);
+  const [found, setFound] = useState(false);
   const [failure, setFailure] = useState("");
   const [at, setAt] = useState(0);
   useSlash(field);
@@ -30,7 +31,10 @@ export function Search() {
       try {
         const found = await salon.request<{ hits: Hit[] }>("GET", `/admin/search?${new URLSearchParams({ q: text })}`);
         if (stale) return;
-        setHits(found.hits);
+        setFound(found.hits.length > 0);
+        // Who has never been here may have a token, or be blocked: the text may be the id of a person.
+        const person: Hit = { kind: "participant", id: text, label: "", active: false };
+        setHits(found.hits.length || /\s/.test(text) ? found.hits : [person]);
         setAt(0);
       } catch (error) {
         if (!stale) setFailure(reason(error));
@@ -80,7 +84,7 @@ export function Search() {
       {shown && (
         <div class="hits" id="hits" role="listbox" aria-label="What was found">
           {failure && <p class="failure">{failure}</p>}
-          {hits?.length === 0 && <p class="soft" role="option" aria-disabled="true" aria-selected="false">Nothing in memory has this. A refusal needs its whole id.</p>}
+          {hits !== null && !found && <p class="soft" role="option" aria-disabled="true" aria-selected="false">Nothing in memory has this. A refusal needs its whole id.</p>}
           {hits?.map((hit, index) => (
             <button
               key={`${hit.kind} ${hit.id}`}

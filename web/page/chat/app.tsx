@@ -10,8 +10,10 @@ import { hush, showInTitle, voice } from "./alert.ts";
 import { Announcements } from "./announcements.tsx";
 import { ConversationView } from "./conversation.tsx";
 import { Inbox } from "./inbox.ts";
+import { jump } from "./listing.tsx";
 import { RecoveryCode } from "./recovery.tsx";
-import { go, here, invited } from "./route.ts";
+import { page } from "./page.ts";
+import { invited } from "./route.ts";
 import { asksForSearch, SearchDialog } from "./search.tsx";
 import { shelf, who } from "./session.ts";
 import { Sidebar } from "./sidebar.tsx";
@@ -32,7 +34,7 @@ export function App() {
 }
 
 function Home({ me }: { me: Identity }) {
-  const [inbox] = useState(() => new Inbox(me));
+  const [inbox] = useState(() => new Inbox(me, page));
   const [search, setSearch] = useState<{ here: boolean } | null>(null);
   useEffect(() => () => inbox.close(), [inbox]);
   // With the first paint: an effect after it would miss a quick hand.
@@ -57,17 +59,6 @@ function Home({ me }: { me: Identity }) {
       {search && <SearchDialog inbox={inbox} here={search.here} close={() => setSearch(null)} />}
     </div>
   );
-}
-
-/** Alt with an arrow goes through the list. */
-function jump(event: KeyboardEvent, inbox: Inbox): void {
-  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-  if (!event.altKey || step === undefined) return;
-  event.preventDefault();
-  const ids = inbox.lines.value.map((line) => line.conversation_id);
-  const at = here.value === null ? -1 : ids.indexOf(here.value);
-  const next = ids[Math.min(Math.max(at + step, 0), ids.length - 1)];
-  if (next !== undefined) go(next);
 }
 
 /** The space beside the list, with no conversation open. */

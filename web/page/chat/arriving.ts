@@ -1,9 +1,7 @@
 /** From something that was found to its place: the conversation opens, the log or the thread goes there. */
 
-import { effect } from "@preact/signals";
-import type { Inbox } from "./inbox.ts";
+import { effect, type ReadonlySignal } from "@preact/signals";
 import type { Room } from "./room.ts";
-import { go } from "./route.ts";
 
 /** A message, by what the server says of where it is. */
 export interface Whereabouts {
@@ -13,9 +11,16 @@ export interface Whereabouts {
   thread_id?: string;
 }
 
-export async function arriveAt(inbox: Inbox, { conversation_id, message_id, thread_id }: Whereabouts): Promise<void> {
-  go(conversation_id);
-  const room = inbox.open.value;
+/** Where one goes from one conversation to another. */
+export interface Place {
+  readonly open: ReadonlySignal<Room | null>;
+  /** As of `Home`. */
+  readonly go: ((id: string) => void) | null;
+}
+
+export async function arriveAt({ open, go }: Place, { conversation_id, message_id, thread_id }: Whereabouts): Promise<void> {
+  go?.(conversation_id);
+  const room = open.value;
   if (room?.id !== conversation_id || !(await filled(room))) return;
   if (thread_id === undefined) return room.visit(message_id);
   room.follow(thread_id);

@@ -9,14 +9,16 @@ const AGAIN = 30_000; // milliseconds after a refusal, which a browser does not 
  * What is missed meanwhile the list itself tells, which is asked for when the tab is looked at again.
  */
 export class Changes {
+  readonly #url: string;
   readonly #heard: () => void;
   #source: EventSource | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #stopped = false;
   readonly #look = (): void => (document.hidden ? this.#close() : this.#open());
 
-  /** `heard` is called for each change, and when the stream begins or begins again. */
-  constructor(heard: () => void) {
+  /** `heard` is called for each change, and when the stream at `url` begins or begins again. */
+  constructor(url: string, heard: () => void) {
+    this.#url = url;
     this.#heard = heard;
     document.addEventListener("visibilitychange", this.#look);
     this.#look();
@@ -30,7 +32,7 @@ export class Changes {
 
   #open(): void {
     if (this.#source !== null || this.#stopped || typeof EventSource === "undefined") return;
-    const source = (this.#source = new EventSource("/me/events"));
+    const source = (this.#source = new EventSource(this.#url));
     source.onmessage = ({ data }) => {
       const { type } = JSON.parse(String(data)) as StreamEvent;
       if (type !== "closed") this.#heard();

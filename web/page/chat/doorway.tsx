@@ -83,5 +83,5 @@ function Door({ frame: Frame, title, children }: { frame: "main" | "section"; ti
 
 /** It is the main thing of the chat page, and a part of another one. */
 export function frameOf(room: Room): "main" | "section" {
-  return room.home.go ? "main" : "section";
+  return room.home.root === document ? "main" : "section";
 }

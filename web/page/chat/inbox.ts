@@ -1,13 +1,13 @@
 /** This person's conversations: the list, the one that is open, and those that listen in the background. */
 
-import { batch, computed, signal } from "@preact/signals";
-import { Refused } from "../sdk/salon.ts";
+import { batch, computed, type Signal, signal } from "@preact/signals";
+import { Refused, type Salon } from "../sdk/salon.ts";
 import { isChange } from "../sdk/fold.ts";
 import type { ChangeEvent, ConversationLine, Event, Identity, Message, NewConversation, State } from "../sdk/types.ts";
 import { Backoff } from "../sdk/verdict.ts";
-import { notify, voice } from "./alert.ts";
 import { isInLog } from "./belonging.ts";
 import { Calls } from "./calls.ts";
+import type { Environment } from "./environment.ts";
 import type { Home } from "./home.ts";
 import { Changes } from "./changes.ts";
 import { changed, merged, read, renamed, told } from "./lines.ts";
@@ -15,10 +15,8 @@ import { aloud } from "./news.ts";
 import { Pace } from "./pace.ts";
 import { Poll } from "./poll.ts";
 import { Room } from "./room.ts";
-import { address, go, here, inviteAddress } from "./route.ts";
-import { arrival, identify, lose, remembered, salon, shelf } from "./session.ts";
 import type { Shelf } from "./shelf.ts";
-import { toasts } from "./toast.ts";
+import type { Voice } from "./voice.ts";
 import { said } from "./words.ts";
 
 const PAGE = 50;
@@ -28,15 +26,15 @@ const SOON = 500; // milliseconds: those that come back together are one look
 
 /** Lives as long as one person is signed in. */
 export class Inbox implements Home {
-  readonly salon = salon;
-  readonly root = document;
-  readonly arrival = arrival;
-  readonly go = go;
-  readonly address = address;
-  readonly inviteAddress = inviteAddress;
-  readonly toast = toasts.show;
-  readonly say = voice.say;
-  readonly speak = voice.speak;
+  readonly salon: Salon;
+  readonly root: Document | ShadowRoot;
+  readonly arrival: Signal<string | null>;
+  readonly go: Environment["go"];
+  readonly address: Environment["address"];
+  readonly inviteAddress: Environment["inviteAddress"];
+  readonly toast: Environment["toast"];
+  readonly say: Voice["say"];
+  readonly speak: Voice["speak"];
 
   readonly lines = signal<readonly ConversationLine[]>([]);
   readonly total = signal(0);
@@ -45,7 +43,7 @@ export class Inbox implements Home {
   readonly open = signal<Room | null>(null);
   /** Live where any conversation is; else of whichever changed last, or of the list where there is none. */
   readonly connection = signal<State>({ status: "connecting" });
-  readonly calls = new Calls(this.open);
+  readonly calls: Calls;
   /** Messages and tool calls that this person has not seen. */
   readonly unread = computed(() => this.lines.value.reduce((sum, line) => sum + line.unread_count + this.calls.unseen(line.conversation_id), 0));
 
@@ -59,10 +57,16 @@ export class Inbox implements Home {
 
   readonly me: Identity;
   readonly #shelf: Shelf;
+  readonly #environment: Environment;
 
-  constructor(me: Identity) {
+  constructor(me: Identity, environment: Environment) {
     this.me = me;
-    this.#shelf = shelf.of(me.id);
+    this.#environment = environment;
+    ({ salon: this.salon, root: this.root, arrival: this.arrival } = environment);
+    ({ go: this.go, address: this.address, inviteAddress: this.inviteAddress, toast: this.toast } = environment);
+    ({ say: this.say, speak: this.speak } = environment.voice);
+    this.calls = new Calls(this.open, environment);
+    this.#shelf = environment.shelf.of(me.id);
     const cached = this.#shelf.get<ConversationLine[]>("list");
     if (Array.isArray(cached)) {
       this.lines.value = cached;
@@ -80,9 +84,11 @@ export class Inbox implements Home {
       target.addEventListener(name, act);
       this.#stop.push(() => target.removeEventListener(name, act));
     }
-    this.#stop.push(here.subscribe((id) => this.#show(id)));
-    const changes = new Changes(() => this.#poll.later(SOON));
-    this.#stop.push(() => changes.stop());
+    this.#stop.push(environment.here.subscribe((id) => this.#show(id)));
+    if (environment.byCookie) {
+      const changes = new Changes(`${this.salon.url}/me/events`, () => this.#poll.later(SOON));
+      this.#stop.push(() => changes.stop());
+    }
     void this.refresh();
   }
 
@@ -103,20 +109,20 @@ export class Inbox implements Home {
   }
 
   async create(fields: NewConversation): Promise<void> {
-    const created = await salon.create(fields);
+    const created = await this.salon.create(fields);
     await this.refresh();
-    go(created.conversation_id);
+    this.go(created.conversation_id);
   }
 
   /** Change the title of one's own conversation. Throws `Refused`. */
   async rename(room: Room, title: string): Promise<void> {
-    room.title.value = (await salon.update(room.id, { title })).title;
+    room.title.value = (await this.salon.update(room.id, { title })).title;
   }
 
   /** Come in by the conversation's address. Throws `Refused`. */
   async join(id: string): Promise<void> {
     try {
-      await salon.join(id);
+      await this.salon.join(id);
     } catch (error) {
       if (!(error instanceof Refused && error.refusal.code === "ALREADY_PARTICIPANT")) throw error;
     }
@@ -128,14 +134,14 @@ export class Inbox implements Home {
   }
 
   async leave(room: Room): Promise<void> {
-    await salon.leave(room.id);
+    await this.salon.leave(room.id);
     room.forget();
     this.#rooms.delete(room.id);
     batch(() => {
       this.lines.value = this.lines.value.filter((line) => line.conversation_id !== room.id);
       this.open.value = null;
     });
-    go(null);
+    this.go(null);
     void this.refresh();
   }
 
@@ -149,6 +155,14 @@ export class Inbox implements Home {
 
   line(id: string): ConversationLine | undefined {
     return this.lines.value.find((each) => each.conversation_id === id);
+  }
+
+  /** Whether a guest was asked, once, to sign in and keep what is theirs. */
+  get hinted(): boolean {
+    return this.#shelf.get<boolean>("hinted") ?? false;
+  }
+  set hinted(was: boolean) {
+    this.#shelf.put("hinted", was);
   }
 
   /** How many messages and changes have no receipt yet, in all conversations that are open here. */
@@ -170,7 +184,7 @@ export class Inbox implements Home {
   }
 
   close(): void {
-    if (remembered() === null) return this.abandon(); // another tab has signed out
+    if (this.#environment.hasLeft()) return this.abandon(); // another tab has signed out
     for (const room of this.#rooms.values()) room.close();
     this.#end();
   }
@@ -217,7 +231,7 @@ export class Inbox implements Home {
       const lines: ConversationLine[] = [];
       let total = 0;
       do {
-        const page = await salon.conversations({ limit: PAGE, offset: lines.length });
+        const page = await this.salon.conversations({ limit: PAGE, offset: lines.length });
         total = page.total;
         lines.push(...page.conversations);
         if (page.conversations.length < PAGE) break;
@@ -234,8 +248,7 @@ export class Inbox implements Home {
 
   #failed(error: unknown): number {
     if (error instanceof Refused && error.status === 401) {
-      this.#poll.stop();
-      lose();
+      this.#environment.lost(); // and where the same person comes back, `reconnect`
       return Infinity;
     }
     const after = error instanceof Refused ? error.refusal.retry_after : undefined;
@@ -262,13 +275,14 @@ export class Inbox implements Home {
   #turned(state: State): void {
     if (state.status !== "ended") this.#told(state);
     if (state.status === "live") this.#poll.later(SOON);
-    if (state.status === "ended" && state.reason?.code === "UNAUTHENTICATED") void identify();
+    if (state.status === "ended" && state.reason?.code === "UNAUTHENTICATED") this.#environment.doubted();
   }
 
   /** One live connection shows that the server is there, whatever becomes of another. */
   #told(state: State): void {
     const live = [...this.#rooms.values()].find((room) => room.state.value.status === "live");
     this.connection.value = live?.state.value ?? state;
+    this.#environment.turned(this.connection.value);
   }
 
   /** Sockets to the newest, and to whatever has something waiting to be sent. */
@@ -286,7 +300,7 @@ export class Inbox implements Home {
 
   /** What was written before a reload, in conversations that nobody has opened since, goes out too: some at a time. */
   async #sendRest(): Promise<void> {
-    const left = await salon.unsent();
+    const left = await this.salon.unsent();
     if (!this.#poll.stopped) for (const id of left.slice(0, LISTENING)) this.#room(id);
   }
 
@@ -313,7 +327,7 @@ export class Inbox implements Home {
     if (!live || own) return;
     if (unread && room === this.open.value) room.marker.begin(event.sequence_id - 1);
     if (room === this.open.value) this.speak(message, rest);
-    notify(room, message, this.me.id);
+    this.#environment.heard(room, message, true);
   }
 
   /** The server counts and previews anew what was deleted or edited. */
@@ -327,7 +341,7 @@ export class Inbox implements Home {
   #answered(room: Room, message: Message, news: boolean): void {
     if (!news) return;
     if (room === this.open.value && room.thread.value?.id === message.thread_id) this.speak(message);
-    if (message.mentions?.includes(this.me.id)) notify(room, message, this.me.id);
+    this.#environment.heard(room, message, false);
   }
 
   #change(id: string, change: (line: ConversationLine) => ConversationLine): void {

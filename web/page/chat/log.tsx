@@ -14,7 +14,7 @@ import { useVirtual, type List } from "./virtual.ts";
 const NEAR_END = 60; // pixels that still count as the end
 const NEAR_TOP = 12; // rows: what is above is fetched before it is missed
 const SETTLES = 6; // frames until the first rows have been measured: only then it is known what is near the top
-const PINNED = 150; // milliseconds: a few frames, in which what came in above is drawn and measured
+const PINNED = 10; // frames, in which what came in above is drawn and measured: on a slow machine they take long
 const PATIENCE = 300; // frames until a row that does not come to rest is let go
 const STILL = 10; // frames without a movement: everything near has been measured
 const STANDS_OUT = 2000; // milliseconds that a message is marked which was asked for
@@ -64,12 +64,14 @@ export function Log({ room }: { room: Room }) {
     return () => room.watch(null);
   }, [room]);
 
+  const unpin = usePin(room, scroller);
   const spoken = room.spoken.value;
   useLayoutEffect(() => {
-    if (spoken) list.scrollToEnd({ behavior: "auto" });
+    if (!spoken) return;
+    unpin();
+    list.scrollToEnd({ behavior: "auto" });
   }, [spoken]);
 
-  const unpin = usePin(room, scroller);
   useFound(room, list, rows, unpin);
   const letGo = (): void => {
     unpin();
@@ -237,26 +239,27 @@ function useStayAtEnd(room: Room, scroller: { current: HTMLElement | null }, lis
 
 /**
  * What is in sight stays there when more comes in above: the list goes by estimates until the new rows have been measured, and
- * each of its corrections is rounded. The answer ends it, when the reader scrolls.
+ * each of its corrections is rounded. What is returned ends it, when the reader scrolls.
  */
 function usePin(room: Room, scroller: { current: HTMLElement | null }): () => void {
   const first = room.events.value[0]?.sequence_id ?? 0;
   const before = useRef(first);
-  const pin = useRef<{ place: Place; until: number }>({ place: null, until: 0 });
+  const pin = useRef<{ place: Place; counts: boolean } | null>(null);
   if (first < before.current && scroller.current) {
     // The page still is as it was: this is the last moment to look.
-    pin.current = { place: inSight(scroller.current), until: Infinity };
+    pin.current = { place: inSight(scroller.current), counts: false };
   }
   before.current = first;
   useLayoutEffect(() => {
     const element = scroller.current;
-    const { place, until } = pin.current;
-    if (!element || !place || performance.now() > until) return;
-    pin.current.until = Math.min(until, performance.now() + PINNED); // from the first frame that has the new rows
-    const off = offBy(element, place);
+    const now = pin.current;
+    if (!element || !now?.place) return;
+    if (!now.counts) afterFrames(PINNED, () => pin.current === now && (pin.current = null)); // from the first that has the new rows
+    now.counts = true;
+    const off = offBy(element, now.place);
     if (off !== null && Math.abs(off) > 0.5) element.scrollTop += off;
   });
-  return () => (pin.current.until = 0);
+  return () => (pin.current = null);
 }
 
 /** Pixels that a row is lower than it should be; null where it is not drawn. */

@@ -8,7 +8,7 @@ export class Poll {
   #wanted = Infinity; // milliseconds to wait after the answer that is awaited: it may have been given before they were asked for
   stopped = false;
 
-  /** `ask` never rejects; it gives the milliseconds until it wants to be called again. */
+  /** `ask` never rejects; it gives the milliseconds until it wants to be called again, or Infinity. */
   constructor(ask: () => Promise<number>) {
     this.#ask = ask;
   }
@@ -24,11 +24,11 @@ export class Poll {
     return this.#next;
   }
 
-  /** Not before that time, but then. */
+  /** Not before that time, but then; never by itself where that is infinite. */
   later(wait: number): void {
     if (this.#asking !== null) return void (this.#wanted = wait);
     clearTimeout(this.#timer);
-    if (!this.stopped) this.#timer = setTimeout(() => void this.now(), wait);
+    if (!this.stopped && wait !== Infinity) this.#timer = setTimeout(() => void this.now(), wait);
   }
 
   stop(): void {

@@ -9,12 +9,16 @@ import { said } from "./words.ts";
 export function Question(props: {
   title: string;
   action: string;
+  /** Where it is grave: what has to be typed first. */
+  word?: string;
   run: () => Promise<void>;
   close: () => void;
   children: ComponentChildren;
 }) {
   const [failure, setFailure] = useState("");
   const [busy, setBusy] = useState(false);
+  const [typed, setTyped] = useState("");
+  const ready = props.word === undefined || typed.trim().toLowerCase() === props.word;
   const go = async (): Promise<void> => {
     setBusy(true);
     try {
@@ -28,12 +32,20 @@ export function Question(props: {
   return (
     <Dialog title={props.title} close={props.close}>
       {props.children}
+      {props.word !== undefined && (
+        <>
+          <label for="question-word">
+            Type <b>{props.word}</b> to go on
+          </label>
+          <input id="question-word" class="field" autoComplete="off" autoCapitalize="off" value={typed} onInput={(event) => setTyped(event.currentTarget.value)} />
+        </>
+      )}
       <Failure text={failure} />
       <div class="buttons">
         <button type="button" class="button" onClick={props.close}>
           Stay
         </button>
-        <button type="button" class="button danger" disabled={busy} onClick={() => void go()}>
+        <button type="button" class="button danger" disabled={busy || !ready} onClick={() => void go()}>
           {props.action}
         </button>
       </div>

@@ -1,23 +1,10 @@
-/** A guest's way back, shown until they say that they have kept it. */
+/** The recovery code of the guest at this page, for as long as it is shown. */
 
-import { Copy } from "./copy.tsx";
-import { Icon } from "./icon.tsx";
+import { Code } from "./code.tsx";
 import { forgetCode, recoveryCode } from "./session.ts";
 import { toasts } from "./toast.ts";
 
 export function RecoveryCode() {
   const code = recoveryCode.value;
-  if (code === null) return null;
-  return (
-    <section class="code" aria-label="Recovery code">
-      <h2>
-        <Icon name="key" /> Your way back
-      </h2>
-      <p>Keep this code. It brings you back as yourself on another device, or when this browser forgets you. It is shown this once.</p>
-      <Copy text={code} label="Copy" name="Recovery code" toast={toasts.show} />
-      <button type="button" class="link" onClick={forgetCode}>
-        I have kept it
-      </button>
-    </section>
-  );
+  return code === null ? null : <Code code={code} keep={forgetCode} toast={toasts.show} />;
 }

@@ -1,9 +1,8 @@
 /** What the reader looks for, and what was found: asked for while they type, the newest question alone counts. */
 
 import { batch, computed, signal } from "@preact/signals";
-import { Refused } from "../sdk/salon.ts";
+import { Refused, type Salon } from "../sdk/salon.ts";
 import type { SearchHit, SearchPage } from "../sdk/types.ts";
-import { salon } from "./session.ts";
 import { said } from "./words.ts";
 
 const PAUSE = 200; // milliseconds without a key
@@ -23,6 +22,7 @@ export interface Scope {
 }
 
 export class Search {
+  readonly #salon: Salon;
   readonly text = signal("");
   readonly scope = signal<Scope>({ files: false });
   readonly hits = signal<readonly SearchHit[]>([]);
@@ -35,6 +35,10 @@ export class Search {
   readonly wanted = computed(() => this.text.value.trim() !== "" || this.scope.value.files);
   #timer = 0;
   #asking: AbortController | undefined;
+
+  constructor(salon: Salon) {
+    this.#salon = salon;
+  }
 
   type(text: string): void {
     this.text.value = text;
@@ -113,7 +117,7 @@ export class Search {
     const words = begun(this.text.value.trim());
     let from = cursor;
     for (let pages = 1; ; pages += 1) {
-      const page = await salon.search(words, { ...fields, ...(from !== null && { cursor: from }) });
+      const page = await this.#salon.search(words, { ...fields, ...(from !== null && { cursor: from }) });
       if (page.hits.length > 0 || page.next === null || pages >= EMPTY) return page;
       from = page.next;
     }

@@ -1,12 +1,13 @@
 /** Over the page: a field for words, the conversations that are called so, and the messages that have them. */
 
+import type { ReadonlySignal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
+import type { Salon } from "../sdk/salon.ts";
 import type { ConversationLine, SearchHit } from "../sdk/types.ts";
 import { Dialog } from "../shared/dialog.tsx";
-import { arriveAt } from "./arriving.ts";
+import { arriveAt, type Place } from "./arriving.ts";
+import { focused } from "./focus.ts";
 import { Icon } from "./icon.tsx";
-import type { Inbox } from "./inbox.ts";
-import { go } from "./route.ts";
 import { Search } from "./search.ts";
 import { brief, precise } from "./time.ts";
 
@@ -16,13 +17,20 @@ const LAST_DAY = "9999-12-31"; // years have four digits
 
 const APPLE = /Mac|iP(hone|ad|od)/.test(navigator.platform);
 
-/** In the list: looks like a field, and opens one. */
-export function SearchButton({ open }: { open: () => void }) {
+/** What is looked through. */
+export interface Searched extends Place {
+  readonly salon: Salon;
+  readonly me: { id: string };
+  readonly lines: ReadonlySignal<readonly ConversationLine[]>;
+}
+
+/** In the list: looks like a field, and opens one. `keys`: it has keys of its own. */
+export function SearchButton({ open, keys }: { open: () => void; keys: boolean }) {
   return (
-    <button type="button" class="search-open" aria-keyshortcuts={APPLE ? "Meta+K" : "Control+K"} onClick={open}>
+    <button type="button" class="search-open" aria-keyshortcuts={keys ? (APPLE ? "Meta+K" : "Control+K") : undefined} onClick={open}>
       <Icon name="search" />
       <span>Search messages</span>
-      <kbd aria-hidden="true">{APPLE ? "⌘K" : "Ctrl K"}</kbd>
+      {keys && <kbd aria-hidden="true">{APPLE ? "⌘K" : "Ctrl K"}</kbd>}
     </button>
   );
 }
@@ -36,8 +44,8 @@ export function asksForSearch(event: KeyboardEvent): boolean {
 }
 
 /** `here`: only in the conversation that is open. */
-export function SearchDialog({ inbox, here, close }: { inbox: Inbox; here: boolean; close: () => void }) {
-  const [search] = useState(() => new Search());
+export function SearchDialog({ inbox, here, close }: { inbox: Searched; here: boolean; close: () => void }) {
+  const [search] = useState(() => new Search(inbox.salon));
   const room = inbox.open.value;
   useEffect(() => {
     if (here && room) search.narrow({ conversation: room.id });
@@ -83,7 +91,7 @@ export function SearchDialog({ inbox, here, close }: { inbox: Inbox; here: boole
           </button>
         </div>
         <div class="search-scope" role="group" aria-label="Where and what">
-          {room && (
+          {room && inbox.go && (
             <button type="button" class="chip" aria-pressed={conversation !== undefined} onClick={() => narrow(search, conversation === undefined ? room.id : undefined)}>
               Only <bdi>{room.title.value || "this conversation"}</bdi>
             </button>
@@ -102,7 +110,7 @@ export function SearchDialog({ inbox, here, close }: { inbox: Inbox; here: boole
             <ul aria-label="Conversations" class="search-called">
               {called.map((line) => (
                 <li key={line.conversation_id}>
-                  <Called line={line} choose={() => choose(() => go(line.conversation_id))} />
+                  <Called line={line} choose={() => choose(() => inbox.go?.(line.conversation_id))} />
                 </li>
               ))}
             </ul>
@@ -132,7 +140,7 @@ function narrow(search: Search, conversation: string | undefined): void {
 }
 
 /** Of whom, and of which days. The people are those of the open conversation, and those who are among the hits. */
-function WhoAndWhen({ search, inbox }: { search: Search; inbox: Inbox }) {
+function WhoAndWhen({ search, inbox }: { search: Search; inbox: Searched }) {
   const { from = "", since = "", until = "" } = search.scope.value;
   const people = new Map(inbox.open.value?.members.value.map((who) => [who.participantId, who.displayName]));
   for (const hit of search.hits.value) people.set(hit.sender_id, hit.sender_name);
@@ -223,8 +231,9 @@ function walk(event: KeyboardEvent, place: HTMLElement): void {
   const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
   if (step === undefined || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey || event.isComposing) return;
   const stops = [...place.querySelectorAll<HTMLElement>(".search-field input, .hit, .search-found .more")];
-  const next = stops[stops.indexOf(document.activeElement as HTMLElement) + step];
-  if (next === undefined || !stops.includes(document.activeElement as HTMLElement)) return;
+  const at = stops.indexOf(focused(place) as HTMLElement);
+  const next = stops[at + step];
+  if (next === undefined || at < 0) return;
   event.preventDefault();
   next.focus();
   next.scrollIntoView({ block: "nearest" });

@@ -14,6 +14,11 @@ export type Who =
   | { kind: "nobody"; before: Identity | null; ended: boolean }
   | { kind: "somebody"; identity: Identity };
 
+interface Erasure {
+  erasure_id: string;
+  state: "running" | "held" | "done";
+}
+
 const ME = "salon.page.me";
 const CODE = "salon.page.code"; // in sessionStorage: until it is written down, over a reload, no longer
 const ARRIVAL = "salon.page.arrival"; // in sessionStorage: over the way to a provider and back
@@ -31,6 +36,8 @@ export const providers = signal<Provider[]>([]);
 export const agents = signal<readonly string[]>([]);
 /** Why the sign-in that has just brought somebody here let nobody in. */
 export const outcome = signal<Outcome | null>(takeOutcome());
+/** The erasure that was asked for here, since the page was loaded. */
+export const erasure = signal<Erasure | null>(null);
 export const recoveryCode = signal<string | null>(null);
 /** The conversation by whose address somebody came who had to say first who they are. */
 export const arrival = signal<string | null>(takeArrival());
@@ -104,6 +111,24 @@ export function leave(): void {
 /** `abandon` is called once the server knows: from then on nothing of this person may be written here. */
 export async function signOut(abandon: () => void): Promise<void> {
   await salon.logout();
+  await gone(abandon);
+}
+
+/** The same for good: the server deletes what they have said, and their name. Throws `Refused`. */
+export async function eraseMe(abandon: () => void): Promise<void> {
+  erasure.value = await salon.request<Erasure>("DELETE", "/me");
+  salon.token = undefined;
+  salon.shelf.forget();
+  await gone(abandon);
+}
+
+/** Throws `Refused`. */
+export async function lookAtErasure(): Promise<void> {
+  const { value: now } = erasure;
+  if (now !== null) erasure.value = await salon.request<Erasure>("GET", `/erasures/${encodeURIComponent(now.erasure_id)}`);
+}
+
+async function gone(abandon: () => void): Promise<void> {
   await askWays();
   abandon();
   forgetCode();
@@ -159,6 +184,7 @@ function welcome(person: { id: string; name: string }, code: string | null): voi
 
 function confirm(identity: Identity): void {
   confirmed = true;
+  erasure.value = null;
   outcome.value = null;
   admit(identity);
 }
@@ -171,8 +197,12 @@ function admit(identity: Identity): void {
     // The cookie alone will do.
   }
   const now = who.value;
-  if (now.kind === "somebody" && now.identity.id === identity.id && now.identity.name === identity.name) return;
+  if (now.kind === "somebody" && same(now.identity, identity)) return;
   who.value = { kind: "somebody", identity };
+}
+
+function same(one: Identity, other: Identity): boolean {
+  return one.id === other.id && one.name === other.name && one.account === other.account;
 }
 
 /** Who was here last; null where nobody was, or they have signed out. */

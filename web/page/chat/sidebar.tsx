@@ -1,38 +1,23 @@
-/** The list of conversations, what is new in them, and who one is. */
+/** The list of conversations, and what is new in them. */
 
 import { useEffect, useState } from "preact/hooks";
-import type { ConversationLine } from "../sdk/types.ts";
 import { Dialog } from "../shared/dialog.tsx";
 import { Failure } from "../shared/failure.tsx";
-import { ProviderLinks } from "../shared/provider.tsx";
 import { Wordmark } from "../shared/wordmark.tsx";
-import { permission, toggle } from "./alert.ts";
-import { Avatar } from "./avatar.tsx";
 import { focusComposer } from "./composer.tsx";
-import { Copy } from "./copy.tsx";
+import { Foot } from "./foot.tsx";
+import { GuestHint } from "./guest.tsx";
 import { Icon } from "./icon.tsx";
 import type { Inbox } from "./inbox.ts";
+import { Listed } from "./listing.tsx";
 import { listed } from "./notice.ts";
-import { Question } from "./question.tsx";
-import { go, path } from "./route.ts";
 import { RecoveryCode } from "./recovery.tsx";
 import { SearchButton } from "./search.tsx";
-import { agents, askWays, providers, recoveryCode, signOut } from "./session.ts";
-import { toasts } from "./toast.ts";
-import { Status } from "./status.tsx";
-import { brief, precise } from "./time.ts";
-import { plain } from "./timeline.ts";
+import { agents, askWays } from "./session.ts";
 import { said } from "./words.ts";
-
-const FILTER_FROM = 8; // conversations: fewer are seen at a glance
 
 export function Sidebar({ inbox, search }: { inbox: Inbox; search: () => void }) {
   const [creating, setCreating] = useState(false);
-  const [leaving, setLeaving] = useState(false);
-  const [filter, setFilter] = useState("");
-  const lines = inbox.lines.value;
-  const wanted = filter.trim().toLocaleLowerCase();
-  const shown = wanted ? lines.filter((line) => line.title.toLocaleLowerCase().includes(wanted)) : lines;
   return (
     <nav class="sidebar" aria-label="Conversations">
       <header class="sidebar-head">
@@ -41,138 +26,12 @@ export function Sidebar({ inbox, search }: { inbox: Inbox; search: () => void })
           <Icon name="plus" /> New
         </button>
       </header>
-      <SearchButton open={search} />
-      {lines.length >= FILTER_FROM && (
-        <div class="filter">
-          <input
-            type="search"
-            class="field"
-            placeholder="Find a conversation"
-            aria-label="Find a conversation"
-            value={filter}
-            onInput={(event) => setFilter(event.currentTarget.value)}
-          />
-        </div>
-      )}
-      <RecoveryCode />
-      <Listed inbox={inbox} lines={shown} filtered={wanted !== ""} create={() => setCreating(true)} />
-      <footer class="sidebar-foot">
-        <Avatar id={inbox.me.id} name={inbox.me.name} />
-        <div class="sidebar-me" title={inbox.me.id}>
-          <bdi>{inbox.me.name}</bdi>
-          {inbox.open.value === null && <Status state={inbox.connection.value} retry={() => inbox.reconnect()} />}
-        </div>
-        {inbox.me.admin && (
-          <a class="tool" href="/admin" aria-label="The operator’s console" title="Console">
-            <Icon name="gauge" />
-          </a>
-        )}
-        <Bell />
-        <button type="button" class="tool" aria-label="Sign out" title="Sign out" onClick={() => setLeaving(true)}>
-          <Icon name="power" />
-        </button>
-      </footer>
+      <SearchButton open={search} keys />
+      <Listed inbox={inbox} above={<RecoveryCode />} />
+      <GuestHint inbox={inbox} />
+      <Foot inbox={inbox} />
       {creating && <Create inbox={inbox} close={() => setCreating(false)} />}
-      {leaving && <SignOut inbox={inbox} close={() => setLeaving(false)} />}
     </nav>
-  );
-}
-
-function Listed(props: { inbox: Inbox; lines: readonly ConversationLine[]; filtered: boolean; create: () => void }) {
-  const { inbox, lines } = props;
-  const open = inbox.open.value?.id;
-  return (
-    <div class="list" aria-busy={!inbox.loaded.value}>
-      {inbox.failure.value && (
-        <p class="list-note" role="status">
-          The list may be old: {inbox.failure.value}{" "}
-          <button type="button" class="link" onClick={() => void inbox.refresh()}>
-            Try again
-          </button>
-        </p>
-      )}
-      {!inbox.loaded.value && !inbox.failure.value && <p class="list-note">Fetching your conversations…</p>}
-      {inbox.loaded.value && lines.length === 0 && (
-        <p class="list-note">{props.filtered ? "None of these has that in its title." : "You are in no conversation yet: begin one, or open an address that you were given."}</p>
-      )}
-      <ul>
-        {lines.map((line) => (
-          <li key={line.conversation_id}>
-            <Line line={line} open={line.conversation_id === open} calls={inbox.calls.unseen(line.conversation_id)} />
-          </li>
-        ))}
-      </ul>
-      {inbox.total.value > inbox.lines.value.length && (
-        <button type="button" class="link more" onClick={() => void inbox.showMore()}>
-          {props.filtered
-            ? `Only the newest ${inbox.lines.value.length} of ${inbox.total.value} were looked through: look further`
-            : `Show more of ${inbox.total.value}`}
-        </button>
-      )}
-    </div>
-  );
-}
-
-/** `calls` are tool calls that wait for who reads this. */
-function Line({ line, open, calls }: { line: ConversationLine; open: boolean; calls: number }) {
-  const at = Date.parse(line.last_message_at ?? line.created_at);
-  return (
-    <a
-      href={`/c/${encodeURIComponent(line.conversation_id)}`}
-      class={`line${open ? " open" : ""}${line.unread_count || calls ? " unread" : ""}`}
-      aria-current={open ? "page" : undefined}
-      onClick={(event) => {
-        if (event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;
-        event.preventDefault();
-        go(line.conversation_id);
-      }}
-    >
-      <span class="line-title" dir="auto">
-        {line.title}
-      </span>
-      <time class="line-time" dateTime={new Date(at).toISOString()} title={precise(at)}>
-        {brief(at)}
-      </time>
-      <span class="line-preview" dir="auto">
-        {preview(line) ?? `${line.participant_count} ${line.participant_count === 1 ? "person" : "people"}, nothing said yet`}
-      </span>
-      {(line.unread_count > 0 || calls > 0) && (
-        <span class="line-unread">
-          {calls > 0 && <span aria-hidden="true">? </span>}
-          {calls > 0 && <span class="visually-hidden">An agent waits for your decision. </span>}
-          {line.unread_count > 0 && <Unread line={line} />}
-        </span>
-      )}
-    </a>
-  );
-}
-
-function Unread({ line }: { line: ConversationLine }) {
-  return (
-    <>
-      {line.mention_count > 0 && <span aria-hidden="true">@ </span>}
-      {line.unread_count > 99 ? "99+" : line.unread_count}
-      <span class="visually-hidden"> unread{line.mention_count > 0 && `, ${line.mention_count} with your name`}</span>
-    </>
-  );
-}
-
-function preview(line: ConversationLine): string | null {
-  return line.last_message_preview === null ? null : plain(line.last_message_preview) || "A file";
-}
-
-function Bell() {
-  const state = permission.value;
-  if (state === "unsupported") return null;
-  const words = {
-    on: "Notifications are on",
-    off: "Notify me when I look elsewhere",
-    blocked: "The browser blocks notifications for this page: allow them in its settings",
-  }[state];
-  return (
-    <button type="button" class="tool" aria-pressed={state === "on"} aria-label={words} title={words} onClick={() => void toggle()}>
-      <Icon name={state === "on" ? "bell" : "bellOff"} />
-    </button>
   );
 }
 
@@ -251,29 +110,5 @@ function Create({ inbox, close }: { inbox: Inbox; close: () => void }) {
         </div>
       </form>
     </Dialog>
-  );
-}
-
-function SignOut({ inbox, close }: { inbox: Inbox; close: () => void }) {
-  const waiting = inbox.waiting();
-  useEffect(() => void askWays(), []);
-  const leave = async (): Promise<void> => {
-    await signOut(() => inbox.abandon());
-    go(null, true);
-  };
-  return (
-    <Question title="Sign out?" action="Sign out" run={leave} close={close}>
-      <p>
-        Your conversations stay. To come back as <bdi>{inbox.me.name}</bdi> you need your recovery code or your token.
-      </p>
-      {recoveryCode.value !== null && <Copy text={recoveryCode.value} label="Copy" name="Recovery code" toast={toasts.show} />}
-      {inbox.me.id.startsWith("guest_") && providers.value.length > 0 && (
-        <>
-          <p>Or sign in instead: then these conversations are your account’s.</p>
-          <ProviderLinks providers={providers.value} returnTo={path()} keepGuest />
-        </>
-      )}
-      {waiting > 0 && <p class="failure">{waiting} of your messages have not been sent yet.</p>}
-    </Question>
   );
 }

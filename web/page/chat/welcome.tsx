@@ -2,6 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { type Provider, ProviderLinks, SignInFailure } from "../shared/provider.tsx";
+import { Erasing } from "./erasing.tsx";
 import { here, invited, path } from "./route.ts";
 import {
   enterAsGuest,
@@ -34,6 +35,7 @@ export function Welcome({ who }: { who: Nobody }) {
         <h1>{heading(who)}</h1>
         <p class="welcome-lead">{lead(who)}</p>
         <SignInFailure outcome={outcome.value} />
+        <Erasing />
         {way === "provider" && links}
         {way === "guest" && <Guest again={back} />}
         {way === "code" && (

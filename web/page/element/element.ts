@@ -1,18 +1,21 @@
-/** Importing this defines `<salon-chat>`: a conversation with all of the chat page's view of it, in a shadow root. */
+/** Importing this defines `<salon-chat>`: a conversation, or all of a person's, with the chat page's view of it, in a shadow root. */
 
 import { h, render } from "preact";
 import { type Message, Salon, type State } from "../sdk/salon.ts";
-import { App, Notice } from "./app.tsx";
+import { App } from "./app.tsx";
 import { sheetOf } from "./sheet.ts";
 import { Visit } from "./visit.ts";
 
 /** Whether this is the file of a server, and not of the npm package: build.mjs says. */
 declare const SERVED: boolean;
 
-const ATTRIBUTES = ["conversation", "server", "token", "theme"] as const;
+const ATTRIBUTES = ["conversation", "list", "server", "token", "theme"] as const;
 const PROPERTIES = [...ATTRIBUTES, "client", "getToken"] as const;
 
-/** Tells of `salon-state` and `salon-message`, whose `detail` is a `State` or a `Message` that somebody else has just sent. */
+/**
+ * Tells of `salon-state` and `salon-message`, whose `detail` is a `State` or a `Message` that somebody else has just sent; with the list
+ * also of `salon-open`, whose `detail` is the id of the conversation that somebody has gone to, or null.
+ */
 export class SalonChat extends HTMLElement {
   static readonly observedAttributes: readonly string[] = ATTRIBUTES;
   /** Where an element without `server` connects to: the page's own origin; or the salon server that this module was loaded from. */
@@ -27,12 +30,20 @@ export class SalonChat extends HTMLElement {
     this.attachShadow({ mode: "open" });
   }
 
-  /** The id of the conversation. */
+  /** The id of the conversation; with the list of the one that is shown first. Without one there is the list. */
   get conversation(): string {
     return this.getAttribute("conversation") ?? "";
   }
   set conversation(id: string) {
     this.setAttribute("conversation", id);
+  }
+
+  /** Whether the person's conversations are listed, and opened in place. */
+  get list(): boolean {
+    return this.hasAttribute("list");
+  }
+  set list(list: boolean) {
+    this.toggleAttribute("list", list);
   }
 
   /** The address of the server. */
@@ -61,7 +72,7 @@ export class SalonChat extends HTMLElement {
     else this.setAttribute("theme", theme);
   }
 
-  /** Asked for a token at the beginning, and again when the server no longer takes it. */
+  /** Asked for a token at the beginning, a minute before that one ends, and when the server no longer takes it. */
   get getToken(): (() => string | Promise<string>) | undefined {
     return this.#getToken;
   }
@@ -101,6 +112,7 @@ export class SalonChat extends HTMLElement {
     if (before === now) return;
     if (name === "theme") this.#dress();
     else if (name === "token" && this.#visit && !this.#client) void this.#visit.enter(now ?? undefined);
+    else if (name === "conversation" && this.#visit && this.list) this.#visit.go(now || null);
     else this.#begin();
   }
 
@@ -119,13 +131,16 @@ export class SalonChat extends HTMLElement {
     this.#visit = undefined;
     this.#dress();
     const root = this.shadowRoot!;
-    if (!this.conversation) return render(h(Notice, { words: "This element has no attribute “conversation”." }), root);
     const { token } = this;
-    const salon = this.#client ?? new Salon({ url: this.server, ...(token !== null && { token }) });
-    const visit = (this.#visit = new Visit(salon, root, this.conversation, {
+    // With it connections go on over the end of their token: nobody is interrupted in what they write.
+    const renew = this.#getToken && (async () => this.#getToken!());
+    const salon = this.#client ?? new Salon({ url: this.server, ...(token !== null && { token }), ...(renew && { renew }) });
+    const id = this.conversation || null;
+    const visit = (this.#visit = new Visit(salon, root, { id, list: this.list || id === null }, {
       token: () => this.#getToken,
       state: (state) => this.#tell("salon-state", state),
       message: (message) => this.#tell("salon-message", message),
+      opened: (id) => this.#tell("salon-open", id),
     }));
     render(h(App, { key: {}, visit }), root);
     void visit.enter(salon.token);
@@ -141,7 +156,7 @@ export class SalonChat extends HTMLElement {
     this.shadowRoot!.adoptedStyleSheets = [sheetOf(this.theme)];
   }
 
-  #tell(name: string, detail: State | Message): void {
+  #tell(name: string, detail: State | Message | string | null): void {
     this.dispatchEvent(new CustomEvent(name, { detail, bubbles: true }));
   }
 
@@ -163,5 +178,6 @@ declare global {
   interface HTMLElementEventMap {
     "salon-state": CustomEvent<State>;
     "salon-message": CustomEvent<Message>;
+    "salon-open": CustomEvent<string | null>;
   }
 }

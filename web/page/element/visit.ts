@@ -1,23 +1,27 @@
-/** One person in one conversation, in a page of somebody else: who they are, and the room that is drawn for them. */
+/** One person in a page of somebody else: who they are, and what is drawn for them: one conversation, or all of theirs. */
 
-import { signal } from "@preact/signals";
-import type { Home } from "../chat/home.ts";
-import { Room } from "../chat/room.ts";
+import { type Signal, signal } from "@preact/signals";
+import type { Environment } from "../chat/environment.ts";
+import { Inbox } from "../chat/inbox.ts";
+import type { Room } from "../chat/room.ts";
 import { Shelf } from "../chat/shelf.ts";
 import { Toasts } from "../chat/toast.ts";
 import { Voice } from "../chat/voice.ts";
 import { said } from "../chat/words.ts";
 import { Refused, type Salon } from "../sdk/salon.ts";
-import type { Event, Message, State } from "../sdk/types.ts";
+import type { Identity, Message, State } from "../sdk/types.ts";
 import { Backoff } from "../sdk/verdict.ts";
-import { announce } from "./announce.ts";
+import { Single } from "./single.ts";
+
+/** Where somebody is: with the list of their conversations, or in the only one. */
+export type Stay = Inbox | Single;
 
 export type Phase =
   | { is: "asking" }
   | { is: "unreachable"; error: string; retryAt: number }
   /** `guests`: one may say a name and come in. */
   | { is: "nobody"; guests: boolean }
-  | { is: "in"; room: Room };
+  | { is: "in"; stay: Stay };
 
 /** What the page around it provides and is told. */
 export interface Surroundings {
@@ -25,36 +29,44 @@ export interface Surroundings {
   token(): (() => string | Promise<string>) | undefined;
   state(state: State): void;
   message(message: Message): void;
+  /** Somebody has gone to a conversation of the list, or back to it. */
+  opened(id: string | null): void;
 }
 
-export class Visit implements Home {
+export class Visit implements Environment {
   readonly phase = signal<Phase>({ is: "asking" });
   readonly toasts = new Toasts();
   readonly voice = new Voice();
   readonly arrival = signal<string | null>(null);
-  readonly go = null;
+  readonly away = signal(document.hidden);
+  readonly here = signal<string | null>(null);
+  /** The recovery code of somebody who has come in as a guest, until they have kept it; over a reload, no longer. */
+  readonly code: Signal<string | null>;
   readonly toast = this.toasts.show;
-  readonly say = this.voice.say;
-  readonly speak = this.voice.speak;
+  readonly shelf = new Shelf();
   readonly salon: Salon;
   readonly root: ShadowRoot;
-  readonly #id: string;
+  readonly #list: boolean;
   readonly #surroundings: Surroundings;
-  readonly #shelf = new Shelf();
   readonly #failing = new Backoff();
   readonly #end = new AbortController();
   #timer = 0;
   #attempt = 0; // only the last one counts
 
-  constructor(salon: Salon, root: ShadowRoot, id: string, surroundings: Surroundings) {
+  /** `id` is the conversation that is shown first; null only with `list`. */
+  constructor(salon: Salon, root: ShadowRoot, { id, list }: { id: string | null; list: boolean }, surroundings: Surroundings) {
     this.salon = salon;
     this.root = root;
-    this.#id = id;
+    this.here.value = id;
+    this.#list = list;
     this.#surroundings = surroundings;
-    addEventListener("pagehide", () => this.#save(), { signal: this.#end.signal });
+    this.code = signal(fleeting()?.getItem(this.#codeKept) ?? null);
+    const until = { signal: this.#end.signal };
+    addEventListener("pagehide", () => this.#stay?.save(), until);
+    document.addEventListener("visibilitychange", () => (this.away.value = document.hidden), until);
   }
 
-  /** Find out who is here, by this token if there is one, and show them the conversation. */
+  /** Find out who is here, by this token if there is one, and show them what is theirs. */
   async enter(token: string | undefined): Promise<void> {
     clearTimeout(this.#timer);
     this.salon.token = token;
@@ -67,7 +79,7 @@ export class Visit implements Home {
       if (me !== null) return this.#show(me);
       const { guests } = await this.salon.request<{ guests: boolean }>("GET", "/auth/ways");
       if (over()) return;
-      if (this.phase.value.is === "in") this.phase.value.room.close();
+      this.#stay?.close();
       this.phase.value = { is: "nobody", guests: guests && !this.#surroundings.token() };
     } catch (error) {
       if (over()) return;
@@ -84,120 +96,102 @@ export class Visit implements Home {
 
   /** Come in as a guest. Throws `Refused`. */
   async welcome(name: string): Promise<void> {
-    const guest = await this.salon.guest(name.trim() || undefined);
-    // At home the cookie carries the session, elsewhere there is nothing but the token.
-    if (!this.#atHome) this.#shelf.setItem(this.#kept, guest.token);
-    await this.enter(this.#atHome ? undefined : guest.token);
+    const { token, recovery_code } = await this.salon.guest(name.trim() || undefined);
+    this.code.value = recovery_code;
+    fleeting()?.setItem(this.#codeKept, recovery_code);
+    await this.#admit(token);
+  }
+
+  /** Come back as a guest. Throws `Refused`. */
+  async recover(code: string): Promise<void> {
+    await this.#admit((await this.salon.recover(code.trim())).token);
+  }
+
+  /** They have written the code down. */
+  keepCode(): void {
+    this.code.value = null;
+    fleeting()?.removeItem(this.#codeKept);
   }
 
   /** Nothing of this person stays in this browser. */
   forget(): void {
-    const phase = this.phase.value;
-    if (phase.is === "in") {
-      phase.room.forget();
-      this.#shelf.of(phase.room.me).clear();
-    }
+    this.#stay?.abandon();
     this.salon.shelf.forget(); // what waits to be sent
-    this.#shelf.removeItem(this.#kept);
+    this.shelf.removeItem(this.#kept);
+    this.keepCode();
     this.#stop();
   }
 
   close(): void {
-    if (this.phase.value.is === "in") this.phase.value.room.close();
+    this.#stay?.close();
     this.#stop();
   }
 
-  address(id: string): string {
-    return `${this.salon.url}/c/${encodeURIComponent(id)}`;
+  readonly go = (id: string | null): void => {
+    if (id === this.here.value) return;
+    this.here.value = id;
+    this.#surroundings.opened(id);
+  };
+
+  readonly address = (id: string): string => `${this.salon.url}/c/${encodeURIComponent(id)}`;
+
+  readonly inviteAddress = (code: string): string => `${this.salon.url}/invites/${encodeURIComponent(code)}`;
+
+  readonly heard = (_: Room, message: Message): void => this.#surroundings.message(message);
+
+  readonly called = (): void => {};
+
+  readonly turned = (state: State): void => this.#surroundings.state(state);
+
+  lost(): void {
+    void this.#expired();
   }
 
-  inviteAddress(code: string): string {
-    return `${this.salon.url}/invites/${encodeURIComponent(code)}`;
+  doubted(): void {
+    void this.#expired();
   }
 
-  line(): undefined {}
-
-  seen(room: Room): void {
-    const last = room.events.value.at(-1)?.sequence_id;
-    if (last !== undefined && !room.reading.held) room.reading.seen(last);
+  hasLeft(): boolean {
+    return false; // the page around it says when: `forget`
   }
 
-  async refresh(): Promise<void> {}
-
-  async rename(room: Room, title: string): Promise<void> {
-    room.title.value = (await this.salon.update(room.id, { title })).title;
+  /** No `EventSource` takes a token along, or the cookie to another origin. */
+  get byCookie(): boolean {
+    return this.#atHome && this.salon.token === undefined;
   }
 
-  async join(id: string): Promise<void> {
-    try {
-      await this.salon.join(id);
-    } catch (error) {
-      if (!(error instanceof Refused && error.refusal.code === "ALREADY_PARTICIPANT")) throw error;
-    }
-    this.#again((room) => room.close());
+  get #stay(): Stay | null {
+    return this.phase.value.is === "in" ? this.phase.value.stay : null;
   }
 
-  async leave(room: Room): Promise<void> {
-    await this.salon.leave(room.id);
-    this.#again(() => room.forget());
+  async #admit(token: string): Promise<void> {
+    // At home the cookie carries the session, elsewhere there is nothing but the token.
+    if (!this.#atHome) this.shelf.setItem(this.#kept, token);
+    await this.enter(this.#atHome ? undefined : token);
   }
 
-  async #identify(): Promise<string | null> {
+  async #identify(): Promise<Identity | null> {
     const token = this.#surroundings.token();
     if (token) this.salon.token ??= await token();
-    else this.salon.token ??= this.#shelf.getItem(this.#kept) ?? undefined;
+    else this.salon.token ??= this.shelf.getItem(this.#kept) ?? undefined;
     const me = await this.salon.me();
-    if (me !== null || !token) return me?.id ?? null;
+    if (me !== null || !token) return me;
     this.salon.token = await token(); // the one that was there has expired
-    return (await this.salon.me())?.id ?? null;
+    return this.salon.me();
   }
 
-  #show(me: string): void {
-    const now = this.phase.value;
+  #show(me: Identity): void {
+    const now = this.#stay;
     // The same person with another token goes on where they were.
-    if (now.is === "in" && now.room.me === me) return now.room.reconnect();
-    if (now.is === "in") now.room.close();
-    const room = new Room(this, this.#shelf.of(me), this.#id, me, {
-      happened: (which, event) => this.#happened(which, event),
-      refused: this.toast,
-      heard: (_, text) => this.say(text),
-      waits: () => {},
-      read: () => {},
-      turned: (state) => this.#turned(state),
-    });
-    room.unreadFrom(null);
-    this.phase.value = { is: "in", room };
-    void room.look();
-  }
-
-  #again(end: (room: Room) => void): void {
-    const now = this.phase.value;
-    if (now.is !== "in") return;
-    end(now.room);
-    this.phase.value = { is: "asking" };
-    if (!this.#end.signal.aborted) this.#show(now.room.me);
-  }
-
-  #happened(room: Room, event: Event): void {
-    const looked = room.atEnd && !room.reading.held && !document.hidden;
-    const news = announce(room, event, { home: this, looked });
-    if (news) this.#surroundings.message(news);
-  }
-
-  #turned(state: State): void {
-    this.#surroundings.state(state);
-    if (state.status === "ended" && state.reason?.code === "UNAUTHENTICATED") void this.#expired();
+    if (now?.me.id === me.id) return now.reconnect();
+    now?.close();
+    const stay = this.#list ? new Inbox(me, this) : new Single(me, this.here.value!, this);
+    this.phase.value = { is: "in", stay };
   }
 
   async #expired(): Promise<void> {
-    if (!this.#surroundings.token()) this.#shelf.removeItem(this.#kept);
+    if (!this.#surroundings.token()) this.shelf.removeItem(this.#kept);
     await this.enter(undefined);
-  }
-
-  #save(): void {
-    if (this.phase.value.is !== "in") return;
-    this.phase.value.room.deeds.finish(); // nobody can undo it any more
-    this.phase.value.room.save();
   }
 
   #stop(): void {
@@ -212,5 +206,18 @@ export class Visit implements Home {
   /** Where the token of a guest is kept: by server. */
   get #kept(): string {
     return `salon.element.${this.salon.url}`;
+  }
+
+  get #codeKept(): string {
+    return `${this.#kept}.code`;
+  }
+}
+
+/** The storage of this tab; null where it is forbidden. */
+function fleeting(): Storage | null {
+  try {
+    return sessionStorage;
+  } catch {
+    return null;
   }
 }

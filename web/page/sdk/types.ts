@@ -66,6 +66,8 @@ export interface Identity {
   id: string;
   name: string;
   admin: boolean;
+  /** Whether one who came as a guest has signed in with a provider since. */
+  account?: boolean;
 }
 
 export interface Guest {

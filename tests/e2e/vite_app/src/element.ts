@@ -15,6 +15,7 @@ for (const { attributes, code } of JSON.parse(decodeURIComponent(location.hash.s
   for (const [name, value] of Object.entries(attributes)) chat.setAttribute(name, value);
   if (code !== undefined) chat.getToken = async () => (await new Salon({ url: chat.server, storage: null }).recover(code)).token;
   chat.addEventListener("salon-state", ({ detail }) => told.push(["state", detail.status]));
+  chat.addEventListener("salon-open", ({ detail }) => told.push(["open", detail]));
   chat.addEventListener("salon-message", ({ detail }) => told.push(["message", detail.content]));
   document.querySelector("main")!.append(chat);
 }

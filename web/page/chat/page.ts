@@ -1,0 +1,32 @@
+/** The chat page as the environment of its conversations. */
+
+import { away, notify, notifyOfCall, voice } from "./alert.ts";
+import type { Environment } from "./environment.ts";
+import { address, go, here, inviteAddress } from "./route.ts";
+import { arrival, identify, lose, remembered, salon, shelf, who } from "./session.ts";
+import { toasts } from "./toast.ts";
+
+export const page: Environment = {
+  salon,
+  root: document,
+  shelf,
+  voice,
+  here,
+  arrival,
+  away,
+  byCookie: true,
+  go,
+  address,
+  inviteAddress,
+  toast: toasts.show,
+  heard: (room, message, isInLog) => {
+    const me = who.value.kind === "somebody" ? who.value.identity.id : "";
+    // An answer in a thread is news to whom it names.
+    if (isInLog || message.mentions?.includes(me)) notify(room, message, me);
+  },
+  called: notifyOfCall,
+  turned: () => {},
+  lost: lose,
+  doubted: () => void identify(),
+  hasLeft: () => remembered() === null,
+};
