@@ -20,7 +20,7 @@ from salon.actors.store import StoreError
 
 from .export_lines import ExportFile
 from .export_rows import TABLES, WrongRow, insert_of, line_of, row_of, rows, shape_of
-from .fault import explain
+from .fault import ONCE, explain
 from .file import File, sync
 from .keys import Keys, place_of
 from .migration import migrate, migrations_after
@@ -85,7 +85,7 @@ def import_export(
     except OSError as error:
         raise explain(export if error.filename == str(export) else path, error) from error
     except sqlite3.Error as error:
-        raise explain(path, error) from error
+        raise explain(path, error, ONCE) from error
 
 
 def _refuse_filled(path: Path) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from .failure import fail, in_one_line
 from .options import Config, Store, load_settings
+from .restore import warn_of_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -75,6 +76,7 @@ def import_store(
             f"{settings.files.url or settings.files_folder}",
             err=True,
         )
+    warn_of_key(settings)
 
 
 def _contents(settings: Settings) -> Contents:
