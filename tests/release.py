@@ -179,7 +179,12 @@ def run_block(page: str, about: str, here: Path, programs: Path, below: Path | N
     if below is not None:
         text = re.sub(r"(?<![\w.])(?=/(opt|etc)/)", str(below), text)
     path = f"{programs}{os.pathsep}{os.environ['PATH']}"
-    subprocess.run(["sh", "-euc", text], cwd=here, check=True, env=os.environ | {"PATH": path})
+    subprocess.run(
+        ["sh", "-euc", text],
+        cwd=here,
+        check=True,
+        env=os.environ | {"PATH": path, "PIP_QUIET": "1"},
+    )
 
 
 def without_network() -> list[str]:
