@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from salon.actors.store import StoreError
 
 from .fault import ONCE, explain
-from .file import File, check_ours, revision_of, sync
+from .file import File, check_ours, hand_over, revision_of, sync
 from .snapshot import snapshot
 
 if TYPE_CHECKING:
@@ -109,6 +109,7 @@ def _replace(file: File, copy: File, aside: Path) -> Restored:
             pass
         snapshot(copy, fresh)  # with what a log beside it has, and without an epoch
         conversations, events, contents = _check(fresh, copy.path)
+        hand_over(fresh)
         sync(fresh)
         there = file.path.exists()
         if there:

@@ -60,6 +60,7 @@ def import_store(
     path = settings.store.path
     if path is None:
         fail("a memory store ends with its process: name another with --store")
+    from salon.persistence.file import hand_over
     from salon.persistence.importing import import_export
 
     from ..sources import system_sources
@@ -69,6 +70,9 @@ def import_store(
             settings,
             lambda: import_export(path, file, _contents(settings), system_sources(), progress),
         )
+    folder = settings.files_folder
+    if folder is not None and folder.exists():
+        in_one_line(settings, lambda: hand_over(folder))
     typer.echo(f"Filled {path}: {done.rows:,} rows, {done.contents:,} contents, as exported")
     if done.missing > 0:
         typer.echo(
