@@ -6,14 +6,15 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
-from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 
 from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[1]
+POLL = 0.05  # seconds between two looks at a process that has to begin
 PROGRAMS = ("mmdebstrap", "unshare", "nsenter", "chroot")
 PACKAGES = "ca-certificates,curl,dbus,openssl,procps,python3-venv,systemd-sysv"
 AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
@@ -74,11 +75,17 @@ class Debian:
             shutil.copy(each, f"{self.root}{each}")
         self._group = f"salon-{os.getpid()}"
         self._booting: subprocess.Popen[bytes] | None = None
+        self._first = 0
 
     def install(self, script: str) -> None:
         """Run this as root in the folder /checkout, with the network of the machine."""
         given = {name: text for name, text in os.environ.items() if name == "PIP_INDEX_URL"}
-        given |= {"PATH": "/usr/sbin:/usr/bin", "HOME": "/root", "PIP_CERT": AUTHORITIES}
+        given |= {
+            "PATH": "/usr/sbin:/usr/bin",
+            "HOME": "/root",
+            "PIP_CERT": AUTHORITIES,
+            "PIP_QUIET": "1",
+        }
         command = ["chroot", self.root, "sh", "-euc", f"cd /checkout\n{script}"]
         subprocess.run(command, check=True, env=given)
 
@@ -86,20 +93,18 @@ class Debian:
         """Have systemd start all that it starts."""
         apart = ["unshare", "--kill-child", "--mount", "--pid", "--fork", "--net", "--uts", "--ipc"]
         words = ["sh", "-euc", BOOT, self.root, self._group, INSIDE]
-        self._booting = subprocess.Popen([*apart, *words], stdout=subprocess.DEVNULL)
-        found = self.run(
-            "for _ in $(seq 300); do systemctl is-system-running --wait && exit; sleep 0.1; done",
-            check=False,
+        self._booting = subprocess.Popen([*apart, *words])
+        self._first = _systemd_of(self._booting.pid)
+        script = (
+            "for _ in $(seq 300); do systemctl is-system-running --wait && exit; sleep 0.1; done"
         )
-        assert re.search("running|degraded", found.stdout), (
-            found
-        )  # such as a getty that has no terminal
+        found = self.run(script, check=False)
+        # Degraded is one in which a getty finds no terminal.
+        assert re.search("running|degraded", found.stdout), found
 
     def run(self, script: str, *, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run this as root inside."""
-        assert self._booting is not None
-        first = _child_of(self._booting.pid)
-        into = ["nsenter", f"--target={first}", "--all", "--root", "--wd"]
+        into = ["nsenter", f"--target={self._first}", "--all", "--root", "--wd"]
         done = subprocess.run(
             [*into, "env", "-i", "HOME=/root", "PATH=/usr/sbin:/usr/bin", "sh", "-euc", script],
             capture_output=True,
@@ -119,6 +124,11 @@ class Debian:
         shutil.rmtree(self.root)
 
 
-def _child_of(pid: int) -> Any:
-    (child,) = psutil.Process(pid).children()
-    return child.pid
+def _systemd_of(pid: int) -> int:
+    """The child of unshare, once it is systemd."""
+    for _ in range(int(PATIENCE / POLL)):
+        for child in psutil.Process(pid).children():
+            if child.name() == "systemd":
+                return int(child.pid)
+        time.sleep(POLL)
+    raise AssertionError("systemd was not started")
