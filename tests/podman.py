@@ -113,8 +113,8 @@ class Podman:
     def build(self) -> None:
         """Build what compose.yaml builds, with the network of the machine, and the images that it begins with."""
         (base,) = set(re.findall(r"^FROM (\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE))
-        self._stand_in(f"docker.io/library/{base}", PYTHON.format(variables=_variables()), _python)
-        self._stand_in("docker.io/library/caddy:2", CADDY, _caddy)
+        self._stand_in(base, PYTHON.format(variables=_variables()), _python)
+        self._stand_in("caddy:2", CADDY, _caddy)
         options = "--isolation=chroot --format=docker --pull-never"
         self._run(*self._compose(), f"--podman-build-args={options}", "build")
 
@@ -123,7 +123,7 @@ class Podman:
         return ["podman-compose", *(word for each in files for word in ("--file", each))]
 
     def _stand_in(self, name: str, text: str, bring: Any) -> None:
-        context = self._folder / name.replace("/", "-")
+        context = self._folder / name.replace(":", "-")
         context.mkdir()
         (context / "Containerfile").write_text(text)
         bring(name, context)
@@ -155,7 +155,7 @@ def _variables() -> str:
 
 def _python(name: str, context: Path) -> None:
     """A Debian with its own Python, of the version that the image's name says."""
-    version, suite = re.fullmatch(r".*/python:([\d.]+)-slim-(\w+)", name).groups()  # type: ignore[union-attr]
+    version, suite = re.fullmatch(r"python:([\d.]+)-slim-(\w+)", name).groups()  # type: ignore[union-attr]
     packages = "ca-certificates,python3-venv,python-is-python3"
     command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={packages}", suite]
     subprocess.run([*command, context / "base.tar"], check=True)
