@@ -1,5 +1,5 @@
 # The server in an image: no node, no compiler, no root. See docs/deploying.md.
-FROM python:3.13-slim-bookworm AS build
+FROM python:3.13-slim-trixie AS build
 WORKDIR /src
 COPY pyproject.toml setup.py MANIFEST.in LICENSE README.md ./
 COPY actors actors
@@ -11,8 +11,8 @@ RUN python -m venv /opt/salon \
     && /opt/salon/bin/pip install --no-cache-dir --disable-pip-version-check '/src[ai,otel,s3]' \
     && /opt/salon/bin/pip uninstall --yes --quiet pip
 
-FROM python:3.13-slim-bookworm
-RUN useradd --system --uid 10001 --home-dir /data --no-create-home --shell /usr/sbin/nologin salon \
+FROM python:3.13-slim-trixie
+RUN useradd --uid 10001 --home-dir /data --no-create-home --shell /usr/sbin/nologin salon \
     && install --directory --owner=salon --group=salon --mode=0700 /data
 COPY --from=build /opt/salon /opt/salon
 ENV PATH=/opt/salon/bin:$PATH \

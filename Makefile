@@ -134,16 +134,18 @@ packages: $(TEST_VENV)/requirements ## The wheel, the sdist and the npm package 
 	$(BIN)/python web/page/build.py --pack dist
 	ls -l dist
 # The archives that it leaves in dist are what is uploaded.
-release-check: $(TEST_VENV)/installed .venv-release/ready ## Build a release twice, try it on every Python here, and the image's steps
+release-check: SYSTEM_PACKAGES += podman:podman crun:crun /usr/lib/podman/netavark:netavark /usr/lib/podman/aardvark-dns:aardvark-dns \
+  mmdebstrap:mmdebstrap
+release-check: system-packages $(TEST_VENV)/installed .venv-release/ready ## Build a release twice, try it on every Python here, and its image
 	@$(call say,release-check)
 	.venv-release/bin/python tests/release.py
-	SALON_RELEASE_CHECK=1 $(BIN)/pytest tests/integration/test_image.py $(PYTEST_ARGS)
+	SALON_RELEASE_CHECK=1 $(BIN)/pytest -rs tests/integration/test_{image,composition,unit}.py $(PYTEST_ARGS)
 
 .venv-release/ready:
 	@$(find-python)
 	$(call say,installing what looks at archives into .venv-release)
 	"$$python" -m venv .venv-release
-	.venv-release/bin/python -m pip install -qq 'build>=1.3' 'twine>=6'
+	.venv-release/bin/python -m pip install -qq 'build>=1.3' 'podman-compose>=1.6,<2' 'twine>=6'
 	touch $@
 
 format: $(TEST_VENV)/installed ## Put the code into the house format

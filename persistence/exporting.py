@@ -20,7 +20,7 @@ from salon.actors.store import StoreError
 from .erasing import Eraser
 from .export_lines import VERSION
 from .export_rows import TABLES, json_line, line_of, rows, shape_of
-from .fault import explain
+from .fault import ONCE, explain
 from .file import File, sync
 from .keys import Keys
 from .migrations import NEWEST
@@ -77,7 +77,7 @@ def export(
         for part in ("", "-wal", "-shm", ".lock"):
             Path(f"{copy.path}{part}").unlink(missing_ok=True)
     except Exception as error:
-        raise explain(target, error) from error
+        raise explain(target, error, ONCE) from error
     finally:
         copy.release()
     return done

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import errno
 import sqlite3
+from typing import TYPE_CHECKING
 
 from salon.actors.store import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 DAMAGED = (
     "the file is damaged: stop the server, keep a copy of the file, and restore a backup "
@@ -35,17 +39,24 @@ _TEXTS = {
     sqlite3.SQLITE_PERM: "it cannot be opened: see who owns the file and its directory",
     sqlite3.SQLITE_NOMEM: "there is not enough memory",
 }
+# Of what a command writes: unlike a server, it does not go on by itself.
+ONCE = {sqlite3.SQLITE_FULL: "the disk is full: make room, then call this again"}
+_ADVICE = {
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room",
+    errno.ENOENT: "see that the path is right",
+    errno.EISDIR: "name a file",
+}
 
 
-def explain(path: object, error: BaseException) -> StoreError:
-    """The error as a `StoreError` that names the file, the cause and the remedy."""
+def explain(path: object, error: BaseException, own: Mapping[int, str] = {}) -> StoreError:
+    """The error as a `StoreError` that names the file, the cause and the remedy; `own` has other texts for some result codes."""
     if isinstance(error, StoreError):
         return error
     code = getattr(error, "sqlite_errorcode", None)
-    text = _TEXTS.get(code & 0xFF) if code is not None else None
+    text = ({**_TEXTS, **own}).get(code & 0xFF) if code is not None else None
     if isinstance(error, OSError):
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        advice = "make room" if full else "see who owns it and what the disk holds"
+        advice = _ADVICE.get(error.errno or 0, "see who owns it and what the disk holds")
         text = f"{(error.strerror or str(error)).lower()}: {advice}"
     detail = f" ({getattr(error, 'sqlite_errorname', type(error).__name__)}: {error})"
     fault = StoreError(

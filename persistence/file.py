@@ -122,6 +122,7 @@ class File:
         """Allow one server for a file. The lock is a file beside it, not SQLite's, so that others can read it and back it up."""
         path = self.path.with_name(self.path.name + ".lock")
         lock = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+")
+        hand_over(path)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -256,6 +257,20 @@ def _fill_meta(connection: sqlite3.Connection, sources: Sources) -> None:
     )
     with transaction(connection):
         connection.executemany("INSERT OR IGNORE INTO meta (name, value) VALUES (?, ?)", rows)
+
+
+def hand_over(path: Path) -> None:
+    """Have what root has made belong to the owner of its folder: the server runs as that one, not as root.
+
+    Whoever owns the folder can put links in their place meanwhile: none is followed.
+    """
+    if os.geteuid() != 0:
+        return
+    owner = path.parent.stat()
+    os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+    for _, folders, files, within in os.fwalk(path):
+        for name in (*folders, *files):
+            os.chown(name, owner.st_uid, owner.st_gid, dir_fd=within, follow_symlinks=False)
 
 
 def sync(path: Path) -> None:

@@ -20,8 +20,8 @@ from salon.actors.store import StoreError
 
 from .export_lines import ExportFile
 from .export_rows import TABLES, WrongRow, insert_of, line_of, row_of, rows, shape_of
-from .fault import explain
-from .file import File, sync
+from .fault import ONCE, explain
+from .file import File, hand_over, sync
 from .keys import Keys, place_of
 from .migration import migrate, migrations_after
 from .transaction import transaction
@@ -74,6 +74,7 @@ def import_export(
             with closing(_open(partial)) as connection:
                 done = _Import(connection, source, head, contents, progress).take(partial)
                 _complete(connection, partial, head, sources)
+            hand_over(partial)
             sync(partial)
             for part in ("-wal", "-shm"):
                 Path(f"{file.path}{part}").unlink(missing_ok=True)  # of the empty store
@@ -85,7 +86,7 @@ def import_export(
     except OSError as error:
         raise explain(export if error.filename == str(export) else path, error) from error
     except sqlite3.Error as error:
-        raise explain(path, error) from error
+        raise explain(path, error, ONCE) from error
 
 
 def _refuse_filled(path: Path) -> None:

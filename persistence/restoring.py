@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from salon.actors.store import StoreError
 
-from .fault import DAMAGED, explain
-from .file import File, check_ours, revision_of, sync
+from .fault import ONCE, explain
+from .file import File, check_ours, hand_over, revision_of, sync
 from .snapshot import snapshot
 
 if TYPE_CHECKING:
@@ -23,6 +23,11 @@ _GAPS = (
     "(SELECT conversation, count(*) AS events, max(sequence) AS head FROM events GROUP BY conversation) "
     "WHERE conversation = number AND events <> head AND deleted_at IS NULL"
 )
+DAMAGED = "the backup is damaged: name another"
+_OF_A_COPY = {
+    sqlite3.SQLITE_CORRUPT: DAMAGED,
+    sqlite3.SQLITE_NOTADB: "this is no backup: name a file that `salon backup` has written",
+}
 _GAPS_BEFORE_DELETION = _GAPS.replace(" AND deleted_at IS NULL", "")
 
 
@@ -44,6 +49,8 @@ def restore(path: Path, copy: Path, label: str) -> Restored:
     file = File(path)
     if copy.expanduser().resolve() == file.path:
         raise StoreError(f"{copy}: this is the store itself: name a backup of it")
+    if not copy.expanduser().is_file():
+        raise StoreError(f"{copy}: there is no such backup: see that the path is right")
     try:
         file.lock()
         try:
@@ -51,7 +58,7 @@ def restore(path: Path, copy: Path, label: str) -> Restored:
         finally:
             file.release()
     except Exception as error:
-        raise explain(path, error) from error
+        raise explain(path, error, ONCE) from error
 
 
 def _check(path: Path, shown: Path) -> tuple[int, int, tuple[str, ...]]:
@@ -79,7 +86,7 @@ def _reading(path: Path, shown: Path) -> Iterator[sqlite3.Connection]:
                 raise StoreError(f"{shown}: this is no store of salon: name a backup of one")
             yield connection
     except sqlite3.Error as error:
-        raise explain(shown, error) from error
+        raise explain(shown, error, _OF_A_COPY) from error
 
 
 def _content_of(connection: sqlite3.Connection) -> tuple[int, int, tuple[str, ...]]:
@@ -102,6 +109,7 @@ def _replace(file: File, copy: File, aside: Path) -> Restored:
             pass
         snapshot(copy, fresh)  # with what a log beside it has, and without an epoch
         conversations, events, contents = _check(fresh, copy.path)
+        hand_over(fresh)
         sync(fresh)
         there = file.path.exists()
         if there:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from salon.actors.store import StoreError
 
-from .fault import explain
+from .fault import ONCE, explain
 from .file import READER_CACHE, File, check_ours, sync
 
 
@@ -26,19 +26,22 @@ def snapshot(file: File, target: Path) -> None:
         )
     if target.exists():
         raise StoreError(f"{target}: exists already: name a new file for the backup")
+    if not target.parent.is_dir():
+        raise StoreError(f"{target.parent}: there is no such folder: make it, or name another")
     try:
         descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         os.close(descriptor)
         try:
-            _copy(file, name)
+            _copy(file, name, target)
             give_name(Path(name), target)
         finally:
-            Path(name).unlink(missing_ok=True)
+            for part in ("", "-journal"):
+                Path(f"{name}{part}").unlink(missing_ok=True)
     except Exception as error:
         raise explain(target, error) from error
 
 
-def _copy(file: File, name: str) -> None:
+def _copy(file: File, name: str, target: Path) -> None:
     source = file.connect(READER_CACHE)
     try:
         check_ours(source, file.path)
@@ -50,7 +53,8 @@ def _copy(file: File, name: str) -> None:
         finally:
             copy.close()
     except sqlite3.Error as error:
-        raise explain(file.path, error) from error
+        full = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL
+        raise explain(target if full else file.path, error, ONCE) from error
     finally:
         source.close()
 

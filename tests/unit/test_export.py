@@ -432,6 +432,7 @@ def test_the_commands_say_what_they_have_done(path: Path, lines: Path, target: P
     done = processes.run(["import", lines, *new], env={})
     assert done.stdout == f"Filled {target}: 1 rows, 0 contents, as exported\n"
     assert f"1 contents of files are not in the export: copy them to {target}.files" in done.stderr
+    assert f"there is no key at {target}.key" in done.stderr
     again = processes.run(["import", lines, *new], env={})
     assert (again.returncode, again.stdout) == (1, "")
     assert "there is something in it" in again.stderr

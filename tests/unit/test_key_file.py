@@ -107,6 +107,13 @@ def test_the_file_keeps_its_owner(path: Path) -> None:
     assert (path.stat().st_uid, path.stat().st_gid) == (1234, 1235)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_a_file_that_root_makes_is_that_of_the_owner_of_its_folder(path: Path) -> None:
+    os.chown(path.parent, 1234, 1235)
+    read_key(path)
+    assert (path.stat().st_uid, path.stat().st_gid) == (1234, 1235)
+
+
 @pytest.mark.parametrize("line", [b"former:x:eA==", b"former:5:", b"former:5:%%", b"former:"])
 def test_a_line_that_cannot_be_read_is_said_and_not_dropped(path: Path, line: bytes) -> None:
     path.touch(0o600)

@@ -166,8 +166,8 @@ def test_a_copy_that_is_no_whole_store_changes_nothing(
     wrong.write_bytes(content)
     refused(path, wrong, "damaged")
     wrong.write_bytes(b"notes" * 1000)
-    refused(path, wrong, "no SQLite database")
-    refused(path, tmp_path / "nowhere.db", "cannot be opened")
+    refused(path, wrong, "this is no backup")
+    refused(path, tmp_path / "nowhere.db", "no such backup")
     refused(path, path, "the store itself")
     assert holds(path, former)
 
@@ -194,12 +194,15 @@ def test_the_command_says_where_the_former_store_is(path: Path, copy: tuple[Path
     first = processes.run(["restore", copy[0], *store], env={})
     assert first.returncode == 0, first.stderr
     assert first.stdout == f"Restored {path}: 1 conversations, 51 events\n"
+    assert f"there is no key at {path}.key" in first.stderr
+    Path(f"{path}.key").touch()
     second = processes.run(["restore", copy[0], *store], env={})
+    assert second.stderr == ""
     aside = Path(second.stdout.rpartition("The former store is ")[2].strip())
     assert holds(aside, copy[1])
     wrong = processes.run(["restore", aside.with_name("nothing"), *store], env={})
     assert (wrong.returncode, wrong.stdout) == (1, "")
-    assert "nothing: it cannot be opened" in wrong.stderr
+    assert "nothing: there is no such backup" in wrong.stderr
 
 
 def test_contents_that_were_deleted_since_the_backup_are_counted(

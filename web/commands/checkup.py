@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, NamedTuple
 
+from .machine import Machine, variables
+
 if TYPE_CHECKING:
     from ..settings import Settings
-    from .machine import Machine
 
 OPEN_FILES = 11_000  # ten thousand sockets, and a thousand for the store and agents
 FREE = 1_000_000_000  # bytes: some million messages, and room for a merge of the search index
@@ -54,7 +55,7 @@ class Finding(NamedTuple):
     remedy: str
 
 
-Check = Callable[["Settings", "Machine"], Iterator[Finding]]
+Check = Callable[["Settings", Machine], Iterator[Finding]]
 
 
 def examine(settings: Settings, machine: Machine) -> list[Finding]:
@@ -204,9 +205,8 @@ def _clock(settings: Settings, machine: Machine) -> Iterator[Finding]:
 
 
 def _keys(settings: Settings, machine: Machine) -> Iterator[Finding]:
-    named = [(f"agents.{each.id}.key_env", each.key_env) for each in settings.agents]
-    for setting, name in [("moderation.key_env", settings.moderation.key_env), *named]:
-        if name is not None and name in machine.missing:
+    for setting, name in variables(settings):
+        if name in machine.missing:
             yield Finding(
                 setting,
                 f"the environment variable {name} is not set here",

@@ -50,7 +50,7 @@ def look(settings: Settings) -> Machine:
         key_mode=key and stat.S_IMODE(key.st_mode),
         key_is_own=key.st_uid in (0, user) if key and user else None,
         certificate_ends=_end_of(settings.server.tls_certificate),
-        missing=frozenset(name for name in _named(settings) if not os.environ.get(name)),
+        missing=frozenset(name for _, name in variables(settings) if not os.environ.get(name)),
     )
 
 
@@ -116,6 +116,15 @@ def _clock_is_set() -> bool | None:
     return None if state < 0 else not known.status & UNSYNCHRONISED
 
 
-def _named(settings: Settings) -> list[str]:
-    agents = [agent.key_env for agent in settings.agents]
-    return [name for name in (settings.moderation.key_env, *agents) if name]
+def variables(settings: Settings) -> list[tuple[str, str]]:
+    """The environment variables that settings name for their keys: each with its setting before it."""
+    named = [
+        *((f"auth.jwt.{n}.key_env", each.key_env) for n, each in enumerate(settings.auth.jwt)),
+        ("moderation.key_env", settings.moderation.key_env),
+        *((f"agents.{each.id}.key_env", each.key_env) for each in settings.agents),
+        *(
+            (f"webhooks.{n}.secret_env", each.secret_env)
+            for n, each in enumerate(settings.webhooks)
+        ),
+    ]
+    return [(setting, name) for setting, name in named if name]

@@ -41,6 +41,17 @@ def restore(
             f"copy them back into {settings.files_folder}/contents",
             err=True,
         )
+    warn_of_key(settings)
+
+
+def warn_of_key(settings: Settings) -> None:
+    """Say on stderr that the store has come without the key that has signed its sessions, if it has."""
+    key = settings.key_file
+    if key is not None and not key.exists():
+        typer.echo(
+            f"salon: there is no key at {key}: copy the former one there, or everybody has to sign in again",
+            err=True,
+        )
 
 
 def _missing(settings: Settings, contents: tuple[str, ...]) -> int:

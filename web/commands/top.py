@@ -12,7 +12,7 @@ from .failure import fail
 from .options import Config, load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import httpx2
     from rich.console import Console
@@ -50,7 +50,10 @@ def top(
     try:
         with httpx2.Client(base_url=url, headers=headers, timeout=PATIENCE) as client:
             if once:
-                typer.echo("\n".join(lines(_ask(client, "/admin/stats"))))
+                stats = _ask(client, "/admin/stats")
+                if isinstance(stats, str):
+                    fail(stats)
+                typer.echo("\n".join(lines(stats)))
             else:
                 _follow(Console(), url, every, lambda: _read(client))
     except KeyboardInterrupt:
@@ -67,47 +70,67 @@ def _address(config: Any) -> str:
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{server.port}"
 
 
-def _follow(console: Console, url: str, every: float, read: Callable[[], Reading]) -> None:
+def _follow(console: Console, url: str, every: float, read: Callable[[], Reading | str]) -> None:
+    """Show each look, also over a restart of the server; one that does not answer the first time is none."""
     from rich.live import Live
 
     from .live_view import figures, line, view
 
-    now = read()
+    first = read()
+    if isinstance(first, str):
+        fail(first)
+    looks = _looks(first, every, read)
     if not console.is_terminal:
-        before: Reading | None = None
-        while True:
-            typer.echo(line(figures(now, before)))
-            time.sleep(every)
-            before, now = now, read()
-    live = Live(view(url, now, None), console=console, screen=True, auto_refresh=False)
+        for now, before, away in looks:
+            typer.echo(f"status away  {away}" if away else line(figures(now, before)))
+    live = Live(view(url, first, None), console=console, screen=True, auto_refresh=False)
     try:  # not `with`: Ctrl-C while it begins has to give the screen back too
         live.start(refresh=True)
-        while True:
-            time.sleep(every)
-            before, now = now, read()
-            live.update(view(url, now, before), refresh=True)
+        for now, before, away in looks:
+            live.update(view(away or url, now, before), refresh=True)
     finally:
         live.stop()
 
 
-def _read(client: httpx2.Client) -> Reading:
+def _looks(
+    now: Reading, every: float, read: Callable[[], Reading | str]
+) -> Iterator[tuple[Reading, Reading | None, str]]:
+    """The last reading and the one before it, for ever; and why there is no newer one, if there is none."""
+    before: Reading | None = None
+    away = ""
+    while True:
+        yield now, before, away
+        time.sleep(every)
+        found = read()
+        if isinstance(found, str):
+            away = found
+        else:
+            before, now, away = now, found, ""
+
+
+def _read(client: httpx2.Client) -> Reading | str:
     from .live_view import Reading
 
     fullest = _ask(client, f"/admin/conversations?sort=-depth&limit={FULLEST}")
     stats = _ask(client, "/admin/stats")
+    if isinstance(fullest, str):
+        return fullest
+    if isinstance(stats, str):
+        return stats
     return Reading(time.monotonic(), stats, fullest["conversations"])
 
 
-def _ask(client: httpx2.Client, path: str) -> dict[str, Any]:
+def _ask(client: httpx2.Client, path: str) -> dict[str, Any] | str:
+    """What the server says, or why it says nothing. A token that it does not take ends the command."""
     import httpx2
 
     try:
         answer = client.get(path)
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        fail(f"{client.base_url} does not answer: {error}")
+        return f"{client.base_url} does not answer: {error}"
     if answer.status_code in (401, 403):
         fail("this token is no admin's, or it has ended: `salon token --admin` makes one")
     if not answer.is_success:
-        fail(f"{client.base_url} answers {answer.status_code} to {path}")
+        return f"{client.base_url} answers {answer.status_code} to {path}"
     found: dict[str, Any] = answer.json()
     return found

@@ -11,6 +11,7 @@ import typer
 
 from .failure import fail, in_one_line
 from .options import Config, Store, load_settings
+from .restore import warn_of_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,6 +60,7 @@ def import_store(
     path = settings.store.path
     if path is None:
         fail("a memory store ends with its process: name another with --store")
+    from salon.persistence.file import hand_over
     from salon.persistence.importing import import_export
 
     from ..sources import system_sources
@@ -68,6 +70,9 @@ def import_store(
             settings,
             lambda: import_export(path, file, _contents(settings), system_sources(), progress),
         )
+    folder = settings.files_folder
+    if folder is not None and folder.exists():
+        in_one_line(settings, lambda: hand_over(folder))
     typer.echo(f"Filled {path}: {done.rows:,} rows, {done.contents:,} contents, as exported")
     if done.missing > 0:
         typer.echo(
@@ -75,6 +80,7 @@ def import_store(
             f"{settings.files.url or settings.files_folder}",
             err=True,
         )
+    warn_of_key(settings)
 
 
 def _contents(settings: Settings) -> Contents:

@@ -109,6 +109,9 @@ def _make(path: Path, entropy: Callable[[int], bytes]) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     aside = _write_aside(path, SigningKeys(base64.urlsafe_b64encode(entropy(KEY_BYTES))))
     try:
+        if os.geteuid() == 0:  # by a command, where the folder is that of the server's user
+            owner = path.parent.stat()
+            os.chown(aside, owner.st_uid, owner.st_gid, follow_symlinks=False)
         with suppress(FileExistsError):
             os.link(aside, path)
     finally:
