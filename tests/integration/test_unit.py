@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.timeout(900),
 ]
 READY = (
-    f"curl --silent --show-error --fail --retry {PATIENCE:.0f} --retry-delay 1 --retry-connrefused "
+    f"curl --silent --show-error --fail --retry {PATIENCE:.0f} --retry-delay 1 --retry-all-errors "
     "http://127.0.0.1:8000/ready\n"
 )
 
