@@ -80,7 +80,9 @@ class Erasures:
         for each in self._all.values():
             if each.participant_id == participant_id and each.done_at is None:
                 return each
-        erasure = PersonErasure(self._sources.new_id(), participant_id, by, self._sources.now())
+        # The time up to which the person's sessions are over.
+        asked_at = self._identities.access.until(self._sources.now())
+        erasure = PersonErasure(self._sources.new_id(), participant_id, by, asked_at)
         await self._store.save_erasure(erasure).wait()
         self._all[erasure.id] = erasure
         self._identities.forget(participant_id, erasure.asked_at)

@@ -36,7 +36,8 @@ class Outcome(NamedTuple):
 class Sender:
     """The HTTP client of one webhook. It follows no redirect and uses no proxy, which would resolve names by itself.
 
-    `tls` names the authorities that are trusted, in place of the usual ones.
+    `tls` names the authorities that are trusted, in place of the usual ones; `transport` carries the requests in place of the
+    network.
     """
 
     def __init__(
@@ -45,11 +46,13 @@ class Sender:
         places: int,
         timeout: float | None = None,
         tls: ssl.SSLContext | None = None,
+        transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         self._timeout = TIMEOUT if timeout is None else timeout
         self._client = httpx2.AsyncClient(
             verify=True if tls is None else tls,
             timeout=self._timeout,
+            transport=transport,
             trust_env=False,
             follow_redirects=False,
             limits=httpx2.Limits(max_connections=places, max_keepalive_connections=places),
