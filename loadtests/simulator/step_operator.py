@@ -286,10 +286,16 @@ def _down(world: World, step: Step) -> None:
 
 
 def _refuse(world: World, step: Step) -> None:
-    """A backend refuses everything, or one conversation."""
+    """A backend refuses everything, or one conversation, while people speak there; often it is told again from an event on."""
     act = Act(world, step)
     act.backend.refuses_until = act.until
     act.backend.refused = act.conversation_id if act.chance.random() < 0.6 else None
+    for tab in world.tabs:
+        if tab.conversation_id == act.conversation_id:
+            key = world.key(tab)
+            world.start(tab.post, key, f"posted under {key} to who refuses")
+    if act.chance.random() < 0.5:
+        world.agenda.after(OUTAGE * act.chance.random() ** 3, lambda: _replay(world, step))
 
 
 def _stall(world: World, step: Step) -> None:
@@ -308,9 +314,14 @@ def _retry(world: World, step: Step) -> None:
 
 
 def _replay(world: World, step: Step) -> None:
+    """Tell a backend again from an event on, often one that refuses just now, and an event that it was not told of so far."""
     act = Act(world, step)
-    place = 1 + act.chance.randrange(len(world.disk.log(act.conversation_id)))
-    where = act.backend.url, act.conversation_id, place
+    now = trio.current_time()
+    refusing = [each for each in act.operators.backends if now < each.refuses_until]
+    backend = act.chance.choice(refusing or [act.backend])
+    id = backend.refused or act.conversation_id
+    place = 1 + int(len(world.disk.log(id)) * act.chance.random() ** 0.3)
+    where = backend.url, id, place
     act.try_to(act.operators.root.call, routes.replay, *where)
 
 

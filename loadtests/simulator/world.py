@@ -320,7 +320,7 @@ class World:
         self._steps[step.kind](self, step)
 
     def _take_down(self, record: Record) -> None:
-        self._records += 1
+        self._records += record.record != "delivery"
         if record.record == "received" and "event_hash" in record.frame:
             sequence = record.frame.get("sequence_id") or record.frame["sequence"]
             name = record.conversation, sequence

@@ -164,6 +164,20 @@ async def test_who_has_replied_to_others_is_named_nowhere_once_they_are_erased(
     assert name not in json.dumps(await bob.history(id))
 
 
+async def test_who_has_left_and_said_nothing_is_named_nowhere_once_they_are_erased(
+    server: ServerProcess,
+) -> None:
+    name = f"Ada{secrets.token_hex(6)}"
+    ada, bob = await guests(server, name, "Bob")
+    id = await bob.create(ada)
+    await ada.leave(id)
+    await ada.join(id)
+    await ada.leave(id)
+    assert json.dumps(await bob.history(id)).count(name) == 4
+    await done(server, (await ada.ask("DELETE", "/me"))["erasure_id"])
+    assert name not in json.dumps(await bob.history(id))
+
+
 async def test_who_has_said_nothing_keeps_their_name_while_it_is_held_and_no_longer(
     server: ServerProcess,
 ) -> None:
