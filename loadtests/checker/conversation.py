@@ -261,7 +261,7 @@ class ObservedConversation:
             for fault in (
                 *faults(whole, ended=self.runs_ended),
                 *self.changes.log(whole),
-                *faults_of_rights(whole, steady=self.steady),
+                *faults_of_rights(whole, steady=self.steady, erased=self.everywhere.erased.people),
             ):
                 found.append(
                     self._anomaly(fault.kind, fault.text, self.log_line, sequence=fault.sequence)

@@ -36,6 +36,11 @@ class ErasedPeople:
     def __init__(self) -> None:
         self._all: dict[str, tuple[int, Erased]] = {}
 
+    @property
+    def people(self) -> set[str]:
+        """Their ids."""
+        return set(self._all)
+
     def take(self, line: int, erased: Erased) -> None:
         """Take that it is told of one."""
         self._all.setdefault(erased.person, (line, erased))

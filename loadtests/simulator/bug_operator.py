@@ -133,8 +133,8 @@ def erasures_are_done_at_once() -> Change:
     """What somebody has said is not looked for."""
 
     def change(real: Any) -> Any:
-        async def erase(self: Any, erasure: Any) -> Any:
-            return erasure, False
+        async def erase(self: Any, erasure: Any, done: Any) -> Any:
+            return erasure, False, done
 
         return erase
 

@@ -229,6 +229,9 @@ def _erase(world: World, step: Step) -> None:
     """A visitor is erased while others read; often the server is killed in the middle."""
     act = Act(world, step)
     by_themselves = act.chance.random() < 0.5
+    for tab in () if act.visitor.is_leaving else act.visitor.tabs:
+        key = world.key(tab)
+        world.start(tab.post, key, f"said by a visitor under {key}, at the last moment")
     world.start(partial(act.operators.erase, act.visitor, by_themselves=by_themselves))
     if act.chance.random() < 0.5:
         world.agenda.after(0.05 + 0.5 * act.chance.random(), partial(_kill, world))

@@ -1,4 +1,4 @@
-"""The checker of what operators want: webhooks are told all in order, ended tokens open nothing, nothing is left of the erased."""
+"""The checker of what operators want: webhooks are told all in order, ended tokens open nothing, the erased leave nothing."""
 
 from __future__ import annotations
 

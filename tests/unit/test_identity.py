@@ -292,7 +292,7 @@ class TestRevoking:
     async def test_all_tokens_of_a_person_end_though_the_clock_was_set_back_since(
         self, book: IdentityBook, world: World, accounts: Accounts
     ) -> None:
-        token, identity = book.issue(ADA)
+        token, _ = book.issue(ADA)
         world.now -= 3_600_000
         await book.access.revoke_all(ADA.id, world.now)
         assert book.verify(token) is None

@@ -14,7 +14,6 @@ from salon.actors.store import RunAccount, RunTotals, StoreError
 from salon.loadtests.checker import Recorder
 from salon.loadtests.simulator.agenda import Agenda
 from salon.loadtests.simulator.disk import Disk, DiskPort
-from salon.loadtests.simulator.link import Link
 from salon.loadtests.simulator.frequencies import (
     CHANGES,
     DEEDS,
@@ -23,6 +22,7 @@ from salon.loadtests.simulator.frequencies import (
     OPERATED,
     WITH_AGENT,
 )
+from salon.loadtests.simulator.link import Link
 from salon.loadtests.simulator.plan import Plan, parse_ranges, ranges
 from salon.loadtests.simulator.shrink import shrunk
 from salon.loadtests.simulator.step import STEPS
