@@ -141,6 +141,18 @@ def erasures_are_done_at_once() -> Change:
     return Erasures, "_erase_traces", change
 
 
+def what_is_under_way_outlives_an_erasure() -> Change:
+    """What comes between the look for what somebody has said and their leaving is not looked for."""
+
+    def change(real: Any) -> Any:
+        async def erase(self: Any, erasure: Any, done: Any) -> Any:
+            return (erasure, False, done) if done else await real(self, erasure, done)
+
+        return erase
+
+    return Erasures, "_erase_traces", change
+
+
 def a_kill_ends_an_erasure() -> Change:
     """A restart takes for done what was asked for."""
 

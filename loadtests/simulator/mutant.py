@@ -59,6 +59,7 @@ TRIED_FIRST = {
     "renewed-sockets-end-all-the-same": 11,
     "erasures-are-done-at-once": 5,
     "a-kill-ends-an-erasure": 44,
+    "what-is-under-way-outlives-an-erasure": 62,
     "erased-names-stay": 5,
     "erased-replies-stay": 35,
     "conversations-are-not-held": 17,
