@@ -224,7 +224,7 @@ class ConversationActor(TrioActor):
         changed, targets, events = named_by(commands), None, None
         if changed or state.runs:
             targets = await targets_in(changed, state, self._store, self.audience.at_hand)
-        if targets is not None and len(targets) < len(changed):  # some are no messages
+        if targets is not None:
             events, targets = await events_in(commands, state, self._store, targets)
         named_files, files = files_named(commands), None
         if named_files:

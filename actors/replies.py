@@ -131,6 +131,8 @@ async def events_in(
     Raises `StoreError`.
     """
     commands = [each.message for each in letters if type(each.message) is ErasePerson]
+    if not commands:
+        return {}, targets
     named = {
         sequence
         for each in commands

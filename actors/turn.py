@@ -144,7 +144,8 @@ class Turn:
         if overdue:
             self._run_turn().end_overdue(overdue)
         for letter in letters:
-            self._introduce(letter.message.sender)
+            if type(letter.message) is not ErasePerson:  # a hold may refuse it, and the name stays
+                self._introduce(letter.message.sender)
             self.answers.append((letter, self._decide(letter)))
         if unsaved is not None and self.state.runs and (save or self.records):
             self.texts = unsaved(self.state)
@@ -154,7 +155,9 @@ class Turn:
     def changes(self) -> Changes | None:
         """The changes to commit, or None."""
         said = self.records or self.reads or self.texts or self.thread_reads
-        if not (said or self.preferences) and self.erased is None:
+        # Of a person who has said nothing only the name goes: nothing is said, and something is rewritten.
+        rewritten = self.changed is not None and self.changed.rewrites
+        if not (said or self.preferences or rewritten) and self.erased is None:
             return None
         return Changes(
             self.state.id,

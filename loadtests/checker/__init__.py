@@ -8,7 +8,7 @@ from .history import HistoryError, HistoryFile, Line, Received, Record, Recorder
 from .order import Order, span, spans
 from .recorded import RecordedClient
 from .run_log import ended_run
-from .version import agree, constant
+from .version import agree, constant, same, without_names
 
 __all__ = [
     "Anomaly",
@@ -28,6 +28,8 @@ __all__ = [
     "constant",
     "ended_run",
     "judge_file",
+    "same",
     "span",
     "spans",
+    "without_names",
 ]

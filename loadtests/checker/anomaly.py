@@ -27,6 +27,9 @@ KINDS = {
     "change": "a message was changed twice for one wish, by who may not, or after it was deleted",
     "fold": "a reader that applies the changes has a message otherwise than the log, or the log than its events",
     "erased": "the text of a message was read after its deletion was known, or is in the log; or a deleted conversation was read",
+    "access": "somebody was let in, answered or told of an event with a token that had ended, or sent away with one that had not",
+    "unwanted": "a subscriber of webhooks was told of what it has not asked for",
+    "untold": "a subscriber of webhooks was never told of an event",
     "epoch": "the epoch changed: the log is a different one",
 }
 

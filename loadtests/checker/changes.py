@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 from .change_log import faults
 from .fold import CHANGES, Fold
 from .sent_change import SentChange
-from .version import has_text, is_whole
+from .version import has_text, is_whole, same
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 
     from .anomaly import Anomaly
-    from .history import Page
     from .run_log import Fault
     from .socket_log import SocketLog
 
@@ -75,12 +74,12 @@ class ObservedChanges:
         if event["type"] == "message_deleted":
             self._erased.setdefault(event["message_id"], (line, at))
 
-    def page(self, line: int, page: Page) -> None:
-        """Take a page of the log that somebody has read in the midst of the run."""
-        for event in page.events:
+    def read(self, line: int, who: str, since: float, events: Iterable[Event]) -> None:
+        """Take events that somebody has read in the midst of the run, at `since` or later."""
+        for event in events:
             told = self._erased.get(_about(event))
-            if told is not None and told[1] < page.since and has_text(event):
-                text = f"{page.person} reads {_about(event)}, which was deleted before"
+            if told is not None and told[1] < since and has_text(event):
+                text = f"{who} reads {_about(event)}, which was deleted before"
                 self._wrong("erased", text, told[0], line, sequence=event["sequence_id"])
 
     # --- the verdict ---------------------------------------------------------------------------
@@ -110,7 +109,7 @@ class ObservedChanges:
                 now.take(event)
             for message_id, message in now.messages.items():
                 there = final.get(message_id)
-                if message != there and there and there["sequence_id"] not in but:
+                if there and not same(message, there) and there["sequence_id"] not in but:
                     yield view, f"{message_id} is folded to {_difference(message, there)}"
                     break
 

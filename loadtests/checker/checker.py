@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .conversation import ObservedConversation
+from .everywhere import Everywhere
+from .history import Ending, Erased, Subscriber
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -69,6 +71,7 @@ class Checker:
         self._runs_ended = runs_ended
         self._steady = steady
         self._conversations: dict[str, ObservedConversation] = {}
+        self._everywhere = Everywhere()
         self._records = 0
 
     def take(self, line: int, record: Record) -> None:
@@ -76,10 +79,13 @@ class Checker:
         self._records += 1
         if record.record == "note":
             return
+        if isinstance(record, Subscriber | Ending | Erased):
+            self._everywhere.take(line, record)
+            return
         conversation = self._conversations.get(record.conversation)
         if conversation is None:
             conversation = self._conversations[record.conversation] = ObservedConversation(
-                record.conversation
+                record.conversation, self._everywhere
             )
             conversation.runs_ended = self._runs_ended
             conversation.steady = self._steady
@@ -95,13 +101,17 @@ class Checker:
             case "deleted":
                 conversation.reading.gone(line, record.at)
             case "committed":
-                conversation.committed(record.sequence)
+                conversation.committed(record.sequence, record.at)
             case "connect":
-                conversation.connect(line, record.person, record.socket or "", record.after)
+                conversation.connect(line, record)
             case "disconnect":
-                conversation.disconnect(line, record.socket or "")
+                conversation.disconnect(line, record.socket or "", record.code)
+            case "renewed":
+                conversation.access.renewed(record.socket or "", record.token, record.at)
             case "sync":
                 conversation.ask(record.socket or "", record.after)
+            case "delivery":
+                conversation.told(line, record)
             case "log":
                 conversation.page(line, record)
 

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from salon.web.client import is_event
 
+from .access import ObservedAccess
 from .anomaly import Anomaly
 from .changes import ObservedChanges, sender_and_key
+from .deliveries import ObservedDeliveries
 from .members import membership
 from .order import span, spans
 from .reading import ObservedReading
@@ -20,7 +22,8 @@ from .version import agree
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .history import Log, Page, Received
+    from .everywhere import Everywhere
+    from .history import Connect, Delivery, Log, Page, Received
 
 Event = dict[str, Any]
 
@@ -28,8 +31,9 @@ Event = dict[str, Any]
 class ObservedConversation:
     """Takes the records of one conversation in their order. `problems` are the anomalies found so far."""
 
-    def __init__(self, conversation: str) -> None:
+    def __init__(self, conversation: str, everywhere: Everywhere) -> None:
         self.conversation = conversation
+        self.everywhere = everywhere
         self.problems: list[Anomaly] = []
         self.views: dict[str, SocketLog] = {}
         self.sent_messages: dict[tuple[str, str], SentMessage] = {}
@@ -51,24 +55,30 @@ class ObservedConversation:
         self._following: dict[str, Following] = {}  # by socket
         self.changes = ObservedChanges(conversation, self._wrong)
         self.reading = ObservedReading(self._wrong)
+        self.deliveries = ObservedDeliveries()
+        self.access = ObservedAccess(everywhere.access, self._wrong)
         self._at = 0.0  # time of the latest frame
         self._committed: int | None = None
         self._epoch: tuple[int, str] | None = None
 
     # --- records, in their order ---------------------------------------------------------------
 
-    def connect(self, line: int, person: str, socket: str, after: int | None) -> None:
+    def connect(self, line: int, record: Connect) -> None:
         """Take the opening of a socket."""
+        person, socket = record.person, record.socket or ""
         self.people.add(person)
         names = (self.conversation, person, socket)
-        view = self.views[socket] = SocketLog(names, line, after, self.problems)
+        view = self.views[socket] = SocketLog(names, line, record.after, self.problems)
+        view.asked_at = record.at
+        self.access.connect(socket, person, record.token, record.at)
         view.known = self._known.get(person, view.known)
         self._following[socket] = Following(
             person, lambda at, text: self._wrong("delta", text, at, view=view)
         )
 
-    def disconnect(self, line: int, socket: str) -> None:
+    def disconnect(self, line: int, socket: str, code: int | None) -> None:
         """Take the end of a socket."""
+        self.access.closed(line, socket, code)
         if socket in self.views:
             self.views[socket].ended = line
 
@@ -83,15 +93,18 @@ class ObservedConversation:
         self.people.add(person)
         self._sent_message(person, key).send(line, socket, content)
 
-    def committed(self, sequence: int) -> None:
+    def committed(self, sequence: int, at: float) -> None:
         """Take a commit: the store has everything up to `sequence`."""
         self._committed = sequence
+        self.access.committed(sequence, at)
 
     def received(self, line: int, record: Received) -> None:
         """Take a received frame. Raises `LookupError`, `TypeError` or `ValueError` if it breaks the contract."""
         frame, person, self._at = record.frame, record.person, record.at
         view = self.views.get(record.socket or "")
         kind = frame.get("type")
+        if kind in ("message_ack", "change_ack"):
+            self.access.answered(line, person, record.token, record.since)
         if kind == "message_ack":
             self._receipt(line, person, record.socket, frame)
         elif kind in ("error", "message_held"):
@@ -119,8 +132,16 @@ class ObservedConversation:
 
     def read(self, line: int, page: Page) -> None:
         """Take a page of the log that somebody has read in the midst of the run."""
-        self.changes.page(line, page)
+        self.access.answered(line, page.person, page.token, page.since)
+        self._read(line, page.person, page.since, page.events)
         self.reading.page(line, page, self._committed)
+
+    def told(self, line: int, delivery: Delivery) -> None:
+        """Take that a subscriber was told of an event."""
+        self.delivered += 1
+        self._seen_by(line, delivery.subscriber, None, delivery.frame)
+        self.deliveries.take(line, delivery)
+        self._read(line, delivery.subscriber, delivery.since, [delivery.frame])
 
     def page(self, line: int, page: Log) -> None:
         """Take a page of the log, at the end."""
@@ -145,6 +166,7 @@ class ObservedConversation:
         if head < known:
             text = f"the log ends at {head}, and {known} was in it"
             self._wrong("non-monotonic", text, known_line, line, view=view, sequence=head)
+        self.access.connected(line, view.socket)
         view.connected(line, frame)
         self.reading.connected(line, view)
 
@@ -154,17 +176,33 @@ class ObservedConversation:
         view.event(line, sequence)
         self._following[view.socket].event(line, event)
         self._know(view.person, sequence, line)
-        first = self._seen.setdefault(sequence, (line, view.person, event))
-        if not agree(first[2], event):
-            text = f"sequence {sequence} is not what {first[1]} was sent"
-            self._wrong("disagree", text, first[0], line, view=view, sequence=sequence)
-        self._check_committed(line, view, sequence)
+        self._seen_by(line, view.person, view, event)
+        self.access.told(line, view.socket, sequence)
+        self._look_for_erased(line, view.asked_at, [event], view)
         if event.get("type") == "message":
             message = event["message"]
             key = message.get("client_message_id")
             if key is not None:
                 sent_message = self._sent_message(str(message["sender_id"]), key)
                 sent_message.seen_line = sent_message.seen_line or line
+
+    def _read(self, line: int, who: str, since: float, events: list[Event]) -> None:
+        self.changes.read(line, who, since, events)
+        self._look_for_erased(line, since, events)
+
+    def _look_for_erased(
+        self, line: int, since: float, events: list[Event], view: SocketLog | None = None
+    ) -> None:
+        for text, sequence, told in self.everywhere.erased.read(since, events):
+            self._wrong("erased", text, told, line, view=view, sequence=sequence)
+
+    def _seen_by(self, line: int, who: str, view: SocketLog | None, event: Event) -> None:
+        sequence = int(event["sequence_id"])
+        first = self._seen.setdefault(sequence, (line, who, event))
+        if not agree(first[2], event):
+            text = f"sequence {sequence} is not what {first[1]} was sent"
+            self._wrong("disagree", text, first[0], line, view=view, sequence=sequence)
+        self._check_committed(line, view, sequence)
 
     def _receipt(self, line: int, person: str, socket: str | None, receipt: Event) -> None:
         sequence = int(receipt["sequence_id"])
@@ -223,7 +261,7 @@ class ObservedConversation:
             for fault in (
                 *faults(whole, ended=self.runs_ended),
                 *self.changes.log(whole),
-                *faults_of_rights(whole, steady=self.steady),
+                *faults_of_rights(whole, steady=self.steady, erased=self.everywhere.erased.people),
             ):
                 found.append(
                     self._anomaly(fault.kind, fault.text, self.log_line, sequence=fault.sequence)
@@ -282,6 +320,12 @@ class ObservedConversation:
             yield self._anomaly("fold", text, view.opened, self.log_line, view=view)
         for kind, text, lines, of in self.reading.verdict(whole, self.views):
             yield self._anomaly(kind, text, *lines, view=of)
+        for kind, text, lines, sequence in self.deliveries.verdict(
+            self.conversation, whole, self.everywhere.subscribers, self.log_line
+        ):
+            yield self._anomaly(kind, text, *lines, sequence=sequence)
+        for text, sequence, told in self.everywhere.erased.in_log(whole):
+            yield self._anomaly("erased", text, told, self.log_line, sequence=sequence)
 
     def _log_against_promises(self) -> Iterator[Anomaly]:
         there: dict[tuple[str, str], Event] = {}

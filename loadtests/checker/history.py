@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from .fold import CHANGES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
     from types import TracebackType
 
@@ -51,6 +51,7 @@ class _Deed(_Moment):
     conversation: str
     person: str
     socket: str | None = None
+    token: str | None = None
 
 
 class Connect(_Deed):
@@ -105,9 +106,13 @@ class Sync(_Deed):
 
 
 class Received(_Deed):
-    """A frame of any type was received, `message_ack` and `error` included. Over HTTP: the receipt or the refusal."""
+    """A frame of any type was received, `message_ack` and `error` included.
+
+    Over HTTP: the receipt or the refusal of a request that was begun at `since`.
+    """
 
     record: Literal["received"] = "received"
+    since: float | None = None
     frame: dict[str, Any]
 
 
@@ -129,6 +134,49 @@ class Log(_Moment):
     events: list[dict[str, Any]]
 
 
+class Ending(_Moment):
+    """A token ends, or without one whatever token a person has: this was `asked` for, `told` to be so, or is `lifted`."""
+
+    record: Literal["ending"] = "ending"
+    person: str
+    token: str | None = None
+    state: Literal["asked", "told", "lifted"]
+
+
+class Renewed(_Deed):
+    """The socket goes on with this `token` in place of the one that it was opened with."""
+
+    record: Literal["renewed"] = "renewed"
+
+
+class Erased(_Moment):
+    """It was told that a person is erased, and nothing is left of what they said or of these names of theirs."""
+
+    record: Literal["erased"] = "erased"
+    person: str
+    names: tuple[str, ...] = ()
+
+
+class Subscriber(_Moment):
+    """A backend is told of events over HTTP from the first one on: of these types and conversations, None for all."""
+
+    record: Literal["subscriber"] = "subscriber"
+    subscriber: str
+    events: tuple[str, ...] | None = None
+    conversations: tuple[str, ...] | None = None
+
+
+class Delivery(_Moment):
+    """A subscriber was told of an event, `frame`, which the server has read at `since` or later; `taken` is its answer."""
+
+    record: Literal["delivery"] = "delivery"
+    conversation: str
+    subscriber: str
+    since: float
+    frame: dict[str, Any]
+    taken: bool
+
+
 class Note(_Moment):
     """A comment for human readers: the server was killed, the network was slow."""
 
@@ -137,7 +185,22 @@ class Note(_Moment):
 
 
 Record = (
-    Connect | Disconnect | Send | Change | Sync | Received | Page | Deleted | Committed | Log | Note
+    Connect
+    | Disconnect
+    | Send
+    | Change
+    | Sync
+    | Received
+    | Page
+    | Deleted
+    | Committed
+    | Log
+    | Ending
+    | Renewed
+    | Erased
+    | Subscriber
+    | Delivery
+    | Note
 )
 _ANY: TypeAdapter[Record] = TypeAdapter(Annotated[Record, Field(discriminator="record")])
 
@@ -152,16 +215,28 @@ class Recorder:
         self.clock = clock
         self._sockets = 0
 
-    def connect(self, conversation: str, person: str, after: int | None) -> Line:
-        """Record that a socket is about to be requested; the `Line` returned records its traffic."""
+    def connect(
+        self, conversation: str, person: str, after: int | None, token: str | None = None
+    ) -> Line:
+        """Record that a socket is about to be requested; the `Line` returned records its traffic. `token` is a name for one."""
         self._sockets += 1
-        line = Line(self, conversation, person, str(self._sockets))
+        line = Line(self, conversation, person, str(self._sockets), token)
         self.write(Connect(at=self.clock(), **line.names, after=after))
         return line
 
-    def over_http(self, conversation: str, person: str) -> Line:
-        """A `Line` for requests, which have no socket."""
-        return Line(self, conversation, person, None)
+    def over_http(self, conversation: str, person: str, token: str | None = None) -> Line:
+        """A `Line` for a request, which has no socket."""
+        return Line(self, conversation, person, None, token)
+
+    def ending(
+        self, person: str, token: str | None, state: Literal["asked", "told", "lifted"]
+    ) -> None:
+        """Record that a token ends, or whatever token a person has."""
+        self.write(Ending(at=self.clock(), person=person, token=token, state=state))
+
+    def erased(self, person: str, names: Iterable[str]) -> None:
+        """Record that it was told that a person is erased."""
+        self.write(Erased(at=self.clock(), person=person, names=tuple(names)))
 
     def committed(self, conversation: str, sequence: int) -> None:
         """Record that the store has everything up to `sequence`."""
@@ -173,6 +248,36 @@ class Recorder:
             Log(at=self.clock(), conversation=conversation, after=after, head=head, events=events)
         )
 
+    def subscriber(
+        self, name: str, events: Iterable[str] | None, conversations: Iterable[str] | None
+    ) -> None:
+        """Record that a backend wants to be told of events, before there are any."""
+        kinds = None if events is None else tuple(events)
+        where = None if conversations is None else tuple(conversations)
+        at = self.clock()
+        self.write(Subscriber(at=at, subscriber=name, events=kinds, conversations=where))
+
+    def delivery(
+        self,
+        conversation: str,
+        subscriber: str,
+        since: float,
+        frame: dict[str, Any],
+        *,
+        taken: bool,
+    ) -> None:
+        """Record that a backend was told of an event, and its answer."""
+        self.write(
+            Delivery(
+                at=self.clock(),
+                conversation=conversation,
+                subscriber=subscriber,
+                since=since,
+                frame=frame,
+                taken=taken,
+            )
+        )
+
     def note(self, text: str) -> None:
         """Record a comment for human readers."""
         self.write(Note(at=self.clock(), text=text))
@@ -182,14 +287,24 @@ class Line:
     """Records one person's traffic with one conversation, over a socket or HTTP."""
 
     def __init__(
-        self, recorder: Recorder, conversation: str, person: str, socket: str | None
+        self,
+        recorder: Recorder,
+        conversation: str,
+        person: str,
+        socket: str | None,
+        token: str | None = None,
     ) -> None:
         self.names: dict[str, Any] = {
             "conversation": conversation,
             "person": person,
             "socket": socket,
+            "token": token,
         }
+        self.token: Callable[[], str | None] = lambda: None
+        """Gives the name of the client's token, with which it renews a socket."""
         self._recorder = recorder
+        self._renewing: str | None = None
+        self._since = recorder.clock() if socket is None else None
 
     def say(self, key: str, content: str) -> None:
         """Record that a message is about to be sent."""
@@ -212,6 +327,8 @@ class Line:
     def sent(self, text: str | bytes) -> None:
         """Record a client's frame about to be sent; those that change nothing are left out, and changes without a key."""
         match json.loads(text):
+            case {"type": "auth"}:
+                self._renewing = self.token()
             case {"type": kind, "client_message_id": str()} as frame if kind in CHANGES:
                 self.change(frame)
             case {"type": "message", "content": content, "client_message_id": key}:
@@ -226,7 +343,11 @@ class Line:
 
     def took(self, frame: dict[str, Any]) -> None:
         """Record a received frame, given parsed; over HTTP, a receipt as `message_ack` or a refusal as `error`."""
-        self._recorder.write(Received(at=self._recorder.clock(), **self.names, frame=frame))
+        now = self._recorder.clock()
+        self._recorder.write(Received(at=now, **self.names, since=self._since, frame=frame))
+        if frame["type"] == "auth_ack":
+            self.names["token"] = self._renewing
+            self._recorder.write(Renewed(at=now, **self.names))
 
     def closed(self, code: int | None = None, reason: str = "") -> None:
         """Record the end of the socket; `code` is None without a close frame."""

@@ -38,6 +38,8 @@ class RecordedClient(Client):
     def __init__(self, url: str, recorder: Recorder, person: str, **options: Any) -> None:
         super().__init__(url, **options)
         self.person = person
+        self.token_name: str | None = None
+        """The name of the client's token in the history, where it may end."""
         self._recorder = recorder
 
     @asynccontextmanager
@@ -45,7 +47,10 @@ class RecordedClient(Client):
         self, conversation_id: str, last_sequence_id: int | None = None, **options: Any
     ) -> AsyncIterator[Socket]:
         """A raw socket, as `Client.socket`."""
-        line = self._recorder.connect(conversation_id, self.person, last_sequence_id)
+        line = self._recorder.connect(
+            conversation_id, self.person, last_sequence_id, self.token_name
+        )
+        line.token = lambda: self.token_name
         closed: Closed | None = None
         try:
             async with super().socket(conversation_id, last_sequence_id, **options) as socket:
@@ -122,14 +127,14 @@ class RecordedClient(Client):
 
     async def record_page(self, conversation_id: str, after: int) -> Frame:
         """Read a page of the log in the midst of the run, and record it."""
-        line, since = self._recorder.over_http(conversation_id, self.person), self._recorder.clock()
+        line, since = self._over_http(conversation_id), self._recorder.clock()
         page = await self.history(conversation_id, after=after, limit=PAGE)
         line.page(since, page["events"])
         return page
 
     async def delete_conversation(self, conversation_id: str) -> Frame:
         """Delete a conversation, and record that it is gone."""
-        line = self._recorder.over_http(conversation_id, self.person)
+        line = self._over_http(conversation_id)
         answer = await super().delete_conversation(conversation_id)
         line.deleted()
         return answer
@@ -145,10 +150,13 @@ class RecordedClient(Client):
                 return int(head)
             after = events[-1]["sequence_id"]
 
+    def _over_http(self, conversation_id: str) -> Line:
+        return self._recorder.over_http(conversation_id, self.person, self.token_name)
+
     @contextmanager
     def _sending(self, conversation_id: str, key: str) -> Iterator[Line]:
         """The line of a request; a refusal in the block is recorded under the request's key."""
-        line = self._recorder.over_http(conversation_id, self.person)
+        line = self._over_http(conversation_id)
         try:
             yield line
         except Refused as refused:

@@ -8,15 +8,17 @@ from .rights import DAY, RANK, Rights, millis
 from .run_log import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Container, Iterator, Sequence
 
 Event = dict[str, Any]
 # After a restart the server knows who spoke last from the newest events only: it keeps at least so many.
 REMEMBERED = 3
 
 
-def faults(events: Sequence[Event], *, steady: bool = False) -> Iterator[Fault]:
-    """What somebody has done in a log and was not entitled to.
+def faults(
+    events: Sequence[Event], *, steady: bool = False, erased: Container[str] = ()
+) -> Iterator[Fault]:
+    """What somebody has done in a log and was not entitled to. What `erased` people have said is deleted whatever they may.
 
     `steady` says that the server's clock was never set back. Else the log's time may stand still, which slow mode ignores.
     """
@@ -24,7 +26,8 @@ def faults(events: Sequence[Event], *, steady: bool = False) -> Iterator[Fault]:
     for event in events:
         judge = _JUDGE.get(event["type"])
         problem = "" if judge is None else judge(rights, event, senders)
-        if problem:
+        by_erasure = event["type"] == "message_deleted" and event["by"] in erased
+        if problem and not by_erasure:
             yield Fault("rights", f"{event['type']} {problem}", event["sequence_id"])
         rights.take(event)
         if event["type"] == "message":

@@ -24,6 +24,7 @@ class SocketLog:
     ) -> None:
         self.conversation, self.person, self.socket = names
         self.opened, self.ended = line, 0
+        self.asked_at = 0.0  # when it was requested
         self.head = after or 0  # the log's last sequence when the server answered
         self.order = Order(after or 0)
         self.known = (

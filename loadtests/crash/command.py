@@ -59,8 +59,9 @@ def crash(
     Simulated people send through a proxy that delays, slices, resets and swallows their traffic. The server is killed with
     SIGKILL at random moments, only after it has answered, and restarted on the same file. People edit, delete, react and reply
     in threads. Agents answer in runs: each is one message with all that was said, less at most the last second if the agent
-    does not come back. At the end `salon check` judges the history of all people, and each client's events are compared with
-    the log. A kill takes about a second.
+    does not come back. A backend is told of every event by webhooks, somebody reads server-sent events, and somebody is erased
+    while the server is killed. At the end `salon check` judges the history of all people, and each client's events are compared
+    with the log. A kill takes about a second.
     """
     console = Console(stderr=json_, highlight=False)
     drawn = random.SystemRandom().randrange(2**31) if seed is None else seed
@@ -134,6 +135,9 @@ def _figures(plan: Plan, toll: Toll, report: Report) -> dict[str, Any]:
         "stored": toll.stored,
         "runs": toll.runs,
         "runs_interrupted": toll.runs_interrupted,
+        "webhook_deliveries": toll.deliveries,
+        "event_streams": toll.streams,
+        "erased": toll.erased,
         "people": report.people,
         "reconnects": toll.reconnects,
         "connections": toll.lines,
@@ -162,7 +166,8 @@ def _tell(console: Console, plan: Plan, toll: Toll, report: Report, *, as_machin
         f"{toll.kills} kills in {toll.seconds:.0f} s, {report.acknowledged:,} messages acknowledged, "
         f"{report.changes:,} changes of messages, "
         f"{report.delivered:,} deliveries, {toll.reconnects:,} reconnects, {toll.runs:,} answers of agents "
-        f"({toll.runs_interrupted} interrupted): {figures['lost']} lost, "
+        f"({toll.runs_interrupted} interrupted), {toll.deliveries:,} deliveries of webhooks, "
+        f"{toll.streams:,} streams of events, {toll.erased:,} messages erased: {figures['lost']} lost, "
         f"{figures['duplicated']} duplicated, {figures['gaps']} gaps, {len(report.anomalies)} anomalies in all",
         soft_wrap=True,
     )

@@ -14,7 +14,10 @@ from salon.web.client import Client, Closed, Gap, Refused
 
 from ..checker import RecordedClient, ended_run
 from .agent import CrashAgent, LeavingAgent
+from .backend import CrashBackend
+from .erased import NAME, ErasedUser
 from .fault_proxy import CALM, FaultProxy, drawn
+from .listener import StreamListener
 from .server import KilledServer
 from .user import CrashUser, Fingerprint
 
@@ -64,6 +67,9 @@ class Toll:
     stored: int = 0
     runs: int = 0
     runs_interrupted: int = 0
+    deliveries: int = 0  # of webhooks
+    streams: int = 0  # of server-sent events, by one reader
+    erased: int = 0  # messages of somebody who was erased
     disagreeing: list[str] = field(default_factory=list)
     failed: str = ""
     seconds: float = 0.0
@@ -87,6 +93,10 @@ class CrashRun:
         self._leavers: list[LeavingAgent] = []
         self._rooms: list[CrashUser] = []  # for each conversation its owner, on a good line
         self._served = trio.Event()
+        self._backend = CrashBackend(recorder, Random(f"backend {plan.seed}"))
+        self._listener: StreamListener
+        self._erased: ErasedUser
+        self._nameless: set[str] = set()
 
     async def run(self) -> None:
         """Play the run. Raises `RunError` if it cannot be tried; raises clients' errors once the logs are read."""
@@ -95,6 +105,8 @@ class CrashRun:
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_heed_sigterm)
+                await nursery.start(self._backend.run)
+                self._victim.environment = self._backend.environment
                 await self._victim.start()
                 async with self._network() as proxy:
                     await self._gather(proxy.url)
@@ -109,6 +121,7 @@ class CrashRun:
                 nursery.cancel_scope.cancel()
         finally:
             await self._victim.aclose()
+            self.toll.deliveries = self._backend.deliveries
             self.toll.reconnects = sum(each.reconnects for each in self._survivors)
             self.toll.seconds = trio.current_time() - began
         if gave_up is not None:
@@ -129,6 +142,8 @@ class CrashRun:
 
     async def _gather(self, url: str) -> None:
         """Make the people on the bad network, and for each conversation its owner on a good line."""
+        gone = await self._guest(self._victim.url, NAME)
+        self._nameless.add(gone.person)
         for room in range(self._plan.rooms):
             owner = await self._guest(self._victim.url, f"Owner {room}")
             people = [
@@ -147,6 +162,20 @@ class CrashRun:
             self._agents.append(CrashAgent(client, conversation, Random(self._random.random())))
             leaver = Client(self._victim.url, token=f"crash_{LEAVER}", answer_timeout=ANSWER)
             self._leavers.append(LeavingAgent(leaver, conversation))
+        await self._gather_others(url, gone)
+
+    async def _gather_others(self, url: str, gone: RecordedClient) -> None:
+        """Make who follows the first conversation over HTTP, and who is erased from it."""
+        owner, conversation = self._rooms[0].client, self._rooms[0].conversation
+        reader = await self._guest(url, "Reader")
+        for each in (reader, gone):
+            await owner.join(conversation, {"user_id": each.person, "name": "Member"})
+        self._listener = StreamListener(reader, conversation, self._recorder)
+        self._erased = ErasedUser(gone, self._root, conversation, self._recorder)
+
+    @property
+    def _root(self) -> Client:
+        return Client(self._victim.url, token="crash_root", answer_timeout=ANSWER)
 
     async def _guest(self, url: str, name: str) -> RecordedClient:
         """A new guest, registered over a good line, whose client uses `url`."""
@@ -158,7 +187,7 @@ class CrashRun:
 
     def _survivor(self, client: RecordedClient, conversation: str) -> CrashUser:
         random = Random(self._random.random())
-        return CrashUser(client, conversation, random, self._note_served)
+        return CrashUser(client, conversation, random, self._note_served, self._nameless)
 
     def _note_served(self) -> None:
         self._served.set()  # the current event: `_kill` replaces it
@@ -175,10 +204,14 @@ class CrashRun:
                 nursery.start_soon(roles.get(place, each.live), end)
             for agent in self._agents:
                 nursery.start_soon(agent.live, end)
-            for _ in range(self._plan.kills):
+            nursery.start_soon(self._listener.run)
+            nursery.start_soon(self._erased.speak)
+            for number in range(self._plan.kills):
                 async with trio.open_nursery() as leavers:
                     for leaver in self._leavers:
                         leavers.start_soon(leaver.speak)
+                    if number == self._plan.kills // 2:
+                        nursery.start_soon(self._erased.erase)
                     await self._kill()
                     leavers.cancel_scope.cancel()
                 self._progress(self.toll)
@@ -221,10 +254,22 @@ class CrashRun:
             await agent.spoken.wait()
         for room in self._rooms:
             await self._runs_ended(room)
+        await self._erased.done.wait()
+        self.toll.erased, self.toll.streams = self._erased.messages, self._listener.streams
+        await self._retry_webhooks()
         for room in self._rooms:
             page = await room.client.history(room.conversation, after=0, limit=1)
             for each in self._members_of(room):
                 await each.wait_heard(page["head_sequence_id"])
+            await self._backend.wait_taken(room.conversation, page["head_sequence_id"])
+            if room is self._rooms[0]:
+                await self._listener.wait_heard(page["head_sequence_id"])
+
+    async def _retry_webhooks(self) -> None:
+        """Have the server try at once what the backend has refused, which takes everything from now on."""
+        self._backend.calm = True
+        for each in (await self._root.request("GET", "/admin/webhooks"))["webhooks"]:
+            await self._root.request("POST", f"/admin/webhooks/{each['webhook_id']}/retry")
 
     async def _runs_ended(self, room: CrashUser) -> None:
         """Wait until no run is open: those of agents that left end by themselves."""
@@ -284,12 +329,12 @@ class CrashRun:
         stopped: dict[int, list[CrashUser]] = {}
         for each in there:
             stopped.setdefault(each.state.head, []).append(each)
-        log = Fingerprint()
+        log = Fingerprint(self._nameless)
         digests = {0: log.digest}
         going_on = list(stopped.get(0, ()))
         async for event in self._log(room):
             for each in going_on:
-                each.state.fold.take(event)
+                each.state.go_on(event)
             log.add(event)
             if log.head in stopped:
                 digests[log.head] = log.digest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -21,11 +22,12 @@ class Failed(Exception):
 
 
 class KilledServer:
-    """`salon serve` with its store in `folder`. It does not run before `start`."""
+    """`salon serve` with its store in `folder`, and with `environment` besides. It does not run before `start`."""
 
     def __init__(self, folder: Path) -> None:
         self.store = folder / "salon.db"
         self.url = ""
+        self.environment: dict[str, str] = {}
         self._log = folder / "salon.log"
         self._process: trio.Process | None = None
 
@@ -94,7 +96,10 @@ class KilledServer:
         ]
         with self._log.open("ab") as log:
             self._process = await trio.lowlevel.open_process(
-                command, stdout=subprocess.PIPE, stderr=log
+                command,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env={**os.environ, **self.environment},
             )
         return self._process
 

@@ -10,7 +10,7 @@ import trio
 
 from salon.web.client import Closed, Refused, Unreachable
 
-from ..checker import Fold, constant
+from ..checker import Fold, constant, without_names
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Container
@@ -37,19 +37,25 @@ EMOJI = ("👍", ":tada:")
 class Fingerprint:
     """A hash over what successive events have for ever: equal for equal logs. `head` is the last sequence.
 
-    `fold` has the messages as the events make them.
+    `fold` has the messages as the events make them; in neither are the names of `nameless` people, who are erased meanwhile.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, nameless: Container[str] = ()) -> None:
         self.head = 0
+        self._nameless = nameless
         self.fold = Fold()
         self._hash = hashlib.sha256()
 
     def add(self, event: dict[str, Any]) -> None:
         """Add the next event."""
         self.head = event.get("sequence_id", self.head)
+        event = without_names(event, self._nameless)
         self.fold.take(event)
         self._hash.update(json.dumps(constant(event), sort_keys=True).encode())
+
+    def go_on(self, event: dict[str, Any]) -> None:
+        """Apply an event that came later than those of the hash."""
+        self.fold.take(without_names(event, self._nameless))
 
     @property
     def digest(self) -> str:
@@ -64,12 +70,17 @@ class CrashUser:
     """
 
     def __init__(
-        self, client: RecordedClient, conversation: str, random: Random, served: Callable[[], None]
+        self,
+        client: RecordedClient,
+        conversation: str,
+        random: Random,
+        served: Callable[[], None],
+        nameless: Container[str] = (),
     ) -> None:
         self.client = client
         self.conversation = conversation
         self.acknowledged = self.said = self.changed = 0
-        self.state = Fingerprint()
+        self.state = Fingerprint(nameless)
         self.spoken = trio.Event()
         """All that was to be said has its receipt."""
         self.reconnects = 0

@@ -52,7 +52,9 @@ def simulate(
     """Simulate; exit 0 if all is well, 1 on any anomaly or mutant that is not caught, 2 if it cannot be tried.
 
     The real actors, socket code and clients run against a simulated network, disk and clock: drops, half-open peers, slow
-    readers, crashes before and after the commit, a slow or failing store. A seed repeats its run exactly, on any machine.
+    readers, crashes before and after the commit, a slow or failing store. Every third seed has agents, every third rooms with
+    roles, every third operators: webhooks, streams over HTTP, tokens that end, erasures, holds and retention. A seed repeats its
+    run exactly, on any machine.
     """
     console = Console(stderr=json_, highlight=False)
     problem = _problem(mutant, steps, seed, history)

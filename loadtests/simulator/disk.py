@@ -50,6 +50,8 @@ class Disk(MemoryStore):
         self._recorder = recorder
         self.hashes: dict[tuple[str, int], str] = {}  # of each event, as it was committed
         self.texts: dict[tuple[str, int], list[str]] = {}  # all that each message has ever said
+        # Of each edit and deletion: when, where, the message and the kind.
+        self.deeds: list[tuple[float, str, str, str]] = []
         self.forgotten: dict[tuple[str, str], float] = {}  # texts by conversation -> when they went
 
     def commit(self, changes: Changes) -> Future[Appended | KeysTaken]:
@@ -67,6 +69,9 @@ class Disk(MemoryStore):
         for record in changes.records:
             self.hashes[where, record.sequence] = event_hash(record)
             event = json.loads(record.body)
+            if event["type"] in ("message_edited", "message_deleted"):
+                deed = trio.current_time(), where, event["message_id"], event["type"]
+                self.deeds.append(deed)
             if event["type"] == "message_deleted":
                 gone = self.texts.get((where, sequence_of(event["message_id"])), [])
                 self.forgotten.update(((where, text), trio.current_time()) for text in gone)
@@ -251,8 +256,14 @@ class DiskPort:
         future: Future[Any] = Future()
         slow = self.slowness if trio.current_time() < self.slow_until else 1.0
         seconds = COMMIT * share * slow * (0.1 + self._chance.random())
-        self._agenda.after(seconds, lambda: self._work(work, fault, future, seconds / 4))
+        self._agenda.at(
+            self._moment(seconds, share), lambda: self._work(work, fault, future, seconds / 4)
+        )
         return future
+
+    def _moment(self, seconds: float, share: float) -> float:
+        """When an operation takes effect that takes so many seconds."""
+        return trio.current_time() + seconds
 
     def _work(
         self, work: Callable[[], Future[Any]], fault: Fault | None, future: Future[Any], rest: float

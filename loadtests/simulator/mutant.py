@@ -10,7 +10,7 @@ import inspect
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from . import bug_change, bug_delivery, bug_room, bug_run, bug_store, bug_turn
+from . import bug_change, bug_delivery, bug_operator, bug_room, bug_run, bug_store, bug_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MUTANTS: dict[str, Callable[[], Change]] = {
     name.replace("_", "-"): make
-    for file in (bug_turn, bug_delivery, bug_store, bug_run, bug_change, bug_room)
+    for file in (bug_turn, bug_delivery, bug_store, bug_run, bug_change, bug_room, bug_operator)
     for name, make in vars(file).items()
     if inspect.isfunction(make) and not name.startswith("_") and make.__module__ == file.__name__
 }
@@ -53,6 +53,19 @@ TRIED_FIRST = {
     "act-on-an-equal": 34,
     "find-what-was-before-one-came": 58,
     "two-direct-conversations": 13,
+    "webhooks-forget-what-was-refused": 8,
+    "cursor-ahead-of-what-was-delivered": 14,
+    "tell-the-next-when-one-is-refused": 5,
+    "renewed-sockets-end-all-the-same": 11,
+    "erasures-are-done-at-once": 5,
+    "a-kill-ends-an-erasure": 44,
+    "what-is-under-way-outlives-an-erasure": 62,
+    "erased-names-stay": 5,
+    "erased-replies-stay": 35,
+    "conversations-are-not-held": 17,
+    "holds-end-at-a-restart": 17,
+    "retention-takes-what-is-young": 14,
+    "conversations-have-no-days-of-their-own": 23,
 }
 
 

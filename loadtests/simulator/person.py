@@ -13,6 +13,7 @@ from salon.actors.files import Attachment
 from salon.actors.keeping_messages import DeleteConversation
 from salon.actors.messages import MarkRead, Post
 from salon.actors.model import Participant
+from salon.actors.refusals import Code, Refusal
 from salon.actors.run_messages import CancelRun, DecideApproval, RegenerateRun
 from salon.web.api.handshake import Asked
 from salon.web.client import (
@@ -26,6 +27,7 @@ from salon.web.client import (
 )
 from salon.web.client.wire import Codec
 from salon.web.identity.identity import Identity
+from salon.web.socket.codec import error_fields
 
 from ..checker import RecordedClient
 from . import routes
@@ -68,6 +70,7 @@ class UnrealClient(Client):
         self.links: list[Link] = []  # the open ones
         self.away = False  # the person has no network
         self.answers_lost = False  # requests are carried out, but their answers get lost
+        self._carried: str | None = None  # the token of the request that the server takes just now
 
     @asynccontextmanager
     async def socket(
@@ -92,8 +95,11 @@ class UnrealClient(Client):
             self.links.remove(link)
 
     def known_as(self, process: Process) -> Identity:
-        """The identity that the server knows, with the current name."""
-        return process.parts.identities.verify(self.token or "") or self.identity
+        """The identity that the server knows, with the current name. Raises `Refused` if the token has ended."""
+        identity = process.parts.identities.verify(self._carried or self.token or "")
+        if identity is None:
+            raise Refused(error_fields(Refusal(Code.UNAUTHENTICATED, {"problem": "ended"})), 401)
+        return identity
 
     async def history(self, conversation_id: str, **bounds: Any) -> Frame:
         """A page of the log after `bounds["after"]`."""
@@ -196,12 +202,17 @@ class UnrealClient(Client):
             lambda p: p.serve(partial(route, p.parts, self.known_as(p), *arguments, **more))
         )
 
+    async def ask_for(self, ask: Callable[[Process], Reply]) -> Any:
+        """A request of another kind."""
+        return await self._answer(ask)
+
     async def _answer(self, ask: Callable[[Process], Reply]) -> Any:
-        chance, lost = self.network.chance, self.answers_lost
+        chance, lost, token = self.network.chance, self.answers_lost, self.token
         await trio.sleep(ROUND_TRIP * chance.random() ** 3 / 2)
         process = self.network.process
         if process is None or self.away:
             raise Unreachable("the connection is refused")
+        self._carried = token
         reply = ask(process)
         with trio.move_on_after(PATIENCE):
             await reply.ready.wait()
@@ -235,18 +246,18 @@ class Person(RecordedClient, UnrealClient):
 
     async def record_thread(self, conversation_id: str, message_id: str) -> None:
         """Read a thread, and record it as a page."""
-        line, since = self._recorder.over_http(conversation_id, self.person), self._recorder.clock()
+        line, since = self._over_http(conversation_id), self._recorder.clock()
         page = await self.whole_thread(conversation_id, message_id)
         line.page(since, [page["root"], *page["replies"]])
 
     async def record_search(self, conversation_id: str, words: str) -> None:
         """Search a conversation, and record what is found as a page."""
-        line, since = self._recorder.over_http(conversation_id, self.person), self._recorder.clock()
+        line, since = self._over_http(conversation_id), self._recorder.clock()
         line.page(since, await self.call(routes.search, conversation_id, words))
 
     def know_deleted(self, conversation_id: str) -> None:
         """Record that a conversation is deleted, where an earlier request has done it and its answer was lost."""
-        self._recorder.over_http(conversation_id, self.person).deleted()
+        self._over_http(conversation_id).deleted()
 
     async def decide_held(self, conversation_id: str, position: int, *, approve: bool) -> None:
         """Decide about a held message, and record what was decided, as its sender is told."""

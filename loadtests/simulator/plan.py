@@ -8,131 +8,32 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from random import Random
 
+from .frequencies import (
+    AGENT_STEPS,
+    CHANGE_STEPS,
+    CHANGES,
+    DEEDS,
+    FAULTS,
+    IN_ROOMS,
+    OPERATED,
+    OPERATOR_STEPS,
+    ROOM_PEOPLE,
+    ROOM_STEPS,
+    STEPS,
+    WITH_AGENT,
+    WITH_AGENTS,
+    WITH_OPERATORS,
+    WITH_ROOMS,
+)
+
+# In seeds with operators: people with tokens that end.
+VISITORS = ("fay", "gus")
 NAMES = ("ada", "ben", "cleo", "dan", "eve")
 AGENTS = ("bot", "bit")
-# Every so many seeds have agents: the others test people alone, as fast as ever.
-WITH_AGENTS = 3
 CALLS = 2  # messages of agents in a row that an agent answers
 SECONDS = 1200.0  # the steps are spread over this time, most of them in clusters
-STEPS = (40, 90)
 CLUSTERS = 8  # moments around which most steps happen
 NEAR = 3.0  # seconds: standard deviation of the distance from such a moment
-
-# Relative frequencies: first of people's actions, then of faults.
-DEEDS = {
-    "say": 30,
-    "burst": 4,
-    "post": 6,
-    "repeat": 5,
-    "reuse": 2,
-    "type": 2,
-    "read": 3,
-    "leave": 3,
-    "join": 4,
-    "rename": 3,
-    "change one's name": 3,
-    "open a tab": 4,
-    "visit": 4,
-}
-FAULTS = {
-    "drop": 8,
-    "drop all": 2,
-    "stand still": 4,
-    "read slowly": 4,
-    "lose answers": 3,
-    "crash conversation": 3,
-    "crash participant": 2,
-    "crash in a turn": 3,
-    "kill": 2,
-    "restart": 3,
-    "kill before commit": 3,
-    "kill after commit": 3,
-    "slow store": 3,
-    "failing store": 4,
-    "failing read": 3,
-    "jump": 3,
-    "passivate": 4,
-    "empty": 3,
-}
-
-# Steps that change earlier messages, besides the others, with faults that come close to them.
-CHANGES = {
-    "edit": 14,
-    "delete": 6,
-    "react": 10,
-    "pin": 4,
-    "reply in a thread": 10,
-    "read a thread": 3,
-    "mark as unread": 3,
-    "read a page": 5,
-    "change again": 6,
-    "visit": 2,
-    "drop": 3,
-    "lose answers": 3,
-    "crash in a turn": 1,
-    "kill": 1,
-    "restart": 1,
-    "kill before commit": 2,
-    "kill after commit": 2,
-    "slow store": 1,
-    "failing store": 2,
-    "passivate": 3,
-}
-CHANGE_STEPS = (15, 40)
-
-# Steps of a seed with agents, besides the others.
-WITH_AGENT = {
-    "ask": 12,
-    "cancel": 5,
-    "decide": 8,
-    "regenerate": 2,
-    "take back": 5,
-    "drop agent": 5,
-    "stop agent": 3,
-    "kill": 1,
-    "restart": 1,
-}
-AGENT_STEPS = (10, 25)
-
-# Every so many seeds have rooms, too: conversations with roles, invites and moderation.
-WITH_ROOMS = 3
-ROOM_PEOPLE = 4
-IN_ROOMS = {
-    "speak": 12,
-    "set a role": 6,
-    "remove": 4,
-    "ban": 4,
-    "unban": 3,
-    "mute": 4,
-    "unmute": 2,
-    "invite": 5,
-    "use an invite": 3,
-    "revoke an invite": 2,
-    "ask to join": 5,
-    "come and go": 3,
-    "let in again": 3,
-    "set the rules": 4,
-    "keep for oneself": 2,
-    "open a direct conversation": 2,
-    "delete a conversation": 3,
-    "say what is held": 6,
-    "decide about what is held": 2,
-    "report": 2,
-    "send a file": 4,
-    "change in a room": 9,
-    "read in a room": 6,
-    "drop": 2,
-    "lose answers": 2,
-    "kill": 1,
-    "restart": 1,
-    "kill before commit": 1,
-    "kill after commit": 2,
-    "slow store": 2,
-    "failing store": 2,
-    "failing read": 1,
-    "passivate": 2,
-}
-ROOM_STEPS = (25, 45)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +59,9 @@ class Setting:
     hosted: bool = False  # whether the server hosts one more
     rooms: int = 0
     endpoint: bool = False  # whether messages are judged by an endpoint, too
+    operated: bool = False
+    retention: int = 0  # days that the server keeps messages
+    own_retention: int = 0  # days of the first conversation
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +120,11 @@ class Plan:
             people = max(setting.people, ROOM_PEOPLE)
             setting = replace(setting, people=people, rooms=rooms, endpoint=endpoint)
             steps += _steps(apart, IN_ROOMS, ROOM_STEPS, first=len(steps))
+        if seed % WITH_OPERATORS == 2:
+            apart = Random(f"operators {seed}")
+            days, own = apart.choice((0, 1, 3)), apart.choice((0, 0, 2))
+            setting = replace(setting, operated=True, retention=days, own_retention=own)
+            steps += _steps(apart, OPERATED, OPERATOR_STEPS, first=len(steps))
         return cls(seed, setting, tuple(sorted(steps, key=lambda step: step.at)))
 
     def only(self, numbers: set[int]) -> Plan:

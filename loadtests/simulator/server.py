@@ -17,7 +17,16 @@ from salon.actors.rules import named_sequence
 from salon.actors.runtime import ActorDied, System
 from salon.actors.store import StoreError
 from salon.web.agents import HostedAgents
-from salon.web.api.handshake import Asked, attach, greet, last_sequence, turn_away
+from salon.web.api.handshake import (
+    Asked,
+    admit,
+    attach,
+    greet,
+    greet_as,
+    identified,
+    last_sequence,
+    turn_away,
+)
 from salon.web.api.view import readable_from, seen
 from salon.web.drain import drain
 from salon.web.http.request import Parts, Refused
@@ -31,9 +40,13 @@ from salon.web.socket.codec import (
     held_fields,
     receipt_json,
 )
+from salon.web.socket.event_connection import FIRST as FIRST_EVENT
+from salon.web.socket.event_connection import EventConnection
+from salon.web.socket.personal_connection import PersonalConnection
 from salon.web.socket.wire import Wire
 
 from .disk import DiskPort
+from .disk_operators import OperatorsPort
 from .farewell import LATE
 
 if TYPE_CHECKING:
@@ -52,6 +65,7 @@ if TYPE_CHECKING:
     from .agenda import Agenda
     from .disk import Disk
     from .link import Link, ServerEnd
+    from .services import Services
 
 KEY = bytes(32)  # signs nothing: all people have static tokens
 PAGE = 100
@@ -89,8 +103,10 @@ class Process:
         recorder: Recorder,
         agents: Sequence[tuple[AgentSettings, Upstream]] = (),
         moderation: Callable[[Directory], Desk] | None = None,
+        operated: Callable[[Parts, OperatorsPort], Services] | None = None,
     ) -> None:
-        self.store = DiskPort(disk, agenda, chance, self.kill)
+        port = DiskPort if operated is None else OperatorsPort
+        self.store = port(disk, agenda, chance, self.kill)
         self._agenda, self._chance, self._recorder = agenda, chance, recorder
         self._round: dict[ServerEnd, None] = {}
         self._scope = trio.CancelScope()
@@ -109,8 +125,12 @@ class Process:
             now_ms=sources.now,
             turns=system,
         )
-        identities = IdentityBook(settings.auth, KEY, disk, sources)
+        accounts: Any = disk if operated is None else self.store
+        identities = IdentityBook(settings.auth, KEY, accounts, sources)
         self.parts = Parts(settings, self.directory, self.wire, identities)
+        self.services: Services | None = None
+        if isinstance(self.store, OperatorsPort) and operated is not None:
+            self.services = operated(self.parts, self.store)
         self.agents = HostedAgents(self.directory, agents)
         self._desk = None if moderation is None else moderation(self.directory)
         self.directory.moderator = self._desk
@@ -121,12 +141,16 @@ class Process:
         with self._scope:
             async with trio.open_nursery() as nursery:
                 await self.parts.identities.load()
+                if self.services is not None:
+                    await self.services.load()
                 await nursery.start(self.directory.system.run)
                 await nursery.start(self.wire.run)
                 if self._desk is not None:
                     await nursery.start(self._desk.run)
                 await nursery.start(self.agents.run)
                 self.directory.agent_host = self.agents
+                if self.services is not None:
+                    await self.services.run(nursery)
                 nursery.start_soon(self.directory.sweep)
                 await self.directory.resume_runs()
                 self._nursery = nursery
@@ -177,6 +201,29 @@ class Process:
                 return
             link.server.adopt(self.wire, connection, self._ready)
             attach(self.parts, connection, last_sequence(self.parts, asked), b"")
+
+        return self.serve(work)
+
+    def listen(self, link: Link, asked: Asked) -> Reply:
+        """`GET /chat/{id}/events`, or `GET /me/events` where no conversation is named; ready as that of `open`."""
+
+        async def work() -> None:
+            parts, personal = self.parts, not asked.conversation_id
+            connection: EventConnection
+            if personal:
+                identity = identified(parts, asked)
+                connection = await admit(parts, identity, asked, PersonalConnection)
+            else:
+                connection = await greet_as(parts, asked, EventConnection)
+            if link.broken:
+                turn_away(parts, connection)
+                return
+            link.server.adopt(self.wire, connection, self._ready)
+            connection.hold(FIRST_EVENT)
+            if isinstance(connection, PersonalConnection):
+                connection.watch(self.directory.watchers, parts.personal_feed.wake)
+                connection.tell({"type": "connected", "participant_id": connection.participant.id})
+            attach(parts, connection, last_sequence(parts, asked), b"")
 
         return self.serve(work)
 

@@ -14,6 +14,7 @@ from salon.actors.runtime import ActorDied
 from salon.web.client import Refused, Unreachable
 
 from .step_change import CHANGE_STEPS
+from .step_operator import OPERATOR_STEPS
 from .step_room import ROOM_STEPS
 from .step_room_message import ROOM_MESSAGE_STEPS
 from .tab import visit
@@ -293,6 +294,8 @@ def _failing_read(world: World, step: Step) -> None:
 
 def _jump(world: World, step: Step) -> None:
     world.jump += int((step.more - 0.5) * 2 * JUMP)
+    if world.operators is not None:
+        world.operators.tokens.look_at_clock()
 
 
 def _passivate(world: World, step: Step) -> None:
@@ -353,4 +356,5 @@ STEPS: dict[str, Callable[[World, Step], None]] = {
     **CHANGE_STEPS,
     **ROOM_STEPS,
     **ROOM_MESSAGE_STEPS,
+    **OPERATOR_STEPS,
 }

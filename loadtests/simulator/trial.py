@@ -14,10 +14,11 @@ from trio._core import _run  # nothing public seeds the scheduler
 from trio.testing import MockClock
 
 from salon.actors import agents, attendance, audience, conversation, runtime
+from salon.web.privacy import retention
 from salon.web.socket import connection
 
 from ..checker import Anomaly, Checker, as_line
-from . import kept, room_checks
+from . import kept, operator_checks, room_checks
 from .disk import Planned
 from .farewell import Farewell
 from .presence import Presence
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from .plan import Plan
 
 LOGGER = "salon"
+RETENTION_LOOK = 20.0  # seconds between two looks for what is too old: a run has minutes, not days
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,11 @@ class Trial:
         else:
             for text in world.differing():
                 self._wrong("state", text)
-            for text in (*kept.wrong(world), *room_checks.wrong(world)):
+            for text in (
+                *kept.wrong(world),
+                *room_checks.wrong(world),
+                *operator_checks.wrong(world),
+            ):
                 self._wrong("kept", text)
             for text in world.wrong_replies():
                 self._wrong("reply", text)
@@ -130,7 +136,7 @@ def _seeded() -> Iterator[None]:
 def _settings(plan: Plan) -> Iterator[None]:
     """Set the engine's constant sizes to those of the plan, for the length of the block."""
     setting = plan.setting
-    wanted: list[tuple[Any, str, int]] = [
+    wanted: list[tuple[Any, str, float]] = [
         (audience, "RECENT_EVENTS", setting.recent),
         (conversation, "RECENT_EVENTS", setting.recent),
         (agents, "PAGE", setting.replay),
@@ -140,6 +146,7 @@ def _settings(plan: Plan) -> Iterator[None]:
         (connection, "OUTBOX_BYTES", setting.outbox_bytes),
         (runtime, "TURNS_A_PASS", setting.turns),
         (runtime, "DEFERRED_A_PASS", setting.turns),
+        (retention, "LOOK", RETENTION_LOOK),
     ]
     before = [(module, name, getattr(module, name)) for module, name, _ in wanted]
     try:

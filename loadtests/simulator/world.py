@@ -23,13 +23,14 @@ from salon.web.settings import ToolSettings
 from salon.web.settings.model import AuthSettings, LimitSettings, Settings
 from salon.web.socket.event_json import decode_event
 
-from ..checker import Fold, Recorder, agree
+from ..checker import Fold, Recorder, agree, same
 from .agenda import Agenda
 from .agent import AgentProgram
 from .disk import Disk
 from .farewell import ENDED
 from .hosted import HOSTED, TOOLS, SimulatedModel, Till, hosted_agent, tools_agent
 from .moderation import desk
+from .operators import Operators, backends, people_of
 from .person import Network, Person
 from .plan import AGENTS, CALLS, NAMES
 from .rooms import Rooms
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from salon.web.settings import AgentSettings
 
     from ..checker import Record
+    from .event_stream import EventReader
     from .plan import Plan, Step
 
     Steps = Mapping[str, Callable[["World", Step], None]]
@@ -102,6 +104,9 @@ class World:
         self.thread_reads: dict[tuple[str, str], int] = {}  # (person, root) -> what was marked
         self.moved_back: dict[tuple[str, str], int] = {}  # (person, conversation) -> at the end
         self.rooms = Rooms(self) if plan.setting.rooms else None
+        self.operators = None
+        if plan.setting.operated:
+            self.operators = Operators(self, *people_of(self._person))
         self.nursery: trio.Nursery
         self._keys = count(1)
 
@@ -123,11 +128,16 @@ class World:
 
     def _settings(self) -> Settings:
         setting = self.plan.setting
-        tokens = {_token(name): {"id": name, "name": name.title()} for name in NAMES}
+        tokens: dict[str, dict[str, Any]] = {
+            _token(name): {"id": name, "name": name.title()} for name in NAMES
+        }
         tokens |= {
             _token(name): {"id": name, "name": name.title(), "type": "agent"} for name in AGENTS
         }
+        if setting.operated:
+            tokens[_token("root")] = {"id": "root", "name": "Root", "admin": True}
         return Settings(
+            webhooks=tuple(each.settings for each in backends()) if setting.operated else (),
             auth=AuthSettings.model_validate({"static_tokens": tokens}),
             limits=LimitSettings(
                 queue_size=setting.queue_size,
@@ -173,6 +183,8 @@ class World:
                 for conversation_id in self.conversation_ids:
                     self.open_tab(person, conversation_id)
             self._start_agents()
+            if self.operators is not None:
+                await self.operators.begin()
             if self.rooms is not None:
                 for _ in range(self.plan.setting.rooms):
                     await self.rooms.begin()
@@ -198,6 +210,7 @@ class World:
                     self.recorder,
                     self.hosted,
                     None if self.rooms is None else desk(self.plan, self.rooms.is_room),
+                    None if self.operators is None else self.operators.services,
                 )
                 await nursery.start(process.run)
                 self.network.process = process
@@ -219,7 +232,11 @@ class World:
             agents = [agent.identity.participant for agent in self.agents]
             entrants += tuple(map(Entrant, agents))
             entrants += tuple(Entrant(agent.participant) for agent, _ in self.hosted[:1])
-            await ref.ask(Create(conversation_id, first, "Talk", entrants))
+            if self.operators is not None:
+                visitors = (each.person.identity for each in self.operators.visitors)
+                entrants += tuple(Entrant(each.participant) for each in visitors)
+            days = None if number else self.plan.setting.own_retention or None
+            await ref.ask(Create(conversation_id, first, "Talk", entrants, retention=days))
             for agent in agents:
                 steering: Steering = "restart" if self.plan.seed % 2 else "queue"
                 settings = UpdateAgent(conversation_id, first, agent.id, "auto", CALLS, steering)
@@ -303,7 +320,7 @@ class World:
         self._steps[step.kind](self, step)
 
     def _take_down(self, record: Record) -> None:
-        self._records += 1
+        self._records += record.record != "delivery"
         if record.record == "received" and "event_hash" in record.frame:
             sequence = record.frame.get("sequence_id") or record.frame["sequence"]
             name = record.conversation, sequence
@@ -318,6 +335,8 @@ class World:
         self.recorder.note("peace")
         if self.rooms is not None:
             self.rooms.make_peace()
+        if self.operators is not None:
+            self.operators.make_peace()
         for program in self.programs:
             program.peaceful = True
         for person in self.people:
@@ -396,7 +415,8 @@ class World:
             store.saves.clear()
             store.reads.clear()
             store.slow_until = 0.0
-        for person in (*self.people, *self.agents):
+        visitors = () if self.operators is None else self.operators.visitors
+        for person in (*self.people, *self.agents, *(each.person for each in visitors)):
             for link in person.links:
                 link.pause = 0.0
 
@@ -428,7 +448,9 @@ class World:
         for conversation_id in self.conversation_ids:
             if runs := self.open_runs(conversation_id):
                 lacking.append(f"{conversation_id} has the open runs {', '.join(runs)}")
-        return lacking if self.rooms is None else [*lacking, *self.rooms.lacking()]
+        for others in (self.rooms, self.operators):
+            lacking += () if others is None else others.lacking()
+        return lacking
 
     @property
     def everywhere(self) -> list[str]:
@@ -448,10 +470,13 @@ class World:
     def differing(self) -> list[str]:
         """A text for each tab or conversation whose state differs from the log."""
         logs = {conversation_id: self.log(conversation_id) for conversation_id in self.everywhere}
+        readers: list[Tab | EventReader] = list(self.tabs)
+        if self.operators is not None:
+            readers += [each for each in self.operators.readers if not each.stopped]
         return [
-            f"{tab.person.person} has not the events of {tab.conversation_id} that the log has"
-            for tab in self.tabs
-            if not _are_equal(tab.events, logs[tab.conversation_id])
+            f"{each.person.person} has not the events of {each.conversation_id} that the log has"
+            for each in readers
+            if not _are_equal(each.events, logs[each.conversation_id])
         ] + [
             f"{conversation_id} has in memory or in the store another state than its log"
             for conversation_id, events in logs.items()
@@ -502,7 +527,10 @@ def _are_equal(events: list[dict[str, Any]], log: list[dict[str, Any]]) -> bool:
     if len(events) != len(log) or not all(map(agree, events, log)):
         return False
     now = {each["message"]["message_id"]: each["message"] for each in log if "message" in each}
-    return Fold(events).messages == Fold(log).messages == now
+    folded = Fold(events).messages, Fold(log).messages
+    return all(
+        each.keys() == now.keys() and all(same(each[id], now[id]) for id in now) for each in folded
+    )
 
 
 def _token(name: str) -> str:

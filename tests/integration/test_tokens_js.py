@@ -60,7 +60,8 @@ const after = asked;
 salon.token = first;
 const kept = await salon.upload(id, new Blob(["notes"]), { name: "notes.txt" });
 const nobody = await salon.request("GET", "/auth/me", undefined, null).catch(({ status }) => status);
-const seen = { problem, id: me.id, mine: page.conversations.some((each) => each.conversation_id === id), ticket: typeof ticket, after, kept: kept.name, asked, nobody };
+const mine = page.conversations.some((each) => each.conversation_id === id);
+const seen = { problem, id: me.id, mine, ticket: typeof ticket, after, kept: kept.name, asked, nobody };
 console.log(JSON.stringify(seen));
 """
 

@@ -81,6 +81,7 @@ def test_nothing_acknowledged_is_lost_when_a_server_is_killed_and_killed_again(
     assert figures["acknowledged"] > 0
     assert figures["changes"] > 0
     assert figures["reconnects"] > 2
+    assert min(figures[name] for name in ("webhook_deliveries", "event_streams", "erased")) > 0
     assert set(figures["faults"]) == set(Faults.__slots__)
     assert "2 kills" in said
 

@@ -151,6 +151,54 @@ async def test_what_is_held_is_erased_when_it_is_released(own_server: ServerProc
     assert "evidence" not in json.dumps(await bob.history(held))
 
 
+async def test_who_has_replied_to_others_is_named_nowhere_once_they_are_erased(
+    server: ServerProcess,
+) -> None:
+    name = f"Ada{secrets.token_hex(6)}"
+    ada, bob = await guests(server, name, "Bob")
+    id = await bob.create(ada)
+    root = await bob.say(id, "a question")
+    await ada.say(id, "an answer", thread_id=root["message_id"])
+    assert name in json.dumps(await bob.history(id))
+    await done(server, (await ada.ask("DELETE", "/me"))["erasure_id"])
+    assert name not in json.dumps(await bob.history(id))
+
+
+async def test_who_has_left_and_said_nothing_is_named_nowhere_once_they_are_erased(
+    server: ServerProcess,
+) -> None:
+    name = f"Ada{secrets.token_hex(6)}"
+    ada, bob = await guests(server, name, "Bob")
+    id = await bob.create(ada)
+    await ada.leave(id)
+    await ada.join(id)
+    await ada.leave(id)
+    assert json.dumps(await bob.history(id)).count(name) == 4
+    await done(server, (await ada.ask("DELETE", "/me"))["erasure_id"])
+    assert name not in json.dumps(await bob.history(id))
+
+
+async def test_who_has_said_nothing_keeps_their_name_while_it_is_held_and_no_longer(
+    server: ServerProcess,
+) -> None:
+    name = f"Ada{secrets.token_hex(6)}"
+    ada, bob = await guests(server, name, "Bob")
+    root, id = admin(server), await bob.create(ada)
+    body = {"kind": "conversation", "subject": id, "reason": "case 15"}
+    hold = await root.ask("POST", "/admin/holds", body)
+    erasure = await ada.ask("DELETE", "/me")
+    (cleo,) = await guests(server, "Cleo")  # people are erased one after the other: hers was tried
+    await done(server, (await cleo.ask("DELETE", "/me"))["erasure_id"])
+    held = json.dumps(await bob.history(id))
+    assert name in held
+    assert "[erased]" not in held
+    await root.ask("DELETE", f"/admin/holds/{hold['hold_id']}")
+    await done(server, erasure["erasure_id"])
+    left = json.dumps(await bob.history(id))
+    assert name not in left
+    assert "[erased]" in left
+
+
 async def test_a_held_persons_messages_stay_until_the_hold_is_released(
     own_server: ServerProcess,
 ) -> None:

@@ -14,7 +14,14 @@ from typing import Any
 import pytest
 import typer
 
-from salon.loadtests.checker.history import Disconnect, Note, Received, Record
+from salon.loadtests.checker.history import (
+    Delivery,
+    Disconnect,
+    Erased,
+    Note,
+    Received,
+    Record,
+)
 from salon.loadtests.simulator import campaign, command
 from salon.loadtests.simulator.mutant import MUTANTS
 from salon.loadtests.simulator.plan import Plan
@@ -45,6 +52,12 @@ HAPPENS = {
     "closed the participant was restarted",
     "told to come back",
     "the server was killed or has ended",
+    "closed identity revoked",
+    "closed identity expired",
+    "erased",
+    "delivered",
+    "refused by a backend",
+    "refused LEGAL_HOLD",
 }
 
 
@@ -109,6 +122,12 @@ def words_of(record: Record) -> list[str]:
             return [f"closed {reason}"]
         case Note(text=text):
             return [text]
+        case Erased():
+            return ["erased"]
+        case Delivery(taken=False):
+            return ["refused by a backend"]
+        case Delivery():
+            return ["delivered"]
     return []
 
 

@@ -109,12 +109,14 @@ async def test_a_conversation_that_waits_for_a_retry_waits_over_a_kill_and_keeps
             await ada.say(good, f"{number}")
         await it.until(lambda: len(first_order(it.taken, good)) == 11)
         await it.until(lambda: any(each.body["conversation_id"] == bad for each in it.got))
+        (row,) = (await api(server, "GET", "/admin/webhooks", root)).json()["webhooks"]
+        path = f"/admin/webhooks/{row['webhook_id']}"
+        body = {"conversation_id": bad, "sequence_id": 8}  # what comes before it is owed still
+        assert (await api(server, "POST", f"{path}/replay", root, json=body)).status_code == 200
         server.kill()
         server.start()
         await ada.say(bad, "after")
         it.behave = take
-        (row,) = (await api(server, "GET", "/admin/webhooks", root)).json()["webhooks"]
-        path = f"/admin/webhooks/{row['webhook_id']}/retry"
-        assert (await api(server, "POST", path, root)).status_code == 200
+        assert (await api(server, "POST", f"{path}/retry", root)).status_code == 200
         await it.until(lambda: len(first_order(it.taken, bad)) == 12)
         assert first_order(it.taken, bad) == list(range(1, 13))

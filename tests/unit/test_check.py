@@ -391,8 +391,8 @@ def test_a_good_history_passes(good: Lines) -> None:
 
 
 def test_every_kind_of_anomaly_is_planted_below() -> None:
-    """Those of changed messages are planted in test_check_changes.py, those of rights in test_check_rights.py."""
-    of_changes = {"change", "fold", "erased", "rights", "hidden"}
+    """Those of changed messages are in test_check_changes.py, others in test_check_rights.py and test_check_operators.py."""
+    of_changes = {"change", "fold", "erased", "rights", "hidden", "access", "unwanted", "untold"}
     assert set().union(*(kinds for _, kinds in PLANTED)) == set(KINDS) - of_changes
 
 

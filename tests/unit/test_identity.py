@@ -311,6 +311,20 @@ class TestRevoking:
         assert again.verify(token) is None
         assert again.verify(other)
 
+    async def test_all_tokens_of_a_person_end_though_the_clock_was_set_back_since(
+        self, book: IdentityBook, world: World, accounts: Accounts
+    ) -> None:
+        token, _ = book.issue(ADA)
+        world.now -= 3_600_000
+        await book.access.revoke_all(ADA.id, world.now)
+        assert book.verify(token) is None
+        new, _ = book.issue(ADA)
+        assert book.verify(new), "it was issued after that"
+        again = book_of(world, accounts)
+        await again.load()
+        assert again.verify(token) is None
+        assert again.verify(new)
+
     async def test_what_the_store_cannot_keep_is_over_for_now_and_said(
         self, book: IdentityBook, accounts: Accounts
     ) -> None:

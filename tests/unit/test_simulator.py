@@ -14,17 +14,16 @@ from salon.actors.store import RunAccount, RunTotals, StoreError
 from salon.loadtests.checker import Recorder
 from salon.loadtests.simulator.agenda import Agenda
 from salon.loadtests.simulator.disk import Disk, DiskPort
-from salon.loadtests.simulator.link import Link
-from salon.loadtests.simulator.plan import (
+from salon.loadtests.simulator.frequencies import (
     CHANGES,
     DEEDS,
     FAULTS,
     IN_ROOMS,
+    OPERATED,
     WITH_AGENT,
-    Plan,
-    parse_ranges,
-    ranges,
 )
+from salon.loadtests.simulator.link import Link
+from salon.loadtests.simulator.plan import Plan, parse_ranges, ranges
 from salon.loadtests.simulator.shrink import shrunk
 from salon.loadtests.simulator.step import STEPS
 from salon.loadtests.simulator.trial import Trial
@@ -33,7 +32,7 @@ from tests.unit.engine import seeded_sources
 
 
 def test_everything_that_can_be_drawn_can_happen_and_the_other_way_round() -> None:
-    assert set(STEPS) == {*DEEDS, *FAULTS, *WITH_AGENT, *CHANGES, *IN_ROOMS}
+    assert set(STEPS) == {*DEEDS, *FAULTS, *WITH_AGENT, *CHANGES, *IN_ROOMS, *OPERATED}
     drawn = {step.kind for seed in range(1, 30) for step in Plan.of(seed).steps}
     assert drawn == set(STEPS)
 

@@ -56,9 +56,12 @@ class Access:
         self._tokens: set[str] = set()  # size: those revoked within the life of a token
         self._blocked: dict[str, int] = {}
         self._revoked: dict[str, int] = {}
+        self._newest = 0  # when the newest token was issued that is known
 
     async def load(self, now: int) -> None:
         """Load what was decided before."""
+        latest = await self._store.tokens().wait()
+        self.note_issue(max((each.issued_at for each in latest.tokens), default=0))
         self._tokens.update(await self._store.revoked_tokens(now).wait())
         for participant_id, blocked_at, revoked_at in await self._store.all_access().wait():
             if blocked_at is not None:
@@ -76,6 +79,14 @@ class Access:
         if who in self._blocked:
             return False
         return identity.token_id is None or identity.issued_at > self._revoked.get(who, -1)
+
+    def note_issue(self, at: int) -> None:
+        """Note when a token was issued by this server, whose clock may have been set back since."""
+        self._newest = max(self._newest, at)
+
+    def until(self, now: int) -> int:
+        """The time up to which a token was issued that exists `now`: later than that by the clock, if it was set back."""
+        return max(now, self._newest)
 
     @property
     def blocked(self) -> Iterable[tuple[str, int]]:
@@ -116,7 +127,7 @@ class Access:
 
     async def revoke_all(self, participant_id: str, now: int) -> None:
         """Revoke all tokens of a person that were issued until now. Static tokens are the configuration's and stay."""
-        self._revoked[participant_id] = now
+        self._revoked[participant_id] = self.until(now)
         await self._save(participant_id)
 
     async def block(self, participant_id: str, now: int) -> None:

@@ -242,6 +242,7 @@ class IdentityBook:
 
     def sign(self, session: Session) -> tuple[str, Identity]:
         """A session's token and identity."""
+        self.access.note_issue(session.issued_at)
         return self.signer.sign(session), _identity(session, session.admin)
 
     async def admit_guest(self, name: str | None) -> Guest:
@@ -375,6 +376,7 @@ class IdentityBook:
         session = self.signer.read(token)
         if session is None:
             raise Untrusted("the token is no session that this server has signed", "session")
+        self.access.note_issue(session.issued_at)
         admin = session.admin
         if session.provider is not None:
             if session.provider not in self._grants:  # and so its sessions have ended

@@ -19,7 +19,7 @@ from salon.actors.refusals import Code, Refusal
 from salon.actors.store import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator, Set
 
     from salon.actors.directory import Directory
     from salon.actors.people import PeopleStore, Trace
@@ -80,7 +80,9 @@ class Erasures:
         for each in self._all.values():
             if each.participant_id == participant_id and each.done_at is None:
                 return each
-        erasure = PersonErasure(self._sources.new_id(), participant_id, by, self._sources.now())
+        # The time up to which the person's sessions are over.
+        asked_at = self._identities.access.until(self._sources.now())
+        erasure = PersonErasure(self._sources.new_id(), participant_id, by, asked_at)
         await self._store.save_erasure(erasure).wait()
         self._all[erasure.id] = erasure
         self._identities.forget(participant_id, erasure.asked_at)
@@ -105,10 +107,14 @@ class Erasures:
     async def _erase(self, erasure: PersonErasure) -> None:
         """Erase one person; what the store or a hold does not let it do stays for the next time."""
         try:
-            erasure, is_kept = await self._erase_traces(erasure)
+            erasure, is_kept, done = await self._erase_traces(erasure, frozenset())
             if is_kept:
                 return
             await self._leave(erasure.participant_id)
+            # What they had under way when it was asked for may have come meanwhile; nothing comes once they have left.
+            erasure, is_kept, _ = await self._erase_traces(erasure, done)
+            if is_kept:
+                return
             await self._store.forget_person(erasure.participant_id).wait()
             self._directory.file_host.gone()
             while self._store.erasing:  # noqa: ASYNC110  # its own thread has no event for this
@@ -122,13 +128,18 @@ class Erasures:
         else:
             logger.info("erased a person, and %d messages of theirs", erasure.messages)
 
-    async def _erase_traces(self, erasure: PersonErasure) -> tuple[PersonErasure, bool]:
-        """Erase a person from all conversations; whether a hold has kept something, which is looked at again later."""
+    async def _erase_traces(
+        self, erasure: PersonErasure, done: Container[Trace]
+    ) -> tuple[PersonErasure, bool, Set[Trace]]:
+        """Erase a person from all conversations, but for what is `done`.
+
+        Also whether a hold has kept something, which is looked at again later, and what was found in the last step.
+        """
         who, after, is_kept = erased(erasure.participant_id), erasure.through, False
         while True:
             traces = await self._store.traces(who.id, after=after).wait()
-            messages = 0
-            for conversation_id, sequences in _by_conversation(traces.found):
+            messages, left = 0, [each for each in traces.found if each not in done]
+            for conversation_id, sequences in _by_conversation(left):
                 outcome = await self._ask(ErasePerson(conversation_id, who, sequences))
                 if isinstance(outcome, PersonErased):
                     messages += outcome.messages
@@ -137,7 +148,7 @@ class Erasures:
             if not is_kept:  # else this step is made again
                 erasure = erasure._replace(messages=erasure.messages + messages)
             if traces.through is None:
-                return erasure, is_kept
+                return erasure, is_kept, frozenset(traces.found)
             after = traces.through
             if not is_kept:
                 erasure = erasure._replace(through=after)

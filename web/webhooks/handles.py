@@ -39,10 +39,15 @@ async def skip(subscription: Subscription, store: WebhookLog, conversation_id: s
 async def replay(
     subscription: Subscription, store: WebhookLog, number: int, conversation_id: str, sequence: int
 ) -> None:
-    """Deliver a conversation's events from a sequence on again."""
+    """Deliver a conversation's events from a sequence on again, and before them what was not taken so far."""
     async with subscription.stopped():
-        id = subscription.stored.webhook_id
-        await store.save_webhook_lag(WebhookLag(id, number, conversation_id, sequence - 1)).wait()
+        id, cursor = subscription.stored.webhook_id, subscription.stored.cursor
+        lags = {lag.number: lag.delivered for lag in await store.webhook_lags(id).wait()}
+        taken = lags.get(number)
+        if taken is None:
+            taken = await store.sequence_at(number, cursor).wait()
+        delivered = min(sequence - 1, taken)
+        await store.save_webhook_lag(WebhookLag(id, number, conversation_id, delivered)).wait()
 
 
 def row_of(subscription: Subscription, end: int, now: int) -> WebhookRow:

@@ -25,6 +25,8 @@ from .wanted import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from httpx2 import AsyncBaseTransport
+
     from salon.actors.log import LogTail
     from salon.actors.sources import Sources
 
@@ -40,7 +42,10 @@ OVERLAP = 24 * 3600 * 1000  # milliseconds for which a former secret signs as we
 
 
 class Webhooks:
-    """The subscribers by id. `run` has to run. Raises `SettingsError` where a secret of the configuration is missing."""
+    """The subscribers by id. `run` has to run. Raises `SettingsError` where a secret of the configuration is missing.
+
+    `transport` carries the requests in place of the network.
+    """
 
     def __init__(
         self,
@@ -49,12 +54,14 @@ class Webhooks:
         tail: LogTail,
         sources: Sources,
         report: Callable[[StoreError], None],
+        transport: AsyncBaseTransport | None = None,
     ) -> None:
         self._configured = {configured_id(each): configured(each) for each in settings}
         self._store = store
         self._tail = tail
         self._sources = sources
         self._report = report
+        self._transport = transport
         self._subscriptions: dict[str, Subscription] = {}
         self._running: dict[str, trio.CancelScope] = {}
         self._nursery: trio.Nursery | None = None
@@ -180,7 +187,7 @@ class Webhooks:
         from .subscription import Subscription  # noqa: PLC0415 - it brings the HTTP client
 
         subscription = Subscription(
-            self._store, self._tail, self._sources, stored, wanted, self._report
+            self._store, self._tail, self._sources, stored, wanted, self._report, self._transport
         )
         self._subscriptions[stored.webhook_id] = subscription
         return subscription

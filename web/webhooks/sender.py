@@ -43,7 +43,8 @@ def _usual_authorities() -> ssl.SSLContext:
 class Sender:
     """The HTTP client of one webhook. It follows no redirect and uses no proxy, which would resolve names by itself.
 
-    `tls` names the authorities that are trusted, in place of the usual ones.
+    `tls` names the authorities that are trusted, in place of the usual ones; `transport` carries the requests in place of the
+    network.
     """
 
     def __init__(
@@ -52,11 +53,13 @@ class Sender:
         places: int,
         timeout: float | None = None,
         tls: ssl.SSLContext | None = None,
+        transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         self._timeout = TIMEOUT if timeout is None else timeout
         self._client = httpx2.AsyncClient(
             verify=_usual_authorities() if tls is None else tls,
             timeout=self._timeout,
+            transport=transport,
             trust_env=False,
             follow_redirects=False,
             limits=httpx2.Limits(max_connections=places, max_keepalive_connections=places),

@@ -23,6 +23,8 @@ from .sender import GONE, Outcome, Sender
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from httpx2 import AsyncBaseTransport
+
     from salon.actors.log import LogEntry, LogTail
     from salon.actors.sources import Sources
     from salon.actors.webhooks import StoredWebhook
@@ -53,6 +55,7 @@ class Subscription:
         stored: StoredWebhook,
         wanted: WebhookWanted,
         report: Callable[[StoreError], None],
+        transport: AsyncBaseTransport | None = None,
     ) -> None:
         self.stored = stored
         self.wanted = wanted
@@ -62,7 +65,8 @@ class Subscription:
         self._tail = tail
         self._sources = sources
         self._report = report
-        self._sender = Sender(places=AT_ONCE)
+        self._transport = transport
+        self._sender = Sender(places=AT_ONCE, transport=transport)
         self._breaker = Breaker(FAILURES, PAUSE)
         self._places = trio.CapacityLimiter(AT_ONCE)
         self._lanes: dict[int, Lane] = {}
@@ -120,7 +124,7 @@ class Subscription:
     async def renew_sender(self) -> None:
         """Forget the connections to a former address; while it is `stopped`."""
         await self._sender.close()
-        self._sender = Sender(places=AT_ONCE)
+        self._sender = Sender(places=AT_ONCE, transport=self._transport)
 
     async def test(self) -> Outcome:
         """Send a test event at once, whatever else waits."""
