@@ -69,6 +69,10 @@ class Lane:
         """When its next event may be tried, in milliseconds since the epoch."""
         return self.tried_at + round(self.pause * 1000) if self.attempts else 0
 
+    def wait(self, now: int) -> float:
+        """Seconds until its next event may be tried: its pause at most, also where the clock was set back since."""
+        return min(self.pause, max(0, self.due_at - now) / 1000)
+
     def passed(self, sequence: int, settle: Callable[[int], None]) -> None:
         """Note that everything up to a sequence is delivered, or owed no more. `settle` is called with each place."""
         if sequence > self.delivered:

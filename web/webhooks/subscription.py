@@ -206,7 +206,7 @@ class Subscription:
     async def _serve(self, lane: Lane) -> None:
         while True:
             while lane.delivered < lane.wanted:
-                await trio.sleep(max(0, lane.due_at - self._sources.now()) / 1000)
+                await trio.sleep(lane.wait(self._sources.now()))
                 async with self._places:
                     pause = self._breaker.wait()
                     if pause is None:
