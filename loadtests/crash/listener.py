@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -12,7 +12,7 @@ import trio
 from salon.web.client import is_event
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from ..checker import Line, RecordedClient, Recorder
 
@@ -51,16 +51,17 @@ class StreamListener:
             await trio.sleep(AGAIN)
 
     async def _follow(self, line: Line) -> None:
-        async for id, frame in self._events():
-            if frame["type"] == "closed":
-                return
-            line.took(frame)
-            self._last_event_id = id or self._last_event_id
-            if is_event(frame):
-                self.last = max(self.last, int(frame["sequence_id"]))
-                self._news.unpark_all()
+        async with aclosing(self._events()) as events:
+            async for id, frame in events:
+                if frame["type"] == "closed":
+                    return
+                line.took(frame)
+                self._last_event_id = id or self._last_event_id
+                if is_event(frame):
+                    self.last = max(self.last, int(frame["sequence_id"]))
+                    self._news.unpark_all()
 
-    async def _events(self) -> AsyncIterator[tuple[str | None, dict[str, Any]]]:
+    async def _events(self) -> AsyncGenerator[tuple[str | None, dict[str, Any]], None]:
         url = urlsplit(self._client.url)
         assert url.hostname is not None
         assert url.port is not None

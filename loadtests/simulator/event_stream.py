@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -16,7 +16,7 @@ from . import operator_routes as routes
 from .link import Link
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from ..checker import Line, Recorder
     from .person import Person
@@ -29,7 +29,7 @@ class Ended(Exception):
     """The stream has ended; what is missing is asked for on the next one."""
 
 
-async def _events(link: Link) -> AsyncIterator[tuple[str | None, Frame]]:
+async def _events(link: Link) -> AsyncGenerator[tuple[str | None, Frame], None]:
     """The events of a stream with their ids, until its end."""
     rest, id, data = b"", None, b""
     while True:
@@ -115,12 +115,13 @@ class EventReader(Reader):
         try:
             link = await self._open(self.conversation_id, self._last_event_id)
             try:
-                async for id, frame in _events(link):
-                    if frame["type"] == "closed":
-                        code, reason = frame["code"], frame["reason"]
-                        break
-                    self._last_event_id = id or self._last_event_id
-                    await self._take(line, frame)
+                async with aclosing(_events(link)) as events:
+                    async for id, frame in events:
+                        if frame["type"] == "closed":
+                            code, reason = frame["code"], frame["reason"]
+                            break
+                        self._last_event_id = id or self._last_event_id
+                        await self._take(line, frame)
             finally:
                 self.connected = False
                 self._close(link)
@@ -153,8 +154,9 @@ class ListReader(Reader):
     async def _follow(self) -> None:
         link = await self._open("", None)
         try:
-            async for _, frame in _events(link):
-                await self._take(frame)
+            async with aclosing(_events(link)) as events:
+                async for _, frame in events:
+                    await self._take(frame)
         finally:
             self.connected = False
             self._close(link)
