@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from salon.actors.store import StoreError
 
-from .erasing import Eraser
+from .erasing import SqliteEraser
 from .export_lines import VERSION
 from .export_rows import TABLES, json_line, line_of, rows, shape_of
 from .fault import explain
@@ -85,7 +85,7 @@ def export(
 
 def _erase(connection: sqlite3.Connection) -> None:
     """Erase what was deleted and is not erased yet."""
-    eraser = Eraser(connection, Keys(connection), SearchIndex(connection))
+    eraser = SqliteEraser(connection, Keys(connection), SearchIndex(connection))
     while eraser.due:
         eraser.erase_piece()
 

@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from .commands.failure import fail, in_one_line
-from .commands.options import Config, Store, load_settings
+from .commands.options import Config, Store, file_of, load_settings
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -168,8 +168,11 @@ def backup(
 ) -> None:
     """Copy the store into a file, whole and consistent, also while a server uses it."""
     settings, _ = load_settings(config, {"store.url": store})
-    if settings.store.path is None:
-        fail("a memory store cannot be backed up: name another with --store")
+    file_of(
+        settings,
+        in_memory="a memory store cannot be backed up: name another with --store",
+        in_postgres="a database of PostgreSQL is backed up with its own means, such as pg_dump: see docs/postgresql.md",
+    )
     if file.exists():
         fail(f"{file} exists already: choose another name")
     from .app import backup as copy_store

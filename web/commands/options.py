@@ -19,7 +19,11 @@ Config = Annotated[
     Path | None, typer.Option("--config", help="YAML file with settings; else $SALON_CONFIG.")
 ]
 Store = Annotated[
-    str | None, typer.Option("--store", help="sqlite:///PATH, or memory: without persistence.")
+    str | None,
+    typer.Option(
+        "--store",
+        help="sqlite:///PATH, postgresql://USER@HOST/DATABASE, or memory: without persistence.",
+    ),
 ]
 
 
@@ -33,3 +37,11 @@ def load_settings(
         return load(config, flags)
     except SettingsError as error:
         fail(*error.problems, code=2)
+
+
+def file_of(settings: Settings, *, in_memory: str, in_postgres: str) -> Path:
+    """The file of an SQLite store. For another kind the command ends with that kind's line."""
+    path = settings.store.path
+    if path is None:
+        fail(in_postgres if settings.store.kind == "postgresql" else in_memory)
+    return path
