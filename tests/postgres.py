@@ -43,7 +43,9 @@ def binaries() -> Path:
 class Cluster:
     """A server with its data in a folder of its own. Reached by a socket there, and by a port of this machine."""
 
-    def __init__(self, *settings: str, port: int = 5432, listen: str = "") -> None:
+    def __init__(
+        self, *settings: str, port: int = 5432, listen: str = "", auth: str = "trust"
+    ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="salon-pg-"))
         self.data = self.folder / "data"
         self.port = port
@@ -53,8 +55,21 @@ class Cluster:
         self._process: subprocess.Popen[bytes] | None = None
         if os.geteuid() == 0:  # PostgreSQL refuses to run as root
             self._give_away()
+        (self.folder / "password").write_text("known")
         self._run(
-            "initdb", "-D", self.data, "-U", USER, "-A", "trust", "-E", "UTF8", "-N", "--locale=C"
+            "initdb",
+            "--pwfile",
+            self.folder / "password",
+            "-D",
+            self.data,
+            "-U",
+            USER,
+            "-A",
+            auth,
+            "-E",
+            "UTF8",
+            "-N",
+            "--locale=C",
         )
         self.start()
 
@@ -77,7 +92,7 @@ class Cluster:
         deadline = time.monotonic() + 60
         while True:
             try:
-                psycopg.connect(self.url()).close()
+                psycopg.connect(self.url(), password="known").close()
             except psycopg.OperationalError:
                 assert self._process.poll() is None, self.log
                 assert time.monotonic() < deadline, self.log
@@ -137,7 +152,7 @@ class Databases:
     """Databases of a cluster, empty as a new store is, for one test after the other: to empty one is cheaper than to make one."""
 
     def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
+        self.cluster = cluster
         self._free: list[str] = []
         self._made = 0
 
@@ -145,14 +160,14 @@ class Databases:
     def one(self) -> Iterator[str]:
         """The URL of an empty database."""
         name = self._free.pop() if self._free else self._make()
-        yield self._cluster.url(name)
-        self._cluster.execute(EMPTY, database=name)
+        yield self.cluster.url(name)
+        self.cluster.execute(EMPTY, database=name)
         self._free.append(name)
 
     def _make(self) -> str:
         self._made += 1
         name = f"salon_{self._made}"
-        self._cluster.execute(f"CREATE DATABASE {name}")
+        self.cluster.execute(f"CREATE DATABASE {name}")
         return name
 
 

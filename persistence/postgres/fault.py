@@ -45,7 +45,7 @@ _TEXTS = {
 }
 _UNREACHABLE = "the server cannot be reached: see whether it runs and what its address is; writing goes on by itself"
 _PASSWORD = re.compile(
-    r"(password\s*=\s*)('(?:[^'\\]|\\.)*'|\S+)|(://[^:@/\s]*:)[^@/\s]+(?=@)", re.IGNORECASE
+    r"(password\s*=\s*)('(?:[^'\\]|\\.)*'|\S+)|(://[^:@/\s]*:)\S*(?=@)", re.IGNORECASE
 )
 
 

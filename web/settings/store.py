@@ -15,7 +15,7 @@ from .group import SettingsError, SettingsGroup
 
 SQLITE = "sqlite:///"
 POSTGRES = ("postgresql://", "postgres://")
-_PASSWORD = re.compile(r"(?<=://)([^:@/\s]*):[^@\s]*(?=@)|(?<=[?&]password=)()[^&\s]*")
+_PASSWORD = re.compile(r"(?<=://)([^:@/\s]*):\S*(?=@)|(?<=[?&]password=)()[^&\s]*")
 
 
 def data_folder() -> Path:
