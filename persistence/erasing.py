@@ -10,7 +10,8 @@ import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import files
-from .search_index import as_text, part_of
+from .keys import Keys
+from .search_index import SearchIndex, as_text, part_of
 from .transaction import relaxed_transaction
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from .connection import Connection
     from .keys import KeyBook
-    from .search_index import SearchIndex
 
 PIECE = 256  # rows erased between two commits: about 5 ms
 # How the conversation is found by what refers to it is gone at once, and what would be shown of it.
@@ -172,6 +172,13 @@ class SqliteEraser(Eraser):
 
     def _forget_mentions(self, number: int, rows: list[Any]) -> None:
         self._file.execute(_UNMENTIONED, (number, json.dumps(mentions_of(rows))))
+
+
+def erase_all(connection: sqlite3.Connection) -> None:
+    """Erase what was deleted from a file and is not erased yet."""
+    eraser = SqliteEraser(connection, Keys(connection), SearchIndex(connection))
+    while eraser.due:
+        eraser.erase_piece()
 
 
 def mentions_of(messages: list[tuple[int, int, str]]) -> list[tuple[str, int]]:

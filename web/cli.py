@@ -29,6 +29,7 @@ OWN: dict[str, str] = {
     "export": "salon.web.commands.transfer:export_store",
     "import": "salon.web.commands.transfer:import_store",
     "keys": "salon.web.commands.keys:keys",
+    "migrate": "salon.web.commands.migrate:migrate",
     "restore": "salon.web.commands.restore:restore",
     "top": "salon.web.commands.top:top",
     "upgrade": "salon.web.commands.upgrade:upgrade",

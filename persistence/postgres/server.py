@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psycopg
@@ -9,7 +10,8 @@ from psycopg import conninfo
 
 from salon.actors.store import StoreError
 
-from .fault import explain, without_password
+from .fault import Lost, explain, without_password
+from .revision import revision_of
 from .session import PostgresSession
 
 if TYPE_CHECKING:
@@ -63,6 +65,14 @@ class Server:
         """A new connection, whose transactions begin only where the code begins them. Raises psycopg's errors."""
         return psycopg.connect(**self._options, autocommit=True, prepare_threshold=None)
 
+    def look_at_revision(self) -> str | None:
+        """The schema's revision; None where there are no tables of salon. Raises `StoreError`."""
+        try:
+            with self.connect() as connection:
+                return revision_of(connection)
+        except psycopg.Error as error:
+            raise self.explain(error) from None
+
     def connect_reader(self) -> PostgresSession:
         """A connection to read with, made when it is first used."""
         return PostgresSession(self.connect)
@@ -70,6 +80,14 @@ class Server:
     def explain(self, error: Exception) -> StoreError:
         """The error for operators."""
         return explain(self.name, error)
+
+    def look(self) -> ServerSettings:
+        """What the server says of itself, asked on a connection of its own. Raises `StoreError`."""
+        with closing(self.connect_reader()) as session:
+            try:
+                return self.settings(session)
+            except (psycopg.Error, Lost) as error:
+                raise self.explain(error) from None
 
     def settings(self, session: PostgresSession) -> ServerSettings:
         """What the server says of itself."""

@@ -72,10 +72,10 @@ class PostgresStore(SqlCalls):
             server.refuse(found)
             for problem, remedy in warnings(found):
                 logger.warning("%s: %s: %s", server.name, problem, remedy)
-            _prepare(server)
+            prepare(server)
             view = View(session, server.name, sources.new_id())
             view.join()
-            _fill_meta(session, sources)
+            fill_meta(session, sources)
             return cls(server, session, view)
         except (psycopg.Error, Lost, StoreError) as error:
             session.close()
@@ -87,7 +87,7 @@ class PostgresStore(SqlCalls):
         self._writer.close()
 
 
-def _prepare(server: Server) -> None:
+def prepare(server: Server) -> None:
     """Make or migrate the tables, on a connection of its own: Alembic wants the driver's."""
     with server.connect() as connection:
         check_ours(connection, server.name)
@@ -102,7 +102,7 @@ def _prepare(server: Server) -> None:
             migrate(connection, server.name)
 
 
-def _fill_meta(session: PostgresSession, sources: Sources) -> None:
+def fill_meta(session: PostgresSession, sources: Sources) -> None:
     """Set the values that a store gets once."""
     rows = (("epoch", sources.new_id()), ("created_at", str(sources.now())))
     for row in rows:

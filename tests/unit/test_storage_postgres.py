@@ -19,6 +19,7 @@ from salon.persistence import resolve
 from salon.persistence.migrations import NEWEST
 from salon.persistence.postgres import dialect, fault, view, writer
 from salon.persistence.postgres.store import PostgresStore
+from tests import processes
 from tests.pooler import Pooler
 from tests.postgres import UNSAFE, USER, Cluster, Databases
 from tests.unit.history import History, sources
@@ -346,6 +347,27 @@ def test_a_store_of_a_newer_version_is_left_alone_and_one_of_an_earlier_is_migra
         "SELECT data_type FROM information_schema.columns WHERE table_name = 'accounts' ORDER BY 1"
     )
     assert execute(url, kinds) == [("bigint",), ("text",), ("text",)]
+
+
+def test_the_doctor_and_the_upgrade_speak_of_the_database(databases: Databases) -> None:
+    databases.cluster.execute("CREATE DATABASE looked_at")
+    url = databases.cluster.url("looked_at")
+
+    def run(*words: str) -> str:
+        return processes.run([*words, "--store", url], env={}).stdout
+
+    assert "fsync is off: a crash of the machine can lose everything" in run("doctor")
+    assert "schema None" in run("upgrade", "--check")
+    with opened(url):
+        pass
+    assert f"schema {NEWEST}\nNothing is to be migrated." in run("upgrade", "--check")
+    execute(url, "UPDATE alembic_version SET version_num = '0014'", "DROP TABLE accounts")
+    assert "Adds the accounts of people" in run("upgrade", "--check")
+    assert execute(url, "SELECT version_num FROM alembic_version") == [("0014",)]
+    assert "Upgraded." in run("upgrade")
+    assert execute(url, "SELECT version_num FROM alembic_version") == [(NEWEST,)]
+    databases.cluster.execute("ALTER DATABASE looked_at SET synchronous_commit = off")
+    assert "synchronous_commit is off" in run("doctor")
 
 
 def test_a_store_without_its_library_says_what_to_install() -> None:
