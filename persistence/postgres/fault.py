@@ -76,6 +76,12 @@ def lost(error: Error) -> bool:
     )
 
 
+def starting(error: Error) -> bool:
+    """Whether there is no server yet, or it is just starting: a moment later it may answer."""
+    text = str(error)
+    return any(word in text for word in ("Connection refused", "No such file", "starting up"))
+
+
 def without_password(text: str) -> str:
     """A text as it may stand in a log."""
     return _PASSWORD.sub(lambda found: f"{found[1] or found[3]}***", text)

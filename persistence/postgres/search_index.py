@@ -48,6 +48,11 @@ class PostgresIndex:
         self._session = session
         self._through = through(session)
         self._waiting = 0
+        self._grown = PIECE  # at most so many places since `is_due` has looked at the log
+
+    def note(self, records: int) -> None:
+        """Note that the log has grown by so many records."""
+        self._grown += records
 
     @property
     def ready(self) -> bool:
@@ -61,8 +66,9 @@ class PostgresIndex:
 
     def is_due(self, *, idle: bool) -> bool:
         """Whether `merge` should be called now; `idle` says that the connection has no other work."""
-        newest = self._session.run("SELECT max(position) FROM events").fetchone()[0] or 0
-        self._waiting = newest - self._through
+        if self._waiting + self._grown >= PIECE:
+            newest = self._session.run("SELECT max(position) FROM events").fetchone()[0] or 0
+            self._waiting, self._grown = newest - self._through, 0
         return self.late or (idle and self.ready)
 
     def merge(self) -> None:

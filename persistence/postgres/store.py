@@ -68,6 +68,7 @@ class PostgresStore(SqlCalls):
         server = Server(url)
         session = server.connect_reader()
         try:
+            server.await_answer()
             found = server.settings(session)
             server.refuse(found)
             for problem, remedy in warnings(found):

@@ -11,7 +11,7 @@ import psycopg
 from salon.actors.store import Changes, StoreError
 
 from ..transaction import relaxed_transaction, transaction
-from ..writing import Job, WritingThread
+from ..writing import Job, WritingThread, records_of
 from .erasing import PostgresEraser
 from .fault import Lost
 from .view import BEAT
@@ -87,6 +87,7 @@ class PostgresWriter(WritingThread):
                 return [known[place] for place in range(len(entries))]
 
     def _note(self, entries: list[Entry]) -> None:
+        self._search.note(sum(len(records_of(entry)) for entry in entries))
         if any(isinstance(entry, Changes) and entry.erased is not None for entry in entries):
             self._eraser.look()
 

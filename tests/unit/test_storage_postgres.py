@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
@@ -17,7 +18,7 @@ import trio
 from salon.actors.store import Appended, Changes, KeysTaken, StoreError
 from salon.persistence import resolve
 from salon.persistence.migrations import NEWEST
-from salon.persistence.postgres import dialect, fault, view, writer
+from salon.persistence.postgres import dialect, fault, server, view, writer
 from salon.persistence.postgres.store import PostgresStore
 from tests import processes
 from tests.pooler import Pooler
@@ -233,6 +234,16 @@ async def test_commits_wait_for_a_server_that_restarts_and_are_refused_if_it_is_
     assert "the server is back" in caplog.text
 
 
+def test_a_start_waits_for_a_database_that_is_just_starting() -> None:
+    with closing(Cluster(*UNSAFE)) as cluster:
+        cluster.stop()
+        later = threading.Timer(0.3, cluster.start)
+        later.start()
+        with opened(cluster.url()):
+            pass
+        later.join()
+
+
 # --- what operators are told ------------------------------------------------------------------------------------------
 
 
@@ -288,7 +299,10 @@ def test_a_database_with_another_encoding_is_refused(databases: Databases) -> No
     )
 
 
-def test_what_cannot_be_connected_to_is_named_without_its_password(databases: Databases) -> None:
+def test_what_cannot_be_connected_to_is_named_without_its_password(
+    databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "STARTING", 0.0)
     nobody = "postgresql://ada:verySecret@127.0.0.1:9/db?connect_timeout=2"
     assert "postgresql://ada:***@127.0.0.1:9/db" in refusal(nobody)
     assert "verySecret" not in refusal(nobody)
