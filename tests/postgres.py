@@ -41,49 +41,45 @@ def binaries() -> Path:
 
 
 class Cluster:
-    """A server with its data in a folder of its own. Reached by a socket there, and by a port of this machine."""
+    """A server with its data in a folder of its own, reached by a socket there."""
 
-    def __init__(
-        self, *settings: str, port: int = 5432, listen: str = "", auth: str = "trust"
-    ) -> None:
+    def __init__(self, *settings: str, auth: str = "trust") -> None:
+        self._place(*settings)
+        (self.folder / "password").write_text("known")
+        options = {"-U": USER, "-A": auth, "--pwfile": self.folder / "password", "-E": "UTF8"}
+        words = [word for option in options.items() for word in option]
+        self._run("initdb", "-D", self.data, *words, "-N", "--locale=C")
+        self.start()
+
+    def _place(self, *settings: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="salon-pg-"))
         self.data = self.folder / "data"
-        self.port = port
-        self._settings = (f"port={port}", f"listen_addresses={listen}", *settings)
+        self._settings = settings
         self._as: dict[str, Any] = {}
         self._bin = binaries()
         self._process: subprocess.Popen[bytes] | None = None
         if os.geteuid() == 0:  # PostgreSQL refuses to run as root
             self._give_away()
-        (self.folder / "password").write_text("known")
-        self._run(
-            "initdb",
-            "--pwfile",
-            self.folder / "password",
-            "-D",
-            self.data,
-            "-U",
-            USER,
-            "-A",
-            auth,
-            "-E",
-            "UTF8",
-            "-N",
-            "--locale=C",
+
+    @classmethod
+    def standby(cls, primary: Cluster) -> Cluster:
+        """Another server that follows this one, which waits for it with every commit."""
+        follower = cls.__new__(cls)
+        follower._place(*primary._settings)
+        follower._run(
+            "pg_basebackup", "-d", primary.url(), "-D", follower.data, "-R", "--checkpoint=fast"
         )
-        self.start()
+        follower.start()
+        return follower
 
     def url(self, database: str = "postgres", **options: str) -> str:
         """The URL of a database, by the socket."""
-        return self._url("", database, host=str(self.folder), port=str(self.port), **options)
-
-    def url_by_port(self, database: str = "postgres", **options: str) -> str:
-        """The URL of a database, by the port."""
-        return self._url(f"127.0.0.1:{self.port}", database, **options)
+        query = "&".join(f"{name}={value}" for name, value in options.items())
+        return f"postgresql://{USER}@/{database}?host={self.folder}{'&' if query else ''}{query}"
 
     def start(self) -> None:
         """Start the server, and wait until it answers."""
-        options = [word for each in self._settings for word in ("-c", each)]
+        options = [word for each in ("listen_addresses=", *self._settings) for word in ("-c", each)]
         command = [self._bin / "postgres", "-D", self.data, "-k", self.folder, *options]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -92,7 +88,9 @@ class Cluster:
         deadline = time.monotonic() + 60
         while True:
             try:
-                psycopg.connect(self.url(), password="known").close()
+                psycopg.connect(
+                    self.url(), password="known"
+                ).close()  # a standby that follows answers, too
             except psycopg.OperationalError:
                 assert self._process.poll() is None, self.log
                 assert time.monotonic() < deadline, self.log
@@ -128,10 +126,6 @@ class Cluster:
             for statement in statements:
                 cursor = connection.execute(statement)
             return cursor.fetchall() if cursor.description else []
-
-    def _url(self, authority: str, database: str, **options: str) -> str:
-        query = "&".join(f"{name}={value}" for name, value in options.items())
-        return f"postgresql://{USER}@{authority}/{database}{'?' if query else ''}{query}"
 
     def _give_away(self) -> None:
         names = {entry.pw_name: entry for entry in pwd.getpwall()}

@@ -44,6 +44,16 @@ _TEXTS = {
     "XX002": "an index is damaged: REINDEX it",
 }
 _UNREACHABLE = "the server cannot be reached: see whether it runs and what its address is; writing goes on by itself"
+_RESTARTING = (
+    "Connection refused",
+    "No such file or directory",
+    "starting up",
+    "shutting down",
+    "recovery mode",
+    "not yet accepting connections",
+    "closed the connection",
+    "terminating connection",
+)
 _PASSWORD = re.compile(
     r"(password\s*=\s*)('(?:[^'\\]|\\.)*'|\S+)|(://[^:@/\s]*:)\S*(?=@)", re.IGNORECASE
 )
@@ -76,10 +86,10 @@ def lost(error: Error) -> bool:
     )
 
 
-def starting(error: Error) -> bool:
-    """Whether there is no server yet, or it is just starting: a moment later it may answer."""
-    text = str(error)
-    return any(word in text for word in ("Connection refused", "No such file", "starting up"))
+def is_restarting(error: BaseException) -> bool:
+    """Whether there is no server yet, or no more, as it is while one restarts: a moment later it may answer."""
+    text = str(error.__cause__ if isinstance(error, Lost) else error)
+    return any(word in text for word in _RESTARTING)
 
 
 def without_password(text: str) -> str:
@@ -101,7 +111,10 @@ def _of_connecting(text: str) -> str | None:
         return _TEXTS["28000"]
     if "database" in text and "does not exist" in text:
         return _TEXTS["3D000"]
-    if "starting up" in text or "in recovery mode" in text or "shutting down" in text:
+    if any(
+        each in text
+        for each in ("starting up", "recovery mode", "shutting down", "not yet accepting")
+    ):
         return _TEXTS["57P03"]
     if "session is read-only" in text or "is in hot standby" in text:
         return _TEXTS["25006"]

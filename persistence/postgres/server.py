@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,15 +10,13 @@ from psycopg import conninfo
 
 from salon.actors.store import StoreError
 
-from .fault import Lost, explain, starting, without_password
+from .fault import Lost, explain, without_password
 from .revision import revision_of
 from .session import PostgresSession
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
-STARTING = 10.0  # seconds for a server to start
-RETRY = 0.1  # seconds between two tries to reach it
 OLDEST = 13  # the first version with all that the statements use
 # What a URL may say otherwise. A peer that is gone is noticed in seconds, since a commit has no other end.
 _DEFAULTS = {
@@ -91,19 +88,6 @@ class Server:
                 return self.settings(session)
             except (psycopg.Error, Lost) as error:
                 raise self.explain(error) from None
-
-    def await_answer(self) -> None:
-        """Wait for a server that is just starting, as it is where both start with the machine. Raises psycopg's errors."""
-        deadline = time.monotonic() + STARTING
-        while True:
-            try:
-                self.connect().close()
-            except psycopg.Error as error:
-                if time.monotonic() > deadline or not starting(error):
-                    raise
-                time.sleep(RETRY)
-            else:
-                return
 
     def settings(self, session: PostgresSession) -> ServerSettings:
         """What the server says of itself."""

@@ -201,7 +201,9 @@ class PostgresSession(Session):
         if result.status == pq.ExecStatus.COMMAND_OK:
             return []
         if result.status != pq.ExecStatus.TUPLES_OK:
-            raise error_from_result(result, "utf-8")
+            error = error_from_result(result, "utf-8")
+            # It is the driver's where the server has given no code: the connection is gone.
+            raise error if error.sqlstate else psycopg.OperationalError(str(error))
         loader = Transformer(self.connection)
         loader.set_pgresult(result)
         return loader.load_rows(0, result.ntuples, tuple)

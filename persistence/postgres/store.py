@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -14,7 +15,7 @@ from ..migrations import NEWEST
 from ..reader import Readers
 from ..sql_calls import SqlCalls
 from . import searching
-from .fault import Lost
+from .fault import Lost, is_restarting
 from .ledger import IndexedKeys, PostgresLedger
 from .revision import check_ours, revision_of
 from .search_index import PostgresIndex
@@ -30,19 +31,33 @@ if TYPE_CHECKING:
 
     from .session import PostgresSession
 
+PATIENCE = 10.0  # seconds for which reads wait for a server that is away
+STARTING = 10.0  # seconds for a database that starts together with this server, or restarts
+RETRY = 0.1  # seconds between two tries to reach it
+
 logger = logging.getLogger(__name__)
 
 
 class PostgresReaders(Readers):
-    """Answer reads; one whose connection is lost is asked once more, on another one."""
+    """Answer reads, which wait for a server that is away as commits do."""
+
+    _away_since: float | None = None  # of whichever thread has noticed it first
 
     def _answer(
         self, connection: Any, question: Callable[..., Any], args: tuple[Any, ...]
     ) -> object:
-        try:
-            return question(connection, *args)
-        except Lost:
-            return question(connection, *args)
+        while True:
+            try:
+                answer = question(connection, *args)
+            except Lost:
+                now = time.monotonic()
+                self._away_since = since = self._away_since or now
+                if now - since > PATIENCE:
+                    raise
+                time.sleep(RETRY)
+            else:
+                self._away_since = None
+                return answer
 
 
 class PostgresStore(SqlCalls):
@@ -66,21 +81,28 @@ class PostgresStore(SqlCalls):
         Blocks; raises `StoreError`, whose text names the remedy.
         """
         server = Server(url)
-        session = server.connect_reader()
-        try:
-            server.await_answer()
-            found = server.settings(session)
-            server.refuse(found)
-            for problem, remedy in warnings(found):
-                logger.warning("%s: %s: %s", server.name, problem, remedy)
-            prepare(server)
-            view = View(session, server.name, sources.new_id())
-            view.join()
-            fill_meta(session, sources)
-            return cls(server, session, view)
-        except (psycopg.Error, Lost, StoreError) as error:
-            session.close()
-            raise server.explain(error) from None
+        deadline = time.monotonic() + STARTING
+        while True:
+            session = server.connect_reader()
+            try:
+                return cls._open(server, session, sources)
+            except (psycopg.Error, Lost, StoreError) as error:
+                session.close()
+                if time.monotonic() > deadline or not is_restarting(error):
+                    raise server.explain(error) from None
+                time.sleep(RETRY)
+
+    @classmethod
+    def _open(cls, server: Server, session: PostgresSession, sources: Sources) -> PostgresStore:
+        found = server.settings(session)
+        server.refuse(found)
+        for problem, remedy in warnings(found):
+            logger.warning("%s: %s: %s", server.name, problem, remedy)
+        prepare(server)
+        view = View(session, server.name, sources.new_id())
+        view.join()
+        fill_meta(session, sources)
+        return cls(server, session, view)
 
     def close(self) -> None:
         """Commit the appended changes, answer the waiting reads, end the threads. Blocks; a second call does nothing."""

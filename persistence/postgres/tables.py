@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from alembic import command
 from sqlalchemy import StaticPool, create_engine
+from sqlalchemy.exc import DBAPIError
 
 from ..migration import config_of, upgrade
 from ..migrations import NEWEST
@@ -15,6 +17,8 @@ from .view import LOCK
 from .view import TABLES as VIEW_TABLES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from psycopg import Connection as Driver
     from sqlalchemy import Connection
 
@@ -31,9 +35,7 @@ _OWN = (
 
 def make(connection: Driver[Any]) -> None:
     """Make all tables, in one transaction or not at all: those of the newest schema. Another server may do so, too."""
-    connection.autocommit = False
-    with _sqlalchemy(connection) as alchemy, alchemy.begin():
-        connection.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
+    with _sqlalchemy(connection) as alchemy:
         if revision_of(connection) is not None:
             return
         metadata.create_all(
@@ -46,15 +48,20 @@ def make(connection: Driver[Any]) -> None:
 
 def migrate(connection: Driver[Any], name: object) -> None:
     """Apply every migration that the database lacks. Raises `StoreError` for one that a newer version wrote."""
-    connection.autocommit = False
-    with _sqlalchemy(connection) as alchemy, alchemy.begin():
-        connection.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
+    with _sqlalchemy(connection) as alchemy:
         upgrade(alchemy, name, "head")
 
 
-def _sqlalchemy(connection: Driver[Any]) -> Connection:
-    """SQLAlchemy's view of the connection, which the caller still closes."""
+@contextmanager
+def _sqlalchemy(connection: Driver[Any]) -> Iterator[Connection]:
+    """SQLAlchemy's view of the connection, which the caller still closes, in a transaction. Raises psycopg's errors."""
+    connection.autocommit = False
     engine = create_engine(
         "postgresql+psycopg://", creator=lambda: connection, poolclass=StaticPool
     )
-    return engine.connect()
+    try:
+        with engine.connect() as alchemy, alchemy.begin():
+            connection.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
+            yield alchemy
+    except DBAPIError as error:
+        raise error.orig or error from error

@@ -12,7 +12,6 @@ from trio.testing import MockClock
 
 from salon.persistence import resolve
 from tests.conftest import run
-from tests.postgres import UNSAFE, Cluster, Databases
 from tests.unit.engine import Engine, open_engine
 from tests.unit.history import sources
 from tests.unit.stores import URLS, AnyStore
@@ -47,17 +46,3 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AnyStore]
         store = resolve(url, sources())
         yield store
         store.close()
-
-
-@pytest.fixture(scope="session")
-def databases() -> Iterator[Databases]:
-    """Empty databases of one PostgreSQL server."""
-    cluster = Cluster(*UNSAFE)
-    yield Databases(cluster)
-    cluster.close()
-
-
-@pytest.fixture
-async def store(opened: AnyStore) -> AnyStore:
-    """The same, used where trio runs."""
-    return opened

@@ -18,7 +18,8 @@ import trio
 from salon.actors.store import Appended, Changes, KeysTaken, StoreError
 from salon.persistence import resolve
 from salon.persistence.migrations import NEWEST
-from salon.persistence.postgres import dialect, fault, server, view, writer
+from salon.persistence.postgres import dialect, fault, view, writer
+from salon.persistence.postgres import store as store_module
 from salon.persistence.postgres.store import PostgresStore
 from tests import processes
 from tests.pooler import Pooler
@@ -222,6 +223,7 @@ async def test_commits_wait_for_a_server_that_restarts_and_are_refused_if_it_is_
         await trio.to_thread.run_sync(cluster.start)
         assert isinstance(await waiting.wait(), Appended)
         monkeypatch.setattr(writer, "PATIENCE", 0.0)
+        monkeypatch.setattr(store_module, "PATIENCE", 0.0)
         cluster.stop()
         refused = history.say("refused")
         with pytest.raises(StoreError, match="the server cannot be reached"):
@@ -302,7 +304,7 @@ def test_a_database_with_another_encoding_is_refused(databases: Databases) -> No
 def test_what_cannot_be_connected_to_is_named_without_its_password(
     databases: Databases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "STARTING", 0.0)
+    monkeypatch.setattr(store_module, "STARTING", 0.0)
     nobody = "postgresql://ada:verySecret@127.0.0.1:9/db?connect_timeout=2"
     assert "postgresql://ada:***@127.0.0.1:9/db" in refusal(nobody)
     assert "verySecret" not in refusal(nobody)
