@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -25,7 +26,7 @@ from tests import processes
 from tests.pooler import Pooler
 from tests.postgres import UNSAFE, USER, Cluster, Databases
 from tests.unit.history import History, sources
-from tests.unit.stores import begin, environment, log_of
+from tests.unit.stores import ROOT, begin, environment, log_of
 
 # The place of an event, taken by a transaction that has not ended: who wants it waits.
 TAKEN = "INSERT INTO events (conversation, sequence, at, messages, salt, body) VALUES (%s, %s, 0, 0, '', '')"
@@ -363,6 +364,23 @@ def test_a_store_of_a_newer_version_is_left_alone_and_one_of_an_earlier_is_migra
         "SELECT data_type FROM information_schema.columns WHERE table_name = 'accounts' ORDER BY 1"
     )
     assert execute(url, kinds) == [("bigint",), ("text",), ("text",)]
+
+
+async def test_the_rights_of_the_documentation_are_enough(databases: Databases) -> None:
+    databases.cluster.execute("CREATE DATABASE salon")
+    owner = databases.cluster.url("salon")
+    with opened(owner):
+        pass
+    text = (ROOT / "docs" / "postgresql.md").read_text()
+    (rights,) = re.findall("```sql\n(CREATE ROLE.*?)```", text, re.DOTALL)
+    execute(owner, *filter(None, map(str.strip, rights.split(";"))))
+    with opened(owner.replace(f"{USER}@", "salon_server@", 1)) as store:
+        history = await begin(store)
+        assert isinstance(await store.append(history.say("k")).wait(), Appended)
+        assert await store.load(history.id).wait() == history.state
+        await store.rename("ada", "Ada L.", 1, chosen=True).wait()
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        execute(owner.replace(f"{USER}@", "salon_server@", 1), "DROP TABLE events")
 
 
 def test_the_doctor_and_the_upgrade_speak_of_the_database(databases: Databases) -> None:
