@@ -27,6 +27,7 @@ from salon.actors.posted import sequence_of
 
 from . import files
 from .accounts import SAVE
+from .connection import Session
 from .erasing import hide
 from .keys import place_of
 from .member_rows import (
@@ -267,16 +268,13 @@ class Batch:
         Raises the driver's `IntegrityError` where a sequence, a conversation or, if `checked`, a key is there already.
         """
         steps = list(self._steps(checked=checked))
-        if (
-            len(steps) == 1
-            and not self._ordered
-            and not self._rewrites
-            and not self._erased
-            and not self._preferences
-            and steps[0][0].one_step(steps[0][1])
-        ):
-            steps[0][0].execute(connection, steps[0][1])
-            return
+        if not (self._ordered or self._rewrites or self._erased or self._preferences):
+            if isinstance(connection, Session):
+                connection.commit_rows([(rows.statement, rows.types, flat) for rows, flat in steps])
+                return
+            if len(steps) == 1 and steps[0][0].one_step(steps[0][1]):
+                steps[0][0].execute(connection, steps[0][1])
+                return
         with transaction(connection):
             if search is not None and self._rewrites:
                 search.rewrite(self._rewrites)

@@ -55,6 +55,10 @@ class Session:
         """Run a statement of `Rows` over the rows in the flat list; return the rows that it selects."""
         raise NotImplementedError
 
+    def commit_rows(self, steps: list[tuple[str, str, list[Any]]], /) -> None:
+        """Run statements of `Rows`, each with its types and its flat list, and commit them, or none."""
+        raise NotImplementedError
+
     def transaction(self, kind: Kind, /) -> AbstractContextManager[None]:
         """Commit all writes of the block, or none."""
         raise NotImplementedError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from .fault import Lost, lost
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from psycopg.pq.abc import PGresult
+    from psycopg.pq.abc import PGconn, PGresult
 
     from ..connection import Cursor, Kind
 
@@ -30,6 +31,8 @@ _BEGIN: dict[Kind, str] = {
     "DEFERRED": "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
     "RELAXED": "BEGIN; SET LOCAL synchronous_commit = off",
 }
+_BIGINT = 20  # the type of a view's number
+_IN_VIEW = b"SELECT salon_in_view($1)"
 _translated = lru_cache(maxsize=1_024)(translate)
 _translated_rows = lru_cache(maxsize=256)(translate_rows)
 
@@ -104,7 +107,6 @@ class PostgresSession(Session):
         self._connect = connect
         self._connection: Connection[Any] | None = None
         self._writing: ClientCursor[Any] | None = None  # puts values into the text of a statement
-        self._transactions = 0
         self.view: int | None = None
 
     @property
@@ -151,20 +153,42 @@ class PostgresSession(Session):
             return _Rows(self, self._rows_of(result), result.command_tuples or 0)
 
     def execute_rows(self, statement: str, types: str, parameters: list[Any], /) -> list[Any]:
-        """Run a statement over rows; outside of a transaction it is one, in the view."""
-        view = None if self._transactions else self.view
-        width = len(types)
-        values = [arrays.pack(kind, parameters[at::width]) for at, kind in enumerate(types)]
-        kinds = [arrays.OIDS[kind][0] for kind in types]
-        if view is not None:
-            values.insert(0, view.to_bytes(8, "big"))
-            kinds.insert(0, 20)
-        text = _translated_rows(statement, types, in_view=view is not None)
+        """Run a statement over rows."""
         with self._noticing():
-            result = self.connection.pgconn.exec_params(
-                text.encode(), values, kinds, [pq.Format.BINARY] * len(kinds), pq.Format.BINARY
-            )
-            return self._rows_of(result)
+            asked = _asked(statement, types, parameters, None)
+            return self._rows_of(self.connection.pgconn.exec_params(*asked, pq.Format.BINARY))
+
+    def commit_rows(self, steps: list[tuple[str, str, list[Any]]], /) -> None:
+        """Commit statements over rows in the view, in one round trip: an insertion by itself, others one after the other."""
+        with self._noticing():
+            pgconn = self.connection.pgconn
+            if len(steps) == 1 and steps[0][0].startswith("INSERT"):
+                self._rows_of(pgconn.exec_params(*_asked(*steps[0], self.view), pq.Format.BINARY))
+            elif steps:
+                self._commit_several(pgconn, steps)
+
+    def _commit_several(self, pgconn: PGconn, steps: list[tuple[str, str, list[Any]]]) -> None:
+        """Up to the point of synchronisation all is one transaction; after an error the rest is passed over."""
+        asked = [_asked(*step, None) for step in steps]
+        if self.view is not None:  # by itself: a change that finds no row would not look at it
+            asked.insert(0, (_IN_VIEW, [_packed(self.view)], [_BIGINT], [pq.Format.BINARY]))
+        pgconn.enter_pipeline_mode()
+        for each in asked:
+            pgconn.send_query_params(*each, pq.Format.BINARY)
+        pgconn.pipeline_sync()
+        while pgconn.flush():
+            _wait(pgconn, select.POLLIN | select.POLLOUT)
+        error: Exception | None = None
+        for _ in asked:
+            while (result := _result(pgconn)) is not None:
+                if result.status == pq.ExecStatus.FATAL_ERROR:
+                    error = error or self._error_of(result)
+        ended = _result(pgconn)
+        if ended is None or ended.status != pq.ExecStatus.PIPELINE_SYNC:
+            raise error or psycopg.OperationalError("the server closed the connection")
+        pgconn.exit_pipeline_mode()
+        if error is not None:
+            raise error
 
     @contextmanager
     def transaction(self, kind: Kind, /) -> Iterator[None]:
@@ -172,7 +196,6 @@ class PostgresSession(Session):
         begin = _BEGIN[kind]
         if self.view is not None and kind != "DEFERRED":
             begin += f"; SELECT salon_in_view({self.view})"
-        self._transactions += 1
         try:
             self._tell(begin)
             yield
@@ -182,8 +205,6 @@ class PostgresSession(Session):
                 if self._connection is not None:
                     self._tell("ROLLBACK")
             raise
-        finally:
-            self._transactions -= 1
 
     def close(self) -> None:
         """Close the connection; the next use makes another one."""
@@ -201,12 +222,15 @@ class PostgresSession(Session):
         if result.status == pq.ExecStatus.COMMAND_OK:
             return []
         if result.status != pq.ExecStatus.TUPLES_OK:
-            error = error_from_result(result, "utf-8")
-            # It is the driver's where the server has given no code: the connection is gone.
-            raise error if error.sqlstate else psycopg.OperationalError(str(error))
+            raise self._error_of(result)
         loader = Transformer(self.connection)
         loader.set_pgresult(result)
         return loader.load_rows(0, result.ntuples, tuple)
+
+    def _error_of(self, result: PGresult) -> Exception:
+        """The error; the driver's where the server has given no code: the connection is gone."""
+        error = error_from_result(result, "utf-8")
+        return error if error.sqlstate else psycopg.OperationalError(str(error))
 
     @contextmanager
     def _noticing(self) -> Iterator[None]:
@@ -219,3 +243,37 @@ class PostgresSession(Session):
                 self.close()
                 raise Lost from error
             raise
+
+
+def _asked(
+    statement: str, types: str, parameters: list[Any], view: int | None
+) -> tuple[bytes, list[bytes | None], list[int], list[int]]:
+    """What the driver wants for a statement over rows; with `view`, which is then looked at, before anything is written."""
+    width = len(types)
+    values: list[bytes | None] = [
+        arrays.pack(kind, parameters[at::width]) for at, kind in enumerate(types)
+    ]
+    kinds = [arrays.OIDS[kind][0] for kind in types]
+    if view is not None:
+        values.insert(0, _packed(view))
+        kinds.insert(0, _BIGINT)
+    text = _translated_rows(statement, types, in_view=view is not None)
+    return text.encode(), values, kinds, [pq.Format.BINARY] * len(kinds)
+
+
+def _packed(view: int) -> bytes:
+    return view.to_bytes(8, "big")
+
+
+def _result(pgconn: PGconn) -> PGresult | None:
+    """The next result of a pipeline. The driver would wait for it with the GIL held."""
+    while pgconn.is_busy():
+        _wait(pgconn, select.POLLIN)
+    return pgconn.get_result()
+
+
+def _wait(pgconn: PGconn, events: int) -> None:
+    poll = select.poll()
+    poll.register(pgconn.socket, events)
+    if any(found & ~select.POLLOUT for _, found in poll.poll()):
+        pgconn.consume_input()

@@ -25,7 +25,7 @@ from salon.persistence.postgres.store import PostgresStore
 from tests import processes
 from tests.pooler import Pooler
 from tests.postgres import UNSAFE, USER, Cluster, Databases
-from tests.unit.history import History, sources
+from tests.unit.history import BEN, History, sources
 from tests.unit.stores import ROOT, begin, environment, log_of
 
 # The place of an event, taken by a transaction that has not ended: who wants it waits.
@@ -106,7 +106,7 @@ async def test_nothing_is_written_in_a_view_that_has_passed(url: str, store: Pos
     history = await begin(store)
     await store.append(history.say("first")).wait()
     execute(url, "UPDATE cluster SET view = view + 1", "DELETE FROM nodes")
-    for changes in (history.say("second"), history.mark(1)):  # in one statement, and in several
+    for changes in (history.say("second"), history.join(BEN)):  # in one statement, and in several
         with pytest.raises(StoreError, match="another server has taken this database over"):
             await store.append(changes).wait()
     with pytest.raises(StoreError, match="another server has taken this database over"):
@@ -189,7 +189,7 @@ async def test_a_commit_whose_answer_is_lost_is_known_and_not_made_twice(
         assert pooler.lost.is_set()
         pooler.lost.clear()
         other = History()
-        pooler.lose_the_answer_to(b"COMMIT")  # of a conversation, whose number is not known either
+        pooler.lose_the_answer_to(b"INSERT INTO conversations")  # whose number is not known either
         outcome = await store.append(other.begin()).wait()
         assert isinstance(outcome, Appended)
         other.state.number = outcome.number
