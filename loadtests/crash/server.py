@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ class KilledServer:
 
     def __init__(self, folder: Path, store: str | None = None) -> None:
         self.store = store or f"sqlite:///{folder / 'salon.db'}"
+        self._places = {"XDG_DATA_HOME": f"{folder}"}  # for what is not in a database
         self.url = ""
         self._log = folder / "salon.log"
         self._process: trio.Process | None = None
@@ -94,7 +96,7 @@ class KilledServer:
         ]
         with self._log.open("ab") as log:
             self._process = await trio.lowlevel.open_process(
-                command, stdout=subprocess.PIPE, stderr=log
+                command, stdout=subprocess.PIPE, stderr=log, env=os.environ | self._places
             )
         return self._process
 

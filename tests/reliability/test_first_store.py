@@ -48,7 +48,6 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServerPro
         if request.param == "postgres":
             url = stack.enter_context(request.getfixturevalue("databases").one())
             move_store(f"sqlite:///{path}", url, sources(), lambda _: None)
-            settings["FILES__URL"] = f"file://{tmp_path}/files"
         server = ServerProcess(tmp_path, store=url, **settings)
         yield server
         assert server.stop() == 0, server.log

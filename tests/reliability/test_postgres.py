@@ -57,7 +57,7 @@ async def test_a_server_that_was_paused_cannot_write_into_a_database_that_anothe
 ) -> None:
     (tmp_path / "first").mkdir()
     (tmp_path / "second").mkdir()
-    keys = {"AUTH__KEY_FILE": str(tmp_path / "key"), "FILES__URL": f"file://{tmp_path}/files"}
+    keys = {"AUTH__KEY_FILE": str(tmp_path / "key")}
     with ExitStack() as stack:
         cluster = stack.enter_context(closing(Cluster("fsync=off")))
         first = ServerProcess(tmp_path / "first", fresh=True, store=cluster.url(), **keys)

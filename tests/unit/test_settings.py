@@ -81,6 +81,27 @@ class TestDefaults:
         assert problems_in(file) == ["store.url: there is no home directory to keep it in; set it"]
         assert settings_in(file, "", {"SALON_STORE": "memory:"}).store.path is None
 
+    def test_a_database_has_a_key_and_files_of_its_own_and_shows_no_password(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("XDG_DATA_HOME", "/data")
+
+        def beside(url: str) -> str:
+            store = StoreSettings(url=url)
+            assert (store.kind, store.path) == ("postgresql", None)
+            assert "secret" not in store.shown
+            return str(store.beside)
+
+        one = beside("postgresql://ada:secret@db/salon")
+        assert one.startswith("/data/salon/postgresql-")
+        assert one == beside("postgres://ben@db/salon?sslmode=require&password=secret")
+        others = (
+            "postgresql://db/other",
+            "postgresql://db2/salon",
+            "postgresql:///salon?host=/run",
+        )
+        assert len({one, *map(beside, others)}) == 4
+
     def test_the_limits_are_those_of_the_contract(self) -> None:
         assert Settings().limits.model_dump() == {
             "max_participants": 100,

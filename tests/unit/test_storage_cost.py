@@ -248,4 +248,4 @@ def test_no_start_imports_what_it_does_not_need(tmp_path: Path) -> None:
     early, late = map(set, json.loads(shown.stdout))
     assert "sqlite3" not in early
     assert "sqlite3" in late
-    assert not {"sqlalchemy", "alembic"} & late
+    assert not {"sqlalchemy", "alembic", "psycopg"} & late

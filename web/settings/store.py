@@ -7,7 +7,7 @@ import re
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator, Field
 
@@ -80,6 +80,12 @@ class StoreSettings(SettingsGroup):
         """
         if self.kind == "postgresql":
             parts = urlsplit(self.url)
-            name = f"{parts.netloc.rpartition('@')[2]}{parts.path}"
+            place = parse_qs(parts.query)
+            hosts = [
+                parts.netloc.rpartition("@")[2],
+                *place.get("host", ()),
+                *place.get("port", ()),
+            ]
+            name = "/".join([*filter(None, hosts), parts.path.strip("/")])
             return data_folder() / f"postgresql-{sha256(name.encode()).hexdigest()[:12]}"
         return self.path
