@@ -60,7 +60,12 @@ _PASSWORD = re.compile(
 
 
 class Lost(Exception):
-    """The connection is lost, or could not be made: whether the last commit has happened is not known. The cause is chained."""
+    """The connection is lost, or could not be made. The cause is chained.
+
+    `committing` says that a transaction's commit was on its way: whether it has happened is not known.
+    """
+
+    committing = False
 
 
 def explain(name: object, error: BaseException) -> StoreError:

@@ -199,7 +199,11 @@ class PostgresSession(Session):
         try:
             self._tell(begin)
             yield
-            self._tell("COMMIT")
+            try:
+                self._tell("COMMIT")
+            except Lost as error:
+                error.committing = True
+                raise
         except BaseException:
             with suppress(psycopg.Error, Lost):
                 if self._connection is not None:

@@ -92,15 +92,23 @@ class PostgresWriter(WritingThread):
             self._eraser.look()
 
     def _do(self, job: Job) -> object:
+        """A job waits for the server, too, but is done again only where it surely was not."""
         begin = relaxed_transaction if job.relaxed else transaction
-        try:
-            self._come_back()
-            with begin(self._session):
-                return job.run(self._session)
-        except Exception as error:
-            if isinstance(error, Lost):
+        while True:
+            try:
+                self._come_back()
+                with begin(self._session):
+                    return job.run(self._session)
+            except Lost as error:
                 self._is_in_doubt = True
-            return self._explain(error)
+                if error.committing:
+                    return self._explain(error)
+                try:
+                    self._went_away(error)
+                except StoreError as refusal:
+                    return refusal
+            except Exception as error:
+                return self._explain(error)
 
     def _come_back(self) -> None:
         """Have a connection, and no commit of a former one under way."""

@@ -221,8 +221,12 @@ async def test_commits_wait_for_a_server_that_restarts_and_are_refused_if_it_is_
         history = await begin(store)
         cluster.stop()
         waiting = store.append(history.say("kept"))
+        renamed, asked = store.rename("ada", "Ada L.", 1, chosen=True), store.load(history.id)
         await trio.to_thread.run_sync(cluster.start)
         assert isinstance(await waiting.wait(), Appended)
+        await renamed.wait()
+        assert await store.name_of("ada").wait() == ("Ada L.", True)
+        assert await asked.wait() is not None
         monkeypatch.setattr(writer, "PATIENCE", 0.0)
         monkeypatch.setattr(store_module, "PATIENCE", 0.0)
         cluster.stop()
