@@ -46,3 +46,9 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AnyStore]
         store = resolve(url, sources())
         yield store
         store.close()
+
+
+@pytest.fixture
+async def store(opened: AnyStore) -> AnyStore:
+    """The same, used where trio runs."""
+    return opened
