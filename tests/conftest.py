@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
     from tests.browser import Browsers
+    from tests.postgres import Databases
 
 # How long an example takes is the machine's affair.
 settings.register_profile("salon", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -104,6 +105,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     shared = ServerProcess(tmp_path_factory.mktemp("server"), fresh=True)
     yield shared
     assert shared.stop() == 0, shared.log
+
+
+@pytest.fixture(scope="session")
+def databases() -> Iterator[Databases]:
+    """Empty databases of one PostgreSQL server."""
+    from tests.postgres import UNSAFE, Cluster, Databases  # most runs need none
+
+    cluster = Cluster(*UNSAFE)
+    yield Databases(cluster)
+    cluster.close()
 
 
 @pytest.fixture

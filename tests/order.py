@@ -20,6 +20,7 @@ LONG_FIRST = (
     "reliability/test_simulation.py",
     "reliability/test_sync.py",  # waits
     "e2e/test_page_sign_in.py",  # waits
+    "reliability/test_postgres.py",  # waits
     "reliability/test_slow_disk.py",
     "reliability/test_torn.py",  # waits
     "e2e/test_page_size.py",  # waits

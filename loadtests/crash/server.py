@@ -22,10 +22,11 @@ class Failed(Exception):
 
 
 class KilledServer:
-    """`salon serve` with its store in `folder`, and with `environment` besides. It does not run before `start`."""
+    """`salon serve` with its store in `folder`, or at a URL, and with `environment` besides. It does not run before `start`."""
 
-    def __init__(self, folder: Path) -> None:
-        self.store = folder / "salon.db"
+    def __init__(self, folder: Path, store: str | None = None) -> None:
+        self.store = store or f"sqlite:///{folder / 'salon.db'}"
+        self._places = {"XDG_DATA_HOME": f"{folder}"}  # for what is not in a database
         self.url = ""
         self.environment: dict[str, str] = {}
         self._log = folder / "salon.log"
@@ -92,14 +93,14 @@ class KilledServer:
         port = self.url.rpartition(":")[2] or "0"
         command = [
             *(sys.executable, "-m", "salon.web.cli", "serve", "--port", port),
-            *("--config", str(CONFIG), "--store", f"sqlite:///{self.store}"),
+            *("--config", str(CONFIG), "--store", self.store),
         ]
         with self._log.open("ab") as log:
             self._process = await trio.lowlevel.open_process(
                 command,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env={**os.environ, **self.environment},
+                env={**os.environ, **self._places, **self.environment},
             )
         return self._process
 

@@ -67,6 +67,7 @@ def own_server(store: str | None = None, **settings: object) -> Iterator[tuple[s
             *("--config", str(CONFIG), "--store", store or f"sqlite:///{folder}/salon.db"),
         ]
         environment = {f"SALON_{name}": str(value) for name, value in settings.items()}
+        environment["XDG_DATA_HOME"] = folder  # for what is not in a database
         with _running(command, **environment) as server:
             yield server
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from salon.persistence import resolve
+from salon.persistence.transfer import move_store
 from salon.web.socket.codec import JsonCodec
 from tests.person import Person
 from tests.server import ServerProcess, api
-from tests.unit.stores import log_of, open_store
+from tests.unit.history import sources
+from tests.unit.stores import log_of
 
 STORES = Path(__file__).parents[1] / "stores"
 TOKENS = {
@@ -31,16 +35,22 @@ def expected() -> dict[str, Any]:
     return whole
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[ServerProcess]:
-    """This version's server on a copy of that store."""
-    (tmp_path / "salon.db").write_bytes(gzip.decompress((STORES / "first.db.gz").read_bytes()))
-    key = tmp_path / "salon.db.key"
+@pytest.fixture(params=["sqlite", "postgres"])
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServerProcess]:
+    """This version's server on a copy of that store, or on a database that it was moved into."""
+    path, key = tmp_path / "salon.db", tmp_path / "salon.db.key"
+    path.write_bytes(gzip.decompress((STORES / "first.db.gz").read_bytes()))
     key.write_bytes((STORES / "first.db.key").read_bytes())
     key.chmod(0o600)
-    server = ServerProcess(tmp_path, AUTH__STATIC_TOKENS=json.dumps(TOKENS))
-    yield server
-    assert server.stop() == 0, server.log
+    settings = {"AUTH__STATIC_TOKENS": json.dumps(TOKENS), "AUTH__KEY_FILE": str(key)}
+    with ExitStack() as stack:
+        url = f"sqlite:///{path}"
+        if request.param == "postgres":
+            url = stack.enter_context(request.getfixturevalue("databases").one())
+            move_store(f"sqlite:///{path}", url, sources(), lambda _: None)
+        server = ServerProcess(tmp_path, store=url, **settings)
+        yield server
+        assert server.stop() == 0, server.log
 
 
 def people(server: ServerProcess) -> dict[str, Person]:
@@ -71,7 +81,7 @@ async def test_every_event_is_written_again_as_the_same_bytes(
     """An event's hash is over its bytes."""
     server.stop()
     codec = JsonCodec(heartbeat=25, max_message_size=10_000)
-    store = open_store(server.path)
+    store = resolve(server.store, sources())
     try:
         for conversation in expected["conversations"]:
             log = await log_of(store, conversation["conversation_id"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +39,13 @@ async def engine() -> AsyncIterator[Engine]:
 @pytest.fixture(params=URLS)
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AnyStore]:
     """A store, each kind in its turn."""
-    store = resolve(URLS[request.param].format(path=tmp_path), sources())
-    yield store
-    store.close()
+    with ExitStack() as stack:
+        url = URLS[request.param].format(path=tmp_path)
+        if request.param == "postgres":
+            url = stack.enter_context(request.getfixturevalue("databases").one())
+        store = resolve(url, sources())
+        yield store
+        store.close()
 
 
 @pytest.fixture

@@ -15,8 +15,10 @@ from pydantic import ValidationError
 
 from salon.actors.limits import Limits
 from salon.actors.model import Participant
+from salon.web.settings.group import SettingsError
 from salon.web.settings.loading import LISTS, SECTIONS, load, rows
-from salon.web.settings.model import AuthSettings, Settings, SettingsError, StoreSettings
+from salon.web.settings.model import AuthSettings, Settings
+from salon.web.settings.store import StoreSettings
 from salon.web.settings.text import render
 
 TEST_CONFIG = Path(__file__).parents[1] / "config_test.yaml"
@@ -78,6 +80,27 @@ class TestDefaults:
         monkeypatch.setattr(Path, "expanduser", homeless)
         assert problems_in(file) == ["store.url: there is no home directory to keep it in; set it"]
         assert settings_in(file, "", {"SALON_STORE": "memory:"}).store.path is None
+
+    def test_a_database_has_a_key_and_files_of_its_own_and_shows_no_password(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("XDG_DATA_HOME", "/data")
+
+        def beside(url: str) -> str:
+            store = StoreSettings(url=url)
+            assert (store.kind, store.path) == ("postgresql", None)
+            assert "secret" not in store.shown
+            return str(store.beside)
+
+        one = beside("postgresql://ada:secret@db/salon")
+        assert one.startswith("/data/salon/postgresql-")
+        assert one == beside("postgres://ben@db/salon?sslmode=require&password=secret")
+        others = (
+            "postgresql://db/other",
+            "postgresql://db2/salon",
+            "postgresql:///salon?host=/run",
+        )
+        assert len({one, *map(beside, others)}) == 4
 
     def test_the_limits_are_those_of_the_contract(self) -> None:
         assert Settings().limits.model_dump() == {
@@ -277,12 +300,12 @@ class TestProblems:
             ),
             (
                 "store: {url: 'sqlite://'}",
-                "store.url: 'sqlite://' given, allowed is sqlite:///PATH or memory:"
+                "store.url: 'sqlite://' given, allowed is sqlite:///PATH, postgresql://USER@HOST/DATABASE or memory:"
                 " (from salon.yaml, line 1)",
             ),
             (
                 "store: {url: 'sqlite:///:memory:'}",
-                "store.url: 'sqlite:///:memory:' given, allowed is sqlite:///PATH or memory:"
+                "store.url: 'sqlite:///:memory:' given, allowed is sqlite:///PATH, postgresql://USER@HOST/DATABASE or memory:"
                 " (from salon.yaml, line 1)",
             ),
             (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,14 +25,14 @@ from salon.actors.store import (
     Store,
     event_hash,
 )
-from salon.persistence import MemoryStore, memory_search, search_index, searching
+from salon.persistence import memory_search, resolve, search_index, searching
 from salon.persistence.file import File
 from salon.persistence.keys import Keys
 from salon.persistence.ledger import Ledger
-from salon.persistence.sql import SqlStore
 from tests.inside import until
+from tests.postgres import Databases
 from tests.unit.history import ADA, BEN, CLEO, History, sources
-from tests.unit.stores import filled, open_store
+from tests.unit.stores import AnyStore, filled, open_store
 
 shared = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -253,7 +253,7 @@ async def test_bodies_that_are_no_messages_are_never_found(store: Store) -> None
     assert len((await search(store, "plan")).hits) == 1
 
 
-# --- both stores find the same ----------------------------------------------------------------------------------------
+# --- all stores find the same -----------------------------------------------------------------------------------------
 
 LETTERS = "abAB12 '.-_\"*éÉßñ的明天ミแีข가नİ\u0301\u200d🎉\x00\n"
 WORDS = st.text(st.sampled_from(LETTERS), min_size=1, max_size=12)
@@ -261,16 +261,16 @@ ANY = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
 
 
 @pytest.fixture
-def both(tmp_path: Path) -> Iterator[tuple[MemoryStore, SqlStore]]:
-    opened = open_store(tmp_path / "salon.db")
-    yield MemoryStore(sources()), opened
-    opened.close()
+def all_stores(tmp_path: Path, databases: Databases) -> Iterator[tuple[AnyStore, ...]]:
+    with databases.one() as url, ExitStack() as stack:
+        urls = ("memory:", f"sqlite:///{tmp_path}/salon.db", url)
+        yield tuple(stack.enter_context(closing(resolve(each, sources()))) for each in urls)
 
 
 @shared
 @given(said=st.lists(WORDS | ANY, min_size=1, max_size=25), query=WORDS | ANY)
-def test_both_stores_find_the_same(
-    both: tuple[MemoryStore, SqlStore], said: list[str], query: str
+def test_all_stores_find_the_same(
+    all_stores: tuple[AnyStore, ...], said: list[str], query: str
 ) -> None:
     async def play() -> None:
         try:
@@ -281,7 +281,7 @@ def test_both_stores_find_the_same(
         history = History(owner=owner)
         changes = [history.begin(), history.turn(*(Post(history.id, owner, each) for each in said))]
         shown = []
-        for store in both:
+        for store in all_stores:
             number = 0
             for each in changes:
                 one = Changes(each.conversation_id, number, each.records, each.state_events)
@@ -291,7 +291,7 @@ def test_both_stores_find_the_same(
             sought = Sought(owner.id, terms, conversation_id=history.id, limit=50)
             hits = (await store.search(sought).wait()).hits
             shown.append(hits)
-        assert shown[0] == shown[1]
+        assert shown[0] == shown[1] == shown[2]
 
     trio.run(play)
 
