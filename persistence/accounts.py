@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from salon.actors.store import AccountPage, RunAccount, RunTotals
 
 from .rows import Rows
+from .upsert import upsert
 
 if TYPE_CHECKING:
-    import sqlite3
+    from .connection import Connection
 
 _COLUMNS = ", ".join(RunAccount._fields)
 # A row is 1 and the account: 15 columns, of which a group of the writer, 2,000 accounts, stays below SQLite's 32,766 values.
@@ -18,8 +19,9 @@ SAVE = Rows(
     f"INSERT OR ROLLBACK INTO run_accounts ({_COLUMNS}) SELECT "
     + ", ".join(f"column{n}" for n in range(2, len(RunAccount._fields) + 2))
     + " FROM {values} WHERE column1 > 0 ON CONFLICT (conversation_id, run_id) DO NOTHING",
-    len(RunAccount._fields) + 1,
+    "itttittttiiiiii",
 )
+_SAVE_AGENT = upsert("hosted_agents", "id", "settings")
 _BEFORE = (
     "(started_at, position) < "
     "(SELECT started_at, position FROM run_accounts WHERE position = :before)"
@@ -33,7 +35,7 @@ _TOTALS = (
 
 
 def page(
-    connection: sqlite3.Connection,
+    connection: Connection,
     agent_id: str | None,
     conversation_id: str | None,
     before: int | None,
@@ -54,7 +56,7 @@ def page(
 
 
 def totals(
-    connection: sqlite3.Connection,
+    connection: Connection,
     agent_id: str,
     since: int,
     asked_by: str | None,
@@ -67,15 +69,15 @@ def totals(
     return RunTotals(*connection.execute(_TOTALS + _where(conditions), values).fetchone())
 
 
-def save_agent(row: tuple[str, str | None], connection: sqlite3.Connection) -> None:
+def save_agent(row: tuple[str, str | None], connection: Connection) -> None:
     """Store an agent's settings, or delete the agent."""
     if row[1] is None:
         connection.execute("DELETE FROM hosted_agents WHERE id = ?", row[:1])
     else:
-        connection.execute("INSERT OR REPLACE INTO hosted_agents (id, settings) VALUES (?, ?)", row)
+        connection.execute(_SAVE_AGENT, row)
 
 
-def agents(connection: sqlite3.Connection) -> dict[str, str]:
+def agents(connection: Connection) -> dict[str, str]:
     """The settings of the agents, by id."""
     return dict(connection.execute("SELECT id, settings FROM hosted_agents ORDER BY id").fetchall())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from salon.actors.events import (
     REMOVED,
@@ -41,14 +41,12 @@ from .rows import Rows
 from .transaction import transaction
 
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from salon.actors.events import StateEvent
     from salon.actors.store import Changes, Rewrite, RunAccount
 
-    from .search_index import SearchIndex
-
+    from .connection import Connection
 # OR ROLLBACK: without it SQLite would keep a copy of every page that the statement changes, to undo the statement alone.
 # The subquery checks the keys: a key that was used before gives a salt of NULL, which the table refuses.
 _EVENTS = (
@@ -67,85 +65,86 @@ _CHECK = (
     "CASE WHEN EXISTS (SELECT 1 FROM keys WHERE conversation = column1 AND digest = column9) "
     "THEN NULL ELSE column5 END"
 )
-_CHECKED = Rows(_EVENTS.format(salt=_CHECK), 9)
-_UNCHECKED = Rows(_EVENTS.format(salt="column5"), 9)
-_CHECKED_RELATED = Rows(_RELATED.format(salt=_CHECK), 12)
-_UNCHECKED_RELATED = Rows(_RELATED.format(salt="column5"), 12)
+_CHECKED = Rows(_EVENTS.format(salt=_CHECK), "iiibbitti")
+_UNCHECKED = Rows(_EVENTS.format(salt="column5"), "iiibbitti")
+_CHECKED_RELATED = Rows(_RELATED.format(salt=_CHECK), "iiibbittitit")
+_UNCHECKED_RELATED = Rows(_RELATED.format(salt="column5"), "iiibbittitit")
 _REWRITES = Rows(
     "UPDATE events SET body = column3, hash = column4, salt = x'' FROM {values} "
     "WHERE column1 > 0 AND conversation = column1 AND sequence = column2",
-    4,
+    "iibt",
 )
 # In the order of the primary key and with its types: else SQLite would read all mentions.
 _UNMENTIONED = Rows(
     "DELETE FROM mentions WHERE (participant, conversation, sequence) IN "
     "(SELECT CAST(column2 AS TEXT), CAST(column1 AS INTEGER), CAST(column3 AS INTEGER) "
     "FROM {values} WHERE column1 > 0)",
-    3,
+    "iti",
 )
 _THREAD_READS = Rows(
     "INSERT INTO thread_reads (conversation, root, participant, read_sequence) "
     "SELECT column1, column2, column3, column4 FROM {values} WHERE column1 > 0 "
-    "ON CONFLICT DO UPDATE SET read_sequence = max(read_sequence, excluded.read_sequence)",
-    4,
+    "ON CONFLICT (conversation, root, participant) "
+    "DO UPDATE SET read_sequence = max(thread_reads.read_sequence, excluded.read_sequence)",
+    "iiti",
 )
 _CONVERSATIONS = Rows(
     "INSERT OR ROLLBACK INTO conversations (number, id, title, mode, sites, enable_ai, "
     "join_policy, members_invite, share_reads, metadata, created_at, permissions, history, slow_mode, direct, "
     "retention) SELECT * FROM {values} WHERE column1 > 0",
-    16,
+    "ittttitiitittiii",
 )
 _MEMBERS = Rows(
     "INSERT OR ROLLBACK INTO members "
     "(conversation, participant, name, type, role, joined_at, invited_by, place, introduced) "
     "SELECT * FROM {values} WHERE column1 > 0",
-    9,
+    "ittttitii",
 )
 _MENTIONS = Rows(
     "INSERT OR ROLLBACK INTO mentions (conversation, participant, sequence) "
     "SELECT * FROM {values} WHERE column1 > 0",
-    3,
+    "iti",
 )
 _RUNS = Rows(
     "INSERT OR ROLLBACK INTO runs "
     "(conversation, run_id, participant, started, started_at, reply_to, asked_by, thread_id) "
     "SELECT * FROM {values} WHERE column1 > 0",
-    8,
+    "ittiittt",
 )
 _TEXTS = Rows(
     "INSERT OR ROLLBACK INTO run_texts (conversation, run_id, start, text) "
     "SELECT * FROM {values} WHERE column1 > 0",
-    4,
+    "itit",
 )
 _ENDS = Rows(
     "UPDATE runs SET ended = column3 FROM {values} "
     "WHERE column1 > 0 AND conversation = column1 AND run_id = column2",
-    3,
+    "iti",
 )
 _SAID = Rows(
     "DELETE FROM run_texts WHERE (conversation, run_id) IN "
     "(SELECT column1, column2 FROM {values} WHERE column1 > 0)",
-    3,
+    "iti",
 )
 _ANSWERED = Rows(
     "DELETE FROM join_requests WHERE (conversation, participant) IN "
     "(SELECT column1, column2 FROM {values} WHERE column1 > 0)",
-    3,
+    "iti",
 )
 _READS = Rows(
     "UPDATE members SET read_sequence = column3 FROM {values} "
     "WHERE column1 > 0 AND conversation = column1 AND participant = column2 AND read_sequence < column3",
-    3,
+    "iti",
 )
 _PREFERENCES = Rows(
     "UPDATE members SET archived = column3, muted = column4, pinned = column5 FROM {values} "
     "WHERE column1 > 0 AND conversation = column1 AND participant = column2",
-    5,
+    "itiii",
 )
 _FORCED = Rows(
     "UPDATE members SET read_sequence = column3, read_forced = column4 FROM {values} "
     "WHERE column1 > 0 AND conversation = column1 AND participant = column2",
-    4,
+    "itii",
 )
 # As in `Left.apply`: where no owner is left, the longest-standing of the highest rank becomes owner.
 _INHERIT = (
@@ -168,12 +167,20 @@ _PIN = "INSERT INTO pins (conversation, message, place) VALUES (?, ?, ?)"
 _UNPIN = "DELETE FROM pins WHERE conversation = ? AND message = ?"
 _DELETE = (
     "INSERT INTO deletions (conversation, message, in_channel) "
-    "SELECT conversation, sequence, relation IS NULL FROM events WHERE conversation = ? AND sequence = ?"
+    "SELECT conversation, sequence, CASE WHEN relation IS NULL THEN 1 ELSE 0 END "
+    "FROM events WHERE conversation = ? AND sequence = ?"
 )
 _UNREACT_ALL = "DELETE FROM reactions WHERE conversation = ? AND message = ?"
 # Where one of them happens in a turn, the order of who comes in and goes out matters.
 _GOING = (Left, Removed, Banned, JoinRequested)
 _END = "UPDATE conversations SET ended_at = ? WHERE number = ?"
+
+
+class Rewriting(Protocol):
+    """What a batch asks of the search index."""
+
+    def rewrite(self, rewrites: Sequence[Any], /) -> None:
+        """Index what messages will say, and nothing that they say still: see `SearchIndex`."""
 
 
 class SuspectedKeyError(Exception):
@@ -251,13 +258,13 @@ class Batch:
         self._accounts += (1, *account)
 
     def write(
-        self, connection: sqlite3.Connection, *, checked: bool, search: SearchIndex | None = None
+        self, connection: Connection, *, checked: bool, search: Rewriting | None = None
     ) -> None:
         """Commit all or nothing; a batch of messages only takes one step, so that the GIL is given up once.
 
         `search` is the index in which rewritten messages are to be found by their new text alone.
 
-        Raises `sqlite3.IntegrityError` where a sequence, a conversation or, if `checked`, a key is there already.
+        Raises the driver's `IntegrityError` where a sequence, a conversation or, if `checked`, a key is there already.
         """
         steps = list(self._steps(checked=checked))
         if (
@@ -402,7 +409,7 @@ class Batch:
             yield SAVE, self._accounts
 
 
-def _apply(connection: sqlite3.Connection, number: int, event: StateEvent) -> None:
+def _apply(connection: Connection, number: int, event: StateEvent) -> None:
     match event:
         case Joined():
             _MEMBERS.execute(connection, _member_row(number, event))
@@ -441,7 +448,7 @@ def _apply(connection: sqlite3.Connection, number: int, event: StateEvent) -> No
                 _succeed(connection, number, event)
 
 
-def _succeed(connection: sqlite3.Connection, number: int, event: Left | Removed | Banned) -> None:
+def _succeed(connection: Connection, number: int, event: Left | Removed | Banned) -> None:
     """Write what becomes of a conversation that a member has left."""
     if event.participant_count == 0:
         connection.execute(_END, (event.at, number))
@@ -449,7 +456,7 @@ def _succeed(connection: sqlite3.Connection, number: int, event: Left | Removed 
         connection.execute(_INHERIT, (number,))
 
 
-def _forget(connection: sqlite3.Connection, number: int, sequence: int) -> None:
+def _forget(connection: Connection, number: int, sequence: int) -> None:
     """Delete what stands about a deleted message outside of the log."""
     for statement in (_DELETE, _UNREACT_ALL, _UNPIN):
         connection.execute(statement, (number, sequence))

@@ -14,7 +14,7 @@ from .queries import RECORD
 from .transaction import transaction
 
 if TYPE_CHECKING:
-    import sqlite3
+    from .connection import Connection
 
 _END = "SELECT coalesce(max(position), 0) FROM events"
 # Of a conversation that is being erased only empty rows may be left.
@@ -30,7 +30,7 @@ _OWED = (
 _SEQUENCE = "SELECT sequence FROM events WHERE conversation = ? AND position <= ? ORDER BY sequence DESC LIMIT 1"
 
 
-def page(connection: sqlite3.Connection, after: int, limit: int) -> LogPage:
+def page(connection: Connection, after: int, limit: int) -> LogPage:
     """A page, as `CommonLog.common_log` describes it."""
     entries: list[LogEntry] = []
     size = 0
@@ -44,17 +44,17 @@ def page(connection: sqlite3.Connection, after: int, limit: int) -> LogPage:
     return LogPage(tuple(entries), max(after, newest))
 
 
-def end(connection: sqlite3.Connection) -> int:
+def end(connection: Connection) -> int:
     """The newest place."""
     return int(connection.execute(_END).fetchone()[0])
 
 
-def owed(connection: sqlite3.Connection, number: int, after: int, limit: int) -> tuple[Record, ...]:
+def owed(connection: Connection, number: int, after: int, limit: int) -> tuple[Record, ...]:
     """Events of a conversation after a sequence; none of a deleted one."""
     return tuple(Record(*row) for row in connection.execute(_OWED, (number, after, limit)))
 
 
-def sequence_at(connection: sqlite3.Connection, number: int, position: int) -> int:
+def sequence_at(connection: Connection, number: int, position: int) -> int:
     """The sequence of a conversation's newest event at a place up to `position`."""
     row = connection.execute(_SEQUENCE, (number, position)).fetchone()
     return row[0] if row else 0

@@ -7,17 +7,18 @@ in the log must not be used again either, since the indexes say how far they hav
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import files
-from .search_index import as_text, part_of
+from .keys import Keys
+from .search_index import SearchIndex, as_text, part_of
 from .transaction import relaxed_transaction
 
 if TYPE_CHECKING:
     import sqlite3
 
-    from .keys import Keys
-    from .search_index import SearchIndex
+    from .connection import Connection
+    from .keys import KeyBook
 
 PIECE = 256  # rows erased between two commits: about 5 ms
 # How the conversation is found by what refers to it is gone at once, and what would be shown of it.
@@ -66,7 +67,7 @@ _DELETE_FROM = (
 _DONE = "DELETE FROM erasures WHERE conversation = ?"
 
 
-def hide(connection: sqlite3.Connection, number: int, at: int) -> None:
+def hide(connection: Connection, number: int, at: int) -> None:
     """Have a conversation be in nobody's reach from now on, and be erased."""
     for statement in _HIDE:
         parameters = (number, at) if "?2" in statement else (number,)
@@ -74,12 +75,16 @@ def hide(connection: sqlite3.Connection, number: int, at: int) -> None:
 
 
 class Eraser:
-    """Erases hidden conversations, owned by the writing connection's owner. One that a killed server has begun goes on."""
+    """Erases hidden conversations, owned by the writing connection's owner. One that a killed server has begun goes on.
 
-    def __init__(self, connection: sqlite3.Connection, keys: Keys, search: SearchIndex) -> None:
+    What depends on the database stands in the classes that derive from it.
+    """
+
+    tables: ClassVar[dict[str, str]] = TABLES
+
+    def __init__(self, connection: Connection, keys: KeyBook) -> None:
         self._connection = connection
         self._keys = keys
-        self._search = search
         self._number: int | None = None
         self.look()
 
@@ -114,11 +119,8 @@ class Eraser:
         piece = [row for row in rows[:PIECE] if part_of(row[0]) == part]
         following = rows[len(piece)] if len(rows) > len(piece) else None
         messages = [(position, sequence, body) for position, sequence, _, body in piece]
-        # The last rows of a part take the words of all of them out of the file: a killed server may have erased the first.
-        last = following is None or part_of(following[0]) != part
-        self._search.forget(number, [(row[0], row[2]) for row in messages], last=last)
-        mentions = json.dumps(list(_mentions(messages)))
-        self._connection.execute(_UNMENTIONED, (number, mentions))
+        self._forget_words(number, messages, following)
+        self._forget_mentions(number, messages)
         end = piece[-1][1]
         if following is None:
             self._connection.execute(_EMPTY, (number, end))
@@ -127,16 +129,22 @@ class Eraser:
         return True
 
     def _first_events(self, number: int) -> list[Any]:
-        """Of the first events, one more than a piece: place, sequence, size and stored form. One step: see `rows`."""
-        with as_text(self._connection):
-            found = self._connection.execute(_EVENTS, (number, PIECE + 1)).fetchone()[0]
-        return list(json.loads(found))
+        """Of the first events, one more than a piece: place, sequence, size and stored form."""
+        raise NotImplementedError
+
+    def _forget_words(self, number: int, rows: list[Any], following: Any) -> None:
+        """Leave no word of these events, place, sequence and stored form; `following` is the row after them, if any."""
+        raise NotImplementedError
+
+    def _forget_mentions(self, number: int, rows: list[Any]) -> None:
+        """Forget who is mentioned in these events."""
+        raise NotImplementedError
 
     def _erase_others(self, number: int) -> bool:
         """Erase some of what else stands about the conversation; False where there is nothing any more."""
         self._keys.forget(number)
         left = PIECE
-        for table, key in TABLES.items():
+        for table, key in self.tables.items():
             statement = _DELETE_FROM.format(table=table, key=key)
             left -= self._connection.execute(statement, (number, left)).rowcount
             if left <= 0:
@@ -144,7 +152,36 @@ class Eraser:
         return False
 
 
-def _mentions(messages: list[tuple[int, int, str]]) -> list[tuple[str, int]]:
+class SqliteEraser(Eraser):
+    """Erases in a file. Many rows come and go as one JSON array, in one step: see `rows`."""
+
+    def __init__(self, connection: sqlite3.Connection, keys: KeyBook, search: SearchIndex) -> None:
+        self._file = connection
+        self._search = search
+        super().__init__(connection, keys)
+
+    def _first_events(self, number: int) -> list[Any]:
+        with as_text(self._file):
+            found = self._file.execute(_EVENTS, (number, PIECE + 1)).fetchone()[0]
+        return list(json.loads(found))
+
+    def _forget_words(self, number: int, rows: list[Any], following: Any) -> None:
+        # The last rows of a part take the words of all of them out of the file: a killed server may have erased the first.
+        last = following is None or part_of(following[0]) != part_of(rows[0][0])
+        self._search.forget(number, [(row[0], row[2]) for row in rows], last=last)
+
+    def _forget_mentions(self, number: int, rows: list[Any]) -> None:
+        self._file.execute(_UNMENTIONED, (number, json.dumps(mentions_of(rows))))
+
+
+def erase_all(connection: sqlite3.Connection) -> None:
+    """Erase what was deleted from a file and is not erased yet."""
+    eraser = SqliteEraser(connection, Keys(connection), SearchIndex(connection))
+    while eraser.due:
+        eraser.erase_piece()
+
+
+def mentions_of(messages: list[tuple[int, int, str]]) -> list[tuple[str, int]]:
     """Who is mentioned where, as the stored messages say."""
     found = []
     for _, sequence, body in messages:

@@ -13,18 +13,16 @@ from collections.abc import Callable
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from salon.actors.store import StoreError
 
-from .erasing import Eraser
+from .erasing import erase_all
 from .export_lines import VERSION
 from .export_rows import TABLES, json_line, line_of, rows, shape_of
 from .fault import explain
 from .file import File, sync
-from .keys import Keys
 from .migrations import NEWEST
-from .search_index import SearchIndex
 from .snapshot import give_name, snapshot
 
 if TYPE_CHECKING:
@@ -52,24 +50,50 @@ class Exported(NamedTuple):
     missing: int
 
 
+class Source(Protocol):
+    """The store that is exported."""
+
+    def copy(self, target: Path) -> None:
+        """Copy it as it is now to a new file, an SQLite store. Raises `StoreError`."""
+
+    def needs(self, content: str) -> bool:
+        """Whether it still has a file with this content, so that the content ought to be there."""
+
+
+class FileSource:
+    """A file, which a server may have open."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = File(path)
+
+    def copy(self, target: Path) -> None:
+        """Copy it as it is now."""
+        snapshot(self._file, target)
+
+    def needs(self, content: str) -> bool:
+        """Whether it still has a file with this content."""
+        with closing(self._file.connect_reader()) as connection:
+            return connection.execute(_NEEDED, (content,)).fetchone() is not None
+
+
 def export(
-    path: Path, target: Path, contents: Contents | None, sources: Sources, progress: Progress
+    source: Source, target: Path, contents: Contents | None, sources: Sources, progress: Progress
 ) -> Exported:
-    """Write the store at `path`, which a server may have open, to the new file `target`. Blocks; raises `StoreError`.
+    """Write a store to the new file `target`. Blocks; raises `StoreError`.
 
     `contents` are the bytes of files, None to leave them out. What is begun stands beside `target`: the same call goes on.
     """
     target = target.expanduser().absolute()
     if target.exists():
         raise StoreError(f"{target}: exists already: name a new file for the export")
-    source, copy = File(path), File(target.with_name(f"{target.name}.snapshot"))
+    copy = File(target.with_name(f"{target.name}.snapshot"))
     partial = target.with_name(f"{target.name}.partial")
     try:
         if not copy.path.exists():
             partial.unlink(missing_ok=True)
-            snapshot(source, copy.path)
+            source.copy(copy.path)
         with closing(copy.open(sources)) as connection:
-            _erase(connection)
+            erase_all(connection)
             done = _Export(connection, source, contents, progress).write(partial)
         give_name(partial, target)
         partial.unlink(missing_ok=True)
@@ -83,18 +107,11 @@ def export(
     return done
 
 
-def _erase(connection: sqlite3.Connection) -> None:
-    """Erase what was deleted and is not erased yet."""
-    eraser = Eraser(connection, Keys(connection), SearchIndex(connection))
-    while eraser.due:
-        eraser.erase_piece()
-
-
 class _Export:
     def __init__(
         self,
         connection: sqlite3.Connection,
-        source: File,
+        source: Source,
         contents: Contents | None,
         progress: Progress,
     ) -> None:
@@ -203,7 +220,7 @@ class _Export:
             try:
                 yield from self._pieces(content, size, begun if content == name else 0)
             except StoreError:
-                if self._is_needed(content):
+                if self._source.needs(content):
                     raise
                 self._missing += 1
 
@@ -218,8 +235,3 @@ class _Export:
             if at >= size:
                 break
         self._contents_written += 1
-
-    def _is_needed(self, content: str) -> bool:
-        """Whether the store still has a file with it, so that it ought to be there."""
-        with closing(self._source.connect_reader()) as connection:
-            return connection.execute(_NEEDED, (content,)).fetchone() is not None

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import errno
 import sqlite3
+from typing import TYPE_CHECKING, NamedTuple
 
 from salon.actors.store import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DAMAGED = (
     "the file is damaged: stop the server, keep a copy of the file, and restore a backup "
     "or try `sqlite3 FILE .recover`"
 )
+
+
+class Faults(NamedTuple):
+    """How the errors of a driver are told apart: those of its own, those that a row is to blame for, and conflicts of keys."""
+
+    of_driver: type[Exception]
+    of_data: tuple[type[Exception], ...]
+    conflict: type[Exception]
+    explain: Callable[[object, BaseException], StoreError]
+
 
 _TEXTS = {
     sqlite3.SQLITE_FULL: "the disk is full: make room, and writing goes on by itself",
@@ -53,3 +67,11 @@ def explain(path: object, error: BaseException) -> StoreError:
     )
     fault.__cause__ = error
     return fault
+
+
+SQLITE = Faults(
+    sqlite3.Error,
+    (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError),
+    sqlite3.IntegrityError,
+    explain,
+)

@@ -57,6 +57,15 @@ class File:
                 raise explain(self.path, error) from error
             raise
 
+    @property
+    def name(self) -> str:
+        """What operators call the store."""
+        return str(self.path)
+
+    def explain(self, error: Exception) -> StoreError:
+        """The error for operators."""
+        return explain(self.path, error)
+
     def connect_reader(self) -> sqlite3.Connection:
         """A read-only connection."""
         connection = self.connect(READER_CACHE)

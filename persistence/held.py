@@ -8,9 +8,9 @@ from salon.actors.held import HeldMessage, HeldPage
 from salon.actors.model import Participant
 
 if TYPE_CHECKING:
-    import sqlite3
-
     from salon.actors.held import HeldOutcome
+
+    from .connection import Connection
 
 _COLUMNS = (
     "position, conversation, conversation_id, sender_id, sender_name, sender_type, kind, content, details, "
@@ -40,7 +40,7 @@ _COUNT = "SELECT count(*) FROM held_messages WHERE closed_at IS NULL AND sender_
 _NEVER = 2**63 - 1
 
 
-def save(held: HeldMessage, connection: sqlite3.Connection) -> HeldMessage | None:
+def save(held: HeldMessage, connection: Connection) -> HeldMessage | None:
     """Store a held message, unless the sender's key has one; the one that is stored. None where the conversation is deleted."""
     row = (held.number, held.conversation_id, *held.sender, *held[4:10])
     inserted = connection.execute(_INSERT, row)
@@ -57,26 +57,26 @@ def close(
     outcome: HeldOutcome,
     why: str | None,
     at: int,
-    connection: sqlite3.Connection,
+    connection: Connection,
 ) -> HeldMessage | None:
     """Note what was decided, unless something was; as it is then."""
     connection.execute(_CLOSE, (at, by, outcome, why, position))
     return find(connection, position)
 
 
-def find(connection: sqlite3.Connection, position: int) -> HeldMessage | None:
+def find(connection: Connection, position: int) -> HeldMessage | None:
     """The held message at a position."""
     row = connection.execute(_ONE, (position,)).fetchone()
     return None if row is None else _held(row)
 
 
-def count(connection: sqlite3.Connection, sender_id: str) -> int:
+def count(connection: Connection, sender_id: str) -> int:
     """How many of a sender's messages wait."""
     return int(connection.execute(_COUNT, (sender_id,)).fetchone()[0])
 
 
 def page(
-    connection: sqlite3.Connection,
+    connection: Connection,
     is_open: bool,
     number: int | None,
     sender_id: str | None,

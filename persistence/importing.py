@@ -71,9 +71,11 @@ def import_export(
         try:
             _refuse_filled(file.path)
             partial = file.path.with_name(f"{file.path.name}.importing")
-            with closing(_open(partial)) as connection:
+            with closing(open_partial(partial)) as connection:
                 done = _Import(connection, source, head, contents, progress).take(partial)
-                _complete(connection, partial, head, sources)
+                connection.execute(f"DROP TABLE {_PROGRESS}")
+                migrate(connection, partial)
+                complete(connection, str(head.created_at), sources)
             sync(partial)
             for part in ("-wal", "-shm"):
                 Path(f"{file.path}{part}").unlink(missing_ok=True)  # of the empty store
@@ -98,7 +100,8 @@ def _refuse_filled(path: Path) -> None:
                 raise StoreError(f"{path}: there is something in it: name a new store with --store")
 
 
-def _open(partial: Path) -> sqlite3.Connection:
+def open_partial(partial: Path) -> sqlite3.Connection:
+    """A connection to a file that is being filled, which has its name later."""
     os.close(os.open(partial, os.O_RDWR | os.O_CREAT, 0o600))
     connection = sqlite3.connect(partial, isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL").fetchall()
@@ -258,15 +261,14 @@ class _Content:
         self._file = None
 
 
-def _complete(connection: sqlite3.Connection, partial: Path, head: Head, sources: Sources) -> None:
-    """Bring the tables to this version's schema, and make what is derived from them."""
-    migrate(connection, partial)
+def complete(connection: sqlite3.Connection, created_at: str, sources: Sources) -> None:
+    """Make what is derived from the tables, which have this version's schema."""
     newest = connection.execute("SELECT max(position) FROM events").fetchone()[0] or 0
     with transaction(connection):
         connection.executemany(
             "INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)",
             [
-                ("created_at", str(head.created_at)),
+                ("created_at", created_at),
                 ("keys_through", str(newest)),
                 ("key_secret", sources.entropy(16).hex()),
             ],
@@ -280,6 +282,5 @@ def _complete(connection: sqlite3.Connection, partial: Path, head: Head, sources
         while keys.due:
             keys.merge_piece()
     keys.merge_all()
-    connection.execute(f"DROP TABLE {_PROGRESS}")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     connection.execute("PRAGMA journal_mode = DELETE").fetchall()

@@ -8,7 +8,7 @@ some thousand messages behind and is updated in sorted pieces. Missing entries a
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from .rows import Rows
 from .transaction import relaxed_transaction
@@ -21,9 +21,20 @@ PIECE = 1_024  # keys merged between two commits: about 2 ms
 
 _DIGEST_BITS = 63  # SQLite's integers have 64 bits with the sign
 
-_INSERT = Rows("INSERT OR IGNORE INTO keys SELECT * FROM {values} WHERE column1 > 0", 3)
+_INSERT = Rows("INSERT OR IGNORE INTO keys SELECT * FROM {values} WHERE column1 > 0", "iii")
 
 _SEQUENCES = "SELECT sequence FROM keys WHERE conversation = ? AND digest = ?"
+
+
+class KeyBook(Protocol):
+    """What a ledger asks of the keys that were used before, as `Keys` describes it."""
+
+    def __contains__(self, place: int, /) -> bool: ...
+    def digest(self, sender_id: str | None, key: str) -> int: ...
+    def sequences(self, number: int, hashed: int) -> list[int]: ...
+    def add(self, used: dict[int, int]) -> None: ...
+    def forget(self, number: int) -> None: ...
+    def merge_all(self) -> None: ...
 
 
 def place_of(number: int, hashed: int) -> int:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import TYPE_CHECKING
 
 from salon.actors.store import Appended, Changes, KeysTaken, Record, RunAccount, StoreError
 
-from .batch import Batch, SuspectedKeyError
-from .fault import explain
-from .keys import Keys
+from .batch import Batch, Rewriting, SuspectedKeyError
+from .fault import SQLITE, Faults
 from .queries import RECORD
 from .rows import Rows
 
@@ -17,52 +15,59 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from .search_index import SearchIndex
+    from .connection import Connection
+    from .keys import KeyBook
+
 
 Entry = Changes | RunAccount
 Outcome = Appended | KeysTaken | StoreError | None  # None: the account is stored
-
-_OF_DATA = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError)
 
 _KEYS_USED = Rows(
     f"SELECT column1, {RECORD} FROM {{values}} "
     "CROSS JOIN keys k ON k.conversation = column2 AND k.digest = column3 "
     "CROSS JOIN events e ON e.conversation = k.conversation AND e.sequence = k.sequence "
     "WHERE column1 > 0",
-    3,
+    "iii",
 )
 _EVENT = f"SELECT {RECORD} FROM events e WHERE e.conversation = ? AND e.sequence = ?"
 _SEQUENCES_USED = Rows(
     "SELECT column1 FROM {values} "
     "CROSS JOIN events e ON e.conversation = column2 AND e.sequence = column3 WHERE column1 > 0",
-    3,
+    "iii",
 )
 
 
 class Ledger:
     """Appends groups of changes. It is used by one thread, as its connection is."""
 
+    checks_keys = True  # whether a statement that stores events looks for their keys
+
     def __init__(
         self,
-        connection: sqlite3.Connection,
+        connection: Connection,
         path: object,
-        keys: Keys,
-        search: SearchIndex | None = None,
+        keys: KeyBook,
+        search: Rewriting | None = None,
+        faults: Faults = SQLITE,
     ) -> None:
         self._connection = connection
         self._path = path
         self._keys = keys
         self._search = search
-        newest = connection.execute("SELECT max(number) FROM conversations").fetchone()[0]
-        self._next_number: int = (newest or 0) + 1
+        self._faults = faults
+        self._next_number = self._newest_number() + 1
+
+    def _newest_number(self) -> int:
+        row = self._connection.execute("SELECT max(number) FROM conversations").fetchone()
+        return int(row[0] or 0)
 
     def append(self, group: Sequence[Entry]) -> list[Outcome]:
         """Commit the group; return one outcome for each, in the same order. A conflict affects only its own changes."""
         try:
             return self._store(group, checked=True)
-        except (SuspectedKeyError, sqlite3.IntegrityError):
-            return self._sort_out(group)
         except Exception as error:
+            if isinstance(error, SuspectedKeyError | self._faults.conflict):
+                return self._sort_out(group)
             return self._fail(group, error)
 
     def records_of(
@@ -89,7 +94,7 @@ class Ledger:
                 outcomes.append(None)
         if checked and any(map(self._keys.__contains__, batch.keys)):
             raise SuspectedKeyError
-        batch.write(self._connection, checked=checked, search=self._search)
+        batch.write(self._connection, checked=checked and self.checks_keys, search=self._search)
         self._keys.add(batch.keys)
         for number in batch.erased:
             self._keys.forget(number)
@@ -110,10 +115,10 @@ class Ledger:
 
     def _fail(self, group: Sequence[Entry], error: Exception) -> list[Outcome]:
         """If the file is at fault, fail all; else commit by halves until only what cannot be stored is left."""
-        if len(group) == 1 or (
-            isinstance(error, sqlite3.Error) and not isinstance(error, _OF_DATA)
-        ):
-            return [explain(self._path, error)] * len(group)
+        faults = self._faults
+        at_fault = isinstance(error, faults.of_driver) and not isinstance(error, faults.of_data)
+        if len(group) == 1 or at_fault:
+            return [faults.explain(self._path, error)] * len(group)
         half = len(group) // 2
         return self.append(group[:half]) + self.append(group[half:])
 

@@ -21,20 +21,21 @@ from salon.actors.member_events import (
 )
 from salon.actors.model import Invite, JoinRequest, Participant, Sanction
 
-if TYPE_CHECKING:
-    import sqlite3
+from .upsert import upsert
 
+if TYPE_CHECKING:
     from salon.actors.events import Created, Joined, Updated
     from salon.actors.model import State
+
+    from .connection import Connection
 
 MEMBER_EVENTS = get_args(MemberEvent)
 LEAVE = "DELETE FROM members WHERE conversation = ? AND participant = ?"
 _ROLE = "UPDATE members SET role = ? WHERE conversation = ? AND participant = ?"
 # Those that are over are forgotten, as the events do.
 _PASSED = "DELETE FROM sanctions WHERE conversation = ? AND kind = ? AND until <= ?"
-_SANCTION = (
-    "INSERT OR REPLACE INTO sanctions (conversation, kind, participant, name, type, by, at, until, reason) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_SANCTION = upsert(
+    "sanctions", "conversation, kind, participant", "name, type, by, at, until, reason"
 )
 _PARDON = "DELETE FROM sanctions WHERE conversation = ? AND kind = ? AND participant = ?"
 # Invites stay after their end: a link is answered by what has become of it.
@@ -49,9 +50,9 @@ _INVITE = (
 _REVOKE = "UPDATE invites SET ended = 1 WHERE id = ?"
 _USE = "UPDATE invites SET uses = uses + 1 WHERE id = ?"
 _FORGET_DENIED = "DELETE FROM join_requests WHERE conversation = ? AND denied_at <= ?"
-_ASK = (
-    "INSERT OR REPLACE INTO join_requests (conversation, participant, name, type, at, reason, place) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?)"
+# One that was denied asks anew.
+_ASK = upsert(
+    "join_requests", "conversation, participant", "name, type, at, reason, place, denied_at"
 )
 _DENY = "UPDATE join_requests SET denied_at = ? WHERE conversation = ? AND participant = ?"
 ANSWERED = "DELETE FROM join_requests WHERE conversation = ? AND participant = ?"
@@ -90,21 +91,21 @@ def rule_columns(event: Created) -> list[Any]:
     ]
 
 
-def write_rules(connection: sqlite3.Connection, number: int, event: Updated) -> None:
+def write_rules(connection: Connection, number: int, event: Updated) -> None:
     """Write what an update changes of them."""
     permissions = None if event.permissions is None else json.dumps(event.permissions)
     changed = permissions, event.history, event.slow_mode, event.retention
     connection.execute(_RULES, (*changed, number))
 
 
-def write_entry(connection: sqlite3.Connection, number: int, event: Joined) -> None:
+def write_entry(connection: Connection, number: int, event: Joined) -> None:
     """Write what a member's coming in does besides their own row."""
     connection.execute(ANSWERED, (number, event.participant.id))
     if event.invite_id is not None:
         connection.execute(_USE, (event.invite_id,))
 
 
-def write_member_event(connection: sqlite3.Connection, number: int, event: MemberEvent) -> None:
+def write_member_event(connection: Connection, number: int, event: MemberEvent) -> None:
     """Write what an event changes of the members and their rights."""
     match event:
         case RoleChanged():
@@ -129,20 +130,18 @@ def write_member_event(connection: sqlite3.Connection, number: int, event: Membe
             connection.execute(_REVOKE, (event.invite_id,))
         case JoinRequested(participant=who):
             connection.execute(_FORGET_DENIED, (number, event.at - ASK_AGAIN))
-            connection.execute(_ASK, (number, *who, event.at, event.reason, event.sequence))
+            connection.execute(_ASK, (number, *who, event.at, event.reason, event.sequence, None))
         case JoinDenied(participant_id=id):
             connection.execute(_DENY, (event.at, number, id))
 
 
-def _write_sanction(
-    connection: sqlite3.Connection, number: int, kind: str, event: Banned | Muted
-) -> None:
+def _write_sanction(connection: Connection, number: int, kind: str, event: Banned | Muted) -> None:
     connection.execute(_PASSED, (number, kind, event.at))
     terms = event.by, event.at, event.until, event.reason
     connection.execute(_SANCTION, (number, kind, *event.participant, *terms))
 
 
-def load_rights(connection: sqlite3.Connection, number: int, state: State) -> None:
+def load_rights(connection: Connection, number: int, state: State) -> None:
     """Fill a state with the bans, mutes, invites and requests of its conversation."""
     for kind, id, name, type_, *terms in connection.execute(_SANCTIONS_OF, (number,)):
         sanctions = state.bans if kind == "ban" else state.mutes
@@ -153,7 +152,7 @@ def load_rights(connection: sqlite3.Connection, number: int, state: State) -> No
         state.requests[id] = JoinRequest(Participant(id, name, type_), *asked)
 
 
-def conversation_of(connection: sqlite3.Connection, invite_id: str) -> str | None:
+def conversation_of(connection: Connection, invite_id: str) -> str | None:
     """The conversation of an invite, whatever has become of it."""
     row = connection.execute(_CONVERSATION_OF, (invite_id,)).fetchone()
     return None if row is None else str(row[0])

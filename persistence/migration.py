@@ -33,7 +33,7 @@ def migrate(connection: sqlite3.Connection, path: object, *, to: str = "head") -
     """
     try:
         with _sqlalchemy(connection) as alchemy, alchemy.begin():
-            _upgrade(alchemy, path, to)
+            upgrade(alchemy, path, to)
     except DBAPIError as error:
         raise error.orig or error from error
 
@@ -57,12 +57,18 @@ def _config() -> Config:
     return config
 
 
-def _upgrade(alchemy: Connection, path: object, to: str) -> None:
-    for revision in MigrationContext.configure(alchemy).get_current_heads():
-        migrations_after(revision, path)
+def config_of(alchemy: Connection) -> Config:
+    """Alembic's configuration for commands on a connection."""
     config = _config()
     config.attributes["connection"] = alchemy
-    command.upgrade(config, to)
+    return config
+
+
+def upgrade(alchemy: Connection, path: object, to: str) -> None:
+    """Apply the migrations up to a revision in the transaction that was begun. Raises `StoreError` as `migrate` does."""
+    for revision in MigrationContext.configure(alchemy).get_current_heads():
+        migrations_after(revision, path)
+    command.upgrade(config_of(alchemy), to)
 
 
 def _sqlalchemy(connection: sqlite3.Connection) -> Connection:

@@ -21,14 +21,14 @@ from salon.actors.store import Report
 
 from . import files
 from .search_index import MESSAGE
+from .upsert import upsert
 
 if TYPE_CHECKING:
-    import sqlite3
-
     from salon.actors.future import Future
 
+    from .connection import Connection
     from .reader import Readers
-    from .writer import Writer
+    from .writing import WritingThread
 
 _IS_MESSAGE = MESSAGE.replace("sender_id", "e.sender_id").replace("relation", "e.relation")
 _IS_THERE = "NOT EXISTS (SELECT 1 FROM deletions d WHERE d.conversation = e.conversation AND d.message = e.sequence)"
@@ -72,15 +72,17 @@ _FORGET = (
 )
 _ERASURE = ", ".join(PersonErasure._fields)
 _HOLD = ", ".join(LegalHold._fields)
+_SAVE_ERASURE = upsert("person_erasures", "id", ", ".join(PersonErasure._fields[1:]))
+_SAVE_HOLD = upsert("legal_holds", "id", ", ".join(LegalHold._fields[1:]))
 
 
-def traces(connection: sqlite3.Connection, participant_id: str, after: int) -> Traces:
+def traces(connection: Connection, participant_id: str, after: int) -> Traces:
     """The next step, as `PeopleStore.traces` describes it."""
     quoted = json.dumps(participant_id, ensure_ascii=False).encode()
     return Traces(*_step(connection, _TRACES, after, participant_id, quoted))
 
 
-def expired(connection: sqlite3.Connection, before: int, after: int) -> Expired:
+def expired(connection: Connection, before: int, after: int) -> Expired:
     """The next step, as `PeopleStore.expired` describes it."""
     found, end = _step(connection, _EXPIRED, after, before)
     row = connection.execute(_LAST_OF_STEP, (after, after + TRACED)).fetchone()
@@ -88,7 +90,7 @@ def expired(connection: sqlite3.Connection, before: int, after: int) -> Expired:
 
 
 def _step(
-    connection: sqlite3.Connection, statement: str, after: int, *values: object
+    connection: Connection, statement: str, after: int, *values: object
 ) -> tuple[tuple[Trace, ...], int | None]:
     newest = connection.execute(_NEWEST).fetchone()[0] or 0
     end = after + TRACED
@@ -96,17 +98,17 @@ def _step(
     return found, end if end < newest else None
 
 
-def retained(connection: sqlite3.Connection) -> tuple[Retained, ...]:
+def retained(connection: Connection) -> tuple[Retained, ...]:
     """The conversations with days of their own."""
     return tuple(Retained(*row) for row in connection.execute(_RETAINED))
 
 
-def expired_in(connection: sqlite3.Connection, number: int, before: int) -> tuple[int, ...]:
+def expired_in(connection: Connection, number: int, before: int) -> tuple[int, ...]:
     """The first messages of a conversation that are too old."""
     return tuple(row[0] for row in connection.execute(_EXPIRED_IN, (number, before)))
 
 
-def person(connection: sqlite3.Connection, participant_id: str) -> PersonRows:
+def person(connection: Connection, participant_id: str) -> PersonRows:
     """What stands about a person outside of conversations."""
     guest = connection.execute(_GUEST, (participant_id,)).fetchone()
     name = connection.execute(_NAME, (participant_id,)).fetchone() or guest
@@ -119,41 +121,39 @@ def person(connection: sqlite3.Connection, participant_id: str) -> PersonRows:
     )
 
 
-def forget(participant_id: str, connection: sqlite3.Connection) -> None:
+def forget(participant_id: str, connection: Connection) -> None:
     """Delete what stands about a person outside of the log."""
     for statement in _FORGET:
         connection.execute(statement, (participant_id,))
 
 
-def save_erasure(erasure: PersonErasure, connection: sqlite3.Connection) -> None:
+def save_erasure(erasure: PersonErasure, connection: Connection) -> None:
     """Store an erasure in place of what was stored of it."""
-    insert = f"INSERT OR REPLACE INTO person_erasures ({_ERASURE}) VALUES (?, ?, ?, ?, ?, ?, ?)"
-    connection.execute(insert, erasure)
+    connection.execute(_SAVE_ERASURE, erasure)
 
 
-def erasures(connection: sqlite3.Connection) -> tuple[PersonErasure, ...]:
+def erasures(connection: Connection) -> tuple[PersonErasure, ...]:
     """All erasures."""
     query = f"SELECT {_ERASURE} FROM person_erasures ORDER BY asked_at, id"
     return tuple(PersonErasure(*row) for row in connection.execute(query))
 
 
-def save_hold(hold: LegalHold, connection: sqlite3.Connection) -> None:
+def save_hold(hold: LegalHold, connection: Connection) -> None:
     """Store a hold in place of what was stored of it."""
-    insert = f"INSERT OR REPLACE INTO legal_holds ({_HOLD}) VALUES (?, ?, ?, ?, ?, ?, ?)"
-    connection.execute(insert, hold)
+    connection.execute(_SAVE_HOLD, hold)
 
 
-def holds(connection: sqlite3.Connection) -> tuple[LegalHold, ...]:
+def holds(connection: Connection) -> tuple[LegalHold, ...]:
     """All holds."""
     query = f"SELECT {_HOLD} FROM legal_holds ORDER BY at, id"
     return tuple(LegalHold(*row) for row in connection.execute(query))
 
 
 class SqlPeople:
-    """Implements `PeopleStore` on the threads of an SQLite store."""
+    """Implements `PeopleStore` on the threads of a store."""
 
     _readers: Readers
-    _writer: Writer
+    _writer: WritingThread
 
     def traces(self, participant_id: str, *, after: int) -> Future[Traces]:
         """The events after a place in the log that are by a person or name them, of the next places."""

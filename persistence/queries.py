@@ -28,8 +28,9 @@ from .member_rows import load_rights
 from .transaction import transaction
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Sequence
+
+    from .connection import Connection
 
 _HEAD = (
     "SELECT c.number, c.title, c.mode, c.sites, c.enable_ai, c.join_policy, c.members_invite, "
@@ -75,7 +76,7 @@ _READ_SO_FAR = (
 )
 _DELETED_AFTER = (
     "(SELECT count(*) FROM deletions WHERE conversation = {conversation} AND message > {sequence} "
-    "AND in_channel)"
+    "AND in_channel = 1)"
 )
 _MESSAGES_AFTER = (
     f"SELECT e.messages - {_READ_SO_FAR.format(conversation='?1', sequence='?2')} "
@@ -86,7 +87,7 @@ _MESSAGES_AFTER = (
 _MENTIONS_AFTER = (
     "SELECT count(*) FROM (SELECT 1 FROM mentions WHERE conversation = {conversation} "
     "AND participant = {participant} AND sequence > {sequence} LIMIT "
-    f"{MOST_MENTIONS})"
+    f"{MOST_MENTIONS}) AS found"
 )
 _MENTIONED = _MENTIONS_AFTER.format(conversation="?1", participant="?2", sequence="?3")
 
@@ -181,11 +182,11 @@ _THREAD_UNREAD = (
     # From before they joined nothing is unread.
     "coalesce((SELECT place FROM members WHERE conversation = ?1 AND participant = ?3), 0)) "
     f"AND {_REPLY} AND NOT EXISTS (SELECT 1 FROM deletions d WHERE d.conversation = e.conversation "
-    f"AND d.message = e.sequence) LIMIT {MOST_MENTIONS})"
+    f"AND d.message = e.sequence) LIMIT {MOST_MENTIONS}) AS found"
 )
 
 
-def load(connection: sqlite3.Connection, conversation_id: str) -> State | None:
+def load(connection: Connection, conversation_id: str) -> State | None:
     """The state after the conversation's events."""
     with transaction(connection, "DEFERRED"):
         head = connection.execute(_HEAD, (conversation_id,)).fetchone()
@@ -235,9 +236,7 @@ def load(connection: sqlite3.Connection, conversation_id: str) -> State | None:
     return state
 
 
-def read(
-    connection: sqlite3.Connection, number: int, after: int, before: int | None, limit: int
-) -> Page:
+def read(connection: Connection, number: int, after: int, before: int | None, limit: int) -> Page:
     """A page, as `Store.read` describes it."""
     backward = before is not None and not after
     bounds = (number, after, _NEVER if before is None else before, limit + 1)
@@ -246,7 +245,7 @@ def read(
 
 
 def thread(
-    connection: sqlite3.Connection,
+    connection: Connection,
     number: int,
     root: int,
     after: int,
@@ -269,23 +268,19 @@ def _page(rows: list[Any], limit: int, *, backward: bool) -> Page:
     return Page(tuple(starmap(Record, rows)), has_more)
 
 
-def thread_read(connection: sqlite3.Connection, number: int, root: int, participant_id: str) -> int:
+def thread_read(connection: Connection, number: int, root: int, participant_id: str) -> int:
     """How far a participant has read a thread; 0 where they have not."""
     row = connection.execute(_THREAD_READ, (number, root, participant_id)).fetchone()
     return row[0] if row else 0
 
 
-def thread_unread(
-    connection: sqlite3.Connection, number: int, root: int, participant_id: str
-) -> int:
+def thread_unread(connection: Connection, number: int, root: int, participant_id: str) -> int:
     """The number of replies in a thread that a participant has not read."""
     count: int = connection.execute(_THREAD_UNREAD, (number, root, participant_id)).fetchone()[0]
     return count
 
 
-def targets(
-    connection: sqlite3.Connection, number: int, sequences: Sequence[int]
-) -> dict[int, Target]:
+def targets(connection: Connection, number: int, sequences: Sequence[int]) -> dict[int, Target]:
     """Those of the sequences whose events are messages, with what was done to them."""
     found = {}
     with transaction(connection, "DEFERRED"):
@@ -302,31 +297,25 @@ def targets(
     return found
 
 
-def messages_after(connection: sqlite3.Connection, number: int, sequence: int) -> int:
+def messages_after(connection: Connection, number: int, sequence: int) -> int:
     """The number of messages after a sequence."""
     row = connection.execute(_MESSAGES_AFTER, (number, sequence)).fetchone()
     return row[0] if row else 0
 
 
-def mentions_after(
-    connection: sqlite3.Connection, number: int, participant_id: str, sequence: int
-) -> int:
+def mentions_after(connection: Connection, number: int, participant_id: str, sequence: int) -> int:
     """The number of messages after a sequence that mention a participant."""
     count: int = connection.execute(_MENTIONED, (number, participant_id, sequence)).fetchone()[0]
     return count
 
 
-def senders_among(
-    connection: sqlite3.Connection, number: int, sequences: Sequence[int]
-) -> dict[int, str]:
+def senders_among(connection: Connection, number: int, sequences: Sequence[int]) -> dict[int, str]:
     """The senders' ids of those of the sequences whose events are messages."""
     rows = ((each, connection.execute(_SENDER, (number, each)).fetchone()) for each in sequences)
     return {sequence: row[0] for sequence, row in rows if row is not None}
 
 
-def runs_among(
-    connection: sqlite3.Connection, number: int, run_ids: Sequence[str]
-) -> dict[str, StoredRun]:
+def runs_among(connection: Connection, number: int, run_ids: Sequence[str]) -> dict[str, StoredRun]:
     """Those of the runs that were ever started, by id."""
     runs = {}
     for run_id in run_ids:
@@ -338,13 +327,13 @@ def runs_among(
     return runs
 
 
-def with_open_runs(connection: sqlite3.Connection) -> tuple[str, ...]:
+def with_open_runs(connection: Connection) -> tuple[str, ...]:
     """The ids of the conversations that have open runs."""
     return tuple(row[0] for row in connection.execute(_WITH_OPEN_RUNS))
 
 
 def listing(
-    connection: sqlite3.Connection,
+    connection: Connection,
     participant_id: str,
     limit: int,
     offset: int,
@@ -370,28 +359,28 @@ def listing(
     return Listing(tuple(summaries), total, rest)
 
 
-def find_guest(connection: sqlite3.Connection, recovery_hash: bytes) -> tuple[str, str] | None:
+def find_guest(connection: Connection, recovery_hash: bytes) -> tuple[str, str] | None:
     """The guest's id and name, or None."""
     sought = "SELECT id, name FROM guests WHERE recovery_hash = ?"
     row: tuple[str, str] | None = connection.execute(sought, (recovery_hash,)).fetchone()
     return row
 
 
-def participant_of(connection: sqlite3.Connection, account: str) -> str | None:
+def participant_of(connection: Connection, account: str) -> str | None:
     """Whose a provider's account is."""
     sought = "SELECT participant FROM accounts WHERE account = ?"
     row = connection.execute(sought, (account,)).fetchone()
     return None if row is None else str(row[0])
 
 
-def name_of(connection: sqlite3.Connection, participant_id: str) -> tuple[str, bool] | None:
+def name_of(connection: Connection, participant_id: str) -> tuple[str, bool] | None:
     """A participant's name, and whether they chose it."""
     sought = "SELECT name, chosen FROM names WHERE participant = ?"
     row = connection.execute(sought, (participant_id,)).fetchone()
     return None if row is None else (row[0], bool(row[1]))
 
 
-def names_since(connection: sqlite3.Connection, at: int) -> tuple[tuple[str, str], ...]:
+def names_since(connection: Connection, at: int) -> tuple[tuple[str, str], ...]:
     """Ids and names of the participants renamed since then."""
     sought = "SELECT participant, name FROM names WHERE at >= ? ORDER BY at, participant"
     return tuple(connection.execute(sought, (at,)).fetchall())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from salon.actors.store import Report, ReportPage
 
 if TYPE_CHECKING:
-    import sqlite3
+    from .connection import Connection
 
 _COLUMNS = ", ".join(Report._fields)
 _GIVEN = Report._fields[1:6]
@@ -31,29 +31,25 @@ _PAGE = (
 _NEVER = 2**63 - 1
 
 
-def save(report: Report, connection: sqlite3.Connection) -> Report:
+def save(report: Report, connection: Connection) -> Report:
     """Store a report, unless the same member has reported the message; the one that is stored."""
     connection.execute(_INSERT, report[1:6])
     return Report(*connection.execute(_FIND, report[1:4]).fetchone())
 
 
-def close(
-    position: int, by: str, outcome: str, at: int, connection: sqlite3.Connection
-) -> Report | None:
+def close(position: int, by: str, outcome: str, at: int, connection: Connection) -> Report | None:
     """Close a report, unless it is closed; the report as it is then, None where there is none."""
     connection.execute(_CLOSE, (at, by, outcome, position))
     return find(connection, position)
 
 
-def find(connection: sqlite3.Connection, position: int) -> Report | None:
+def find(connection: Connection, position: int) -> Report | None:
     """The report at a position."""
     row = connection.execute(_ONE, (position,)).fetchone()
     return None if row is None else Report(*row)
 
 
-def page(
-    connection: sqlite3.Connection, is_open: bool, before: int | None, limit: int
-) -> ReportPage:
+def page(connection: Connection, is_open: bool, before: int | None, limit: int) -> ReportPage:
     """A page, as `Store.reports` describes it."""
     statement = _PAGE.format(state="NULL" if is_open else "NOT NULL")
     bounds = (_NEVER if before is None else before, limit + 1)

@@ -10,8 +10,10 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, Any
 
+from .connection import Session
+
 if TYPE_CHECKING:
-    import sqlite3
+    from .connection import Connection
 
 VALUES = 32_766  # that SQLite binds to one statement
 # Four sizes to an octave, so that at most a fifth is filler.
@@ -23,9 +25,14 @@ LARGEST = SIZES[-1]
 
 
 class Rows:
-    """One statement, `{values}` standing for its rows, whose columns are column1, column2, ...; column1 is above zero."""
+    """One statement, `{values}` standing for its rows, whose columns are column1, column2, ...; column1 is above zero.
 
-    def __init__(self, statement: str, width: int) -> None:
+    `types` has a letter for each column: integer, text or bytes.
+    """
+
+    def __init__(self, statement: str, types: str) -> None:
+        self.statement, self.types = statement, types
+        width = len(types)
         self._before, self._after = statement.split("{values}")
         self._row = f"({','.join('?' * width)})"
         self._texts: dict[int, str] = {}
@@ -36,8 +43,10 @@ class Rows:
         """Whether this many rows fit into one statement."""
         return len(parameters) <= self._largest * self.width
 
-    def execute(self, connection: sqlite3.Connection, parameters: list[Any]) -> list[Any]:
+    def execute(self, connection: Connection, parameters: list[Any]) -> list[Any]:
         """Run the statement over the rows, given one after the other in one flat list; return the rows that it selects."""
+        if isinstance(connection, Session):
+            return connection.execute_rows(self.statement, self.types, parameters)
         if not self.one_step(parameters):
             step = self._largest * self.width
             parts = [parameters[at : at + step] for at in range(0, len(parameters), step)]

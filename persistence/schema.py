@@ -1,4 +1,4 @@
-"""The tables of the SQLite store in SQLAlchemy Core; the migrations create them.
+"""The tables of a store in SQLAlchemy Core; the migrations create them.
 
 Times are whole milliseconds since the Unix epoch, UTC. A message changes `events` alone: with many small rooms, one more
 page written for each conversation and commit would be most of the cost.
@@ -6,20 +6,28 @@ page written for each conversation and commit would be most of the cost.
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     Column,
     Index,
-    Integer,
-    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     Table,
-    Text,
     UniqueConstraint,
     text,
 )
 
+from .schema_types import Integer, LargeBinary
+from .schema_types import String as Text
+
 metadata = MetaData()
+
+
+def where(condition: str) -> dict[str, Any]:
+    """Of which rows an index is, as both databases want it told."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
 
 # The log, in order of arrival, so that a commit of many conversations appends to one place of the file. `messages` counts
 # the messages of the conversation up to and with the row; `body` comes last, so that a scan need not read its overflow pages.
@@ -47,14 +55,14 @@ events = Table(
         "conversation",
         "target",
         "sequence",
-        sqlite_where=text("target IS NOT NULL AND (relation IS NULL OR relation = 'reply')"),
+        **where("target IS NOT NULL AND (relation IS NULL OR relation = 'reply')"),
     ),
     Index(
         "events_by_edit",
         "conversation",
         "target",
         unique=True,
-        sqlite_where=text("relation = 'edit' AND hash IS NULL"),
+        **where("relation = 'edit' AND hash IS NULL"),
     ),
 )
 
@@ -95,7 +103,7 @@ conversations = Table(
     # Then only this row is left, so that its number and id are not used again.
     Column("deleted_at", Integer),
     UniqueConstraint("id"),
-    Index("conversations_retained", "number", sqlite_where=text("retention > 0")),
+    Index("conversations_retained", "number", **where("retention > 0")),
 )
 
 # Deleted conversations of which not everything is erased yet.
@@ -136,7 +144,7 @@ invites = Table(
     Column("uses", Integer, nullable=False, server_default=text("0")),
     Column("ended", Integer, nullable=False, server_default=text("0")),
     Column("place", Integer, nullable=False),
-    Index("invites_open", "conversation", sqlite_where=text("ended = 0")),
+    Index("invites_open", "conversation", **where("ended = 0")),
     Index("invites_by_conversation", "conversation"),
     sqlite_with_rowid=False,
 )
@@ -229,7 +237,7 @@ runs = Table(
     Column("thread_id", Text),
     Column("ended", Integer, nullable=False, server_default=text("0")),
     PrimaryKeyConstraint("conversation", "run_id"),
-    Index("runs_open", "conversation", sqlite_where=text("ended = 0")),
+    Index("runs_open", "conversation", **where("ended = 0")),
     sqlite_with_rowid=False,
 )
 
@@ -333,7 +341,7 @@ reports = Table(
     Column("closed_by", Text),
     Column("outcome", Text),
     Index("reports_by_message", "conversation_id", "sequence", "reporter_id", unique=True),
-    Index("reports_open", "position", sqlite_where=text("closed_at IS NULL")),
+    Index("reports_open", "position", **where("closed_at IS NULL")),
 )
 
 # Messages and edits that wait for somebody to decide, and those that were decided, without their text.
@@ -358,7 +366,7 @@ held_messages = Table(
     Column("why", Text),
     Index("held_messages_by_key", "conversation", "sender_id", "key", unique=True),
     Index("held_messages_by_sender", "sender_id", "position"),
-    Index("held_messages_open", "position", sqlite_where=text("closed_at IS NULL")),
+    Index("held_messages_open", "position", **where("closed_at IS NULL")),
 )
 
 # Who is told of events over HTTP, and how far they are. `settings` is a JSON object, empty where the configuration has it.
@@ -430,8 +438,8 @@ files = Table(
     Index("files_by_message", "conversation", "sequence"),
     Index("files_by_content", "content"),
     Index("files_by_uploader", "uploader"),
-    Index("files_unsent", "uploaded_at", sqlite_where=text("sequence = 0 AND gone = 0")),
-    Index("files_gone", "content", sqlite_where=text("gone = 1 AND content <> ''")),
+    Index("files_unsent", "uploaded_at", **where("sequence = 0 AND gone = 0")),
+    Index("files_gone", "content", **where("gone = 1 AND content <> ''")),
     sqlite_with_rowid=False,
 )
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator, Sequence
 
+    from .connection import Connection
+
 MODULE = "fts5"
 PART = 16_384  # places of the log in a table
 PIECE = 512  # places indexed between two commits: about 4 ms. It divides `PART`
@@ -153,7 +155,7 @@ class SearchIndex:
                     f"INSERT INTO {table} ({table}, rowid, words) "
                     "SELECT 'delete', column1, column2 FROM {values} WHERE column1 > 0"
                 )
-                self._deletes = {part: Rows(delete, 2)}
+                self._deletes = {part: Rows(delete, "it")}
             self._deletes[part].execute(self._connection, rows)
         if last:
             self._connection.execute(_CREATE.format(part=part))
@@ -186,7 +188,7 @@ class SearchIndex:
             return
         if part not in self._inserts:
             insert = f"INSERT INTO search_{part} (rowid, words) SELECT * FROM {{values}} WHERE column1 > 0"
-            self._inserts = {part: Rows(insert, 2)}
+            self._inserts = {part: Rows(insert, "it")}
         self._inserts[part].execute(self._connection, rows)
 
     def _others(self, low: int, high: int) -> list[Any]:
@@ -235,13 +237,13 @@ def places_of(part: int) -> tuple[int, int]:
     return part * PART + 1, (part + 1) * PART
 
 
-def through(connection: sqlite3.Connection) -> int:
+def through(connection: Connection) -> int:
     """The place up to which the log is indexed."""
     row = connection.execute(_THROUGH).fetchone()
     return 0 if row is None else int(row[0])
 
 
-def is_available(connection: sqlite3.Connection) -> bool:
+def is_available(connection: Connection) -> bool:
     """Whether this SQLite has FTS5."""
     sought = "SELECT 1 FROM pragma_module_list WHERE name = ?"
     return connection.execute(sought, (MODULE,)).fetchone() is not None

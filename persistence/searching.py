@@ -6,7 +6,7 @@ Many rows come as one JSON array, in one step of SQLite: each step gives up the 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from salon.actors.search import WINDOW, Found, Hit
 from salon.actors.store import Record, SearchUnavailableError
@@ -17,11 +17,11 @@ from .search_index import MESSAGE, OF_ROOM, WITH_FILE, is_available, part_of, pl
 from .transaction import transaction
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterator
 
     from salon.actors.search import Sought
 
+    from .connection import Connection
     from .ranking import Scored
 
 NEAR = 20  # events on each side of a hit, among which its neighbour is looked for
@@ -74,12 +74,17 @@ _BESIDE = (
 )
 
 
-def find(connection: sqlite3.Connection, sought: Sought) -> Found:
+def find(connection: Connection, sought: Sought) -> Found:
     """A page of hits, as `Store.search` describes it."""
     if not is_available(connection):
         raise SearchUnavailableError
+    return scan_with(Scan, connection, sought)
+
+
+def scan_with(kind: type[Scan], connection: Connection, sought: Sought) -> Found:
+    """The same with a scan of this kind, which knows what to ask its database."""
     with transaction(connection, "DEFERRED"):
-        scan = _Scan(connection, sought)
+        scan = kind(connection, sought)
         if not scan.readable or scan.top < 1:
             return Found((), None, scan.complete)
         found = matches(sought, scan.candidates(), scan.newest_at)
@@ -88,22 +93,16 @@ def find(connection: sqlite3.Connection, sought: Sought) -> Found:
         return Found(tuple(scan.hit(each) for each in shown), following, scan.complete)
 
 
-def readable(connection: sqlite3.Connection, sought: Sought) -> dict[int, int]:
-    """What may be searched: conversation's number -> the first sequence. Members at the time of the search decide."""
-    only = None if sought.only is None else json.dumps(sorted(sought.only))
-    asked = (sought.reader, sought.conversation_id, only)
-    statement = _ANY if sought.reader is None else _READABLE
-    return dict(json.loads(connection.execute(statement, asked).fetchone()[0]))
-
-
-class _Scan:
+class Scan:
     """The candidates of one search. `floor` is the lowest place that it has looked at, 1 where it has looked at all."""
 
-    def __init__(self, connection: sqlite3.Connection, sought: Sought) -> None:
+    records = _RECORDS  # for a JSON array of places
+
+    def __init__(self, connection: Connection, sought: Sought) -> None:
         self._connection = connection
         self._sought = sought
         self._filters = (sought.sender_id, sought.after, sought.before)
-        self.readable = readable(connection, sought)
+        self.readable = self.may_read()
         place = sought.place
         newest = (connection.execute(_NEWEST, (2**62,)).fetchone() or (0, 0))[0]
         asked = newest if place is None else place.top
@@ -121,7 +120,7 @@ class _Scan:
         for positions in self._positions():
             for step in range(0, len(positions), STEP):
                 chosen = positions[step : step + STEP]
-                rows = self._connection.execute(_RECORDS, (json.dumps(chosen),)).fetchall()
+                rows = self._connection.execute(self.records, (json.dumps(chosen),)).fetchall()
                 for position, number, *record in rows:
                     yield Candidate(position, number, Record(*record))
                 self._read += len(chosen)
@@ -152,20 +151,15 @@ class _Scan:
         """Places of readable messages that may match, descending, in lists."""
         low = max(self._seen, self.floor - 1)
         if self.top > low:
-            yield self._allowed(
-                self._connection.execute(_TAIL, (*self._filters, low, self.top, self._like()))
-            )
-        match = self._match()
+            yield self._allowed(self.tail(low))
         highest = part_of(min(self.top, self._through))
         for (part,) in self._connection.execute(_PARTS, (highest, *self._filters[1:])).fetchall():
             bottom, high = places_of(part)
             bottom, high = max(bottom, self.floor), min(high, self.top)
             while high >= bottom:
-                asked = (match, bottom, high, STEP)
-                (text,) = self._connection.execute(_INDEXED.format(part=part), asked).fetchone()
-                found = json.loads(text)
+                found = self.indexed(part, bottom, high, STEP)
                 if found:
-                    yield self._allowed(self._connection.execute(_PASSING, (*self._filters, text)))
+                    yield self._allowed(self.passing(found))
                 if len(found) < STEP:
                     break
                 self._examined += len(found)
@@ -174,10 +168,36 @@ class _Scan:
                     self.floor = max(high + 1, 1)
                     return
 
-    def _allowed(self, cursor: sqlite3.Cursor) -> list[int]:
+    def may_read(self) -> dict[int, int]:
+        """What may be searched: conversation's number -> the first sequence. Members at the time of the search decide."""
+        sought = self._sought
+        only = None if sought.only is None else json.dumps(sorted(sought.only))
+        asked = (sought.reader, sought.conversation_id, only)
+        statement = _ANY if sought.reader is None else _READABLE
+        return dict(self._json(statement, asked))
+
+    def tail(self, low: int) -> list[list[int]]:
+        """Place, conversation and sequence of what may match after a place of the log, descending."""
+        rows: list[list[int]] = self._json(_TAIL, (*self._filters, low, self.top, self._like()))
+        return rows
+
+    def indexed(self, part: int, bottom: int, high: int, count: int) -> list[int]:
+        """The last places from `bottom` to `high` that the index of a part has, descending, up to `count`."""
+        asked = (self._match(), bottom, high, count)
+        found: list[int] = self._json(_INDEXED.format(part=part), asked)
+        return found
+
+    def passing(self, positions: list[int]) -> list[list[int]]:
+        """Place, conversation and sequence of those at these places that pass the filters, in the same order."""
+        rows: list[list[int]] = self._json(_PASSING, (*self._filters, json.dumps(positions)))
+        return rows
+
+    def _json(self, statement: str, asked: tuple[Any, ...]) -> Any:
+        return json.loads(self._connection.execute(statement, asked).fetchone()[0])
+
+    def _allowed(self, rows: list[list[int]]) -> list[int]:
         """Those of places, conversations and sequences that may be read."""
         first = self.readable.get
-        rows: list[list[int]] = json.loads(cursor.fetchone()[0])
         return [position for position, number, sequence in rows if sequence >= first(number, 2**62)]
 
     def _match(self) -> str:

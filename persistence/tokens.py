@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from salon.actors.model import Participant
 from salon.actors.tokens import LISTED_FOR, IssuedToken, TokenPage
 
+from .upsert import upsert
+
 if TYPE_CHECKING:
-    import sqlite3
+    from .connection import Connection
 
 _COLUMNS = (
     "position, token_id, participant, name, type, admin, conversations, issued_at, expires_at, issued_by, "
@@ -32,10 +34,12 @@ _REVOKE_ALL = (
     "UPDATE tokens SET revoked_at = ? WHERE participant = ? AND revoked_at IS NULL "
     "AND expires_at > ?"
 )
+SHUT_OUT = upsert("revoked_tokens", "token_id", "expires_at")
+_SET_ACCESS = upsert("access", "participant", "blocked_at, revoked_at")
 _NEVER = 2**63 - 1
 
 
-def save(token: IssuedToken, connection: sqlite3.Connection) -> None:
+def save(token: IssuedToken, connection: Connection) -> None:
     """Store a new token, and forget those of the same person that ended long ago."""
     connection.execute(_FORGET_OF_ONE, (token.participant.id, token.issued_at - LISTED_FOR))
     limit = None if token.conversations is None else json.dumps(token.conversations)
@@ -43,26 +47,24 @@ def save(token: IssuedToken, connection: sqlite3.Connection) -> None:
     connection.execute(_INSERT, row)
 
 
-def forget(now: int, connection: sqlite3.Connection) -> None:
+def forget(now: int, connection: Connection) -> None:
     """Forget the tokens that ended long ago. Looks at all of them."""
     connection.execute(_FORGET, (now - LISTED_FOR,))
 
 
-def revoke(token_id: str, at: int, connection: sqlite3.Connection) -> IssuedToken | None:
+def revoke(token_id: str, at: int, connection: Connection) -> IssuedToken | None:
     """Note that a token was revoked, unless it was; as it is then, None where there is none. It holds after a restart, too."""
     connection.execute(_REVOKE, (at, token_id))
     row = connection.execute(_ONE, (token_id,)).fetchone()
     if row is None:
         return None
     token = _token(row)
-    connection.execute(
-        "INSERT OR REPLACE INTO revoked_tokens VALUES (?, ?)", (token_id, token.expires_at)
-    )
+    connection.execute(SHUT_OUT, (token_id, token.expires_at))
     return token
 
 
 def page(
-    connection: sqlite3.Connection, participant_id: str | None, before: int | None, limit: int
+    connection: Connection, participant_id: str | None, before: int | None, limit: int
 ) -> TokenPage:
     """A page, as `Store.tokens` describes it."""
     newest = _NEVER if before is None else before
@@ -78,22 +80,19 @@ def set_access(
     participant_id: str,
     blocked_at: int | None,
     revoked_at: int | None,
-    connection: sqlite3.Connection,
+    connection: Connection,
 ) -> None:
     """Store who is shut out, as `Store.set_access` describes it."""
     if blocked_at is None and revoked_at is None:
         connection.execute("DELETE FROM access WHERE participant = ?", (participant_id,))
         return
-    connection.execute(
-        "INSERT OR REPLACE INTO access (participant, blocked_at, revoked_at) VALUES (?, ?, ?)",
-        (participant_id, blocked_at, revoked_at),
-    )
+    connection.execute(_SET_ACCESS, (participant_id, blocked_at, revoked_at))
     if revoked_at is not None:
         connection.execute(_REVOKE_ALL, (revoked_at, participant_id, revoked_at))
 
 
 def all_access(
-    connection: sqlite3.Connection,
+    connection: Connection,
 ) -> tuple[tuple[str, int | None, int | None], ...]:
     """Everybody who has an entry."""
     found = connection.execute(

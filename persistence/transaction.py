@@ -3,31 +3,40 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
+
+from .connection import Session
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterator
+
+    from .connection import Connection, Kind
 
 
 @contextmanager
-def transaction(
-    connection: sqlite3.Connection, kind: Literal["IMMEDIATE", "DEFERRED"] = "IMMEDIATE"
-) -> Iterator[None]:
+def transaction(connection: Connection, kind: Kind = "IMMEDIATE") -> Iterator[None]:
     """Commit all writes of the block, or none. Deferred: for several reads of the same state of the store."""
+    if isinstance(connection, Session):
+        with connection.transaction(kind):
+            yield
+        return
     connection.execute(f"BEGIN {kind}")
     try:
         yield
         connection.execute("COMMIT")
     except BaseException:
-        if connection.in_transaction:  # SQLite may have rolled it back itself
+        if connection.in_transaction:  # type: ignore[attr-defined] # SQLite may have rolled it back itself
             connection.execute("ROLLBACK")
         raise
 
 
 @contextmanager
-def relaxed_transaction(connection: sqlite3.Connection) -> Iterator[None]:
+def relaxed_transaction(connection: Connection) -> Iterator[None]:
     """The same for writes that need not wait for the disk: after a power cut they may be undone, and are made again."""
+    if isinstance(connection, Session):
+        with connection.transaction("RELAXED"):
+            yield
+        return
     connection.execute("PRAGMA synchronous = NORMAL")
     try:
         with transaction(connection):

@@ -31,6 +31,7 @@ NO_TLS = ssl.SSLContext(
 class ServerProcess:
     """One server, started at once. `settings` are environment variables without their SALON_: LIMITS__QUEUE_SIZE="5".
 
+    `store` is the URL of a store, by default of a file in the folder.
     `under` is the beginning of a command that runs the rest of it, such as strace's; it may be changed between starts.
     Without it the process is forked from one that has imported salon, unless it is to be `fresh`.
     """
@@ -38,11 +39,17 @@ class ServerProcess:
     process: subprocess.Popen[str] | Forked
 
     def __init__(
-        self, folder: Path, *, under: Sequence[str] = (), fresh: bool = False, **settings: str
+        self,
+        folder: Path,
+        *,
+        under: Sequence[str] = (),
+        fresh: bool = False,
+        store: str | None = None,
+        **settings: str,
     ) -> None:
         self.under = under
         self._fresh = fresh
-        self.store = f"sqlite:///{folder / 'salon.db'}"
+        self.store = store or f"sqlite:///{folder / 'salon.db'}"
         self.url = ""
         self._log = folder / "salon.log"
         self._port = 0

@@ -86,8 +86,7 @@ if TYPE_CHECKING:
 
     from salon.actors.sources import Sources
     from salon.persistence.contents import LocalRoom
-    from salon.persistence.memory import MemoryStore
-    from salon.persistence.sql import SqlStore
+    from salon.persistence.url import AnyStore
 
     from .agents import Upstream
     from .http import RequestLane
@@ -136,7 +135,7 @@ def backup(settings: Settings, path: Path) -> None:
 async def _assemble(
     settings: Settings,
     agents: Sequence[tuple[AgentSettings, Upstream]],
-    store: MemoryStore | SqlStore,
+    store: AnyStore,
     sources: Sources,
 ) -> AdminParts:
     system = System()
@@ -164,7 +163,7 @@ async def _assemble(
     return AdminParts(settings, directory, wire, identities, hosted, webhooks, store, tail)
 
 
-async def _keep_and_erase(parts: AdminParts, store: MemoryStore | SqlStore) -> None:
+async def _keep_and_erase(parts: AdminParts, store: AnyStore) -> None:
     """What is held, and who is being erased: before the first deletion, and the first request."""
     directory = parts.directory
     parts.people = store
@@ -196,7 +195,7 @@ async def _run(parts: AdminParts, announce: Callable[[str], None]) -> None:
             parts.ready = True
             announce(url)
             guests = "let in" if settings.auth.guests else "not let in"
-            logger.info("serving %s from %s, guests are %s", url, settings.store.url, guests)
+            logger.info("serving %s from %s, guests are %s", url, settings.store.shown, guests)
             await parts.stop.wait()
             logger.info("draining: %d connections are told when to come back", len(parts.wire))
             await drain(parts)

@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from .commands.failure import fail, in_one_line
-from .commands.options import Config, Store, load_settings
+from .commands.options import Config, Store, file_of, load_settings
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -29,6 +29,7 @@ OWN: dict[str, str] = {
     "export": "salon.web.commands.transfer:export_store",
     "import": "salon.web.commands.transfer:import_store",
     "keys": "salon.web.commands.keys:keys",
+    "migrate": "salon.web.commands.migrate:migrate",
     "restore": "salon.web.commands.restore:restore",
     "top": "salon.web.commands.top:top",
     "upgrade": "salon.web.commands.upgrade:upgrade",
@@ -168,8 +169,11 @@ def backup(
 ) -> None:
     """Copy the store into a file, whole and consistent, also while a server uses it."""
     settings, _ = load_settings(config, {"store.url": store})
-    if settings.store.path is None:
-        fail("a memory store cannot be backed up: name another with --store")
+    file_of(
+        settings,
+        in_memory="a memory store cannot be backed up: name another with --store",
+        in_postgres="a database of PostgreSQL is backed up with its own means, such as pg_dump: see docs/postgresql.md",
+    )
     if file.exists():
         fail(f"{file} exists already: choose another name")
     from .app import backup as copy_store

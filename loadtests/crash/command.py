@@ -52,19 +52,22 @@ def crash(
     history: Annotated[
         Path | None, typer.Option(help="keep what everybody saw, for `salon check`")
     ] = None,
+    store: Annotated[
+        str | None, typer.Option(help="the server's store, empty; a SQLite file by default")
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="print the figures for machines")] = False,
 ) -> None:
-    """Kill a server of its own, on SQLite, under load; exit 0 if no acknowledged message is lost, doubled or reordered, else 1.
+    """Kill a server of its own under load; exit 0 if no acknowledged message is lost, doubled or reordered, else 1.
 
     Simulated people send through a proxy that delays, slices, resets and swallows their traffic. The server is killed with
-    SIGKILL at random moments, only after it has answered, and restarted on the same file. People edit, delete, react and reply
+    SIGKILL at random moments, only after it has answered, and restarted on the same store. People edit, delete, react and reply
     in threads. Agents answer in runs: each is one message with all that was said, less at most the last second if the agent
     does not come back. At the end `salon check` judges the history of all people, and each client's events are compared with
     the log. A kill takes about a second.
     """
     console = Console(stderr=json_, highlight=False)
     drawn = random.SystemRandom().randrange(2**31) if seed is None else seed
-    plan = Plan(kills, rooms, people, drawn, faults)
+    plan = Plan(kills, rooms, people, drawn, faults, store)
     folder = Path(tempfile.mkdtemp(prefix="salon-crash-"))
     good = False
     try:

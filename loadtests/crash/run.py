@@ -38,13 +38,17 @@ GAVE_UP = (Closed, Gap, Refused, trio.TooSlowError)
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The size of a run. Each of the `rooms` has `people` people; with `faults` the network is bad."""
+    """The size of a run. Each of the `rooms` has `people` people; with `faults` the network is bad.
+
+    `store` is the URL of the server's store, which is empty; None for a file.
+    """
 
     kills: int
     rooms: int
     people: int
     seed: int
     faults: bool
+    store: str | None = None
 
 
 @dataclass(slots=True)
@@ -77,7 +81,7 @@ class CrashRun:
     ) -> None:
         self.toll = Toll()
         self._plan = plan
-        self._victim = KilledServer(folder)
+        self._victim = KilledServer(folder, plan.store)
         self._recorder = recorder
         self._progress = progress
         self._random = Random(plan.seed)

@@ -21,10 +21,10 @@ class Failed(Exception):
 
 
 class KilledServer:
-    """`salon serve` with its store in `folder`. It does not run before `start`."""
+    """`salon serve` with its store in `folder`, or at a URL. It does not run before `start`."""
 
-    def __init__(self, folder: Path) -> None:
-        self.store = folder / "salon.db"
+    def __init__(self, folder: Path, store: str | None = None) -> None:
+        self.store = store or f"sqlite:///{folder / 'salon.db'}"
         self.url = ""
         self._log = folder / "salon.log"
         self._process: trio.Process | None = None
@@ -90,7 +90,7 @@ class KilledServer:
         port = self.url.rpartition(":")[2] or "0"
         command = [
             *(sys.executable, "-m", "salon.web.cli", "serve", "--port", port),
-            *("--config", str(CONFIG), "--store", f"sqlite:///{self.store}"),
+            *("--config", str(CONFIG), "--store", self.store),
         ]
         with self._log.open("ab") as log:
             self._process = await trio.lowlevel.open_process(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from trio.testing import MockClock
 
 from salon.persistence import resolve
 from tests.conftest import run
+from tests.postgres import UNSAFE, Cluster, Databases
 from tests.unit.engine import Engine, open_engine
 from tests.unit.history import sources
 from tests.unit.stores import URLS, AnyStore
@@ -38,9 +40,21 @@ async def engine() -> AsyncIterator[Engine]:
 @pytest.fixture(params=URLS)
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AnyStore]:
     """A store, each kind in its turn."""
-    store = resolve(URLS[request.param].format(path=tmp_path), sources())
-    yield store
-    store.close()
+    with ExitStack() as stack:
+        url = URLS[request.param].format(path=tmp_path)
+        if request.param == "postgres":
+            url = stack.enter_context(request.getfixturevalue("databases").one())
+        store = resolve(url, sources())
+        yield store
+        store.close()
+
+
+@pytest.fixture(scope="session")
+def databases() -> Iterator[Databases]:
+    """Empty databases of one PostgreSQL server."""
+    cluster = Cluster(*UNSAFE)
+    yield Databases(cluster)
+    cluster.close()
 
 
 @pytest.fixture

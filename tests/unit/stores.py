@@ -16,12 +16,13 @@ from sqlalchemy import StaticPool, create_engine
 
 from salon.actors.store import Appended, Record, Store, StoreError
 from salon.persistence import MemoryStore, migration
+from salon.persistence.postgres.store import PostgresStore
 from salon.persistence.sql import SqlStore
 from tests.unit.history import History, sources
 
-AnyStore = MemoryStore | SqlStore
+AnyStore = MemoryStore | SqlStore | PostgresStore
 
-URLS = {"memory": "memory:", "sqlite": "sqlite:///{path}/salon.db"}
+URLS = {"memory": "memory:", "sqlite": "sqlite:///{path}/salon.db", "postgres": ""}
 ROOT = Path(__file__).parents[2]
 
 

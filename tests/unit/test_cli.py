@@ -115,7 +115,7 @@ class TestBadSettings:
         assert sorted(result.stderr.splitlines()) == [
             "salon: server.host: '' given, allowed is an address or a host name (from --host)",
             "salon: server.port: -1 given, allowed is at least 0 (from --port)",
-            "salon: store.url: 'mongo://x' given, allowed is sqlite:///PATH or memory:"
+            "salon: store.url: 'mongo://x' given, allowed is sqlite:///PATH, postgresql://USER@HOST/DATABASE or memory:"
             " (from --store)",
         ]
 

@@ -18,7 +18,7 @@ from salon.actors.model import Entrant
 from salon.actors.search import Sought, parse
 from salon.actors.store import Appended, Changes, KeysTaken, Store, StoreError
 from salon.persistence import erasing, search_index
-from salon.persistence.erasing import Eraser
+from salon.persistence.erasing import SqliteEraser
 from salon.persistence.file import File
 from salon.persistence.keys import Keys
 from salon.persistence.schema import metadata
@@ -139,7 +139,7 @@ async def test_a_store_that_is_stopped_in_the_middle_goes_on_erasing(
     connection = file.open(sources())
     keys, search = Keys(connection), SearchIndex(connection)
     erasing.hide(connection, history.state.number, 5)
-    eraser = Eraser(connection, keys, search)
+    eraser = SqliteEraser(connection, keys, search)
     for _ in range(pieces):
         if eraser.due:
             eraser.erase_piece()

@@ -69,7 +69,7 @@ def cut_at(line: int) -> Callable[[int, int], None]:
 
 def write(path: Path, lines: Path, *, files: bool = False, progress: Any = nothing) -> Any:
     contents = open_contents(path.with_name("files")) if files else None
-    return export(path, lines, contents, sources(), progress)
+    return export(exporting.FileSource(path), lines, contents, sources(), progress)
 
 
 def read(target: Path, lines: Path, *, progress: Any = nothing) -> Any:

@@ -15,8 +15,10 @@ from pydantic import ValidationError
 
 from salon.actors.limits import Limits
 from salon.actors.model import Participant
+from salon.web.settings.group import SettingsError
 from salon.web.settings.loading import LISTS, SECTIONS, load, rows
-from salon.web.settings.model import AuthSettings, Settings, SettingsError, StoreSettings
+from salon.web.settings.model import AuthSettings, Settings
+from salon.web.settings.store import StoreSettings
 from salon.web.settings.text import render
 
 TEST_CONFIG = Path(__file__).parents[1] / "config_test.yaml"
@@ -277,12 +279,12 @@ class TestProblems:
             ),
             (
                 "store: {url: 'sqlite://'}",
-                "store.url: 'sqlite://' given, allowed is sqlite:///PATH or memory:"
+                "store.url: 'sqlite://' given, allowed is sqlite:///PATH, postgresql://USER@HOST/DATABASE or memory:"
                 " (from salon.yaml, line 1)",
             ),
             (
                 "store: {url: 'sqlite:///:memory:'}",
-                "store.url: 'sqlite:///:memory:' given, allowed is sqlite:///PATH or memory:"
+                "store.url: 'sqlite:///:memory:' given, allowed is sqlite:///PATH, postgresql://USER@HOST/DATABASE or memory:"
                 " (from salon.yaml, line 1)",
             ),
             (

@@ -136,7 +136,7 @@ def test_no_question_reads_the_whole_log(connection: sqlite3.Connection) -> None
     of_a_page.add("SCAN json_each VIRTUAL TABLE INDEX 1:")  # the conversations that are named
     assert not [plan for plan in plans if "RIGHT PART OF ORDER BY" in plan]
     assert any("USING COVERING INDEX run_accounts_by_agent" in plan for plan in plans)
-    counted = {plan for plan in scans if plan.startswith("SCAN (subquery")}  # a thousand at most
+    counted = {"SCAN found"}  # a thousand at most
     assert set(scans) <= of_a_page | counted, scans
 
 
@@ -227,7 +227,7 @@ def test_what_others_have_used_makes_no_question_about_one_person_dearer(
 def test_rows_are_all_there_whatever_their_number(count: int) -> None:
     connection = sqlite3.connect(":memory:", isolation_level=None)
     connection.execute("CREATE TABLE t (a, b)")
-    insert = Rows("INSERT INTO t SELECT * FROM {values} WHERE column1 > 0", 2)
+    insert = Rows("INSERT INTO t SELECT * FROM {values} WHERE column1 > 0", "it")
     insert.execute(connection, [value for n in range(1, count + 1) for value in (n, str(n))])
     rows = connection.execute("SELECT a, b FROM t ORDER BY a").fetchall()
     assert rows == [(n, str(n)) for n in range(1, count + 1)]

@@ -46,7 +46,7 @@ def unprivileged() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "postgresql://x/y", "memory", "memory:x", "/a/path.db", "sqlite", "redis:"]
+    "url", ["", "mysql://x/y", "memory", "memory:x", "/a/path.db", "sqlite", "redis:"]
 )
 def test_an_unknown_url_is_refused_with_those_that_are_known(url: str) -> None:
     with pytest.raises(StoreError, match="memory: and sqlite:///PATH"):

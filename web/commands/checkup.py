@@ -109,7 +109,9 @@ def _certificate(settings: Settings, machine: Machine) -> Iterator[Finding]:
 
 
 def _store(settings: Settings, machine: Machine) -> Iterator[Finding]:
-    if settings.store.path is None:
+    for problem, remedy in machine.database:
+        yield Finding("store.url", problem, remedy)
+    if settings.store.kind == "memory":
         yield Finding(
             "store.url",
             "all conversations end with the process",

@@ -34,6 +34,8 @@ class Machine:
     key_is_own: bool | None  # whether it belongs to who asks, unless that is root
     certificate_ends: datetime | None
     missing: frozenset[str]  # of the environment variables that the settings name
+    # What is wrong with the database of the store, and what to do about it.
+    database: tuple[tuple[str, str], ...] = ()
 
 
 def look(settings: Settings) -> Machine:
@@ -51,6 +53,7 @@ def look(settings: Settings) -> Machine:
         key_is_own=key.st_uid in (0, user) if key and user else None,
         certificate_ends=_end_of(settings.server.tls_certificate),
         missing=frozenset(name for name in _named(settings) if not os.environ.get(name)),
+        database=_database(settings),
     )
 
 
@@ -114,6 +117,14 @@ def _clock_is_set() -> bool | None:
     except (AttributeError, OSError):
         return None
     return None if state < 0 else not known.status & UNSYNCHRONISED
+
+
+def _database(settings: Settings) -> tuple[tuple[str, str], ...]:
+    if settings.store.kind != "postgresql":
+        return ()
+    from salon.persistence.url import examine  # noqa: PLC0415 - few stores are in a database
+
+    return tuple(examine(settings.store.url))
 
 
 def _named(settings: Settings) -> list[str]:

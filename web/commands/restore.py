@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .failure import fail, in_one_line
-from .options import Config, Store, load_settings
+from .failure import in_one_line
+from .options import Config, Store, file_of, load_settings
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -23,9 +23,11 @@ def restore(
 ) -> None:
     """Put a backup in the place of the store, which is moved aside; the server has to be stopped."""
     settings, _ = load_settings(config, {"store.url": store})
-    path = settings.store.path
-    if path is None:
-        fail("nothing can be restored into a memory store: name another with --store")
+    path = file_of(
+        settings,
+        in_memory="nothing can be restored into a memory store: name another with --store",
+        in_postgres="a database of PostgreSQL is restored with its own means, such as pg_restore: see docs/postgresql.md",
+    )
     from salon.persistence.restoring import restore as put_in_place
 
     label = f"before-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"

@@ -3,18 +3,15 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .failure import fail, in_one_line
-from .options import Config, Store, load_settings
+from .options import Config, Store, load_settings, progress_bar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from salon.actors.files import Contents
 
     from ..settings import Settings
@@ -30,18 +27,20 @@ def export_store(
 ) -> None:
     """Write all of the store as lines of JSON, also while a server uses it; called again, go on where it was ended."""
     settings, _ = load_settings(config, {"store.url": store})
-    path = settings.store.path
-    if path is None:
+    if settings.store.kind == "memory":
         fail("a memory store ends with its process: name another with --store")
     from salon.persistence.exporting import export
+    from salon.persistence.transfer import source_of
 
     from ..sources import system_sources
 
-    with _progress("Exporting") as progress:
+    sources = system_sources()
+    contents = _contents(settings) if files else None
+    with progress_bar("Exporting") as progress:
         done = in_one_line(
             settings,
             lambda: export(
-                path, file, _contents(settings) if files else None, system_sources(), progress
+                source_of(settings.store.url, sources), file, contents, sources, progress
             ),
         )
     typer.echo(f"Wrote {file}: {done.rows:,} rows, {done.contents:,} contents of files")
@@ -56,19 +55,23 @@ def import_store(
 ) -> None:
     """Fill a new store from an export, and compare the two; called again, go on where it was ended."""
     settings, _ = load_settings(config, {"store.url": store})
-    path = settings.store.path
-    if path is None:
+    beside = settings.store.beside
+    if beside is None:
         fail("a memory store ends with its process: name another with --store")
-    from salon.persistence.importing import import_export
+    from salon.persistence.transfer import import_into
 
     from ..sources import system_sources
 
-    with _progress("Importing") as progress:
+    with progress_bar("Importing") as progress:
         done = in_one_line(
             settings,
-            lambda: import_export(path, file, _contents(settings), system_sources(), progress),
+            lambda: import_into(
+                settings.store.url, file, beside, _contents(settings), system_sources(), progress
+            ),
         )
-    typer.echo(f"Filled {path}: {done.rows:,} rows, {done.contents:,} contents, as exported")
+    typer.echo(
+        f"Filled {settings.store.path or settings.store.shown}: {done.rows:,} rows, {done.contents:,} contents, as exported"
+    )
     if done.missing > 0:
         typer.echo(
             f"salon: {done.missing:,} contents of files are not in the export: copy them to "
@@ -85,15 +88,3 @@ def _contents(settings: Settings) -> Contents:
     assert settings.files_folder is not None, "the store has a path"
     options = S3Options(files.s3_endpoint, files.s3_region)
     return open_contents(settings.files_folder, files.url, options)
-
-
-@contextmanager
-def _progress(word: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr, where that is a terminal."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, disable=not console.is_terminal, transient=True) as bar:
-        task = bar.add_task(word)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .failure import fail, in_one_line
 from .options import Config, Store, load_settings
+
+if TYPE_CHECKING:
+    from ..settings import Settings
 
 
 def upgrade(
@@ -20,6 +23,9 @@ def upgrade(
 ) -> None:
     """Bring the store to this version's schema, as `serve` would at its start."""
     settings, _ = load_settings(config, {"store.url": store})
+    if settings.store.kind == "postgresql":
+        _upgrade_database(settings, check=check)
+        return
     path = settings.store.path
     if path is None:
         fail("a memory store has no former version: name another with --store")
@@ -44,3 +50,25 @@ def upgrade(
 
     in_one_line(settings, lambda: resolve(settings.store.url, sources).close())
     typer.echo("Upgraded. A version from before cannot open it any more.")
+
+
+def _upgrade_database(settings: Settings, *, check: bool) -> None:
+    """The same for PostgreSQL, which migrates in one transaction: a copy to try it on is made with its own means."""
+    from salon.persistence import resolve
+    from salon.persistence.url import pending
+
+    from ..sources import system_sources
+
+    revision, migrations = in_one_line(settings, lambda: pending(settings.store.url))
+    typer.echo(f"{settings.store.shown}: schema {revision}")
+    for each, purpose in migrations:
+        typer.echo(f"  {each}  {purpose}")
+    if not migrations:
+        typer.echo("Nothing is to be migrated.")
+    elif check:
+        typer.echo(
+            "It was not tried: restore a pg_dump into another database, and upgrade that one first."
+        )
+    else:
+        in_one_line(settings, lambda: resolve(settings.store.url, system_sources()).close())
+        typer.echo("Upgraded. A version from before cannot open it any more.")

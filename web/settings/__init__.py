@@ -3,10 +3,10 @@
 from .agent import AgentSettings
 from .agent_parts import BudgetSettings, PriceSettings, ToolSettings
 from .files import FileSettings
-from .group import is_safe_url
+from .group import SettingsError, is_safe_url
 from .jwt import JwtSettings
 from .loading import load
-from .model import AuthSettings, LoggingSettings, Settings, SettingsError
+from .model import AuthSettings, LoggingSettings, Settings
 from .moderation import ModerationRule, ModerationSettings
 from .provider import ProviderSettings, label_of
 from .telemetry import TelemetrySettings

@@ -52,3 +52,11 @@ def is_safe_url(url: str, *, plain: bool) -> bool:
     if parts.scheme == "https":
         return bool(parts.hostname)
     return plain and parts.scheme == "http" and is_loopback(parts.hostname)
+
+
+class SettingsError(Exception):
+    """Settings that cannot be used. `problems` has one line each: the key, what was given, what is allowed, where."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems

@@ -18,10 +18,11 @@ from pydantic import ValidationError
 
 from .agent import AgentSettings
 from .agent_parts import AgentLimits, BudgetSettings, ContextSettings, PriceSettings
-from .group import SettingsGroup
+from .group import SettingsError, SettingsGroup
 from .jwt import JwtSettings
-from .model import Settings, SettingsError, StaticIdentity
+from .model import Settings, StaticIdentity
 from .provider import ProviderSettings
+from .store import without_password
 from .webhook import WebhookSettings
 
 if TYPE_CHECKING:
@@ -289,6 +290,8 @@ def _problem(error: ErrorDetails, found: Found) -> str:
         known = WebhookSettings.model_fields
         if shown and location[-1] not in SHOWN_OF_WEBHOOKS:
             shown = f"{MASK} given, "
+    elif location == ["store", "url"]:
+        shown = without_password(shown)
     if len(shown) > LONGEST_SHOWN:
         shown = f"{shown[:LONGEST_SHOWN]}… given, "
     place = f" (from {given.place})" if given else ""

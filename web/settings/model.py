@@ -6,7 +6,6 @@ ignores the environment. A description without a meaning of 0 uses that of its s
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import fields
 from ipaddress import ip_address, ip_network
@@ -28,28 +27,11 @@ from .jwt import JwtSettings
 from .moderation import ModerationSettings
 from .provider import ProviderName, ProviderSettings
 from .retention import RetentionSettings
+from .store import StoreSettings
 from .telemetry import TelemetrySettings
 from .webhook import WebhookSettings
 
 HOST_NAME = re.compile(r"[\w-]{1,63}(\.[\w-]{1,63})*\.?", re.ASCII)
-
-
-class SettingsError(Exception):
-    """Settings that cannot be used. `problems` has one line each: the key, what was given, what is allowed, where."""
-
-    def __init__(self, *problems: str) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
-
-
-def default_store() -> str:
-    """The store of a fresh install: a SQLite file under the user's data directory."""
-    given = os.environ.get("XDG_DATA_HOME", "")
-    try:
-        data = Path(given) if Path(given).is_absolute() else Path("~/.local/share").expanduser()
-    except RuntimeError:
-        raise SettingsError("store.url: there is no home directory to keep it in; set it") from None
-    return f"sqlite:///{data / 'salon' / 'salon.db'}"
 
 
 def _lower(value: object) -> object:
@@ -63,13 +45,6 @@ def _host(host: str) -> str:
         except ValueError:
             raise ValueError("an address or a host name") from None
     return host
-
-
-def _store_url(url: str) -> str:
-    path = url.removeprefix("sqlite:///")
-    if url != "memory:" and (path in (url, "", ":memory:") or "?" in path):
-        raise ValueError("sqlite:///PATH or memory:")
-    return url
 
 
 def _origin(origin: str) -> str:
@@ -131,20 +106,6 @@ class ServerSettings(SettingsGroup):
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key together, or neither")
         return self
-
-
-class StoreSettings(SettingsGroup):
-    """Where conversations are kept."""
-
-    url: Annotated[str, AfterValidator(_store_url)] = Field(
-        default_factory=default_store, examples=["sqlite:///~/.local/share/salon/salon.db"]
-    )
-    """sqlite:///PATH, an absolute path with a fourth slash, or memory: without persistence; by default under XDG_DATA_HOME."""
-
-    @property
-    def path(self) -> Path | None:
-        """The SQLite file; None in memory."""
-        return None if self.url == "memory:" else Path(self.url.removeprefix("sqlite:///"))
 
 
 class StaticIdentity(SettingsGroup):
@@ -338,14 +299,15 @@ class Settings(BaseSettings):
     @property
     def key_file(self) -> Path | None:
         """The file with the signing key; None where neither it nor anything else outlives the process."""
-        if self.auth.key_file or self.store.path is None:
+        beside = self.store.beside
+        if self.auth.key_file or beside is None:
             return self.auth.key_file
-        return self.store.path.with_name(f"{self.store.path.name}.key")
+        return beside.with_name(f"{beside.name}.key")
 
     @property
     def files_folder(self) -> Path | None:
         """The folder beside the store for files; None where nothing outlives the process."""
-        path = self.store.path
+        path = self.store.beside
         return None if path is None else path.with_name(f"{path.name}.files")
 
     def engine_limits(self) -> Limits:

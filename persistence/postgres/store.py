@@ -1,0 +1,110 @@
+"""The store in a PostgreSQL database: every append is committed there before it is answered."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from salon.actors.store import StoreError
+
+from ..loop import Loop
+from ..migrations import NEWEST
+from ..reader import Readers
+from ..sql_calls import SqlCalls
+from . import searching
+from .fault import Lost
+from .ledger import IndexedKeys, PostgresLedger
+from .revision import check_ours, revision_of
+from .search_index import PostgresIndex
+from .server import Server, warnings
+from .view import View
+from .writer import PostgresWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from salon.actors.sources import Sources
+
+    from .session import PostgresSession
+
+logger = logging.getLogger(__name__)
+
+
+class PostgresReaders(Readers):
+    """Answer reads; one whose connection is lost is asked once more, on another one."""
+
+    def _answer(
+        self, connection: Any, question: Callable[..., Any], args: tuple[Any, ...]
+    ) -> object:
+        try:
+            return question(connection, *args)
+        except Lost:
+            return question(connection, *args)
+
+
+class PostgresStore(SqlCalls):
+    """Implements `Store` on a database. Everything but `open` and `close` is called in the trio run and never blocks it."""
+
+    _find = staticmethod(searching.find)
+
+    def __init__(self, server: Server, session: PostgresSession, view: View) -> None:
+        row = session.run("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
+        self.epoch: str = row[0]
+        loop = Loop()
+        search = PostgresIndex(session)
+        self._ledger = ledger = PostgresLedger(session, server.name, search)
+        self._readers = PostgresReaders(server, loop)
+        self._writer = PostgresWriter(server, session, view, ledger, search, IndexedKeys(), loop)
+
+    @classmethod
+    def open(cls, url: str, sources: Sources) -> PostgresStore:
+        """Open the store in the database at `postgresql://…`, whose tables are made if needed.
+
+        Blocks; raises `StoreError`, whose text names the remedy.
+        """
+        server = Server(url)
+        session = server.connect_reader()
+        try:
+            server.await_answer()
+            found = server.settings(session)
+            server.refuse(found)
+            for problem, remedy in warnings(found):
+                logger.warning("%s: %s: %s", server.name, problem, remedy)
+            prepare(server)
+            view = View(session, server.name, sources.new_id())
+            view.join()
+            fill_meta(session, sources)
+            return cls(server, session, view)
+        except (psycopg.Error, Lost, StoreError) as error:
+            session.close()
+            raise server.explain(error) from None
+
+    def close(self) -> None:
+        """Commit the appended changes, answer the waiting reads, end the threads. Blocks; a second call does nothing."""
+        self._readers.close()
+        self._writer.close()
+
+
+def prepare(server: Server) -> None:
+    """Make or migrate the tables, on a connection of its own: Alembic wants the driver's."""
+    with server.connect() as connection:
+        check_ours(connection, server.name)
+        revision = revision_of(connection)
+        if revision == NEWEST:
+            return
+        from .tables import make, migrate  # noqa: PLC0415 - a third of a second, seldom needed
+
+        if revision is None:
+            make(connection)
+        else:
+            migrate(connection, server.name)
+
+
+def fill_meta(session: PostgresSession, sources: Sources) -> None:
+    """Set the values that a store gets once."""
+    rows = (("epoch", sources.new_id()), ("created_at", str(sources.now())))
+    for row in rows:
+        session.run("INSERT INTO meta (name, value) VALUES (%s, %s) ON CONFLICT DO NOTHING", row)
