@@ -30,6 +30,7 @@ _BEGIN: dict[Kind, str] = {
     "DEFERRED": "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
     "RELAXED": "BEGIN; SET LOCAL synchronous_commit = off",
 }
+IDLE = "2s"  # without a word in a transaction, after which the database ends it
 _translated = lru_cache(maxsize=1_024)(translate)
 _translated_rows = lru_cache(maxsize=256)(translate_rows)
 
@@ -171,7 +172,8 @@ class PostgresSession(Session):
         """Commit all writes of the block, or none."""
         begin = _BEGIN[kind]
         if self.view is not None and kind != "DEFERRED":
-            begin += f"; SELECT salon_in_view({self.view})"
+            # Who waits to install a view must not wait for a server that was stopped in the middle.
+            begin += f"; SET LOCAL idle_in_transaction_session_timeout = '{IDLE}'; SELECT salon_in_view({self.view})"
         self._transactions += 1
         try:
             self._tell(begin)

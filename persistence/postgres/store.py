@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -11,11 +12,11 @@ from salon.actors.store import StoreError
 
 from ..loop import Loop
 from ..migrations import NEWEST
-from ..reader import Readers
 from ..sql_calls import SqlCalls
 from . import searching
 from .fault import Lost
 from .ledger import IndexedKeys, PostgresLedger
+from .readers import PostgresReaders
 from .revision import check_ours, revision_of
 from .search_index import PostgresIndex
 from .server import Server, warnings
@@ -23,8 +24,7 @@ from .view import View
 from .writer import PostgresWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
+    from collections.abc import Iterator
 
     from salon.actors.sources import Sources
 
@@ -33,26 +33,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class PostgresReaders(Readers):
-    """Answer reads; one whose connection is lost is asked once more, on another one."""
-
-    def _answer(
-        self, connection: Any, question: Callable[..., Any], args: tuple[Any, ...]
-    ) -> object:
-        try:
-            return question(connection, *args)
-        except Lost:
-            return question(connection, *args)
-
-
 class PostgresStore(SqlCalls):
     """Implements `Store` on a database. Everything but `open` and `close` is called in the trio run and never blocks it."""
 
     _find = staticmethod(searching.find)
 
     def __init__(self, server: Server, session: PostgresSession, view: View) -> None:
-        row = session.run("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
-        self.epoch: str = row[0]
+        self.epoch = epoch_of(session)
         loop = Loop()
         search = PostgresIndex(session)
         self._ledger = ledger = PostgresLedger(session, server.name, search)
@@ -65,27 +52,37 @@ class PostgresStore(SqlCalls):
 
         Blocks; raises `StoreError`, whose text names the remedy.
         """
-        server = Server(url)
-        session = server.connect_reader()
-        try:
-            server.await_answer()
-            found = server.settings(session)
-            server.refuse(found)
-            for problem, remedy in warnings(found):
-                logger.warning("%s: %s: %s", server.name, problem, remedy)
-            prepare(server)
+        with prepared(url) as (server, session):
             view = View(session, server.name, sources.new_id())
             view.join()
             fill_meta(session, sources)
             return cls(server, session, view)
-        except (psycopg.Error, Lost, StoreError) as error:
-            session.close()
-            raise server.explain(error) from None
 
     def close(self) -> None:
         """Commit the appended changes, answer the waiting reads, end the threads. Blocks; a second call does nothing."""
         self._readers.close()
         self._writer.close()
+
+
+@contextmanager
+def prepared(url: str) -> Iterator[tuple[Server, PostgresSession]]:
+    """A database that is fit, with all tables, and a connection to it, which is closed where the block fails.
+
+    Raises `StoreError`, also for what the database raises in the block.
+    """
+    server = Server(url)
+    session = server.connect_reader()
+    try:
+        server.await_answer()
+        found = server.settings(session)
+        server.refuse(found)
+        for problem, remedy in warnings(found):
+            logger.warning("%s: %s: %s", server.name, problem, remedy)
+        prepare(server)
+        yield server, session
+    except (psycopg.Error, Lost, StoreError) as error:
+        session.close()
+        raise server.explain(error) from None
 
 
 def prepare(server: Server) -> None:
@@ -101,6 +98,11 @@ def prepare(server: Server) -> None:
             make(connection)
         else:
             migrate(connection, server.name)
+
+
+def epoch_of(session: PostgresSession) -> str:
+    """The log's id."""
+    return str(session.run("SELECT value FROM meta WHERE name = 'epoch'").fetchone()[0])
 
 
 def fill_meta(session: PostgresSession, sources: Sources) -> None:

@@ -1,0 +1,387 @@
+"""The store of several nodes: a commit is valid only in the view in which it was decided, and one clock says who is in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+import psycopg
+import pytest
+import trio
+
+from salon.actors.cluster.view import Node, View, owner_of
+from salon.actors.log import LogPage
+from salon.actors.store import Appended, Changes, RunAccount, StaleView, StoreError
+from salon.persistence import resolve, resolve_shared
+from salon.persistence.postgres.cluster_store import ClusterStore
+from salon.persistence.postgres.fault import Lost
+from salon.persistence.postgres.server import Server
+from salon.persistence.search_index import PIECE
+from tests.postgres import Databases
+from tests.unit.history import History, sources
+from tests.unit.stores import log_of
+
+WRITERS = 3
+ROOMS = 12
+CHANGES = 200
+# The place of an event, taken by a transaction that has not ended: who wants it waits.
+TAKEN = "INSERT INTO events (conversation, sequence, at, messages, salt, body) VALUES (%s, %s, 0, 0, '', '')"
+WAITS = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+
+
+@pytest.fixture
+def url(databases: Databases) -> Iterator[str]:
+    with databases.one() as url:
+        yield url
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[ClusterStore]:
+    with opened(url) as store:
+        yield store
+
+
+@contextmanager
+def opened(url: str) -> Iterator[ClusterStore]:
+    with closing(resolve_shared(url, sources())) as store:
+        yield store
+
+
+def execute(url: str, *statements: str) -> list[Any]:
+    """Run statements as somebody else; the rows of the last."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in statements:
+            cursor = connection.execute(statement)
+        return cursor.fetchall() if cursor.description else []
+
+
+async def until(url: str, question: str, answer: object) -> None:
+    """Ask until this is the answer."""
+    while execute(url, question) != [(answer,)]:
+        await trio.lowlevel.checkpoint()
+
+
+def node(id: str) -> Node:
+    return Node(id, f"called-{id}", "1")
+
+
+def ids(view: View) -> list[str]:
+    return [each.id for each in view.nodes]
+
+
+def decided(changes: Changes, view: int) -> Changes:
+    return replace(changes, view=view)
+
+
+async def begin(store: ClusterStore, view: int) -> History:
+    history = History()
+    outcome = await store.append(decided(history.begin(), view)).wait()
+    assert isinstance(outcome, Appended)
+    history.state.number = outcome.number
+    return history
+
+
+# --- who is in --------------------------------------------------------------------------------------------------------
+
+
+async def test_nodes_join_and_leave_by_installing_views(url: str, store: ClusterStore) -> None:
+    members = store.membership
+    first = await members.join(node("a")).wait()
+    second = await members.join(node("b")).wait()
+    assert second == View(first.number + 1, (node("a"), node("b")))
+    assert await members.join(node("b")).wait() == second  # its answer was lost
+    assert await members.leave("a").wait() == View(second.number + 1, (node("b"),))
+    assert await members.leave("a").wait() == View(second.number + 1, (node("b"),))
+    assert await members.beat("b", 3).wait() == View(second.number + 1, (node("b"),))
+
+
+async def test_a_node_that_gives_no_sign_of_life_is_given_up_by_the_clock_of_the_database(
+    url: str, store: ClusterStore
+) -> None:
+    members = store.membership
+    await members.join(node("a")).wait()
+    both = await members.join(node("b")).wait()
+    assert ids(await members.beat("a", 3).wait()) == ["a", "b"]
+    long_ago(url, "b", 3600)
+    assert await members.beat("a", 0).wait() == View(both.number + 1, (node("a"),))
+    assert ids(await members.beat("b", 0).wait()) == ["a"]  # so it knows that it is out
+    assert ids(await members.join(node("b2")).wait()) == ["a", "b2"]
+
+
+async def test_nobody_is_given_up_by_a_node_that_was_away_itself(
+    url: str, store: ClusterStore
+) -> None:
+    members = store.membership
+    await members.join(node("a")).wait()
+    await members.join(node("b")).wait()
+    for each in ("a", "b"):  # as after a restart of the database
+        long_ago(url, each, 20)
+    assert ids(await members.beat("a", 3).wait()) == ["a", "b"]
+    assert ids(await members.beat("b", 3).wait()) == ["a", "b"]
+
+
+def long_ago(url: str, node_id: str, seconds: int) -> None:
+    execute(
+        url,
+        f"UPDATE nodes SET heartbeat_at = heartbeat_at - interval '{seconds} s' WHERE id = '{node_id}'",
+    )
+
+
+async def test_a_database_is_one_servers_or_a_clusters(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("salon.persistence.postgres.membership.TIMEOUT", 0.0)
+    monkeypatch.setattr("salon.persistence.postgres.membership.POLL", 0.0)
+    with opened(url) as nodes:
+        with (
+            closing(resolve(url, sources())),
+            pytest.raises(StoreError, match="no node of a cluster uses this database"),
+        ):
+            await nodes.membership.join(node("a")).wait()
+        await nodes.membership.join(node("a")).wait()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(keep_beating, nodes)
+            with pytest.raises(StoreError, match="another server uses this database"):
+                await trio.to_thread.run_sync(resolve, url, sources())
+            nursery.cancel_scope.cancel()
+
+
+async def keep_beating(store: ClusterStore) -> None:
+    while True:
+        await store.membership.beat("a", 3).wait()
+
+
+# --- the fence --------------------------------------------------------------------------------------------------------
+
+
+async def test_what_was_decided_in_another_view_is_not_stored_and_is_told_the_view(
+    url: str, store: ClusterStore
+) -> None:
+    view = await store.membership.join(node("a")).wait()
+    history = await begin(store, view.number)
+    await store.append(decided(history.say("one"), view.number)).wait()
+    other = history.fork()
+    newer = await store.membership.join(node("b")).wait()
+    for changes in (history.say("two"), history.mark(1), other.begin()):
+        outcome = await store.append(decided(changes, view.number)).wait()
+        assert outcome == StaleView(newer.number)
+    assert [each.key for each in await log_of(store, history.id) if each.is_message] == ["one"]
+    # What needs no view is stored even so, also in one group with what is refused.
+    account = RunAccount(
+        "bot", history.id, "run", 1, None, None, "complete", None, None, 1, 1, 1, 1
+    )
+    stale = store.append(decided(history.say("three"), view.number))
+    saved = store.save_account(account)
+    assert await stale.wait() == StaleView(newer.number)
+    await saved.wait()
+    assert (await store.accounts().wait()).accounts == (account,)
+    await store.save_agent("bot", "{}").wait()
+
+
+async def test_a_view_is_installed_only_after_the_commits_under_way(
+    url: str, store: ClusterStore
+) -> None:
+    view = await store.membership.join(node("a")).wait()
+    history = await begin(store, view.number)
+    with psycopg.connect(url) as other:
+        other.execute(TAKEN, (history.state.number, history.state.head + 1))
+        waiting = store.append(decided(history.say("under way"), view.number))
+        await until(url, WAITS, 1)
+        joining = store.membership.join(node("b"))
+        await until(url, WAITS, 2)
+        assert not joining.done
+        other.rollback()
+    assert isinstance(await waiting.wait(), Appended)
+    assert (await joining.wait()).number == view.number + 1
+
+
+async def test_a_commit_whose_connection_is_lost_has_happened_or_never_will(
+    url: str, store: ClusterStore
+) -> None:
+    view = await store.membership.join(node("a")).wait()
+    history = await begin(store, view.number)
+    with psycopg.connect(url) as other:
+        other.execute(TAKEN, (history.state.number, history.state.head + 1))
+        waiting = store.append(decided(history.say("lost"), view.number))
+        await until(url, WAITS, 1)
+        execute(url, "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE NOT granted")
+        other.rollback()
+    # A view was installed for it: what was not stored in the former one never will be.
+    assert await waiting.wait() == StaleView(view.number + 1)
+    assert ids(await store.membership.beat("a", 3).wait()) == ["a"]
+    assert [each.key for each in await log_of(store, history.id) if each.is_message] == []
+
+
+async def test_a_node_that_stops_in_the_middle_of_a_commit_keeps_no_view_from_being_installed(
+    url: str, store: ClusterStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = await store.membership.join(node("a")).wait()
+    monkeypatch.setattr("salon.persistence.postgres.session.IDLE", "50ms")
+    with closing(Server(url).connect_reader()) as stopped:
+        stopped.view = view.number
+        with pytest.raises(Lost), stopped.transaction("IMMEDIATE"):  # noqa: PT012 - the database ends it meanwhile
+            await store.membership.join(node("b")).wait()
+            stopped.execute("SELECT 1")
+
+
+async def test_who_follows_the_log_waits_for_a_commit_at_a_lower_place(
+    url: str, store: ClusterStore
+) -> None:
+    view = await store.membership.join(node("a")).wait()
+    slow, quick = await begin(store, view.number), await begin(store, view.number)
+    with opened(url) as second, psycopg.connect(url) as other:
+        place = await second.log_end().wait()
+        assert [each.position for each in (await second.common_log(0).wait()).entries][-1] == place
+        other.execute(TAKEN, (slow.state.number, slow.state.head + 1))
+        waiting = store.append(decided(slow.say("slow"), view.number))
+        await until(url, WAITS, 1)
+        outcome = await second.append(decided(quick.say("quick"), view.number)).wait()
+        assert isinstance(outcome, Appended)
+        assert await second.common_log(place).wait() == LogPage((), place)
+        other.rollback()
+        await waiting.wait()
+        found = await second.common_log(place).wait()
+        assert [each.record.key for each in found.entries] == ["slow", "quick"]
+        assert found.through == await second.log_end().wait()
+
+
+async def test_new_conversations_of_several_nodes_have_numbers_of_their_own(
+    url: str, store: ClusterStore
+) -> None:
+    view = await store.membership.join(node("a")).wait()
+    with opened(url) as second:
+        numbers = [
+            (await begin(each, view.number)).state.number
+            for each in (store, second, second, store, store)
+        ]
+    assert len(set(numbers)) == 5
+
+
+async def test_one_node_indexes_for_all_and_another_goes_on_where_it_stopped(
+    url: str, store: ClusterStore
+) -> None:
+    with opened(url) as second:
+        view = await store.membership.join(node("a")).wait()
+        view = await second.membership.join(node("b")).wait()
+        history = await begin(store, view.number)
+        texts = [f"word{n}" for n in range(PIECE)]
+        await second.append(decided(history.tell(*texts), view.number)).wait()
+        await until(url, "SELECT count(*) > 0 FROM search_words", True)
+        assert (second._writer.keeps_house, store._writer.keeps_house) == (False, True)
+        view = await second.membership.leave("a").wait()
+        await second.membership.beat("b", 3600).wait()
+        await second.append(decided(history.tell(*texts), view.number)).wait()
+        await until(
+            url,
+            f"SELECT max(value::bigint) >= {2 * PIECE} FROM meta WHERE name = 'search_through'",
+            True,
+        )
+
+
+# --- many writers -----------------------------------------------------------------------------------------------------
+
+
+class Writer:
+    """A node that writes to the rooms that it owns in the view that it believes in, and is paused now and then."""
+
+    def __init__(self, store: ClusterStore, id: str, rooms: list[str], chance: Random) -> None:
+        self.store, self.id, self.rooms, self.chance = store, id, rooms, chance
+        self.view = View(0, ())
+        self.acknowledged: list[tuple[str, int, int]] = []  # room, sequence, view
+        self.stale = 0
+
+    async def run(self, stop: trio.Event) -> None:
+        known: dict[str, History] = {}
+        turn = 0
+        while not stop.is_set():
+            mine = [
+                each
+                for each in self.rooms
+                if self.id in ids(self.view) and owner_of(self.view, each) == self.id
+            ]
+            if not mine:
+                self.view = await self.store.membership.beat(self.id, 3600).wait()
+                continue
+            room, view = self.chance.choice(mine), self.view
+            if room not in known:
+                known[room] = await self._load(room)
+            history = known[room]
+            turn += 1
+            changes = decided(history.say(f"{self.id}-{turn}"), view.number)
+            if (
+                self.chance.random() < 0.1
+            ):  # as if it were stopped between the decision and the commit
+                for _ in range(self.chance.randrange(50)):
+                    await trio.lowlevel.checkpoint()
+            outcome = await self.store.append(changes).wait()
+            if isinstance(outcome, Appended):
+                self.acknowledged += [
+                    (room, each.sequence, view.number) for each in changes.records
+                ]
+            else:
+                assert isinstance(outcome, StaleView), outcome
+                self.stale += 1
+                known.clear()
+                self.view = await self.store.membership.beat(self.id, 3600).wait()
+
+    async def _load(self, room: str) -> History:
+        history = History(id=room)
+        state = await self.store.load(room).wait()
+        assert state is not None
+        history.state = state
+        return history
+
+
+async def test_many_writers_under_views_that_change_leave_one_log_without_a_gap(url: str) -> None:
+    """Every node believes in the view that it saw last, however old; the database alone decides."""
+    chance = Random(14)
+    with ExitStack() as stack:
+        stores = [stack.enter_context(opened(url)) for _ in range(WRITERS)]
+        members = stores[0].membership
+        view = await members.join(node("0")).wait()
+        rooms = [(await begin(stores[0], view.number)).id for _ in range(ROOMS)]
+        for n in range(1, WRITERS):
+            view = await members.join(node(str(n))).wait()
+        owners = {view.number: view}
+        writers = [Writer(store, str(n), rooms, Random(n)) for n, store in enumerate(stores)]
+        stop = trio.Event()
+        async with trio.open_nursery() as nursery:
+            for writer in writers:
+                nursery.start_soon(writer.run, stop)
+            out: set[str] = set()
+            for _ in range(CHANGES):
+                who = chance.choice([str(n) for n in range(WRITERS)])
+                if who in out:
+                    out.remove(who)
+                    view = await members.join(node(who)).wait()
+                elif len(out) < WRITERS - 1:
+                    out.add(who)
+                    view = await members.leave(who).wait()
+                owners[view.number] = view
+                await stores[0].log_end().wait()
+            stop.set()
+        for writer in writers:
+            assert all(
+                owner_of(owners[at], room) == writer.id for room, _, at in writer.acknowledged
+            )
+        told = [(room, sequence) for each in writers for room, sequence, _ in each.acknowledged]
+        assert len(told) == len(set(told)) > CHANGES
+        stored = [
+            (room, each.sequence)
+            for room in rooms
+            for each in await log_of(stores[0], room)
+            if each.is_message
+        ]
+        assert sorted(stored) == sorted(told)
+        assert sum(each.stale for each in writers) > 20
+        for room in rooms:  # the views of its events ascend: nothing came in after a newer view
+            seen = sorted(
+                (sequence, at)
+                for each in writers
+                for where, sequence, at in each.acknowledged
+                if where == room
+            )
+            assert [at for _, at in seen] == sorted(at for _, at in seen)
