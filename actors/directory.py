@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from .agent_host import AgentHost
     from .files import FileHost
+    from .host import Attended
     from .limits import Limits
     from .messages import Command, Sync
     from .model import Participant, State
@@ -106,6 +107,10 @@ class Directory:
 
     def active(self, conversation_id: str) -> ConversationActor | None:
         """The actor if it is active, else None; for inspection, which must not activate anything."""
+        return self.conversations.get(conversation_id)
+
+    def attended(self, conversation_id: str) -> Attended | None:
+        """The actor that serves the conversation's sockets of this process, if it is active; never activates one."""
         return self.conversations.get(conversation_id)
 
     def participant(self, participant_id: str) -> Ref[ParticipantActor]:
@@ -267,9 +272,12 @@ class Directory:
             if 0 < self.limits.restarts_per_minute <= recent:
                 raise ActorDied(f"{urn} crashed {recent} times within a minute")
         self.meter.activations += 1
-        actor = ConversationActor(self, conversation_id, begun=begun)
+        actor = self._make(conversation_id, begun=begun)
         self.conversations[conversation_id] = actor
         return actor
+
+    def _make(self, conversation_id: str, *, begun: bool) -> ConversationActor:
+        return ConversationActor(self, conversation_id, begun=begun)
 
     def _forget_crashes(self) -> None:
         oldest = trio.current_time() - RESTART_WINDOW

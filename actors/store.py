@@ -291,8 +291,8 @@ class Store(Protocol):
     def epoch(self) -> str:
         """The log's id; it changes when the log is restored from an older copy."""
 
-    def append(self, changes: Changes) -> Future[Appended | KeysTaken]:
-        """Store the changes; the outcome follows once they are stored."""
+    def append(self, changes: Changes) -> Future[Appended | KeysTaken | StaleView]:
+        """Store the changes; the outcome follows once they are stored. `StaleView` comes only where they name a view."""
 
     def load(self, conversation_id: str) -> Future[State | None]:
         """The conversation's state after its events, or None."""

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         ReportPage,
         RunAccount,
         RunTotals,
+        StaleView,
         StoredRun,
         Target,
     )
@@ -52,7 +53,7 @@ class Disk(MemoryStore):
         self.texts: dict[tuple[str, int], list[str]] = {}  # all that each message has ever said
         self.forgotten: dict[tuple[str, str], float] = {}  # texts by conversation -> when they went
 
-    def commit(self, changes: Changes) -> Future[Appended | KeysTaken]:
+    def commit(self, changes: Changes) -> Future[Appended | KeysTaken | StaleView]:
         """Store the changes immediately, and record the commit if it succeeds."""
         outcome = self.append(changes)
         if changes.records and isinstance(_value(outcome), Appended):
@@ -102,7 +103,7 @@ class DiskPort:
         self._chance = chance
         self._kill = kill
 
-    def append(self, changes: Changes) -> Future[Appended | KeysTaken]:
+    def append(self, changes: Changes) -> Future[Appended | KeysTaken | StaleView]:
         """Store the changes after a delay, and set the future after another."""
         fault = self.appends.popleft() if self.appends else None
         return self._do(lambda: self.disk.commit(changes), fault, 1.0)

@@ -8,8 +8,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from salon.actors.audience import BREATH_EVERY, RECENT_EVENTS
 from salon.actors.attendance import REPLAY_EVENTS
+from salon.actors.audience import BREATH_EVERY, RECENT_EVENTS
 from salon.actors.conversation import RELOAD_AFTER
 from salon.actors.events import Created, Joined, Left, Posted
 from salon.actors.future import Future
