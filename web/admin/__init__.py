@@ -3,7 +3,7 @@
 from .agents import add_stored_agents, hosted_agent_routes
 from .feed import feed_routes
 from .firehose import firehose_routes
-from .health import health_routes
+from .health import health_routes, salon_version
 from .held import held_queue_routes
 from .parts import AdminParts
 from .people import people_data_routes
@@ -23,6 +23,7 @@ __all__ = [
     "hosted_agent_routes",
     "people_data_routes",
     "report_queue_routes",
+    "salon_version",
     "token_routes",
     "webhook_routes",
 ]

@@ -14,7 +14,7 @@ _CREDENTIALS = re.compile(r"-----BEGIN ([A-Z ]+)-----\s*([A-Za-z0-9_.=-]+)\s*-+E
 _SEED_BYTES = 36  # two of prefix, 32 of the seed, two of its checksum
 
 
-class NatsError(Exception):
+class NatsError(ConnectionError):
     """NATS cannot be reached as the settings say. The text says what to do."""
 
 
