@@ -39,6 +39,7 @@ class ClusterStore(SqlCalls):
         self._settled = Settled()
         self._told: list[Callable[[], None]] = []
         self._readers = PostgresReaders(server, loop)
+        self._log_reader = PostgresReaders(server, loop, threads=1)
         self._writer = ClusterWriter(server, session, loop)
         self._ledger = self._writer.ledger
         self.membership = PostgresMembership(server, loop, self._see)
@@ -56,16 +57,17 @@ class ClusterStore(SqlCalls):
     def close(self) -> None:
         """Commit the appended changes, answer the waiting reads, end the threads. Blocks; a second call does nothing."""
         self.membership.close()
+        self._log_reader.close()
         self._readers.close()
         self._writer.close()
 
     def common_log(self, after: int, *, limit: int = PAGE) -> Future[LogPage]:
         """Events of all conversations at places after `after`, as far as no other node can still fill one before them."""
-        return self._readers.ask(self._page, after, limit)
+        return self._log_reader.ask(self._page, after, limit)
 
     def log_end(self) -> Future[int]:
         """The newest place that no other comes before."""
-        return self._readers.ask(self._settled.through)
+        return self._log_reader.ask(self._settled.through)
 
     def on_commit(self, told: Callable[[], None]) -> None:
         """Have a function called in the trio run after each commit of this node, and once a second for those of others."""

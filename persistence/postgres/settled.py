@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from threading import Lock
 from typing import TYPE_CHECKING
 
 from .view import LOCK
@@ -20,20 +19,15 @@ _COMMITTING = (
 
 
 class Settled:
-    """Asked by any thread, again and again. A place is settled once all have ended who were committing when it had been given."""
+    """Asked by one thread, again and again. A place is settled once all have ended who were committing when it had been given."""
 
     def __init__(self) -> None:
         self._through = 0
         self._next = 0
         self._committing: frozenset[str] = frozenset()
-        self._lock = Lock()
 
     def through(self, session: PostgresSession) -> int:
         """No event comes any more at a place up to this one. A step behind at worst: ask again a moment later."""
-        with self._lock:
-            return self._look(session)
-
-    def _look(self, session: PostgresSession) -> int:
         given = int(session.run(_GIVEN).fetchone()[0])
         committing = frozenset(row[0] for row in session.run(_COMMITTING))
         self._committing &= committing

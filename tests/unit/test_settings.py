@@ -303,7 +303,7 @@ class TestProblems:
             (
                 "[]",
                 "salon.yaml: its sections have to be of server, store, auth, limits, files, logging, moderation,"
-                " retention, telemetry",
+                " retention, telemetry, cluster",
             ),
             (
                 "limits: {queue_size: 1}\nstore:\n  url: memory:",
