@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from .files import FileHost
     from .host import Attended
     from .limits import Limits
-    from .messages import Command, Sync
+    from .messages import Command, Revoke, Sync
     from .model import Participant, State
     from .moderation import Moderator
     from .people import Holds
@@ -112,6 +112,10 @@ class Directory:
     def attended(self, conversation_id: str) -> Attended | None:
         """The actor that serves the conversation's sockets of this process, if it is active; never activates one."""
         return self.conversations.get(conversation_id)
+
+    def revoke(self, participant_id: str, revoke: Revoke) -> None:
+        """Close the connections of somebody's revoked token."""
+        self.participant(participant_id).tell(revoke)
 
     def participant(self, participant_id: str) -> Ref[ParticipantActor]:
         """The participant's actor."""

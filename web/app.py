@@ -78,6 +78,7 @@ from .http import (
 from .identity import IdentityBook, KeyFileError, read_keys
 from .moderation import Desk
 from .privacy import Erasures, LegalHolds, Retention
+from .refresh import refresh
 from .settings import SettingsError
 from .socket import JsonCodec, Wire
 from .sources import system_sources
@@ -164,6 +165,7 @@ async def _assemble(
     )
     keys = read_keys(settings.key_file, sources.entropy)
     identities = IdentityBook(settings.auth, keys, store, sources)
+    identities.shares_tickets = node is not None
     await identities.load()
     if settings.moderation.rules or settings.moderation.url is not None:
         directory.moderator = Desk(settings.moderation, directory)
@@ -278,6 +280,7 @@ async def _start(parts: AdminParts, nursery: trio.Nursery) -> None:
     await nursery.start(directory.system.run)
     if parts.node is not None:
         await nursery.start(parts.node.run)
+        nursery.start_soon(refresh, parts, parts.node.directory)
     await nursery.start(parts.wire.run)
     await nursery.start(parts.agents.run)
     directory.agent_host, directory.file_host = parts.agents, files

@@ -41,6 +41,7 @@ class ClusterDirectory(Directory):
         super().__init__(**services)
         self.replicas: dict[str, ReplicaActor] = {}
         self.runs_moved = trio.Event()
+        self.told = trio.Event()  # another node has shut somebody out, or given them another name
 
     def owns(self, conversation_id: str) -> bool:
         """Whether this node owns a conversation now."""
@@ -114,6 +115,7 @@ class ClusterDirectory(Directory):
 
     def renamed(self, participant: Participant) -> None:
         """Take a new name that another node was told."""
+        self.told.set()
         for actor in list(self.conversations.values()):
             concerned = actor.state is None or participant.id in actor.state.members
             if concerned and actor.actor_ref.is_alive():
@@ -126,6 +128,7 @@ class ClusterDirectory(Directory):
 
     def revoked(self, participant_id: str, revoke: Revoke) -> None:
         """The same, at this node."""
+        self.told.set()
         actor = self.participants.get(participant_id)
         if actor is not None and actor.actor_ref.is_alive():
             actor.actor_ref.tell(revoke)

@@ -9,7 +9,9 @@ import pytest
 import trio
 
 from tests.nodes import Nodes, at, running
-from tests.person import Person, Tab, guests
+from tests.patience import PATIENCE
+from tests.person import UPGRADE, Person, Tab, admin, guests, open_tab
+from tests.server import api
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +43,37 @@ async def one_at_each(nodes: Nodes) -> list[Person]:
 
 def said(tab: Tab) -> list[str]:
     return [frame["message"]["content"] for frame in tab.events if frame["type"] == "message"]
+
+
+async def test_who_is_shut_out_at_one_node_is_out_at_all(nodes: Nodes) -> None:
+    ada, ben, cleo = await one_at_each(nodes)
+    room = await ada.create(ben, cleo)
+    async with ben.tab(room) as of_ben, cleo.tab(room) as of_cleo:
+        await at(ada.server, ben).call("POST", "/auth/logout")
+        assert (await of_ben.closed())[0] == 4500
+        await admin(ada.server).call("PUT", f"/admin/people/{cleo.id}/block")
+        assert (await of_cleo.closed())[0] == 4500
+    for node in nodes:
+        for person in (ben, cleo):
+            await until_answered(at(node, person), 401)
+
+
+async def until_answered(person: Person, status: int) -> None:
+    """Ask who somebody is until this is the status of the answer."""
+    with trio.fail_after(PATIENCE):
+        while (await person.call("GET", "/auth/me")).status_code != status:  # noqa: ASYNC110
+            await trio.sleep(0.05)
+
+
+async def test_a_ticket_of_one_node_opens_a_socket_at_another_once(nodes: Nodes) -> None:
+    ada, ben, _ = await one_at_each(nodes)
+    room = await ada.create(ben)
+    ticket = (await ada.ask("POST", "/auth/ticket"))["ticket"]
+    url = f"{at(ben.server, ada).socket_url(room)}?ticket={ticket}"
+    async with open_tab(url, {}) as tab:
+        await tab.until("caught_up")
+    path = url.removeprefix(ben.server.ws_url)
+    assert (await api(ben.server, "GET", path, headers=UPGRADE)).status_code == 401
 
 
 async def test_a_node_that_is_killed_costs_nobody_a_message(nodes: Nodes) -> None:

@@ -38,6 +38,7 @@ class ServingNode:
             certificate=settings.nats_certificate,
             key=settings.nats_key,
         )
+        self.directory = directory
         self.views = ViewWatch(membership)
         self.link = NatsLink(address, settings.prefix, settings.name_of(0), sources.chance)
         self.node = ClusterNode(
