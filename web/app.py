@@ -105,8 +105,12 @@ GARBAGE = (10_000, 10, 100)
 logger = logging.getLogger(__name__)
 
 
-async def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
+async def serve(
+    settings: Settings, *, announce: Callable[[str], None], listen_fd: int | None = None
+) -> None:
     """Serve until SIGTERM or SIGINT, then drain. `announce` is called with the URL once connections are accepted.
+
+    `listen_fd` is a socket that listens already, which several processes share.
 
     Raises `StoreError` if the store cannot be opened, `OSError` if the address cannot be bound, `SettingsError` if an agent of
     the configuration lacks its library or its key, or a webhook its secret.
@@ -125,7 +129,7 @@ async def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
         parts.files = FileShelf(settings, store, room, sources, parts.directory.report)
         await _keep_and_erase(parts, store)
         await add_stored_agents(parts)
-        await _run(parts, announce)
+        await _run(parts, announce, listen_fd)
     finally:
         with trio.CancelScope(shield=True):
             await trio.to_thread.run_sync(store.close)
@@ -211,7 +215,7 @@ async def _keep_and_erase(parts: AdminParts, store: AnyStore) -> None:
     await parts.erasures.load()
 
 
-async def _run(parts: AdminParts, announce: Callable[[str], None]) -> None:
+async def _run(parts: AdminParts, announce: Callable[[str], None], listen_fd: int | None) -> None:
     settings = parts.settings
     tracing = _open_tracing(parts)
     server = _server_of(parts, tracing)
@@ -220,6 +224,7 @@ async def _run(parts: AdminParts, announce: Callable[[str], None]) -> None:
         settings.server.port,
         certificate=settings.server.tls_certificate,
         key=settings.server.tls_key,
+        listen_fd=listen_fd,
     )
     drained = trio.Event()
     if parts.node is not None:
