@@ -37,9 +37,7 @@ def with_nodes(plan: Plan, nodes: int) -> Plan:
     """The plan of the same seed for so many nodes."""
     chance = Random(f"cluster {plan.seed} {nodes}")
     factor = SECONDS / 1200.0
-    steps = [
-        replace(each, at=each.at * factor) for each in plan.steps if each.kind not in ALONE
-    ]
+    steps = [replace(each, at=each.at * factor) for each in plan.steps if each.kind not in ALONE]
     first = max((each.number for each in plan.steps), default=-1) + 1
     more = draw_steps(chance, FAULTS, FAULT_STEPS, first=first)
     steps += [replace(each, at=each.at * factor) for each in more]

@@ -107,7 +107,7 @@ class NodeProcess(Process):
     @property
     def serves(self) -> bool:
         """Whether a balancer sends it requests: it is in the view, and does not drain."""
-        return self.node.joined.is_set() and self.directory.draining is None
+        return self.node.ready and self.directory.draining is None
 
     def kill(self) -> None:
         """Die at once."""

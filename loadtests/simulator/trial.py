@@ -146,6 +146,7 @@ def _settings(plan: Plan) -> Iterator[None]:
         (agents, "PAGE", setting.replay),
         (attendance, "RECENT_EVENTS", setting.recent),
         (attendance, "REPLAY_EVENTS", setting.replay),
+        (replica, "REPLAY_EVENTS", setting.replay),
         (audience, "PAGE_BYTES", setting.page_bytes),
         (connection, "OUTBOX_BYTES", setting.outbox_bytes),
         (runtime, "TURNS_A_PASS", setting.turns),
