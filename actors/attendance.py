@@ -19,11 +19,13 @@ from .store import StoreError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from .future import Future
     from .host import Host
     from .mailbox import Letter
     from .messages import ReadMarked, Timer
     from .model import State
     from .signals import MemberView, Resume, Signal
+    from .store import Page
     from .subscriber import Subscriber
 
 REPLAY_EVENTS = 200  # events of the log in one page for a reader that catches up
@@ -197,9 +199,12 @@ class Attendance:
     def _fetch(self, subscriber: Subscriber, after: int) -> None:
         state = self._state()
         assert state is not None, "only a loaded conversation has anything to replay"
-        page = self._host.store.read(state.number, after=after, limit=REPLAY_EVENTS)
+        page = self._page_after(state, after)
         tell = self._tell  # the conversation may have stopped when the page comes
         page.when_done(lambda: tell(Replay(subscriber, after, page)))
+
+    def _page_after(self, state: State, after: int) -> Future[Page]:
+        return self._host.store.read(state.number, after=after, limit=REPLAY_EVENTS)
 
     def _oldest(self, subscriber: Subscriber) -> int:
         """The sequence of the first message that a subscriber may read."""

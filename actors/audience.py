@@ -111,6 +111,12 @@ class Audience:
         behind = [(each, position.sequence) for each, position in self.behind.items()]
         return [*((each, self.head) for each in self.live), *behind]
 
+    def adopt(self, positions: Iterable[tuple[Subscriber, int]]) -> None:
+        """Add subscribers whom others have served, each up to its sequence; they are served once they are caught up."""
+        for subscriber, sequence in positions:
+            self._fall_behind(subscriber, sequence)
+            self.behind[subscriber].stale = True
+
     def let_go(self) -> None:
         """Forget all subscribers without a word: others serve them from now on."""
         self.live.clear()

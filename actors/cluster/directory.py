@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -9,12 +10,12 @@ import trio
 from salon.actors.conversation import ConversationActor
 from salon.actors.directory import Directory, Snapshot
 from salon.actors.mailbox import Letter, MailboxFull
-from salon.actors.messages import Create, Rename, Revoke
+from salon.actors.messages import Create, Rename, Replay, Revoke, Tick
 from salon.actors.participant import ParticipantActor
 from salon.actors.runtime import ActorDied
 
 from .encoding import named
-from .owned import OwnedConversation
+from .owned import OwnedConversation, RemoteCaller, TakenOver, Watched
 from .replica import ReplicaActor
 from .wire import Informed, Renamed, Revoked
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
     from .host import Cluster
 
+OWN = (
+    Watched | TakenOver | Replay | Tick
+)  # an actor's own controls, which its successor does without
 PATIENCE = 1.0  # seconds that somebody who asks who is online waits for the owner
 
 
@@ -87,13 +91,22 @@ class ClusterDirectory(Directory):
         return None if type(command) is Create else sender.refusal(command, now)
 
     async def look(self, conversation_id: str) -> Snapshot | None:
-        """The conversation now, or None. One that another node owns is read from the store; who is online its owner says."""
-        if self.owns(conversation_id):
-            return await super().look(conversation_id)
+        """The conversation now, or None; who is online its owner says.
+
+        The store is always asked: a node that does not know the newest view yet would take itself for the owner.
+        """
         state = await self.store.load(conversation_id).wait()
         if state is None:
             return None
+        if self.owns(conversation_id):
+            snapshot = await super().look(conversation_id)
+            owner = self.owned(conversation_id)
+            if owner is not None:
+                owner.note_head(state.head)
+            known = snapshot is not None and snapshot.state.head >= state.head
+            return snapshot if known or snapshot is None else replace(snapshot, state=state)
         replica = self.replica(conversation_id)
+        replica.note_head(state.head)
         if not replica.audience:
             replica.heard = trio.Event()
             replica.watch()
@@ -164,6 +177,11 @@ class ClusterDirectory(Directory):
         """Replace an owner's actor by a replica: the sockets stay open. Commands of other nodes are sent again by these."""
         assert isinstance(actor, OwnedConversation)
         waiting = [*letters, *actor.actor_inbox.take()]
+        waiting = [
+            each
+            for each in waiting
+            if not (isinstance(each.message, OWN) or isinstance(each.reply_to, RemoteCaller))
+        ]
         positions, shown = actor.audience.positions(), actor.attendance.presence.announced
         actor.audience.let_go()
         self.forget(actor)

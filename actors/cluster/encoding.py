@@ -76,24 +76,27 @@ def table() -> Mapping[str, type]:
         "Raw": Raw,
         "Sequence": Sequence,
     }
-    for module in pkgutil.iter_modules(salon.actors.__path__, "salon.actors."):
-        if not module.ispkg:
-            names.update(
-                (name, value)
-                for name, value in vars(importlib.import_module(module.name)).items()
-                if not name.startswith("__")
-            )
-    names.update(vars(wire))
-    found = {
-        value.__name__: value
-        for value in names.values()
-        if isinstance(value, type)
-        and value.__module__.startswith("salon.actors.")
-        and _travels(value)
-    }
+    modules = [wire] + [
+        importlib.import_module(module.name)
+        for module in pkgutil.iter_modules(salon.actors.__path__, "salon.actors.")
+        if not module.ispkg
+    ]
+    found: dict[str, type] = {}
+    for module in modules:
+        for name, value in vars(module).items():
+            if _is_of(module.__name__, value) and names.setdefault(name, value) is value:
+                if _travels(value):
+                    found[name] = value
+    for module in modules:  # names of unions and the like
+        for name, value in vars(module).items():
+            names.setdefault(name, value)
     for each in found.values():
         _resolve(each, names)
     return found
+
+
+def _is_of(module: str, value: Any) -> bool:
+    return isinstance(value, type) and value.__module__ == module
 
 
 def _travels(kind: type) -> bool:
@@ -104,5 +107,6 @@ def _resolve(kind: type, names: Mapping[str, Any]) -> None:
     for each in kind.__mro__:
         own = get_annotations(each)
         if own and each.__module__.startswith("salon.actors."):
-            hints = get_type_hints(each, localns=dict(names), include_extras=True)
+            own_names = vars(importlib.import_module(each.__module__))
+            hints = get_type_hints(each, globalns={**names, **own_names}, include_extras=True)
             each.__annotations__ = {name: hints[name] for name in own}

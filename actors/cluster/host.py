@@ -40,6 +40,9 @@ class Cluster(Protocol):
     def next_number(self) -> int:
         """A number that this node has not used before, higher than all that it has."""
 
+    def doubt(self) -> None:
+        """Ask the store for the view soon: it seems to be another."""
+
     def reached(self, number: int) -> Future[None]:
         """Done once this node knows the view of this number, or a newer one."""
 

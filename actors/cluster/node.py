@@ -79,6 +79,8 @@ class ClusterNode:
         self._waiting: list[tuple[int, Future[None]]] = []
         self._early: list[tuple[int, str, Message]] = []
         self._newer = trio.Event()  # somebody has spoken of a newer view
+        self._went_on = False  # the same, since this node has learned one
+        self._beaten_at = trio.current_time()  # when the last sign of life was given that was taken
 
     # --- the view ---------------------------------------------------------------------------------------------------------
 
@@ -116,12 +118,18 @@ class ClusterNode:
     async def _look(self) -> None:
         """Give a sign of life and learn the view. A node that was given up joins again."""
         self._newer = trio.Event()
+        began = trio.current_time()
         try:
             view = await self._membership.beat(self.node.id, self._timeout).wait()
         except StoreError as error:
             self.directory.report(error)
+            if self._went_on and self._is_lost():
+                self._went_on = False
+                with self.directory.system:
+                    self.directory.send_away()  # the others have gone on without it
             await trio.sleep(BEAT)
             return
+        self._beaten_at = began
         if self.leaving or any(node.id == self.node.id for node in view.nodes):
             self._adopt(view, hint=True)
             return
@@ -137,7 +145,8 @@ class ClusterNode:
         if view.number <= self.view.number:
             return
         skipped = self.view.number and view.number > self.view.number + 1
-        self.view = view
+        self.view, self._went_on = view, False
+        self._beaten_at = trio.current_time()
         self._owners.clear()
         if hint:
             self.tell_all(Hint())
@@ -164,6 +173,18 @@ class ClusterNode:
             self._owners[conversation_id] = owner
         return owner
 
+    @property
+    def ready(self) -> bool:
+        """Whether it is in the view, as far as it can know: a node that does not reach the store may have been given up."""
+        return self.joined.is_set() and not self._is_lost()
+
+    def _is_lost(self) -> bool:
+        return trio.current_time() - self._beaten_at > self._timeout + BEAT
+
+    def doubt(self) -> None:
+        """Ask the store for the view soon."""
+        self._newer.set()
+
     def reached(self, number: int) -> Future[None]:
         """Done once this node knows the view of this number, or a newer one."""
         future: Future[None] = Future()
@@ -171,7 +192,7 @@ class ClusterNode:
             future.set(None)
         else:
             self._waiting.append((number, future))
-            self._newer.set()
+            self.doubt()
         return future
 
     def next_number(self) -> int:
@@ -228,6 +249,7 @@ class ClusterNode:
     def _route(self, number: int, sender: str, message: Message) -> None:
         """Take a message that was said in the view of this node; one of another view may have been said to another owner."""
         if number > self.view.number:
+            self._went_on = True
             self._newer.set()
         if isinstance(message, ALWAYS):
             self._always(message)

@@ -192,6 +192,7 @@ class OwnedConversation(ConversationActor):
         self.in_view = self._decided_in = host.cluster.view.number
         self.leaving = self.reload = False
         self._incoming: dict[str, Incoming] = {}
+        self._stored = 0  # the length of the log, as the store has said outside of a turn
 
     # --- the turn ---------------------------------------------------------------------------------------------------------
 
@@ -300,12 +301,26 @@ class OwnedConversation(ConversationActor):
             case _:
                 super()._control(letter, state)
 
+    def note_head(self, head: int) -> None:
+        """Learn from the store how long the log is: whoever connects next must get all of it."""
+        self._stored = max(self._stored, head)
+
+    def _attach(self, state: State, subscriber: Subscriber, last_sequence: int | None) -> None:
+        if (
+            state.head < self._stored
+        ):  # another node owns the conversation, and this one is about to learn it
+            self.cluster.doubt()
+            subscriber.close(4002, "another node owns the conversation now")
+        else:
+            super()._attach(state, subscriber, last_sequence)
+
     def _watched(self, state: State, node_id: str, watch: Watch) -> None:
         now, presence = trio.current_time(), self.attendance.presence
         is_new = node_id not in self.branches.of
         changed = self.branches.watched(node_id, watch, state.members, now)
-        if is_new:
-            presence.take_over([id for id in watch.shown if id in state.members], now)
+        for participant_id in watch.shown if is_new else ():
+            if participant_id in state.members and not presence.online(participant_id):
+                presence.touch(participant_id, now)  # all are shown them, until their grace is over
         self._touch(changed, state)
         if watch.people is not None and not watch.people:
             self.branches.drop(node_id)
@@ -365,9 +380,7 @@ class OwnedConversation(ConversationActor):
 
     def adopt(self, positions: Sequence[tuple[Subscriber, int]], shown: Sequence[str]) -> None:
         """Serve subscribers whom another actor has served up to these positions, who are shown these people as online."""
-        for subscriber, sequence in positions:
-            self.audience.place(subscriber, sequence)
-            self.audience.behind[subscriber].stale = True
+        self.audience.adopt(positions)
         self.attendance.presence.take_over(shown, trio.current_time())
         self.actor_ref.tell(TakenOver())  # type: ignore[arg-type]
 

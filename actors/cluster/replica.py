@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import trio
 
-from salon.actors.attendance import Attendance, is_there
+from salon.actors.attendance import REPLAY_EVENTS, Attendance, is_there
 from salon.actors.audience import BREATH, BREATH_EVERY, RECENT_EVENTS
 from salon.actors.events import Left, Updated
 from salon.actors.mailbox import Letter
@@ -34,11 +34,12 @@ from .wire import Answer, Ask, Batch, Head, Pushed, Told, Watch
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from salon.actors.future import Future
     from salon.actors.host import Host
     from salon.actors.messages import Timer
     from salon.actors.presence import PresenceBoard
     from salon.actors.signals import RunRequested, Signal
-    from salon.actors.store import Record
+    from salon.actors.store import Page, Record
     from salon.actors.subscriber import Subscriber
 
     from .host import ClusterHost
@@ -64,6 +65,9 @@ class Reread:
     is_command: ClassVar[bool] = False
 
 
+OWN = Arrived | Reread | Replay | Tick  # its own controls, which a successor does without
+
+
 class ReplicaAttendance(Attendance):
     """Who is here; who is online, the owner says."""
 
@@ -71,6 +75,11 @@ class ReplicaAttendance(Attendance):
 
     def _board(self, host: Host) -> PresenceBoard:
         return ToldPresence(partial(is_there, host, self.audience))
+
+    def _page_after(self, state: State, after: int) -> Future[Page]:
+        """What has not been delivered here yet comes live, though the log may have it by now."""
+        limit = min(REPLAY_EVENTS, self.audience.head - after)
+        return self._host.store.read(state.number, after=after, limit=limit)
 
 
 class ReplicaActor(TrioActor):
@@ -178,6 +187,10 @@ class ReplicaActor(TrioActor):
         if subscriber.participant.id not in state.members or self._is_behind(state):
             state = await self._reread()  # they may have joined a moment ago
         self.attendance.attach(state, subscriber, last_sequence, trio.current_time())
+
+    def note_head(self, head: int) -> None:
+        """Learn from the store how long the log is: whoever connects next must get all of it."""
+        self._head = max(self._head, head)
 
     def _is_behind(self, state: State) -> bool:
         return state.head < self._head or not self._life or self._is_silent()
@@ -338,9 +351,7 @@ class ReplicaActor(TrioActor):
             return
         event: Any = self._host.codec.decode(record)
         if isinstance(event, Posted) and event.run_id is not None:
-            rest = self._texts.rest(event.run_id, event.content)
-            if rest is not None:
-                self.audience.signal(rest, but=event.sender.id)
+            self._tell_rest(event)
         apply(state, event)
         if isinstance(event, Left):
             self.attendance.see_off(event.participant.id)
@@ -391,9 +402,9 @@ class ReplicaActor(TrioActor):
             self._all_off()
             return State(self.key)
         page = await store.read(state.number, before=state.head + 1, limit=RECENT_EVENTS)
+        await self._tell_ends(state)
         delivered, is_new = self.audience.head, self.state is None
         self.state = state
-        self._tell_ends(page.records)
         self._texts.follow(state.runs)
         self.audience.recall(page.records)
         for participant_id in list(self.audience.participants()):
@@ -406,14 +417,20 @@ class ReplicaActor(TrioActor):
                 self.audience.catch_up(subscriber)
         return state
 
-    def _tell_ends(self, records: Sequence[Record]) -> None:
-        for record in records:
-            if record.is_message and record.sequence > self.audience.head:
-                event = self._host.codec.decode(record)
-                if isinstance(event, Posted) and event.run_id is not None:
-                    rest = self._texts.rest(event.run_id, event.content)
-                    if rest is not None:
-                        self.audience.signal(rest, but=event.sender.id)
+    async def _tell_ends(self, state: State) -> None:
+        """Tell the live readers the rest of runs that have ended unseen, before they get the message."""
+        ended = sorted(id for id, _ in self._texts.lengths() if id not in state.runs)
+        if not ended:
+            return
+        for stored in (await self._host.store.runs_among(state.number, ended)).values():
+            event = None if stored.end is None else self._host.codec.decode(stored.end)
+            if isinstance(event, Posted):
+                self._tell_rest(event)
+
+    def _tell_rest(self, event: Posted) -> None:
+        rest = self._texts.rest(event.run_id or "", event.content)
+        if rest is not None:
+            self.audience.signal(rest, but=event.sender.id)
 
     def _all_off(self) -> None:
         """There is no such conversation any more."""
@@ -463,9 +480,7 @@ class ReplicaActor(TrioActor):
 
     def adopt(self, positions: Sequence[tuple[Subscriber, int]], shown: Sequence[str]) -> None:
         """Serve subscribers whom another actor has served up to these positions, who are shown these people as online."""
-        for subscriber, sequence in positions:
-            self.audience.place(subscriber, sequence)
-            self.audience.behind[subscriber].stale = True
+        self.audience.adopt(positions)
         self.attendance.presence.take_over(shown, trio.current_time())
         self.actor_ref.tell(Reread())  # type: ignore[arg-type]
 
@@ -474,7 +489,7 @@ class ReplicaActor(TrioActor):
         commands = self.outgoing.take_all()
         todo, self._todo = self._todo, []
         waiting = [*commands, *todo, *self.actor_inbox.take()]
-        return [each for each in waiting if not isinstance(each.message, Arrived | Reread)]
+        return [each for each in waiting if not isinstance(each.message, OWN)]
 
     @property
     def passive(self) -> bool:

@@ -11,6 +11,7 @@ from hashlib import sha256
 from itertools import count, islice
 from typing import TYPE_CHECKING, Any
 
+from .cluster_plan import with_nodes
 from .mutant import MUTANTS, TRIED_FIRST, mutated
 from .plan import Plan, ranges
 from .shrink import shrunk
@@ -66,9 +67,17 @@ class Sum:
         }
 
 
-def play(seed: int, mutant: str | None = None, only: set[int] | None = None) -> Outcome:
-    """Play one seed, with all of its steps or only those in `only`."""
+def plan_of(seed: int, nodes: int = 1) -> Plan:
+    """The plan of a seed, for one node or several."""
     plan = Plan.of(seed)
+    return plan if nodes == 1 else with_nodes(plan, nodes)
+
+
+def play(
+    seed: int, mutant: str | None = None, only: set[int] | None = None, nodes: int = 1
+) -> Outcome:
+    """Play one seed, with all of its steps or only those in `only`."""
+    plan = plan_of(seed, nodes)
     with mutated(mutant):
         return Trial(plan if only is None else plan.only(only)).play()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import trio
 
@@ -79,6 +79,9 @@ class Reply:
 class Process:
     """One server process on a disk, from its start until it is killed."""
 
+    directory_type: ClassVar[type[Directory]] = Directory
+    port_type: ClassVar[type[DiskPort]] = DiskPort
+
     def __init__(
         self,
         settings: Settings,
@@ -90,13 +93,13 @@ class Process:
         agents: Sequence[tuple[AgentSettings, Upstream]] = (),
         moderation: Callable[[Directory], Desk] | None = None,
     ) -> None:
-        self.store = DiskPort(disk, agenda, chance, self.kill)
+        self.store = self.port_type(disk, agenda, chance, self.kill)
         self._agenda, self._chance, self._recorder = agenda, chance, recorder
         self._round: dict[ServerEnd, None] = {}
         self._scope = trio.CancelScope()
         limits = settings.limits
         system = System()
-        self.directory = Directory(
+        self.directory = self.directory_type(
             system=system,
             store=self.store,
             codec=JsonCodec(heartbeat=limits.heartbeat, max_message_size=limits.max_message_size),
@@ -127,11 +130,15 @@ class Process:
                     await nursery.start(self._desk.run)
                 await nursery.start(self.agents.run)
                 self.directory.agent_host = self.agents
+                await self.prepare(nursery)
                 nursery.start_soon(self.directory.sweep)
                 await self.directory.resume_runs()
                 self._nursery = nursery
                 task_status.started()
                 await trio.sleep_forever()
+
+    async def prepare(self, nursery: trio.Nursery) -> None:
+        """Do what has to be done before it serves; nothing where it is alone."""
 
     def kill(self) -> None:
         """Die at once, as by SIGKILL: nothing more takes effect, but bytes given to the sockets still arrive."""

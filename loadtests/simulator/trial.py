@@ -14,14 +14,17 @@ from trio._core import _run  # nothing public seeds the scheduler
 from trio.testing import MockClock
 
 from salon.actors import agents, attendance, audience, conversation, runtime
+from salon.actors.cluster import replica
 from salon.web.socket import connection
 
 from ..checker import Anomaly, Checker, as_line
 from . import kept, room_checks
+from .cluster_world import ClusterWorld
 from .disk import Planned
 from .farewell import Farewell
 from .presence import Presence
 from .step import STEPS, Poison
+from .step_cluster import CLUSTER_STEPS
 from .world import Stuck, World
 
 if TYPE_CHECKING:
@@ -77,7 +80,12 @@ class Trial:
 
     async def _run(self) -> None:
         _run._r.seed(self.plan.seed)
-        world = World(self.plan, STEPS, self._take)
+        alone = self.plan.setting.nodes == 1
+        world = (
+            World(self.plan, STEPS, self._take)
+            if alone
+            else ClusterWorld(self.plan, CLUSTER_STEPS, self._take)
+        )
         try:
             await world.run()
         except* Stuck as stuck:
@@ -94,7 +102,8 @@ class Trial:
                 self._wrong("tool", text)
             for text in self._presence.wrong(world.present()):
                 self._wrong("presence", text)
-        for text in self._farewell.wrong:
+        # A node that leaves cannot know what another has committed at the same moment.
+        for text in self._farewell.wrong if alone else ():
             self._wrong("drain", text)
         self._seconds, self._operations = trio.current_time(), world.operations
 
@@ -133,9 +142,11 @@ def _settings(plan: Plan) -> Iterator[None]:
     wanted: list[tuple[Any, str, int]] = [
         (audience, "RECENT_EVENTS", setting.recent),
         (conversation, "RECENT_EVENTS", setting.recent),
+        (replica, "RECENT_EVENTS", setting.recent),
         (agents, "PAGE", setting.replay),
         (attendance, "RECENT_EVENTS", setting.recent),
         (attendance, "REPLAY_EVENTS", setting.replay),
+        (replica, "REPLAY_EVENTS", setting.replay),
         (audience, "PAGE_BYTES", setting.page_bytes),
         (connection, "OUTBOX_BYTES", setting.outbox_bytes),
         (runtime, "TURNS_A_PASS", setting.turns),

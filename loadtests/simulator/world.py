@@ -85,9 +85,7 @@ class World:
         self.chance = Random(f"world {plan.seed}")
         self.sources = self._sources()
         self.disk = Disk(self.sources, self.recorder)
-        self.network = Network(
-            self.agenda, Random(f"network {plan.seed}"), capacity=plan.setting.capacity
-        )
+        self.network = self.make_network()
         self.settings = self._settings()
         self.people = [self._person(name) for name in NAMES[: plan.setting.people]]
         self.agents = [self._person(name, "agent") for name in AGENTS[: plan.setting.agents]]
@@ -109,6 +107,11 @@ class World:
     def process(self) -> Process | None:
         """The running server, None while it is down."""
         return self.network.process
+
+    def make_network(self) -> Network:
+        """The network to the server."""
+        chance = Random(f"network {self.plan.seed}")
+        return Network(self.agenda, chance, capacity=self.plan.setting.capacity)
 
     # --- the setting ----------------------------------------------------------------------------
 
