@@ -29,10 +29,12 @@ from .admin import (
     add_stored_agents,
     admin_routes,
     feed_routes,
+    figures_of,
     firehose_routes,
     health_routes,
     held_queue_routes,
     hosted_agent_routes,
+    node_routes,
     people_data_routes,
     report_queue_routes,
     salon_version,
@@ -229,6 +231,7 @@ async def _run(parts: AdminParts, announce: Callable[[str], None], listen_fd: in
     drained = trio.Event()
     if parts.node is not None:
         parts.node.listens(urlsplit(url).port or 0)
+        parts.node.says(partial(figures_of, parts))
     async with trio.open_nursery() as nursery:
         await _start(parts, nursery)
         if tracing is not None:
@@ -357,6 +360,7 @@ def build_app(parts: AdminParts) -> QuartTrio:
         sign_in_routes,
         health_routes,
         admin_routes,
+        node_routes,
         hosted_agent_routes,
         people_data_routes,
         report_queue_routes,

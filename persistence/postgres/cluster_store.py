@@ -42,7 +42,7 @@ class ClusterStore(SqlCalls):
         self._log_reader = PostgresReaders(server, loop, threads=1)
         self._writer = ClusterWriter(server, session, loop)
         self._ledger = self._writer.ledger
-        self.membership = PostgresMembership(server, loop, self._see)
+        self.membership = PostgresMembership(server, loop, self._see, self._stale)
 
     @classmethod
     def open(cls, url: str, sources: Sources) -> ClusterStore:
@@ -79,6 +79,9 @@ class ClusterStore(SqlCalls):
         found = common_log.page(session, after, limit)
         entries = tuple(entry for entry in found.entries if entry.position <= settled)
         return LogPage(entries, min(found.through, settled))
+
+    def _stale(self) -> int:
+        return self._writer.stale
 
     def _see(self, view: View, node_id: str) -> None:
         """Called in the membership's thread: the first node keeps house for all."""

@@ -54,6 +54,7 @@ class ClusterWriter(PostgresWriter):
 
     def __init__(self, server: Server, session: PostgresSession, loop: Loop) -> None:
         self.keeps_house = False  # set from any thread
+        self.stale = 0  # changes refused since they were decided in another view
         self._kept_house = False
         search = SharedIndex(session)
         self.ledger = ClusterLedger(session, server.name, search)
@@ -72,10 +73,12 @@ class ClusterWriter(PostgresWriter):
         # Views only grow, so what was decided in an earlier one than another entry is stale.
         fresh = [each for each in entries if not isinstance(each, Changes) or each.view == view]
         answers = iter(self._store_in(view, fresh))
-        return [
+        outcomes: list[Outcome] = [
             StaleView(view) if isinstance(each, Changes) and each.view != view else next(answers)
             for each in entries
         ]
+        self.stale += sum(isinstance(each, StaleView) for each in outcomes)
+        return outcomes
 
     def _store_in(self, view: int, entries: list[Entry]) -> list[Outcome]:
         doubted = False

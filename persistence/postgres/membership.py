@@ -32,13 +32,17 @@ LATE = 2 / 3
 
 _BEAT = (
     "WITH former AS (SELECT heartbeat_at FROM nodes WHERE id = %s), "
-    "given AS (SELECT salon_beat(%s) AS is_in) "
+    "given AS (SELECT salon_beat(%s, %s) AS is_in) "
     "SELECT given.is_in, EXTRACT(epoch FROM clock_timestamp() - former.heartbeat_at)::float8, "
     "EXTRACT(epoch FROM clock_timestamp())::float8 FROM given LEFT JOIN former ON true"
 )
 _VIEW = (
     "SELECT c.view, n.id, n.name, n.version FROM cluster c LEFT JOIN nodes n ON n.version IS NOT NULL "
     "ORDER BY n.joined_view, n.id"
+)
+_NODES = (
+    "SELECT id, name, version, joined_view, EXTRACT(epoch FROM clock_timestamp() - heartbeat_at)::float8, figures "
+    "FROM nodes WHERE version IS NOT NULL ORDER BY joined_view, id"
 )
 _IS_SILENT = "version IS NOT NULL AND id <> %s AND heartbeat_at < clock_timestamp() - make_interval(secs => %s)"
 _SILENT = f"SELECT 1 FROM nodes WHERE {_IS_SILENT} LIMIT 1"
@@ -53,9 +57,17 @@ _RAISE = "UPDATE cluster SET view = view + 1 RETURNING view"
 class PostgresMembership:
     """Implements `Membership`. `seen` is called in the thread with each view and the id of the node that asked."""
 
-    def __init__(self, server: Server, loop: Loop, seen: Callable[[View, str], None]) -> None:
+    def __init__(
+        self,
+        server: Server,
+        loop: Loop,
+        seen: Callable[[View, str], None],
+        stale: Callable[[], int],
+    ) -> None:
+        self.figures: Callable[[], str] | None = None  # what this node says of itself
         self._server = server
         self._seen = seen
+        self._stale = stale
         self._thread = PostgresReaders(server, loop, threads=1)
         self._since = 0.0  # of the database's clock: the node has beaten in time since then
 
@@ -69,7 +81,19 @@ class PostgresMembership:
 
     def beat(self, node_id: str, timeout: float) -> Future[View]:
         """Give a sign of life, and give up every node whose last one is older than `timeout` seconds; the view now."""
-        return self._thread.ask(self._beat, node_id, timeout)
+        said = None if self.figures is None else self.figures()
+        return self._thread.ask(self._beat, node_id, timeout, said)
+
+    def nodes(self) -> Future[tuple[tuple[Any, ...], ...]]:
+        """The nodes that are in, in the order of joining.
+
+        Of each: id, name, version, the view that it came with, seconds since its last sign of life, and what it said then.
+        """
+        return self._thread.ask(_nodes)
+
+    def stale(self) -> int:
+        """How many changes of this process were refused since they were decided in another view."""
+        return self._stale()
 
     def close(self) -> None:
         """Answer what was asked, and close the connection. Blocks."""
@@ -118,8 +142,10 @@ class PostgresMembership:
             view = view_of(session)
         return self._told(view, node_id)
 
-    def _beat(self, session: PostgresSession, node_id: str, timeout: float) -> View:
-        is_in, gap, now = session.run(_BEAT, (node_id, node_id)).fetchone()
+    def _beat(
+        self, session: PostgresSession, node_id: str, timeout: float, said: str | None
+    ) -> View:
+        is_in, gap, now = session.run(_BEAT, (node_id, node_id, said)).fetchone()
         if not is_in or gap > max(LATE * timeout, BEAT * 1.5):
             self._since = 0.0
         self._since = self._since or now
@@ -145,6 +171,10 @@ def lock(session: PostgresSession) -> None:
     """Wait for the commits under way, but not for ever: one may be waiting for a standby that is gone."""
     session.run("SET LOCAL lock_timeout = '10s'")
     session.run(f"SELECT pg_advisory_xact_lock({LOCK})")
+
+
+def _nodes(session: PostgresSession) -> tuple[tuple[Any, ...], ...]:
+    return tuple(session.run(_NODES))
 
 
 def view_of(session: PostgresSession) -> View:

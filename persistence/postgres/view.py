@@ -35,7 +35,7 @@ TABLES = (
     "INSERT INTO cluster (one, view) VALUES (1, 0)",
     # A node of a cluster has a version; the one server of a store without a cluster has none.
     "CREATE TABLE nodes (id text PRIMARY KEY, name text NOT NULL, machine text NOT NULL, process bigint NOT NULL, "
-    "joined_view bigint NOT NULL, heartbeat_at timestamptz NOT NULL, version text)",
+    "joined_view bigint NOT NULL, heartbeat_at timestamptz NOT NULL, version text, figures text)",
     # The view is read after the lock, in a statement of its own, which has a snapshot of its own.
     f"""CREATE FUNCTION salon_in_view(expected bigint) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
     DECLARE present bigint;
@@ -46,6 +46,13 @@ TABLES = (
             RAISE EXCEPTION 'the view is %, and no longer %', present, expected USING ERRCODE = '{STALE}';
         END IF;
         RETURN true;
+    END $$""",
+    # That of a node, with what it says of itself.
+    """CREATE FUNCTION salon_beat(node text, said text) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+    BEGIN
+        PERFORM set_config('synchronous_commit', 'off', true);
+        UPDATE nodes SET heartbeat_at = clock_timestamp(), figures = said WHERE id = node;
+        RETURN FOUND;
     END $$""",
     # A sign of life need not wait for the disk.
     """CREATE FUNCTION salon_beat(node text) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$

@@ -45,6 +45,28 @@ def said(tab: Tab) -> list[str]:
     return [frame["message"]["content"] for frame in tab.events if frame["type"] == "message"]
 
 
+async def test_any_node_shows_operators_all_of_them(nodes: Nodes) -> None:
+    ada, ben, cleo = await one_at_each(nodes)
+    room = await ada.create(ben, cleo)
+    async with ada.tab(room), ben.tab(room), cleo.tab(room):
+        for node in nodes:
+            with trio.fail_after(PATIENCE):
+                while True:  # until each has said it in a sign of life
+                    shown = await admin(node).ask("GET", "/admin/nodes")
+                    if [each["connections"] for each in shown["nodes"]] == [1, 1, 1]:
+                        break
+                    await trio.sleep(0.1)
+            assert {each["name"] for each in shown["nodes"]} == {"one", "two", "three"}
+            assert [each["keeps_house"] for each in shown["nodes"]] == [True, False, False]
+            assert sum(each["replicas"] for each in shown["nodes"]) >= 2
+            assert all(each["on_nats"] and each["sent"] for each in shown["nodes"])
+            assert shown["node_id"] in {each["id"] for each in shown["nodes"]}
+    metrics = (await admin(ada.server).call("GET", "/metrics")).text
+    for line in ("salon_cluster_nodes 3.0", "salon_cluster_in_view 1.0"):
+        assert line in metrics
+    assert (await ada.call("GET", "/admin/nodes")).status_code == 403
+
+
 async def test_who_is_shut_out_at_one_node_is_out_at_all(nodes: Nodes) -> None:
     ada, ben, cleo = await one_at_each(nodes)
     room = await ada.create(ben, cleo)

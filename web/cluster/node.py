@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import trio
 
+from salon.actors.cluster.membership import Membership
 from salon.actors.cluster.node import ClusterNode
 
 from .housekeeping import ViewWatch
@@ -13,11 +14,29 @@ from .nats_address import NatsAddress
 from .nats_link import NatsLink
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from salon.actors.cluster.directory import ClusterDirectory
-    from salon.actors.cluster.membership import Membership
+    from salon.actors.future import Future
     from salon.actors.sources import Sources
 
     from ..settings import ClusterSettings
+
+
+class NodeList(Membership, Protocol):
+    """The membership of the store, and what operators want to know of it."""
+
+    figures: Callable[[], str] | None
+
+    def nodes(self) -> Future[tuple[tuple[Any, ...], ...]]:
+        """The nodes that are in, in the order of joining.
+
+        Of each: id, name, version, the view that it came with, seconds since its last sign of life, and what it said then.
+        """
+
+    def stale(self) -> int:
+        """How many changes were refused since they were decided in another view."""
 
 
 class ServingNode:
@@ -27,7 +46,7 @@ class ServingNode:
         self,
         settings: ClusterSettings,
         directory: ClusterDirectory,
-        membership: Membership,
+        membership: NodeList,
         sources: Sources,
         version: str,
     ) -> None:
@@ -50,10 +69,23 @@ class ServingNode:
             timeout=settings.timeout,
         )
         self._settings = settings
+        self._membership = membership
 
     def listens(self, port: int) -> None:
         """Set the node's name, which the port may be a part of; before it runs."""
         self.node.node = self.node.node._replace(name=self._settings.name_of(port))
+
+    def says(self, figures: Callable[[], str]) -> None:
+        """Set what the node says of itself, with each sign of life."""
+        self._membership.figures = figures
+
+    def nodes(self) -> Future[tuple[tuple[Any, ...], ...]]:
+        """The nodes that are in, in the order of joining, as `NodeList` gives them. Fails with `StoreError`."""
+        return self._membership.nodes()
+
+    def stale(self) -> int:
+        """How many changes of this node were refused since they were decided in another view."""
+        return self._membership.stale()
 
     @property
     def is_in(self) -> bool:
