@@ -160,12 +160,9 @@ class ClusterWorld(World):
             link.cut()
         await trio.sleep(GONE)
         for node in self.nodes:
-            for actor in (
-                *node.directory.conversations.values(),
-                *node.directory.replicas.values(),
-            ):
-                if actor.audience and person.person in actor.attendance.presence.announced:
-                    text = f"{person.person} has been gone for {GONE} s and is shown in {actor.key}"
+            for id, attendance in node.directory.attendances():
+                if attendance.audience and person.person in attendance.presence.announced:
+                    text = f"{person.person} has been gone for {GONE} s and is shown in {id}"
                     self._wrong("presence", text)
         person.away = False
 
