@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 from zlib import crc32
@@ -18,7 +19,7 @@ from salon.actors.signals import Delta, Presence, ReadMoved, RunStatus
 
 from .branches import Branches
 from .channel import Incoming
-from .encoding import named, value_of
+from .encoding import UnreadableError, named, value_of
 from .wire import Answer, Head, Watch
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
     from .host import ClusterHost
     from .wire import Ask
+
+logger = logging.getLogger(__name__)
 
 FORGOTTEN = 60.0  # seconds after a node's last command in which its outcomes are kept
 
@@ -251,7 +254,13 @@ class OwnedConversation(ConversationActor):
             self._admit(node_id, each)
 
     def _admit(self, node_id: str, ask: Ask) -> None:
-        command, caller = value_of(ask.command), RemoteCaller(self, node_id, ask)
+        caller = RemoteCaller(self, node_id, ask)
+        try:
+            command = value_of(ask.command)
+        except UnreadableError as error:
+            logger.warning("a command of node %s cannot be read: %s", node_id, error)
+            caller.set_exception()
+            return
         refusal = self._cluster_host.rate(command)
         try:
             if refusal is None:
