@@ -183,6 +183,8 @@ class ClusterDirectory(Directory):
         positions, shown = actor.audience.positions(), actor.attendance.presence.announced
         actor.audience.let_go()
         self.forget(actor)
+        if not positions and not waiting:
+            return
         if self.owns(actor.key):  # it came back while the turn went on
             successor: OwnedConversation | ReplicaActor = self._owner_of(actor.key)
         else:

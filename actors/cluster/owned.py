@@ -12,10 +12,13 @@ import trio
 from salon.actors.attendance import Attendance
 from salon.actors.audience import Audience
 from salon.actors.conversation import ConversationActor, Superseded
+from salon.actors.events import Created
 from salon.actors.mailbox import Letter, MailboxFull
+from salon.actors.messages import Create
 from salon.actors.refusals import Code, Refusal
 from salon.actors.runtime import ActorDied
 from salon.actors.signals import Delta, Presence, ReadMoved, RunStatus
+from salon.actors.store import StoreError
 
 from .branches import Branches
 from .channel import Incoming
@@ -202,6 +205,9 @@ class OwnedConversation(ConversationActor):
     async def on_batch(self, batch: Sequence[Letter]) -> None:
         """A turn as of every conversation. One whose commit was refused is taken again, here or by the new owner."""
         left: Sequence[Letter] = ()
+        for letter in batch:
+            if type(letter.message) is Create:
+                await self._answer_again(letter)
         while True:
             self._decided_in = self.in_view
             try:
@@ -221,6 +227,22 @@ class OwnedConversation(ConversationActor):
         elif self.reload:
             self.forget_state()
 
+    async def _answer_again(self, letter: Letter) -> None:
+        """Answer a command to create that a former owner has carried out: ids are new, so it is the same command."""
+        try:
+            state = await self._store.load(self.key)
+            if state is None:
+                return
+            page = await self._store.read(state.number, limit=1)
+        except StoreError:
+            return  # the turn finds the same, and says so
+        event = self._host.codec.decode(page.records[0])
+        if (
+            isinstance(event, Created)
+            and event.entrants[0].participant.id == letter.message.sender.id
+        ):
+            letter.answer(event)
+
     def forget_state(self) -> None:
         """Have the next turn load the state: another node may have changed it since."""
         self.reload = False
@@ -237,6 +259,7 @@ class OwnedConversation(ConversationActor):
         self.branches.flush()
         if turn.runs is not None and turn.runs.requests:
             self._tell_heads()
+        self.cluster.concern(self.key, turn)
 
     # --- commands of other nodes ------------------------------------------------------------------------------------------
 
