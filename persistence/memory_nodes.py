@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import trio
 
@@ -23,6 +23,11 @@ class MemoryNodes:
         """Begin without a node."""
         self.view_number, self._nodes = 0, ()
         self._beats = {}
+
+    @property
+    def membership(self) -> Self:
+        """Who is in, as stores of several nodes name it."""
+        return self
 
     def view(self) -> View:
         """The view now; number 0 before the first node has joined."""

@@ -22,6 +22,7 @@ from .wire import Informed, Renamed, Revoked
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from salon.actors.attendance import Attendance
     from salon.actors.host import Attended
     from salon.actors.model import Participant
     from salon.actors.refusals import Refusal
@@ -185,6 +186,8 @@ class ClusterDirectory(Directory):
         positions, shown = actor.audience.positions(), actor.attendance.presence.announced
         actor.audience.let_go()
         self.forget(actor)
+        if not positions and not waiting:
+            return
         if self.owns(actor.key):  # it came back while the turn went on
             successor: OwnedConversation | ReplicaActor = self._owner_of(actor.key)
         else:
@@ -212,10 +215,16 @@ class ClusterDirectory(Directory):
 
     def send_away(self) -> None:
         """Close all sockets: this node was given up, and what it has shown since may be wrong."""
-        audiences = [actor.audience for actor in self.conversations.values()]
-        audiences += [actor.audience for actor in self.replicas.values()]
+        audiences = [attendance.audience for _, attendance in self.attendances()]
         for subscriber in [each for audience in audiences for each in audience]:
             subscriber.close(4002, "this node was given up by the others")
+
+    def attendances(self) -> Iterator[tuple[str, Attendance]]:
+        """Who is at this node, by conversation."""
+        for id, owner in self.conversations.items():
+            yield id, owner.attendance
+        for id, replica in self.replicas.items():
+            yield id, replica.attendance
 
     def beat(self) -> None:
         """Once a second: say who is here, and forget nodes that say nothing."""

@@ -84,9 +84,9 @@ def table() -> Mapping[str, type]:
     found: dict[str, type] = {}
     for module in modules:
         for name, value in vars(module).items():
-            if _is_of(module.__name__, value) and names.setdefault(name, value) is value:
-                if _travels(value):
-                    found[name] = value
+            is_own = _is_of(module.__name__, value) and names.setdefault(name, value) is value
+            if is_own and _travels(value):
+                found[name] = value
     for module in modules:  # names of unions and the like
         for name, value in vars(module).items():
             names.setdefault(name, value)

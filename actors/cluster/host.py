@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from .wire import Message
 
 
+class Concerning(Protocol):
+    """What a turn has done."""
+
+    @property
+    def concerned(self) -> set[str]:
+        """The ids of those in whose lists of conversations it may have changed a line."""
+
+
 class Cluster(Protocol):
     """This node among the others. No method waits."""
 
@@ -39,6 +47,9 @@ class Cluster(Protocol):
 
     def next_number(self) -> int:
         """A number that this node has not used before, higher than all that it has."""
+
+    def concern(self, conversation_id: str, turn: Concerning) -> None:
+        """Tell the nodes at which somebody watches their list of conversations whose lists a turn may have changed."""
 
     def doubt(self) -> None:
         """Ask the store for the view soon: it seems to be another."""

@@ -13,6 +13,7 @@ from salon.actors.messages import Create, Inform, Revoke
 from salon.actors.runtime import ActorDied
 from salon.actors.store import StoreError
 
+from .branches import LEASE
 from .encoding import UnreadableError, decode, encode, value_of
 from .owned import Watched
 from .replica import Arrived
@@ -21,20 +22,24 @@ from .wire import (
     Answer,
     Ask,
     Batch,
+    Concerned,
     Head,
     Hint,
     Informed,
     Pushed,
     Renamed,
     Revoked,
+    ToAll,
     Told,
     Watch,
+    Watching,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from .directory import ClusterDirectory
+    from .host import Concerning
     from .membership import Membership
     from .transport import Transport
     from .wire import Message
@@ -43,7 +48,7 @@ BEAT = 1.0  # seconds between two signs of life, to the store and to the other n
 TIMEOUT = 3.0  # seconds without one after which a node is given up
 EARLY = 1000  # messages kept that came from a view which this node is about to learn
 OWNERS = 4096  # conversations whose owner is remembered: to hash costs a microsecond a node
-ALWAYS = Answer | Informed | Renamed | Revoked | Hint  # true in whatever view they were said
+ALWAYS = Answer | ToAll  # true in whatever view they were said
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +81,7 @@ class ClusterNode:
         self._transport: Transport
         self._numbers = count(1)
         self._owners: dict[str, str] = {}
+        self._watching: dict[str, float] = {}  # nodes where lists are watched -> when they said so
         self._waiting: list[tuple[int, Future[None]]] = []
         self._early: list[tuple[int, str, Message]] = []
         self._newer = trio.Event()  # somebody has spoken of a newer view
@@ -98,6 +104,11 @@ class ClusterNode:
 
     async def leave(self) -> None:
         """Have others own all conversations. The sockets here stay, and are served by replicas. Raises `StoreError`."""
+        with self.directory.system:
+            self.directory.save_runs()
+        with trio.move_on_after(BEAT):
+            while any(actor.busy for actor in self.directory.conversations.values()):  # noqa: ASYNC110  # once per process
+                await trio.sleep(BEAT / 100)
         self.leaving = True
         self._adopt(await self._membership.leave(self.node.id).wait(), hint=True)
 
@@ -204,6 +215,8 @@ class ClusterNode:
             await trio.sleep(BEAT)
             with self.directory.system:
                 self.directory.beat()
+            if self.directory.watchers:
+                self.tell_all(Watching())
 
     async def _resume_runs(self) -> None:
         """After each change of view, go on with the open runs of conversations that this node owns now."""
@@ -235,6 +248,14 @@ class ClusterNode:
         """Send a message to all other nodes."""
         self.send_all([node.id for node in self.view.nodes], message)
 
+    def concern(self, conversation_id: str, turn: Concerning) -> None:
+        """Tell the nodes at which somebody watches their list of conversations whose lists a turn may have changed."""
+        if self._watching:
+            now = trio.current_time()
+            self._watching = {id: at for id, at in self._watching.items() if now - at < LEASE}
+            concerned = Concerned(conversation_id, tuple(sorted(turn.concerned)))
+            self.send_all(self._watching, concerned)
+
     # --- in ---------------------------------------------------------------------------------------------------------------
 
     def _take(self, sender: str, parts: Sequence[bytes]) -> None:
@@ -252,7 +273,7 @@ class ClusterNode:
             self._went_on = True
             self._newer.set()
         if isinstance(message, ALWAYS):
-            self._always(message)
+            self._always(sender, message)
         elif number == self.view.number:
             self._deliver(sender, message)
         elif number > self.view.number:
@@ -261,7 +282,7 @@ class ClusterNode:
         else:
             self.send(sender, Hint())
 
-    def _always(self, message: Message) -> None:
+    def _always(self, sender: str, message: Message) -> None:
         directory = self.directory
         match message:
             case Answer():
@@ -276,6 +297,10 @@ class ClusterNode:
                 directory.renamed(participant)
             case Revoked(participant_id, token_id, blocked):
                 directory.revoked(participant_id, Revoke(token_id, blocked))
+            case Watching():
+                self._watching[sender] = trio.current_time()
+            case Concerned(conversation_id, participant_ids):
+                directory.watchers.tell(conversation_id, participant_ids)
 
     def _deliver(self, sender: str, message: Message) -> None:
         match message:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 from zlib import crc32
@@ -11,14 +12,17 @@ import trio
 from salon.actors.attendance import Attendance
 from salon.actors.audience import Audience
 from salon.actors.conversation import ConversationActor, Superseded
+from salon.actors.events import Created
 from salon.actors.mailbox import Letter, MailboxFull
+from salon.actors.messages import Create
 from salon.actors.refusals import Code, Refusal
 from salon.actors.runtime import ActorDied
 from salon.actors.signals import Delta, Presence, ReadMoved, RunStatus
+from salon.actors.store import StoreError
 
 from .branches import Branches
 from .channel import Incoming
-from .encoding import named, value_of
+from .encoding import UnreadableError, named, value_of
 from .wire import Answer, Head, Watch
 
 if TYPE_CHECKING:
@@ -34,6 +38,8 @@ if TYPE_CHECKING:
 
     from .host import ClusterHost
     from .wire import Ask
+
+logger = logging.getLogger(__name__)
 
 FORGOTTEN = 60.0  # seconds after a node's last command in which its outcomes are kept
 
@@ -199,6 +205,9 @@ class OwnedConversation(ConversationActor):
     async def on_batch(self, batch: Sequence[Letter]) -> None:
         """A turn as of every conversation. One whose commit was refused is taken again, here or by the new owner."""
         left: Sequence[Letter] = ()
+        for letter in batch:
+            if type(letter.message) is Create:
+                await self._answer_again(letter)
         while True:
             self._decided_in = self.in_view
             try:
@@ -218,6 +227,22 @@ class OwnedConversation(ConversationActor):
         elif self.reload:
             self.forget_state()
 
+    async def _answer_again(self, letter: Letter) -> None:
+        """Answer a command to create that a former owner has carried out: ids are new, so it is the same command."""
+        try:
+            state = await self._store.load(self.key)
+            if state is None:
+                return
+            page = await self._store.read(state.number, limit=1)
+        except StoreError:
+            return  # the turn finds the same, and says so
+        event = self._host.codec.decode(page.records[0])
+        if (
+            isinstance(event, Created)
+            and event.entrants[0].participant.id == letter.message.sender.id
+        ):
+            letter.answer(event)
+
     def forget_state(self) -> None:
         """Have the next turn load the state: another node may have changed it since."""
         self.reload = False
@@ -234,6 +259,7 @@ class OwnedConversation(ConversationActor):
         self.branches.flush()
         if turn.runs is not None and turn.runs.requests:
             self._tell_heads()
+        self.cluster.concern(self.key, turn)
 
     # --- commands of other nodes ------------------------------------------------------------------------------------------
 
@@ -251,7 +277,13 @@ class OwnedConversation(ConversationActor):
             self._admit(node_id, each)
 
     def _admit(self, node_id: str, ask: Ask) -> None:
-        command, caller = value_of(ask.command), RemoteCaller(self, node_id, ask)
+        caller = RemoteCaller(self, node_id, ask)
+        try:
+            command = value_of(ask.command)
+        except UnreadableError as error:
+            logger.warning("a command of node %s cannot be read: %s", node_id, error)
+            caller.set_exception()
+            return
         refusal = self._cluster_host.rate(command)
         try:
             if refusal is None:

@@ -132,10 +132,22 @@ class Revoked(NamedTuple):
     blocked: bool
 
 
+class Watching(NamedTuple):
+    """To all, once a second: somebody at this node watches their list of conversations."""
+
+
+class Concerned(NamedTuple):
+    """To those nodes: something has changed in a conversation of these people."""
+
+    conversation_id: str
+    participant_ids: tuple[str, ...]
+
+
 class Hint(NamedTuple):
     """To one: there is a newer view, that of the message's own number."""
 
 
 FromOwner = Batch | Head | Told | Pushed
 ToOwner = Ask | Watch
-Message = Ask | Answer | Watch | FromOwner | Informed | Renamed | Revoked | Hint
+ToAll = Informed | Renamed | Revoked | Watching | Concerned | Hint
+Message = Ask | Answer | Watch | FromOwner | ToAll

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import count
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from .plan import Plan, Step
     from .server import Process
 
+# Seconds after which nobody may be shown who is gone with a node: until it is given up, the grace, and two signals.
+GONE = 14.0
+
 
 class Balancer(Network):
     """The network to all nodes: each request and each socket goes to any that serves. `pinned`: to this one alone."""
@@ -32,7 +36,7 @@ class Balancer(Network):
         self.pinned: NodeProcess | None = None
         super().__init__(agenda, chance, capacity=capacity)
 
-    @property  # type: ignore[override]  # a single server is an attribute
+    @property
     def process(self) -> Process | None:
         """Any node that serves; None where none does."""
         if self.pinned is not None:
@@ -111,6 +115,7 @@ class ClusterWorld(World):
                 None if self.rooms is None else desk(self.plan, self.rooms.is_room),
             )
             node.fabric, node.slot = self.fabric, slot
+            node.tell = partial(self._wrong, "fence")
             await nursery.start(node.run)
             self.network.nodes[slot] = node
             task_status.started()
@@ -130,6 +135,9 @@ class ClusterWorld(World):
 
         self.nursery.start_soon(visit)
 
+    def _wrong(self, kind: str, text: str) -> None:
+        self.problems.append((kind, text))
+
     # --- the end --------------------------------------------------------------------------------
 
     def _heal(self) -> None:
@@ -141,6 +149,23 @@ class ClusterWorld(World):
         self.network.pinned = None
         super()._heal()
 
+    async def _go_and_come_back(self) -> None:
+        """Take one person offline together with the nodes that have their sockets; nobody may be shown them after the grace."""
+        person = self.people[self.plan.seed % len(self.people)]
+        person.away = True
+        for node in self.nodes:
+            if any(each.participant.id == person.person for each in node.parts.wire):
+                node.kill()
+        for link in list(person.links):
+            link.cut()
+        await trio.sleep(GONE)
+        for node in self.nodes:
+            for id, attendance in node.directory.attendances():
+                if attendance.audience and person.person in attendance.presence.announced:
+                    text = f"{person.person} has been gone for {GONE} s and is shown in {id}"
+                    self._wrong("presence", text)
+        person.away = False
+
     async def _move_back(self) -> None:
         await super()._move_back()
         for node in self.nodes:
@@ -149,7 +174,8 @@ class ClusterWorld(World):
     def _is_state_of(self, conversation_id: str, events: list[dict[str, Any]]) -> bool:
         """Whether every node that owns the conversation has the state to which its events lead."""
         try:
-            for self.network.pinned in self.nodes:
+            for node in self.nodes:
+                self.network.pinned = node
                 if not super()._is_state_of(conversation_id, events):
                     return False
         finally:

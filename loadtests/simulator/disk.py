@@ -56,7 +56,7 @@ class Disk(MemoryStore):
     def commit(self, changes: Changes) -> Future[Appended | KeysTaken | StaleView]:
         """Store the changes immediately, and record the commit if it succeeds."""
         outcome = self.append(changes)
-        if changes.records and isinstance(_value(outcome), Appended):
+        if changes.records and isinstance(value_of(outcome), Appended):
             head = changes.records[-1].sequence
             self._recorder.committed(changes.conversation_id, head)
             self._note(changes)
@@ -289,7 +289,8 @@ class Planned(Exception):
     """A deliberate error of the store that is no `StoreError`: the actor that gets it crashes."""
 
 
-def _value(outcome: Future[Any]) -> Any:
+def value_of(outcome: Future[Any]) -> Any:
+    """What has come of a call that is done; None where it has failed."""
     try:
         return outcome.get()
     except StoreError:

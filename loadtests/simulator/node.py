@@ -8,16 +8,18 @@ import trio
 
 from salon.actors.cluster.directory import ClusterDirectory
 from salon.actors.cluster.node import ClusterNode
+from salon.actors.cluster.view import owner_of
 from salon.actors.future import Future
-from salon.actors.store import StoreError
+from salon.actors.store import Appended, StoreError
 
-from .disk import DiskPort
+from .disk import DiskPort, value_of
 from .server import Process
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from salon.actors.cluster.view import Node, View
+    from salon.actors.store import Changes, KeysTaken, StaleView
 
     from .disk import Fault
     from .fabric import Fabric
@@ -30,6 +32,22 @@ class NodePort(DiskPort):
 
     cut_until = 0.0
     still_until = 0.0
+    owns: Callable[
+        [str], bool
+    ]  # whether the view, as the store has it now, makes this node the owner
+    tell: Callable[[str], object]  # what it has stored without being the owner
+
+    def append(self, changes: Changes) -> Future[Appended | KeysTaken | StaleView]:
+        """Store the changes, and look whether this node may."""
+        fault = self.appends.popleft() if self.appends else None
+        return self._do(lambda: self._commit(changes), fault, 1.0)
+
+    def _commit(self, changes: Changes) -> Future[Appended | KeysTaken | StaleView]:
+        outcome = self.disk.commit(changes)
+        # The second belt, the sequence, refuses what another has overtaken: that tells nobody anything wrong.
+        if isinstance(value_of(outcome), Appended) and not self.owns(changes.conversation_id):
+            self.tell(f"{changes.conversation_id} was written by a node that does not own it")
+        return outcome
 
     def join(self, node: Node) -> Future[View]:
         """Install a view with the node in it."""
@@ -59,10 +77,13 @@ class NodePort(DiskPort):
             return future
         if now < self.cut_until:
             future = Future()
-            error = StoreError("the database is not to be reached")
-            self._agenda.after(REFUSED, lambda: self.dead or future.set_exception(error))
+            self._agenda.after(REFUSED, lambda: self._refuse(future))
             return future
         return super()._do(work, fault, share)
+
+    def _refuse(self, future: Future[Any]) -> None:
+        if not self.dead:
+            future.set_exception(StoreError("the database is not to be reached"))
 
     def _finish(self, outcome: Future[Any], future: Future[Any]) -> None:
         if trio.current_time() < self.still_until:
@@ -75,18 +96,20 @@ class NodePort(DiskPort):
 
 
 class NodeProcess(Process):
-    """A server that is a node. `fabric` and `slot` are set before it runs."""
+    """A server that is a node. `fabric`, `slot` and `tell`, for what must not happen, are set before it runs."""
 
     directory_type = ClusterDirectory
     port_type = NodePort
     directory: ClusterDirectory
     store: NodePort
     fabric: Fabric
+    tell: Callable[[str], object]
     node: ClusterNode
     slot = 0
 
     async def prepare(self, nursery: trio.Nursery) -> None:
         """Join the others."""
+        self.store.owns, self.store.tell = self._may_write, self.tell
         self.node = ClusterNode(
             self.directory, self.store, self._connect, name=f"node-{self.slot}", version="1"
         )
@@ -98,6 +121,9 @@ class NodeProcess(Process):
             self.fabric.forget(former)
         self._ids.append(node_id)
         return self.fabric.connect(node_id)
+
+    def _may_write(self, conversation_id: str) -> bool:
+        return owner_of(self.store.disk.view(), conversation_id) == self.id
 
     @property
     def id(self) -> str:

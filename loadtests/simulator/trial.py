@@ -102,6 +102,8 @@ class Trial:
                 self._wrong("tool", text)
             for text in self._presence.wrong(world.present()):
                 self._wrong("presence", text)
+        for kind, text in world.problems:
+            self._wrong(kind, text)
         # A node that leaves cannot know what another has committed at the same moment.
         for text in self._farewell.wrong if alone else ():
             self._wrong("drain", text)

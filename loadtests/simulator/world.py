@@ -96,6 +96,7 @@ class World:
         self.conversation_ids: list[str] = []
         self.tabs: list[Tab] = []
         self.peaceful = False
+        self.problems: list[tuple[str, str]] = []  # kinds of anomalies that were seen on the way
         self.told_hashes: dict[tuple[str, int], set[str]] = {}  # of events, as answers have them
         self.thread_reads: dict[tuple[str, str], int] = {}  # (person, root) -> what was marked
         self.moved_back: dict[tuple[str, str], int] = {}  # (person, conversation) -> at the end
