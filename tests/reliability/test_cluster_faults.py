@@ -9,8 +9,10 @@ from collections.abc import Awaitable, Callable, Iterator
 import pytest
 import trio
 
+from tests.backend import Backend, backend
 from tests.nodes import Nodes, at, running
-from tests.person import Person, guests
+from tests.person import Person, admin, guests
+from tests.server import ServerProcess
 
 ROOMS = 4
 NAMES = ("Ada", "Ben", "Cleo")
@@ -138,6 +140,40 @@ async def test_without_nats_nothing_is_lost_and_all_catch_up_when_it_is_back(nod
             await trio.to_thread.run_sync(nodes.nats.start)
 
     await Talk(nodes).through(cut)
+
+
+async def test_webhooks_of_a_killed_node_are_delivered_by_another(nodes: Nodes) -> None:
+    async with backend() as shop:
+        keeper = await keeper_of(nodes)
+        others = [each for each in nodes if each is not keeper]
+        wanted = {"url": shop.url, "events": ["message"], "allow_private": True}
+        refused = await admin(others[0]).call("POST", "/admin/webhooks", wanted)
+        name = next(name for name, node in nodes.by_name.items() if node is keeper)
+        assert f"the webhooks are kept by the node {name}" in refused.text
+        made = await admin(keeper).call("POST", "/admin/webhooks", wanted)
+        assert made.status_code == 201, made.text
+        ada = (await guests(others[0], "Ada"))[0]
+        room = await ada.create()
+        first = (await ada.say(room, "first"))["sequence_id"]
+        await shop.until(lambda: first in told(shop))
+        keeper.kill()
+        for n in range(10):
+            last = (await ada.say(room, f"then {n}"))["sequence_id"]
+        await shop.until(lambda: last in told(shop))
+        await trio.to_thread.run_sync(keeper.start)
+        # What was under way may come twice.
+        assert list(dict.fromkeys(told(shop))) == list(range(first, last + 1))
+
+
+def told(shop: Backend) -> list[int]:
+    return [each.body["sequence_id"] for each in shop.taken]
+
+
+async def keeper_of(nodes: Nodes) -> ServerProcess:
+    """The node that keeps house."""
+    any_node = next(iter(nodes))
+    listed = (await admin(any_node).ask("GET", "/admin/nodes"))["nodes"]
+    return nodes.by_name[next(each["name"] for each in listed if each["keeps_house"])]
 
 
 async def until_in(nodes: Nodes, names: set[str]) -> None:
