@@ -110,6 +110,7 @@ class PostgresMembership:
                     raise self._single(other.name, other.process)
             session.run("DELETE FROM nodes WHERE version IS NULL")
             view = view_of(session)
+            self._refuse_others(view, node)
             if all(each.id != node.id for each in view.nodes):  # else an answer was lost before
                 number = int(session.run(_RAISE).fetchone()[0])
                 here = (socket.gethostname(), machine(), os.getpid(), number, node.version)
@@ -127,6 +128,15 @@ class PostgresMembership:
             if time.monotonic() > deadline:
                 raise self._single(alive[0].name, alive[0].process)
             time.sleep(POLL)
+
+    def _refuse_others(self, view: View, node: Node) -> None:
+        """Raise `StoreError` where a node is in whose messages have another form: the number after the version and a plus."""
+        for each in view.nodes:
+            if each.version.rpartition("+")[2] != node.version.rpartition("+")[2]:
+                raise StoreError(
+                    f"{self._server.name}: node {each.name} is of version {each.version}, and this one of {node.version}: "
+                    "this one joins once nodes of other versions have left"
+                )
 
     def _single(self, name: str, process: int) -> StoreError:
         return StoreError(

@@ -130,6 +130,18 @@ def long_ago(url: str, node_id: str, seconds: int) -> None:
     )
 
 
+async def test_a_node_of_another_version_joins_once_the_others_have_left(
+    url: str, store: ClusterStore
+) -> None:
+    members = store.membership
+    await members.join(node("a")).wait()
+    newer = Node("b", "called-b", "2")
+    with pytest.raises(StoreError, match=r"called-a is of version 1, and this one of 2"):
+        await members.join(newer).wait()
+    assert ids(await members.leave("a").wait()) == []
+    assert ids(await members.join(newer).wait()) == ["b"]
+
+
 async def test_a_database_is_one_servers_or_a_clusters(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import trio
 
+from salon.actors.cluster.encoding import FORMAT
 from salon.actors.cluster.membership import Membership
 from salon.actors.cluster.node import ClusterNode
 
@@ -65,7 +66,7 @@ class ServingNode:
             self.views,
             self.link.connect,
             name="",
-            version=version,
+            version=f"{version}+{FORMAT}",
             timeout=settings.timeout,
         )
         self._settings = settings
