@@ -4,94 +4,22 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 import trio
 
 from tests.backend import Backend, backend
-from tests.nodes import Nodes, at, running
-from tests.person import Person, admin, guests
+from tests.crowd import Talk
+from tests.nodes import Nodes, running
+from tests.person import admin, guests
 from tests.server import ServerProcess
-
-ROOMS = 4
-NAMES = ("Ada", "Ben", "Cleo")
 
 
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     with running(tmp_path_factory.mktemp("nodes")) as nodes:
         yield nodes
-
-
-class Talk:
-    """People at all nodes who talk in several rooms through the client, which sends again whatever was not answered."""
-
-    def __init__(self, nodes: Nodes) -> None:
-        self.nodes = nodes
-        self.people: list[Person] = []
-        self.rooms: list[str] = []
-        self.acknowledged: dict[str, dict[str, int]] = {}
-        self.said = 0
-        self.stop = trio.Event()
-        self._grown = trio.Event()
-
-    async def begin(self) -> None:
-        found = await guests(next(iter(self.nodes)), *NAMES)
-        self.people = [at(node, who) for node, who in zip(self.nodes, found, strict=True)]
-        for n in range(ROOMS):
-            room = await self.people[n % 3].create(
-                *(each for each in self.people if each is not self.people[n % 3]), title=f"{n}"
-            )
-            self.rooms.append(room)
-            self.acknowledged[room] = {}
-
-    async def talk(self, person: Person, room: str) -> None:
-        async with person.client() as client, client.conversation(room) as chat:
-            turn = 0
-            while not self.stop.is_set():
-                turn += 1
-                text = f"{person.name} {turn}"
-                self.acknowledged[room][text] = (await chat.send(text)).sequence_id
-                self.said += 1
-                self._grown.set()
-                await trio.sleep(0.02)
-
-    async def until(self, more: int) -> None:
-        """Wait until so much more was said."""
-        goal = self.said + more
-        while self.said < goal:
-            self._grown = trio.Event()
-            await self._grown.wait()
-
-    async def through(self, fault: Callable[[], Awaitable[None]], *, at_nodes: int = 3) -> None:
-        """Talk before, during and after a fault; then compare what all have been told with what is stored."""
-        await self.begin()
-        with trio.fail_after(120):
-            async with trio.open_nursery() as nursery:
-                for room in self.rooms:
-                    for person in self.people[:at_nodes]:
-                        nursery.start_soon(self.talk, person, room)
-                await self.until(60)
-                await fault()
-                await self.until(60)
-                self.stop.set()
-        for room in self.rooms:
-            await self.check(room)
-
-    async def check(self, room: str) -> None:
-        logs = [await each.history(room) for each in self.people]
-        assert logs[0] == logs[1] == logs[2]
-        sequences = [event["sequence_id"] for event in logs[0]]
-        assert sequences == list(range(1, len(sequences) + 1))
-        stored = {
-            event["message"]["content"]: event["sequence_id"]
-            for event in logs[0]
-            if event["type"] == "message"
-        }
-        messages = [event for event in logs[0] if event["type"] == "message"]
-        assert len(stored) == len(messages)
-        assert self.acknowledged[room].items() <= stored.items()
 
 
 async def test_a_node_that_stands_still_and_goes_on_writes_nothing_in_between(nodes: Nodes) -> None:

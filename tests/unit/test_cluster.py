@@ -8,11 +8,15 @@ import pytest
 import trio
 
 from salon.actors.cluster.wire import Answer, Ask, Batch
-from salon.actors.events import Joined, Posted
-from salon.actors.messages import Post, Receipt, SetTyping
-from salon.actors.signals import Presence, Typing
+from salon.actors.events import Created, Joined, Posted
+from salon.actors.limits import Limits
+from salon.actors.messages import Create, Join, Post, Receipt, Revoke, SetTyping
+from salon.actors.model import Entrant, Participant
+from salon.actors.refusals import Code
+from salon.actors.run_messages import EndRun, ExtendRun, StartRun
+from salon.actors.signals import Delta, Presence, RunRequested, Typing
 from tests.unit.cluster_engine import ask, contents, open_cluster
-from tests.unit.engine import ADA, BEN, CLEO, DAN
+from tests.unit.engine import ADA, BEN, CLEO, DAN, refused
 
 
 async def test_people_at_three_nodes_read_the_same_in_one_order(autojump_clock: Any) -> None:
@@ -216,3 +220,105 @@ async def test_who_joins_by_another_node_may_connect_at_any_at_once(autojump_clo
                 await trio.sleep(0.1)
                 assert reader.closed is None
                 assert reader.caught_up
+
+
+class Line:
+    """Somebody's list of conversations, as it is told of changes."""
+
+    def __init__(self) -> None:
+        self.noted: list[str] = []
+
+    def note(self, conversation_id: str) -> None:
+        self.noted.append(conversation_id)
+
+
+async def test_lists_of_conversations_are_told_of_changes_at_a_node_without_a_socket_of_theirs(
+    autojump_clock: Any,
+) -> None:
+    async with open_cluster() as cluster:
+        conversation_id, _ = await cluster.talk(ADA, BEN, CLEO)
+        owner, lines = cluster.owner(conversation_id), []
+        for node in cluster.nodes.values():
+            for who in (BEN, DAN):
+                lines.append(Line())
+                node.directory.watchers.add(who.id, lines[-1])
+        await trio.sleep(1.5)
+        await owner.post(conversation_id, ADA, "hello")
+        await trio.sleep(0.5)
+        assert [line.noted for line in lines] == [[conversation_id], []] * 3
+
+
+async def test_the_rate_of_a_sender_holds_for_all_nodes_together(autojump_clock: Any) -> None:
+    limits = Limits(message_rate=1, message_burst=5)
+    async with open_cluster(limits=limits) as cluster:
+        conversation_id, _ = await cluster.talk(ADA, BEN, CLEO)
+        outcomes = [
+            await node.post(conversation_id, ADA, f"{number} at {node.id}")
+            for number in range(5)
+            for node in cluster.nodes.values()
+        ]
+        said = [outcome for outcome in outcomes if isinstance(outcome, Receipt)]
+        assert len(said) == 5
+        for outcome in outcomes:
+            if outcome not in said:
+                refused(outcome, Code.RATE_LIMITED)
+
+
+async def test_a_conversation_that_is_created_by_another_node_is_answered_when_its_owner_dies(
+    autojump_clock: Any,
+) -> None:
+    async with open_cluster() as cluster:
+        one, *_ = cluster.nodes.values()
+        id = next(f"talk {n}" for n in range(99) if cluster.owner(f"talk {n}") is not one)
+        cluster.lose(Answer)
+        answers: list[Any] = []
+        cluster.nursery.start_soon(ask, one, Create(id, ADA, "Talk"), answers)
+        await trio.sleep(0.5)
+        assert len(cluster.log(id)) == 1  # it is stored, and the answer is lost
+        cluster.owner(id).kill()
+        cluster.lose()
+        await trio.sleep(6)
+        assert isinstance(answers[0], Created)
+        assert len(cluster.log(id)) == 1
+
+
+async def test_a_token_that_is_revoked_at_one_node_opens_no_socket_at_another(
+    autojump_clock: Any,
+) -> None:
+    async with open_cluster() as cluster:
+        _, readers = await cluster.talk(ADA, BEN, CLEO)
+        readers[1].token_id = "t1"
+        cluster.nodes["one"].directory.revoke(BEN.id, Revoke("t1"))
+        await cluster.settle()
+        assert readers[1].closed == (4500, "identity revoked")
+        assert readers[0].closed is None
+
+
+@pytest.mark.parametrize("owned", [True, False])
+async def test_an_agent_at_any_node_is_asked_and_its_text_is_read_at_every_node(
+    owned: bool, autojump_clock: Any
+) -> None:
+    bot = Participant("bot", "Bot", "agent")
+    async with open_cluster() as cluster:
+        id, readers = await cluster.talk(ADA, BEN, CLEO)
+        await cluster.nodes["one"].do(Join(id, ADA, Entrant(bot)))
+        node = cluster.owner(id) if owned else cluster.others(id)[0]
+        agent = await node.connect(id, bot)
+        await trio.sleep(0.5)
+        readers[0].post("@Bot how are you?")
+        await trio.sleep(0.5)
+        (request,) = agent.of(RunRequested)
+        agent.tell(StartRun(id, bot, request.run_id, request.message_id))
+        for number in range(3):
+            agent.tell(ExtendRun(id, bot, request.run_id, 5 * number, f"text{number}"))
+            await trio.sleep(0.2)
+        for each in readers:
+            deltas = [d for d in each.of(Delta) if d.run_id == request.run_id]
+            assert "".join(delta.text for delta in deltas) == "text0text1text2"
+        late = await cluster.others(id)[1].connect(id, BEN)
+        await trio.sleep(0.5)
+        assert "".join(delta.text for delta in late.of(Delta)) == "text0text1text2"
+        agent.tell(EndRun(id, bot, request.run_id))
+        await trio.sleep(0.5)
+        assert all(each.contents[-1] == "text0text1text2" for each in readers)
+        assert not agent.of(Delta)
