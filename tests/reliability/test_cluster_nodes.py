@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 
 import pytest
@@ -98,7 +98,9 @@ async def test_a_ticket_of_one_node_opens_a_socket_at_another_once(nodes: Nodes)
     assert (await api(ben.server, "GET", path, headers=UPGRADE)).status_code == 401
 
 
-async def test_a_node_that_is_killed_costs_nobody_a_message(nodes: Nodes) -> None:
+async def test_a_node_that_is_killed_costs_nobody_a_message(
+    nodes: Nodes, tell: Callable[[str], None]
+) -> None:
     """Whoever is at the others goes on: with what the dead one owned after the timeout, with the rest at once."""
     people = await one_at_each(nodes)
     rooms = [await people[0].create(*people[1:], title=f"Room {n}") for n in range(6)]
@@ -108,11 +110,14 @@ async def test_a_node_that_is_killed_costs_nobody_a_message(nodes: Nodes) -> Non
     async def talk(room: str, person: Person) -> None:
         async with person.tab(room) as tab:
             for n in range(40):
+                began = trio.current_time()
                 receipt = await tab.say(f"{person.name} {n}", key=f"{person.name}-{n}")
+                waits.append(trio.current_time() - began)
                 acknowledged[room].append(receipt["sequence_id"])
                 if n == 10 and person is people[0]:
                     started.set()
 
+    waits: list[float] = []
     started = trio.Event()
     try:
         async with trio.open_nursery() as nursery:
@@ -125,6 +130,7 @@ async def test_a_node_that_is_killed_costs_nobody_a_message(nodes: Nodes) -> Non
             await trio.sleep(0.1)
     finally:
         await trio.to_thread.run_sync(killed.start)
+    tell(f"kill -9 of a node: others waited for a receipt {max(waits):.1f} s at most")
     for room in rooms:
         logs = [await person.history(room) for person in people]
         assert logs[0] == logs[1] == logs[2]

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 5.0  # seconds for a connection to be made, and without a word of the server until it is given up
 BEAT = 1.0  # seconds between two signs of life
-FIRST_RETRY, LAST_RETRY = 0.1, 2.0  # seconds between two tries to connect
+FIRST_RETRY, LAST_RETRY = 0.05, 0.5  # seconds between two tries to connect: nodes are few
 
 # What ends a connection: another one is made.
 LOSSES = (
