@@ -303,15 +303,15 @@ class Settings(BaseSettings):
         if self.cluster.nats:
             if self.store.kind != "postgresql":
                 raise ValueError(
-                    "store.url: postgresql://…, where cluster.nats is set: all nodes share one database"
+                    "store.url of postgresql://… where cluster.nats is set: all nodes share one database"
                 )
             if self.auth.key_file is None:
                 raise ValueError(
-                    "auth.key_file, where cluster.nats is set: all nodes need a copy of the same one"
+                    "auth.key_file where cluster.nats is set: all nodes need a copy of the same one"
                 )
             if self.files.url is None:
                 raise ValueError(
-                    "files.url, where cluster.nats is set: a bucket, or a folder that all nodes share"
+                    "files.url where cluster.nats is set: a bucket, or a folder that all nodes share"
                 )
         return self
 
