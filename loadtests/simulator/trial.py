@@ -14,7 +14,7 @@ from trio._core import _run  # nothing public seeds the scheduler
 from trio.testing import MockClock
 
 from salon.actors import agents, attendance, audience, conversation, runtime
-from salon.actors.cluster import replica
+from salon.actors.cluster import following, replica
 from salon.web.socket import connection
 
 from ..checker import Anomaly, Checker, as_line
@@ -149,7 +149,7 @@ def _settings(plan: Plan) -> Iterator[None]:
     wanted: list[tuple[Any, str, int]] = [
         (audience, "RECENT_EVENTS", setting.recent),
         (conversation, "RECENT_EVENTS", setting.recent),
-        (replica, "RECENT_EVENTS", setting.recent),
+        (following, "RECENT_EVENTS", setting.recent),
         (agents, "PAGE", setting.replay),
         (attendance, "RECENT_EVENTS", setting.recent),
         (attendance, "REPLAY_EVENTS", setting.replay),
