@@ -288,7 +288,7 @@ class ClusterNode:
             case Answer():
                 replica = directory.replicas.get(message.conversation_id)
                 if replica is not None:
-                    replica.answered(message)
+                    replica.asking.answered(message)
             case Informed(conversation_id, participant_id, signal):
                 actor = directory.participants.get(participant_id)
                 if actor is not None and actor.actor_ref.is_alive():

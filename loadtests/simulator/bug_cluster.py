@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from salon.actors.cluster.branches import Branches
 from salon.actors.cluster.channel import Incoming, Outgoing
 from salon.actors.cluster.directory import ClusterDirectory
+from salon.actors.cluster.following import Following
 from salon.actors.cluster.node import ClusterNode
 from salon.actors.cluster.owned import OwnedConversation
-from salon.actors.cluster.replica import ReplicaActor
 from salon.actors.future import Future
 from salon.actors.store import Appended
 
@@ -47,17 +47,17 @@ def replica_that_skips_a_gap() -> Change:
 
     def change(real: Any) -> Any:
         async def take(self: Any, batch: Any) -> None:
-            follows = batch.life != self._life or batch.number > self._number
-            if self.state is not None and self._life and follows and batch.records:
-                self._life, self._number = batch.life, batch.number
+            follows = batch.life != self.life or batch.number > self.number
+            if self.state is not None and self.life and follows and batch.records:
+                self.life, self.number = batch.life, batch.number
                 if batch.records[0].sequence > self.state.head:
-                    await self._deliver(self.state.draft(), batch.records)
+                    await self.deliver(self.state.draft(), batch.records)
             else:
                 await real(self, batch)
 
         return take
 
-    return ReplicaActor, "_take_batch", change
+    return Following, "take_batch", change
 
 
 def receipt_before_commit_over_the_wire() -> Change:

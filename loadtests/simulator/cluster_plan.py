@@ -8,8 +8,6 @@ from random import Random
 from .plan import Plan, draw_steps
 
 SECONDS = 240.0  # the steps are spread over this time: a fifth of that of a single node
-# Steps whose truth is kept by one process alone, so far.
-ALONE = frozenset({"jump", "change one's name"})
 FAULTS = {
     "say": 8,
     "burst": 3,
@@ -37,7 +35,7 @@ def with_nodes(plan: Plan, nodes: int) -> Plan:
     """The plan of the same seed for so many nodes."""
     chance = Random(f"cluster {plan.seed} {nodes}")
     factor = SECONDS / 1200.0
-    steps = [replace(each, at=each.at * factor) for each in plan.steps if each.kind not in ALONE]
+    steps = [replace(each, at=each.at * factor) for each in plan.steps]
     first = max((each.number for each in plan.steps), default=-1) + 1
     more = draw_steps(chance, FAULTS, FAULT_STEPS, first=first)
     steps += [replace(each, at=each.at * factor) for each in more]

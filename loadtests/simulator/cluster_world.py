@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from random import Random
@@ -19,6 +20,8 @@ from .world import DOWN, World
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from salon.actors.sources import Sources
+
     from ..checker import Record
     from .agenda import Agenda
     from .plan import Plan, Step
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
 # Seconds after which nobody may be shown who is gone with a node: until it is given up, the grace, and two signals.
 GONE = 14.0
+APART = 3_600_000  # milliseconds by which the clocks of nodes differ from the true time, at most
 
 
 class Balancer(Network):
@@ -107,7 +111,7 @@ class ClusterWorld(World):
             node = NodeProcess(
                 self.settings,
                 self.disk,
-                self.sources,
+                self._sources_of(slot),
                 self.agenda,
                 self.chance,
                 self.recorder,
@@ -121,6 +125,12 @@ class ClusterWorld(World):
             task_status.started()
         self.network.nodes.pop(slot, None)
         self.recorder.note(f"{ENDED}, node {slot}")
+
+    def _sources_of(self, slot: int) -> Sources:
+        """Each node has its own clock, up to an hour off; half of the runs have one for all."""
+        chance = Random(f"clock {self.plan.seed} {slot}")
+        off = round((2 * chance.random() - 1) * APART) if self.plan.seed % 2 else 0
+        return replace(self.sources, now=lambda: self.sources.now() + off)
 
     def join(self, seconds: float) -> None:
         """Have one more node for so long, which then leaves."""
