@@ -62,6 +62,8 @@ TRIED_FIRST = {
     "act-on-an-equal": 34,
     "find-what-was-before-one-came": 58,
     "two-direct-conversations": 13,
+    "commit-without-the-view-check": 6,
+    "hand-over-that-forgets-a-waiting-command": 2,
 }
 
 

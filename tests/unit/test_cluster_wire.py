@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from random import Random
 from typing import Any, get_args
 
@@ -32,6 +34,7 @@ from salon.actors.refusals import Code, Refusal
 from salon.actors.run_messages import RunExtended, RunReceipt
 from salon.actors.signals import Delta, Signal, Typing
 from salon.actors.store import Record, Rewrite
+from tests.unit.stores import environment
 
 ADA = Participant("ada", "Ada")
 OUTCOMES = (Receipt, Unchanged, ReadMarked, RunReceipt, RunExtended, Erased, PreferencesSet)
@@ -116,3 +119,18 @@ def test_commands_begin_again_with_another_owner_in_their_order_and_under_their_
     assert [each.letter.message.key for each in outgoing.pending.values()] == keys
     assert [each.again for each in outgoing.pending.values()] == [False, True, False, False]
     assert outgoing.answered(1, 2) is None  # of the former owner
+
+
+def test_a_server_alone_loads_nothing_of_it() -> None:
+    program = (
+        "import sys, salon.web.app, salon.persistence.memory\n"
+        "print([name for name in sys.modules if name.startswith('salon.actors.cluster')])"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment(),
+    )
+    assert found.stdout.strip() == "[]"
