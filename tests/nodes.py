@@ -25,6 +25,7 @@ class Nodes:
         self.nats = nats
         self._settings = {
             "CLUSTER__NATS": nats.url,
+            "CLUSTER__TIMEOUT": "5",  # a busy machine keeps a process waiting for seconds
             "AUTH__KEY_FILE": f"{folder / 'session.key'}",
             "FILES__URL": f"file://{folder / 'files'}",
             **settings,
