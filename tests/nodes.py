@@ -7,22 +7,37 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
-from tests.nats import NatsServer
+from tests.nats import NatsServer, free_port
 from tests.person import Person
-from tests.postgres import UNSAFE, Cluster
+from tests.postgres import UNSAFE, USER, Cluster
+from tests.relay import Relay
 from tests.server import ServerProcess
 
 NAMES = ("one", "two", "three")
 
 
+CUT_OFF = "two"  # the node that reaches both through relays
+
+
+class Relays(NamedTuple):
+    """Between the node that can be cut off and what it needs."""
+
+    postgres: Relay
+    nats: Relay
+
+
 class Nodes:
     """The nodes by name, and what they need."""
 
-    def __init__(self, folder: Path, postgres: Cluster, nats: NatsServer, **settings: str) -> None:
+    def __init__(
+        self, folder: Path, postgres: Cluster, nats: NatsServer, relays: Relays, **settings: str
+    ) -> None:
         self.folder = folder
         self.postgres = postgres
         self.nats = nats
+        self.relays = relays
         self._settings = {
             "CLUSTER__NATS": nats.url,
             "CLUSTER__TIMEOUT": "5",  # a busy machine keeps a process waiting for seconds
@@ -40,9 +55,11 @@ class Nodes:
     def _start(self, name: str) -> ServerProcess:
         folder = self.folder / name
         folder.mkdir()
-        return ServerProcess(
-            folder, store=self.postgres.url(), CLUSTER__NAME=name, **self._settings
-        )
+        store, settings = self.postgres.url(), self._settings
+        if name == CUT_OFF:
+            store = f"postgresql://{USER}@127.0.0.1:{self.relays.postgres.port}/postgres"
+            settings = {**settings, "CLUSTER__NATS": f"nats://127.0.0.1:{self.relays.nats.port}"}
+        return ServerProcess(folder, store=store, CLUSTER__NAME=name, **settings)
 
     def names_in(self) -> list[str]:
         """The names of those who are in the view, in the order of joining."""
@@ -66,10 +83,13 @@ def at(node: ServerProcess, person: Person) -> Person:
 def running(folder: Path, **settings: str) -> Iterator[Nodes]:
     """Three nodes, until the block is left."""
     with ExitStack() as stack:
-        postgres = Cluster(*UNSAFE)
+        postgres = Cluster(*UNSAFE, port=free_port(), listen="127.0.0.1")
         stack.callback(postgres.close)
         nats = NatsServer()
         stack.callback(nats.close)
-        nodes = Nodes(folder, postgres, nats, **settings)
+        relays = Relays(Relay(postgres.port), Relay(nats.port))
+        for relay in relays:
+            stack.callback(relay.close)
+        nodes = Nodes(folder, postgres, nats, relays, **settings)
         stack.callback(nodes.stop)
         yield nodes

@@ -11,7 +11,7 @@ import trio
 
 from tests.backend import Backend, backend
 from tests.crowd import Talk
-from tests.nodes import Nodes, running
+from tests.nodes import CUT_OFF, Nodes, running
 from tests.person import admin, guests
 from tests.server import ServerProcess
 
@@ -67,6 +67,30 @@ async def test_without_nats_nothing_is_lost_and_all_catch_up_when_it_is_back(nod
     await Talk(nodes).through(cut)
 
 
+@pytest.mark.parametrize("what", [("postgres",), ("nats",), ("postgres", "nats")], ids="-".join)
+async def test_a_node_that_is_cut_off_loses_nothing_and_comes_back(
+    nodes: Nodes, what: tuple[str, ...]
+) -> None:
+    relays = [getattr(nodes.relays, each) for each in what]
+
+    async def cut() -> None:
+        for relay in relays:
+            relay.cut()
+        try:
+            if "postgres" in what:
+                await until_in(nodes, {"one", "three"})
+            else:
+                await until_not_on_nats(nodes)
+            await talk.until(60)
+        finally:
+            for relay in relays:
+                relay.mend()
+        await until_in(nodes, {"one", "two", "three"})
+
+    talk = Talk(nodes)
+    await talk.through(cut)
+
+
 async def test_webhooks_of_a_killed_node_are_delivered_by_another(nodes: Nodes) -> None:
     async with backend() as shop:
         keeper = await keeper_of(nodes)
@@ -88,6 +112,16 @@ async def test_webhooks_of_a_killed_node_are_delivered_by_another(nodes: Nodes) 
         await trio.to_thread.run_sync(keeper.start)
         # What was under way may come twice.
         assert list(dict.fromkeys(told(shop))) == list(range(first, last + 1))
+
+
+async def until_not_on_nats(nodes: Nodes) -> None:
+    """Wait until operators see that the node which can be cut off does not reach NATS."""
+    with trio.fail_after(60):
+        while True:
+            shown = await admin(nodes.by_name["one"]).ask("GET", "/admin/nodes")
+            if [each["name"] for each in shown["nodes"] if not each["on_nats"]] == [CUT_OFF]:
+                return
+            await trio.sleep(0.2)
 
 
 def told(shop: Backend) -> list[int]:

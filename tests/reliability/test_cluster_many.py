@@ -14,7 +14,7 @@ from tests.crowd import Fault, Talk
 from tests.nodes import Nodes, running
 from tests.server import ServerProcess
 
-FAULTS = int(os.environ.get("SALON_CLUSTER_FAULTS", "5"))
+FAULTS = int(os.environ.get("SALON_CLUSTER_FAULTS", "4"))
 SEED = int(os.environ.get("SALON_CLUSTER_SEED", "1"))
 
 
@@ -49,6 +49,7 @@ class Happenings:
             self.leave,
             self.restart_database,
             self.restart_nats,
+            self.cut_off,
         )
 
     def _some(self, count: int = 1) -> list[ServerProcess]:
@@ -85,3 +86,11 @@ class Happenings:
         self._nodes.nats.stop()
         await trio.sleep(self._chance.uniform(0, 5))
         await trio.to_thread.run_sync(self._nodes.nats.start)
+
+    async def cut_off(self) -> None:
+        relays = self._chance.sample(list(self._nodes.relays), self._chance.randint(1, 2))
+        for relay in relays:
+            relay.cut()
+        await trio.sleep(self._chance.uniform(0, 10))
+        for relay in relays:
+            relay.mend()
