@@ -68,6 +68,11 @@ class Following:
 
     # --- what the owner says ----------------------------------------------------------------------------------------------
 
+    def is_at(self, head: Head) -> bool:
+        """Whether there is nothing that the owner has and this node has not."""
+        known = (self.life, self.number, self.state.head if self.state is not None else -1)
+        return known == (head.life, head.number, head.head)
+
     async def take_head(self, head: Head) -> None:
         """Take how the conversation is. Raises `StoreError`."""
         self.head = max(self.head, head.head)

@@ -213,8 +213,7 @@ class ClusterNode:
     async def _say_who_is_here(self) -> None:
         while True:
             await trio.sleep(BEAT)
-            with self.directory.system:
-                self.directory.beat()
+            await self.directory.beat()
             if self.directory.watchers:
                 self.tell_all(Watching())
 
@@ -308,16 +307,27 @@ class ClusterNode:
                 self._to_owner(sender, message)
             case Batch() | Head() | Told() | Pushed():
                 replica = self.directory.replicas.get(message.conversation_id)
-                if replica is not None:
+                if replica is None or (
+                    isinstance(message, Head) and replica.heard_as_before(message)
+                ):
+                    return
+                if replica.actor_ref.is_alive():
                     replica.actor_ref.tell(Arrived(message))  # type: ignore[arg-type]
 
     def _to_owner(self, sender: str, message: Ask | Watch) -> None:
         directory, id = self.directory, message.conversation_id
         if not directory.owns(id):
             return  # it is not said to another owner by a node that knows the view
+        active = directory.owned(id)
+        if (
+            active is not None
+            and isinstance(message, Watch)
+            and active.watched_as_before(sender, message)
+        ):
+            return
         try:
             is_new = isinstance(message, Ask) and message.command.name == Create.__name__
-            if is_new and directory.owned(id) is None:
+            if is_new and active is None:
                 directory.begin(id)
             else:
                 directory.conversation(id)

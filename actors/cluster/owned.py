@@ -346,6 +346,17 @@ class OwnedConversation(ConversationActor):
         else:
             super()._attach(state, subscriber, last_sequence)
 
+    def watched_as_before(self, node_id: str, watch: Watch) -> bool:
+        """Answer a node that says the same as a second ago, without a turn: mostly it does. False where that takes one."""
+        branch, state = self.branches.of.get(node_id), self.state
+        if branch is None or watch.people is not None or watch.version != branch.version:
+            return False
+        if state is None or self.agents.runs or not self.idle:
+            return False
+        branch.heard_at, branch.online = trio.current_time(), watch.online
+        self._tell_head(state, node_id, watch)
+        return True
+
     def _watched(self, state: State, node_id: str, watch: Watch) -> None:
         now, presence = trio.current_time(), self.attendance.presence
         is_new = node_id not in self.branches.of

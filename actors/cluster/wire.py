@@ -50,8 +50,9 @@ class Answer(NamedTuple):
 class Watch(NamedTuple):
     """To the owner: a node has sockets of a conversation. It says so once a second, and when something of it changes.
 
-    `people` are those who are connected there, None where the owner has the list of this `version`. `shown` are those whom its
-    sockets are shown as online, of the list with the owner's number `online`. `texts` has the length of each open run's text.
+    `people` are those who are connected there, None where the owner has the list of this `version`. With them come those whom
+    the sockets are shown as online, `shown`; `online` is the owner's number of that list. `texts` has the length of each open
+    run's text.
     """
 
     conversation_id: str

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from .plan import Plan, Step
     from .server import Process
 
-# Seconds after which nobody may be shown who is gone with a node: until it is given up, the grace, and two signals.
-GONE = 14.0
+# Seconds after which nobody may be shown who is gone with a node: until it is given up, the grace, which begins again where
+# another view makes another node the owner, and two signals.
+GONE = 20.0
 APART = 3_600_000  # milliseconds by which the clocks of nodes differ from the true time, at most
 
 

@@ -201,22 +201,22 @@ class Plan:
             outbox=chance.choice((3, 50, 200)),
             idle_timeout=chance.choice((5.0, 60.0)),
         )
-        steps = draw_steps(chance)
+        steps = _steps(chance)
         # Drawn apart, so that the other steps are what they would be without these.
-        steps += draw_steps(Random(f"changes {seed}"), CHANGES, CHANGE_STEPS, first=len(steps))
+        steps += _steps(Random(f"changes {seed}"), CHANGES, CHANGE_STEPS, first=len(steps))
         if seed % WITH_AGENTS == 0:
             apart = Random(f"agents {seed}")
             hosted = Random(f"hosted {seed}").random() < 0.5
             turns = Random(f"turns {seed}").choice((1, 2, 256))
             agents = apart.randint(1, len(AGENTS))
             setting = replace(setting, agents=agents, hosted=hosted, turns=turns)
-            steps += draw_steps(apart, WITH_AGENT, AGENT_STEPS, first=len(steps))
+            steps += _steps(apart, WITH_AGENT, AGENT_STEPS, first=len(steps))
         if seed % WITH_ROOMS == 1:
             apart = Random(f"rooms {seed}")
             rooms, endpoint = apart.randint(1, 2), apart.random() < 0.5
             people = max(setting.people, ROOM_PEOPLE)
             setting = replace(setting, people=people, rooms=rooms, endpoint=endpoint)
-            steps += draw_steps(apart, IN_ROOMS, ROOM_STEPS, first=len(steps))
+            steps += _steps(apart, IN_ROOMS, ROOM_STEPS, first=len(steps))
         return cls(seed, setting, tuple(sorted(steps, key=lambda step: step.at)))
 
     def only(self, numbers: set[int]) -> Plan:
@@ -229,13 +229,12 @@ class Plan:
         return tuple(each.number for each in self.steps)
 
 
-def draw_steps(
+def _steps(
     chance: Random,
     weighted: dict[str, int] = DEEDS | FAULTS,
     how_many: tuple[int, int] = STEPS,
     first: int = 0,
 ) -> tuple[Step, ...]:
-    """Steps of these kinds, most of them in clusters; the first has the number `first`."""
     kinds, weights = [*weighted], [*weighted.values()]
     moments = [chance.uniform(0, SECONDS) for _ in range(CLUSTERS)]
     drawn = []
@@ -246,6 +245,9 @@ def draw_steps(
         what = kind, chance.randrange(60), chance.randrange(60), chance.random()
         drawn.append((max(0.0, at), *what))
     return tuple(Step(number, *each) for number, each in enumerate(sorted(drawn), first))
+
+
+draw_steps = _steps  # for plans that add steps of their own
 
 
 def ranges(numbers: tuple[int, ...]) -> str:
