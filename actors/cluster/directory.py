@@ -110,7 +110,8 @@ class ClusterDirectory(Directory):
         replica = self.replica(conversation_id)
         replica.note_head(state.head)
         if not replica.audience:
-            replica.heard = trio.Event()
+            if replica.heard.is_set():
+                replica.heard = trio.Event()
             replica.watch()
             with trio.move_on_after(PATIENCE):
                 await replica.heard.wait()

@@ -377,6 +377,8 @@ class OwnedConversation(ConversationActor):
 
     def expire(self, in_view: set[str], now: float, *, moved: bool) -> None:
         """Forget the nodes that say nothing any more; after a change of view at once those that are not in it."""
+        if not self.branches and not self._incoming:
+            return
         gone = [id for id in self.branches.of if id not in in_view] if moved else []
         for node_id in (*gone, *self.branches.silent(now)):
             self._touch(self.branches.drop(node_id), self.state)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from random import Random
 
-from .plan import Plan, draw_steps
+from .plan import CHANGES, DEEDS, FAULTS, IN_ROOMS, WITH_AGENT, Plan, draw_steps
 
+# What people do at any of several servers, and the faults of each.
+KINDS = frozenset(DEEDS | FAULTS | CHANGES | WITH_AGENT | IN_ROOMS)
 SECONDS = 240.0  # the steps are spread over this time: a fifth of that of a single node
-FAULTS = {
+CLUSTER_FAULTS = {
     "say": 8,
     "burst": 3,
     "kill": 4,
@@ -35,9 +37,9 @@ def with_nodes(plan: Plan, nodes: int) -> Plan:
     """The plan of the same seed for so many nodes."""
     chance = Random(f"cluster {plan.seed} {nodes}")
     factor = SECONDS / 1200.0
-    steps = [replace(each, at=each.at * factor) for each in plan.steps]
+    steps = [replace(each, at=each.at * factor) for each in plan.steps if each.kind in KINDS]
     first = max((each.number for each in plan.steps), default=-1) + 1
-    more = draw_steps(chance, FAULTS, FAULT_STEPS, first=first)
+    more = draw_steps(chance, CLUSTER_FAULTS, FAULT_STEPS, first=first)
     steps += [replace(each, at=each.at * factor) for each in more]
     setting = replace(plan.setting, nodes=nodes)
     return Plan(plan.seed, setting, tuple(sorted(steps, key=lambda step: step.at)))

@@ -15,6 +15,7 @@ from .farewell import ENDED
 from .moderation import desk
 from .node import NodeProcess
 from .person import Network
+from .tab import LONGEST_PAUSE
 from .world import DOWN, World
 
 if TYPE_CHECKING:
@@ -176,6 +177,7 @@ class ClusterWorld(World):
                     text = f"{person.person} has been gone for {GONE} s and is shown in {id}"
                     self._wrong("presence", text)
         person.away = False
+        await trio.sleep(LONGEST_PAUSE)  # until their client tries again
 
     async def _move_back(self) -> None:
         await super()._move_back()
