@@ -8,7 +8,7 @@ COPY persistence persistence
 COPY web web
 # What builds the page is installed for the build alone, in an environment that pip makes and deletes.
 RUN python -m venv /opt/salon \
-    && /opt/salon/bin/pip install --no-cache-dir --disable-pip-version-check '/src[ai,otel,postgres,s3]' \
+    && /opt/salon/bin/pip install --no-cache-dir --disable-pip-version-check '/src[ai,cluster,otel,postgres,s3]' \
     && /opt/salon/bin/pip uninstall --yes --quiet pip
 
 FROM python:3.13-slim-trixie

@@ -39,7 +39,7 @@ export SALON_PAGE_CACHE := $(CURDIR)/.page
 
 say = printf '\n==> %s\n' "$1"
 
-.PHONY: help serve test quick lint pytest bench bench-check prove agents-real packages release-check format clean system-packages FORCE
+.PHONY: help serve cluster test quick lint pytest bench bench-check prove agents-real packages release-check format clean system-packages FORCE
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 9
@@ -48,6 +48,9 @@ help: ## This list
 
 serve: $(VENV)/installed ## Start the server: make serve ARGS='--help'
 	@exec $(VENV)/bin/salon serve $(ARGS)
+
+cluster: $(TEST_VENV)/installed ## Try three nodes on this machine, over a PostgreSQL and a NATS of their own: make cluster ARGS='--port 8000'
+	@PATH="$(CURDIR)/$(BIN):$$PATH" exec $(BIN)/python -m tests.cluster $(ARGS)
 
 # Compiled meanwhile once, tests need not be compiled by each worker.
 test: MEANWHILE := $(BIN)/pytest --collect-only --quiet

@@ -6,7 +6,7 @@ The conversation calls it with its committed state. What it tells is not stored:
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from .audience import RECENT_EVENTS, Audience
 from .messages import Replay
@@ -19,11 +19,13 @@ from .store import StoreError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from .future import Future
     from .host import Host
     from .mailbox import Letter
     from .messages import ReadMarked, Timer
     from .model import State
     from .signals import MemberView, Resume, Signal
+    from .store import Page
     from .subscriber import Subscriber
 
 REPLAY_EVENTS = 200  # events of the log in one page for a reader that catches up
@@ -35,6 +37,8 @@ class Attendance:
     `state` gives its committed state, None while that is not loaded; `so_far` what a subscriber that has just become live must
     know of the open runs. `tell` tells the conversation's actor; `schedule` sets one of its timers.
     """
+
+    audience_type: ClassVar[type[Audience]] = Audience
 
     __slots__ = (
         "_host",
@@ -58,20 +62,24 @@ class Attendance:
         tell: Callable[[Replay], None],
         schedule: Callable[[Timer, float | None], None],
     ) -> None:
-        limits = host.limits
-        self.audience = Audience(host.codec, self._fetch, self._roster_body, so_far, self._oldest)
-        self.presence = PresenceBoard(
-            partial(_is_there, host, self.audience),
-            grace=limits.presence_grace,
-            interval=limits.presence_interval,
+        self.audience = self.audience_type(
+            host.codec, self._fetch, self._roster_body, so_far, self._oldest
         )
+        self.presence = self._board(host)
         self._roster = Roster(host.codec, self.audience.participants, self.presence.online)
-        self._typing = TypingBoard(limits.typing_timeout)
+        self._typing = TypingBoard(host.limits.typing_timeout)
         self._key = key
         self._host = host
         self._state = state
         self._tell = tell
         self._schedule = schedule
+
+    def _board(self, host: Host) -> PresenceBoard:
+        return PresenceBoard(
+            partial(is_there, host, self.audience),
+            grace=host.limits.presence_grace,
+            interval=host.limits.presence_interval,
+        )
 
     # --- coming and going -------------------------------------------------------------------------------------------------
 
@@ -191,9 +199,12 @@ class Attendance:
     def _fetch(self, subscriber: Subscriber, after: int) -> None:
         state = self._state()
         assert state is not None, "only a loaded conversation has anything to replay"
-        page = self._host.store.read(state.number, after=after, limit=REPLAY_EVENTS)
+        page = self._page_after(state, after)
         tell = self._tell  # the conversation may have stopped when the page comes
         page.when_done(lambda: tell(Replay(subscriber, after, page)))
+
+    def _page_after(self, state: State, after: int) -> Future[Page]:
+        return self._host.store.read(state.number, after=after, limit=REPLAY_EVENTS)
 
     def _oldest(self, subscriber: Subscriber) -> int:
         """The sequence of the first message that a subscriber may read."""
@@ -263,7 +274,7 @@ class Attendance:
         return self._roster.body(state)
 
 
-def _is_there(host: Host, audience: Audience, participant_id: str) -> bool:
+def is_there(host: Host, audience: Audience, participant_id: str) -> bool:
     """Whether a participant has a connection, or is an agent that needs none."""
     hosted = host.agent_host.answering(participant_id) is not None
     return hosted or audience.connected(participant_id)

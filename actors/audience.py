@@ -106,6 +106,23 @@ class Audience:
         """The ids of all connected participants, in the order in which they connected."""
         return iter(self._connections)
 
+    def positions(self) -> list[tuple[Subscriber, int]]:
+        """All subscribers, each with the sequence up to which it has everything."""
+        behind = [(each, position.sequence) for each, position in self.behind.items()]
+        return [*((each, self.head) for each in self.live), *behind]
+
+    def adopt(self, positions: Iterable[tuple[Subscriber, int]]) -> None:
+        """Add subscribers whom others have served, each up to its sequence; they are served once they are caught up."""
+        for subscriber, sequence in positions:
+            self._fall_behind(subscriber, sequence)
+            self.behind[subscriber].stale = True
+
+    def let_go(self) -> None:
+        """Forget all subscribers without a word: others serve them from now on."""
+        self.live.clear()
+        self.behind.clear()
+        self._connections.clear()
+
     def at_hand(self, sequence: int) -> Record | None:
         """The event with this sequence, if it is among the newest events in memory; else None."""
         recent = self._recent

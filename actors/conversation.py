@@ -37,7 +37,7 @@ from .run_messages import RUN_COMMANDS
 from .run_text import extended
 from .runtime import TrioActor
 from .signals import PreferencesMoved
-from .store import Appended, Changes, StoreError
+from .store import Appended, Changes, KeysTaken, StoreError
 from .turn import Turn, known_from
 
 if TYPE_CHECKING:
@@ -58,10 +58,19 @@ RELOAD_AFTER = 2.0  # seconds after a failed commit: its sender mostly tries aga
 KEY_ROUNDS = 3
 
 
+class Superseded(Exception):
+    """Ends a turn whose commit was refused, because the cluster's view is another by now: `number` or a newer one."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"the view is {number}")
+        self.number = number
+
+
 class ConversationActor(TrioActor):
     """Owns one conversation. `begun` is true while it is being created: then the store is not asked for its state."""
 
     kind: ClassVar[str] = "conversation"
+    attendance_type: ClassVar[type[Attendance]] = Attendance
 
     def __init__(self, host: Host, conversation_id: str, *, begun: bool = False) -> None:
         limits = host.limits
@@ -70,8 +79,9 @@ class ConversationActor(TrioActor):
         )
         self._host = host
         self._store = host.store
+        self._append = host.store.append
         self.state: State | None = State(conversation_id) if begun else None
-        self.attendance = Attendance(
+        self.attendance = self.attendance_type(
             conversation_id,
             host,
             state=self._committed,
@@ -143,10 +153,12 @@ class ConversationActor(TrioActor):
         if self.agents.save_due(state):
             texts = self.agents.runs.unsaved(state)
             try:
-                await self._store.append(Changes(state.id, state.number, (), texts=texts))
+                outcome = await self._append(Changes(state.id, state.number, (), texts=texts))
             except StoreError as error:
                 self._unload((), error)
                 return
+            if not isinstance(outcome, Appended | KeysTaken):
+                raise Superseded(outcome.number)
             self.agents.runs.saved(texts, trio.current_time())
         self.agents.schedule(state)
 
@@ -261,11 +273,13 @@ class ConversationActor(TrioActor):
                 if turn.state.runs is not state.runs:  # what a run has said is stored later
                     self.state = turn.state
                 return turn
-            outcome = await self._store.append(changes)
+            outcome = await self._append(changes)
             if isinstance(outcome, Appended):
                 turn.state.number = outcome.number
                 self.state = turn.state
                 return turn
+            if not isinstance(outcome, KeysTaken):
+                raise Superseded(outcome.number)
             known |= known_from(outcome.records, host.codec)
             if not asked:
                 asked = True

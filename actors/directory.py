@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 
     from .agent_host import AgentHost
     from .files import FileHost
+    from .host import Attended
     from .limits import Limits
-    from .messages import Command, Sync
+    from .messages import Command, Revoke, Sync
     from .model import Participant, State
     from .moderation import Moderator
     from .people import Holds
@@ -107,6 +108,14 @@ class Directory:
     def active(self, conversation_id: str) -> ConversationActor | None:
         """The actor if it is active, else None; for inspection, which must not activate anything."""
         return self.conversations.get(conversation_id)
+
+    def attended(self, conversation_id: str) -> Attended | None:
+        """The actor that serves the conversation's sockets of this process, if it is active; never activates one."""
+        return self.conversations.get(conversation_id)
+
+    def revoke(self, participant_id: str, revoke: Revoke) -> None:
+        """Close the connections of somebody's revoked token."""
+        self.participant(participant_id).tell(revoke)
 
     def participant(self, participant_id: str) -> Ref[ParticipantActor]:
         """The participant's actor."""
@@ -267,9 +276,12 @@ class Directory:
             if 0 < self.limits.restarts_per_minute <= recent:
                 raise ActorDied(f"{urn} crashed {recent} times within a minute")
         self.meter.activations += 1
-        actor = ConversationActor(self, conversation_id, begun=begun)
+        actor = self._make(conversation_id, begun=begun)
         self.conversations[conversation_id] = actor
         return actor
+
+    def _make(self, conversation_id: str, *, begun: bool) -> ConversationActor:
+        return ConversationActor(self, conversation_id, begun=begun)
 
     def _forget_crashes(self) -> None:
         oldest = trio.current_time() - RESTART_WINDOW

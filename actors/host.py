@@ -17,8 +17,19 @@ if TYPE_CHECKING:
     from .runtime import Ref, System, TrioActor
     from .sources import Sources
     from .store import Store, StoreError
-    from .subscriber import Codec
+    from .subscriber import Codec, Subscriber
     from .watchers import Watchers
+
+
+class Attended(Protocol):
+    """An actor that serves the sockets of a conversation."""
+
+    @property
+    def actor_ref(self) -> Ref[Any]:
+        """The handle on the actor."""
+
+    def owes(self, subscriber: Subscriber) -> bool:
+        """Whether committed events may still be undelivered to a subscriber."""
 
 
 class Host(Protocol):
@@ -44,8 +55,8 @@ class Host(Protocol):
     def begin(self, conversation_id: str) -> Ref[Any]:
         """An actor for a conversation that does not exist yet."""
 
-    def active(self, conversation_id: str) -> TrioActor | None:
-        """The actor if it is active."""
+    def attended(self, conversation_id: str) -> Attended | None:
+        """The actor that serves the conversation's sockets of this process, if it is active."""
 
     def forget(self, actor: TrioActor) -> None:
         """Stop an actor and remove it."""

@@ -90,7 +90,7 @@ class ParticipantActor(TrioActor):
             if type(message) is ExtendRun and self._host.draining is None:
                 self._forward(letter)  # the most frequent of all, and without a rate
             elif message.is_command or isinstance(message, Sync):
-                refusal = self._refusal(message, now)
+                refusal = self.refusal(message, now)
                 if refusal is not None:
                     self._refuse(letter, refusal)
                 elif (moderator := self._host.moderator) is not None and type(message) in MODERATED:
@@ -116,7 +116,8 @@ class ParticipantActor(TrioActor):
             caller.flush()
         self._refused.clear()
 
-    def _refusal(self, message: Any, now: float) -> Refusal | None:
+    def refusal(self, message: Any, now: float) -> Refusal | None:
+        """Why a command may not be carried out now: a drain, or its sender's rate, against which it counts."""
         if self._host.draining is not None:
             retry_after = self._host.draining()
             return Refusal(
@@ -285,9 +286,9 @@ class ParticipantActor(TrioActor):
         """Pass a control on. Attach needs a live conversation; Detach from a dead one is done already."""
         try:
             if isinstance(letter.message, Detach):
-                active = self._host.active(conversation_id)
-                if active is not None:
-                    active.actor_ref.forward(letter)
+                attended = self._host.attended(conversation_id)
+                if attended is not None:
+                    attended.actor_ref.forward(letter)
             else:
                 self._host.conversation(conversation_id).forward(letter)
         except ActorDied:
@@ -314,7 +315,7 @@ class ParticipantActor(TrioActor):
         for subscriber in self.connections.values():
             if subscriber is not None:
                 subscriber.close(4002, "the participant was restarted")
-                conversation = self._host.active(subscriber.conversation_id)
+                conversation = self._host.attended(subscriber.conversation_id)
                 if conversation is not None:  # the connection's own Detach may have been lost here
                     conversation.actor_ref.tell(Detach(subscriber.conversation_id, subscriber))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from .signals import Presence, Typing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 TYPING_REPEAT = 1.0  # seconds between two typing signals of the same participant
 
@@ -40,6 +40,18 @@ class PresenceBoard:
         elif participant_id not in self._leaving:
             self._leaving[participant_id] = now + self._grace
         self._touched[participant_id] = None
+
+    @property
+    def announced(self) -> tuple[str, ...]:
+        """Those whom the other members are shown as online."""
+        return tuple(self._announced)
+
+    def take_over(self, participant_ids: Iterable[str], now: float) -> None:
+        """Go on where another board has ended, which has shown these as online: whoever does not come back has the grace."""
+        for participant_id in participant_ids:
+            if participant_id not in self._announced:
+                self._announced[participant_id] = None
+                self.touch(participant_id, now)
 
     def forget(self, participant_id: str) -> None:
         """Remove a participant who is no longer a member; no signal is sent about them."""

@@ -132,6 +132,7 @@ class Changes:
     gone_files: tuple[int, ...] = ()
     erased: int | None = None
     preferences: Mapping[str, Preferences] | None = None  # of members who have changed them
+    view: int = 0  # the view of the cluster in which they were decided; 0: there is none
 
 
 class Target(NamedTuple):
@@ -164,6 +165,12 @@ class KeysTaken:
     """Nothing was stored: these (sender, key) pairs were used before, by these records."""
 
     records: Mapping[tuple[str, str], Record]
+
+
+class StaleView(NamedTuple):
+    """Nothing was stored: the cluster's view is another, that of this number or a newer one."""
+
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,8 +291,8 @@ class Store(Protocol):
     def epoch(self) -> str:
         """The log's id; it changes when the log is restored from an older copy."""
 
-    def append(self, changes: Changes) -> Future[Appended | KeysTaken]:
-        """Store the changes; the outcome follows once they are stored."""
+    def append(self, changes: Changes) -> Future[Appended | KeysTaken | StaleView]:
+        """Store the changes; the outcome follows once they are stored. `StaleView` comes only where they name a view."""
 
     def load(self, conversation_id: str) -> Future[State | None]:
         """The conversation's state after its events, or None."""

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from salon.actors.store import Appended, Changes, KeysTaken, Record, RunAccount, StoreError
+from salon.actors.store import (
+    Appended,
+    Changes,
+    KeysTaken,
+    Record,
+    RunAccount,
+    StaleView,
+    StoreError,
+)
 
 from .batch import Batch, Rewriting, SuspectedKeyError
 from .fault import SQLITE, Faults
@@ -20,7 +28,7 @@ if TYPE_CHECKING:
 
 
 Entry = Changes | RunAccount
-Outcome = Appended | KeysTaken | StoreError | None  # None: the account is stored
+Outcome = Appended | KeysTaken | StaleView | StoreError | None  # None: the account is stored
 
 _KEYS_USED = Rows(
     f"SELECT column1, {RECORD} FROM {{values}} "

@@ -17,6 +17,7 @@ from salon.actors.store import (
     KeysTaken,
     Listing,
     Page,
+    StaleView,
     StoreError,
     StoreStatistics,
 )
@@ -34,6 +35,7 @@ from .memory_conversation import (
 )
 from .memory_files import MemoryFiles
 from .memory_held import MemoryHeld
+from .memory_nodes import MemoryNodes
 from .memory_people import MemoryPeople
 from .memory_reports import MemoryReports
 from .memory_search import find
@@ -66,13 +68,14 @@ if TYPE_CHECKING:
     from salon.actors.webhooks import StoredWebhook, WebhookLag
 
 
-class MemoryStore(MemoryPeople):
+class MemoryStore(MemoryPeople, MemoryNodes):
     """Implements `Store` in memory. Its futures are done at once, so a run under virtual time can be repeated."""
 
     durability: Durability = "memory"
 
     def __init__(self, sources: Sources) -> None:
         self.epoch = sources.new_id()
+        self.begin_nodes()
         self._conversations: list[Conversation] = []
         self._numbers: dict[str, int] = {}
         self._memberships: dict[str, set[int]] = {}
@@ -97,9 +100,9 @@ class MemoryStore(MemoryPeople):
         self._invites: dict[str, str] = {}  # id -> conversation
         self._commits = self._records = 0
 
-    def append(self, changes: Changes) -> Future[Appended | KeysTaken]:
+    def append(self, changes: Changes) -> Future[Appended | KeysTaken | StaleView]:
         """Store the changes; the outcome is set at once."""
-        future: Future[Appended | KeysTaken] = Future()
+        future: Future[Appended | KeysTaken | StaleView] = Future()
         try:
             future.set(self._append(changes))
         except StoreError as error:
@@ -575,7 +578,9 @@ class MemoryStore(MemoryPeople):
             else []
         )
 
-    def _append(self, changes: Changes) -> Appended | KeysTaken:
+    def _append(self, changes: Changes) -> Appended | KeysTaken | StaleView:
+        if changes.view and changes.view != self.view_number:
+            return StaleView(self.view_number)
         conversation = self._conversation(changes)
         used = {
             (record.sender_id, record.key): conversation.keys[record.sender_id, record.key]

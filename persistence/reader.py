@@ -46,7 +46,7 @@ class Readable(Protocol):
 class Readers:
     """Answer reads in the order of their arrival. The queue is bounded by its callers: each has one read at a time."""
 
-    def __init__(self, database: Readable, loop: Loop) -> None:
+    def __init__(self, database: Readable, loop: Loop, threads: int = THREADS) -> None:
         self._database = database
         self._loop = loop
         self._queue: SimpleQueue[tuple[Callable[..., Any], tuple[Any, ...], Future[Any]] | None]
@@ -58,7 +58,7 @@ class Readers:
                 name=f"salon-reader-{n}",
                 daemon=True,
             )
-            for n in range(THREADS)
+            for n in range(threads)
         ]
         self._closed = False
         for thread in self._threads:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         ReportPage,
         RunAccount,
         RunTotals,
+        StaleView,
         StoredRun,
         StoreStatistics,
         Target,
@@ -56,7 +57,7 @@ class SqlCalls(SqlPeople):
     _ledger: Ledger
     _find = staticmethod(searching.find)
 
-    def append(self, changes: Changes) -> Future[Appended | KeysTaken]:
+    def append(self, changes: Changes) -> Future[Appended | KeysTaken | StaleView]:
         """Store the changes; the outcome follows once they are stored."""
         return self._writer.append(changes)
 

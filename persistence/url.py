@@ -13,10 +13,11 @@ from .memory import MemoryStore
 if TYPE_CHECKING:
     from salon.actors.sources import Sources
 
+    from .postgres.cluster_store import ClusterStore
     from .postgres.store import PostgresStore
     from .sql import SqlStore
 
-    AnyStore: TypeAlias = MemoryStore | SqlStore | PostgresStore
+    AnyStore: TypeAlias = MemoryStore | SqlStore | PostgresStore | ClusterStore
 
 
 _PASSWORD = re.compile(r"(://[^:@/\s]*:)\S*(?=@)|([?&]password=)[^&\s]*")
@@ -38,6 +39,18 @@ def resolve(url: str, sources: Sources) -> AnyStore:
     raise StoreError(
         f"{shown(url)}: unknown kind of store: memory: and sqlite:///PATH and postgresql://… are known"
     )
+
+
+def resolve_shared(url: str, sources: Sources) -> ClusterStore:
+    """Open the store at `postgresql://…` as the nodes of a cluster share it. Blocks; raises `StoreError` where that fails."""
+    if not is_postgres(url):
+        raise StoreError(
+            f"{shown(url)}: the nodes of a cluster share a database: set store.url to postgresql://USER@HOST/DATABASE"
+        )
+    needs_psycopg()
+    from .postgres.cluster_store import ClusterStore  # noqa: PLC0415 - as above
+
+    return ClusterStore.open(url, sources)
 
 
 def is_postgres(url: str) -> bool:

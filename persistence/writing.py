@@ -25,7 +25,7 @@ from .loop import settle
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from salon.actors.store import Appended, KeysTaken, Record, RunAccount
+    from salon.actors.store import Appended, KeysTaken, Record, RunAccount, StaleView
 
     from .connection import Connection
     from .ledger import Outcome
@@ -67,7 +67,7 @@ class WritingThread(ABC):
         self._recent: deque[tuple[int, float]] = deque(maxlen=RECENT)
         self._thread = threading.Thread(target=self._run, name="salon-writer", daemon=True)
 
-    def append(self, changes: Changes) -> Future[Appended | KeysTaken]:
+    def append(self, changes: Changes) -> Future[Appended | KeysTaken | StaleView]:
         """Commit the changes together with the other waiting changes."""
         return self._put(changes)
 

@@ -83,7 +83,7 @@ class Cluster:
         command = [self._bin / "postgres", "-D", self.data, "-k", self.folder, *options]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                command, stdout=log, stderr=log, cwd=self.folder, **self._as
+                command, stdout=log, stderr=log, cwd=self.folder, start_new_session=True, **self._as
             )
         deadline = time.monotonic() + 60
         while True:

@@ -8,7 +8,8 @@ import os
 import resource
 import signal
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import trio
 from quart_schema import QuartSchema
@@ -17,22 +18,26 @@ from quart_trio import QuartTrio
 from salon.actors.directory import Directory
 from salon.actors.log import LogTail
 from salon.actors.runtime import System
+from salon.actors.store import StoreError
 from salon.persistence.contents import open_files
 from salon.persistence.s3_options import S3Options
 from salon.persistence.url import backup as copy_store
-from salon.persistence.url import resolve
+from salon.persistence.url import resolve, resolve_shared
 
 from .admin import (
     AdminParts,
     add_stored_agents,
     admin_routes,
     feed_routes,
+    figures_of,
     firehose_routes,
     health_routes,
     held_queue_routes,
     hosted_agent_routes,
+    node_routes,
     people_data_routes,
     report_queue_routes,
+    salon_version,
     token_routes,
     webhook_routes,
 )
@@ -76,6 +81,7 @@ from .http import (
 from .identity import IdentityBook, KeyFileError, read_keys
 from .moderation import Desk
 from .privacy import Erasures, LegalHolds, Retention
+from .refresh import refresh
 from .settings import SettingsError
 from .socket import JsonCodec, Wire
 from .sources import system_sources
@@ -90,6 +96,7 @@ if TYPE_CHECKING:
     from salon.persistence.url import AnyStore
 
     from .agents import Upstream
+    from .cluster import ServingNode
     from .http import HandshakeLane, RequestLane
     from .settings import AgentSettings, Settings
     from .telemetry import Tracing
@@ -101,8 +108,12 @@ GARBAGE = (10_000, 10, 100)
 logger = logging.getLogger(__name__)
 
 
-async def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
+async def serve(
+    settings: Settings, *, announce: Callable[[str], None], listen_fd: int | None = None
+) -> None:
     """Serve until SIGTERM or SIGINT, then drain. `announce` is called with the URL once connections are accepted.
+
+    `listen_fd` is a socket that listens already, which several processes share.
 
     Raises `StoreError` if the store cannot be opened, `OSError` if the address cannot be bound, `SettingsError` if an agent of
     the configuration lacks its library or its key, or a webhook its secret.
@@ -110,7 +121,8 @@ async def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
     _raise_file_limit()
     agents = [(agent, open_upstream(agent)) for agent in settings.agents]
     sources = system_sources()
-    store = await trio.to_thread.run_sync(resolve, settings.store.url, sources)
+    opens = resolve_shared if settings.cluster.nats else resolve
+    store: AnyStore = await trio.to_thread.run_sync(opens, settings.store.url, sources)
     files = settings.files
     s3 = S3Options(files.s3_endpoint, files.s3_region)
     room: LocalRoom | None = None
@@ -120,7 +132,7 @@ async def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
         parts.files = FileShelf(settings, store, room, sources, parts.directory.report)
         await _keep_and_erase(parts, store)
         await add_stored_agents(parts)
-        await _run(parts, announce)
+        await _run(parts, announce, listen_fd)
     finally:
         with trio.CancelScope(shield=True):
             await trio.to_thread.run_sync(store.close)
@@ -150,18 +162,50 @@ async def _assemble(
     codec = JsonCodec(
         heartbeat=settings.limits.heartbeat, max_message_size=settings.limits.max_message_size
     )
-    directory = Directory(
-        system=system, store=store, codec=codec, limits=settings.engine_limits(), sources=sources
+    directory, node = _directory(
+        settings,
+        store,
+        system=system,
+        codec=codec,
+        limits=settings.engine_limits(),
+        sources=sources,
     )
     keys = read_keys(settings.key_file, sources.entropy)
     identities = IdentityBook(settings.auth, keys, store, sources)
+    identities.shares_tickets = node is not None
     await identities.load()
     if settings.moderation.rules or settings.moderation.url is not None:
         directory.moderator = Desk(settings.moderation, directory)
     tail = LogTail(store)
     webhooks = Webhooks(settings.webhooks, store, tail, sources, directory.report)
     hosted = HostedAgents(directory, agents)
-    return AdminParts(settings, directory, wire, identities, hosted, webhooks, store, tail)
+    parts = AdminParts(settings, directory, wire, identities, hosted, webhooks, store, tail)
+    parts.node = node
+    return parts
+
+
+def _directory(
+    settings: Settings, store: AnyStore, **services: Any
+) -> tuple[Directory, ServingNode | None]:
+    """The directory of one server, or of a node of a cluster with that node."""
+    if not settings.cluster.nats:
+        return Directory(store=store, **services), None
+    from salon.actors.cluster.directory import (  # noqa: PLC0415 - who has no cluster loads nothing of it
+        ClusterDirectory,
+    )
+    from salon.persistence.postgres.cluster_store import ClusterStore  # noqa: PLC0415
+
+    from .cluster import NatsError, ServingNode  # noqa: PLC0415
+
+    assert isinstance(store, ClusterStore)
+    directory = ClusterDirectory(store=store, **services)
+    try:
+        node = ServingNode(
+            settings.cluster, directory, store.membership, services["sources"], salon_version()
+        )
+    except NatsError as error:
+        raise SettingsError(f"cluster: {error}") from None
+    return directory, node
 
 
 async def _keep_and_erase(parts: AdminParts, store: AnyStore) -> None:
@@ -174,7 +218,7 @@ async def _keep_and_erase(parts: AdminParts, store: AnyStore) -> None:
     await parts.erasures.load()
 
 
-async def _run(parts: AdminParts, announce: Callable[[str], None]) -> None:
+async def _run(parts: AdminParts, announce: Callable[[str], None], listen_fd: int | None) -> None:
     settings = parts.settings
     tracing = _open_tracing(parts)
     server = _server_of(parts, tracing)
@@ -183,8 +227,12 @@ async def _run(parts: AdminParts, announce: Callable[[str], None]) -> None:
         settings.server.port,
         certificate=settings.server.tls_certificate,
         key=settings.server.tls_key,
+        listen_fd=listen_fd,
     )
     drained = trio.Event()
+    if parts.node is not None:
+        parts.node.listens(urlsplit(url).port or 0)
+        parts.node.says(partial(figures_of, parts))
     async with trio.open_nursery() as nursery:
         await _start(parts, nursery)
         if tracing is not None:
@@ -199,10 +247,22 @@ async def _run(parts: AdminParts, announce: Callable[[str], None]) -> None:
             logger.info("serving %s from %s, guests are %s", url, settings.store.shown, guests)
             await parts.stop.wait()
             logger.info("draining: %d connections are told when to come back", len(parts.wire))
+            if parts.node is not None:
+                await _leave(parts)
             await drain(parts)
             drained.set()
         logger.info("drained: everything accepted is stored")
         nursery.cancel_scope.cancel()
+
+
+async def _leave(parts: AdminParts) -> None:
+    """Have other nodes own the conversations: nothing is refused while the sockets here are sent away."""
+    assert parts.node is not None
+    parts.ready = False
+    try:
+        await parts.node.node.leave()
+    except StoreError as error:
+        logger.warning("%s: the other nodes take over once they give this one up", error)
 
 
 def _server_of(parts: AdminParts, tracing: Tracing | None) -> Server:
@@ -228,13 +288,22 @@ async def _start(parts: AdminParts, nursery: trio.Nursery) -> None:
     assert files is not None
     assert erasures is not None
     await nursery.start(directory.system.run)
+    if parts.node is not None:
+        await nursery.start(parts.node.run)
+        nursery.start_soon(refresh, parts, parts.node.directory)
     await nursery.start(parts.wire.run)
     await nursery.start(parts.agents.run)
     directory.agent_host, directory.file_host = parts.agents, files
     parts.personal_feed = PersonalFeed(parts)
     retention = Retention(directory, parts.people, parts.settings.retention.days)
-    for service in (files, erasures, retention, parts.webhooks, parts.personal_feed):
-        await nursery.start(service.run)
+    for service in (files, erasures, retention, parts.webhooks):
+        # Of several nodes one does this for all.
+        await nursery.start(
+            service.run
+            if parts.node is None
+            else partial(parts.node.views.keep, service.run, directory.report)
+        )
+    await nursery.start(parts.personal_feed.run)
     if isinstance(directory.moderator, Desk):
         await nursery.start(directory.moderator.run)
     nursery.start_soon(directory.sweep)
@@ -293,6 +362,7 @@ def build_app(parts: AdminParts) -> QuartTrio:
         sign_in_routes,
         health_routes,
         admin_routes,
+        node_routes,
         hosted_agent_routes,
         people_data_routes,
         report_queue_routes,

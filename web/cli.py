@@ -92,12 +92,23 @@ def serve(
     port: Annotated[int | None, typer.Option(help="TCP port; 0 picks a free one.")] = None,
     store: Store = None,
     config: Config = None,
+    processes: Annotated[
+        int, typer.Option(min=1, max=64, help="Processes of this machine that share the work.")
+    ] = 1,
+    listen_fd: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Start the server; SIGTERM or Ctrl-C drains and ends it."""
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         flags = {"server.host": host, "server.port": port, "store.url": store}
         settings, _ = load_settings(config, flags)
+        if processes > 1:
+            from .commands.processes import serve_in_processes
+
+            words = {"--host": host, "--port": port, "--store": store, "--config": config}
+            given = [f"{word}={value}" for word, value in words.items() if value is not None]
+            code = in_one_line(settings, lambda: serve_in_processes(processes, settings, given))
+            raise typer.Exit(code)
         from . import logs
 
         logs.configure(settings.logging)
@@ -106,6 +117,8 @@ def serve(
         from .app import serve as serve_until_drained
 
         announced = partial(serve_until_drained, settings, announce=_announce)
+        if listen_fd is not None:
+            announced = partial(announced, listen_fd=listen_fd)
         in_one_line(settings, lambda: trio.run(announced))
     except KeyboardInterrupt:
         return  # raised before `serve` handled signals: nothing was accepted, so nothing has to drain

@@ -68,7 +68,7 @@ def _has_everything(parts: Parts, connection: Connection) -> bool:
     participant = parts.directory.participants.get(connection.participant.id)
     if participant is not None and not participant.idle:
         return False
-    conversation = parts.directory.active(connection.conversation_id)
+    conversation = parts.directory.attended(connection.conversation_id)
     if conversation is not None and conversation.owes(connection):
         return False
     return not connection.on_its_way

@@ -11,7 +11,8 @@ from hashlib import sha256
 from itertools import count, islice
 from typing import TYPE_CHECKING, Any
 
-from .mutant import MUTANTS, TRIED_FIRST, mutated
+from .cluster_plan import with_nodes
+from .mutant import CLUSTER_MUTANTS, MUTANTS, TRIED_FIRST, mutated
 from .plan import Plan, ranges
 from .shrink import shrunk
 from .trial import Outcome, Trial
@@ -19,6 +20,7 @@ from .trial import Outcome, Trial
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+Play = tuple[int, str | None, set[int] | None, int]  # the arguments of `play`
 AHEAD = 8  # seeds queued per process before their outcomes are taken
 
 
@@ -66,9 +68,17 @@ class Sum:
         }
 
 
-def play(seed: int, mutant: str | None = None, only: set[int] | None = None) -> Outcome:
-    """Play one seed, with all of its steps or only those in `only`."""
+def plan_of(seed: int, nodes: int = 1) -> Plan:
+    """The plan of a seed, for one node or several."""
     plan = Plan.of(seed)
+    return plan if nodes == 1 else with_nodes(plan, nodes)
+
+
+def play(
+    seed: int, mutant: str | None = None, only: set[int] | None = None, nodes: int = 1
+) -> Outcome:
+    """Play one seed, with all of its steps or only those in `only`."""
+    plan = plan_of(seed, nodes)
     with mutated(mutant):
         return Trial(plan if only is None else plan.only(only)).play()
 
@@ -80,6 +90,7 @@ def run(
     hours: float | None = None,
     processes: int = 1,
     mutant: str | None = None,
+    nodes: int = 1,
     progress: Callable[[Sum], object] = lambda _: None,
 ) -> Sum:
     """Play `seeds` seeds from `first` on; with `hours`, end once so many hours are simulated.
@@ -88,7 +99,8 @@ def run(
     """
     total, began = Sum(), time.perf_counter()
     numbers = count(first) if seeds is None else range(first, first + seeds)
-    with _outcomes(((seed, mutant) for seed in numbers), processes) as outcomes:
+    asked = ((seed, mutant, None, nodes) for seed in numbers)
+    with _outcomes(asked, processes) as outcomes:
         for outcome in outcomes:
             total.add(outcome)
             total.took = time.perf_counter() - began
@@ -99,10 +111,8 @@ def run(
 
 
 @contextmanager
-def _outcomes(
-    asked: Iterable[tuple[int, str | None]], processes: int
-) -> Iterator[Iterator[Outcome]]:
-    """The outcomes of (seed, mutant) pairs, in the order of the pairs."""
+def _outcomes(asked: Iterable[Play], processes: int) -> Iterator[Iterator[Outcome]]:
+    """The outcomes of these calls of `play`, in their order."""
     if processes == 1:
         yield (play(*each) for each in asked)
         return
@@ -112,9 +122,7 @@ def _outcomes(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _ahead(
-    pool: ProcessPoolExecutor, asked: Iterator[tuple[int, str | None]], ahead: int
-) -> Iterator[Outcome]:
+def _ahead(pool: ProcessPoolExecutor, asked: Iterator[Play], ahead: int) -> Iterator[Outcome]:
     waiting = [pool.submit(play, *each) for each in islice(asked, ahead)]
     while waiting:
         outcome = waiting.pop(0).result()
@@ -122,30 +130,31 @@ def _ahead(
         yield outcome
 
 
-def shrink(outcome: Outcome, mutant: str | None = None) -> Outcome:
+def shrink(outcome: Outcome, mutant: str | None = None, nodes: int = 1) -> Outcome:
     """Repeat a failed run with as few steps as still give one of its kinds of anomalies."""
     kinds = {each.kind for each in outcome.anomalies}
 
     def fails(only: set[int]) -> bool:
-        again = play(outcome.seed, mutant, only)
+        again = play(outcome.seed, mutant, only, nodes)
         return bool(kinds & {each.kind for each in again.anomalies})
 
-    return play(outcome.seed, mutant, set(shrunk(outcome.steps, fails)))
+    return play(outcome.seed, mutant, set(shrunk(outcome.steps, fails)), nodes)
 
 
-def command(outcome: Outcome, mutant: str | None = None) -> str:
+def command(outcome: Outcome, mutant: str | None = None, nodes: int = 1) -> str:
     """The command line that repeats a run."""
-    words = f"salon simulate --seed {outcome.seed}"
-    if len(outcome.steps) < len(Plan.of(outcome.seed).steps):
+    words = "salon simulate" + (f" --nodes {nodes}" if nodes > 1 else "")
+    words += f" --seed {outcome.seed}"
+    if len(outcome.steps) < len(plan_of(outcome.seed, nodes).steps):
         words += f" --steps {ranges(outcome.steps) or 'none'}"
     return words + (f" --mutant {mutant}" if mutant else "")
 
 
-def hunt(mutant: str, seeds: int) -> Outcome | None:
+def hunt(mutant: str, seeds: int, nodes: int = 1) -> Outcome | None:
     """The outcome of the first of `seeds` seeds that catches a mutant; None without one, or if the mutant's own error shows."""
     likely = TRIED_FIRST.get(mutant, 1)
     for seed in (likely, *(each for each in range(1, seeds + 1) if each != likely)):
-        outcome = play(seed, mutant)
+        outcome = play(seed, mutant, None, nodes)
         if any(each.kind == "fault" for each in outcome.anomalies):
             return None  # the engine has changed under the mutant: it crashes an actor
         if outcome.anomalies:
@@ -154,13 +163,20 @@ def hunt(mutant: str, seeds: int) -> Outcome | None:
 
 
 def hunt_all(
-    seeds: int, processes: int, progress: Callable[[str, Outcome | None], object]
+    seeds: int,
+    processes: int,
+    progress: Callable[[str, Outcome | None], object],
+    nodes: int = 1,
 ) -> dict[str, Outcome | None]:
-    """Hunt every mutant, in `processes` processes; `progress` is called with each name and outcome."""
+    """Hunt every mutant of one node or, with several `nodes`, of a cluster, in so many processes.
+
+    `progress` is called with each name and outcome.
+    """
     context = multiprocessing.get_context("spawn")
     found: dict[str, Outcome | None] = {}
     with ProcessPoolExecutor(processes, mp_context=context) as pool:
-        hunts = {name: pool.submit(hunt, name, seeds) for name in MUTANTS}
+        names = MUTANTS if nodes == 1 else CLUSTER_MUTANTS
+        hunts = {name: pool.submit(hunt, name, seeds, nodes) for name in names}
         for name, each in hunts.items():
             found[name] = each.result()
             progress(name, found[name])

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         ReportPage,
         RunAccount,
         RunTotals,
+        StaleView,
         StoredRun,
         Target,
     )
@@ -54,10 +55,10 @@ class Disk(MemoryStore):
         self.deeds: list[tuple[float, str, str, str]] = []
         self.forgotten: dict[tuple[str, str], float] = {}  # texts by conversation -> when they went
 
-    def commit(self, changes: Changes) -> Future[Appended | KeysTaken]:
+    def commit(self, changes: Changes) -> Future[Appended | KeysTaken | StaleView]:
         """Store the changes immediately, and record the commit if it succeeds."""
         outcome = self.append(changes)
-        if changes.records and isinstance(_value(outcome), Appended):
+        if changes.records and isinstance(value_of(outcome), Appended):
             head = changes.records[-1].sequence
             self._recorder.committed(changes.conversation_id, head)
             self._note(changes)
@@ -107,7 +108,7 @@ class DiskPort:
         self._chance = chance
         self._kill = kill
 
-    def append(self, changes: Changes) -> Future[Appended | KeysTaken]:
+    def append(self, changes: Changes) -> Future[Appended | KeysTaken | StaleView]:
         """Store the changes after a delay, and set the future after another."""
         fault = self.appends.popleft() if self.appends else None
         return self._do(lambda: self.disk.commit(changes), fault, 1.0)
@@ -299,7 +300,8 @@ class Planned(Exception):
     """A deliberate error of the store that is no `StoreError`: the actor that gets it crashes."""
 
 
-def _value(outcome: Future[Any]) -> Any:
+def value_of(outcome: Future[Any]) -> Any:
+    """What has come of a call that is done; None where it has failed."""
     try:
         return outcome.get()
     except StoreError:

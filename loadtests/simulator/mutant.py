@@ -10,19 +10,28 @@ import inspect
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from . import bug_change, bug_delivery, bug_operator, bug_room, bug_run, bug_store, bug_turn
+from . import bug_change, bug_cluster, bug_delivery, bug_operator, bug_room, bug_run, bug_store, bug_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import ModuleType
 
     from .bug_turn import Change
 
-MUTANTS: dict[str, Callable[[], Change]] = {
-    name.replace("_", "-"): make
-    for file in (bug_turn, bug_delivery, bug_store, bug_run, bug_change, bug_room, bug_operator)
-    for name, make in vars(file).items()
-    if inspect.isfunction(make) and not name.startswith("_") and make.__module__ == file.__name__
-}
+
+def _in(*files: ModuleType) -> dict[str, Callable[[], Change]]:
+    return {
+        name.replace("_", "-"): make
+        for file in files
+        for name, make in vars(file).items()
+        if inspect.isfunction(make)
+        and not name.startswith("_")
+        and make.__module__ == file.__name__
+    }
+
+
+MUTANTS = _in(bug_turn, bug_delivery, bug_store, bug_run, bug_change, bug_room, bug_operator)
+CLUSTER_MUTANTS = _in(bug_cluster)  # of several nodes
 
 # Seeds that have caught these mutants before are tried first, which saves most of the hunt. All other seeds follow.
 TRIED_FIRST = {
@@ -66,6 +75,8 @@ TRIED_FIRST = {
     "holds-end-at-a-restart": 14,
     "retention-takes-what-is-young": 17,
     "conversations-have-no-days-of-their-own": 56,
+    "commit-without-the-view-check": 6,
+    "hand-over-that-forgets-a-waiting-command": 2,
 }
 
 
@@ -75,7 +86,7 @@ def mutated(name: str | None) -> Iterator[None]:
     if name is None:
         yield
         return
-    target, attribute, change = MUTANTS[name]()
+    target, attribute, change = (MUTANTS | CLUSTER_MUTANTS)[name]()
     real = target.__dict__[attribute]
     plain = real.__func__ if isinstance(real, staticmethod) else real
     setattr(target, attribute, change(plain))

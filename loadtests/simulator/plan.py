@@ -62,6 +62,7 @@ class Setting:
     operated: bool = False
     retention: int = 0  # days that the server keeps messages
     own_retention: int = 0  # days of the first conversation
+    nodes: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +154,9 @@ def _steps(
         what = kind, chance.randrange(60), chance.randrange(60), chance.random()
         drawn.append((max(0.0, at), *what))
     return tuple(Step(number, *each) for number, each in enumerate(sorted(drawn), first))
+
+
+draw_steps = _steps  # for plans that add steps of their own
 
 
 def ranges(numbers: tuple[int, ...]) -> str:

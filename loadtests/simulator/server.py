@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import trio
 
@@ -93,6 +93,9 @@ class Reply:
 class Process:
     """One server process on a disk, from its start until it is killed."""
 
+    directory_type: ClassVar[type[Directory]] = Directory
+    port_type: ClassVar[type[DiskPort]] = DiskPort
+
     def __init__(
         self,
         settings: Settings,
@@ -105,14 +108,14 @@ class Process:
         moderation: Callable[[Directory], Desk] | None = None,
         operated: Callable[[Parts, OperatorsPort], Services] | None = None,
     ) -> None:
-        port = DiskPort if operated is None else OperatorsPort
+        port = self.port_type if operated is None else OperatorsPort
         self.store = port(disk, agenda, chance, self.kill)
         self._agenda, self._chance, self._recorder = agenda, chance, recorder
         self._round: dict[ServerEnd, None] = {}
         self._scope = trio.CancelScope()
         limits = settings.limits
         system = System()
-        self.directory = Directory(
+        self.directory = self.directory_type(
             system=system,
             store=self.store,
             codec=JsonCodec(heartbeat=limits.heartbeat, max_message_size=limits.max_message_size),
@@ -151,11 +154,15 @@ class Process:
                 self.directory.agent_host = self.agents
                 if self.services is not None:
                     await self.services.run(nursery)
+                await self.prepare(nursery)
                 nursery.start_soon(self.directory.sweep)
                 await self.directory.resume_runs()
                 self._nursery = nursery
                 task_status.started()
                 await trio.sleep_forever()
+
+    async def prepare(self, nursery: trio.Nursery) -> None:
+        """Do what has to be done before it serves; nothing where it is alone."""
 
     def kill(self) -> None:
         """Die at once, as by SIGKILL: nothing more takes effect, but bytes given to the sockets still arrive."""

@@ -14,15 +14,18 @@ from trio._core import _run  # nothing public seeds the scheduler
 from trio.testing import MockClock
 
 from salon.actors import agents, attendance, audience, conversation, runtime
+from salon.actors.cluster import following, replica
 from salon.web.privacy import retention
 from salon.web.socket import connection
 
 from ..checker import Anomaly, Checker, as_line
 from . import kept, operator_checks, room_checks
+from .cluster_world import ClusterWorld
 from .disk import Planned
 from .farewell import Farewell
 from .presence import Presence
 from .step import STEPS, Poison
+from .step_cluster import CLUSTER_STEPS
 from .world import Stuck, World
 
 if TYPE_CHECKING:
@@ -53,7 +56,7 @@ class Trial:
         self.kept: list[Record] = []
         self._keep = keep
         self._checker, self._presence, self._farewell = (
-            Checker(runs_ended=True, steady=all(step.kind != "jump" for step in plan.steps)),
+            Checker(runs_ended=True, steady=_is_steady(plan)),
             Presence(),
             Farewell(),
         )
@@ -79,7 +82,12 @@ class Trial:
 
     async def _run(self) -> None:
         _run._r.seed(self.plan.seed)
-        world = World(self.plan, STEPS, self._take)
+        alone = self.plan.setting.nodes == 1
+        world = (
+            World(self.plan, STEPS, self._take)
+            if alone
+            else ClusterWorld(self.plan, CLUSTER_STEPS, self._take)
+        )
         try:
             await world.run()
         except* Stuck as stuck:
@@ -100,7 +108,10 @@ class Trial:
                 self._wrong("tool", text)
             for text in self._presence.wrong(world.present()):
                 self._wrong("presence", text)
-        for text in self._farewell.wrong:
+        for kind, text in world.problems:
+            self._wrong(kind, text)
+        # A node that leaves cannot know what another has committed at the same moment.
+        for text in self._farewell.wrong if alone else ():
             self._wrong("drain", text)
         self._seconds, self._operations = trio.current_time(), world.operations
 
@@ -118,6 +129,11 @@ class Trial:
 
     def _wrong(self, kind: str, text: str) -> None:
         self._found.append(Anomaly(kind, text, (self._line,), f"seed {self.plan.seed}"))
+
+
+def _is_steady(plan: Plan) -> bool:
+    """Whether no conversation sees the clock go back; nodes have clocks of their own."""
+    return plan.setting.nodes == 1 and all(step.kind != "jump" for step in plan.steps)
 
 
 @contextmanager
@@ -139,9 +155,11 @@ def _settings(plan: Plan) -> Iterator[None]:
     wanted: list[tuple[Any, str, float]] = [
         (audience, "RECENT_EVENTS", setting.recent),
         (conversation, "RECENT_EVENTS", setting.recent),
+        (following, "RECENT_EVENTS", setting.recent),
         (agents, "PAGE", setting.replay),
         (attendance, "RECENT_EVENTS", setting.recent),
         (attendance, "REPLAY_EVENTS", setting.replay),
+        (replica, "REPLAY_EVENTS", setting.replay),
         (audience, "PAGE_BYTES", setting.page_bytes),
         (connection, "OUTBOX_BYTES", setting.outbox_bytes),
         (runtime, "TURNS_A_PASS", setting.turns),

@@ -87,9 +87,7 @@ class World:
         self.chance = Random(f"world {plan.seed}")
         self.sources = self._sources()
         self.disk = Disk(self.sources, self.recorder)
-        self.network = Network(
-            self.agenda, Random(f"network {plan.seed}"), capacity=plan.setting.capacity
-        )
+        self.network = self.make_network()
         self.settings = self._settings()
         self.people = [self._person(name) for name in NAMES[: plan.setting.people]]
         self.agents = [self._person(name, "agent") for name in AGENTS[: plan.setting.agents]]
@@ -100,6 +98,7 @@ class World:
         self.conversation_ids: list[str] = []
         self.tabs: list[Tab] = []
         self.peaceful = False
+        self.problems: list[tuple[str, str]] = []  # kinds of anomalies that were seen on the way
         self.told_hashes: dict[tuple[str, int], set[str]] = {}  # of events, as answers have them
         self.thread_reads: dict[tuple[str, str], int] = {}  # (person, root) -> what was marked
         self.moved_back: dict[tuple[str, str], int] = {}  # (person, conversation) -> at the end
@@ -114,6 +113,11 @@ class World:
     def process(self) -> Process | None:
         """The running server, None while it is down."""
         return self.network.process
+
+    def make_network(self) -> Network:
+        """The network to the server."""
+        chance = Random(f"network {self.plan.seed}")
+        return Network(self.agenda, chance, capacity=self.plan.setting.capacity)
 
     # --- the setting ----------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from salon.actors.words import fold, is_run, pairs
 from ..ranking import said
 from ..search_index import LAG, MESSAGE, OF_ROOM, PIECE, WITH_FILE, part_of, through
 from ..transaction import relaxed_transaction
+from .settled import Settled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,16 +34,19 @@ _PASSED = (
     "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
 _PIECE = f"SELECT position, conversation, body, at FROM events WHERE position > %s AND position <= %s AND {MESSAGE}"
-# What was rewritten before is indexed anew.
-_INSERT = (
+_ADD = (
     "INSERT INTO search_words (position, words) SELECT column1, array_to_tsvector(string_to_array(column2, ' ')) "
-    "FROM {values} ON CONFLICT (position) DO UPDATE SET words = excluded.words"
+    "FROM {values} ON CONFLICT (position) DO "
 )
+# What was rewritten before is indexed anew.
+_INSERT = f"{_ADD}UPDATE SET words = excluded.words"
 _PLACES = "SELECT column1, e.position FROM {values} JOIN events e ON e.conversation = column2 AND e.sequence = column3"
 
 
 class PostgresIndex:
     """The table, written by the writing connection's owner."""
+
+    merges = _INSERT  # how a piece of the log comes into the table
 
     def __init__(self, session: PostgresSession) -> None:
         self._session = session
@@ -67,8 +71,7 @@ class PostgresIndex:
     def is_due(self, *, idle: bool) -> bool:
         """Whether `merge` should be called now; `idle` says that the connection has no other work."""
         if self._waiting + self._grown >= PIECE:
-            newest = self._session.run("SELECT max(position) FROM events").fetchone()[0] or 0
-            self._waiting, self._grown = newest - self._through, 0
+            self._waiting, self._grown = self._newest() - self._through, 0
         return self.late or (idle and self.ready)
 
     def merge(self) -> None:
@@ -83,7 +86,7 @@ class PostgresIndex:
                 if words is not None:
                     rows += (position, words)
             if rows:
-                self._session.execute_rows(_INSERT, "it", rows)
+                self._session.execute_rows(self.merges, "it", rows)
             if times:
                 self._session.run(_NOTE, (part_of(high), min(times), max(times)))
             self._session.run(_PASSED, (str(high),))
@@ -98,7 +101,7 @@ class PostgresIndex:
             flat += (place, number, sequence)
         rows: list[Any] = []
         for place, position in self._session.execute_rows(_PLACES, "iii", flat):
-            if position <= self._through:
+            if self._may_have(position):
                 number, _, body = given[place - 1]
                 rows += (position, document(position, number, bytes(body)) or "")
         if rows:
@@ -107,6 +110,34 @@ class PostgresIndex:
     def forget(self, positions: Sequence[int]) -> None:
         """Leave no word of what events at these places say; in the transaction that deletes them."""
         self._session.run("DELETE FROM search_words WHERE position = ANY(%s)", (list(positions),))
+
+    def _newest(self) -> int:
+        """The newest place of the log."""
+        return self._session.run("SELECT max(position) FROM events").fetchone()[0] or 0
+
+    def _may_have(self, position: int) -> bool:
+        """Whether the table may have a row for an event at a place."""
+        return position <= self._through
+
+
+class SharedIndex(PostgresIndex):
+    """The same table, of which one node indexes the log while others rewrite messages: no merge replaces what a rewrite left."""
+
+    merges = f"{_ADD}NOTHING"
+
+    def __init__(self, session: PostgresSession) -> None:
+        self._settled = Settled()
+        super().__init__(session)
+
+    def look(self) -> None:
+        """See how far another node has come, and have `is_due` look at the log: others let it grow."""
+        self._through, self._grown = through(self._session), PIECE
+
+    def _newest(self) -> int:
+        return self._settled.through(self._session)
+
+    def _may_have(self, position: int) -> bool:
+        return True
 
 
 def document(position: int, number: int, body: bytes) -> str | None:

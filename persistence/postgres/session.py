@@ -33,6 +33,7 @@ _BEGIN: dict[Kind, str] = {
 }
 _BIGINT = 20  # the type of a view's number
 _IN_VIEW = b"SELECT salon_in_view($1)"
+IDLE = "2s"  # without a word in a transaction, after which the database ends it
 _translated = lru_cache(maxsize=1_024)(translate)
 _translated_rows = lru_cache(maxsize=256)(translate_rows)
 
@@ -195,7 +196,9 @@ class PostgresSession(Session):
         """Commit all writes of the block, or none."""
         begin = _BEGIN[kind]
         if self.view is not None and kind != "DEFERRED":
-            begin += f"; SELECT salon_in_view({self.view})"
+            # Who waits to install a view must not wait for a server that was stopped in the middle.
+            begin += f"; SET LOCAL idle_in_transaction_session_timeout = '{IDLE}'; SELECT salon_in_view({self.view})"
+        self._transactions += 1
         try:
             self._tell(begin)
             yield

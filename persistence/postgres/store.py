@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -12,11 +12,11 @@ from salon.actors.store import StoreError
 
 from ..loop import Loop
 from ..migrations import NEWEST
-from ..reader import Readers
 from ..sql_calls import SqlCalls
 from . import searching
-from .fault import Lost, is_restarting
+from .fault import Lost
 from .ledger import IndexedKeys, PostgresLedger
+from .readers import PostgresReaders
 from .revision import check_ours, revision_of
 from .search_index import PostgresIndex
 from .server import Server, warnings
@@ -24,40 +24,13 @@ from .view import View
 from .writer import PostgresWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
+    from collections.abc import Iterator
 
     from salon.actors.sources import Sources
 
     from .session import PostgresSession
 
-PATIENCE = 10.0  # seconds for which reads wait for a server that is away
-STARTING = 10.0  # seconds for a database that starts together with this server, or restarts
-RETRY = 0.1  # seconds between two tries to reach it
-
 logger = logging.getLogger(__name__)
-
-
-class PostgresReaders(Readers):
-    """Answer reads, which wait for a server that is away as commits do."""
-
-    _away_since: float | None = None  # of whichever thread has noticed it first
-
-    def _answer(
-        self, connection: Any, question: Callable[..., Any], args: tuple[Any, ...]
-    ) -> object:
-        while True:
-            try:
-                answer = question(connection, *args)
-            except Lost:
-                now = time.monotonic()
-                self._away_since = since = self._away_since or now
-                if now - since > PATIENCE:
-                    raise
-                time.sleep(RETRY)
-            else:
-                self._away_since = None
-                return answer
 
 
 class PostgresStore(SqlCalls):
@@ -66,8 +39,7 @@ class PostgresStore(SqlCalls):
     _find = staticmethod(searching.find)
 
     def __init__(self, server: Server, session: PostgresSession, view: View) -> None:
-        row = session.run("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
-        self.epoch: str = row[0]
+        self.epoch = epoch_of(session)
         loop = Loop()
         search = PostgresIndex(session)
         self._ledger = ledger = PostgresLedger(session, server.name, search)
@@ -80,34 +52,37 @@ class PostgresStore(SqlCalls):
 
         Blocks; raises `StoreError`, whose text names the remedy.
         """
-        server = Server(url)
-        deadline = time.monotonic() + STARTING
-        while True:
-            session = server.connect_reader()
-            try:
-                return cls._open(server, session, sources)
-            except (psycopg.Error, Lost, StoreError) as error:
-                session.close()
-                if time.monotonic() > deadline or not is_restarting(error):
-                    raise server.explain(error) from None
-                time.sleep(RETRY)
-
-    @classmethod
-    def _open(cls, server: Server, session: PostgresSession, sources: Sources) -> PostgresStore:
-        found = server.settings(session)
-        server.refuse(found)
-        for problem, remedy in warnings(found):
-            logger.warning("%s: %s: %s", server.name, problem, remedy)
-        prepare(server)
-        view = View(session, server.name, sources.new_id())
-        view.join()
-        fill_meta(session, sources)
-        return cls(server, session, view)
+        with prepared(url) as (server, session):
+            view = View(session, server.name, sources.new_id())
+            view.join()
+            fill_meta(session, sources)
+            return cls(server, session, view)
 
     def close(self) -> None:
         """Commit the appended changes, answer the waiting reads, end the threads. Blocks; a second call does nothing."""
         self._readers.close()
         self._writer.close()
+
+
+@contextmanager
+def prepared(url: str) -> Iterator[tuple[Server, PostgresSession]]:
+    """A database that is fit, with all tables, and a connection to it, which is closed where the block fails.
+
+    Raises `StoreError`, also for what the database raises in the block.
+    """
+    server = Server(url)
+    session = server.connect_reader()
+    try:
+        server.await_answer()
+        found = server.settings(session)
+        server.refuse(found)
+        for problem, remedy in warnings(found):
+            logger.warning("%s: %s: %s", server.name, problem, remedy)
+        prepare(server)
+        yield server, session
+    except (psycopg.Error, Lost, StoreError) as error:
+        session.close()
+        raise server.explain(error) from None
 
 
 def prepare(server: Server) -> None:
@@ -123,6 +98,11 @@ def prepare(server: Server) -> None:
             make(connection)
         else:
             migrate(connection, server.name)
+
+
+def epoch_of(session: PostgresSession) -> str:
+    """The log's id."""
+    return str(session.run("SELECT value FROM meta WHERE name = 'epoch'").fetchone()[0])
 
 
 def fill_meta(session: PostgresSession, sources: Sources) -> None:

@@ -29,10 +29,13 @@ POLL = 0.25  # seconds between two looks whether another server is alive
 
 LOCK = 0x5A10_0001  # the key of the advisory lock: shared by commits, taken alone by who installs a view
 TABLES = (
-    "CREATE TABLE cluster (one bigint PRIMARY KEY CHECK (one = 1), view bigint NOT NULL)",
+    # `numbers` is the last number that a node of a cluster has reserved for conversations.
+    "CREATE TABLE cluster (one bigint PRIMARY KEY CHECK (one = 1), view bigint NOT NULL, "
+    "numbers bigint NOT NULL DEFAULT 0)",
     "INSERT INTO cluster (one, view) VALUES (1, 0)",
+    # A node of a cluster has a version; the one server of a store without a cluster has none.
     "CREATE TABLE nodes (id text PRIMARY KEY, name text NOT NULL, machine text NOT NULL, process bigint NOT NULL, "
-    "joined_view bigint NOT NULL, heartbeat_at timestamptz NOT NULL)",
+    "joined_view bigint NOT NULL, heartbeat_at timestamptz NOT NULL, version text, figures text)",
     # The view is read after the lock, in a statement of its own, which has a snapshot of its own.
     f"""CREATE FUNCTION salon_in_view(expected bigint) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
     DECLARE present bigint;
@@ -44,6 +47,13 @@ TABLES = (
         END IF;
         RETURN true;
     END $$""",
+    # That of a node, with what it says of itself.
+    """CREATE FUNCTION salon_beat(node text, said text) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+    BEGIN
+        PERFORM set_config('synchronous_commit', 'off', true);
+        UPDATE nodes SET heartbeat_at = clock_timestamp(), figures = said WHERE id = node;
+        RETURN FOUND;
+    END $$""",
     # A sign of life need not wait for the disk.
     """CREATE FUNCTION salon_beat(node text) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
     BEGIN
@@ -54,12 +64,12 @@ TABLES = (
 )
 _OTHERS = (
     "SELECT id, name, machine, process, heartbeat_at::text, "
-    "EXTRACT(epoch FROM clock_timestamp() - heartbeat_at)::float8 FROM nodes WHERE id <> %s"
+    "EXTRACT(epoch FROM clock_timestamp() - heartbeat_at)::float8, version FROM nodes WHERE id <> %s"
 )
 
 
 class Node(NamedTuple):
-    """A server as the database knows it. `silent` is for how many seconds it has said nothing."""
+    """A server as the database knows it. `silent` is for how many seconds it has said nothing; only a cluster's has a version."""
 
     id: str
     name: str
@@ -67,6 +77,7 @@ class Node(NamedTuple):
     process: int
     heartbeat: str
     silent: float
+    version: str | None
 
 
 class View:
@@ -82,7 +93,7 @@ class View:
         seen: dict[str, str] = {}
         began = time.monotonic()
         while True:
-            alive = [node for node in self._others() if not _is_gone(node)]
+            alive = [node for node in others(self._session, self._id) if not is_gone(node)]
             if not alive or time.monotonic() - began > TIMEOUT + POLL:
                 break
             for node in alive:
@@ -91,7 +102,7 @@ class View:
             time.sleep(POLL)
         with self._session.transaction("IMMEDIATE"):
             self._lock()
-            for node in self._others():
+            for node in others(self._session, self._id):
                 if node.heartbeat != seen.get(node.id, node.heartbeat):
                     raise self._taken(node)
             self._session.run("DELETE FROM nodes")
@@ -99,7 +110,7 @@ class View:
             self._session.run(
                 "INSERT INTO nodes (id, name, machine, process, joined_view, heartbeat_at) "
                 "VALUES (%s, %s, %s, %s, %s, clock_timestamp())",
-                (self._id, socket.gethostname(), _machine(), os.getpid(), view),
+                (self._id, socket.gethostname(), machine(), os.getpid(), view),
             )
         self._session.view = view
 
@@ -140,9 +151,6 @@ class View:
         row = self._session.run("UPDATE cluster SET view = view + 1 RETURNING view").fetchone()
         return int(row[0])
 
-    def _others(self) -> list[Node]:
-        return [Node(*row) for row in self._session.run(_OTHERS, (self._id,))]
-
     def _taken(self, node: Node) -> StoreError:
         return StoreError(
             f"{self._name}: another server uses this database (process {node.process} on {node.name}, which wrote "
@@ -150,7 +158,12 @@ class View:
         )
 
 
-def _machine() -> str:
+def others(session: PostgresSession, node_id: str) -> list[Node]:
+    """The servers that the database knows, but for one."""
+    return [Node(*row) for row in session.run(_OTHERS, (node_id,))]
+
+
+def machine() -> str:
     """What tells machines, and containers on them, apart: process numbers can be compared only within one."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -159,11 +172,11 @@ def _machine() -> str:
         return socket.gethostname()
 
 
-def _is_gone(node: Node) -> bool:
+def is_gone(node: Node) -> bool:
     """Whether a server has surely ended, or has said nothing for so long that it may be replaced."""
     if node.silent > TIMEOUT:
         return True
-    if node.machine != _machine():
+    if node.machine != machine():
         return False
     if node.process == os.getpid():
         return False  # another store of this process, as in tests, or the number is used again

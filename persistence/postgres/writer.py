@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import psycopg
 
@@ -23,13 +23,25 @@ if TYPE_CHECKING:
     from .search_index import PostgresIndex
     from .server import Server
     from .session import PostgresSession
-    from .view import View
 
 PATIENCE = 10.0  # seconds for which commits wait for a server that is away, before they are refused: a restart takes about 2
 RETRY = 0.1  # seconds between two tries to reach it
 IDLE = 0.05  # seconds without work after which the housekeeping is done
 
 logger = logging.getLogger(__name__)
+
+
+class Standing(Protocol):
+    """By which right a server writes."""
+
+    def renew(self) -> None:
+        """Have no commit of a lost connection under way any more. Raises `StoreError` where the server may no longer write."""
+
+    def beat(self) -> bool:
+        """Give a sign of life; whether the server is still in."""
+
+    def leave(self) -> None:
+        """Write no more."""
 
 
 class PostgresWriter(WritingThread):
@@ -39,7 +51,7 @@ class PostgresWriter(WritingThread):
         self,
         server: Server,
         session: PostgresSession,
-        view: View,
+        view: Standing,
         ledger: PostgresLedger,
         search: PostgresIndex,
         keys: IndexedKeys,
@@ -144,8 +156,7 @@ class PostgresWriter(WritingThread):
     def _beat(self) -> None:
         try:
             self._come_back()
-            if not self._view.beat():
-                logger.error("%s: another server has taken this database over", self._name)
+            self._look_around()
         except Lost as error:
             self._is_in_doubt = True
             if self._away_since is None:
@@ -153,6 +164,11 @@ class PostgresWriter(WritingThread):
                 logger.warning("%s", self._explain(error))
         except (StoreError, psycopg.Error) as error:
             logger.warning("%s", self._explain(error))
+
+    def _look_around(self) -> None:
+        """Give a sign of life."""
+        if not self._view.beat():
+            logger.error("%s: another server has taken this database over", self._name)
 
     def _keep_house(self, *, idle: bool) -> None:
         """Index messages, and erase what was deleted."""

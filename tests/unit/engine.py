@@ -42,7 +42,16 @@ from salon.actors.refusals import Code, Refusal
 from salon.actors.runtime import System
 from salon.actors.signals import CaughtUp, Signal
 from salon.actors.sources import Sources
-from salon.actors.store import Appended, Changes, KeysTaken, Page, Record, RunAccount, StoreError
+from salon.actors.store import (
+    Appended,
+    Changes,
+    KeysTaken,
+    Page,
+    Record,
+    RunAccount,
+    StaleView,
+    StoreError,
+)
 from salon.persistence.memory import MemoryStore
 
 EPOCH = 1_700_000_000_000  # milliseconds: when virtual time begins
@@ -139,7 +148,7 @@ class TryingStore(MemoryStore):
         """Let no call fail any more."""
         self._faults.clear()
 
-    def append(self, changes: Changes) -> Future[Appended | KeysTaken]:
+    def append(self, changes: Changes) -> Future[Appended | KeysTaken | StaleView]:
         self.appended.append(changes)
         return self._call("append", lambda: super(TryingStore, self).append(changes))
 
@@ -258,7 +267,7 @@ class Reader:
     def drain(self, room: float = float("inf")) -> None:
         """Have room again, and ask for what was refused."""
         self.room = room
-        conversation = self._engine.directory.active(self.conversation_id)
+        conversation = self._engine.directory.attended(self.conversation_id)
         if self._refused and conversation is not None:
             self._refused = False
             conversation.actor_ref.tell(Drained(self))

@@ -714,7 +714,7 @@ async def test_so_does_the_participant_who_dies(
     connection = await attached(engine, pipe, talk)
     await attached(engine, other, talk)
     participant = engine.participant(ADA)
-    monkeypatch.setattr(participant, "_refusal", lambda *_: 1 / 0)
+    monkeypatch.setattr(participant, "refusal", lambda *_: 1 / 0)
     connection.received(message("x", "k1"))
     assert await audience(engine, talk) == 0
     assert pipe.closes == other.closes == [4002]

@@ -37,12 +37,23 @@ def test_the_linter_finds_nothing() -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_the_composition_is_as_its_published_schema_says(tmp_path: Path) -> None:
+def test_the_compositions_are_as_their_published_schema_says(tmp_path: Path) -> None:
     command = [SCRIPTS / "check-jsonschema", "--builtin-schema", "vendor.compose-spec"]
-    subprocess.run([*command, ROOT / "compose.yaml"], check=True, capture_output=True)
+    both = ROOT / "compose.yaml", ROOT / "compose.cluster.yaml"
+    subprocess.run([*command, *both], check=True, capture_output=True)
     wrong = tmp_path / "compose.yaml"
     wrong.write_text((ROOT / "compose.yaml").read_text().replace("read_only: true", "read_only: 5"))
     assert subprocess.run([*command, wrong], check=False, capture_output=True).returncode == 1
+
+
+def test_the_nodes_of_the_composition_have_settings_that_a_cluster_needs() -> None:
+    composed = yaml.safe_load((ROOT / "compose.cluster.yaml").read_text())["services"]["salon"]
+    asked = re.compile(r"\$\{(\w+):[?-]([^}]*)\}")
+    given = {name: asked.sub("chosen", text) for name, text in composed["environment"].items()}
+    settings, _ = load(environment=given)
+    assert settings.cluster.nats == ("nats://chosen@nats:4222",)
+    assert settings.store.url == "postgresql://salon:chosen@postgres/salon"
+    assert composed["deploy"]["replicas"] > 1
 
 
 def test_nothing_but_the_installed_environment_gets_into_the_image(

@@ -44,6 +44,11 @@ AGENT |= {"model": "small", "key_env": "HELPER_KEY"}
 JWT = {"issuer": "shop", "audience": "chat", "algorithms": ["HS256"], "key_env": "SHOP_KEY"}
 WEBHOOK = {"url": "https://shop.example.org/salon", "secret_env": "SHOP_SECRET"}
 STATIC = {"token-of-ada": {"id": "ada", "name": "Ada", "admin": True}}
+NODE = {
+    "store.url": "postgresql://salon@db/salon",
+    "auth.key_file": "/etc/salon/session.key",
+    "files.url": "s3://files",
+}
 OPEN = {"server.host": "0.0.0.0"}
 
 # A fault by the settings or the machine; the settings that are named, a word of what is said, and the same mended.
@@ -54,6 +59,20 @@ FAULTS: list[tuple[dict[str, Any], dict[str, Any], list[str], str, dict[str, Any
         ["auth.static_tokens"],
         "configuration: 1, of admins 1",
         {},
+    ),
+    (
+        {**NODE, "cluster.nats": "nats://node:secret@nats.example.org"},
+        {},
+        ["cluster.nats"],
+        "can be read on the way",
+        {**NODE, "cluster.nats": "tls://node:secret@nats.example.org"},
+    ),
+    (
+        {**NODE, "cluster.nats": "tls://nats.example.org"},
+        {},
+        ["cluster.nats"],
+        "whoever reaches NATS",
+        {"cluster.nats_credentials": "/etc/salon/node.creds"},
     ),
     (
         {"auth.guests": True},

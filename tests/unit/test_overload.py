@@ -17,7 +17,7 @@ from salon.actors.limits import Limits
 from salon.actors.messages import Receipt
 from salon.actors.model import Participant
 from salon.actors.refusals import Code
-from salon.actors.store import Appended, Changes, KeysTaken
+from salon.actors.store import Appended, Changes, KeysTaken, StaleView
 from tests.unit.engine import ADA, Engine, copy, open_engine, refused, run_seeded
 
 CAPACITY = 100  # messages a second
@@ -46,8 +46,8 @@ class Overload:
     async def open(self, nursery: trio.Nursery) -> None:
         """Make the conversation on a store that takes its time."""
 
-        def append(changes: Changes) -> Future[Appended | KeysTaken]:
-            future: Future[Appended | KeysTaken] = Future()
+        def append(changes: Changes) -> Future[Appended | KeysTaken | StaleView]:
+            future: Future[Appended | KeysTaken | StaleView] = Future()
             nursery.start_soon(self._commit, changes, future)
             return future
 
@@ -56,7 +56,9 @@ class Overload:
         for person in self._people[9:]:
             await self.engine.join(self._conversation_id, person)
 
-    async def _commit(self, changes: Changes, future: Future[Appended | KeysTaken]) -> None:
+    async def _commit(
+        self, changes: Changes, future: Future[Appended | KeysTaken | StaleView]
+    ) -> None:
         speed = CAPACITY if self._steady else CAPACITY * self._random.uniform(0.67, 1.33)
         await trio.sleep(COMMIT + len(changes.records) / speed)
         copy(self._append(changes), future)

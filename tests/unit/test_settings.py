@@ -269,6 +269,19 @@ class TestProblems:
                 "limits.queue_size: -5 given, allowed is at least 0 (from salon.yaml, line 1)",
             ),
             (
+                "cluster: {nats: 'http://me:s3cret@host'}",
+                "cluster.nats.0: *** given, allowed is nats://[USER:PASSWORD@]HOST[:PORT], or tls:// where TLS is a must"
+                " (from salon.yaml, line 1)",
+            ),
+            (
+                "cluster: {nats: 'nats://host'}\nstore: {url: 'memory:'}",
+                "cluster: allowed is store.url of postgresql://… where cluster.nats is set: all nodes share one database",
+            ),
+            (
+                "cluster: {nats: 'nats://host'}\nstore: {url: 'postgresql://host/db'}",
+                "cluster: allowed is auth.key_file where cluster.nats is set: all nodes need a copy of the same one",
+            ),
+            (
                 "limits:\n  queue_size: many",
                 "limits.queue_size: 'many' given, allowed is a whole number (from salon.yaml, line 2)",
             ),
@@ -324,7 +337,7 @@ class TestProblems:
             (
                 "[]",
                 "salon.yaml: its sections have to be of server, store, auth, limits, files, logging, moderation,"
-                " retention, telemetry",
+                " retention, telemetry, cluster",
             ),
             (
                 "limits: {queue_size: 1}\nstore:\n  url: memory:",

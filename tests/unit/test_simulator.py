@@ -13,6 +13,7 @@ from trio.testing import MockClock
 from salon.actors.store import RunAccount, RunTotals, StoreError
 from salon.loadtests.checker import Recorder
 from salon.loadtests.simulator.agenda import Agenda
+from salon.loadtests.simulator.cluster_plan import CLUSTER_FAULTS, with_nodes
 from salon.loadtests.simulator.disk import Disk, DiskPort
 from salon.loadtests.simulator.frequencies import (
     CHANGES,
@@ -26,6 +27,7 @@ from salon.loadtests.simulator.link import Link
 from salon.loadtests.simulator.plan import Plan, parse_ranges, ranges
 from salon.loadtests.simulator.shrink import shrunk
 from salon.loadtests.simulator.step import STEPS
+from salon.loadtests.simulator.step_cluster import CLUSTER_STEPS
 from salon.loadtests.simulator.trial import Trial
 from salon.web.client.wire import next_bytes
 from tests.unit.engine import seeded_sources
@@ -160,3 +162,13 @@ def test_the_disk_fails_to_save_and_to_answer_as_it_was_planned() -> None:
             nursery.cancel_scope.cancel()
 
     trio.run(main, clock=MockClock(autojump_threshold=0))
+
+
+def test_everything_that_can_happen_to_several_nodes_is_drawn_and_the_rest_stays_as_it_is() -> None:
+    plans = {seed: with_nodes(Plan.of(seed), 3) for seed in range(1, 30)}
+    assert {step.kind for plan in plans.values() for step in plan.steps} == set(CLUSTER_STEPS)
+    for seed, plan in plans.items():
+        assert plan == with_nodes(Plan.of(seed), 3)
+        kept = [step for step in plan.steps if step.kind not in CLUSTER_FAULTS]
+        alone = {step.number: step for step in Plan.of(seed).steps}
+        assert all(step.more == alone[step.number].more for step in kept)

@@ -3,8 +3,9 @@
 from .agents import add_stored_agents, hosted_agent_routes
 from .feed import feed_routes
 from .firehose import firehose_routes
-from .health import health_routes
+from .health import health_routes, salon_version
 from .held import held_queue_routes
+from .nodes import figures_of, node_routes
 from .parts import AdminParts
 from .people import people_data_routes
 from .reports import report_queue_routes
@@ -17,12 +18,15 @@ __all__ = [
     "add_stored_agents",
     "admin_routes",
     "feed_routes",
+    "figures_of",
     "firehose_routes",
     "health_routes",
     "held_queue_routes",
     "hosted_agent_routes",
+    "node_routes",
     "people_data_routes",
     "report_queue_routes",
+    "salon_version",
     "token_routes",
     "webhook_routes",
 ]

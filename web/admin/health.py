@@ -53,8 +53,8 @@ def health_routes(parts: AdminParts) -> Blueprint:
     @document_response(schemas.Health)
     @refusals(Code.DRAINING)
     async def ready() -> Response:
-        """Check whether the server accepts new clients: not while it starts or drains."""
-        if not parts.ready:
+        """Check whether the server accepts new clients: not while it starts or drains, or is no node of its cluster now."""
+        if not parts.ready or not (parts.node is None or parts.node.is_in):
             draining = parts.directory.draining
             wait = STARTING if draining is None else draining()
             raise Refused(Refusal(Code.DRAINING, retry_after=wait, scope="server"))

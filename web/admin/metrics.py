@@ -12,6 +12,7 @@ from ..agents import MILLION
 from ..moderation import Desk
 from .figures import storage_status
 from .inspection import depths, quantiles
+from .nodes import node_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +48,7 @@ class EngineCollector(Collector):
         yield from self._files()
         yield from self._moderation()
         yield from self._webhooks()
+        yield from node_metrics(self._parts)
 
     def _counters(self) -> Iterator[Metric]:
         directory = self._parts.directory

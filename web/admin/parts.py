@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from salon.actors.log import CommonLog, LogTail
 
     from ..agents import HostedAgents
+    from ..cluster import ServingNode
     from ..identity import Identity, IdentityBook
     from ..settings import Settings
     from ..socket import Wire
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 class AdminParts(Parts):
     """The parts of a server with operators: figures over time, and the audit trail."""
+
+    node: ServingNode | None = None  # of a cluster
 
     def __init__(
         self,

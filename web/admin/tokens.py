@@ -127,7 +127,7 @@ def _add_revoke(routes: Blueprint, parts: AdminParts) -> None:
         token = await parts.identities.access.revoke_issued(token_id, now)
         if token is None:
             raise parts.refusal(Code.NOT_FOUND)
-        parts.directory.participant(token.participant.id).tell(Revoke(token_id))
+        parts.directory.revoke(token.participant.id, Revoke(token_id))
         parts.audit.note(operator, "revoke", f"{token_id} of {token.participant.id}")
         return Response(b"", 204)
 
@@ -141,7 +141,7 @@ def _add_revoke(routes: Blueprint, parts: AdminParts) -> None:
         operator = parts.admin()
         who = query(schemas.PersonQuery).id
         await parts.identities.access.revoke_all(who, parts.directory.sources.now())
-        parts.directory.participant(who).tell(Revoke())
+        parts.directory.revoke(who, Revoke())
         parts.audit.note(operator, "revoke", f"all of {who}")
         return Response(b"", 204)
 
@@ -158,7 +158,7 @@ def _add_block(routes: Blueprint, parts: AdminParts) -> None:
         if participant_id == operator.participant.id:
             raise parts.malformed("you cannot block yourself; another admin can")
         await parts.identities.access.block(participant_id, parts.directory.sources.now())
-        parts.directory.participant(participant_id).tell(Revoke(blocked=True))
+        parts.directory.revoke(participant_id, Revoke(blocked=True))
         parts.audit.note(operator, "block", participant_id)
         return Response(b"", 204)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -21,6 +22,7 @@ from . import webhook_schemas as schemas
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ..cluster import ServingNode
     from .parts import AdminParts
 
 ANY_SECRET = "SALON_WEBHOOK"  # in place of the secret, which the server makes
@@ -29,12 +31,23 @@ ANY_SECRET = "SALON_WEBHOOK"  # in place of the secret, which the server makes
 def webhook_routes(parts: AdminParts) -> Blueprint:
     """The routes."""
     routes = Blueprint("webhooks", __name__, url_prefix="/admin/webhooks")
+    if parts.node is not None:
+        routes.before_request(partial(_only_where_they_are_kept, parts, parts.node))
     _add_lists(routes, parts)
     _add_changes(routes, parts)
     _add_ends(routes, parts)
     _add_attempts(routes, parts)
     _add_replay(routes, parts)
     return routes
+
+
+async def _only_where_they_are_kept(parts: AdminParts, node: ServingNode) -> None:
+    """Of several nodes one has the webhooks. The others say which."""
+    parts.admin()
+    if not node.views.keeps_house:
+        nodes = node.node.view.nodes
+        named = nodes[0].name if nodes else "that comes back first"
+        raise parts.malformed(f"the webhooks are kept by the node {named}: ask it")
 
 
 def _add_lists(routes: Blueprint, parts: AdminParts) -> None:

@@ -171,7 +171,7 @@ def _add_sessions(routes: Blueprint, parts: Parts) -> None:
         identity = parts.caller()
         await parts.identities.revoke(identity)
         if identity.token_id is not None:
-            parts.directory.participant(identity.participant.id).tell(Revoke(identity.token_id))
+            parts.directory.revoke(identity.participant.id, Revoke(identity.token_id))
         response = Response(b"", 204)
         forget(response)
         return response

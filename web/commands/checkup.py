@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
 
 from .machine import Machine, variables
 
@@ -216,6 +217,23 @@ def _keys(settings: Settings, machine: Machine) -> Iterator[Finding]:
             )
 
 
+def _cluster(settings: Settings, machine: Machine) -> Iterator[Finding]:
+    away = [url for url in settings.cluster.nats if not _is_local(urlsplit(url).hostname or "")]
+    if any(url.startswith("nats:") for url in away):
+        yield Finding(
+            "cluster.nats",
+            "what the nodes tell each other can be read on the way: messages, and who is there",
+            "configure TLS in NATS, and name it with tls://",
+        )
+    own = settings.cluster.nats_credentials or settings.cluster.nats_certificate
+    if own is None and any("@" not in url for url in away):
+        yield Finding(
+            "cluster.nats",
+            "whoever reaches NATS can speak as a node",
+            "give the nodes an account of their own in NATS: see docs/cluster.md",
+        )
+
+
 def _is_local(host: str) -> bool:
     try:
         return ip_address(host).is_loopback
@@ -223,4 +241,13 @@ def _is_local(host: str) -> bool:
         return host == "localhost"
 
 
-CHECKS: tuple[Check, ...] = (_network, _certificate, _store, _identity, _limits, _clock, _keys)
+CHECKS: tuple[Check, ...] = (
+    _network,
+    _certificate,
+    _store,
+    _identity,
+    _limits,
+    _clock,
+    _keys,
+    _cluster,
+)

@@ -7,6 +7,7 @@ that connection. The listeners close before the drain, while running requests co
 from __future__ import annotations
 
 import logging
+import socket
 import ssl
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -81,12 +82,22 @@ class Server:
         self._tls: ssl.SSLContext | None = None
 
     async def bind(
-        self, host: str, port: int, *, certificate: Path | None = None, key: Path | None = None
+        self,
+        host: str,
+        port: int,
+        *,
+        certificate: Path | None = None,
+        key: Path | None = None,
+        listen_fd: int | None = None,
     ) -> str:
-        """Open the socket; the URL at which it is reached. Raises `OSError` if it cannot be opened."""
+        """Open the socket, or take an open one; the URL at which it is reached. Raises `OSError` if it cannot be opened."""
         if certificate is not None:
             self._tls = _tls_context(certificate, key)
-        self._listeners = await trio.open_tcp_listeners(port, host=host, backlog=BACKLOG)
+        if listen_fd is None:
+            self._listeners = await trio.open_tcp_listeners(port, host=host, backlog=BACKLOG)
+        else:
+            shared = trio.socket.from_stdlib_socket(socket.socket(fileno=listen_fd))
+            self._listeners = [trio.SocketListener(shared)]
         bound = self._listeners[0].socket.getsockname()[1]
         scheme = "http" if self._tls is None else "https"
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{bound}"

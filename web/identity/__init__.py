@@ -3,7 +3,7 @@
 `provider` and `fetch` import an HTTP client. They are not imported here, so that a server without providers does not load one.
 """
 
-from .access import Access
+from .access import Access, ShutOut
 from .caller import Identity
 from .claims import Claims, display_name, grant_of, may_enter, participant_id
 from .identity import (
@@ -47,6 +47,7 @@ __all__ = [
     "IdentityBook",
     "KeyFileError",
     "Session",
+    "ShutOut",
     "Signer",
     "Transaction",
     "Unreachable",

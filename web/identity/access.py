@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,6 +48,14 @@ class AccessStore(Protocol):
         """Of everybody with such an entry: the id, since when they are blocked, until when their tokens were revoked."""
 
 
+class ShutOut(NamedTuple):
+    """Who is shut out since the last look: the ids of tokens, blocked people, and people whose tokens were all revoked."""
+
+    tokens: frozenset[str]
+    blocked: frozenset[str]
+    revoked: frozenset[str]
+
+
 class Access:
     """Decides whether an authenticated caller is still let in. A change holds at once; it is permanent when its call returns."""
 
@@ -57,17 +65,28 @@ class Access:
         self._blocked: dict[str, int] = {}
         self._revoked: dict[str, int] = {}
         self._newest = 0  # when the newest token was issued that is known
+        self._decisions = 0  # about people, here
 
-    async def load(self, now: int) -> None:
-        """Load what was decided before."""
+    async def load(self, now: int) -> ShutOut:
+        """Load what was decided before, or at other nodes since; who was not shut out yet. Raises `StoreError`."""
         latest = await self._store.tokens().wait()
         self.note_issue(max((each.issued_at for each in latest.tokens), default=0))
-        self._tokens.update(await self._store.revoked_tokens(now).wait())
-        for participant_id, blocked_at, revoked_at in await self._store.all_access().wait():
-            if blocked_at is not None:
-                self._blocked[participant_id] = blocked_at
-            if revoked_at is not None:
-                self._revoked[participant_id] = revoked_at
+        tokens = frozenset(await self._store.revoked_tokens(now).wait()) - self._tokens
+        self._tokens |= tokens
+        while True:
+            decisions = self._decisions
+            rows = await self._store.all_access().wait()
+            if decisions == self._decisions:  # else what was just decided may be missing
+                break
+        blocked = {who: at for who, at, _ in rows if at is not None}
+        revoked = {who: at for who, _, at in rows if at is not None}
+        found = ShutOut(
+            tokens,
+            frozenset(blocked.keys() - self._blocked.keys()),
+            frozenset(who for who, at in revoked.items() if self._revoked.get(who) != at),
+        )
+        self._blocked, self._revoked = blocked, revoked
+        return found
 
     def holds(self, identity: Identity) -> bool:
         """Whether an identity is neither revoked nor a blocked person's."""
@@ -145,6 +164,8 @@ class Access:
     async def _save(self, participant_id: str) -> None:
         blocked_at = self._blocked.get(participant_id)
         revoked_at = self._revoked.get(participant_id)
+        self._decisions += 1
         await self._store.set_access(
             participant_id, blocked_at=blocked_at, revoked_at=revoked_at
         ).wait()
+        self._decisions += 1

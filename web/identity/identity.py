@@ -17,7 +17,7 @@ from salon.actors.model import Participant, ParticipantType
 from salon.actors.store import StoreError
 
 from ..names import NAME_LENGTH, TITLE_LENGTH, normalise_name, normalise_title
-from .access import Access, AccessStore
+from .access import Access, AccessStore, ShutOut
 from .caller import Identity, Via
 from .claims import grants
 from .credentials import (
@@ -33,6 +33,7 @@ from .credentials import (
 from .key_file import SigningKeys
 from .provider_fault import Untrusted
 from .signing import DAY, Session, Signer, is_session
+from .tickets import sealed, unsealed
 from .wrong_tokens import WrongTokens
 
 if TYPE_CHECKING:
@@ -146,6 +147,8 @@ class IdentityBook:
         # Names newer than those in the tokens. Names of people with a static token, which never expires, are kept for good.
         self._names: dict[str, str] = {}
         self._tickets: OrderedDict[bytes, tuple[Identity, int]] = OrderedDict()
+        self.shares_tickets = False
+        self._taken: OrderedDict[str, int] = OrderedDict()  # shared tickets, and when they end
         self._erased: dict[str, int] = {}  # people, and when they were: older sessions are over
 
     async def load(self) -> None:
@@ -157,6 +160,12 @@ class IdentityBook:
             found = await self._accounts.name_of(identity.participant.id).wait()
             if found is not None:
                 self._names[identity.participant.id] = found[0]
+
+    async def refresh(self, since: int) -> ShutOut:
+        """Load who was shut out meanwhile, and the names that were changed `since` then: at other nodes. Raises `StoreError`."""
+        shut_out = await self.access.load(self._sources.now())
+        self._names.update(await self._accounts.names_since(since).wait())
+        return shut_out
 
     def verify(self, token: str, via: Via = "bearer") -> Identity | None:
         """The identity of a static token, a session token or an issuer's JWT; None if the token is invalid. It never waits.
@@ -278,7 +287,13 @@ class IdentityBook:
         return True
 
     def issue_ticket(self, identity: Identity) -> str:
-        """A ticket for one connection within `TICKET_LIFE`. Above `TICKETS_KEPT` tickets the oldest is dropped."""
+        """A ticket for one connection within `TICKET_LIFE`. Above `TICKETS_KEPT` tickets the oldest is dropped.
+
+        With `shares_tickets` it is signed, so that another node takes it; each node takes it once.
+        """
+        if self.shares_tickets:
+            ends = self._sources.now() + TICKET_LIFE
+            return sealed(self.signer, identity, self._sources.new_id(), ends)
         now = self._sources.now()
         while self._tickets and (
             len(self._tickets) >= TICKETS_KEPT or next(iter(self._tickets.values()))[1] <= now
@@ -290,10 +305,24 @@ class IdentityBook:
 
     def redeem(self, ticket: str) -> Identity | None:
         """The identity of a ticket; None if the ticket is wrong, used or too old, or if its session has ended since."""
+        if self.shares_tickets:
+            return self._redeem_shared(ticket)
         identity, ends = self._tickets.pop(_digest(ticket), (None, 0))
         if identity is None or self._sources.now() >= ends or not self.holds(identity):
             return None
         return self._named(identity)
+
+    def _redeem_shared(self, ticket: str) -> Identity | None:
+        now = self._sources.now()
+        opened = unsealed(self.signer, ticket)
+        if opened is None or opened.ends <= now:
+            return None
+        while self._taken and next(iter(self._taken.values())) <= now:
+            self._taken.popitem(last=False)
+        if opened.id in self._taken or not self.holds(opened.identity):
+            return None
+        self._taken[opened.id] = opened.ends
+        return self._named(opened.identity)
 
     async def rename(self, participant: Participant, name: str) -> Participant:
         """Set the name that a participant chose. It replaces the names in their sessions and from their provider."""

@@ -62,6 +62,11 @@ class Erasures:
             self._all[erasure.id] = erasure
             self._identities.forget(erasure.participant_id, erasure.asked_at)
 
+    async def refresh(self) -> None:
+        """Take what other nodes were asked for. Raises `StoreError`."""
+        await self.load()
+        self._wake()
+
     def __iter__(self) -> Iterator[PersonErasure]:
         return iter(tuple(self._all.values()))
 
@@ -86,7 +91,7 @@ class Erasures:
         await self._store.save_erasure(erasure).wait()
         self._all[erasure.id] = erasure
         self._identities.forget(participant_id, erasure.asked_at)
-        self._directory.participant(participant_id).tell(Revoke(blocked=True))
+        self._directory.revoke(participant_id, Revoke(blocked=True))
         self._wake()
         return erasure
 

@@ -2,6 +2,7 @@
 
 from .agent import AgentSettings
 from .agent_parts import BudgetSettings, PriceSettings, ToolSettings
+from .cluster import ClusterSettings
 from .files import FileSettings
 from .group import SettingsError, is_safe_url
 from .jwt import JwtSettings
@@ -18,6 +19,7 @@ __all__ = [
     "AgentSettings",
     "AuthSettings",
     "BudgetSettings",
+    "ClusterSettings",
     "FileSettings",
     "JwtSettings",
     "LoggingSettings",

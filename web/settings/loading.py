@@ -43,6 +43,7 @@ PROVIDERS = "auth.providers"  # of each, every setting has a key and a place of 
 SHOWN = set(ProviderSettings.model_fields) - {"client_secret"}
 JWT = "auth.jwt"  # a list, too; a key stands in the wrong place by mistake
 SHOWN_OF_JWT = {"issuer", "audience", "algorithms", "jwks_url"}
+CLUSTER, NATS = "cluster", "cluster.nats"  # whose addresses may have a password
 AGENTS, WEBHOOKS = "agents", "webhooks"  # lists, whose place is that of the whole
 LISTS = (AGENTS, WEBHOOKS)
 # Keys stand in wrong places by mistake: of an agent only these are shown
@@ -267,7 +268,9 @@ def _unknown(key: str, given: Given) -> str:
 
 def _problem(error: ErrorDetails, found: Found) -> str:
     """One line: which key, what was given, what is allowed, where it stands."""
-    location = [str(each) for each in error["loc"]] or [AGENTS]  # the one rule for several sections
+    location = [str(each) for each in error["loc"]]
+    if not location:  # a rule for several sections
+        location = [CLUSTER if "cluster.nats" in error["msg"] else AGENTS]
     given = _given(location, found)
     shown = "" if isinstance(error["input"], dict) else f"{error['input']!r} given, "
     known: Iterable[str] = StaticIdentity.model_fields
@@ -290,6 +293,8 @@ def _problem(error: ErrorDetails, found: Found) -> str:
         known = WebhookSettings.model_fields
         if shown and location[-1] not in SHOWN_OF_WEBHOOKS:
             shown = f"{MASK} given, "
+    elif ".".join(location[:2]) == NATS:
+        shown = f"{MASK} given, "
     elif location == ["store", "url"]:
         shown = without_password(shown)
     if len(shown) > LONGEST_SHOWN:

@@ -21,6 +21,7 @@ from salon.actors.model import Participant, ParticipantType
 from ..names import normalise_name
 from .agent import AgentSettings, valid_id, valid_name
 from .agent_parts import number
+from .cluster import ClusterSettings
 from .files import FileSettings
 from .group import SettingsGroup, split
 from .jwt import JwtSettings
@@ -256,6 +257,7 @@ class Settings(BaseSettings):
     moderation: ModerationSettings = Field(default_factory=ModerationSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
+    cluster: ClusterSettings = Field(default_factory=ClusterSettings)
     agents: tuple[AgentSettings, ...] = ()
     webhooks: tuple[WebhookSettings, ...] = ()
 
@@ -294,6 +296,23 @@ class Settings(BaseSettings):
         urls = [webhook.url for webhook in self.webhooks]
         if len(set(urls)) < len(urls):
             raise ValueError("webhooks with a url of their own: what was delivered is kept by it")
+        return self
+
+    @model_validator(mode="after")
+    def _shared_by_all_nodes(self) -> Settings:
+        if self.cluster.nats:
+            if self.store.kind != "postgresql":
+                raise ValueError(
+                    "store.url of postgresql://… where cluster.nats is set: all nodes share one database"
+                )
+            if self.auth.key_file is None:
+                raise ValueError(
+                    "auth.key_file where cluster.nats is set: all nodes need a copy of the same one"
+                )
+            if self.files.url is None:
+                raise ValueError(
+                    "files.url where cluster.nats is set: a bucket, or a folder that all nodes share"
+                )
         return self
 
     @property

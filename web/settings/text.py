@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from .loading import AGENTS, MASK, PROVIDERS, SECRET, WEBHOOKS, rows
+from .loading import AGENTS, MASK, NATS, PROVIDERS, SECRET, WEBHOOKS, rows
 
 if TYPE_CHECKING:
     from .model import Settings
@@ -28,6 +28,11 @@ def render(settings: Settings, places: Mapping[str, str]) -> str:
         if (row.section, row.name) == SECRET:
             lines.append(f"  {row.name}: {{}}  # {place}")
             lines += [f"    # {MASK}: {_yaml(who.model_dump())}" for who in value.values()]
+        elif key == NATS and any(
+            "@" in url for url in value
+        ):  # a password, which is shown to nobody
+            shown = [f"{url.partition('//')[0]}//{MASK}@{url.rpartition('@')[2]}" for url in value]
+            lines.append(f"  # {row.name}: {_yaml(shown)}  # {place}")
         elif key == PROVIDERS and value:
             lines.append(f"  {row.name}:")
             for name, provider in value.items():

@@ -611,7 +611,7 @@ class Connection:
             self.lost()
         elif self._refused:
             self._refused = False
-            conversation = self._directory.active(self.conversation_id)
+            conversation = self._directory.attended(self.conversation_id)
             if conversation is not None:
                 try:
                     conversation.actor_ref.tell(Drained(self))

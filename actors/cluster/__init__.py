@@ -1,0 +1,1 @@
+"""Several nodes: who is in, which node owns which conversation, and what they tell each other."""
