@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from random import Random
 
-from .plan import CHANGES, DEEDS, FAULTS, IN_ROOMS, WITH_AGENT, Plan, draw_steps
+from .frequencies import CHANGES, DEEDS, FAULTS, IN_ROOMS, WITH_AGENT
+from .plan import Plan, draw_steps
 
 # What people do at any of several servers, and the faults of each.
 KINDS = frozenset(DEEDS | FAULTS | CHANGES | WITH_AGENT | IN_ROOMS)
@@ -41,5 +42,5 @@ def with_nodes(plan: Plan, nodes: int) -> Plan:
     first = max((each.number for each in plan.steps), default=-1) + 1
     more = draw_steps(chance, CLUSTER_FAULTS, FAULT_STEPS, first=first)
     steps += [replace(each, at=each.at * factor) for each in more]
-    setting = replace(plan.setting, nodes=nodes)
+    setting = replace(plan.setting, nodes=nodes, operated=False)
     return Plan(plan.seed, setting, tuple(sorted(steps, key=lambda step: step.at)))

@@ -10,7 +10,16 @@ import inspect
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from . import bug_change, bug_cluster, bug_delivery, bug_operator, bug_room, bug_run, bug_store, bug_turn
+from . import (
+    bug_change,
+    bug_cluster,
+    bug_delivery,
+    bug_operator,
+    bug_room,
+    bug_run,
+    bug_store,
+    bug_turn,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

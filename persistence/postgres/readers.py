@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from ..reader import Readers
@@ -10,14 +11,27 @@ from .fault import Lost
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+PATIENCE = 10.0  # seconds for which reads wait for a server that is away
+RETRY = 0.1  # seconds between two tries to reach it
+
 
 class PostgresReaders(Readers):
-    """Answer reads; one whose connection is lost is asked once more, on another one."""
+    """Answer reads, which wait for a server that is away as commits do."""
+
+    _away_since: float | None = None  # of whichever thread has noticed it first
 
     def _answer(
         self, connection: Any, question: Callable[..., Any], args: tuple[Any, ...]
     ) -> object:
-        try:
-            return question(connection, *args)
-        except Lost:
-            return question(connection, *args)
+        while True:
+            try:
+                answer = question(connection, *args)
+            except Lost:
+                now = time.monotonic()
+                self._away_since = since = self._away_since or now
+                if now - since > PATIENCE:
+                    raise
+                time.sleep(RETRY)
+            else:
+                self._away_since = None
+                return answer

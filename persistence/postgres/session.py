@@ -198,7 +198,6 @@ class PostgresSession(Session):
         if self.view is not None and kind != "DEFERRED":
             # Who waits to install a view must not wait for a server that was stopped in the middle.
             begin += f"; SET LOCAL idle_in_transaction_session_timeout = '{IDLE}'; SELECT salon_in_view({self.view})"
-        self._transactions += 1
         try:
             self._tell(begin)
             yield

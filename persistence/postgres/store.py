@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from ..loop import Loop
 from ..migrations import NEWEST
 from ..sql_calls import SqlCalls
 from . import searching
-from .fault import Lost
+from .fault import Lost, is_restarting
 from .ledger import IndexedKeys, PostgresLedger
 from .readers import PostgresReaders
 from .revision import check_ours, revision_of
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from salon.actors.sources import Sources
 
     from .session import PostgresSession
+
+STARTING = 10.0  # seconds for a database that starts together with this server, or restarts
+RETRY = 0.1  # seconds between two tries to reach it
 
 logger = logging.getLogger(__name__)
 
@@ -71,18 +75,32 @@ def prepared(url: str) -> Iterator[tuple[Server, PostgresSession]]:
     Raises `StoreError`, also for what the database raises in the block.
     """
     server = Server(url)
-    session = server.connect_reader()
+    session = _connected(server)
     try:
-        server.await_answer()
-        found = server.settings(session)
-        server.refuse(found)
-        for problem, remedy in warnings(found):
-            logger.warning("%s: %s: %s", server.name, problem, remedy)
-        prepare(server)
         yield server, session
     except (psycopg.Error, Lost, StoreError) as error:
         session.close()
         raise server.explain(error) from None
+
+
+def _connected(server: Server) -> PostgresSession:
+    """A connection to a database that is fit, with all tables; one that is just starting is waited for."""
+    deadline = time.monotonic() + STARTING
+    while True:
+        session = server.connect_reader()
+        try:
+            found = server.settings(session)
+            server.refuse(found)
+            for problem, remedy in warnings(found):
+                logger.warning("%s: %s: %s", server.name, problem, remedy)
+            prepare(server)
+        except (psycopg.Error, Lost, StoreError) as error:
+            session.close()
+            if time.monotonic() > deadline or not is_restarting(error):
+                raise server.explain(error) from None
+            time.sleep(RETRY)
+        else:
+            return session
 
 
 def prepare(server: Server) -> None:
