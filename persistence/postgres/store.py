@@ -46,14 +46,16 @@ class PostgresReaders(Readers):
     def _answer(
         self, connection: Any, question: Callable[..., Any], args: tuple[Any, ...]
     ) -> object:
+        is_new = False  # the connection: an old one says nothing of a server that is back
         while True:
             try:
                 answer = question(connection, *args)
             except Lost:
                 now = time.monotonic()
                 self._away_since = since = self._away_since or now
-                if now - since > PATIENCE:
+                if is_new and now - since > PATIENCE:
                     raise
+                is_new = True
                 time.sleep(RETRY)
             else:
                 self._away_since = None
