@@ -165,7 +165,7 @@ class PostgresSession(Session):
             pgconn = self.connection.pgconn
             if len(steps) == 1 and steps[0][0].startswith("INSERT"):
                 self._rows_of(pgconn.exec_params(*_asked(*steps[0], self.view), pq.Format.BINARY))
-            elif steps:
+            elif steps or self.view is not None:
                 self._commit_several(pgconn, steps)
 
     def _commit_several(self, pgconn: PGconn, steps: list[tuple[str, str, list[Any]]]) -> None:

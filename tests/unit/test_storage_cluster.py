@@ -20,7 +20,7 @@ from salon.persistence.postgres.fault import Lost
 from salon.persistence.postgres.server import Server
 from salon.persistence.search_index import PIECE
 from tests.postgres import Databases
-from tests.unit.history import History, sources
+from tests.unit.history import BEN, History, sources
 from tests.unit.stores import log_of
 
 # The place of an event, taken by a transaction that has not ended: who wants it waits.
@@ -171,9 +171,11 @@ async def test_what_was_decided_in_another_view_is_not_stored_and_is_told_the_vi
     view = await store.membership.join(node("a")).wait()
     history = await begin(store, view.number)
     await store.append(decided(history.say("one"), view.number)).wait()
+    await store.append(decided(history.join(BEN), view.number)).wait()
     other = history.fork()
     newer = await store.membership.join(node("b")).wait()
-    for changes in (history.say("two"), history.mark(1), other.begin()):
+    nothing = Changes(history.id, history.state.number)
+    for changes in (history.mark(2, BEN), history.say("two"), other.begin(), nothing):
         outcome = await store.append(decided(changes, view.number)).wait()
         assert outcome == StaleView(newer.number)
     assert [each.key for each in await log_of(store, history.id) if each.is_message] == ["one"]
