@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import is_dataclass
 from functools import cache
 from inspect import get_annotations
@@ -57,14 +58,13 @@ def value_of(one: Named) -> Any:
         raise UnreadableError(str(error)) from None
 
 
-@cache
 def _decoder(name: str) -> msgpack.Decoder[Any]:
-    return msgpack.Decoder(table()[name])
+    return decoders()[name]
 
 
 @cache
-def table() -> Mapping[str, type]:
-    """The types that travel: the named tuples and dataclasses of the engine, by name.
+def decoders() -> Mapping[str, msgpack.Decoder[Any]]:
+    """What reads the named tuples and dataclasses of the engine that travel, by the names of their types.
 
     Their fields' types are names that only type checkers import. They are looked up here, once, so that bytes are checked
     against them.
@@ -90,9 +90,19 @@ def table() -> Mapping[str, type]:
     for module in modules:  # names of unions and the like
         for name, value in vars(module).items():
             names.setdefault(name, value)
-    for each in found.values():
-        _resolve(each, names)
-    return found
+    with ExitStack() as written:  # the types stay as they are written: others read them too
+        for each in found.values():
+            _resolve(each, names, written)
+        read = {name: _decoder_of(each) for name, each in found.items()}
+    return {name: decoder for name, decoder in read.items() if decoder is not None}
+
+
+def _decoder_of(kind: type) -> msgpack.Decoder[Any] | None:
+    """None for a type that does not travel: a field of it is one of several types that bytes do not tell apart."""
+    try:
+        return msgpack.Decoder(kind)
+    except TypeError:
+        return None
 
 
 def _is_of(module: str, value: Any) -> bool:
@@ -103,10 +113,11 @@ def _travels(kind: type) -> bool:
     return is_dataclass(kind) or (issubclass(kind, tuple) and hasattr(kind, "_fields"))
 
 
-def _resolve(kind: type, names: Mapping[str, Any]) -> None:
+def _resolve(kind: type, names: Mapping[str, Any], written: ExitStack) -> None:
     for each in kind.__mro__:
         own = get_annotations(each)
         if own and each.__module__.startswith("salon.actors."):
             own_names = vars(importlib.import_module(each.__module__))
             hints = get_type_hints(each, globalns={**names, **own_names}, include_extras=True)
+            written.callback(setattr, each, "__annotations__", own)
             each.__annotations__ = {name: hints[name] for name in own}

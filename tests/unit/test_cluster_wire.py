@@ -10,16 +10,15 @@ from typing import Any, get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import msgpack
 
 from salon.actors.cluster import wire
 from salon.actors.cluster.channel import Incoming, Outgoing
 from salon.actors.cluster.encoding import (
     UnreadableError,
     decode,
+    decoders,
     encode,
     named,
-    table,
     value_of,
 )
 from salon.actors.cluster.wire import Answer, Ask, Batch, Hint
@@ -45,8 +44,13 @@ OTHERS = (*OUTCOMES, PersonErased, Refusal, Held, Created, Posted, Typing, Erase
     "kind", [*get_args(Command), *get_args(Signal), *get_args(wire.Message), *OTHERS]
 )
 def test_everything_that_nodes_say_can_be_read(kind: type) -> None:
-    assert table()[kind.__name__] is kind
-    msgpack.Decoder(kind)  # raises where a type of its fields cannot be told from another
+    assert decoders()[kind.__name__].type is kind
+
+
+def test_the_types_stay_as_they_are_written() -> None:
+    decoders()
+    kept = [*Posted.__mro__[1].__annotations__.values(), *Created.__annotations__.values()]
+    assert not any(isinstance(each, type) for each in kept)
 
 
 def test_a_message_comes_as_it_was_sent() -> None:

@@ -303,6 +303,7 @@ PROMISED = {
     ("get", "/admin/holds"): {200, 400, 401, 403},
     ("post", "/admin/holds"): {201, 400, 401, 403, 503},
     ("delete", "/admin/holds/{hold_id}"): {200, 401, 403, 404, 503},
+    ("get", "/admin/nodes"): {200, 401, 403, 503},
 }
 OPEN_TO_ALL = {
     *(
@@ -411,8 +412,10 @@ def app() -> QuartTrio:
         system=System(), store=store, codec=CODEC, limits=settings.engine_limits(), sources=sources
     )
     wire = cast("Wire", ())
-    parts = Parts(settings, directory, wire, IdentityBook(settings.auth, bytes(32), store, sources))
+    identities = IdentityBook(settings.auth, bytes(32), store, sources)
+    parts: Any = Parts(settings, directory, wire, identities)
     parts.files = cast(FileShelf, ())
+    parts.node = None
     return build_app(parts)
 
 

@@ -174,7 +174,7 @@ async def test_what_was_decided_in_another_view_is_not_stored_and_is_told_the_vi
     await store.append(decided(history.join(BEN), view.number)).wait()
     other = history.fork()
     newer = await store.membership.join(node("b")).wait()
-    nothing = Changes(history.id, history.state.number)
+    nothing = Changes(history.id, history.state.number, ())
     for changes in (history.mark(2, BEN), history.say("two"), other.begin(), nothing):
         outcome = await store.append(decided(changes, view.number)).wait()
         assert outcome == StaleView(newer.number)

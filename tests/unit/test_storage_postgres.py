@@ -19,7 +19,7 @@ import trio
 from salon.actors.store import Appended, Changes, KeysTaken, StoreError
 from salon.persistence import resolve
 from salon.persistence.migrations import NEWEST
-from salon.persistence.postgres import dialect, fault, view, writer
+from salon.persistence.postgres import dialect, fault, readers, view, writer
 from salon.persistence.postgres import store as store_module
 from salon.persistence.postgres.store import PostgresStore
 from tests import processes
@@ -228,7 +228,7 @@ async def test_commits_wait_for_a_server_that_restarts_and_are_refused_if_it_is_
         assert await store.name_of("ada").wait() == ("Ada L.", True)
         assert await asked.wait() is not None
         monkeypatch.setattr(writer, "PATIENCE", 0.0)
-        monkeypatch.setattr(store_module, "PATIENCE", 0.0)
+        monkeypatch.setattr(readers, "PATIENCE", 0.0)
         cluster.stop()
         refused = history.say("refused")
         with pytest.raises(StoreError, match="the server cannot be reached"):

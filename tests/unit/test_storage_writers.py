@@ -116,21 +116,23 @@ async def test_many_writers_under_views_that_change_leave_one_log_without_a_gap(
                     out.add(who)
                     view = await members.leave(who).wait()
                 owners[view.number] = view
-                await stores[0].log_end().wait()
+                stored = sum(len(each.acknowledged) for each in writers)
+                while sum(len(each.acknowledged) for each in writers) <= stored:
+                    await stores[0].log_end().wait()  # a message is stored in each view
             stop.set()
         for writer in writers:
             assert all(
                 owner_of(owners[at], room) == writer.id for room, _, at in writer.acknowledged
             )
         told = [(room, sequence) for each in writers for room, sequence, _ in each.acknowledged]
-        assert len(told) == len(set(told)) > CHANGES
-        stored = [
+        assert len(told) == len(set(told)) >= CHANGES
+        kept = [
             (room, each.sequence)
             for room in rooms
             for each in await log_of(stores[0], room)
             if each.is_message
         ]
-        assert sorted(stored) == sorted(told)
+        assert sorted(kept) == sorted(told)
         assert sum(each.stale for each in writers) > 20
         for room in rooms:  # the views of its events ascend: nothing came in after a newer view
             seen = sorted(
