@@ -13,7 +13,7 @@ from trio.testing import MockClock
 from salon.actors.store import RunAccount, RunTotals, StoreError
 from salon.loadtests.checker import Recorder
 from salon.loadtests.simulator.agenda import Agenda
-from salon.loadtests.simulator.cluster_plan import CLUSTER_FAULTS, with_nodes
+from salon.loadtests.simulator.cluster_plan import CLUSTER_FAULTS, KINDS, with_nodes
 from salon.loadtests.simulator.disk import Disk, DiskPort
 from salon.loadtests.simulator.frequencies import (
     CHANGES,
@@ -27,7 +27,6 @@ from salon.loadtests.simulator.link import Link
 from salon.loadtests.simulator.plan import Plan, parse_ranges, ranges
 from salon.loadtests.simulator.shrink import shrunk
 from salon.loadtests.simulator.step import STEPS
-from salon.loadtests.simulator.step_cluster import CLUSTER_STEPS
 from salon.loadtests.simulator.trial import Trial
 from salon.web.client.wire import next_bytes
 from tests.unit.engine import seeded_sources
