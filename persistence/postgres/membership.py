@@ -156,7 +156,8 @@ class PostgresMembership:
         self, session: PostgresSession, node_id: str, timeout: float, said: str | None
     ) -> View:
         is_in, gap, now = session.run(_BEAT, (node_id, node_id, said)).fetchone()
-        if not is_in or gap > max(LATE * timeout, BEAT * 1.5):
+        # The gap is null where the node joined after the statement began.
+        if not is_in or gap is None or gap > max(LATE * timeout, BEAT * 1.5):
             self._since = 0.0
         self._since = self._since or now
         view = view_of(session)
