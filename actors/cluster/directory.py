@@ -16,7 +16,7 @@ from salon.actors.runtime import ActorDied
 
 from .encoding import named
 from .owned import OwnedConversation, RemoteCaller, TakenOver, Watched
-from .replica import ReplicaActor
+from .replica import Arrived, ReplicaActor
 from .wire import Informed, Renamed, Revoked
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from salon.actors.signals import Signal
 
     from .host import Cluster
+    from .wire import Pushed
 
 OWN = (
     Watched | TakenOver | Replay | Tick
@@ -148,6 +149,17 @@ class ClusterDirectory(Directory):
         actor = self.participants.get(participant_id)
         if actor is not None and actor.actor_ref.is_alive():
             actor.actor_ref.tell(revoke)
+
+    def push(self, pushed: Pushed) -> None:
+        """Give sockets of this node what the owner of their conversation has for them; this node may own it by now."""
+        owner, replica = (
+            self.owned(pushed.conversation_id),
+            self.replicas.get(pushed.conversation_id),
+        )
+        if owner is not None:
+            owner.audience.push(pushed)
+        elif replica is not None and replica.actor_ref.is_alive():
+            replica.actor_ref.tell(Arrived(pushed))  # type: ignore[arg-type]
 
     # --- a change of view -------------------------------------------------------------------------------------------------
 

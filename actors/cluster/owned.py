@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from salon.actors.turn import Turn
 
     from .host import ClusterHost
-    from .wire import Ask
+    from .wire import Ask, Pushed
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +88,13 @@ class OwnedAudience(Audience):
         """Replace remembered events, at the other nodes, too."""
         super().rewrite(rewrites)
         self.branches.rewrite(rewrites)
+
+    def push(self, pushed: Pushed) -> None:
+        """Give the sockets here what a former owner has for them."""
+        id = pushed.participant_id
+        for subscriber in tuple(self.live) if id is None else self.here(id):
+            if subscriber.connection_id != pushed.but:
+                subscriber.push(pushed.payload)
 
     async def deliver(self, records: Sequence[Record]) -> int:
         """Deliver committed events: to the other nodes first, which have the longer way."""
@@ -430,6 +437,7 @@ class OwnedConversation(ConversationActor):
         self.actor_ref.tell(TakenOver())  # type: ignore[arg-type]
 
     def _serve(self, state: State) -> None:
+        self.attendance.shorten_replays(state)
         for subscriber in tuple(self.audience.behind):
             if subscriber.participant.id not in state.members:
                 self.attendance.see_off(subscriber.participant.id)

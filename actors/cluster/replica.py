@@ -197,6 +197,8 @@ class ReplicaActor(TrioActor):
         return True
 
     async def _arrived(self, message: FromOwner) -> None:
+        if isinstance(message, Pushed | Told) and self.audience:
+            await self.following.catch_up_to(message.life, message.number)
         if isinstance(message, Pushed):
             self._pushed(message)
             return
