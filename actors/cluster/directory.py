@@ -102,7 +102,12 @@ class ClusterDirectory(Directory):
         if state is None:
             return None
         if self.owns(conversation_id):
-            snapshot = await super().look(conversation_id)
+            try:
+                snapshot = await super().look(conversation_id)
+            except ActorDied:
+                if self.owns(conversation_id):
+                    raise
+                return await self.look(conversation_id)  # it has moved meanwhile
             owner = self.owned(conversation_id)
             if owner is not None:
                 owner.note_head(state.head)
@@ -176,11 +181,12 @@ class ClusterDirectory(Directory):
                 if not owner.busy:
                     self.let_go(owner, ())
                 continue
+            was_lost = skipped or owner.leaving
             owner.in_view, owner.leaving = self.cluster.view.number, False
             owner.expire(nodes, now, moved=True)
-            if skipped and owner.busy:
+            if was_lost and owner.busy:
                 owner.reload = True
-            elif skipped:
+            elif was_lost:
                 owner.forget_state()
         for id, replica in list(self.replicas.items()):
             if self.owns(id):
