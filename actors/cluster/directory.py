@@ -13,14 +13,15 @@ from salon.actors.mailbox import Letter, MailboxFull
 from salon.actors.messages import Create, Rename, Replay, Revoke, Tick
 from salon.actors.participant import ParticipantActor
 from salon.actors.runtime import ActorDied
+from salon.actors.watchers import Watchers
 
 from .encoding import named
 from .owned import OwnedConversation, RemoteCaller, TakenOver, Watched
 from .replica import Arrived, ReplicaActor
-from .wire import Informed, Renamed, Revoked
+from .wire import Informed, Renamed, Revoked, Watching
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from salon.actors.attendance import Attendance
     from salon.actors.host import Attended
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from salon.actors.refusals import Refusal
     from salon.actors.runtime import Ref, TrioActor
     from salon.actors.signals import Signal
+    from salon.actors.watchers import Watcher
 
     from .host import Cluster
     from .wire import Pushed
@@ -39,6 +41,21 @@ AT_ONCE = 100  # actors between two checkpoints: about a millisecond
 PATIENCE = 1.0  # seconds that somebody who asks who is online waits for the owner
 
 
+class ToldWatchers(Watchers):
+    """The watchers of this node. `begin` is called when there is one again."""
+
+    def __init__(self, begin: Callable[[], None]) -> None:
+        super().__init__()
+        self._begin = begin
+
+    def add(self, participant_id: str, watcher: Watcher) -> None:
+        """Tell a watcher from now on; other nodes are asked to tell this one."""
+        was_empty = not self
+        super().add(participant_id, watcher)
+        if was_empty:
+            self._begin()
+
+
 class ClusterDirectory(Directory):
     """All actors of one node. `cluster` is set before anything is asked of it."""
 
@@ -46,6 +63,7 @@ class ClusterDirectory(Directory):
 
     def __init__(self, **services: Any) -> None:
         super().__init__(**services)
+        self.watchers = ToldWatchers(lambda: self.cluster.tell_all(Watching()))
         self.replicas: dict[str, ReplicaActor] = {}
         self.runs_moved = trio.Event()
         self.told = trio.Event()  # another node has shut somebody out, or given them another name

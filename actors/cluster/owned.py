@@ -13,11 +13,11 @@ from salon.actors.attendance import Attendance
 from salon.actors.audience import RECENT_EVENTS, Audience
 from salon.actors.conversation import ConversationActor, Superseded
 from salon.actors.mailbox import Letter, MailboxFull
-from salon.actors.messages import Create
+from salon.actors.messages import Create, Unchanged
 from salon.actors.refusals import Code, Refusal
 from salon.actors.runtime import ActorDied
 from salon.actors.signals import Delta, Presence, ReadMoved, RunStatus
-from salon.actors.store import StoreError
+from salon.actors.store import Appended, Changes, KeysTaken, StoreError
 
 from .branches import Branches
 from .carried_out import ONCE, outcome_among, outcome_without_state
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from salon.actors.messages import ReadMarked
     from salon.actors.model import Participant, State
     from salon.actors.signals import Signal
-    from salon.actors.store import Appended, Changes, KeysTaken, Record, Rewrite, StaleView
+    from salon.actors.store import Record, Rewrite, StaleView
     from salon.actors.subscriber import Subscriber
     from salon.actors.turn import Turn
 
@@ -269,6 +269,21 @@ class OwnedConversation(ConversationActor):
 
     def _append_in_view(self, changes: Changes) -> Future[Appended | KeysTaken | StaleView]:
         return self._store.append(replace(changes, view=self._decided_in))
+
+    async def _decide_and_commit(
+        self,
+        commands: list[Letter],
+        state: State,
+        people: Sequence[tuple[Participant, bool]],
+    ) -> Turn:
+        """A turn that has nothing to commit is looked at in the view all the same: what it refuses may be allowed by now."""
+        turn = await super()._decide_and_commit(commands, state, people)
+        doubtful = any(isinstance(outcome, Refusal | Unchanged) for _, outcome in turn.answers)
+        if doubtful and turn.changes is None and state.head:
+            outcome = await self._append(Changes(state.id, state.number, ()))
+            if not isinstance(outcome, Appended | KeysTaken):
+                raise Superseded(outcome.number)
+        return turn
 
     async def _deliver(self, turn: Turn) -> None:
         await super()._deliver(turn)

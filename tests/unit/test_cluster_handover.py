@@ -165,3 +165,23 @@ async def test_a_command_that_a_dead_owner_has_carried_out_is_not_refused_when_i
         await trio.sleep(6)
         assert not isinstance(answers[0], Refusal)
         assert len([each for each in cluster.store.appended if each.records]) <= events
+
+
+async def test_an_owner_that_was_given_up_refuses_nothing_by_what_it_knew(
+    autojump_clock: Any,
+) -> None:
+    async with open_cluster() as cluster:
+        id, _ = await cluster.talk(ADA, BEN, CLEO)
+        former = cluster.owner(id)
+        former.beats.cut = True
+        cluster.cut(former)
+        await trio.sleep(5)  # the others give it up, and it does not know
+        await cluster.owner(id).do(Join(id, ADA, Entrant(DAN)))
+        answers: list[Any] = []
+        cluster.nursery.start_soon(ask, former, Post(id, DAN, "hello"), answers)
+        await trio.sleep(1)
+        assert not answers  # else: Dan is no member
+        former.beats.cut = False
+        cluster.lose()
+        await trio.sleep(4)
+        assert isinstance(answers[0], Receipt)
