@@ -65,11 +65,11 @@ class Cluster:
             self._give_away()
 
     @classmethod
-    def standby(cls, primary: Cluster) -> Cluster:
-        """Another server that follows this one, which waits for it with every commit."""
+    def standby(cls, primary: Cluster, port: int | None = None) -> Cluster:
+        """Another server that follows this one, which waits for it with every commit; where both listen, on another port."""
         follower = cls.__new__(cls)
-        follower.port = primary.port
-        follower._place(*primary._settings)
+        follower.port = port or primary.port
+        follower._place(*primary._settings, f"port={follower.port}")
         follower._run(
             "pg_basebackup", "-d", primary.url(), "-D", follower.data, "-R", "--checkpoint=fast"
         )

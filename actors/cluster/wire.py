@@ -120,6 +120,13 @@ class Pushed(NamedTuple):
     payload: bytes
 
 
+class Work(NamedTuple):
+    """From the owner: what has become of a run, for the node whose hosted agent works on it."""
+
+    conversation_id: str
+    signal: Named
+
+
 class Informed(NamedTuple):
     """To all: a signal for a participant's connections in a conversation."""
 
@@ -178,5 +185,5 @@ class Hint(NamedTuple):
 
 FromOwner = Batch | Head | Told | Pushed
 ToOwner = Ask | Watch
-ToAll = Informed | Renamed | Revoked | Watching | Concerned | Lasting | Heard | Hint
+ToAll = Work | Informed | Renamed | Revoked | Watching | Concerned | Lasting | Heard | Hint
 Message = Ask | Answer | Watch | FromOwner | ToAll
