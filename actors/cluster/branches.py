@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .encoding import named
-from .wire import Batch, Pushed, Told
+from .wire import Batch, Pushed, Told, Work
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -129,10 +129,18 @@ class Branches:
     def signal(self, signal: Signal, but: str | None) -> None:
         """Send a signal to all live readers."""
         if self.of:
-            self._cluster.send_all(self.of, Told(self._key, self.life, named(signal), but))
+            told = Told(self._key, self.life, self.number, named(signal), but)
+            self._cluster.send_all(self.of, told)
+
+    def work(self, agent_id: str, signal: Signal) -> None:
+        """Tell the nodes at which a hosted agent is at work what has become of its run."""
+        there = [each.node_id for each in self.persons(agent_id)]
+        if there:
+            self._cluster.send_all(there, Work(self._key, named(signal)))
 
     def push(
         self, node_ids: Sequence[str], participant_id: str | None, payload: bytes, but: str
     ) -> None:
         """Send a payload to the sockets of somebody, or of all."""
-        self._cluster.send_all(node_ids, Pushed(self._key, participant_id, but, payload))
+        pushed = Pushed(self._key, self.life, self.number, participant_id, but, payload)
+        self._cluster.send_all(node_ids, pushed)

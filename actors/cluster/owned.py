@@ -9,30 +9,29 @@ from zlib import crc32
 
 import trio
 
-from salon.actors.attendance import Attendance
-from salon.actors.audience import Audience
+from salon.actors.audience import RECENT_EVENTS
 from salon.actors.conversation import ConversationActor, Superseded
-from salon.actors.events import Created
 from salon.actors.mailbox import Letter, MailboxFull
-from salon.actors.messages import Create
+from salon.actors.messages import Create, Tick, Unchanged
 from salon.actors.refusals import Code, Refusal
 from salon.actors.runtime import ActorDied
-from salon.actors.signals import Delta, Presence, ReadMoved, RunStatus
-from salon.actors.store import StoreError
+from salon.actors.signals import Delta, RunStatus
+from salon.actors.store import Appended, Changes, KeysTaken, StoreError
 
 from .branches import Branches
+from .carried_out import ONCE, outcome_among, outcome_without_state
 from .channel import Incoming
 from .encoding import UnreadableError, named, value_of
+from .owned_agents import OwnedAgents
+from .owned_audience import OwnedAttendance, OwnedAudience
 from .wire import Answer, Head, Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Sequence
 
     from salon.actors.future import Future
-    from salon.actors.messages import ReadMarked
     from salon.actors.model import Participant, State
-    from salon.actors.signals import Signal
-    from salon.actors.store import Appended, Changes, KeysTaken, Record, Rewrite, StaleView
+    from salon.actors.store import StaleView
     from salon.actors.subscriber import Subscriber
     from salon.actors.turn import Turn
 
@@ -61,107 +60,17 @@ class TakenOver:
     is_command: ClassVar[bool] = False
 
 
-class OwnedAudience(Audience):
-    """The subscribers here, and those at other nodes."""
-
-    branches: Branches
-    tell_presence: Callable[[], None]
-
-    def connected(self, participant_id: str) -> bool:
-        """Whether a participant has a connection at any node."""
-        return super().connected(participant_id) or self.branches.has(participant_id)
-
-    def participants(self) -> Iterator[str]:
-        """The ids of all connected participants."""
-        return iter(dict.fromkeys((*super().participants(), *self.branches.people())))
-
-    def of(self, participant_id: str) -> list[Subscriber]:
-        """All connections of a participant; those at another node are one."""
-        there: list[Any] = self.branches.persons(participant_id)
-        return [*super().of(participant_id), *there]
-
-    def here(self, participant_id: str) -> list[Subscriber]:
-        """The connections of a participant at this node."""
-        return super().of(participant_id)
-
-    def rewrite(self, rewrites: Mapping[int, Rewrite]) -> None:
-        """Replace remembered events, at the other nodes, too."""
-        super().rewrite(rewrites)
-        self.branches.rewrite(rewrites)
-
-    async def deliver(self, records: Sequence[Record]) -> int:
-        """Deliver committed events: to the other nodes first, which have the longer way."""
-        self.branches.batch(records)
-        return await super().deliver(records)
-
-    def signal(self, signal: Signal, *, but: str | None = None) -> None:
-        """Send a signal to all live subscribers; presence goes to other nodes as the list of those who are online."""
-        if isinstance(signal, Presence):
-            self.tell_presence()
-        else:
-            self.branches.signal(signal, but)
-        super().signal(signal, but=but)
-
-    def release(self) -> None:
-        """Release the references of a stopped conversation."""
-        super().release()
-        del self.tell_presence
-
-
-class OwnedAttendance(Attendance):
-    """Who is here, and at other nodes."""
-
-    audience_type = OwnedAudience
-    audience: OwnedAudience
-
-    def see_off(self, participant_id: str, *, removed: bool = False) -> None:
-        """Close the connections of a participant who is no longer a member."""
-        self.audience.branches.see_off(participant_id)
-        super().see_off(participant_id, removed=removed)
-
-    def see_all_off(self) -> None:
-        """Close all connections: the conversation was deleted."""
-        self.audience.branches.batch((), erased=True)
-        super().see_all_off()
-
-    def tell_read(self, state: State, letter: Letter, mark: ReadMarked) -> None:
-        """Tell a moved read position to the reader's other connections, or to all, at every node."""
-        reader, branches = letter.message.sender.id, self.audience.branches
-        share = state.share_reads and mark.root is None and not mark.forced
-        thread_id = None if mark.root is None else f"{self._key}-{mark.root}"
-        payload = self.audience.encode(ReadMoved(reader, mark.sequence, thread_id))
-        told = tuple(self.audience.live) if share else self.audience.here(reader)
-        for subscriber in told:
-            if subscriber is not letter.reply_to:
-                subscriber.deliver(payload)
-        there = branches.of if share else [each.node_id for each in branches.persons(reader)]
-        if there:
-            branches.push([*there], None if share else reader, payload, _socket_of(letter))
-
-    def tell_own(self, letter: Letter, signal: Signal) -> None:
-        """Tell a signal to the sender's other connections."""
-        payload, sender = self.audience.encode(signal), letter.message.sender.id
-        for subscriber in self.audience.here(sender):
-            if subscriber is not letter.reply_to:
-                subscriber.deliver(payload)
-        for person in self.audience.branches.persons(sender):
-            person.push(payload, _socket_of(letter))
-
-
-def _socket_of(letter: Letter) -> str:
-    return getattr(letter.reply_to, "connection_id", "")
-
-
 class RemoteCaller:
     """Takes the outcome of a command that came from another node."""
 
-    __slots__ = ("_actor", "_channel", "_node_id", "_number", "connection_id")
+    __slots__ = ("_actor", "_channel", "_node_id", "_number", "again", "connection_id")
 
     def __init__(self, actor: OwnedConversation, node_id: str, ask: Ask) -> None:
         self._actor = actor
         self._node_id = node_id
         self._channel, self._number = ask.channel, ask.number
         self.connection_id = ask.connection_id
+        self.again = ask.again
 
     def set(self, value: Any = None) -> None:
         """Send the outcome."""
@@ -186,6 +95,8 @@ class OwnedConversation(ConversationActor):
     attendance_type = OwnedAttendance
     attendance: OwnedAttendance
     audience: OwnedAudience
+    agents_type = OwnedAgents
+    agents: OwnedAgents
 
     def __init__(self, host: ClusterHost, conversation_id: str, *, begun: bool = False) -> None:
         super().__init__(host, conversation_id, begun=begun)
@@ -206,8 +117,9 @@ class OwnedConversation(ConversationActor):
         """A turn as of every conversation. One whose commit was refused is taken again, here or by the new owner."""
         left: Sequence[Letter] = ()
         for letter in batch:
-            if type(letter.message) is Create:
+            if type(letter.message) is Create or getattr(letter.reply_to, "again", False):
                 await self._answer_again(letter)
+        batch = [each for each in batch if not each.answered]
         while True:
             self._decided_in = self.in_view
             try:
@@ -228,20 +140,27 @@ class OwnedConversation(ConversationActor):
             self.forget_state()
 
     async def _answer_again(self, letter: Letter) -> None:
-        """Answer a command to create that a former owner has carried out: ids are new, so it is the same command."""
+        """Answer a command that a former owner has carried out; one to create is the same, since ids are new."""
+        command = letter.message
         try:
             state = await self._store.load(self.key)
             if state is None:
+                outcome: Any = outcome_without_state(command, self._host.sources.now())
+            elif isinstance(command, ONCE):
+                before = None if type(command) is Create else state.head + 1
+                page = await self._store.read(state.number, before=before, limit=RECENT_EVENTS)
+                events = [self._host.codec.decode(record) for record in page.records]
+                outcome = outcome_among(command, state, events)
+            else:
                 return
-            page = await self._store.read(state.number, limit=1)
         except StoreError:
             return  # the turn finds the same, and says so
-        event = self._host.codec.decode(page.records[0])
-        if (
-            isinstance(event, Created)
-            and event.entrants[0].participant.id == letter.message.sender.id
-        ):
-            letter.answer(event)
+        if state is not None and self.state is not None and not self.state.head:
+            self.state = None  # it was begun as one that does not exist yet
+        if outcome is not None:
+            letter.answer(outcome)
+            if letter.reply_to is not None:
+                letter.reply_to.flush()
 
     def forget_state(self) -> None:
         """Have the next turn load the state: another node may have changed it since."""
@@ -253,6 +172,21 @@ class OwnedConversation(ConversationActor):
 
     def _append_in_view(self, changes: Changes) -> Future[Appended | KeysTaken | StaleView]:
         return self._store.append(replace(changes, view=self._decided_in))
+
+    async def _decide_and_commit(
+        self,
+        commands: list[Letter],
+        state: State,
+        people: Sequence[tuple[Participant, bool]],
+    ) -> Turn:
+        """A turn that has nothing to commit is looked at in the view all the same: what it refuses may be allowed by now."""
+        turn = await super()._decide_and_commit(commands, state, people)
+        doubtful = any(isinstance(outcome, Refusal | Unchanged) for _, outcome in turn.answers)
+        if doubtful and turn.changes is None and state.head:
+            outcome = await self._append(Changes(state.id, state.number, ()))
+            if not isinstance(outcome, Appended | KeysTaken):
+                raise Superseded(outcome.number)
+        return turn
 
     async def _deliver(self, turn: Turn) -> None:
         await super()._deliver(turn)
@@ -330,6 +264,9 @@ class OwnedConversation(ConversationActor):
                     self._watched(state, node_id, watch)
             case TakenOver():
                 self._serve(state)
+            case Tick(what="hosted"):
+                self._timer_ended(letter.message)
+                self.agents.ask_idle(state)
             case _:
                 super()._control(letter, state)
 
@@ -430,6 +367,7 @@ class OwnedConversation(ConversationActor):
         self.actor_ref.tell(TakenOver())  # type: ignore[arg-type]
 
     def _serve(self, state: State) -> None:
+        self.attendance.shorten_replays(state)
         for subscriber in tuple(self.audience.behind):
             if subscriber.participant.id not in state.members:
                 self.attendance.see_off(subscriber.participant.id)
