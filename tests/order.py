@@ -16,21 +16,29 @@ LONG_FIRST = (
     "e2e/test_admin_page.py",  # waits
     "reliability/test_overload.py",  # waits
     "reliability/test_accidents.py",  # waits
+    "reliability/test_cluster_many.py",  # waits
+    "reliability/test_cluster_nodes.py",  # waits
     "integration/test_agent_restarts.py",  # waits
     "reliability/test_simulation.py",
+    "reliability/test_cluster_faults.py",  # waits
+    "reliability/test_cluster_processes.py",  # waits
     "reliability/test_sync.py",  # waits
+    "reliability/test_cluster_simulation.py",
     "e2e/test_page_sign_in.py",  # waits
     "reliability/test_postgres.py",  # waits
     "reliability/test_slow_disk.py",
     "reliability/test_torn.py",  # waits
     "e2e/test_page_size.py",  # waits
+    "unit/test_storage.py",  # waits
     "e2e/test_admin_agents.py",
     "e2e/test_runs_page.py",
     "integration/test_agent_tools.py",  # waits
     "unit/test_overload.py",
     "e2e/test_answers_page.py",
+    "unit/test_storage_search.py",  # waits
     "reliability/test_resume.py",  # waits
     "e2e/test_people_page.py",
+    "unit/test_storage_postgres.py",  # waits
     "integration/test_admin_events.py",  # waits
     "security/test_hypercorn_attacks.py",  # waits
     "e2e/test_page.py",
@@ -38,6 +46,7 @@ LONG_FIRST = (
     "e2e/test_page_offline.py",
     "reliability/test_crash.py",
     "e2e/test_files_page.py",
+    "e2e/test_real_model.py",
     "integration/test_schemathesis.py",
     "reliability/test_lagging.py",  # waits
     "unit/test_storage_sqlite.py",  # waits
@@ -49,8 +58,13 @@ LONG_FIRST = (
     "integration/test_agents.py",  # waits
     "reliability/test_disk.py",  # waits
     "e2e/test_search_page.py",
+    "unit/test_salon_js.py",
+    "e2e/test_admin_people.py",
+    "e2e/test_npm_app.py",
     "e2e/test_page_looks.py",
     "integration/test_rest_refusals.py",  # waits
+    "integration/test_embedding.py",  # waits
+    "integration/test_typing.py",
     "unit/test_packaging.py",
     "reliability/test_recovery.py",  # waits
     "e2e/test_hosted_page.py",

@@ -19,10 +19,12 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
+
+import trio
 
 # What the commands that tests run import when they are called.
 MODULES = (
@@ -117,6 +119,15 @@ def run(
         for output in outputs:
             os.close(output)
     return subprocess.CompletedProcess(["salon", *words], code, *written)
+
+
+async def run_beside(
+    arguments: Sequence[object], **options: Any
+) -> subprocess.CompletedProcess[str]:
+    """The same while this test goes on with other tasks; it has to succeed."""
+    done = await trio.to_thread.run_sync(partial(run, arguments, **options))
+    assert done.returncode == 0, done.stderr
+    return done
 
 
 def _modules_of(agents: str) -> list[str]:

@@ -110,6 +110,7 @@ TRIALS = [
         "pytest -q tests/unit/test_overload.py tests/unit/test_reservations.py",
         "pytest -q tests/unit/test_reservations.py",
         proof.of_tests,
+        {"SALON_TEST_BURST": "10"},
     ),
     Trial(
         "disk",

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from tests import processes
 from tests.person import PATIENCE, Person, admin, guests, static
 from tests.server import ServerProcess
 from tests.syscalls import refusal as no_tracing
@@ -76,15 +77,20 @@ async def test_a_backup_that_is_killed_leaves_no_half_copy_and_harms_nobody(
     speaker = Speaker(ada, 200, size=2000)
     await speaker.speak(conversation_id)
     copy = tmp_path / "copy.db"
-    backup = [sys.executable, "-m", "salon.web.cli", "backup", f"{copy}"]
-    backup += ["--store", own_server.store]
+    words = ["backup", f"{copy}", "--store", own_server.store]
     for moment in ("pwrite64:signal=KILL:when=10", "fdatasync:signal=KILL:when=1"):
-        under = strace(tmp_path / "trace", moment)
-        done = await trio.run_process([*under, *backup], check=False, capture_stdout=True)
+        backup = [
+            *strace(tmp_path / "trace", moment),
+            sys.executable,
+            "-m",
+            "salon.web.cli",
+            *words,
+        ]
+        done = await trio.run_process(backup, check=False, capture_stdout=True)
         assert done.returncode == -signal.SIGKILL
         assert not copy.exists()
     await ada.say(conversation_id, "still here", client_message_id="still here")
-    await trio.run_process(backup, capture_stdout=True)
+    await processes.run_beside(words)
     assert copy.exists()
     check_promises(await ada.history(conversation_id), speaker)
 
@@ -120,13 +126,11 @@ async def test_a_second_server_on_the_same_file_is_refused_and_the_first_goes_on
 ) -> None:
     ada = member(own_server)
     conversation_id = await ada.create()
-    command = [sys.executable, "-m", "salon.web.cli", "serve", "--port", "0"]
-    command += ["--store", own_server.store]
-    done = await trio.run_process(command, check=False, capture_stdout=True, capture_stderr=True)
+    words = ["serve", "--port", "0", "--store", own_server.store]
+    done = await trio.to_thread.run_sync(processes.run, words)
     assert done.returncode == 1
-    assert f"another server has it open (process {own_server.pid}): stop that one first" in (
-        done.stderr.decode()
-    )
+    taken = f"another server has it open (process {own_server.pid}): stop that one first"
+    assert taken in done.stderr
     assert (await ada.say(conversation_id, "first"))["sequence_id"] == 2
 
 

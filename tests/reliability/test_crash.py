@@ -14,6 +14,7 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 
 from salon.loadtests.crash.fault_proxy import Faults
+from tests import processes
 
 TOO_EARLY = '''
 """A server that answers before it has committed: put before all else by Python itself."""
@@ -60,13 +61,16 @@ if "crash" in sys.argv:  # what is lost by then is lost: nobody waits a minute f
 
 def salon(*words: str, **environment: str) -> tuple[int, dict[str, Any], str]:
     """Run a subcommand; its exit code, what it printed for machines, and what it said."""
-    done = subprocess.run(
-        [sys.executable, "-m", "salon.web.cli", *words, "--json"],
-        check=False,
-        capture_output=True,
-        text=True,
-        env={**os.environ, **environment},
-    )
+    if environment:  # which only a new interpreter reads
+        done = subprocess.run(
+            [sys.executable, "-m", "salon.web.cli", *words, "--json"],
+            check=False,
+            capture_output=True,
+            text=True,
+            env={**os.environ, **environment},
+        )
+    else:
+        done = processes.run([*words, "--json"])
     assert done.stdout, done.stderr
     return done.returncode, json.loads(done.stdout), done.stderr
 
@@ -106,12 +110,7 @@ def test_a_server_that_answers_before_it_has_committed_is_found_out(tmp_path: Pa
 
 def test_what_cannot_be_tried_says_why(tmp_path: Path) -> None:
     nowhere = tmp_path / "nowhere" / "history.jsonl"
-    done = subprocess.run(
-        [sys.executable, "-m", "salon.web.cli", "crash", "--kills", "1", "--history", f"{nowhere}"],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
+    done = processes.run(["crash", "--kills", "1", "--history", nowhere])
     assert done.returncode == 2
     assert "No such file or directory" in done.stdout
 

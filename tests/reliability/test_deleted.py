@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-import sys
 from contextlib import closing
 from pathlib import Path
 
-import trio
-
 from salon.actors.model import Participant
 from salon.actors.store import Appended
+from tests import processes
 from tests.person import Frame, Person, guests
 from tests.server import ServerProcess
 from tests.traffic import until
@@ -60,8 +58,7 @@ async def test_no_byte_of_a_deleted_message_is_left(
     await until(lambda: not traces(folder, gone))
     copy = tmp_path / "copies" / "copy.db"
     copy.parent.mkdir()
-    command = [sys.executable, "-m", "salon.web.cli", "backup", str(copy)]
-    await trio.run_process([*command, "--store", own_server.store], capture_stdout=True)
+    await processes.run_beside(["backup", copy, "--store", own_server.store])
     assert not traces(copy.parent, gone)
     assert traces(copy.parent, kept)
     own_server.kill()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import trio
 
 from salon.web.client import Conversation
+from tests import processes
 from tests.person import PATIENCE, Frame, guests
 from tests.server import ServerProcess
 from tests.traffic import keys
@@ -23,8 +23,7 @@ async def test_clients_drop_what_they_kept_when_a_backup_is_restored(
     async with client.conversation(conversation_id, 0, backoff=(0.05, 0.5)) as conversation:
         for number in range(3):
             await ada.say(conversation_id, f"{number}", client_message_id=f"k{number}")
-        command = [sys.executable, "-m", "salon.web.cli", "backup", str(copy)]
-        await trio.run_process([*command, "--store", own_server.store], capture_stdout=True)
+        await processes.run_beside(["backup", copy, "--store", own_server.store])
         for number in range(3, 6):
             await ada.say(conversation_id, f"{number}", client_message_id=f"k{number}")
         before = await take(conversation, 7)
@@ -32,8 +31,7 @@ async def test_clients_drop_what_they_kept_when_a_backup_is_restored(
         epoch = conversation.epoch
 
         own_server.stop()
-        command = [sys.executable, "-m", "salon.web.cli", "restore", str(copy)]
-        await trio.run_process([*command, "--store", own_server.store], capture_stdout=True)
+        await processes.run_beside(["restore", copy, "--store", own_server.store])
         own_server.start()
 
         notice, *after = await take(conversation, 5)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import shutil
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import trio
 
 from salon.actors.store import StoreError
 from salon.persistence.sql import SqlStore
+from tests import processes
 from tests.person import Person, static
 from tests.server import ServerProcess
 from tests.traffic import Speaker
@@ -185,8 +185,7 @@ async def test_a_server_on_a_damaged_file_says_what_to_do_and_serves_the_backup(
     remains: Remains, tmp_path: Path
 ) -> None:
     path = remains.laid_out(tmp_path / "data")
-    command = [sys.executable, "-m", "salon.web.cli", "backup", f"{tmp_path / 'backup.db'}"]
-    await trio.run_process([*command, "--store", f"sqlite:///{path}"], capture_stdout=True)
+    await processes.run_beside(["backup", tmp_path / "backup.db", "--store", f"sqlite:///{path}"])
     cut = path.read_bytes()[:20_000]
     path.write_bytes(cut)
     with pytest.raises(AssertionError, match=r"restore a backup or try `sqlite3 FILE .recover`"):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-import trio
-
+from tests import processes
 from tests.person import guests
 from tests.server import ServerProcess
 
@@ -39,5 +37,4 @@ async def test_a_server_on_an_imported_store_goes_on_where_the_export_was_made(
 
 
 async def salon(command: str, file: Path, store: str) -> None:
-    words = [sys.executable, "-m", "salon.web.cli", command, str(file), "--store", store]
-    await trio.run_process(words, capture_stdout=True)
+    await processes.run_beside([command, file, "--store", store])

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +14,7 @@ import trustme
 from salon.web.commands.checkup import examine
 from salon.web.commands.machine import Machine, file_system_of, look
 from salon.web.settings.loading import load
+from tests import processes
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 HEALTHY = Machine(
@@ -230,13 +229,7 @@ def test_the_command_names_the_faults_and_exits_with_1(tmp_path: Path) -> None:
         "server: {allowed_origins: ['*']}\nauth: {static_tokens: {abcdef: {id: a, name: A}}}\n"
     )
     environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path / "data")}
-    done = subprocess.run(
-        [sys.executable, "-m", "salon.web.cli", "doctor", "--config", config],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = processes.run(["doctor", "--config", config], env=environment)
     assert done.returncode == 1, done.stderr
     assert "server.allowed_origins: pages of any site may connect." in done.stdout
     assert "auth.static_tokens: tokens that never end" in done.stdout

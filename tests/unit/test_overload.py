@@ -1,10 +1,12 @@
 """Ten times what a conversation can take, in virtual time: who obeys `retry_after` is served, and no time is wasted.
 
-The store takes so long over each record that the capacity is known exactly; all else is the engine as it is.
+The store takes so long over each record that the capacity is known exactly; all else is the engine as it is. `make prove`
+runs it with SALON_TEST_BURST=10.
 """
 
 from __future__ import annotations
 
+import os
 from random import Random
 
 import pytest
@@ -25,7 +27,7 @@ COMMIT = 0.005  # seconds more for each commit
 QUEUE = 50
 ON_THE_WAY = 0.05  # seconds at most between a caller and the server
 PEOPLE = 1000
-BURST = 10.0  # seconds
+BURST = float(os.environ.get("SALON_TEST_BURST", "4"))  # seconds
 
 
 class Overload:
@@ -134,7 +136,7 @@ def test_after_a_burst_of_ten_times_the_capacity_nearly_all_are_served_at_their_
             assert overload.refused > 0.9 * overload.sent
             if steady:
                 assert overload.at_first_retry >= 0.99
-                assert overload.served_in_burst >= 0.95 * CAPACITY * BURST
+                assert overload.served_in_burst >= CAPACITY * (BURST - 0.5)
                 most = overload.sent / CAPACITY / 0.95 + 1
                 assert trio.current_time() - start <= most, "no time is wasted"
             else:
