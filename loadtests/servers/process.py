@@ -56,14 +56,16 @@ def _ticks() -> tuple[int, int]:
 
 
 @contextmanager
-def own_server(store: str | None = None, **settings: object) -> Iterator[tuple[str, int]]:
+def own_server(
+    store: str | None = None, module: str = "salon.web.cli", **settings: object
+) -> Iterator[tuple[str, int]]:
     """Run a server with `bench.yaml` on a free port, its store in a temporary folder; yield its URL and process id.
 
     `settings` are named as in the environment, without the prefix: `LIMITS__IDLE_TIMEOUT=1`. Raises `RunError`.
     """
     with tempfile.TemporaryDirectory(prefix="salon-load-") as folder:
         command = [
-            *(sys.executable, "-m", "salon.web.cli", "serve", "--port", "0"),
+            *(sys.executable, "-m", module, "serve", "--port", "0"),
             *("--config", str(CONFIG), "--store", store or f"sqlite:///{folder}/salon.db"),
         ]
         environment = {f"SALON_{name}": str(value) for name, value in settings.items()}
