@@ -13,10 +13,22 @@ from rich.console import Console
 
 from ..scenarios import run
 from ..scenarios import scenario as scenarios
-from ..servers import own_server
+from ..servers import SALON, own_server
 from .command import TO_ALL
 
-ROOM = {"readers": 100, "senders": 10, "window": 8, **TO_ALL}  # the busy room of the README
+# A server that has no index of words, as on an SQLite that cannot make one: nobody can search it.
+UNINDEXED = """
+from salon.persistence import search_index
+from salon.web.cli import main
+search_index.is_available = lambda _: False
+main()
+"""
+ROOM: dict[str, object] = {
+    "readers": 100,
+    "senders": 10,
+    "window": 8,
+    **TO_ALL,
+}  # the busy room of the README
 
 
 def main(
@@ -27,7 +39,7 @@ def main(
     console = Console(highlight=False)
     ratios = []
     for number in range(1, pairs + 1):
-        bare, indexed = (_cost(program, seconds) for program in ("unindexed", None))
+        bare, indexed = (_cost(program, seconds) for program in (("-c", UNINDEXED), SALON))
         ratios.append(indexed / bare)
         console.print(
             f"{number} of {pairs}: {bare:,.0f} µs a message, {indexed:,.0f} µs with the index: {indexed / bare:.3f}"
@@ -35,11 +47,10 @@ def main(
     console.print(f"a message costs {100 * (median(ratios) - 1):+.1f} %, the median of {pairs}")
 
 
-def _cost(program: str | None, seconds: float) -> float:
+def _cost(program: tuple[str, str], seconds: float) -> float:
     """Microseconds of the server's CPU for each message."""
-    module = "salon.web.cli" if program is None else f"salon.loadtests.servers.{program}"
     plan = scenarios.load("fanout").changed(**ROOM, seconds=seconds)
-    with own_server(module=module) as (url, pid):
+    with own_server(program=program) as (url, pid):
         result = run(plan, url, pid=pid, processes=1, progress=lambda *_: None)
     return result.cpu_per_delivery * plan.readers
 

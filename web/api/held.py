@@ -155,8 +155,9 @@ async def _undecided(parts: Parts, held_id: int, same: tuple[HeldOutcome, ...]) 
 
 
 def _agreed(parts: Parts, held: HeldMessage, same: tuple[HeldOutcome, ...]) -> HeldMessage:
-    if held.closed_at is not None and held.outcome not in same:
-        raise parts.refusal(Code.ALREADY_DECIDED, outcome=held.outcome)
+    outcome = None if held.closed_at is None else held.outcome
+    if outcome is not None and outcome not in same:
+        raise parts.refusal(Code.ALREADY_DECIDED, outcome=outcome)
     return held
 
 

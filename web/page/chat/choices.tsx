@@ -43,7 +43,7 @@ function itemsOf(room: Room, ask: (what: Open) => void): Parameters<typeof Menu>
     void room.keep(changes).then(() => room.home.toast(words), (error: unknown) => room.home.toast(said(error)));
   return [
     ...(now && inList ? [now.pinned ? { name: "Unpin from the list", icon: "pin" as const, run: keep({ pinned: false }, "It is unpinned") } : { name: "Pin to the top of the list", icon: "pin" as const, run: keep({ pinned: true }, "It is pinned") }] : []),
-    ...(now ? [isMuted(now) ? { name: "Notify me again", icon: "bell" as const, run: keep({ muted: false }, "You are notified again") } : { name: "Mute", icon: "bellOff" as const, run: () => ask("mute") }] : []),
+    ...(now && inList ? [isMuted(now) ? { name: "Notify me again", icon: "bell" as const, run: keep({ muted: false }, "You are notified again") } : { name: "Mute", icon: "bellOff" as const, run: () => ask("mute") }] : []),
     ...(now && inList ? [now.archived ? { name: "Take out of the archive", icon: "archive" as const, run: keep({ archived: false }, "It is back in the list") } : { name: "Archive", icon: "archive" as const, run: keep({ archived: true }, "It is archived") }] : []),
     ...(direct ? [] : [{ name: "Leave", icon: "door" as const, run: () => ask("leave") }]),
     ...(!direct && !ended && room.role.value === "owner" ? [{ name: "Delete for everybody", icon: "bin" as const, danger: true, run: () => ask("delete") }] : []),
