@@ -16,6 +16,7 @@ class HeldMessage(NamedTuple):
     """A message or an edit that waits for somebody to decide. `position` orders them, 0 before it is stored.
 
     `details` is JSON text with the rest of the command. Once it is decided, `content` and `details` are empty.
+    While `closed_at` is None, an `outcome` says that it is being posted, and `closed_by` is the claim of who does it.
     """
 
     position: int

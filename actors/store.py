@@ -453,7 +453,16 @@ class Store(Protocol):
     def close_held(
         self, position: int, *, by: str, outcome: HeldOutcome, why: str | None, at: int
     ) -> Future[HeldMessage | None]:
-        """Note what was decided about a held message, whose text is forgotten. One that is decided stays as it was."""
+        """Note what was decided about a held message, whose text is forgotten. One that is decided stays as it was.
+
+        One that is claimed is not denied.
+        """
+
+    def claim_held(self, position: int, claim: str) -> Future[HeldMessage | None]:
+        """Note that a held message is being posted, under another name each time; as it is then. One that is decided stays."""
+
+    def release_held(self, position: int, claim: str) -> Future[HeldMessage | None]:
+        """Note that it is not posted, unless somebody else has claimed it since."""
 
     def statistics(self) -> StoreStatistics:
         """Figures for operators; never waits."""

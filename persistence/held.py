@@ -27,8 +27,13 @@ _BY_KEY = (
 )
 _ONE = f"SELECT {_COLUMNS} FROM held_messages WHERE position = ?"
 _CLOSE = (
-    "UPDATE held_messages SET closed_at = ?, closed_by = ?, outcome = ?, why = ?, content = '', details = '' "
-    "WHERE position = ? AND closed_at IS NULL"
+    "UPDATE held_messages SET closed_at = ?1, closed_by = ?2, outcome = ?3, why = ?4, content = '', details = '' "
+    "WHERE position = ?5 AND closed_at IS NULL AND (?3 <> 'denied' OR outcome IS NULL)"
+)
+_CLAIM = "UPDATE held_messages SET outcome = 'approved', closed_by = ? WHERE position = ? AND closed_at IS NULL"
+_RELEASE = (
+    "UPDATE held_messages SET outcome = NULL, closed_by = NULL "
+    "WHERE position = ? AND closed_by = ? AND closed_at IS NULL"
 )
 # The condition stands as the index of open ones has it.
 _PAGE = (
@@ -61,6 +66,18 @@ def close(
 ) -> HeldMessage | None:
     """Note what was decided, unless something was; as it is then."""
     connection.execute(_CLOSE, (at, by, outcome, why, position))
+    return find(connection, position)
+
+
+def claim(position: int, name: str, connection: Connection) -> HeldMessage | None:
+    """Note that it is being posted, unless something was decided; as it is then."""
+    connection.execute(_CLAIM, (name, position))
+    return find(connection, position)
+
+
+def release(position: int, name: str, connection: Connection) -> HeldMessage | None:
+    """Note that it is not posted under this claim; as it is then."""
+    connection.execute(_RELEASE, (position, name))
     return find(connection, position)
 
 

@@ -401,6 +401,14 @@ class MemoryStore(MemoryPeople, MemoryNodes):
         """Note what was decided about a held message, whose text is forgotten."""
         return Future.of(self._held.close(position, by, outcome, why, at))
 
+    def claim_held(self, position: int, claim: str) -> Future[HeldMessage | None]:
+        """Note that a held message is being posted."""
+        return Future.of(self._held.claim(position, claim))
+
+    def release_held(self, position: int, claim: str) -> Future[HeldMessage | None]:
+        """Note that it is not posted under this claim."""
+        return Future.of(self._held.release(position, claim))
+
     def common_log(self, after: int, *, limit: int = PAGE) -> Future[LogPage]:
         """Events of all conversations at places after `after`: a place is an index, counted from 1."""
         entries: list[LogEntry] = []

@@ -36,10 +36,26 @@ class MemoryHeld:
     ) -> HeldMessage | None:
         """Note what was decided, unless something was."""
         held = self._held.get(position)
-        if held is not None and held.closed_at is None:
+        if held is None or held.closed_at is not None:
+            return held
+        if outcome != "denied" or held.outcome is None:
             held = self._held[position] = held._replace(
                 content="", details="", closed_at=at, closed_by=by, outcome=outcome, why=why
             )
+        return held
+
+    def claim(self, position: int, name: str) -> HeldMessage | None:
+        """Note that it is being posted, unless something was decided."""
+        held = self._held.get(position)
+        if held is not None and held.closed_at is None:
+            held = self._held[position] = held._replace(outcome="approved", closed_by=name)
+        return held
+
+    def release(self, position: int, name: str) -> HeldMessage | None:
+        """Note that it is not posted under this claim."""
+        held = self._held.get(position)
+        if held is not None and held.closed_at is None and held.closed_by == name:
+            held = self._held[position] = held._replace(outcome=None, closed_by=None)
         return held
 
     def find(self, position: int) -> HeldMessage | None:

@@ -272,6 +272,14 @@ class SqlCalls(SqlPeople):
         job = partial(held_rows.close, position, by, outcome, why, at)
         return self._writer.do(job, erases=True)
 
+    def claim_held(self, position: int, claim: str) -> Future[HeldMessage | None]:
+        """Note that a held message is being posted."""
+        return self._writer.do(partial(held_rows.claim, position, claim))
+
+    def release_held(self, position: int, claim: str) -> Future[HeldMessage | None]:
+        """Note that it is not posted under this claim."""
+        return self._writer.do(partial(held_rows.release, position, claim))
+
     def common_log(self, after: int, *, limit: int = PAGE) -> Future[LogPage]:
         """Events of all conversations at places after `after`."""
         return self._readers.ask(common_log.page, after, limit)

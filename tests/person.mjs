@@ -23,7 +23,7 @@ const commands = {
   download: async ([id, file]) => tell("answer", await (await salon.download(id, file)).text()),
   open: async ([id, options]) => {
     conversation = salon.open(id, options);
-    for (const name of ["event", "state", "outbox", "receipt", "participants", "presence", "typing", "read", "reset", "refused", "runs", "changes", "message"]) {
+    for (const name of ["event", "state", "outbox", "preferences", "receipt", "participants", "presence", "typing", "read", "reset", "refused", "runs", "changes", "message"]) {
       conversation.on(name, (value) => tell(name, value));
     }
     tell("opened");

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 from ..users import RunError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 CONFIG = Path(__file__).with_name("bench.yaml")
 FLOOR = Path(__file__).with_name("floor.c")
+SALON = ("-m", "salon.web.cli")  # what Python is to run
 STOP = 20.0  # seconds that a server has to drain
 CPU_CLOCK = 2  # part of Linux's clock id for a process: the CPU time by the scheduler's count
 
@@ -56,14 +57,16 @@ def _ticks() -> tuple[int, int]:
 
 
 @contextmanager
-def own_server(store: str | None = None, **settings: object) -> Iterator[tuple[str, int]]:
+def own_server(
+    store: str | None = None, program: Sequence[str] = SALON, **settings: object
+) -> Iterator[tuple[str, int]]:
     """Run a server with `bench.yaml` on a free port, its store in a temporary folder; yield its URL and process id.
 
     `settings` are named as in the environment, without the prefix: `LIMITS__IDLE_TIMEOUT=1`. Raises `RunError`.
     """
     with tempfile.TemporaryDirectory(prefix="salon-load-") as folder:
         command = [
-            *(sys.executable, "-m", "salon.web.cli", "serve", "--port", "0"),
+            *(sys.executable, *program, "serve", "--port", "0"),
             *("--config", str(CONFIG), "--store", store or f"sqlite:///{folder}/salon.db"),
         ]
         environment = {f"SALON_{name}": str(value) for name, value in settings.items()}

@@ -227,6 +227,14 @@ class DiskPort:
         """As `Disk.close_held`, without delay."""
         return self.disk.close_held(position, **closing)
 
+    def claim_held(self, position: int, claim: str) -> Future[HeldMessage | None]:
+        """As `Disk.claim_held`, without delay."""
+        return self.disk.claim_held(position, claim)
+
+    def release_held(self, position: int, claim: str) -> Future[HeldMessage | None]:
+        """As `Disk.release_held`, without delay."""
+        return self.disk.release_held(position, claim)
+
     def accounts(self, **wanted: Any) -> Future[AccountPage]:
         """A page of the accounts."""
         fault = self.reads.popleft() if self.reads else None

@@ -70,7 +70,7 @@ def test_the_console_looks_right_in_both_schemes(busy: ServerProcess, open_page:
 def test_no_width_needs_scrolling_sideways(server: ServerProcess, open_page: OpenPage) -> None:
     conversation_id = begin(server, "W" * 200, "test_user_2")
     page = console(server, open_page)
-    places = ("overview", "actors", "connections", "agents", "people", "audit")
+    places = ("overview", "actors", "connections", "agents", "people", "moderation", "audit")
     places += (f"conversation/{conversation_id}", f"participant/{'w' * 128}")
     for width in (360, 768, 1440, 3840):
         page.set_viewport_size({"width": width, "height": 800})

@@ -31,7 +31,9 @@ def test_in_the_chat(server: ServerProcess, open_page: OpenPage) -> None:
     page.get_by_role("button", name="New").click()
     found += faint(page, "a dialog")
     page.keyboard.press("Escape")
-    page.get_by_role("button", name="Leave this conversation").click()
+    page.get_by_role("button", name="What to do with this conversation").click()
+    found += faint(page, "a menu")
+    page.get_by_role("menuitem", name="Leave").click()
     found += faint(page, "a question")
     assert found == []
 

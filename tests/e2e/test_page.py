@@ -180,7 +180,8 @@ def test_a_dialog_stays_where_somebody_drags_out_of_it(
 
 def test_leaving_and_coming_back_by_the_address(server: ServerProcess, open_page: OpenPage) -> None:
     ada, bob, room = two_in_a_room(server, open_page)
-    bob.page.get_by_role("button", name="Leave this conversation").click()
+    bob.page.get_by_role("button", name="What to do with this conversation").click()
+    bob.page.get_by_role("menuitem", name="Leave").click()
     bob.page.get_by_role("dialog").get_by_role("button", name="Leave").click()
     expect(bob.page.get_by_text("You are in no conversation yet")).to_be_visible()
     expect(ada.log).to_contain_text("Bob left")

@@ -283,14 +283,20 @@ def test_a_message_that_is_held_waits_for_a_moderator_and_is_posted_or_refused(
     bob.expect_live()
     for text in ("a link", "a bad link", "a late link"):
         expect(bob.message(text)).to_contain_text("Waiting for a moderator")
-    api = ada.page.context.request
-    held = {
-        each["content"]: each["held_id"] for each in api.get(f"/chat/{room}/held").json()["held"]
-    }
-    assert len(held) == 3  # each once
-    api.post(f"/chat/{room}/held/{held['a link']}/approve")
+    ada.page.reload()
+    ada.page.get_by_role("button", name=re.compile("People, .*3 to decide about")).click()
+    held = ada.page.get_by_role("region", name="Messages to decide about").get_by_role("listitem")
+    expect(held).to_have_count(3)  # each once
+    expect(held.first).to_contain_text("Links are looked at.")
+    assert grave_faults(ada.page) == []
+    picture(ada.page, "chat-to-decide")
+    held.filter(has_text="a link").get_by_role("button", name="Post what Bob wrote").click()
     ada.expect_said("a link")
-    api.post(f"/chat/{room}/held/{held['a bad link']}/deny", data={"reason": "Not here."})
+    held.filter(has_text="a bad link").get_by_role("button", name="Deny what Bob wrote").click()
+    dialog = ada.page.get_by_role("dialog")
+    dialog.get_by_label("Why? The sender reads it").fill("Not here.")
+    dialog.get_by_role("button", name="Deny").click()
+    expect(held).to_have_count(1)
     refusal = bob.message("a bad link").locator(".refusal")
     expect(refusal).to_contain_text("Not here.")
     expect(bob.message("a link")).to_have_count(1)
@@ -298,6 +304,9 @@ def test_a_message_that_is_held_waits_for_a_moderator_and_is_posted_or_refused(
     refusal.get_by_role("button", name="Discard").click()
     expect(bob.message("a bad link")).to_have_count(0)
     bob.page.goto("about:blank")  # decided while nobody is here
-    api.post(f"/chat/{room}/held/{held['a late link']}/deny", data={"reason": "Too late."})
+    held.get_by_role("button", name="Deny what Bob wrote").click()
+    dialog.get_by_label("Why? The sender reads it").fill("Too late.")
+    dialog.get_by_role("button", name="Deny").click()
+    expect(held).to_have_count(0)
     bob.page.goto(f"{server.url}/c/{room}")
     expect(bob.message("a late link").locator(".refusal")).to_contain_text("Too late.")

@@ -95,3 +95,31 @@ def test_two_people_have_one_conversation_and_a_message_is_reported_once(enter: 
     rude = bob.values("receipt")[0]["message_id"]
     report = ada.call("report", one, rude, "rude")
     assert ada.call("report", one, rude, "rude") == report
+
+
+def test_a_conversation_is_kept_for_oneself_and_deleted_for_everybody(enter: Enter) -> None:
+    ada, bob = enter(ADA), enter(BOB)
+    tea, cake = [ada.call("create", {"title": title})["conversation_id"] for title in "ab"]
+    bob.call("join", tea)
+    bob.open(tea)
+    ada.open(tea)
+    for each in (ada, bob):
+        each.wait_state("live")
+    kept = ada.call("setPreferences", tea, {"pinned": True, "muted": True})
+    assert (kept["pinned"], kept["muted"], kept["archived"]) == (True, True, False)
+    ada.wait("told", lambda: ada.values("preferences") != [])
+    assert ada.values("preferences") == [{"archived": False, "muted": True, "pinned": True}]
+    page = ada.call("conversations", {"limit": 1})
+    assert [it["conversation_id"] for it in page["conversations"]] == [tea]
+    page = ada.call("conversations", {"limit": 1, "before": page["before"]})
+    assert [it["conversation_id"] for it in page["conversations"]] == [cake]
+    ada.call("setPreferences", tea, {"archived": True})
+    listed = [ada.call("conversations", {"archived": which}) for which in (False, True)]
+    assert [cake in str(page) for page in listed] == [True, False]
+    assert [tea in str(page) for page in listed] == [False, True]
+    assert ada.call("held", tea)["held"] == []
+    assert bob.refused("deleteConversation", tea) == "FORBIDDEN"
+    ada.call("deleteConversation", tea)
+    bob.wait_state("ended")
+    assert bob.state["reason"]["code"] == "DELETED"
+    assert ada.refused("look", tea) == "NOT_FOUND"

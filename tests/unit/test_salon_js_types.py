@@ -14,6 +14,7 @@ import pytest
 
 from salon.actors.events import KINDS
 from salon.web.api.asyncapi import FrameSchema, asyncapi
+from salon.web.api.held_schemas import HeldMessages, HeldView
 from salon.web.api.member_schemas import (
     InviteAnswer,
     InviteView,
@@ -72,6 +73,8 @@ ANSWERS = {
     "Created": Created,
     "FoundNeighbour": Neighbour,
     "Guest": GuestAnswer,
+    "HeldMessage": HeldView,
+    "HeldPage": HeldMessages,
     "Identity": Me,
     "Invite": InviteView,
     "JoinRequest": JoinRequestView,

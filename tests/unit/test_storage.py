@@ -457,6 +457,12 @@ async def test_a_held_message_waits_once_a_key_until_it_is_decided(store: Store)
     number = history.state.number
     own = await store.held_messages(number=number, sender_id=BEN.id).wait()
     assert [each.position for each in own.messages] == [positions[1]]
+    claimed = await store.claim_held(first.position, "c1").wait()
+    assert claimed == first._replace(outcome="approved", closed_by="c1")
+    denial = {"by": "root", "outcome": "denied", "why": "Not here.", "at": 9}
+    assert await store.close_held(first.position, **denial).wait() == claimed
+    assert await store.release_held(first.position, "c0").wait() == claimed  # not its own
+    assert await store.release_held(first.position, "c1").wait() == first
     closed = await store.close_held(
         first.position, by="root", outcome="denied", why="Not here.", at=9
     ).wait()
@@ -467,6 +473,7 @@ async def test_a_held_message_waits_once_a_key_until_it_is_decided(store: Store)
         first.position, by="x", outcome="approved", why=None, at=10
     ).wait()
     assert again == closed == await store.held(first.position).wait()
+    assert await store.claim_held(first.position, "c2").wait() == closed
     assert await store.hold(waiting(history, "k1")).wait() == closed
     assert (await store.held_messages(is_open=False).wait()).messages == (closed,)
     assert await store.held(99).wait() is None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -22,7 +21,7 @@ from .members import CONVERSATION
 from .view import is_allowed, seen
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from trio import CancelScope
 
     from salon.actors.held import HeldMessage, HeldOutcome
 
@@ -107,42 +106,44 @@ async def approved(parts: Parts, by: Identity, held_id: int) -> HeldMessage:
 
     Raises a temporary refusal, and what `_undecided` raises.
     """
-    async with _one_by_one(parts, held_id):
+    with _to_its_end():
+        claim = parts.directory.sources.new_id()
+        await parts.directory.store.claim_held(held_id, claim).wait()
         held = await _undecided(parts, held_id, ("approved", "refused"))
-        return held if held.closed_at is not None else await _posted(parts, by, held)
+        if held.closed_at is not None:
+            return held
+        try:
+            return await _posted(parts, by, held)
+        except Refused:
+            await parts.directory.store.release_held(held_id, claim).wait()
+            raise
+    raise _late()
 
 
 async def denied(parts: Parts, by: Identity, held_id: int, reason: str | None) -> HeldMessage:
-    """Drop a held message. Raises what `_undecided` raises."""
-    async with _one_by_one(parts, held_id):
+    """Drop a held message. Raises what `_undecided` raises, and a temporary refusal where it is being posted."""
+    with _to_its_end():
         held = await _undecided(parts, held_id, ("denied",))
         if held.closed_at is not None:
             return held
         name = (held.sender.id, key_of(held))
-        if await parts.directory.store.keys_among(held.number, [name]).wait():
-            # It was approved and posted, and then the server fell: what everybody sees is not denied any more.
-            await _posted(parts, by, held)
-            return await _undecided(parts, held_id, ("denied",))
-        return await _closed(parts, by, held, "denied", reason)
+        if not await parts.directory.store.keys_among(held.number, [name]).wait():
+            held = await _closed(parts, by, held, "denied", reason)
+            if held.closed_at is not None:
+                return held
+        # Somebody posts it, or had done so when the server fell. Whoever posts it again finishes that: its key makes it once.
+        await _posted(parts, by, held)
+        return await _undecided(parts, held_id, ("denied",))
+    raise _late()
 
 
-@asynccontextmanager
-async def _one_by_one(parts: Parts, held_id: int) -> AsyncIterator[None]:
-    """Decisions about the same message are taken one after another, each to its end even if who asked has gone.
+def _to_its_end() -> CancelScope:
+    """A decision is not left half-way where who asked for it has gone, but neither is a conversation waited for for ever."""
+    return trio.move_on_after(DECIDED_WITHIN, shield=True)
 
-    Else a message could be posted by one decision and listed as denied by the other.
-    """
-    while (other := parts.deciding.get(held_id)) is not None:
-        await other.wait()
-    done = parts.deciding[held_id] = trio.Event()
-    try:
-        with trio.move_on_after(DECIDED_WITHIN, shield=True) as scope:
-            yield
-        if scope.cancelled_caught:
-            raise Refused(Refusal(Code.INTERNAL_ERROR, retry_after=DECIDED_WITHIN, scope="server"))
-    finally:
-        del parts.deciding[held_id]
-        done.set()
+
+def _late() -> Refused:
+    return Refused(Refusal(Code.INTERNAL_ERROR, retry_after=DECIDED_WITHIN, scope="server"))
 
 
 async def _undecided(parts: Parts, held_id: int, same: tuple[HeldOutcome, ...]) -> HeldMessage:
@@ -150,8 +151,13 @@ async def _undecided(parts: Parts, held_id: int, same: tuple[HeldOutcome, ...]) 
     held = await parts.directory.store.held(held_id).wait()
     if held is None:
         raise parts.refusal(Code.NOT_FOUND)
-    if held.outcome is not None and held.outcome not in same:
-        raise parts.refusal(Code.ALREADY_DECIDED, outcome=held.outcome)
+    return _agreed(parts, held, same)
+
+
+def _agreed(parts: Parts, held: HeldMessage, same: tuple[HeldOutcome, ...]) -> HeldMessage:
+    outcome = None if held.closed_at is None else held.outcome
+    if outcome is not None and outcome not in same:
+        raise parts.refusal(Code.ALREADY_DECIDED, outcome=outcome)
     return held
 
 
@@ -173,32 +179,36 @@ async def _closed(
     why: str | None,
     message_id: str | None = None,
 ) -> HeldMessage:
-    """Note what was decided, and tell the sender."""
+    """Note what was decided, and tell the sender; as it is then, which is open where it may not be denied now."""
     store, now = parts.directory.store, parts.directory.sources.now()
     after = await store.close_held(
         held.position, by=by.participant.id, outcome=outcome, why=why, at=now
     ).wait()
     if after is None:
         raise parts.refusal(Code.NOT_FOUND)
-    parts.note(by, "DecideHeld", f"{held.position} in {held.conversation_id}", outcome)
-    signal = HeldDecided(held.position, outcome, why, held.key, message_id)
-    parts.directory.tell_participant(held.sender.id, held.conversation_id, signal)
+    same: tuple[HeldOutcome, ...] = ("denied",) if outcome == "denied" else ("approved", "refused")
+    _agreed(parts, after, same)
+    if (after.closed_by, after.closed_at) == (by.participant.id, now):  # else somebody else has
+        parts.note(by, "DecideHeld", f"{held.position} in {held.conversation_id}", outcome)
+        signal = HeldDecided(held.position, outcome, why, held.key, message_id)
+        parts.directory.tell_participant(held.sender.id, held.conversation_id, signal)
     return after
 
 
 def held_view(held: HeldMessage) -> dict[str, Any]:
-    """A held message as an answer has it."""
+    """A held message as an answer has it. A claim is no decision."""
+    is_closed = held.closed_at is not None
     return {
         "held_id": held.position,
         "conversation_id": held.conversation_id,
         "sender": participant_fields(held.sender),
         "kind": held.kind,
-        "content": held.content if held.closed_at is None else None,
+        "content": None if is_closed else held.content,
         "client_message_id": held.key,
         "reason": held.reason,
         "held_at": timestamp(held.at),
         "closed_at": None if held.closed_at is None else timestamp(held.closed_at),
-        "closed_by": held.closed_by,
-        "outcome": held.outcome,
+        "closed_by": held.closed_by if is_closed else None,
+        "outcome": held.outcome if is_closed else None,
         "why": held.why,
     }

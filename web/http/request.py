@@ -76,7 +76,6 @@ class Parts:
         self.identities = identities
         self.ready = False  # true once connections are accepted, until the drain
         self.tasks: trio.Nursery | None = None  # for what a socket has to wait for; while serving
-        self.deciding: dict[int, trio.Event] = {}  # held messages about which somebody decides now
         self.stop = trio.Event()  # set by a signal or an operator: the server drains and ends
 
     def refusal(self, code: Code, **facts: int | float | str) -> Refused:

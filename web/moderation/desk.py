@@ -224,10 +224,9 @@ class Desk:
         ).wait()
         if held is None:
             return Refusal(Code.NOT_FOUND, key=key)
-        if held.outcome == "approved":
-            return command  # the conversation has it by its key
-        if held.outcome is not None:
-            return _refused(held.why, key)
+        if held.closed_at is not None:
+            # The conversation has what was approved by its key.
+            return command if held.outcome == "approved" else _refused(held.why, key)
         if (held.kind, held.content, held.details) != (kind, command.content, details):
             return Refusal(Code.KEY_REUSED, key=key)
         return Held(state.id, held.position, held.at, key)

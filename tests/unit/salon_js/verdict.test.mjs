@@ -13,6 +13,7 @@ test("a close code carries its verdict", () => {
   }
   assert.equal(judgeClose(1000, "Left conversation").comeBack, false);
   assert.equal(judgeClose(1000, "").comeBack, true);
+  assert.equal(judgeClose(4503, "the conversation was deleted").reason.code, "DELETED");
 });
 
 test("a reason may name the time", () => {

@@ -14,11 +14,13 @@ import type { Feed } from "./feed.ts";
 import { begin, end, stats } from "./figures.ts";
 import { moment } from "./format.ts";
 import { Forbidden, SignIn, Unreachable } from "./gate.tsx";
+import { Moderation } from "./moderation.tsx";
 import { operator } from "./operator.ts";
 import { Overview } from "./overview.tsx";
 import { ParticipantPlace } from "./participant.tsx";
 import { People } from "./people.tsx";
 import { RefusalPlace } from "./refusal.tsx";
+import { ReportPlace } from "./report.tsx";
 import { place } from "./route.ts";
 import { said } from "./say.ts";
 import { Webhooks } from "./webhooks.tsx";
@@ -78,6 +80,8 @@ function Here() {
       return <Webhooks />;
     case "people":
       return <People />;
+    case "moderation":
+      return <Moderation />;
     case "audit":
       return <Audit />;
     case "conversation":
@@ -88,6 +92,8 @@ function Here() {
       return <Connections key={at.id} only={at.id} />;
     case "refusal":
       return <RefusalPlace key={at.id} id={at.id} />;
+    case "report":
+      return <ReportPlace key={at.id} id={at.id} />;
   }
 }
 

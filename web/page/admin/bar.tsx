@@ -19,6 +19,7 @@ const PLACES = [
   ["agents", "Agents"],
   ["webhooks", "Webhooks"],
   ["people", "People"],
+  ["moderation", "Moderation"],
   ["audit", "Audit"],
 ] as const;
 

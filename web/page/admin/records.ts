@@ -40,3 +40,32 @@ export interface ErasureRow {
   asked_at: string;
   done_at: string | null;
 }
+
+/** A message that a member has reported. It has no text of the message. */
+export interface ReportRow {
+  report_id: number;
+  conversation_id: string;
+  message_id: string;
+  sequence_id: number;
+  reporter_id: string;
+  reason: string;
+  reported_at: string;
+  closed_at: string | null;
+  closed_by: string | null;
+  outcome: string | null;
+}
+
+/** A message or an edit that waits for a decision, or has had one. */
+export interface HeldRow {
+  held_id: number;
+  conversation_id: string;
+  sender: { id: string; name: string; type: string };
+  kind: "message" | "edit";
+  content: string | null;
+  reason: string | null;
+  held_at: string;
+  closed_at: string | null;
+  closed_by: string | null;
+  outcome: "approved" | "denied" | "refused" | null;
+  why: string | null;
+}

@@ -3,6 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { AroundPanel } from "./around.tsx";
+import { Choices } from "./choices.tsx";
 import { Composer, focusComposer } from "./composer.tsx";
 import { Copy } from "./copy.tsx";
 import { Doorway, frameOf, MAY_JOIN } from "./doorway.tsx";
@@ -10,7 +11,6 @@ import { Icon } from "./icon.tsx";
 import { Log } from "./log.tsx";
 import { Members } from "./members.tsx";
 import { Pins } from "./pins.tsx";
-import { Question } from "./question.tsx";
 import { may } from "./rank.ts";
 import type { Room } from "./room.ts";
 import { Status } from "./status.tsx";
@@ -35,7 +35,6 @@ export function ConversationView({ room, search, above }: Shown) {
   const pinsButton = useRef<HTMLButtonElement>(null);
   const people = side === "people";
   const thread = room.thread.value;
-  const [leaving, setLeaving] = useState(false);
   const state = room.state.value;
   useEffect(() => {
     if (state.status === "live" && arrival.value === room.id) arrival.value = null; // they were in already
@@ -58,6 +57,7 @@ export function ConversationView({ room, search, above }: Shown) {
     setSide(which);
   };
   const asking = room.keeping.requests.value.length;
+  const held = room.keeping.held.value.length;
   const pinned = room.pinned.value.length;
   const title = room.title.value || room.home.line(room.id)?.title || "";
   // Without a connection nobody can say who is here.
@@ -100,19 +100,15 @@ export function ConversationView({ room, search, above }: Shown) {
             type="button"
             class="tool wide"
             aria-expanded={people}
-            aria-label={[here ? `People, ${here} here` : "People", asking && `${asking} asking to come in`].filter(Boolean).join(", ")}
+            aria-label={[here ? `People, ${here} here` : "People", asking && `${asking} asking to come in`, held && `${held} to decide about`].filter(Boolean).join(", ")}
             title="People"
             onClick={() => (people ? close() : show("people"))}
           >
             <Icon name="people" />
             {here > 0 && <span>{here}</span>}
-            {asking > 0 && <i class="asking-dot" aria-hidden="true" />}
+            {asking + held > 0 && <i class="asking-dot" aria-hidden="true" />}
           </button>
-          {!room.facts.value?.direct && (
-            <button type="button" class="tool" aria-label="Leave this conversation" title="Leave" onClick={() => setLeaving(true)}>
-              <Icon name="door" />
-            </button>
-          )}
+          <Choices room={room} />
         </header>
         {above}
         {room.events.value.length || room.outbox.value.length ? (
@@ -128,7 +124,6 @@ export function ConversationView({ room, search, above }: Shown) {
       {side === "pins" && <Pins room={room} close={close} />}
       {thread && <ThreadPanel key={thread.id} room={room} thread={thread} close={() => closeThread(room, thread.id)} />}
       {around && <AroundPanel key={around.sequence} room={room} around={around} close={() => closeAround(room)} />}
-      {leaving && <Leave room={room} close={() => setLeaving(false)} />}
     </>
   );
 }
@@ -216,18 +211,5 @@ function Ended({ room }: { room: Room }) {
         {out ? "Join again" : "Connect again"}
       </button>
     </div>
-  );
-}
-
-function Leave({ room, close }: { room: Room; close: () => void }) {
-  const alone = room.count.value <= 1;
-  return (
-    <Question title={`Leave “${room.title.value}”?`} action="Leave" run={() => room.home.leave(room)} close={close}>
-      <p>
-        {alone
-          ? "You are the last one here: the conversation ends with you, and nobody can come back to it."
-          : "The others are told. By the conversation’s address you can come back."}
-      </p>
-    </Question>
   );
 }

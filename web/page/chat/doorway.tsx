@@ -35,7 +35,11 @@ export function Doorway({ room }: { room: Room }) {
   if (failure?.status === 404 || !MAY_JOIN.has(reason?.code ?? "")) {
     return (
       <Door frame={frameOf(room)} title="Nothing here">
-        <p>{failure ? "This address leads to no conversation." : reason?.error} Perhaps it was cut short when it was copied, or everybody has left.</p>
+        {reason?.code === "DELETED" ? (
+          <p>{reason.error} Nothing of it is left.</p>
+        ) : (
+          <p>{failure ? "This address leads to no conversation." : reason?.error} Perhaps it was cut short when it was copied, or everybody has left.</p>
+        )}
         {go && (
           <button type="button" class="button" onClick={() => go(null)}>
             To your conversations

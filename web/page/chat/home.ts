@@ -2,7 +2,7 @@
 
 import type { Signal } from "@preact/signals";
 import type { Salon } from "../sdk/salon.ts";
-import type { Message } from "../sdk/types.ts";
+import type { Message, Preferences } from "../sdk/types.ts";
 import type { Room } from "./room.ts";
 
 export interface Home {
@@ -24,13 +24,16 @@ export interface Home {
   /** Read out what somebody said; `rest` is what was not read yet. */
   speak(message: Message, rest?: string | null): void;
   /** What is known of a conversation before it is here. */
-  line(id: string): { title: string } | undefined;
+  line(id: string): ({ title: string } & Preferences) | undefined;
   /** The reader is at the end of the conversation and looks at it. */
   seen(room: Room): void;
   /** Ask the server again for what no socket tells. */
   refresh(): Promise<void>;
+  /** This person keeps a conversation in another way from now on. */
+  preferred(): Promise<void>;
   /** Each throws `Refused`. */
   rename(room: Room, title: string): Promise<void>;
   join(id: string): Promise<void>;
   leave(room: Room): Promise<void>;
+  deleteConversation(room: Room): Promise<void>;
 }

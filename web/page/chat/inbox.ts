@@ -5,6 +5,7 @@ import { Refused, type Salon } from "../sdk/salon.ts";
 import { isChange } from "../sdk/fold.ts";
 import type { ChangeEvent, ConversationLine, Event, Identity, Message, NewConversation, State } from "../sdk/types.ts";
 import { Backoff } from "../sdk/verdict.ts";
+import { Archive, listed } from "./archive.ts";
 import { isInLog } from "./belonging.ts";
 import { Calls } from "./calls.ts";
 import type { Environment } from "./environment.ts";
@@ -43,6 +44,7 @@ export class Inbox implements Home {
   readonly open = signal<Room | null>(null);
   /** Live where any conversation is; else of whichever changed last, or of the list where there is none. */
   readonly connection = signal<State>({ status: "connecting" });
+  readonly archive: Archive;
   readonly calls: Calls;
   /** Messages and tool calls that this person has not seen. */
   readonly unread = computed(() => this.lines.value.reduce((sum, line) => sum + line.unread_count + this.calls.unseen(line.conversation_id), 0));
@@ -65,6 +67,7 @@ export class Inbox implements Home {
     ({ salon: this.salon, root: this.root, arrival: this.arrival } = environment);
     ({ go: this.go, address: this.address, inviteAddress: this.inviteAddress, toast: this.toast } = environment);
     ({ say: this.say, speak: this.speak } = environment.voice);
+    this.archive = new Archive(this.salon);
     this.calls = new Calls(this.open, environment);
     this.#shelf = environment.shelf.of(me.id);
     const cached = this.#shelf.get<ConversationLine[]>("list");
@@ -90,6 +93,11 @@ export class Inbox implements Home {
       this.#stop.push(() => changes.stop());
     }
     void this.refresh();
+  }
+
+  preferred(): Promise<void> {
+    this.archive.doubt();
+    return this.refresh();
   }
 
   /** Look at the server's list. */
@@ -135,14 +143,12 @@ export class Inbox implements Home {
 
   async leave(room: Room): Promise<void> {
     await this.salon.leave(room.id);
-    room.forget();
-    this.#rooms.delete(room.id);
-    batch(() => {
-      this.lines.value = this.lines.value.filter((line) => line.conversation_id !== room.id);
-      this.open.value = null;
-    });
-    this.go(null);
-    void this.refresh();
+    this.#drop(room);
+  }
+
+  async deleteConversation(room: Room): Promise<void> {
+    await this.salon.deleteConversation(room.id);
+    this.#drop(room);
   }
 
   /** The reader is at the end of the open conversation and looks at it. */
@@ -154,7 +160,8 @@ export class Inbox implements Home {
   }
 
   line(id: string): ConversationLine | undefined {
-    return this.lines.value.find((each) => each.conversation_id === id);
+    const isIt = (each: ConversationLine): boolean => each.conversation_id === id;
+    return this.lines.value.find(isIt) ?? this.archive.lines.value.find(isIt);
   }
 
   /** Whether a guest was asked, once, to sign in and keep what is theirs. */
@@ -187,6 +194,19 @@ export class Inbox implements Home {
     if (this.#environment.hasLeft()) return this.abandon(); // another tab has signed out
     for (const room of this.#rooms.values()) room.close();
     this.#end();
+  }
+
+  /** It is no conversation of theirs any more. */
+  #drop(room: Room): void {
+    room.forget();
+    this.#rooms.delete(room.id);
+    batch(() => {
+      this.lines.value = this.lines.value.filter((line) => line.conversation_id !== room.id);
+      this.open.value = null;
+    });
+    this.go(null);
+    this.archive.doubt();
+    void this.refresh();
   }
 
   #end(): void {
@@ -228,14 +248,8 @@ export class Inbox implements Home {
   async #ask(): Promise<number> {
     this.#since.clear();
     try {
-      const lines: ConversationLine[] = [];
-      let total = 0;
-      do {
-        const page = await this.salon.conversations({ limit: PAGE, offset: lines.length });
-        total = page.total;
-        lines.push(...page.conversations);
-        if (page.conversations.length < PAGE) break;
-      } while (lines.length < this.#wanted);
+      const { lines, total } = await listed(this.salon, this.#wanted, false);
+      await this.archive.look();
       if (this.#poll.stopped) return Infinity; // signed out meanwhile: nothing of it may be kept
       this.#take(lines, total);
       this.#failing.reset();

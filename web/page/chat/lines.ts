@@ -1,6 +1,7 @@
 /** The lines of the list, and what changes in them between two looks at the server's. Plain functions, no page. */
 
 import type { ConversationLine, Event, Message } from "../sdk/types.ts";
+import { pinnedFirst } from "./preferences.ts";
 
 export type Lines = readonly ConversationLine[];
 
@@ -12,7 +13,7 @@ export function changed(lines: Lines, id: string, change: (line: ConversationLin
   const next = line && change(line);
   if (next === undefined || next === line) return lines;
   if (next.last_message_at === line!.last_message_at) return lines.map((each) => (each === line ? next : each));
-  return [next, ...lines.filter((each) => each !== line)];
+  return pinnedFirst([next, ...lines.filter((each) => each !== line)]);
 }
 
 /** What a message makes of its conversation's line; `unread` where nobody has seen it here. */
@@ -50,7 +51,7 @@ export function merged(answered: Lines, here: Lines, since: ReadonlySet<string>)
     const kept = { ...line, last_message_at, last_message_preview, unread_count, mention_count };
     return at(line) === at(own) ? [kept] : (newer.push(kept), []);
   });
-  return [...newer.sort((a, b) => (at(a) < at(b) ? 1 : -1)), ...rest];
+  return pinnedFirst([...newer.sort((a, b) => (at(a) < at(b) ? 1 : -1)), ...rest]);
 }
 
 function at(line: ConversationLine): string {

@@ -3,7 +3,9 @@
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import type { ConversationLine } from "../sdk/types.ts";
+import { Icon } from "./icon.tsx";
 import type { Inbox } from "./inbox.ts";
+import { isMuted } from "./preferences.ts";
 import { brief, precise } from "./time.ts";
 import { plain } from "./timeline.ts";
 
@@ -45,13 +47,7 @@ export function Listed({ inbox, above }: { inbox: Inbox; above?: ComponentChildr
         {inbox.loaded.value && lines.length === 0 && (
           <p class="list-note">{filtered ? "None of these has that in its title." : "You are in no conversation yet: begin one, or open an address that you were given."}</p>
         )}
-        <ul>
-          {lines.map((line) => (
-            <li key={line.conversation_id}>
-              <Line inbox={inbox} line={line} open={line.conversation_id === open} calls={inbox.calls.unseen(line.conversation_id)} />
-            </li>
-          ))}
-        </ul>
+        <Lines inbox={inbox} lines={lines} open={open} />
         {inbox.total.value > inbox.lines.value.length && (
           <button type="button" class="link more" onClick={() => void inbox.showMore()}>
             {filtered
@@ -59,8 +55,51 @@ export function Listed({ inbox, above }: { inbox: Inbox; above?: ComponentChildr
               : `Show more of ${inbox.total.value}`}
           </button>
         )}
+        {inbox.archive.total.value > 0 && <Archived inbox={inbox} wanted={wanted} open={open} />}
       </div>
     </>
+  );
+}
+
+function Lines({ inbox, lines, open }: { inbox: Inbox; lines: readonly ConversationLine[]; open: string | undefined }) {
+  return (
+    <ul>
+      {lines.map((line) => (
+        <li key={line.conversation_id}>
+          <Line inbox={inbox} line={line} open={line.conversation_id === open} calls={inbox.calls.unseen(line.conversation_id)} />
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+/** What was put away, below all else: with the number of what is new there, since nothing else tells of it. */
+function Archived({ inbox, wanted, open }: { inbox: Inbox; wanted: string; open: string | undefined }) {
+  const [unfolded, setUnfolded] = useState(false);
+  const { lines, total, unread } = inbox.archive;
+  const shown = lines.value.filter((line) => line.title.toLocaleLowerCase().includes(wanted));
+  const more = (): void => {
+    inbox.archive.more();
+    void inbox.refresh();
+  };
+  return (
+    <section class="archived" aria-label="Archive">
+      <button type="button" class="archived-head" aria-expanded={unfolded} onClick={() => setUnfolded(!unfolded)}>
+        <Icon name="archive" /> <span class="archived-words">Archived <span class="soft">{total}</span></span>
+        {unread.value > 0 && (
+          <span class="line-unread">
+            {unread.value > 99 ? "99+" : unread}
+            <span class="visually-hidden"> unread</span>
+          </span>
+        )}
+      </button>
+      {unfolded && <Lines inbox={inbox} lines={shown} open={open} />}
+      {unfolded && total.value > lines.value.length && (
+        <button type="button" class="link more" onClick={more}>
+          Show more of {total}
+        </button>
+      )}
+    </section>
   );
 }
 
@@ -80,6 +119,8 @@ function Line({ inbox, line, open, calls }: { inbox: Inbox; line: ConversationLi
     >
       <span class="line-title" dir="auto">
         {line.title}
+        {line.pinned && <Mark icon="pin" words="pinned" />}
+        {isMuted(line) && <Mark icon="bellOff" words="muted" />}
       </span>
       <time class="line-time" dateTime={new Date(at).toISOString()} title={precise(at)}>
         {brief(at)}
@@ -95,6 +136,15 @@ function Line({ inbox, line, open, calls }: { inbox: Inbox; line: ConversationLi
         </span>
       )}
     </a>
+  );
+}
+
+function Mark({ icon, words }: { icon: "pin" | "bellOff"; words: string }) {
+  return (
+    <span class="line-mark" title={words}>
+      <Icon name={icon} />
+      <span class="visually-hidden">, {words}</span>
+    </span>
   );
 }
 

@@ -7,6 +7,7 @@ import { Menu } from "./actions.tsx";
 import { Avatar } from "./avatar.tsx";
 import { Copy } from "./copy.tsx";
 import { onEscape } from "./escape.ts";
+import { Held } from "./held.tsx";
 import { Icon } from "./icon.tsx";
 import { Invites } from "./invites.tsx";
 import { may } from "./rank.ts";
@@ -20,7 +21,9 @@ export function Members({ room, close }: { room: Room; close: () => void }) {
   const first = useRef<HTMLButtonElement>(null);
   useLayoutEffect(() => first.current?.focus(), []);
   useLayoutEffect(() => void room.keeping.list(), [room, room.role.value]);
-  const members = inOrder(room.members.value, room.me);
+  const [more, setMore] = useState<readonly Participant[]>([]);
+  const named = new Set(room.members.value.map((who) => who.participantId));
+  const members = [...inOrder(room.members.value, room.me), ...more.filter((who) => !named.has(who.participantId))];
   const online = members.filter((who) => who.isOnline).length;
   const total = Math.max(room.count.value, members.length);
   return (
@@ -32,6 +35,7 @@ export function Members({ room, close }: { room: Room; close: () => void }) {
         </button>
       </header>
       <Asking room={room} />
+      <Held room={room} />
       <p class="members-count">
         {room.state.value.status === "live"
           ? `${online} of ${total} here now`
@@ -42,11 +46,44 @@ export function Members({ room, close }: { room: Room; close: () => void }) {
           <Member key={who.participantId} who={who} room={room} />
         ))}
       </ul>
-      {total > members.length && <p class="soft">and {total - members.length} more</p>}
+      {total > members.length && <More room={room} left={total - members.length} known={new Set(members.map((who) => who.participantId))} add={(found) => setMore([...more, ...found])} />}
       <Invite room={room} />
       <Rules room={room} />
       <Barred room={room} />
     </aside>
+  );
+}
+
+/** The socket names a hundred; the rest comes page by page. */
+function More({ room, left, known, add }: { room: Room; left: number; known: ReadonlySet<string>; add: (found: readonly Participant[]) => void }) {
+  const [busy, setBusy] = useState(false);
+  const [after, setAfter] = useState<string | null>(null);
+  const fetch = async (): Promise<void> => {
+    setBusy(true);
+    try {
+      let place = after;
+      let found: readonly Participant[] = [];
+      do {
+        const page = await room.home.salon.members(room.id, place === null ? {} : { after: place });
+        place = page.after;
+        found = page.participants.filter((who) => !known.has(who.participantId));
+      } while (found.length === 0 && place !== null);
+      setAfter(place);
+      add(found);
+    } catch (error) {
+      room.home.toast(said(error));
+    }
+    setBusy(false);
+  };
+  return (
+    <p class="soft">
+      and {left} more{" "}
+      {may("read_members", room.standing.value) && (
+        <button type="button" class="link" disabled={busy} onClick={() => void fetch()}>
+          Show more people
+        </button>
+      )}
+    </p>
   );
 }
 

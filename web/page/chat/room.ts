@@ -2,7 +2,7 @@
 
 import { batch, computed, signal } from "@preact/signals";
 import type { Salon } from "../sdk/salon.ts";
-import type { Conversation, ConversationObject, Event, Outgoing, Participant, State } from "../sdk/types.ts";
+import type { Conversation, ConversationObject, Event, Outgoing, Participant, Preferences, State } from "../sdk/types.ts";
 import { Around } from "./around.ts";
 import { Answering } from "./answering.ts";
 import { Deeds } from "./deeds.ts";
@@ -44,6 +44,8 @@ export class Room {
   readonly standing = computed((): Standing => ({ role: this.role.value, permissions: this.facts.value?.permissions }));
   /** How many there are; `members` names at most a hundred. */
   readonly count = signal(0);
+  /** How this person keeps it for themselves; null until it is known. */
+  readonly preferences = signal<Preferences | null>(null);
   /** Counts what was said here, so that the log can show it wherever the reader is. */
   readonly spoken = signal(0);
   readonly replyTo = signal<{ id: string; name: string; content: string } | null>(null);
@@ -92,7 +94,7 @@ export class Room {
     this.home = home;
     this.#salon = salon;
     this.#hooks = hooks;
-    this.keeping = new Keeping(salon, id, () => this.standing.value);
+    this.keeping = new Keeping(salon, id, me, () => this.standing.value);
     this.past = new Past(salon, id, this.events);
     this.kept = new Kept(shelf, id);
     this.uploads = new Uploads(home, id, this.kept.files, (files) => void (this.kept.files = files));
@@ -200,6 +202,12 @@ export class Room {
     if (this.state.value.status === "live") this.#caughtUp();
   }
 
+  /** Keep it so for oneself from now on. Throws `Refused`. */
+  async keep(changes: Partial<Preferences>): Promise<void> {
+    this.preferences.value = await this.#salon.setPreferences(this.id, changes);
+    await this.home.preferred();
+  }
+
   /** Bring a message into sight, however far back it is; or say why not. */
   async jump(id: string): Promise<void> {
     const sequence = await this.past.reach(id);
@@ -226,8 +234,9 @@ export class Room {
       batch(() => {
         this.facts.value = facts;
         this.title.value = facts.title;
+        this.preferences.value = facts.me;
       });
-      if (facts.join === "invite") void this.keeping.look();
+      void this.keeping.look();
     } catch {
       // The socket says what is wrong; this only decorates.
     } finally {
@@ -301,17 +310,32 @@ export class Room {
       this.reading.told(sequence_id);
       this.#hooks.read(this, sequence_id);
     });
+    conversation.on("preferences", (preferences) => {
+      this.preferences.value = preferences;
+      void this.home.preferred();
+    });
     conversation.on("reset", ({ why }) => this.#begin(why === "epoch"));
     conversation.on("refused", (refusal) => this.#hooks.refused(refusal.error));
     conversation.on("state", (state) => {
       this.#flush();
       this.state.value = state;
+      if (state.reason?.code === "DELETED") this.#vanish();
       if (state.status === "live") {
         this.#caughtUp();
         void this.thread.value?.load();
       } else if (state.status !== "catching-up") this.#typists.clear();
       this.#hooks.turned(state);
     });
+  }
+
+  /** It was deleted for everybody: nothing of it stays on the screen or in the browser. */
+  #vanish(): void {
+    this.forget();
+    batch(() => {
+      this.events.value = [];
+      this.thread.value = this.around.value = null;
+    });
+    void this.home.preferred();
   }
 
   /** What was kept belongs to another log, or has a hole after it. */

@@ -47,6 +47,8 @@ export class Single implements Home {
 
   async refresh(): Promise<void> {}
 
+  async preferred(): Promise<void> {}
+
   reconnect(): void {
     this.open.value?.reconnect();
   }
@@ -67,6 +69,12 @@ export class Single implements Home {
 
   async leave(room: Room): Promise<void> {
     await this.salon.leave(room.id);
+    room.forget();
+    this.#begin();
+  }
+
+  async deleteConversation(room: Room): Promise<void> {
+    await this.salon.deleteConversation(room.id);
     room.forget();
     this.#begin();
   }

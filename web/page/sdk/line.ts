@@ -40,7 +40,7 @@ import { type Step, Window } from "./window.ts";
 
 const TYPING_AGAIN = 3_000; // milliseconds; the server forgets after five seconds that somebody types
 const PAGE = 100;
-const CLOSED_TO_US = new Set(["FORBIDDEN", "LEFT", "NOT_FOUND", "NOT_PARTICIPANT"]);
+const CLOSED_TO_US = new Set(["DELETED", "FORBIDDEN", "LEFT", "NOT_FOUND", "NOT_PARTICIPANT"]);
 
 /** What a line needs of the person whose it is. */
 export interface Caller {
@@ -289,7 +289,10 @@ export class Line implements Conversation {
         return this.agent.decided(frame);
       case "cancel":
         return this.agent.cancel(frame.run_id);
-      case "preferences": // what these say, nobody asks for here yet
+      case "preferences": {
+        const { type: _, ...preferences } = frame;
+        return this.emit("preferences", preferences);
+      }
       case "pong":
         return;
       case "auth_ack":

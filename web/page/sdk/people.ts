@@ -1,15 +1,18 @@
-/** Who may do what to whom, and how people come in: roles, bans, mutes, invites, requests, direct conversations, reports. */
+/** Who may do what to whom, and how people come in: roles, bans, mutes, invites, requests, direct conversations, reports, held messages. */
 import { Exchange } from "./exchange.ts";
 import { chat, given, query } from "./paths.ts";
 import type {
   ConversationObject,
   Created,
+  HeldMessage,
+  HeldPage,
   Invite,
   InviteTerms,
   JoinRequest,
   MemberChange,
   MemberPage,
   NewInvite,
+  Preferences,
   Role,
   Sanction,
   SanctionTerms,
@@ -103,6 +106,31 @@ export class People extends Exchange {
   /** The one conversation with somebody, the same every time; `name` is shown until they come themselves. */
   direct(userId: string, name?: string): Promise<Created> {
     return this.request("POST", "/chat/direct", given({ user_id: userId, name }));
+  }
+
+  /** Archive, mute (`muted` is true, false, or until when) or pin it for oneself. What is left out stays; nobody else is told. */
+  setPreferences(id: string, changes: Partial<Preferences>): Promise<Preferences> {
+    return this.request("PATCH", chat(id, "me"), given(changes));
+  }
+
+  /** Delete a conversation and all that was said in it, for everybody and for good; for owners. */
+  async deleteConversation(id: string): Promise<void> {
+    await this.request("DELETE", chat(id));
+  }
+
+  /** What moderation holds, the newest first: all of it for who may delete any message, else one's own. `before` of one page asks for the next. */
+  held(id: string, page: { state?: "open" | "closed"; before?: number; limit?: number } = {}): Promise<HeldPage> {
+    return this.request("GET", `${chat(id, "held")}${query(page)}`);
+  }
+
+  /** Post it as its sender. ALREADY_DECIDED where somebody has decided otherwise. */
+  approveHeld(id: string, heldId: number): Promise<HeldMessage> {
+    return this.request("POST", chat(id, "held", String(heldId), "approve"));
+  }
+
+  /** Drop it; its sender reads the reason. */
+  denyHeld(id: string, heldId: number, reason?: string): Promise<HeldMessage> {
+    return this.request("POST", chat(id, "held", String(heldId), "deny"), given({ reason }));
   }
 
   /** Tell the operators of a message; nobody else is told. The same again is the same report. */

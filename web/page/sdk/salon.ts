@@ -94,8 +94,11 @@ export class Salon extends People {
     return this.request("POST", "/chat/create", fields);
   }
 
-  /** The caller's conversations, newest activity first. */
-  conversations(page: { limit?: number; offset?: number } = {}): Promise<ConversationPage> {
+  /**
+   * The caller's conversations: pinned ones, then newest activity first. `before` of one page asks for the next; `archived` are left out
+   * by default.
+   */
+  conversations(page: { limit?: number; offset?: number; before?: number; archived?: boolean | "all" } = {}): Promise<ConversationPage> {
     return this.request("GET", `/chat/my-conversations${query(page)}`);
   }
 

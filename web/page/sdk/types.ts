@@ -318,6 +318,31 @@ export interface JoinRequest {
   reason: string | null;
 }
 
+/** A message or an edit that moderation holds, or has held: its text is gone once it is decided. */
+export interface HeldMessage {
+  held_id: number;
+  conversation_id: string;
+  sender: Person;
+  kind: "message" | "edit";
+  content: string | null;
+  client_message_id: string | null;
+  /** Why it is held. */
+  reason: string | null;
+  held_at: string;
+  closed_at: string | null;
+  closed_by: string | null;
+  /** `refused`: approved, but its conversation did not take it any more. */
+  outcome: "approved" | "denied" | "refused" | null;
+  /** What who decided, or the conversation, says. */
+  why: string | null;
+}
+
+export interface HeldPage {
+  held: HeldMessage[];
+  /** Asks for the next page; null where this is the last. */
+  before: number | null;
+}
+
 /** Something on its way to the server. */
 interface Underway {
   /** The idempotency key: however often it is sent, it is done once. */
@@ -452,6 +477,8 @@ export interface Signals {
    * `resume: "newest"` only: events go on at `first_sequence_id`, and those before it are to be had by `Salon.messages`.
    */
   reset: { why: "epoch" } | { why: "gap"; first_sequence_id: number };
+  /** This person keeps the conversation so from now on, by another of their devices. */
+  preferences: Preferences;
   /** A refusal that belongs to no message. */
   refused: Refusal;
 }

@@ -10,6 +10,7 @@ export interface Verdict {
 }
 
 const LEFT = "Left conversation";
+const DELETED = "the conversation was deleted";
 const TOO_BIG = 1009;
 const FINAL = new Map<number, Reason>([
   [1002, { code: "PROTOCOL", error: "The connection was not understood." }],
@@ -27,6 +28,9 @@ const CUT: Reason = { code: "UNREACHABLE", error: "The connection was cut." };
 export function judgeClose(code: number, text: string): Verdict {
   if (code === 1000 && text === LEFT) {
     return { comeBack: false, reason: { code: "LEFT", error: "You have left this conversation." } };
+  }
+  if (code === 4503 && text === DELETED) {
+    return { comeBack: false, reason: { code: "DELETED", error: "This conversation was deleted." } };
   }
   const final = FINAL.get(code);
   if (final !== undefined) return { comeBack: false, reason: final };
