@@ -34,13 +34,14 @@ def without_key(outcome: Any) -> Any:
 class Pending:
     """A command without an outcome. `given` is true where the key is not its sender's own."""
 
-    __slots__ = ("again", "given", "letter", "sent_at")
+    __slots__ = ("again", "given", "letter", "sent_at", "sent_before")
 
     def __init__(self, letter: Letter, *, given: bool) -> None:
         self.letter = letter
         self.given = given
         self.again = False  # whether a former owner may have carried it out
         self.sent_at = float("-inf")
+        self.sent_before = False
 
 
 class Outgoing:

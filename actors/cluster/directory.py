@@ -15,6 +15,7 @@ from salon.actors.participant import ParticipantActor
 from salon.actors.runtime import ActorDied
 
 from .encoding import named
+from .figures import ClusterFigures
 from .owned import OwnedConversation, RemoteCaller, TakenOver, Watched
 from .replica import ReplicaActor
 from .wire import Informed, Renamed, Revoked
@@ -46,6 +47,7 @@ class ClusterDirectory(Directory):
     def __init__(self, **services: Any) -> None:
         super().__init__(**services)
         self.replicas: dict[str, ReplicaActor] = {}
+        self.counted = ClusterFigures()
         self.runs_moved = trio.Event()
         self.told = trio.Event()  # another node has shut somebody out, or given them another name
 
