@@ -14,6 +14,7 @@ import type { Feed } from "./feed.ts";
 import { begin, end, stats } from "./figures.ts";
 import { moment } from "./format.ts";
 import { Forbidden, SignIn, Unreachable } from "./gate.tsx";
+import { Nodes } from "./nodes.tsx";
 import { operator } from "./operator.ts";
 import { Overview } from "./overview.tsx";
 import { ParticipantPlace } from "./participant.tsx";
@@ -78,6 +79,8 @@ function Here() {
       return <Webhooks />;
     case "people":
       return <People />;
+    case "nodes":
+      return <Nodes />;
     case "audit":
       return <Audit />;
     case "conversation":

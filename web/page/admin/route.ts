@@ -3,10 +3,10 @@
 import { signal } from "@preact/signals";
 
 export type Place =
-  | { name: "overview" | "actors" | "connections" | "agents" | "webhooks" | "people" | "audit" }
+  | { name: "overview" | "actors" | "connections" | "agents" | "webhooks" | "people" | "nodes" | "audit" }
   | { name: "conversation" | "participant" | "connection" | "refusal"; id: string };
 
-const PLAIN = ["overview", "actors", "connections", "agents", "webhooks", "people", "audit"] as const;
+const PLAIN = ["overview", "actors", "connections", "agents", "webhooks", "people", "nodes", "audit"] as const;
 const WITH_ID = ["conversation", "participant", "connection", "refusal"] as const;
 
 export const place = signal<Place>(read());
