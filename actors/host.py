@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .agent_host import AgentHost
+    from .audience import Audience
     from .files import FileHost
     from .limits import Limits
     from .meter import Meter
@@ -27,6 +28,10 @@ class Attended(Protocol):
     @property
     def actor_ref(self) -> Ref[Any]:
         """The handle on the actor."""
+
+    @property
+    def audience(self) -> Audience:
+        """Who listens."""
 
     def owes(self, subscriber: Subscriber) -> bool:
         """Whether committed events may still be undelivered to a subscriber."""

@@ -78,6 +78,7 @@ class Code(StrEnum):
     DRAINING = "DRAINING"
     KEYS_UNAVAILABLE = "KEYS_UNAVAILABLE"
     STORE_UNAVAILABLE = "STORE_UNAVAILABLE"
+    NODE_UNAVAILABLE = "NODE_UNAVAILABLE"
     SEARCH_UNAVAILABLE = "SEARCH_UNAVAILABLE"
     INTERNAL_ERROR = "INTERNAL_ERROR"
 
@@ -238,6 +239,11 @@ TABLE: dict[Code, Reason] = {
     ),
     Code.STORE_UNAVAILABLE: Reason(
         "The store cannot take this now. Try again with the same client_message_id.",
+        503,
+        temporary=True,
+    ),
+    Code.NODE_UNAVAILABLE: Reason(
+        "The node {node} does not answer: try again after {retry_after} s.",
         503,
         temporary=True,
     ),

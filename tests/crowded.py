@@ -44,14 +44,16 @@ def main() -> None:
     sys.argv[1:] = sys.argv[sys.argv.index("serve") :]
     run = app._run
 
-    async def run_crowded(parts: AdminParts, announce: Callable[[str], None]) -> None:
+    async def run_crowded(
+        parts: AdminParts, announce: Callable[[str], None], listen_fd: int | None
+    ) -> None:
         async with trio.open_nursery() as nursery:
 
             def announced(url: str) -> None:
                 announce(url)
                 nursery.start_soon(crowd, parts, count)
 
-            await run(parts, announced)
+            await run(parts, announced, listen_fd)
             nursery.cancel_scope.cancel()
 
     app._run = run_crowded

@@ -62,7 +62,7 @@ async def serving(
     )
     send, receive = trio.open_memory_channel[str](1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("salon.web.app._settle_garbage", lambda: None)  # what is frozen is not found
+        patch.setattr("salon.web.app.settle_garbage", lambda: None)  # what is frozen is not found
         gc.collect()
         gc.freeze()  # what was there before is not looked through each time
         async with trio.open_nursery() as nursery:

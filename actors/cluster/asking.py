@@ -57,7 +57,8 @@ class Asking:
 
     def _send(self, number: int) -> None:
         pending = self.outgoing.pending[number]
-        pending.sent_at = trio.current_time()
+        self._host.counted.sent_again += pending.sent_before
+        pending.sent_at, pending.sent_before = trio.current_time(), True
         letter = pending.letter
         ask = Ask(
             self._key,

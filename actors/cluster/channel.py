@@ -64,7 +64,7 @@ class Passed:
 class Pending:
     """A command without an outcome. `given` is true where the key is not its sender's own."""
 
-    __slots__ = ("again", "given", "letter", "sent_at")
+    __slots__ = ("again", "given", "letter", "sent_at", "sent_before")
 
     def __init__(self, letter: Letter, *, given: bool) -> None:
         self.letter = letter
@@ -73,6 +73,7 @@ class Pending:
             letter.reply_to, "again", False
         )  # whether a former owner may have carried it out
         self.sent_at = float("-inf")
+        self.sent_before = False
 
     @property
     def was_sent(self) -> bool:

@@ -16,6 +16,7 @@ from salon.actors.runtime import ActorDied
 from salon.actors.watchers import Watchers
 
 from .encoding import named
+from .figures import ClusterFigures
 from .owned import OwnedConversation, RemoteCaller, TakenOver, Watched
 from .replica import Arrived, ReplicaActor
 from .wire import Informed, Renamed, Revoked, Watching
@@ -65,6 +66,7 @@ class ClusterDirectory(Directory):
         super().__init__(**services)
         self.watchers = ToldWatchers(lambda: self.cluster.tell_all(Watching()))
         self.replicas: dict[str, ReplicaActor] = {}
+        self.counted = ClusterFigures()
         self.runs_moved = trio.Event()
         self.told = trio.Event()  # another node has shut somebody out, or given them another name
 

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from salon.actors.attendance import Attendance
-    from salon.actors.host import Host
     from salon.actors.signals import Signal
     from salon.actors.store import Record
 
+    from .host import ClusterHost
     from .wire import Batch, Head, Told
 
 
@@ -51,7 +51,7 @@ class Following:
     )
 
     def __init__(
-        self, key: str, host: Host, attendance: Attendance, lacking: Callable[[], None]
+        self, key: str, host: ClusterHost, attendance: Attendance, lacking: Callable[[], None]
     ) -> None:
         self.state: State | None = None
         self.life, self.number, self.head = "", 0, 0
@@ -98,6 +98,7 @@ class Following:
         follows = batch.life == self.life and batch.number == self.number + 1
         self.life, self.number = batch.life, batch.number
         if state is None or not follows or _skips(state, batch):
+            self._host.counted.gaps += state is not None
             await self.reread()
             return
         if batch.erased:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from salon.actors.messages import Command
     from salon.actors.refusals import Refusal
 
+    from .figures import ClusterFigures
     from .view import Node, View
     from .wire import Message
 
@@ -62,6 +63,7 @@ class ClusterHost(Host, Protocol):
     """The directory of a node as its actors see it."""
 
     cluster: Cluster
+    counted: ClusterFigures
 
     def let_go(self, actor: ConversationActor, letters: Sequence[Letter]) -> None:
         """Replace the actor of a conversation that another node owns now; it has not carried out the letters."""

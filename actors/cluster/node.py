@@ -24,6 +24,7 @@ from .wire import (
     Answer,
     Ask,
     Batch,
+    Call,
     Concerned,
     Head,
     Heard,
@@ -32,6 +33,7 @@ from .wire import (
     Lasting,
     Pushed,
     Renamed,
+    Reply,
     Revoked,
     ToAll,
     Told,
@@ -43,6 +45,7 @@ from .wire import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from .calls import Calls
     from .directory import ClusterDirectory
     from .host import Concerning
     from .membership import Membership
@@ -53,7 +56,7 @@ BEAT = 1.0  # seconds between two signs of life, to the store and to the other n
 TIMEOUT = 3.0  # seconds without one after which a node is given up
 EARLY = 1000  # messages kept that came from a view which this node is about to learn
 OWNERS = 4096  # conversations whose owner is remembered: to hash costs a microsecond a node
-ALWAYS = Answer | ToAll | Pushed  # true in whatever view they were said
+ALWAYS = Answer | ToAll | Pushed | Call | Reply  # true in whatever view they were said
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +83,7 @@ class ClusterNode:
         self.view = View(0, ())
         self.joined = trio.Event()
         self.leaving = False
+        self.calls: Calls | None = None  # who takes what operators at other nodes want
         self._membership = membership
         self._connect = connect
         self._timeout = timeout
@@ -200,7 +204,12 @@ class ClusterNode:
         return self.joined.is_set() and not self._is_lost()
 
     def _is_lost(self) -> bool:
-        return trio.current_time() - self._beaten_at > self._timeout + BEAT
+        return self.silent_seconds > self._timeout + BEAT
+
+    @property
+    def silent_seconds(self) -> float:
+        """Since the last sign of life of this node that the store has taken."""
+        return trio.current_time() - self._beaten_at
 
     def doubt(self) -> None:
         """Ask the store for the view soon."""
@@ -344,6 +353,8 @@ class ClusterNode:
             case Heard():
                 for lacking in self._said.heard(sender, message, trio.current_time()):
                     self.send(sender, lacking)
+            case Call() | Reply() if self.calls is not None:
+                self.calls.take(sender, message)
 
     def _deliver(self, sender: str, message: Message) -> None:
         match message:

@@ -263,6 +263,7 @@ class ReplicaActor(TrioActor):
         if self._have_changed() or self._people:
             self.watch()
             if self.audience and self._is_silent():
+                self._host.counted.silences += 1
                 self.actor_ref.tell(Reread())  # type: ignore[arg-type]
 
     def moved(self) -> None:
@@ -306,6 +307,12 @@ class ReplicaActor(TrioActor):
     def passive(self) -> bool:
         """Whether there are no sockets here, no command waits for an answer, and no hosted agent is at work."""
         return self.idle and not self.audience and not self.asking and not self.workers
+
+    @property
+    def lags(self) -> bool:
+        """Whether the owner has said that there are events which this node has not."""
+        state = self.following.state
+        return state is not None and state.head < self.following.head
 
     def owes(self, subscriber: Subscriber) -> bool:
         """Whether committed events may still be undelivered to a subscriber."""

@@ -179,6 +179,20 @@ class Heard(NamedTuple):
     lacks: bool
 
 
+class Call(NamedTuple):
+    """To one: what operators want done or told there. It is sent again until there is a `Reply` of the same number."""
+
+    number: int
+    body: bytes
+
+
+class Reply(NamedTuple):
+    """To one: what came of its call."""
+
+    number: int
+    body: bytes
+
+
 class Hint(NamedTuple):
     """To one: there is a newer view, that of the message's own number."""
 
@@ -186,4 +200,4 @@ class Hint(NamedTuple):
 FromOwner = Batch | Head | Told | Pushed
 ToOwner = Ask | Watch
 ToAll = Work | Informed | Renamed | Revoked | Watching | Concerned | Lasting | Heard | Hint
-Message = Ask | Answer | Watch | FromOwner | ToAll
+Message = Ask | Answer | Watch | FromOwner | ToAll | Call | Reply

@@ -75,10 +75,10 @@ from salon.actors.sources import Sources
 from salon.web.api.asyncapi import asyncapi, located
 from salon.web.api.json_schema import example
 from salon.web.api.server_frames import CLOSINGS, SERVER_FRAMES
-from salon.web.app import build_app
 from salon.web.files import FileShelf
 from salon.web.http.request import Parts
 from salon.web.identity.identity import IdentityBook
+from salon.web.routes import build_app
 from salon.web.settings.model import Settings
 from salon.web.socket.client_frames import parse
 from salon.web.socket.codec import (
@@ -304,6 +304,8 @@ PROMISED = {
     ("post", "/admin/holds"): {201, 400, 401, 403, 503},
     ("delete", "/admin/holds/{hold_id}"): {200, 401, 403, 404, 503},
     ("get", "/admin/nodes"): {200, 401, 403, 503},
+    ("post", "/admin/nodes/{node_id}/drain"): {202, 401, 403, 404, 503},
+    ("delete", "/admin/nodes/{node_id}"): {204, 401, 403, 404, 503},
 }
 OPEN_TO_ALL = {
     *(

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-import trio
 from pydantic import ValidationError
 from quart import Blueprint, Response
 from quart_schema import document_querystring, document_request, document_response, tag
@@ -20,13 +17,11 @@ from ..settings import AgentSettings, SettingsError
 from ..socket import problem_of, timestamp
 from . import agent_schemas as schemas
 from .agent_schemas import without_nothing
+from .hosted_work import money, open_runs, past_run, with_work, work_elsewhere
+from .stored_agents import ask_again
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
-
-    from salon.actors.store import RunAccount
-
-    from ..agents import HostedAgent, Job
+    from ..agents import HostedAgent
     from ..settings import BudgetSettings
     from .parts import AdminParts
 
@@ -34,23 +29,6 @@ if TYPE_CHECKING:
 KEY_PREFIX = "SALON_AGENT_KEY_"
 
 logger = logging.getLogger(__name__)
-
-
-async def add_stored_agents(parts: AdminParts) -> None:
-    """Host the agents that operators have added before. One that cannot be opened is left out, and the log says why.
-
-    Raises `StoreError`.
-    """
-    for agent_id, text in (await parts.directory.store.agents().wait()).items():
-        if parts.agents.get(agent_id) is not None:
-            logger.error("agent %s: the configuration has one, the one added is left out", agent_id)
-            continue
-        try:
-            settings = AgentSettings.model_validate_json(text)
-            parts.agents.add(settings, open_upstream(settings), added=True)
-        except (ValidationError, SettingsError) as error:
-            problem = problem_of(error.errors()) if isinstance(error, ValidationError) else error
-            logger.error("agent %s cannot be opened: %s", agent_id, problem)
 
 
 def hosted_agent_routes(parts: AdminParts) -> Blueprint:
@@ -70,7 +48,9 @@ def _add_lists(routes: Blueprint, parts: AdminParts) -> None:
         """List the hosted agents, with what they are doing and have used."""
         parts.admin()
         agents = list(parts.agents)  # as they are now: others may come and go meanwhile
-        return answer({"agents": [await _view(parts, agent) for agent in agents]})
+        elsewhere = await work_elsewhere(parts)
+        views = [await _view(parts, agent) for agent in agents]
+        return answer({"agents": [with_work(view, elsewhere) for view in views]})
 
     @routes.get("/runs")
     @tag(["admin"])
@@ -87,36 +67,12 @@ def _add_lists(routes: Blueprint, parts: AdminParts) -> None:
             before=asked.cursor,
             limit=asked.limit,
         ).wait()
-        rows = [] if asked.cursor is not None else _open_runs(parts, asked, page.accounts)
-        rows += [_past(parts, account) for account in page.accounts]
+        rows = [] if asked.cursor is not None else await open_runs(parts, asked, page.accounts)
+        rows += [past_run(parts, account) for account in page.accounts]
         return answer(without_nothing({"runs": rows, "next_cursor": page.before}))
 
 
-class _Changes:
-    """Changes of agents in the order of asking, each as a whole: else what is stored and what is hosted would differ."""
-
-    def __init__(self) -> None:
-        self._line: deque[trio.Event] = deque()  # the first of them is made now
-
-    @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Wait for the changes before this one. Who hangs up then cancels nothing: it takes as long as ends of runs do."""
-        mine = trio.Event()
-        self._line.append(mine)
-        try:
-            self._line[0].set()
-            await mine.wait()
-            with trio.CancelScope(shield=True):
-                yield
-        finally:
-            self._line.remove(mine)
-            if self._line:
-                self._line[0].set()
-
-
 def _add_handles(routes: Blueprint, parts: AdminParts) -> None:
-    changes = _Changes()
-
     @routes.put("/agents/<path:agent_id>")
     @tag(["admin"])
     @document_request(schemas.AgentDefinition)
@@ -127,16 +83,18 @@ def _add_handles(routes: Blueprint, parts: AdminParts) -> None:
         """Add an agent, or replace one that was added: what it is answering is interrupted."""
         operator = parts.admin()
         wanted = await body(schemas.AgentDefinition, depth=parts.settings.limits.json_depth)
-        async with changes.turn():
+        async with parts.agent_changes.turn():
             settings = _settings(parts, agent_id, wanted)
             before = _added(parts, agent_id)
             upstream = await _opened(parts, settings)
             text = settings.model_dump_json(exclude_defaults=True)
             await parts.directory.store.save_agent(agent_id, text).wait()
+            parts.agent_changes.texts[agent_id] = text
             if before is not None:
                 await parts.agents.remove(agent_id)
             agent = parts.agents.add(settings, upstream, added=True)
-            _ask_again(parts, agent_id)
+            ask_again(parts, agent_id)
+        await parts.share()
         parts.audit.note(operator, "host", agent_id, "replaced" if before else "done")
         return answer(await _view(parts, agent), 201 if before is None else 200)
 
@@ -147,20 +105,15 @@ def _add_handles(routes: Blueprint, parts: AdminParts) -> None:
     async def delete_agent(agent_id: str) -> Response:
         """Stop hosting an agent that was added. It stays a member of its conversations, and answers nobody."""
         operator = parts.admin()
-        async with changes.turn():
+        async with parts.agent_changes.turn():
             if _added(parts, agent_id) is None:
                 raise parts.refusal(Code.NOT_FOUND)
             await parts.directory.store.save_agent(agent_id, None).wait()
+            parts.agent_changes.texts.pop(agent_id, None)
             await parts.agents.remove(agent_id)
+        await parts.share()
         parts.audit.note(operator, "unhost", agent_id)
         return Response(b"", 204)
-
-
-def _ask_again(parts: AdminParts, agent_id: str) -> None:
-    """Ask a new agent for what the one in its place was asked and had not begun."""
-    for actor in list(parts.directory.conversations.values()):
-        if actor.state is not None and agent_id in actor.state.agents:
-            actor.agents.ask_hosted(actor.state)
 
 
 def _settings(parts: AdminParts, agent_id: str, wanted: schemas.AgentDefinition) -> AgentSettings:
@@ -227,15 +180,10 @@ async def _view(parts: AdminParts, agent: HostedAgent) -> dict[str, Any]:
         "today": {
             "runs": day.runs,
             "tokens": day.tokens,
-            **_money(day.cost, settings),
+            **money(day.cost, settings),
         },
     }
     return without_nothing(fields)
-
-
-def _money(cost: int, settings: AgentSettings | None) -> dict[str, Any]:
-    price = None if settings is None else settings.price
-    return {"cost": cost / MILLION} | ({} if price is None else {"currency": price.currency})
 
 
 async def _budget(
@@ -254,69 +202,3 @@ async def _budget(
     ends = timestamp(period(budget.every, now)[1])
     about = {"per": budget.per, "every": budget.every, "limits": limits, "used": used}
     return without_nothing({**about, "opens_at": ends})
-
-
-def _open_runs(
-    parts: AdminParts, asked: schemas.RunQuery, ended: Sequence[RunAccount]
-) -> list[dict[str, Any]]:
-    """The runs that go on, but for those that have an account: work on a run ends a little after it."""
-    over = {(account.conversation_id, account.run_id) for account in ended}
-    return [_open(parts, job) for job in parts.agents.jobs() if _is_wanted(asked, job, over)]
-
-
-def _is_wanted(asked: schemas.RunQuery, job: Job, over: set[tuple[str, str]]) -> bool:
-    place = job.answer.conversation_id
-    return (
-        asked.agent_id in (None, job.agent_id)
-        and asked.conversation_id in (None, place)
-        and (place, job.answer.run_id) not in over
-    )
-
-
-def _open(parts: AdminParts, job: Job) -> dict[str, Any]:
-    tab = job.tab
-    return _run(
-        parts,
-        job.agent_id,
-        conversation_id=job.answer.conversation_id,
-        run_id=job.answer.run_id,
-        state="open",
-        why=job.why,
-        asked_by=None if tab is None else tab.asker.person,
-        started_at=timestamp(job.started_at),
-        first_word_seconds=None if job.first_word is None else job.first_word / 1000,
-        seconds=job.seconds,
-        input_tokens=0 if tab is None else tab.told,
-        output_tokens=0 if tab is None else tab.said,
-        cost=0 if tab is None else tab.cost,
-        tool_calls=job.tool_calls,
-    )
-
-
-def _past(parts: AdminParts, account: RunAccount) -> dict[str, Any]:
-    first = account.first_word
-    return _run(
-        parts,
-        account.agent_id,
-        conversation_id=account.conversation_id,
-        run_id=account.run_id,
-        state=account.status,
-        reason=account.reason,
-        why=account.why,
-        asked_by=account.asked_by,
-        started_at=timestamp(account.started_at),
-        first_word_seconds=None if first is None else first / 1000,
-        seconds=account.duration / 1000,
-        input_tokens=account.input_tokens,
-        output_tokens=account.output_tokens,
-        cost=account.cost,
-        tool_calls=account.tool_calls,
-    )
-
-
-def _run(parts: AdminParts, agent_id: str, cost: int, **fields: Any) -> dict[str, Any]:
-    agent = parts.agents.get(agent_id)
-    settings = None if agent is None else agent.settings
-    name = agent_id if settings is None else settings.participant.name
-    about = {"agent_id": agent_id, "agent_name": name, **fields, **_money(cost, settings)}
-    return without_nothing(about)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from salon.actors.signals import MemberView
 
 from ..socket import Connection, member_fields, participant_fields, timestamp
-from .inspection import CONNECTIONS, Clock, Sight, actor_state, quantiles
+from .inspection import CONNECTIONS, Clock, Sight, actor_state, node_name, quantiles
 from .schemas import SHOWN
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ async def conversation_dossier(
     return (
         _state_fields(state)
         | {"active": actor is not None, "participants": _members(state, actor)}
-        | _audience_fields(directory, actor, clock)
+        | conversation_sockets(directory, conversation_id, clock)
+        | {"node": node_name(directory), "silent": []}
         | {"actor": None if actor is None else _actor_fields(directory, actor, clock)}
         | _turn_fields(actor, clock)
         | {"refusals": _refusals(directory, conversation_id)}
@@ -71,6 +72,8 @@ async def participant_dossier(
     opened = [] if actor is None else _connections(actor.connections.values())
     return {
         "id": participant_id,
+        "node": node_name(directory),
+        "silent": [],
         "active": actor is not None,
         "participant": participant_fields(opened[0].participant) if opened else None,
         "connections": [asdict(CONNECTIONS.row(each, sight)) for each in opened[:SHOWN]],
@@ -134,12 +137,14 @@ def _members(state: State, actor: ConversationActor | None) -> list[dict[str, An
     ]
 
 
-def _audience_fields(
-    directory: Directory, actor: ConversationActor | None, clock: Clock
+def conversation_sockets(
+    directory: Directory, conversation_id: str, clock: Clock | None = None
 ) -> dict[str, Any]:
+    """The connections that a conversation has at this node."""
+    actor = directory.attended(conversation_id)
     if actor is None:
         return {"connections": [], "connection_count": 0, "behind_count": 0}
-    sight = Sight(directory, clock)
+    sight = Sight(directory, clock or Clock(directory.sources))
     opened = _connections(islice(actor.audience, SHOWN))
     return {
         "connections": [asdict(CONNECTIONS.row(each, sight)) for each in opened],

@@ -19,11 +19,9 @@ from salon.actors.store import StoreError
 
 from ..http import EventStream, Refused, query, refusals
 from ..socket import compact
-from . import schemas
-from .details import conversation_dossier, participant_dossier
+from . import everywhere, schemas
 from .figures import COLUMNS
 from .inspection import Clock
-from .listing import page, select_actors, select_connections, select_conversations
 from .patch import difference
 
 if TYPE_CHECKING:
@@ -159,15 +157,13 @@ def _view(parts: AdminParts, asked: schemas.FeedQuery) -> Look | None:
         case "actors":
             actors = query(schemas.ActorQuery)
             inside = _inside(parts, asked, "participant_id")
-            return _rows(parts, select_actors(parts, actors), actors, "key", inside)
+            return _rows(parts, "actors", actors, inside)
         case "conversations":
             conversations = query(schemas.ConversationQuery)
-            selected = select_conversations(parts, conversations)
             inside = _inside(parts, asked, "conversation_id")
-            return _rows(parts, selected, conversations, "id", inside)
+            return _rows(parts, "conversations", conversations, inside)
         case "connections":
-            connections = query(schemas.ConnectionQuery)
-            return _rows(parts, select_connections(parts, connections), connections, "id")
+            return _rows(parts, "connections", query(schemas.ConnectionQuery))
         case "conversation":
             return _conversation(parts, _id(parts, asked))
         case "participant":
@@ -183,16 +179,15 @@ def _id(parts: AdminParts, asked: schemas.FeedQuery) -> str:
 
 
 def _rows(
-    parts: AdminParts, selection: Any, asked: schemas.RowQuery, key: str, inside: Look | None = None
+    parts: AdminParts, name: str, asked: schemas.RowQuery, inside: Look | None = None
 ) -> Look:
-    """A list, with the connections of one of its actors if they were requested."""
+    """The list of this name, with the connections of one of its actors if they were requested."""
 
     async def look(clock: Clock) -> View:
-        rows, total = await page(parts, selection, asked, clock)
-        fields = [asdict(row) for row in rows]
-        order = [f"{row['kind']}:{row['key']}" if key == "key" else row[key] for row in fields]
-        lasting = map(_lasting, fields)
-        view: View = {"total": total, "order": order}
+        found = await everywhere.rows(parts, name, asked, clock)
+        order = [_key(name, row) for row in found.rows]
+        lasting = map(_lasting, found.rows)
+        view: View = {"total": found.total, "order": order, "silent": found.silent}
         view["rows"] = dict(zip(order, lasting, strict=True))
         if inside is not None:
             view["inside"] = await inside(clock)
@@ -201,12 +196,20 @@ def _rows(
     return look
 
 
+def _key(name: str, row: View) -> str:
+    """What tells a row from others: a participant has an actor at each node where they are connected."""
+    if name != "actors":
+        return str(row["id"])
+    at = "" if row["node"] is None else f"@{row['node']}"
+    return f"{row['kind']}:{row['key']}{at}"
+
+
 def _inside(parts: AdminParts, asked: schemas.FeedQuery, whose: str) -> Look | None:
     """The connections of the inspected actor; None if none is inspected."""
     if asked.inside is None:
         return None
     connections = schemas.ConnectionQuery.model_validate({whose: asked.inside, "limit": INSIDE})
-    return _rows(parts, select_connections(parts, connections), connections, "id")
+    return _rows(parts, "connections", connections)
 
 
 def _conversation(parts: AdminParts, conversation_id: str) -> Look:
@@ -217,7 +220,7 @@ def _conversation(parts: AdminParts, conversation_id: str) -> Look:
         if asleep and parts.directory.active(conversation_id) is None:
             return asleep
         try:
-            found = await conversation_dossier(parts.directory, conversation_id, clock)
+            found = await everywhere.conversation(parts, conversation_id, clock)
         except StoreError as error:
             parts.directory.report(error)
             return {"found": False, "why": "the store cannot be read now"}
@@ -227,7 +230,7 @@ def _conversation(parts: AdminParts, conversation_id: str) -> Look:
         view = _keyed(
             found, traces="turn", participants="participantId", refusals="id", runs="run_id"
         )
-        if not found["active"]:
+        if not found["active"] and parts.relay is None:
             asleep = view
         return view
 
@@ -237,7 +240,7 @@ def _conversation(parts: AdminParts, conversation_id: str) -> Look:
 def _participant(parts: AdminParts, participant_id: str) -> Look:
     async def look(clock: Clock) -> View:
         try:
-            found = await participant_dossier(parts.directory, participant_id, clock)
+            found = await everywhere.participant(parts, participant_id, clock)
         except StoreError as error:
             parts.directory.report(error)
             return {"found": False, "why": "the store cannot be read now"}

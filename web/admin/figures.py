@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from ..socket import timestamp
-from .inspection import depths, memory_bytes, quantiles
+from .inspection import depths, memory_bytes, node_name, quantiles
 
 if TYPE_CHECKING:
     from ..http import Parts
@@ -153,6 +153,7 @@ class Figures:
         directory, wire = self._parts.directory, self._parts.wire
         meter = directory.meter
         return {
+            "node": node_name(directory),
             "timestamp": timestamp(directory.sources.now()),
             "status": health(self._parts),
             "uptime": round(time.monotonic() - self._started, 3),

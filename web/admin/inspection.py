@@ -59,8 +59,9 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class ActorRow:
-    """One live actor."""
+    """One live actor. `node` is the name of the node that has it, null without a cluster."""
 
+    node: str | None
     kind: str
     key: str
     state: ActorState
@@ -77,8 +78,9 @@ class ActorRow:
 
 @dataclass(frozen=True, slots=True)
 class ConversationRow:
-    """One active conversation; what its state says is null while it is being loaded."""
+    """One active conversation; what its state says is null while it is being loaded. `node` is the name of its owner."""
 
+    node: str | None
     id: str
     title: str | None
     status: Literal["active", "inactive"] | None
@@ -100,8 +102,12 @@ class ConversationRow:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionRow:
-    """One open WebSocket or stream of events. `position` is the last sequence it has been given, or is on its way to be given."""
+    """One open WebSocket or stream of events. `position` is the last sequence it has been given, or is on its way to be given.
 
+    `node` is the name of the node that it is at, null without a cluster.
+    """
+
+    node: str | None
     id: str
     conversation_id: str
     participant_id: str
@@ -160,6 +166,7 @@ def _of_state(read: Callable[[State], Any]) -> Callable[[ConversationActor, Sigh
 
 ACTORS: Table[TrioActor, ActorRow] = Table(
     ActorRow,
+    node=lambda _, sight: node_name(sight.directory),
     kind=lambda actor, _: actor.kind,
     key=lambda actor, _: actor.key,
     state=lambda actor, _: actor_state(actor),
@@ -175,6 +182,7 @@ ACTORS: Table[TrioActor, ActorRow] = Table(
 )
 CONVERSATIONS: Table[ConversationActor, ConversationRow] = Table(
     ConversationRow,
+    node=lambda _, sight: node_name(sight.directory),
     id=lambda actor, _: actor.key,
     title=_of_state(lambda state: state.title),
     status=_of_state(lambda state: "active" if state.ended_at is None else "inactive"),
@@ -195,6 +203,7 @@ CONVERSATIONS: Table[ConversationActor, ConversationRow] = Table(
 )
 CONNECTIONS: Table[Connection, ConnectionRow] = Table(
     ConnectionRow,
+    node=lambda _, sight: node_name(sight.directory),
     id=lambda connection, _: connection.connection_id,
     conversation_id=lambda connection, _: connection.conversation_id,
     participant_id=lambda connection, _: connection.participant.id,
@@ -213,6 +222,12 @@ CONNECTIONS: Table[Connection, ConnectionRow] = Table(
 )
 
 
+def node_name(directory: Directory) -> str | None:
+    """The name of this node of a cluster; None where there is none."""
+    cluster = getattr(directory, "cluster", None)
+    return None if cluster is None else str(cluster.node.name)
+
+
 def connection_state(directory: Directory, connection: Connection) -> ConnectionState:
     """How a connection is currently served."""
     return _place(directory, connection)[0]
@@ -220,9 +235,9 @@ def connection_state(directory: Directory, connection: Connection) -> Connection
 
 def connection_count(actor: TrioActor) -> int:
     """The number of connections of a conversation or a participant."""
-    if isinstance(actor, ConversationActor):
-        return len(actor.audience)
-    return len(actor.connections) if isinstance(actor, ParticipantActor) else 0
+    if isinstance(actor, ParticipantActor):
+        return len(actor.connections)
+    return len(getattr(actor, "audience", ()))  # a conversation's, or its replica's
 
 
 def _place(directory: Directory, connection: Connection) -> tuple[ConnectionState, int | None]:
@@ -230,7 +245,7 @@ def _place(directory: Directory, connection: Connection) -> tuple[ConnectionStat
         return "closing", None
     if not connection.conversation_id:  # about all conversations of its person
         return "live", None
-    actor = directory.active(connection.conversation_id)
+    actor = directory.attended(connection.conversation_id)
     if actor is not None and connection in actor.audience.live:
         return "live", actor.audience.head
     behind = None if actor is None else actor.audience.behind.get(connection)

@@ -12,7 +12,7 @@ from ..agents import MILLION
 from ..moderation import Desk
 from .figures import storage_status
 from .inspection import depths, quantiles
-from .nodes import node_metrics
+from .node_figures import node_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,32 +1,34 @@
-"""The nodes of a cluster for operators: any of them answers for all, with what each has said in its last sign of life."""
+"""The nodes of a cluster for operators: any of them answers for all, and has one leave."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from pydantic import BaseModel
 from quart import Blueprint, Response
 from quart_schema import document_response, tag
 
 from salon.actors.refusals import Code
 
-from ..http import answer, refusals
+from ..http import NoContent, answer, refusals
+from .node_figures import FIGURES
+from .passing import send
+from .schemas import Draining
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from prometheus_client.core import Metric
-
     from .parts import AdminParts
+    from .relay import Relay
 
 
 class NodeRow(BaseModel):
     """One node. The figures are those of its last sign of life, `silent_seconds` ago; null before its first.
 
-    `keeps_house` is true for the one that delivers webhooks, erases and indexes for all. A node that is not `on_nats` reaches
-    the others only by way of the database. `lost` counts messages of other nodes that did not come, which it asked for again.
+    `keeps_house` is true for the one that delivers webhooks, erases and indexes for all. `view` is the view that it knew,
+    `joined_view` that which it came with. `load` is the share of one processor core that it used. `beat_seconds` is what the
+    database took for its sign of life. `conversations` are those that it owns, `replicas` those of others that it serves;
+    `lagging` of these lack events that their owner has. A node that is not `on_nats` reaches the others only by way of the
+    database. `lost` counts messages of other nodes that did not come, which it asked for again.
     """
 
     id: str
@@ -35,9 +37,14 @@ class NodeRow(BaseModel):
     joined_view: int
     silent_seconds: float
     keeps_house: bool
+    view: int | None
+    load: float | None
+    beat_seconds: float | None
     connections: int | None
+    participants: int | None
     conversations: int | None
     replicas: int | None
+    lagging: int | None
     on_nats: bool | None
     sent: int | None
     received: int | None
@@ -56,23 +63,16 @@ class Nodes(BaseModel):
     nodes: list[NodeRow]
 
 
-FIGURES = (
-    "connections",
-    "conversations",
-    "replicas",
-    "on_nats",
-    "sent",
-    "received",
-    "lost",
-    "dropped",
-)
-
-
 def node_routes(parts: AdminParts) -> Blueprint:
-    """The list of nodes."""
-    routes = Blueprint("nodes", __name__, url_prefix="/admin")
+    """The list of nodes, and their ends."""
+    routes = Blueprint("nodes", __name__, url_prefix="/admin/nodes")
+    _add_list(routes, parts)
+    _add_ends(routes, parts)
+    return routes
 
-    @routes.get("/nodes")
+
+def _add_list(routes: Blueprint, parts: AdminParts) -> None:
+    @routes.get("")
     @tag(["admin"])
     @document_response(Nodes)
     @refusals(Code.FORBIDDEN, Code.STORE_UNAVAILABLE)
@@ -91,7 +91,43 @@ def node_routes(parts: AdminParts) -> Blueprint:
             }
         )
 
-    return routes
+
+def _add_ends(routes: Blueprint, parts: AdminParts) -> None:
+    @routes.post("/<node_id>/drain")
+    @tag(["admin"])
+    @document_response(Draining, 202)
+    @refusals(Code.FORBIDDEN, Code.NOT_FOUND, Code.NODE_UNAVAILABLE)
+    async def drain_node(node_id: str) -> Response:
+        """Stop a node as SIGTERM does. Others own its conversations first; then its clients are told when to reconnect."""
+        operator = parts.admin()
+        relay = _relay_to(parts, node_id)
+        if node_id == relay.id:
+            parts.stop.set()
+        else:
+            await send(relay, node_id, operator, "POST", "/admin/drain")
+        parts.audit.note(operator, "drain node", relay.name_of(node_id))
+        return answer({"draining": True}, 202)
+
+    @routes.delete("/<node_id>")
+    @tag(["admin"])
+    @document_response(NoContent, 204)
+    @refusals(Code.FORBIDDEN, Code.NOT_FOUND, Code.STORE_UNAVAILABLE)
+    async def remove_node(node_id: str) -> Response:
+        """Have a node that does not answer given up at once. One that lives sends its sockets away and joins again: drain it."""
+        operator = parts.admin()
+        relay = _relay_to(parts, node_id)
+        name = relay.name_of(node_id)
+        await relay.node.remove(node_id)
+        parts.audit.note(operator, "remove node", name)
+        return Response(b"", 204)
+
+
+def _relay_to(parts: AdminParts, node_id: str) -> Relay:
+    """The relay, where the node is in the view."""
+    relay = parts.relay
+    if relay is None or all(node.id != node_id for node in relay.nodes):
+        raise parts.refusal(Code.NOT_FOUND)
+    return relay
 
 
 def _row(
@@ -107,50 +143,3 @@ def _row(
         "keeps_house": place == 0,
         **{each: said.get(each) for each in FIGURES},
     }
-
-
-def figures_of(parts: AdminParts) -> str:
-    """What this node says of itself with each sign of life."""
-    node = parts.node
-    assert node is not None
-    link = node.link
-    said = {
-        "connections": len(parts.wire),
-        "conversations": len(parts.directory.conversations),
-        "replicas": len(node.directory.replicas),
-        "on_nats": link.is_connected,
-        "sent": link.figures.sent,
-        "received": link.figures.received,
-        "lost": link.figures.lost,
-        "dropped": link.figures.dropped,
-        "shares": node.shares(parts.identities.signer.keys),
-    }
-    return json.dumps(said)
-
-
-def node_metrics(parts: AdminParts) -> Iterator[Metric]:
-    """This node among the others; nothing of a server alone."""
-    node = parts.node
-    if node is None:
-        return
-    link, figures = node.link, node.link.figures
-    for name, text, value in (
-        ("view", "Number of the view that this node knows.", node.node.view.number),
-        ("nodes", "Nodes in that view.", len(node.node.view.nodes)),
-        ("in_view", "Whether this node is in.", node.is_in),
-        ("keeps_house", "Whether it is the one that works for all.", node.views.keeps_house),
-        ("nats_connected", "Whether it reaches NATS.", link.is_connected),
-        ("replicas", "Conversations of other nodes that it serves.", len(node.directory.replicas)),
-    ):
-        yield GaugeMetricFamily(f"salon_cluster_{name}", text, value=float(value))
-    for name, text, count in (
-        ("sent", "Messages of NATS sent to other nodes.", figures.sent),
-        ("sent_bytes", "Their bytes.", figures.sent_bytes),
-        ("received", "Messages of NATS received.", figures.received),
-        ("received_bytes", "Their bytes.", figures.received_bytes),
-        ("lost", "Messages of other nodes that did not come.", figures.lost),
-        ("dropped", "Parts not sent: NATS was away, or slow.", figures.dropped),
-        ("nats_connections", "Connections made to NATS.", figures.connections),
-        ("stale_commits", "Changes refused since they were of another view.", node.stale()),
-    ):
-        yield CounterMetricFamily(f"salon_cluster_{name}", text, value=count)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..http import Parts
+from .agent_changes import AgentChanges
 from .audit import AuditTrail
 from .figures import Figures
 
@@ -18,12 +19,14 @@ if TYPE_CHECKING:
     from ..settings import Settings
     from ..socket import Wire
     from ..webhooks import Webhooks
+    from .relay import Relay
 
 
 class AdminParts(Parts):
     """The parts of a server with operators: figures over time, and the audit trail."""
 
     node: ServingNode | None = None  # of a cluster
+    relay: Relay | None = None  # to the other nodes
 
     def __init__(
         self,
@@ -43,6 +46,12 @@ class AdminParts(Parts):
         super().__init__(settings, directory, wire, identities)
         self.figures = Figures(self)
         self.audit = AuditTrail(directory.sources)
+        self.agent_changes = AgentChanges()
+
+    async def share(self) -> None:
+        """Have what was decided here, and is stored, hold at all nodes of a cluster; before the answer, as far as they answer."""
+        if self.relay is not None:
+            await self.relay.share()
 
     def note(self, who: Identity, deed: str, target: str, outcome: str = "done") -> None:
         """Record in the audit what a member did to others."""

@@ -53,6 +53,7 @@ def _add_people(routes: Blueprint, parts: AdminParts) -> None:
         operator = parts.admin()
         assert parts.erasures is not None
         erasure = await parts.erasures.ask(participant_id, operator.participant.id)
+        await parts.share()
         parts.audit.note(operator, "erase", participant_id)
         return answer({**erasure_fields(parts, erasure), **_whose(erasure)}, 202)
 
@@ -105,6 +106,7 @@ def _add_holds(routes: Blueprint, parts: AdminParts) -> None:
         assert parts.holds is not None
         by = operator.participant.id
         placed = await parts.holds.place(wanted.kind, wanted.subject, reason=wanted.reason, by=by)
+        await parts.share()
         parts.audit.note(operator, "hold", f"{wanted.kind} {wanted.subject}")
         return answer(_hold(placed), 201)
 
@@ -119,6 +121,7 @@ def _add_holds(routes: Blueprint, parts: AdminParts) -> None:
         released = await parts.holds.release(hold_id)
         if released is None:
             raise parts.refusal(Code.NOT_FOUND)
+        await parts.share()
         parts.audit.note(operator, "release", f"{released.kind} {released.subject}")
         return answer(_hold(released))
 

@@ -14,10 +14,9 @@ from salon.actors.run_messages import CancelRun
 from ..api import EventPage, EventQuery, event_page, event_query
 from ..http import COMMAND, NoContent, answer, query, refusals
 from ..socket import Connection, Phase
-from . import schemas
-from .details import conversation_dossier, participant_dossier, refusal_dossier, state_of
-from .listing import Selection, page, select_actors, select_connections, select_conversations
-from .search import find
+from . import everywhere, schemas
+from .details import state_of
+from .passing import is_passed_on, pass_on, pass_on_to_all
 
 if TYPE_CHECKING:
     from salon.actors.conversation import ConversationActor
@@ -47,7 +46,7 @@ def _add_lists(routes: Blueprint, parts: AdminParts) -> None:
         """List all live actors."""
         parts.admin()
         asked = query(schemas.ActorQuery)
-        return await _list(parts, "actors", select_actors(parts, asked), asked)
+        return await _list(parts, "actors", asked)
 
     @routes.get("/conversations")
     @tag(["admin"])
@@ -58,7 +57,7 @@ def _add_lists(routes: Blueprint, parts: AdminParts) -> None:
         """List all active conversations."""
         parts.admin()
         asked = query(schemas.ConversationQuery)
-        return await _list(parts, "conversations", select_conversations(parts, asked), asked)
+        return await _list(parts, "conversations", asked)
 
     @routes.get("/connections")
     @tag(["admin"])
@@ -69,19 +68,18 @@ def _add_lists(routes: Blueprint, parts: AdminParts) -> None:
         """List all open connections."""
         parts.admin()
         asked = query(schemas.ConnectionQuery)
-        return await _list(parts, "connections", select_connections(parts, asked), asked)
+        return await _list(parts, "connections", asked)
 
 
-async def _list(
-    parts: AdminParts, name: str, selection: Selection[Any, Any], asked: schemas.RowQuery
-) -> Response:
-    rows, total = await page(parts, selection, asked)
+async def _list(parts: AdminParts, name: str, asked: schemas.RowQuery) -> Response:
+    found = await everywhere.rows(parts, name, asked)
     return answer(
         {
-            name: [asdict(row) for row in rows],
-            "total": total,
+            name: found.rows,
+            "total": found.total,
             "limit": asked.limit,
             "offset": asked.offset,
+            "silent": found.silent,
         }
     )
 
@@ -99,7 +97,7 @@ def _add_dossiers(routes: Blueprint, parts: AdminParts) -> None:
     async def inspect_conversation(conversation_id: str) -> Response:
         """Get all details of one conversation, active or not."""
         parts.admin()
-        return found(await conversation_dossier(parts.directory, conversation_id))
+        return found(await everywhere.conversation(parts, conversation_id))
 
     @routes.get("/conversations/<conversation_id>/events")
     @tag(["admin"])
@@ -123,7 +121,7 @@ def _add_dossiers(routes: Blueprint, parts: AdminParts) -> None:
     async def inspect_participant(participant_id: str) -> Response:
         """Get all details of one participant, connected or not."""
         parts.admin()
-        return found(await participant_dossier(parts.directory, participant_id))
+        return found(await everywhere.participant(parts, participant_id))
 
     @routes.get("/refusals/<refusal_id>")
     @tag(["admin"])
@@ -132,8 +130,7 @@ def _add_dossiers(routes: Blueprint, parts: AdminParts) -> None:
     async def inspect_refusal(refusal_id: str) -> Response:
         """Get the details of one of the last ten thousand refusals."""
         parts.admin()
-        entry = parts.directory.refusals.find(refusal_id)
-        return found(None if entry is None else refusal_dossier(entry))
+        return found(await everywhere.refusal(parts, refusal_id))
 
 
 def _add_figures(routes: Blueprint, parts: AdminParts) -> None:
@@ -163,8 +160,8 @@ def _add_figures(routes: Blueprint, parts: AdminParts) -> None:
     async def search() -> Response:
         """Search by a part of an id, title or name."""
         parts.admin()
-        hits = await find(parts.directory, parts.wire, query(schemas.SearchQuery).q.strip())
-        return answer({"hits": [asdict(hit) for hit in hits]})
+        hits = await everywhere.search(parts, query(schemas.SearchQuery).q.strip())
+        return answer({"hits": hits})
 
 
 def _add_handles(routes: Blueprint, parts: AdminParts) -> None:
@@ -175,7 +172,10 @@ def _add_handles(routes: Blueprint, parts: AdminParts) -> None:
     async def passivate(conversation_id: str) -> Response:
         """Remove a conversation from memory if it is not in use. It is loaded again when needed."""
         operator = parts.admin()
-        actor = parts.directory.active(conversation_id)
+        relay, actor = parts.relay, parts.directory.active(conversation_id)
+        owner = "" if relay is None else relay.node.node.owner(conversation_id)
+        if relay is not None and actor is None and owner != relay.id and not is_passed_on():
+            return await pass_on(relay, owner, operator)
         if actor is None:
             raise parts.refusal(Code.NOT_FOUND)
         why = None if parts.directory.passivate(actor) else _hindrance(actor)
@@ -191,6 +191,9 @@ def _add_handles(routes: Blueprint, parts: AdminParts) -> None:
         operator = parts.admin()
         connection = _connection(parts, connection_id)
         if connection is None:
+            elsewhere = await pass_on_to_all(parts.relay, operator)
+            if elsewhere is not None:
+                return elsewhere
             raise parts.refusal(Code.NOT_FOUND)
         connection.close(4002, "closed by an operator")
         who = f"{connection_id} of {connection.participant.id}"

@@ -82,9 +82,10 @@ class StorageFigures(Storage):
 class Stats(BaseModel):
     """The process since its start. `events` counts events of all kinds. `deliveries` counts each event once for each
     connection that got it. `turn_seconds` covers the last turns, from a command's arrival to all answers and deliveries.
-    `listeners` counts open streams of /admin/events.
+    `listeners` counts open streams of /admin/events. `node` is the name of the node of a cluster that the figures are of.
     """
 
+    node: str | None
     timestamp: str
     status: Literal["healthy", "degraded", "draining"]
     uptime: float
@@ -183,7 +184,10 @@ class Hits(BaseModel):
 
 
 class DeedModel(BaseModel):
-    """An action of an operator, or of a member on others: a role, a removal, a ban, a mute, an invite."""
+    """An action of an operator, or of a member on others: a role, a removal, a ban, a mute, an invite.
+
+    `node` is the name of the node of a cluster that carried it out.
+    """
 
     number: int
     at: str
@@ -191,6 +195,7 @@ class DeedModel(BaseModel):
     action: str
     target: str
     outcome: str
+    node: str | None
 
 
 class Audit(BaseModel):
@@ -199,7 +204,13 @@ class Audit(BaseModel):
     deeds: list[DeedModel]
 
 
-class Actors(BaseModel):
+class OverNodes(BaseModel):
+    """What all nodes of a cluster have said; `silent` names those that did not answer within a second."""
+
+    silent: list[str]
+
+
+class Actors(OverNodes):
     """Live actors; `total` counts all pages."""
 
     actors: list[ActorRow]
@@ -208,7 +219,7 @@ class Actors(BaseModel):
     offset: int
 
 
-class Conversations(BaseModel):
+class Conversations(OverNodes):
     """Active conversations; `total` counts all pages."""
 
     conversations: list[ConversationRow]
@@ -217,7 +228,7 @@ class Conversations(BaseModel):
     offset: int
 
 
-class Connections(BaseModel):
+class Connections(OverNodes):
     """Open connections; `total` counts all pages."""
 
     connections: list[ConnectionRow]
@@ -339,10 +350,14 @@ class DecisionLine(BaseModel):
     ]
 
 
-class ConversationDossier(BaseModel):
-    """All details of one conversation. Without an actor, while it is not active, there are no measurements."""
+class ConversationDossier(OverNodes):
+    """All details of one conversation. Without an actor, while it is not active, there are no measurements.
+
+    `node` is the name of the node that owns it, null without a cluster.
+    """
 
     id: str
+    node: str | None
     active: bool
     title: Title
     status: Literal["active", "inactive"]
@@ -370,10 +385,14 @@ class ConversationDossier(BaseModel):
     )
 
 
-class ParticipantDossier(BaseModel):
-    """All details of one participant. The name is known while they are connected."""
+class ParticipantDossier(OverNodes):
+    """All details of one participant. The name is known while they are connected.
+
+    The actor is that of the node named `node`, at which they have the most connections; null without a cluster.
+    """
 
     id: str
+    node: str | None
     active: bool
     participant: ParticipantView | None
     connections: list[ConnectionRow] = Field(max_length=SHOWN)

@@ -128,6 +128,7 @@ def _add_revoke(routes: Blueprint, parts: AdminParts) -> None:
         if token is None:
             raise parts.refusal(Code.NOT_FOUND)
         parts.directory.revoke(token.participant.id, Revoke(token_id))
+        await parts.share()
         parts.audit.note(operator, "revoke", f"{token_id} of {token.participant.id}")
         return Response(b"", 204)
 
@@ -142,6 +143,7 @@ def _add_revoke(routes: Blueprint, parts: AdminParts) -> None:
         who = query(schemas.PersonQuery).id
         await parts.identities.access.revoke_all(who, parts.directory.sources.now())
         parts.directory.revoke(who, Revoke())
+        await parts.share()
         parts.audit.note(operator, "revoke", f"all of {who}")
         return Response(b"", 204)
 
@@ -159,6 +161,7 @@ def _add_block(routes: Blueprint, parts: AdminParts) -> None:
             raise parts.malformed("you cannot block yourself; another admin can")
         await parts.identities.access.block(participant_id, parts.directory.sources.now())
         parts.directory.revoke(participant_id, Revoke(blocked=True))
+        await parts.share()
         parts.audit.note(operator, "block", participant_id)
         return Response(b"", 204)
 
@@ -172,6 +175,7 @@ def _add_block(routes: Blueprint, parts: AdminParts) -> None:
         _check_id(parts, participant_id)
         if not await parts.identities.access.unblock(participant_id):
             raise parts.refusal(Code.NOT_FOUND)
+        await parts.share()
         parts.audit.note(operator, "unblock", participant_id)
         return Response(b"", 204)
 

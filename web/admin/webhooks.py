@@ -18,11 +18,11 @@ from ..settings import WebhookSettings
 from ..socket import problem_of, timestamp
 from ..webhooks import WebhookError, WebhookRow, WebhooksFullError, WebhookWanted
 from . import webhook_schemas as schemas
+from .passing import pass_on_to_first
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..cluster import ServingNode
     from .parts import AdminParts
 
 ANY_SECRET = "SALON_WEBHOOK"  # in place of the secret, which the server makes
@@ -32,7 +32,7 @@ def webhook_routes(parts: AdminParts) -> Blueprint:
     """The routes."""
     routes = Blueprint("webhooks", __name__, url_prefix="/admin/webhooks")
     if parts.node is not None:
-        routes.before_request(partial(_only_where_they_are_kept, parts, parts.node))
+        routes.before_request(partial(_at_the_first_node, parts))
     _add_lists(routes, parts)
     _add_changes(routes, parts)
     _add_ends(routes, parts)
@@ -41,13 +41,10 @@ def webhook_routes(parts: AdminParts) -> Blueprint:
     return routes
 
 
-async def _only_where_they_are_kept(parts: AdminParts, node: ServingNode) -> None:
-    """Of several nodes one has the webhooks. The others say which."""
-    parts.admin()
-    if not node.views.keeps_house:
-        nodes = node.node.view.nodes
-        named = nodes[0].name if nodes else "that comes back first"
-        raise parts.malformed(f"the webhooks are kept by the node {named}: ask it")
+async def _at_the_first_node(parts: AdminParts) -> Response | None:
+    """Of several nodes one has the webhooks: the others pass requests on to it."""
+    operator = parts.admin()
+    return None if parts.relay is None else await pass_on_to_first(parts.relay, operator)
 
 
 def _add_lists(routes: Blueprint, parts: AdminParts) -> None:

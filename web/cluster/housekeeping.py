@@ -29,6 +29,8 @@ class ViewWatch:
         self.view: View | None = None
         self.keeps_house = False
         self.changed = trio.Event()  # replaced with each other view
+        self.views = 0  # that this process has heard of since its start
+        self.beat_seconds = 0.0  # that the store took for the last sign of life
         self._membership = membership
 
     def join(self, node: Node) -> Future[View]:
@@ -41,7 +43,13 @@ class ViewWatch:
 
     def beat(self, node_id: str, timeout: float) -> Future[View]:
         """Give a sign of life; the view now."""
-        return self._seen(self._membership.beat(node_id, timeout), node_id)
+        began, future = trio.current_time(), self._membership.beat(node_id, timeout)
+
+        def measure() -> None:
+            self.beat_seconds = trio.current_time() - began
+
+        future.when_done(measure)
+        return self._seen(future, node_id)
 
     def _seen(self, future: Future[View], node_id: str) -> Future[View]:
         def look() -> None:
@@ -50,6 +58,8 @@ class ViewWatch:
             except Exception:  # whoever asked hears of it
                 return
             keeps = bool(view.nodes) and view.nodes[0].id == node_id
+            if self.view is None or view.number > self.view.number:
+                self.views += 1
             if view != self.view or keeps != self.keeps_house:
                 self.view, self.keeps_house = view, keeps
                 self.changed.set()

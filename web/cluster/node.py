@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import trio
 
+from salon.actors.cluster.calls import Calls
 from salon.actors.cluster.encoding import FORMAT
 from salon.actors.cluster.membership import Membership
 from salon.actors.cluster.node import ClusterNode
@@ -16,7 +17,7 @@ from .nats_link import NatsLink
 from .shares import shares_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
     from typing import Any
 
     from salon.actors.cluster.directory import ClusterDirectory
@@ -42,7 +43,9 @@ class NodeList(Membership, Protocol):
 
 
 class ServingNode:
-    """Raises `NatsError` where the settings name files that cannot be used. `run` has to run, after `called` was set."""
+    """Raises `NatsError` where the settings name files that cannot be used. `run` has to run, after `answers` was called."""
+
+    calls: Calls
 
     def __init__(
         self,
@@ -82,6 +85,15 @@ class ServingNode:
         """Set what the node says of itself, with each sign of life."""
         self._membership.figures = figures
 
+    def answers(self, carry_out: Callable[[str, int, bytes], Awaitable[bytes]]) -> None:
+        """Set who carries out what other nodes ask of this one, as `Calls` says."""
+        self.calls = self.node.calls = Calls(self.node, carry_out)
+
+    async def remove(self, node_id: str) -> None:
+        """Install a view without a node, which others own the conversations of then. Raises `StoreError`."""
+        await self._membership.leave(node_id).wait()
+        self.node.doubt()
+
     def nodes(self) -> Future[tuple[tuple[Any, ...], ...]]:
         """The nodes that are in, in the order of joining, as `NodeList` gives them. Fails with `StoreError`."""
         return self._membership.nodes()
@@ -96,12 +108,13 @@ class ServingNode:
 
     @property
     def is_in(self) -> bool:
-        """Whether the node is in the view: a load balancer may send people to it."""
-        return self.node.joined.is_set() and not self.node.leaving
+        """Whether the node is in the view, as far as it can know: a load balancer may send people to it."""
+        return self.node.ready and not self.node.leaving
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Take part until cancelled. Started once the node is in."""
         async with trio.open_nursery() as nursery:
             await nursery.start(self.link.run)
+            await nursery.start(self.calls.run)
             await nursery.start(self.node.run)
             task_status.started()

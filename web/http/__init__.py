@@ -31,6 +31,7 @@ from .openapi import (
 )
 from .ranges import content_answer
 from .request import (
+    RELAYED,
     Parts,
     Refused,
     answer,
@@ -52,6 +53,7 @@ __all__ = [
     "COMMAND",
     "HEAD_BYTES",
     "POST",
+    "RELAYED",
     "SECURITY_HEADERS",
     "SECURITY_SCHEMES",
     "TAGS",

@@ -33,6 +33,7 @@ __all__ = [
 ALGORITHM = "HS256"  # the only one accepted, whatever a token's header says
 TYPE = "session+jwt"  # keeps other tokens signed with the same key from being accepted as sessions
 ISSUER = "salon"
+BETWEEN_NODES = b"salon node\0"  # no signed token begins so
 DAY = 86_400_000  # milliseconds
 LONGEST_HEADER = 256  # characters; that of a session has 51
 
@@ -118,9 +119,22 @@ class Signer:
         """Claims as a signed token of a kind. Anybody who has the token can read them, and nobody can change them."""
         return jwt.encode({"alg": ALGORITHM, "typ": kind}, claims, self._key, [ALGORITHM])
 
+    def mac(self, data: bytes) -> bytes:
+        """The current key's signature of what nodes of a cluster say to each other."""
+        return _mac(self._key, data)
+
+    def has_made(self, mac: bytes, data: bytes) -> bool:
+        """Whether one of the keys has signed it: nodes read other keys one after the other."""
+        keys = (self._key, *(key for key, _ in self._former))
+        return any(hmac.compare_digest(mac, _mac(key, data)) for key in keys)
+
     def unseal(self, kind: str, token: str) -> dict[str, Any] | None:
         """The claims of a token that the current key signed with the same kind, or None."""
         return _unsealed(kind, token, self._key)
+
+
+def _mac(key: OctKey, data: bytes) -> bytes:
+    return hmac.digest(key.raw_value, BETWEEN_NODES + data, "sha256")
 
 
 def _unsealed(kind: str, token: str, key: OctKey) -> dict[str, Any] | None:

@@ -59,7 +59,11 @@ class Erasures:
     async def load(self) -> None:
         """Load what was asked for; those sessions stay over. Raises `StoreError`."""
         for erasure in await self._store.erasures().wait():
-            self._all[erasure.id] = erasure
+            known = self._all.get(erasure.id)
+            if (
+                known is None or known.done_at is None
+            ):  # it may have ended while the store was asked
+                self._all[erasure.id] = erasure
             self._identities.forget(erasure.participant_id, erasure.asked_at)
 
     async def refresh(self) -> None:

@@ -20,12 +20,19 @@ class LegalHolds:
         self._store = store
         self._sources = sources
         self._all: dict[str, LegalHold] = {}
+        self._placing: set[LegalHold] = set()  # in force before they are stored
+        self._changes = 0  # here
         self._subjects: set[tuple[HoldKind, str]] = set()
         self.released: Callable[[], None] = lambda: None  # called when something waits no more
 
     async def load(self) -> None:
-        """Load them; before the first deletion. Raises `StoreError`."""
-        self._all = {hold.id: hold for hold in await self._store.holds().wait()}
+        """Load them; before the first deletion, and again where other nodes decide as well. Raises `StoreError`."""
+        while True:
+            changes = self._changes
+            found = await self._store.holds().wait()
+            if changes == self._changes:  # else what was just decided here may be missing
+                break
+        self._all = {hold.id: hold for hold in found}
         self._count()
 
     def __iter__(self) -> Iterator[LegalHold]:
@@ -52,14 +59,15 @@ class LegalHolds:
         at = self._sources.now()
         hold = LegalHold(self._sources.new_id(), kind, subject, reason, by, at)
         # In force before it is stored: nothing may be erased meanwhile.
-        self._all[hold.id] = hold
+        self._placing.add(hold)
         self._count()
         try:
             await self._store.save_hold(hold).wait()
-        except BaseException:
-            del self._all[hold.id]
+            self._all[hold.id] = hold
+        finally:
+            self._changes += 1
+            self._placing.discard(hold)
             self._count()
-            raise
         return hold
 
     async def release(self, hold_id: str) -> LegalHold | None:
@@ -69,12 +77,12 @@ class LegalHolds:
             return hold
         hold = hold._replace(released_at=self._sources.now())
         await self._store.save_hold(hold).wait()
+        self._changes += 1
         self._all[hold_id] = hold
         self._count()
         self.released()
         return hold
 
     def _count(self) -> None:
-        self._subjects = {
-            (hold.kind, hold.subject) for hold in self._all.values() if hold.released_at is None
-        }
+        holds = (*self._all.values(), *self._placing)
+        self._subjects = {(hold.kind, hold.subject) for hold in holds if hold.released_at is None}

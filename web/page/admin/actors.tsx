@@ -7,6 +7,7 @@ import { type Column, Filter, Headings } from "./heading.tsx";
 import { go } from "./route.ts";
 import type { ConnectionRow, Listed } from "./rows.ts";
 import { useSettled } from "./settled.ts";
+import { Silent } from "./silent.tsx";
 import { type Group, type Item, Items, type Row, keyOf } from "./tree.ts";
 import { useView } from "./view.ts";
 import { PAGE, pageStart, useSight } from "./window.ts";
@@ -83,6 +84,7 @@ export function Actors() {
           total={loaded ? `${count(loaded.total)} ${open}${key || state ? " match" : ""}` : ""}
         />
       </div>
+      <Silent nodes={shown.view?.silent} />
       <div
         ref={sight.place}
         class={`grid ${open === "participants" ? "participants" : "conversations"}`}

@@ -15,6 +15,7 @@ import { begin, end, stats } from "./figures.ts";
 import { moment } from "./format.ts";
 import { Forbidden, SignIn, Unreachable } from "./gate.tsx";
 import { Moderation } from "./moderation.tsx";
+import { Nodes } from "./nodes.tsx";
 import { operator } from "./operator.ts";
 import { Overview } from "./overview.tsx";
 import { ParticipantPlace } from "./participant.tsx";
@@ -82,6 +83,8 @@ function Here() {
       return <People />;
     case "moderation":
       return <Moderation />;
+    case "nodes":
+      return <Nodes />;
     case "audit":
       return <Audit />;
     case "conversation":

@@ -24,6 +24,8 @@ const WORDS: Record<string, string> = {
   release: "Release a hold",
   retention: "Set the retention",
   webhook: "Webhook",
+  "drain node": "Drain a node",
+  "remove node": "Remove a node",
 };
 
 export function Audit() {
@@ -43,7 +45,7 @@ export function Audit() {
             <tbody>
               {newest.map((deed) => (
                 <tr key={deed.number}>
-                  <td class="nowrap">{moment(deed.at)}</td>
+                  <td class="nowrap">{moment(deed.at)}{deed.node && <span class="soft"> at {deed.node}</span>}</td>
                   <td><bdi>{deed.operator_id}</bdi></td>
                   <td>{WORDS[deed.action] ?? deed.action}</td>
                   <td class="mono"><bdi>{deed.target}</bdi></td>

@@ -20,8 +20,14 @@ const PLACES = [
   ["webhooks", "Webhooks"],
   ["people", "People"],
   ["moderation", "Moderation"],
+  ["nodes", "Nodes"],
   ["audit", "Audit"],
 ] as const;
+
+/** Whether the server is a node of a cluster: one that is alone has no list of nodes. */
+function isNode(): boolean {
+  return stats.value?.node !== undefined || place.value.name === "nodes";
+}
 
 export function Bar({ me, feed }: { me: Identity; feed: Feed }) {
   const [asking, ask] = useState(false);
@@ -33,7 +39,7 @@ export function Bar({ me, feed }: { me: Identity; feed: Feed }) {
     <header class="bar">
       <a class="home" href={address("overview")}><Wordmark room="console" /></a>
       <nav aria-label="Console">
-        {PLACES.map(([name, text]) => (
+        {PLACES.filter(([name]) => name !== "nodes" || isNode()).map(([name, text]) => (
           <a key={name} href={address(name)} aria-current={place.value.name === name ? "page" : undefined}>{text}</a>
         ))}
       </nav>

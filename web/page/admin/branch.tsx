@@ -39,7 +39,7 @@ export function Line({ index, item, items, open, expanded, chosen, top, columns,
         </div>
       );
     case "group": {
-      const total = state?.[item.group];
+      const total = state?.node === undefined ? state?.[item.group] : open === item.group ? items.total : null;
       return (
         <div {...common} class="row group" aria-level={2} aria-expanded={open === item.group} onClick={() => act(item, "toggle")}>
           <span class="cell name" role="gridcell"><Twist open={open === item.group} />{item.group} <span class="soft">{count(total)}</span></span>
@@ -89,6 +89,7 @@ function Actor({ common, row, item, open, expanded, columns, act }: { common: ob
         )}
         <a tabIndex={-1} href={address(open === "participants" ? "participant" : "conversation", id)} title={id}><bdi>{row.title ?? id}</bdi></a>
         {row.status === "inactive" && <span class="soft"> archived</span>}
+        {row.node && <span class="soft"> at {row.node}</span>}
       </span>
       <Cells
         columns={columns}

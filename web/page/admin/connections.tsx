@@ -9,6 +9,7 @@ import { salon } from "./operator.ts";
 import { address } from "./route.ts";
 import type { ConnectionRow, Listed } from "./rows.ts";
 import { say } from "./say.ts";
+import { Silent } from "./silent.tsx";
 import { StateWord } from "./state.tsx";
 import { useView } from "./view.ts";
 import { PAGE, pageStart, useSight } from "./window.ts";
@@ -55,6 +56,7 @@ export function Connections({ only = "" }: { only?: string }) {
           total={shown.view ? `${count(total)} open${text.trim() || state ? " match" : ""}` : ""}
         />
       </div>
+      <Silent nodes={shown.view?.silent} />
       <div ref={sight.place} class="grid connections" role="grid" aria-label="Connections" aria-rowcount={total + 1} tabIndex={0} onScroll={sight.scrolled}>
         <Headings columns={COLUMNS} sort={sort} order={order} />
         <div class="rows" role="rowgroup" style={{ height: `${total * sight.height}px` }}>
@@ -72,7 +74,7 @@ export function Connections({ only = "" }: { only?: string }) {
 function Line({ index, row, top }: { index: number; row: ConnectionRow | undefined; top: number }) {
   const cells: Record<string, preact.ComponentChildren> = row
     ? {
-        name: <><a href={address("participant", row.participant_id)} title={row.participant_id}><bdi>{row.name}</bdi></a> <span class="soft mono">{row.id.slice(0, 8)}</span></>,
+        name: <><a href={address("participant", row.participant_id)} title={row.participant_id}><bdi>{row.name}</bdi></a> <span class="soft mono">{row.id.slice(0, 8)}</span>{row.node && <span class="soft"> at {row.node}</span>}</>,
         state: <StateWord state={row.state} />,
         outbox: row.outbox_bytes ? <b class="warn">{bytes(row.outbox_bytes)}</b> : "–",
         stalled: row.stalled === undefined ? "–" : <b class="warn">{duration(row.stalled)}</b>,

@@ -17,6 +17,7 @@ import { Retention } from "./retention.tsx";
 import { address } from "./route.ts";
 import type { ConnectionRow, ConversationView, Missing } from "./rows.ts";
 import { say } from "./say.ts";
+import { Silent } from "./silent.tsx";
 import { StateWord } from "./state.tsx";
 import { useView } from "./view.ts";
 
@@ -29,7 +30,7 @@ export function ConversationPlace({ id }: { id: string }) {
     <article class="dossier" aria-labelledby="conversation-title">
       <header class="dossier-head">
         <div>
-          <p class="eyebrow">Conversation{view.status === "inactive" && ", archived"}</p>
+          <p class="eyebrow">Conversation{view.status === "inactive" && ", archived"}{view.node && `, owned by node ${view.node}`}</p>
           <h1 id="conversation-title"><bdi>{view.title}</bdi></h1>
           <p class="mono soft">{view.id}</p>
         </div>
@@ -38,6 +39,7 @@ export function ConversationPlace({ id }: { id: string }) {
           <Passivate view={view} />
         </div>
       </header>
+      <Silent nodes={view.silent} />
       <Now view={view} />
       <Recorder view={view} />
       <div class="columns two">
@@ -149,6 +151,7 @@ export function ConnectionTable({ rows, of, label }: { rows: ConnectionRow[]; of
             <tr key={row.id}>
               <td>
                 {of === "name" ? <a href={address("participant", row.participant_id)}><bdi>{row.name}</bdi></a> : <a class="mono" href={address("conversation", row.conversation_id)}>{row.conversation_id}</a>}
+                {row.node && <span class="soft"> at {row.node}</span>}
               </td>
               <td><StateWord state={row.state} /></td>
               <td class="number">{count(row.position)}</td>

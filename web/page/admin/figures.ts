@@ -11,6 +11,8 @@ export interface Quantiles {
 }
 
 export interface Stats {
+  /** The node of a cluster that these are the figures of. */
+  node?: string;
   timestamp: string;
   status: "healthy" | "degraded" | "draining";
   uptime: number;
@@ -51,6 +53,7 @@ export interface Deed {
   action: string;
   target: string;
   outcome: string;
+  node?: string | null;
 }
 
 export type Sample = (number | null)[];

@@ -15,6 +15,7 @@ export function Overview() {
   return (
     <div class="overview">
       <h1 class="visually-hidden">Overview</h1>
+      {now?.node && <p class="soft">The figures of node <b>{now.node}</b>, which answers you. <a href={address("nodes")}>All nodes</a></p>}
       {now && <Now now={now} />}
       <section aria-labelledby="charts-title">
         <div class="section-head">

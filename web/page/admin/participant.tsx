@@ -11,6 +11,7 @@ import { Holds } from "./holds.tsx";
 import { Meter } from "./meter.tsx";
 import { address } from "./route.ts";
 import type { Missing, ParticipantView } from "./rows.ts";
+import { Silent } from "./silent.tsx";
 import { StateWord } from "./state.tsx";
 import { Tokens } from "./tokens.tsx";
 import { useView } from "./view.ts";
@@ -52,6 +53,7 @@ function Present({ view }: { view: ParticipantView }) {
   const rows = Object.values(view.connections);
   return (
     <>
+      <Silent nodes={view.silent} />
       <Facts
         facts={[
           actor

@@ -3,10 +3,20 @@
 import { signal } from "@preact/signals";
 
 export type Place =
-  | { name: "overview" | "actors" | "connections" | "agents" | "webhooks" | "people" | "moderation" | "audit" }
+  | { name: "overview" | "actors" | "connections" | "agents" | "webhooks" | "people" | "moderation" | "nodes" | "audit" }
   | { name: "conversation" | "participant" | "connection" | "refusal" | "report"; id: string };
 
-const PLAIN = ["overview", "actors", "connections", "agents", "webhooks", "people", "moderation", "audit"] as const;
+const PLAIN = [
+  "overview",
+  "actors",
+  "connections",
+  "agents",
+  "webhooks",
+  "people",
+  "moderation",
+  "nodes",
+  "audit",
+] as const;
 const WITH_ID = ["conversation", "participant", "connection", "refusal", "report"] as const;
 
 export const place = signal<Place>(read());

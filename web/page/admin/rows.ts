@@ -4,12 +4,39 @@ export interface Listed<Row> {
   total: number;
   order: string[];
   rows: Record<string, Row>;
+  /** Nodes of a cluster that did not answer. */
+  silent?: string[];
+}
+
+/** A node of a cluster; a figure is null before it has said something. */
+export interface NodeRow {
+  id: string;
+  name: string;
+  version: string;
+  silent_seconds: number;
+  keeps_house: boolean;
+  view: number | null;
+  load: number | null;
+  beat_seconds: number | null;
+  connections: number | null;
+  conversations: number | null;
+  replicas: number | null;
+  lagging: number | null;
+  on_nats: boolean | null;
+}
+
+export interface NodesAnswer {
+  node_id: string;
+  view: number;
+  nodes: NodeRow[];
 }
 
 export type ActorState = "starting" | "busy" | "waiting" | "idle";
 export type ConnectionState = "attaching" | "live" | "behind" | "closing";
 
 export interface ConversationRow {
+  /** The node of a cluster that has it; so with other rows. */
+  node?: string;
   id: string;
   title?: string;
   status?: "active" | "inactive";
@@ -28,6 +55,7 @@ export interface ConversationRow {
 }
 
 export interface ActorRow {
+  node?: string;
   kind: string;
   key: string;
   state: ActorState;
@@ -41,6 +69,7 @@ export interface ActorRow {
 }
 
 export interface ConnectionRow {
+  node?: string;
   id: string;
   conversation_id: string;
   participant_id: string;
@@ -107,6 +136,8 @@ export interface Member {
 
 export interface ConversationView {
   found: true;
+  node?: string;
+  silent?: string[];
   id: string;
   active: boolean;
   title: string;
@@ -152,6 +183,8 @@ export interface Decision {
 
 export interface ParticipantView {
   found: true;
+  node?: string;
+  silent?: string[];
   id: string;
   active: boolean;
   participant?: { id: string; name: string; type: string };

@@ -32,7 +32,7 @@ export class Items {
     this.open = open;
     this.list = list;
     this.from = from;
-    const found = expanded === null || list === null ? -1 : list.order.findIndex((id) => idOf(id) === expanded);
+    const found = expanded === null || list === null ? -1 : list.order.findIndex((key) => list.rows[key] && idOf(list.rows[key]) === expanded);
     this.place = found < 0 ? -1 : from + found;
     this.nested = this.place < 0 || children === null ? [] : nestedOf(children);
     this.body = list === null ? 0 : list.total + this.nested.length;
@@ -62,8 +62,18 @@ export class Items {
   }
 
   idAt(at: number): string | undefined {
-    const key = this.list?.order[at - this.from];
-    return key === undefined ? undefined : idOf(key);
+    const row = this.rowAt(at);
+    return row && idOf(row);
+  }
+
+  /** An actor's key in the list: a participant has an actor at each node where they are connected. */
+  keyAt(at: number): string | undefined {
+    return this.list?.order[at - this.from];
+  }
+
+  /** How many actors the open group has. */
+  get total(): number | undefined {
+    return this.list?.total;
   }
 
   rowAt(at: number): Row | undefined {
@@ -75,13 +85,12 @@ export class Items {
 /** What stays the same of a line while others come and go above it. */
 export function keyOf(items: Items, index: number): string {
   const item = items.at(index);
-  if (item.kind === "actor") return `actor ${items.idAt(item.at) ?? index}`;
+  if (item.kind === "actor") return `actor ${items.keyAt(item.at) ?? index}`;
   return item.kind === "connection" ? item.row.id : item.kind === "group" ? item.group : item.kind;
 }
 
-/** An actor's key in a list is its kind and its own. */
-function idOf(key: string): string {
-  return key.startsWith("participant:") ? key.slice("participant:".length) : key;
+function idOf(row: Row): string {
+  return row.id ?? row.key;
 }
 
 function nestedOf(children: Listed<ConnectionRow>): Item[] {
