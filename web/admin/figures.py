@@ -153,7 +153,7 @@ class Figures:
         directory, wire = self._parts.directory, self._parts.wire
         meter = directory.meter
         return {
-            "node": node_name(directory),
+            "node": node_name(directory) or "",  # null would mean in the feed that there is none
             "timestamp": timestamp(directory.sources.now()),
             "status": health(self._parts),
             "uptime": round(time.monotonic() - self._started, 3),
