@@ -82,7 +82,8 @@ class StorageFigures(Storage):
 class Stats(BaseModel):
     """The process since its start. `events` counts events of all kinds. `deliveries` counts each event once for each
     connection that got it. `turn_seconds` covers the last turns, from a command's arrival to all answers and deliveries.
-    `listeners` counts open streams of /admin/events. `node` is the name of the node of a cluster that the figures are of, empty without one.
+    `listeners` counts open streams of /admin/events. `node` is the name of the node of a cluster that the figures are of, empty
+    without one.
     """
 
     node: str
