@@ -17,7 +17,7 @@ from tests.backend import Backend, backend
 from tests.crowd import Talk
 from tests.nodes import CUT_OFF, Nodes, at, running
 from tests.patience import PATIENCE
-from tests.person import UPGRADE, Person, Tab, admin, guest, guests, open_tab
+from tests.person import UPGRADE, Person, Tab, admin, guest, open_tab
 from tests.presence import until_shown
 from tests.server import ServerProcess, api
 
@@ -274,8 +274,8 @@ async def test_a_standby_takes_the_place_of_the_database_with_all_that_was_ackno
 
 async def one_at_each(nodes: Nodes) -> list[Person]:
     """A newcomer at each node."""
-    found = await guests(nodes.by_name["one"], "Ada", "Ben", "Cleo")
-    return [at(node, who) for node, who in zip(nodes, found, strict=True)]
+    named = zip(nodes, ("Ada", "Ben", "Cleo"), strict=True)
+    return [await guest(node, name) for node, name in named]
 
 
 async def until_not_on_nats(nodes: Nodes) -> None:
