@@ -50,7 +50,7 @@ class Refresh:
                 self._answered = asked
                 self._looked.set()
                 self._looked = trio.Event()
-            with trio.move_on_after(pause if self._node.link.is_connected else LOOK_DEAF):
+            with trio.move_on_after(pause if self._node.link.works else LOOK_DEAF):
                 await directory.told.wait()
 
     async def look(self) -> None:

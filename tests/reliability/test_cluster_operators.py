@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -11,6 +12,9 @@ from typing import Any
 import pytest
 import trio
 
+from salon.actors.cluster.encoding import encode
+from salon.actors.cluster.wire import Call
+from salon.web.cluster.parcels import Packer
 from tests.nodes import Nodes, at, running
 from tests.patience import PATIENCE
 from tests.person import Person, admin, guests
@@ -241,3 +245,54 @@ async def test_a_node_is_drained_from_another(nodes: Nodes) -> None:
     assert (await until_told(one, "three", "done"))["action"] in ("drain node", "remove node")
     await trio.to_thread.run_sync(leaving.start)
     await until(one, "/admin/nodes", "nodes", 3)
+
+
+async def test_nobody_sees_more_at_one_node_than_at_another(nodes: Nodes) -> None:
+    people = await one_at_each(nodes)
+    room = await people[0].create(people[1])
+    said = await people[0].say(room, "between us")
+    stranger = people[2]
+    paths = [
+        f"/chat/conversations/{room}",
+        f"/chat/{room}/messages",
+        f"/chat/{room}/events",
+        f"/chat/{room}/participants/{people[0].id}",
+        "/admin/nodes",
+        "/admin/webhooks",
+        f"/admin/conversations/{room}",
+        "/admin/connections",
+    ]
+    for path in paths:
+        answers = [await at(node, stranger).call("GET", path) for node in nodes]
+        assert {each.status_code for each in answers} <= {403, 404, 405}, path
+        assert len({without_id(each.json()) for each in answers}) == 1, path
+        for hidden in (said["message_id"], "between us", people[0].id, "three"):
+            assert all(hidden not in each.text for each in answers), path
+    for node in nodes:
+        reached = await at(node, stranger).call("POST", "/admin/nodes/any/drain")
+        assert reached.status_code == 403
+
+
+def without_id(refusal: dict[str, Any]) -> str:
+    return str({name: value for name, value in refusal.items() if name != "id"})
+
+
+async def test_who_can_publish_to_nats_is_no_operator_by_that(nodes: Nodes) -> None:
+    one, *_ = operators(nodes)
+    target = next(each["id"] for each in (await one.ask("GET", "/admin/nodes"))["nodes"])
+    wanted = {"kind": "request", "operator": ["eve", "Eve", "human"], "method": "POST"}
+    wanted |= {"path": "/admin/tokens", "body": json.dumps({"id": "eve", "admin": True})}
+    call = encode(0, Call(1, bytes(32) + json.dumps(wanted).encode()))
+    (payload,) = Packer().pack((call,), 100_000)
+    stream = await trio.open_tcp_stream("127.0.0.1", nodes.nats.port)
+    async with stream:
+        await stream.send_all(b'CONNECT {"verbose":false}\r\nSUB salon.eve 1\r\n')
+        head = f"PUB salon.{target} salon.eve {len(payload)}\r\n".encode()
+        await stream.send_all(head + payload + b"\r\n")
+        said = b""
+        with trio.fail_after(PATIENCE):
+            while b"Reply" not in said:
+                said += await stream.receive_some(65536)
+    assert b'{"answer"' not in said
+    assert (await one.ask("GET", "/admin/tokens?id=eve"))["tokens"] == []
+    assert "is not signed with the key of this one" in nodes.by_name["one"].log

@@ -2,6 +2,7 @@
 
 from .nats_address import NatsAddress, NatsError
 from .nats_link import NatsLink
+from .nats_probe import probe
 from .node import ServingNode
 
-__all__ = ["NatsAddress", "NatsError", "NatsLink", "ServingNode"]
+__all__ = ["NatsAddress", "NatsError", "NatsLink", "ServingNode", "probe"]

@@ -36,6 +36,8 @@ PATIENCE = 5.0  # seconds for a connection to be made, and without a word of the
 BEAT = 1.0  # seconds between two signs of life
 FIRST_RETRY, LAST_RETRY = 0.05, 0.5  # seconds between two tries to connect: nodes are few
 
+FORBIDDEN = "Permissions Violation"  # so the server begins to say that an account lacks a right
+
 # What ends a connection: another one is made.
 LOSSES = (
     OSError,
@@ -77,6 +79,9 @@ class NatsLink:
     ) -> None:
         self.figures = LinkFigures()
         self.is_connected = False
+        self.forbidden: set[str] = (
+            set()
+        )  # what the server has not let this connection do, in its words
         self.transport: NatsTransport | None = None
         self._address = address
         self._prefix = prefix
@@ -191,7 +196,7 @@ class NatsLink:
                     case Pinged():
                         self._order(PONG)
                     case Refused(text):
-                        logger.warning("NATS at %s: %s", place, text)
+                        self._refused(place, text)
                     case Info(lame_duck=True):
                         raise trio.BrokenResourceError("the server is about to stop")
 
@@ -228,8 +233,28 @@ class NatsLink:
         if parts:
             transport.take(sender, parts)
 
+    @property
+    def works(self) -> bool:
+        """Whether there is a connection that may do what a node needs."""
+        return self.is_connected and not self.forbidden
+
+    def _refused(self, place: Place, text: str) -> None:
+        if not text.startswith(FORBIDDEN):
+            logger.warning("NATS at %s: %s", place, text)
+            return
+        what = text.partition(" to ")[0]  # the subject is another with each node
+        if what not in self.forbidden:
+            self.forbidden.add(what)
+            logger.error(
+                "NATS at %s: %s: the account of the nodes has to publish and subscribe %s.*",
+                place,
+                text,
+                self._prefix,
+            )
+
     def _connected(self, place: Place) -> None:
         self.is_connected = True
+        self.forbidden.clear()
         self.figures.connections += 1
         self._orders = [self._subscribe()] if self.transport is not None else []
         self._wake.set()

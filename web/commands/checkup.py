@@ -218,6 +218,9 @@ def _keys(settings: Settings, machine: Machine) -> Iterator[Finding]:
 
 
 def _cluster(settings: Settings, machine: Machine) -> Iterator[Finding]:
+    for found in machine.cluster:
+        if (found.problem, found.remedy) not in machine.database:
+            yield Finding(*found)
     away = [url for url in settings.cluster.nats if not _is_local(urlsplit(url).hostname or "")]
     if any(url.startswith("nats:") for url in away):
         yield Finding(

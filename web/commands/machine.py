@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 
+from .cluster_look import ClusterProblem, look_at_cluster
+
 if TYPE_CHECKING:
     from ..settings import Settings
 
@@ -36,6 +38,8 @@ class Machine:
     missing: frozenset[str]  # of the environment variables that the settings name
     # What is wrong with the database of the store, and what to do about it.
     database: tuple[tuple[str, str], ...] = ()
+    # What a node of a cluster would find.
+    cluster: tuple[ClusterProblem, ...] = ()
 
 
 def look(settings: Settings) -> Machine:
@@ -54,6 +58,7 @@ def look(settings: Settings) -> Machine:
         certificate_ends=_end_of(settings.server.tls_certificate),
         missing=frozenset(name for _, name in variables(settings) if not os.environ.get(name)),
         database=_database(settings),
+        cluster=look_at_cluster(settings),
     )
 
 
