@@ -11,12 +11,13 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from ..reports import Row, advices, load, save
+from ..reports import Row, advices, load, save, save_cluster
 from ..scenarios import Result, Ticker, run
 from ..scenarios import scenario as scenarios
 from ..servers import busy, floor, own_server
 from ..users import RunError
 from .agents import agents
+from .cluster import measure as measure_cluster
 from .cost import costs, memory
 
 # Times the recorded ratio to the floor. So high because machines are noisy and differ: the same code cost 2.5 times the floor on
@@ -89,6 +90,12 @@ def bench(
     check: Annotated[
         bool, typer.Option("--check", help="only compare with the recorded ratios to the floor")
     ] = False,
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="instead: PostgreSQL, and three nodes with NATS")
+    ] = False,
+    pairs: Annotated[
+        int, typer.Option(min=1, help="with --cluster: how often what is compared runs")
+    ] = 3,
     seconds: Annotated[float, typer.Option(min=1, help="measured time of a case")] = 5.0,
 ) -> None:
     """Measure; with --check exit 1 if a case costs more than twice its recorded ratio to the C floor."""
@@ -99,6 +106,8 @@ def bench(
         if not os.access(results.absolute().parent, os.W_OK):
             raise RunError(f"{results}: there is no such folder to write to")
         _warn(console)
+        if cluster:
+            raise typer.Exit(_cluster(console, results, pairs, seconds))
         rows = _measure_all(console, CHECKED if check else CASES, seconds)
         if check:
             rows = [
@@ -115,6 +124,17 @@ def bench(
         raise typer.Exit(2) from None
     console.print(f"wrote {results} after {time.monotonic() - began:.0f} s")
     raise typer.Exit(0 if all(each.well for each in rows) else 1)
+
+
+def _cluster(console: Console, results: Path, pairs: int, seconds: float) -> int:
+    """Measure several nodes; the exit code."""
+    with console.status("PostgreSQL and NATS are started") as status:
+        found, wrong = measure_cluster(CASES, pairs, seconds, status.update)
+    save_cluster(results, found, well=not wrong)
+    for text in wrong:
+        console.print(f"   {text}", soft_wrap=True, markup=False)
+    console.print(f"wrote {results}")
+    return int(bool(wrong))
 
 
 def _warn(console: Console) -> None:
