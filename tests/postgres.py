@@ -41,10 +41,13 @@ def binaries() -> Path:
 
 
 class Cluster:
-    """A server with its data in a folder of its own, reached by a socket there."""
+    """A server with its data in a folder of its own, reached by a socket there, and by a port where it listens."""
 
-    def __init__(self, *settings: str, auth: str = "trust") -> None:
-        self._place(*settings)
+    def __init__(
+        self, *settings: str, auth: str = "trust", port: int = 5432, listen: str = ""
+    ) -> None:
+        self.port = port
+        self._place(f"port={port}", f"listen_addresses={listen}", *settings)
         (self.folder / "password").write_text("known")
         options = {"-U": USER, "-A": auth, "--pwfile": self.folder / "password", "-E": "UTF8"}
         words = [word for option in options.items() for word in option]
@@ -65,6 +68,7 @@ class Cluster:
     def standby(cls, primary: Cluster) -> Cluster:
         """Another server that follows this one, which waits for it with every commit."""
         follower = cls.__new__(cls)
+        follower.port = primary.port
         follower._place(*primary._settings)
         follower._run(
             "pg_basebackup", "-d", primary.url(), "-D", follower.data, "-R", "--checkpoint=fast"
@@ -74,12 +78,13 @@ class Cluster:
 
     def url(self, database: str = "postgres", **options: str) -> str:
         """The URL of a database, by the socket."""
-        query = "&".join(f"{name}={value}" for name, value in options.items())
-        return f"postgresql://{USER}@/{database}?host={self.folder}{'&' if query else ''}{query}"
+        place = {"host": str(self.folder), "port": str(self.port), **options}
+        query = "&".join(f"{name}={value}" for name, value in place.items())
+        return f"postgresql://{USER}@/{database}?{query}"
 
     def start(self) -> None:
         """Start the server, and wait until it answers."""
-        options = [word for each in ("listen_addresses=", *self._settings) for word in ("-c", each)]
+        options = [word for each in self._settings for word in ("-c", each)]
         command = [self._bin / "postgres", "-D", self.data, "-k", self.folder, *options]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(

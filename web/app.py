@@ -20,6 +20,7 @@ from salon.actors.log import LogTail
 from salon.actors.runtime import System
 from salon.actors.store import StoreError
 from salon.persistence.contents import open_files
+from salon.persistence.place import place_of
 from salon.persistence.s3_options import S3Options
 from salon.persistence.url import backup as copy_store
 from salon.persistence.url import resolve, resolve_shared
@@ -129,6 +130,8 @@ async def serve(
     try:
         room = await trio.to_thread.run_sync(open_files, settings.files_folder, files.url, s3)
         parts = await _assemble(settings, agents, store, sources)
+        if parts.node is not None:
+            parts.node.files_at = await trio.to_thread.run_sync(place_of, files.url or "")
         parts.files = FileShelf(settings, store, room, sources, parts.directory.report)
         await _keep_and_erase(parts, store)
         await add_stored_agents(parts)

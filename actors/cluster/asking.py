@@ -9,7 +9,7 @@ import trio
 from salon.actors.refusals import Code, Refusal
 from salon.actors.runtime import ActorDied
 
-from .channel import Outgoing, without_key
+from .channel import Outgoing, unkeyed
 from .encoding import named, value_of
 from .wire import Ask
 
@@ -79,9 +79,7 @@ class Asking:
             pending.letter.fail(ActorDied(f"the owner of {self._key} has stopped"))
             return
         outcome = value_of(answer.outcome)
-        if pending.given and getattr(outcome, "key", None) is not None:
-            outcome = without_key(outcome)
-        _tell(pending.letter, outcome)
+        _tell(pending.letter, unkeyed(outcome) if pending.given else outcome)
 
     def send_due(self, now: float) -> None:
         """Send again what has had no outcome for a while."""

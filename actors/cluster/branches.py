@@ -129,10 +129,12 @@ class Branches:
     def signal(self, signal: Signal, but: str | None) -> None:
         """Send a signal to all live readers."""
         if self.of:
-            self._cluster.send_all(self.of, Told(self._key, self.life, named(signal), but))
+            told = Told(self._key, self.life, self.number, named(signal), but)
+            self._cluster.send_all(self.of, told)
 
     def push(
         self, node_ids: Sequence[str], participant_id: str | None, payload: bytes, but: str
     ) -> None:
         """Send a payload to the sockets of somebody, or of all."""
-        self._cluster.send_all(node_ids, Pushed(self._key, participant_id, but, payload))
+        pushed = Pushed(self._key, self.life, self.number, participant_id, but, payload)
+        self._cluster.send_all(node_ids, pushed)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from salon.actors.mailbox import Letter
+    from salon.actors.subscriber import Caller
 
     from .wire import Ask, Named
 
@@ -24,11 +25,40 @@ def with_key(command: Any, new_key: Callable[[], str]) -> Any:
     return command._replace(key=new_key())
 
 
-def without_key(outcome: Any) -> Any:
+def unkeyed(outcome: Any) -> Any:
     """The outcome as one who has sent no key is told it."""
+    if getattr(outcome, "key", None) is None:
+        return outcome
     if is_dataclass(outcome):
         return replace(outcome, key=None)  # type: ignore[type-var]
     return outcome._replace(key=None)
+
+
+class Passed:
+    """Takes the outcome of a command that a former owner was asked for, on its sender's behalf.
+
+    `again` is true where that one may have carried it out; `given` where the key is not the sender's own.
+    """
+
+    __slots__ = ("_caller", "_given", "again", "connection_id")
+
+    def __init__(self, caller: Caller, *, given: bool, again: bool) -> None:
+        self._caller = caller
+        self._given = given
+        self.again = again
+        self.connection_id: str = getattr(caller, "connection_id", "")
+
+    def set(self, value: Any = None) -> None:
+        """Take the outcome."""
+        self._caller.set(unkeyed(value) if self._given else value)
+
+    def set_exception(self, exc_info: Any = None) -> None:
+        """Learn that there will be none."""
+        self._caller.set_exception(exc_info)
+
+    def flush(self) -> None:
+        """Send the outcomes set so far."""
+        self._caller.flush()
 
 
 class Pending:
@@ -39,8 +69,22 @@ class Pending:
     def __init__(self, letter: Letter, *, given: bool) -> None:
         self.letter = letter
         self.given = given
-        self.again = False  # whether a former owner may have carried it out
+        self.again: bool = getattr(
+            letter.reply_to, "again", False
+        )  # whether a former owner may have carried it out
         self.sent_at = float("-inf")
+
+    @property
+    def was_sent(self) -> bool:
+        """Whether a former owner may have carried it out, were the owner another."""
+        return self.again or self.sent_at != float("-inf")
+
+    def passed(self) -> Letter:
+        """The letter, for whoever sees to it from now on."""
+        caller = self.letter.reply_to
+        if caller is not None and (self.given or self.was_sent):
+            self.letter.reply_to = Passed(caller, given=self.given, again=self.was_sent)
+        return self.letter
 
 
 class Outgoing:
@@ -76,7 +120,7 @@ class Outgoing:
         self.pending = dict(enumerate(self.pending.values(), 1))
         self.newest = len(self.pending)
         for each in self.pending.values():
-            each.again = each.again or each.sent_at != float("-inf")
+            each.again = each.was_sent
 
     def hurry(self) -> None:
         """Have all commands sent again: the owner may have dropped them."""
@@ -93,9 +137,8 @@ class Outgoing:
 
     def take_all(self) -> list[Letter]:
         """All commands without an outcome, which others see to from now on."""
-        letters = [each.letter for each in self.pending.values()]
-        self.pending.clear()
-        return letters
+        pending, self.pending = self.pending, {}
+        return [each.passed() for each in pending.values()]
 
 
 class Incoming:

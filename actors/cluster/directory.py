@@ -13,14 +13,15 @@ from salon.actors.mailbox import Letter, MailboxFull
 from salon.actors.messages import Create, Rename, Replay, Revoke, Tick
 from salon.actors.participant import ParticipantActor
 from salon.actors.runtime import ActorDied
+from salon.actors.watchers import Watchers
 
 from .encoding import named
 from .owned import OwnedConversation, RemoteCaller, TakenOver, Watched
-from .replica import ReplicaActor
-from .wire import Informed, Renamed, Revoked
+from .replica import Arrived, ReplicaActor
+from .wire import Informed, Renamed, Revoked, Watching
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from salon.actors.attendance import Attendance
     from salon.actors.host import Attended
@@ -28,14 +29,31 @@ if TYPE_CHECKING:
     from salon.actors.refusals import Refusal
     from salon.actors.runtime import Ref, TrioActor
     from salon.actors.signals import Signal
+    from salon.actors.watchers import Watcher
 
     from .host import Cluster
+    from .wire import Pushed
 
 OWN = (
     Watched | TakenOver | Replay | Tick
 )  # an actor's own controls, which its successor does without
 AT_ONCE = 100  # actors between two checkpoints: about a millisecond
 PATIENCE = 1.0  # seconds that somebody who asks who is online waits for the owner
+
+
+class ToldWatchers(Watchers):
+    """The watchers of this node. `begin` is called when there is one again."""
+
+    def __init__(self, begin: Callable[[], None]) -> None:
+        super().__init__()
+        self._begin = begin
+
+    def add(self, participant_id: str, watcher: Watcher) -> None:
+        """Tell a watcher from now on; other nodes are asked to tell this one."""
+        was_empty = not self
+        super().add(participant_id, watcher)
+        if was_empty:
+            self._begin()
 
 
 class ClusterDirectory(Directory):
@@ -45,6 +63,7 @@ class ClusterDirectory(Directory):
 
     def __init__(self, **services: Any) -> None:
         super().__init__(**services)
+        self.watchers = ToldWatchers(lambda: self.cluster.tell_all(Watching()))
         self.replicas: dict[str, ReplicaActor] = {}
         self.runs_moved = trio.Event()
         self.told = trio.Event()  # another node has shut somebody out, or given them another name
@@ -101,7 +120,12 @@ class ClusterDirectory(Directory):
         if state is None:
             return None
         if self.owns(conversation_id):
-            snapshot = await super().look(conversation_id)
+            try:
+                snapshot = await super().look(conversation_id)
+            except ActorDied:
+                if self.owns(conversation_id):
+                    raise
+                return await self.look(conversation_id)  # it has moved meanwhile
             owner = self.owned(conversation_id)
             if owner is not None:
                 owner.note_head(state.head)
@@ -149,6 +173,17 @@ class ClusterDirectory(Directory):
         if actor is not None and actor.actor_ref.is_alive():
             actor.actor_ref.tell(revoke)
 
+    def push(self, pushed: Pushed) -> None:
+        """Give sockets of this node what the owner of their conversation has for them; this node may own it by now."""
+        owner, replica = (
+            self.owned(pushed.conversation_id),
+            self.replicas.get(pushed.conversation_id),
+        )
+        if owner is not None:
+            owner.audience.push(pushed)
+        elif replica is not None and replica.actor_ref.is_alive():
+            replica.actor_ref.tell(Arrived(pushed))  # type: ignore[arg-type]
+
     # --- a change of view -------------------------------------------------------------------------------------------------
 
     def moved(self, *, skipped: bool) -> None:
@@ -164,11 +199,12 @@ class ClusterDirectory(Directory):
                 if not owner.busy:
                     self.let_go(owner, ())
                 continue
+            was_lost = skipped or owner.leaving
             owner.in_view, owner.leaving = self.cluster.view.number, False
             owner.expire(nodes, now, moved=True)
-            if skipped and owner.busy:
+            if was_lost and owner.busy:
                 owner.reload = True
-            elif skipped:
+            elif was_lost:
                 owner.forget_state()
         for id, replica in list(self.replicas.items()):
             if self.owns(id):

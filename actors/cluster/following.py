@@ -107,6 +107,12 @@ class Following:
         if batch.records and batch.records[-1].sequence > state.head:
             await self.deliver(state.draft(), batch.records)
 
+    async def catch_up_to(self, life: str, number: int) -> None:
+        """Have what was committed before a signal: a batch with it was lost where its number is higher. Raises `StoreError`."""
+        if life == self.life and number > self.number:
+            self.number = number
+            await self.reread()
+
     async def deliver(self, state: State, records: Sequence[Record]) -> None:
         """Deliver the events that follow the state, which is a draft."""
         for record in records:
@@ -180,6 +186,7 @@ class Following:
         self.state = state
         self.texts.follow(state.runs)
         self._audience.recall(page.records)
+        self._attendance.shorten_replays(state)
         for participant_id in list(self._audience.participants()):
             if participant_id not in state.members:
                 self._attendance.see_off(participant_id)

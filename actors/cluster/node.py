@@ -15,6 +15,7 @@ from salon.actors.store import StoreError
 
 from .branches import LEASE
 from .encoding import UnreadableError, decode, encode, value_of
+from .lasting import LASTS, LastingIn, LastingOut
 from .owned import Watched
 from .replica import Arrived
 from .view import Node, View, owner_of
@@ -24,8 +25,10 @@ from .wire import (
     Batch,
     Concerned,
     Head,
+    Heard,
     Hint,
     Informed,
+    Lasting,
     Pushed,
     Renamed,
     Revoked,
@@ -48,7 +51,7 @@ BEAT = 1.0  # seconds between two signs of life, to the store and to the other n
 TIMEOUT = 3.0  # seconds without one after which a node is given up
 EARLY = 1000  # messages kept that came from a view which this node is about to learn
 OWNERS = 4096  # conversations whose owner is remembered: to hash costs a microsecond a node
-ALWAYS = Answer | ToAll  # true in whatever view they were said
+ALWAYS = Answer | ToAll | Pushed  # true in whatever view they were said
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +87,7 @@ class ClusterNode:
         self._watching: dict[str, float] = {}  # nodes where lists are watched -> when they said so
         self._waiting: list[tuple[int, Future[None]]] = []
         self._early: list[tuple[int, str, Message]] = []
+        self._said, self._heard = LastingOut(), LastingIn()
         self._newer = trio.Event()  # somebody has spoken of a newer view
         self._went_on = False  # the same, since this node has learned one
         self._beaten_at = trio.current_time()  # when the last sign of life was given that was taken
@@ -96,6 +100,7 @@ class ClusterNode:
             await self._join()
             nursery.start_soon(self._say_who_is_here)
             nursery.start_soon(self._resume_runs)
+            nursery.start_soon(self._say_again)
             task_status.started()
             while True:
                 with trio.move_on_after(BEAT):
@@ -159,6 +164,9 @@ class ClusterNode:
         self.view, self._went_on = view, False
         self._beaten_at = trio.current_time()
         self._owners.clear()
+        ids = {node.id for node in view.nodes}
+        self._said.keep(ids)
+        self._heard.keep(ids, trio.current_time())
         if hint:
             self.tell_all(Hint())
         with self.directory.system:
@@ -217,6 +225,15 @@ class ClusterNode:
             if self.directory.watchers:
                 self.tell_all(Watching())
 
+    async def _say_again(self) -> None:
+        """Once a second: confirm what has come, and send again what others have not confirmed."""
+        while True:
+            await trio.sleep(BEAT)
+            for node_id, heard in self._heard.news():
+                self.send(node_id, heard)
+            for node_id, lasting in self._said.due(trio.current_time()):
+                self.send(node_id, lasting)
+
     async def _resume_runs(self) -> None:
         """After each change of view, go on with the open runs of conversations that this node owns now."""
         while True:
@@ -232,12 +249,20 @@ class ClusterNode:
     # --- out --------------------------------------------------------------------------------------------------------------
 
     def send(self, node_id: str, message: Message) -> None:
-        """Send a message to a node; it may be lost."""
-        if node_id and node_id != self.node.id:
+        """Send a message to a node; it may be lost, unless it is one of those that are sent again."""
+        if isinstance(message, LASTS):
+            self.send_all((node_id,), message)
+        elif node_id and node_id != self.node.id:
             self._transport.send(node_id, (encode(self.view.number, message),))
 
     def send_all(self, node_ids: Iterable[str], message: Message) -> None:
-        """Send a message, encoded once, to several nodes."""
+        """Send a message, encoded once where it may be lost, to several nodes."""
+        if isinstance(message, LASTS):
+            now = trio.current_time()
+            for node_id in node_ids:
+                if node_id and node_id != self.node.id:
+                    self.send(node_id, self._said.add(node_id, message, now))
+            return
         parts = (encode(self.view.number, message),)
         for node_id in node_ids:
             if node_id != self.node.id:
@@ -300,12 +325,23 @@ class ClusterNode:
                 self._watching[sender] = trio.current_time()
             case Concerned(conversation_id, participant_ids):
                 directory.watchers.tell(conversation_id, participant_ids)
+            case Pushed():
+                directory.push(message)
+            case Lasting():
+                ready, missing = self._heard.take(sender, message, trio.current_time())
+                if missing is not None:
+                    self.send(sender, missing)
+                for each in ready:
+                    self._always(sender, each)
+            case Heard():
+                for lacking in self._said.heard(sender, message, trio.current_time()):
+                    self.send(sender, lacking)
 
     def _deliver(self, sender: str, message: Message) -> None:
         match message:
             case Ask() | Watch():
                 self._to_owner(sender, message)
-            case Batch() | Head() | Told() | Pushed():
+            case Batch() | Head() | Told():
                 replica = self.directory.replicas.get(message.conversation_id)
                 if replica is None or (
                     isinstance(message, Head) and replica.heard_as_before(message)

@@ -10,17 +10,17 @@ from zlib import crc32
 import trio
 
 from salon.actors.attendance import Attendance
-from salon.actors.audience import Audience
+from salon.actors.audience import RECENT_EVENTS, Audience
 from salon.actors.conversation import ConversationActor, Superseded
-from salon.actors.events import Created
 from salon.actors.mailbox import Letter, MailboxFull
-from salon.actors.messages import Create
+from salon.actors.messages import Create, Unchanged
 from salon.actors.refusals import Code, Refusal
 from salon.actors.runtime import ActorDied
 from salon.actors.signals import Delta, Presence, ReadMoved, RunStatus
-from salon.actors.store import StoreError
+from salon.actors.store import Appended, Changes, KeysTaken, StoreError
 
 from .branches import Branches
+from .carried_out import ONCE, outcome_among, outcome_without_state
 from .channel import Incoming
 from .encoding import UnreadableError, named, value_of
 from .wire import Answer, Head, Watch
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from salon.actors.messages import ReadMarked
     from salon.actors.model import Participant, State
     from salon.actors.signals import Signal
-    from salon.actors.store import Appended, Changes, KeysTaken, Record, Rewrite, StaleView
+    from salon.actors.store import Record, Rewrite, StaleView
     from salon.actors.subscriber import Subscriber
     from salon.actors.turn import Turn
 
     from .host import ClusterHost
-    from .wire import Ask
+    from .wire import Ask, Pushed
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +88,13 @@ class OwnedAudience(Audience):
         """Replace remembered events, at the other nodes, too."""
         super().rewrite(rewrites)
         self.branches.rewrite(rewrites)
+
+    def push(self, pushed: Pushed) -> None:
+        """Give the sockets here what a former owner has for them."""
+        id = pushed.participant_id
+        for subscriber in tuple(self.live) if id is None else self.here(id):
+            if subscriber.connection_id != pushed.but:
+                subscriber.push(pushed.payload)
 
     async def deliver(self, records: Sequence[Record]) -> int:
         """Deliver committed events: to the other nodes first, which have the longer way."""
@@ -155,13 +162,14 @@ def _socket_of(letter: Letter) -> str:
 class RemoteCaller:
     """Takes the outcome of a command that came from another node."""
 
-    __slots__ = ("_actor", "_channel", "_node_id", "_number", "connection_id")
+    __slots__ = ("_actor", "_channel", "_node_id", "_number", "again", "connection_id")
 
     def __init__(self, actor: OwnedConversation, node_id: str, ask: Ask) -> None:
         self._actor = actor
         self._node_id = node_id
         self._channel, self._number = ask.channel, ask.number
         self.connection_id = ask.connection_id
+        self.again = ask.again
 
     def set(self, value: Any = None) -> None:
         """Send the outcome."""
@@ -206,8 +214,9 @@ class OwnedConversation(ConversationActor):
         """A turn as of every conversation. One whose commit was refused is taken again, here or by the new owner."""
         left: Sequence[Letter] = ()
         for letter in batch:
-            if type(letter.message) is Create:
+            if type(letter.message) is Create or getattr(letter.reply_to, "again", False):
                 await self._answer_again(letter)
+        batch = [each for each in batch if not each.answered]
         while True:
             self._decided_in = self.in_view
             try:
@@ -228,20 +237,27 @@ class OwnedConversation(ConversationActor):
             self.forget_state()
 
     async def _answer_again(self, letter: Letter) -> None:
-        """Answer a command to create that a former owner has carried out: ids are new, so it is the same command."""
+        """Answer a command that a former owner has carried out; one to create is the same, since ids are new."""
+        command = letter.message
         try:
             state = await self._store.load(self.key)
             if state is None:
+                outcome: Any = outcome_without_state(command, self._host.sources.now())
+            elif isinstance(command, ONCE):
+                before = None if type(command) is Create else state.head + 1
+                page = await self._store.read(state.number, before=before, limit=RECENT_EVENTS)
+                events = [self._host.codec.decode(record) for record in page.records]
+                outcome = outcome_among(command, state, events)
+            else:
                 return
-            page = await self._store.read(state.number, limit=1)
         except StoreError:
             return  # the turn finds the same, and says so
-        event = self._host.codec.decode(page.records[0])
-        if (
-            isinstance(event, Created)
-            and event.entrants[0].participant.id == letter.message.sender.id
-        ):
-            letter.answer(event)
+        if state is not None and self.state is not None and not self.state.head:
+            self.state = None  # it was begun as one that does not exist yet
+        if outcome is not None:
+            letter.answer(outcome)
+            if letter.reply_to is not None:
+                letter.reply_to.flush()
 
     def forget_state(self) -> None:
         """Have the next turn load the state: another node may have changed it since."""
@@ -253,6 +269,21 @@ class OwnedConversation(ConversationActor):
 
     def _append_in_view(self, changes: Changes) -> Future[Appended | KeysTaken | StaleView]:
         return self._store.append(replace(changes, view=self._decided_in))
+
+    async def _decide_and_commit(
+        self,
+        commands: list[Letter],
+        state: State,
+        people: Sequence[tuple[Participant, bool]],
+    ) -> Turn:
+        """A turn that has nothing to commit is looked at in the view all the same: what it refuses may be allowed by now."""
+        turn = await super()._decide_and_commit(commands, state, people)
+        doubtful = any(isinstance(outcome, Refusal | Unchanged) for _, outcome in turn.answers)
+        if doubtful and turn.changes is None and state.head:
+            outcome = await self._append(Changes(state.id, state.number, ()))
+            if not isinstance(outcome, Appended | KeysTaken):
+                raise Superseded(outcome.number)
+        return turn
 
     async def _deliver(self, turn: Turn) -> None:
         await super()._deliver(turn)
@@ -430,6 +461,7 @@ class OwnedConversation(ConversationActor):
         self.actor_ref.tell(TakenOver())  # type: ignore[arg-type]
 
     def _serve(self, state: State) -> None:
+        self.attendance.shorten_replays(state)
         for subscriber in tuple(self.audience.behind):
             if subscriber.participant.id not in state.members:
                 self.attendance.see_off(subscriber.participant.id)

@@ -14,8 +14,8 @@ import trio
 
 from salon.actors.attendance import REPLAY_EVENTS, Attendance, is_there
 from salon.actors.audience import BREATH, BREATH_EVERY
-from salon.actors.messages import Attach, Detach, Drained, Replay, Sync, Tick
-from salon.actors.runtime import TrioActor
+from salon.actors.messages import Attach, Detach, Drained, Look, Replay, Sync, Tick
+from salon.actors.runtime import ActorDied, TrioActor
 from salon.actors.store import StoreError
 
 from .asking import Asking
@@ -153,6 +153,8 @@ class ReplicaActor(TrioActor):
                 self.attendance.replay(replay)
             case Reread():
                 await self.following.reread()
+            case Look():
+                letter.fail(ActorDied(f"another node owns {self.key} now"))
             case Tick(what, at):
                 if self._timers.get(what) == at:
                     del self._timers[what]
@@ -197,6 +199,8 @@ class ReplicaActor(TrioActor):
         return True
 
     async def _arrived(self, message: FromOwner) -> None:
+        if isinstance(message, Pushed | Told) and self.audience:
+            await self.following.catch_up_to(message.life, message.number)
         if isinstance(message, Pushed):
             self._pushed(message)
             return

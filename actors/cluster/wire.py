@@ -94,18 +94,27 @@ class Batch(NamedTuple):
 
 
 class Told(NamedTuple):
-    """From the owner: a signal for all live readers but those of one participant."""
+    """From the owner: a signal for all live readers but those of one participant.
+
+    `number` is that of the last batch before it: who lacks that one may still show people what they may not see any more.
+    """
 
     conversation_id: str
     life: str
+    number: int
     signal: Named
     but: str | None
 
 
 class Pushed(NamedTuple):
-    """From the owner: a payload for the sockets of a participant, or with None of all, but for one socket."""
+    """From the owner: a payload for the sockets of a participant, or with None of all, but for one socket.
+
+    It is about something that is committed, and true in whatever view it comes. `number` as of `Told`.
+    """
 
     conversation_id: str
+    life: str
+    number: int
     participant_id: str | None
     but: str
     payload: bytes
@@ -144,11 +153,30 @@ class Concerned(NamedTuple):
     participant_ids: tuple[str, ...]
 
 
+class Lasting(NamedTuple):
+    """To one: a message that is sent again until the receiver has confirmed its number. Those of one type come in order.
+
+    Everything below `base` has been confirmed, or is not kept any more.
+    """
+
+    number: int
+    base: int
+    one: Named
+
+
+class Heard(NamedTuple):
+    """To one: all messages of a type up to a number have come. `lacks` is true where a later one has."""
+
+    kind: str
+    through: int
+    lacks: bool
+
+
 class Hint(NamedTuple):
     """To one: there is a newer view, that of the message's own number."""
 
 
 FromOwner = Batch | Head | Told | Pushed
 ToOwner = Ask | Watch
-ToAll = Informed | Renamed | Revoked | Watching | Concerned | Hint
+ToAll = Informed | Renamed | Revoked | Watching | Concerned | Lasting | Heard | Hint
 Message = Ask | Answer | Watch | FromOwner | ToAll

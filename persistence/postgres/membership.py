@@ -7,6 +7,7 @@ others are given for their sign of life before it gives anybody up: after the da
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import time
@@ -48,8 +49,8 @@ _IS_SILENT = "version IS NOT NULL AND id <> %s AND heartbeat_at < clock_timestam
 _SILENT = f"SELECT 1 FROM nodes WHERE {_IS_SILENT} LIMIT 1"
 _GIVE_UP = f"DELETE FROM nodes WHERE {_IS_SILENT} RETURNING id"
 _JOIN = (
-    "INSERT INTO nodes (id, name, machine, process, joined_view, heartbeat_at, version) "
-    "VALUES (%s, %s, %s, %s, %s, clock_timestamp(), %s)"
+    "INSERT INTO nodes (id, name, machine, process, joined_view, heartbeat_at, version, figures) "
+    "VALUES (%s, %s, %s, %s, %s, clock_timestamp(), %s, %s)"
 )
 _RAISE = "UPDATE cluster SET view = view + 1 RETURNING view"
 
@@ -72,8 +73,13 @@ class PostgresMembership:
         self._since = 0.0  # of the database's clock: the node has beaten in time since then
 
     def join(self, node: Node) -> Future[View]:
-        """Install a view with the node in it. Fails where a server that is no node of a cluster writes to the database."""
-        return self._thread.ask(self._join, node)
+        """Install a view with the node in it.
+
+        Fails where a server that is no node of a cluster writes to the database, and where a node is in that this one does not
+        go together with.
+        """
+        said = None if self.figures is None else self.figures()
+        return self._thread.ask(self._join, node, said)
 
     def leave(self, node_id: str) -> Future[View]:
         """Install a view without the node; if it is not in, that is the view which there is."""
@@ -101,7 +107,7 @@ class PostgresMembership:
 
     # --- in the thread -----------------------------------------------------------------------------------------------
 
-    def _join(self, session: PostgresSession, node: Node) -> View:
+    def _join(self, session: PostgresSession, node: Node, said: str | None) -> View:
         self._await_single(session, node.id)
         with session.transaction("IMMEDIATE"):
             lock(session)
@@ -111,9 +117,10 @@ class PostgresMembership:
             session.run("DELETE FROM nodes WHERE version IS NULL")
             view = view_of(session)
             self._refuse_others(view, node)
+            self._refuse_strangers(session, said)
             if all(each.id != node.id for each in view.nodes):  # else an answer was lost before
                 number = int(session.run(_RAISE).fetchone()[0])
-                here = (socket.gethostname(), machine(), os.getpid(), number, node.version)
+                here = (socket.gethostname(), machine(), os.getpid(), number, node.version, said)
                 session.run(_JOIN, (node.id, node.name or here[0], *here[1:]))
                 view = view_of(session)
         self._since = 0.0
@@ -137,6 +144,21 @@ class PostgresMembership:
                     f"{self._server.name}: node {each.name} is of version {each.version}, and this one of {node.version}: "
                     "this one joins once nodes of other versions have left"
                 )
+
+    def _refuse_strangers(self, session: PostgresSession, said: str | None) -> None:
+        """Raise `StoreError` where a node has nothing in common with this one of what all must share.
+
+        That is in what nodes say: `{"shares": {SETTING: [DIGEST, ...]}}`.
+        """
+        own = _shares(said)
+        for _, name, *_, figures in session.run(_NODES):
+            theirs = _shares(figures)
+            for setting in own.keys() & theirs.keys():
+                if not set(own[setting]) & set(theirs[setting]):
+                    raise StoreError(
+                        f"{self._server.name}: node {name} has another {setting} than this one: all nodes need the same; "
+                        "this one joins once they agree"
+                    )
 
     def _single(self, name: str, process: int) -> StoreError:
         return StoreError(
@@ -175,6 +197,12 @@ class PostgresMembership:
     def _told(self, view: View, node_id: str) -> View:
         self._seen(view, node_id)
         return view
+
+
+def _shares(said: str | None) -> dict[str, list[str]]:
+    """What a node says that it shares with all others."""
+    shares: dict[str, list[str]] = json.loads(said or "{}").get("shares", {})
+    return shares
 
 
 def lock(session: PostgresSession) -> None:

@@ -242,7 +242,7 @@ async def test_lists_of_conversations_are_told_of_changes_at_a_node_without_a_so
             for who in (BEN, DAN):
                 lines.append(Line())
                 node.directory.watchers.add(who.id, lines[-1])
-        await trio.sleep(1.5)
+        await cluster.settle()
         await owner.post(conversation_id, ADA, "hello")
         await trio.sleep(0.5)
         assert [line.noted for line in lines] == [[conversation_id], []] * 3

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from salon.actors.store import StoreError
 from salon.persistence.bucket import Bucket
 from salon.persistence.contents import open_files
 from salon.persistence.folder import PIECE, Folder
+from salon.persistence.place import place_of
 from tests.s3 import SECRET, S3Server
 
 BIG = 3 * PIECE + 17
@@ -216,3 +218,15 @@ def test_without_the_extra_it_is_said_what_to_install(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert "pip install 'salon[s3]'" in done.stderr
+
+
+def test_servers_can_tell_whether_they_keep_files_at_the_same_place(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        Folder(tmp_path / name)
+    a, b = (f"file://{tmp_path}/{name}" for name in ("a", "b"))
+    with ThreadPoolExecutor(8) as pool:
+        told = set(pool.map(place_of, [a] * 8))
+    assert len(told) == 1
+    assert place_of(b) not in told
+    assert not list(Folder(tmp_path / "a").names())
+    assert place_of("s3://bucket/salon") == "s3://bucket/salon"

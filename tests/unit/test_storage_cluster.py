@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -136,6 +137,29 @@ async def test_a_node_of_another_version_joins_once_the_others_have_left(
         await members.join(newer).wait()
     assert ids(await members.leave("a").wait()) == []
     assert ids(await members.join(newer).wait()) == ["b"]
+
+
+async def test_a_node_with_another_key_or_other_files_does_not_join(
+    url: str, store: ClusterStore
+) -> None:
+    members = store.membership
+
+    async def join(id: str, keys: list[str], place: str = "bucket") -> View:
+        shares = {"auth.key_file": keys, "files.url": [place]}
+        members.figures = lambda: json.dumps({"shares": shares})
+        return await members.join(node(id)).wait()
+
+    await join("a", ["k1"])
+    with pytest.raises(StoreError, match=r"called-a has another auth.key_file than this one"):
+        await join("b", ["k2"])
+    with pytest.raises(StoreError, match=r"called-a has another files.url than this one"):
+        await join("b", ["k1"], "a folder of this machine")
+    assert ids(await join("b", ["k2", "k1"])) == ["a", "b"]  # whose key has just been changed
+    with pytest.raises(StoreError, match=r"called-a has another auth.key_file"):
+        await join("c", ["k2"])  # before all know the new one
+    members.figures = lambda: json.dumps({"shares": {"auth.key_file": ["k2", "k1"]}})
+    await members.beat("a", 60).wait()
+    assert ids(await join("c", ["k2"])) == ["a", "b", "c"]
 
 
 async def test_a_database_is_one_servers_or_a_clusters(

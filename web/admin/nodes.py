@@ -123,6 +123,7 @@ def figures_of(parts: AdminParts) -> str:
         "received": link.figures.received,
         "lost": link.figures.lost,
         "dropped": link.figures.dropped,
+        "shares": node.shares(parts.identities.signer.keys),
     }
     return json.dumps(said)
 

@@ -13,9 +13,10 @@ from salon.actors.cluster.node import ClusterNode
 from .housekeeping import ViewWatch
 from .nats_address import NatsAddress
 from .nats_link import NatsLink
+from .shares import shares_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     from salon.actors.cluster.directory import ClusterDirectory
@@ -69,6 +70,7 @@ class ServingNode:
             version=f"{version}+{FORMAT}",
             timeout=settings.timeout,
         )
+        self.files_at = ""  # what tells places for files apart; set before it runs
         self._settings = settings
         self._membership = membership
 
@@ -87,6 +89,10 @@ class ServingNode:
     def stale(self) -> int:
         """How many changes of this node were refused since they were decided in another view."""
         return self._membership.stale()
+
+    def shares(self, keys: Iterable[bytes]) -> dict[str, list[str]]:
+        """What this node must have in common with all others, with these keys of sessions: digests by setting."""
+        return shares_of(keys, self.files_at)
 
     @property
     def is_in(self) -> bool:

@@ -74,8 +74,14 @@ class Signer:
     def use(self, keys: bytes | SigningKeys) -> None:
         """Sign with other keys from now on."""
         ring = keys if isinstance(keys, SigningKeys) else SigningKeys(keys)
+        self._ring = ring
         self._key = OctKey.import_key(ring.current)
         self._former = [(OctKey.import_key(each.key), each.until) for each in ring.former]
+
+    @property
+    def keys(self) -> tuple[bytes, ...]:
+        """The current key, and the former ones."""
+        return self._ring.current, *(each.key for each in self._ring.former)
 
     def sign(self, session: Session) -> str:
         """The session as a bearer token."""
