@@ -9,10 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.nats import NatsServer, free_port
+from salon.loadtests.servers import NatsServer, Relay, free_port
 from tests.person import Person
 from tests.postgres import UNSAFE, USER, Cluster
-from tests.relay import Relay
 from tests.server import ServerProcess
 
 NAMES = ("one", "two", "three")

@@ -76,7 +76,7 @@ class ClusterBench:
         for number in range(self._pairs):
             self._tell(f"{case.name}, over SQLite and PostgreSQL, {number + 1} of {self._pairs}")
             lite, _ = self._one(case.name, plan, None)
-            large, database = self._one(case.name, plan, self._services.postgres.create())
+            large, database = self._one(case.name, plan, self._services.database())
             pairs.append((lite, large, database))
         return {"name": case.name, **_middle(("sqlite", "postgres", "database"), pairs)}
 
@@ -114,7 +114,7 @@ class ClusterBench:
         for number in range(self._pairs):
             self._tell(f"{work.name}, on 1 and {NODES} nodes, {number + 1} of {self._pairs}")
             one, database = self._one(
-                work.name, work.plan(self._seconds), self._services.postgres.create()
+                work.name, work.plan(self._seconds), self._services.database()
             )
             for at, rows in found.items():
                 many = self._on(NODES, work, at)

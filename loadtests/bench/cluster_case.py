@@ -104,11 +104,11 @@ def on_nodes(
 ) -> Measured:
     """Play a scenario on so many new nodes. With `tap` the messages between nodes are counted, which costs NATS CPU."""
     first: list[Room] = []
-    with services.nodes(count) as (nodes, store), ExitStack() as stack:
+    with services.nodes(count) as (nodes, name), ExitStack() as stack:
         places, processes = Places(nodes, at), [Process(node.pid) for node in nodes]
         listening = None
         if tap:
-            listening = WireTap(services.nats.port, services.prefix(store))
+            listening = WireTap(services.nats.port, name)
             stack.callback(listening.close)
 
         def place(rooms: list[Room]) -> list[Room]:
@@ -121,7 +121,7 @@ def on_nodes(
             }
             counts |= {"postgres": services.postgres.cpu(), "nats": services.nats.cpu()}
             counts |= {f"wire {k}": v for k, v in (listening.counts() if listening else {}).items()}
-            return counts | (_rows(services, store) if tap else {})
+            return counts | (_rows(services, name) if tap else {})
 
         result = run(
             plan, nodes[0].url, pid=None, processes=1, progress=progress, place=place, beside=beside
@@ -136,9 +136,9 @@ def on_nodes(
     return Measured(result, spent, found, owner)
 
 
-def _rows(services: Services, store: str) -> dict[str, float]:
-    (row,) = services.postgres.execute(ROWS, store)
-    ((transactions,),) = services.postgres.execute(TRANSACTIONS, store)
+def _rows(services: Services, name: str) -> dict[str, float]:
+    (row,) = services.postgres.execute(ROWS, database=name)
+    ((transactions,),) = services.postgres.execute(TRANSACTIONS, database=name)
     written: list[Any] = [int(each) for each in row]
     return dict(zip(("inserted", "updated", "deleted"), written, strict=True)) | {
         "transactions": int(transactions)
