@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from salon.actors.messages import Command
     from salon.actors.refusals import Refusal
 
+    from .pulses import Hearing
     from .view import Node, View
     from .wire import Message
 
@@ -44,6 +45,9 @@ class Cluster(Protocol):
 
     def owner(self, conversation_id: str) -> str:
         """The id of the node that owns a conversation now."""
+
+    def heard(self, node_id: str) -> Hearing:
+        """How another node is heard."""
 
     def next_number(self) -> int:
         """A number that this node has not used before, higher than all that it has."""
