@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from ..scenarios import Result, Scenario
     from ..servers import Services
+    from .case import Case
     from .cluster_case import Measured
-    from .command import Case
 
     Tell = Callable[[str], None]
 
