@@ -13,10 +13,9 @@ from typing import NamedTuple
 import trio
 
 from salon.actors.cluster.view import Node, View, owner_of
-from tests.nats import NatsServer, free_port
+from salon.loadtests.servers import NatsServer, Relay, free_port
 from tests.person import Person
 from tests.postgres import UNSAFE, USER, Cluster
-from tests.relay import Relay
 from tests.server import ServerProcess
 
 NAMES = ("one", "two", "three")

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from .wire import Watch
 
 LEASE = 3.0  # seconds after which a node that says nothing has no sockets any more
+FORGOTTEN = (
+    60.0  # the same where all that it sends comes: it speaks of each conversation every 20 seconds
+)
 
 
 class Branch:
@@ -100,7 +103,17 @@ class Branches:
 
     def silent(self, now: float) -> list[str]:
         """The nodes whose lease has ended."""
-        return [id for id, each in self.of.items() if now - each.heard_at > LEASE]
+        return [
+            id
+            for id, each in self.of.items()
+            if now - each.heard_at > LEASE and not self._speaks(id, each.heard_at, now)
+        ]
+
+    def _speaks(self, node_id: str, heard_at: float, now: float) -> bool:
+        """Whether what a node has said of the conversation still holds: nothing of what it said since is missing."""
+        at, since = self._cluster.heard(node_id)
+        holds = heard_at >= since or now - since <= LEASE
+        return holds and now - at <= LEASE and now - heard_at <= FORGOTTEN
 
     def see_off(self, participant_id: str) -> None:
         """Forget somebody who is no longer a member; their node learns it from the event."""

@@ -294,6 +294,13 @@ class ClusterDirectory(Directory):
 
     # --- the actors -------------------------------------------------------------------------------------------------------
 
+    def missed(self, owner: str, conversation_id: str) -> None:
+        """Tell an owner again who is here, of one of its conversations or with "" of all: with the next beat."""
+        one = self.replicas.get(conversation_id)
+        for replica in (one,) if one else () if conversation_id else self.replicas.values():
+            if replica.asking.owner == owner:
+                replica.missed()
+
     def _make(self, conversation_id: str, *, begun: bool) -> OwnedConversation:
         return OwnedConversation(self, conversation_id, begun=begun)
 

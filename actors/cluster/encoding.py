@@ -45,6 +45,11 @@ def decode(data: bytes) -> tuple[int, wire.Message]:
         raise UnreadableError(str(error)) from None
 
 
+def kind_of(data: bytes) -> str:
+    """The name of a message's type, for who counts them. Raises `MsgspecError`."""
+    return _envelope.decode(data)[2]
+
+
 def named(value: Any) -> Named:
     """A value whose type the receiver cannot know otherwise."""
     return Named(type(value).__name__, Raw(_encoder.encode(value)))

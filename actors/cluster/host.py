@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from salon.actors.refusals import Refusal
 
     from .figures import ClusterFigures
+    from .pulses import Hearing
     from .view import Node, View
     from .wire import Message
 
@@ -45,6 +46,9 @@ class Cluster(Protocol):
 
     def owner(self, conversation_id: str) -> str:
         """The id of the node that owns a conversation now."""
+
+    def heard(self, node_id: str) -> Hearing:
+        """How another node is heard."""
 
     def next_number(self) -> int:
         """A number that this node has not used before, higher than all that it has."""

@@ -18,9 +18,11 @@ from .branches import LEASE
 from .encoding import UnreadableError, decode, encode, value_of
 from .lasting import LASTS, LastingIn, LastingOut
 from .owned import Watched
+from .pulses import Pulses, digest_of
 from .replica import Arrived
 from .view import Node, View, owner_of
 from .wire import (
+    Again,
     Answer,
     Ask,
     Batch,
@@ -31,6 +33,7 @@ from .wire import (
     Hint,
     Informed,
     Lasting,
+    Pulse,
     Pushed,
     Renamed,
     Reply,
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
     from .directory import ClusterDirectory
     from .host import Concerning
     from .membership import Membership
+    from .pulses import Hearing
     from .transport import Transport
     from .wire import Message
 
@@ -56,7 +60,9 @@ BEAT = 1.0  # seconds between two signs of life, to the store and to the other n
 TIMEOUT = 3.0  # seconds without one after which a node is given up
 EARLY = 1000  # messages kept that came from a view which this node is about to learn
 OWNERS = 4096  # conversations whose owner is remembered: to hash costs a microsecond a node
-ALWAYS = Answer | ToAll | Pushed | Call | Reply  # true in whatever view they were said
+ALWAYS = (
+    Answer | ToAll | Pushed | Pulse | Again | Call | Reply
+)  # true in whatever view they were said
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +100,8 @@ class ClusterNode:
         self._waiting: list[tuple[int, Future[None]]] = []
         self._early: list[tuple[int, str, Message]] = []
         self._said, self._heard = LastingOut(), LastingIn()
+        self._pulses = Pulses()
+        self._missed = trio.Event()  # something that another node has sent has not come
         self._newer = trio.Event()  # somebody has spoken of a newer view
         self._went_on = False  # the same, since this node has learned one
         self._beaten_at = trio.current_time()  # when the last sign of life was given that was taken
@@ -107,6 +115,7 @@ class ClusterNode:
             nursery.start_soon(self._say_who_is_here)
             nursery.start_soon(self._resume_runs)
             nursery.start_soon(self._say_again)
+            nursery.start_soon(self._give_pulses)
             task_status.started()
             while True:
                 with trio.move_on_after(BEAT):
@@ -172,6 +181,7 @@ class ClusterNode:
         self._owners.clear()
         ids = {node.id for node in view.nodes}
         self._said.keep(ids)
+        self._pulses.keep(ids)
         self._heard.keep(ids, trio.current_time())
         if hint:
             self.tell_all(Hint())
@@ -225,16 +235,30 @@ class ClusterNode:
             self.doubt()
         return future
 
+    def heard(self, node_id: str) -> Hearing:
+        """How another node is heard."""
+        return self._pulses.heard(node_id)
+
     def next_number(self) -> int:
         """A number that this node has not used before, higher than all that it has."""
         return next(self._numbers)
 
     async def _say_who_is_here(self) -> None:
         while True:
-            await trio.sleep(BEAT)
+            with trio.move_on_after(BEAT):
+                await self._missed.wait()
+            self._missed = trio.Event()
             await self.directory.beat()
+
+    async def _give_pulses(self) -> None:
+        """Once a second: tell the others how much was sent to them."""
+        while True:
+            await trio.sleep(BEAT)
             if self.directory.watchers:
                 self.tell_all(Watching())
+            others = [node.id for node in self.view.nodes if node.id != self.node.id]
+            for node_id, pulse in self._pulses.due(others):
+                self._transport.send(node_id, (encode(self.view.number, pulse),))
 
     async def _say_again(self) -> None:
         """Once a second: confirm what has come, and send again what others have not confirmed."""
@@ -264,7 +288,9 @@ class ClusterNode:
         if isinstance(message, LASTS):
             self.send_all((node_id,), message)
         elif node_id and node_id != self.node.id:
-            self._transport.send(node_id, (encode(self.view.number, message),))
+            part = encode(self.view.number, message)
+            self._pulses.sent(node_id, digest_of(part))
+            self._transport.send(node_id, (part,))
 
     def send_all(self, node_ids: Iterable[str], message: Message) -> None:
         """Send a message, encoded once where it may be lost, to several nodes."""
@@ -274,10 +300,12 @@ class ClusterNode:
                 if node_id and node_id != self.node.id:
                     self.send(node_id, self._said.add(node_id, message, now))
             return
-        parts = (encode(self.view.number, message),)
+        part = encode(self.view.number, message)
+        digest = digest_of(part)
         for node_id in node_ids:
             if node_id != self.node.id:
-                self._transport.send(node_id, parts)
+                self._pulses.sent(node_id, digest)
+                self._transport.send(node_id, (part,))
 
     def tell_all(self, message: Message) -> None:
         """Send a message to all other nodes."""
@@ -298,9 +326,23 @@ class ClusterNode:
             for part in parts:
                 try:
                     number, message = decode(part)
+                    if type(message) is Pulse:
+                        self._take_pulse(sender, message)
+                        continue
+                    self._pulses.received(sender, digest_of(part))
                     self._route(number, sender, message)
                 except UnreadableError as error:
                     logger.warning("a message of node %s cannot be read: %s", sender, error)
+
+    def _take_pulse(self, sender: str, pulse: Pulse) -> None:
+        """Have all said again, both ways, where something has not come."""
+        if not self._pulses.take(sender, pulse, trio.current_time()):
+            self._say_all_again(sender, "")
+            self.send(sender, Again(""))
+
+    def _say_all_again(self, owner: str, conversation_id: str) -> None:
+        self.directory.missed(owner, conversation_id)
+        self._missed.set()
 
     def _route(self, number: int, sender: str, message: Message) -> None:
         """Take a message that was said in the view of this node; one of another view may have been said to another owner."""
@@ -336,6 +378,8 @@ class ClusterNode:
                 self._watching[sender] = trio.current_time()
             case Concerned(conversation_id, participant_ids):
                 directory.watchers.tell(conversation_id, participant_ids)
+            case Again(conversation_id):
+                self._say_all_again(sender, conversation_id)
             case Pushed():
                 directory.push(message)
             case Work(conversation_id, signal):

@@ -24,7 +24,7 @@ from .channel import Incoming
 from .encoding import UnreadableError, named, value_of
 from .owned_agents import OwnedAgents
 from .owned_audience import OwnedAttendance, OwnedAudience
-from .wire import Answer, Head, Watch
+from .wire import Again, Answer, Head, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -319,6 +319,7 @@ class OwnedConversation(ConversationActor):
         gone = [id for id in self.branches.of if id not in in_view] if moved else []
         for node_id in (*gone, *self.branches.silent(now)):
             self._touch(self.branches.drop(node_id), self.state)
+            self.cluster.send(node_id, Again(self.key))
         for node_id, incoming in list(self._incoming.items()):
             if now - incoming.heard_at > FORGOTTEN:
                 del self._incoming[node_id]
@@ -355,6 +356,7 @@ class OwnedConversation(ConversationActor):
             tuple((id, requests) for id, requests in asked if requests),
             tuple(texts),
             tuple(statuses),
+            watch is not None,
         )
         self.cluster.send(node_id, head)
 
@@ -385,6 +387,7 @@ class OwnedConversation(ConversationActor):
         """Stop now, and release references."""
         super().stop()
         self._append = self._store.append
+        self.cluster.send_all(self.branches.of, Again(self.key))  # another actor knows nobody there
 
 
 def hash_of(online: Sequence[str]) -> int:

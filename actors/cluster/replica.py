@@ -9,6 +9,7 @@ from collections import deque
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
+from zlib import crc32
 
 import trio
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from .wire import FromOwner
 
 SILENT = 2.0  # seconds without a word of the owner after which the log is read
+WATCH = 15.0  # seconds, and up to a third more, between two words to an owner who knows all: in case it does not
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,10 @@ class ReplicaActor(TrioActor):
         self._requests: dict[str, tuple[RunRequested, ...]] = {}
         self._asked: dict[str, set[str]] = {}  # what each socket of an agent was asked
         self.heard_at = trio.current_time()
+        self._settled = (
+            False  # the owner knows who is here, and nothing was missed since it has said so
+        )
+        self._watch_at = 0.0
         self.heard = trio.Event()  # the owner has answered, for whoever waits for that
         self._todo: deque[Letter] = deque()
 
@@ -129,6 +135,7 @@ class ReplicaActor(TrioActor):
                 await BREATH
         self.attendance.tell_presence(trio.current_time())
         if self._have_changed():
+            self.missed()
             self.watch()
         if not self.audience:
             self.following.state = None  # nobody follows the events any more
@@ -182,7 +189,10 @@ class ReplicaActor(TrioActor):
         self.following.head = max(self.following.head, head)
 
     def _is_silent(self) -> bool:
-        return trio.current_time() - self.heard_at > SILENT
+        at = self.heard_at
+        if self._settled:
+            at = max(at, self._cluster.heard(self.asking.owner).at)
+        return trio.current_time() - at > SILENT
 
     # --- what the owner says ----------------------------------------------------------------------------------------------
 
@@ -194,8 +204,15 @@ class ReplicaActor(TrioActor):
         if head.online is not None or head.requests or head.texts or head.statuses:
             return False
         self.heard_at, self._known_version, self._requests = trio.current_time(), head.people, {}
+        self._settle(head)
         self.heard.set()
         return True
+
+    def _settle(self, head: Head) -> None:
+        if head.people != self._version:
+            self.missed()
+        elif head.is_answer:
+            self._settled = True
 
     async def _arrived(self, message: FromOwner) -> None:
         if isinstance(message, Pushed | Told) and self.audience:
@@ -207,6 +224,7 @@ class ReplicaActor(TrioActor):
         match message:
             case Head():
                 self._known_version = message.people
+                self._settle(message)
                 await self.following.take_head(message)
                 self._take_people(message)
             case Batch() if self.audience:
@@ -260,22 +278,33 @@ class ReplicaActor(TrioActor):
     def beat(self, now: float) -> None:
         """Send again what has no answer, say who is here, and read the log where the owner is silent."""
         self.asking.send_due(now)
-        if self._have_changed() or self._people:
+        has_changed = self._have_changed()
+        if has_changed:
+            self.missed()
+        if has_changed or (self._people and (not self._settled or now >= self._watch_at)):
             self.watch()
-            if self.audience and self._is_silent():
-                self._host.counted.silences += 1
-                self.actor_ref.tell(Reread())  # type: ignore[arg-type]
+        if self.audience and self._is_silent():
+            self._host.counted.silences += 1
+            self.actor_ref.tell(Reread())  # type: ignore[arg-type]
 
     def moved(self) -> None:
         """Another view: whoever owns the conversation now learns what waits and who is here."""
+        self.missed()
         if self.asking.moved():
             self._known_version = 0
         self.beat(trio.current_time())
         if self.audience:
             self.actor_ref.tell(Reread())  # type: ignore[arg-type]
 
+    def missed(self) -> None:
+        """Something of the owner has not come, or the owner does not know who is here: the next beat asks it."""
+        if self._settled:
+            self._settled = False
+            self.heard_at = max(self.heard_at, self._cluster.heard(self.asking.owner).at)
+
     def watch(self) -> None:
         """Tell the owner who is here."""
+        self._watch_at = trio.current_time() + WATCH * (1 + crc32(self.key.encode()) % 100 / 300)
         people = None
         if self._known_version != self._version or not self._people:
             people = tuple(self._there().values())

@@ -48,7 +48,7 @@ class Answer(NamedTuple):
 
 
 class Watch(NamedTuple):
-    """To the owner: a node has sockets of a conversation. It says so once a second, and when something of it changes.
+    """To the owner: a node has sockets of a conversation. It says so until the owner answers, and when something of it changes.
 
     `people` are those who are connected there, None where the owner has the list of this `version`. With them come those whom
     the sockets are shown as online, `shown`; `online` is the owner's number of that list. `texts` has the length of each open
@@ -64,7 +64,7 @@ class Watch(NamedTuple):
 
 
 class Head(NamedTuple):
-    """From the owner: how the conversation is, as the answer to a `Watch`, and when something of it changes.
+    """From the owner: how the conversation is, when something of it changes, or with `is_answer` in answer to a `Watch`.
 
     `life` names the owner's actor, `number` is that of its last `Batch`. `people` is the version that the owner has of the
     node's people. `online` is the list of this number, None where the node has it. `requests` are what agents there are asked.
@@ -80,6 +80,7 @@ class Head(NamedTuple):
     requests: tuple[tuple[str, tuple[RunRequested, ...]], ...]
     texts: tuple[Delta, ...]
     statuses: tuple[RunStatus, ...]
+    is_answer: bool
 
 
 class Batch(NamedTuple):
@@ -197,7 +198,24 @@ class Hint(NamedTuple):
     """To one: there is a newer view, that of the message's own number."""
 
 
+class Pulse(NamedTuple):
+    """To one, once a second: so many parts were sent to it since the pulse before, in the order of numbers.
+
+    `digest` is the sum of their checksums. Who has got others has missed something.
+    """
+
+    number: int
+    parts: int
+    digest: int
+
+
+class Again(NamedTuple):
+    """To one: say anew to this node, which owns a conversation, who is there. "" stands for all conversations that it owns."""
+
+    conversation_id: str
+
+
 FromOwner = Batch | Head | Told | Pushed
 ToOwner = Ask | Watch
 ToAll = Work | Informed | Renamed | Revoked | Watching | Concerned | Lasting | Heard | Hint
-Message = Ask | Answer | Watch | FromOwner | ToAll | Call | Reply
+Message = Ask | Answer | Watch | FromOwner | ToAll | Pulse | Again | Call | Reply

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from ..reports import Row, advices, load, save
+from ..reports import Row, advices, load, save, save_cluster
 from ..scenarios import Result, Ticker, run
 from ..scenarios import scenario as scenarios
 from ..servers import busy, floor, own_server
 from ..users import RunError
 from .agents import agents
+from .case import CASES, Case
+from .cluster import measure as measure_cluster
 from .cost import costs, memory
 
 # Times the recorded ratio to the floor. So high because machines are noisy and differ: the same code cost 2.5 times the floor on
@@ -26,58 +27,6 @@ TRIES = 3  # measurements of a case that exceeds it: the best counts
 OTHERS = 0.1  # share of the machine: more than this taken by other work spoils the figures
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One line of the table. With `floor` the C program is measured under the same load, too."""
-
-    name: str
-    scenario: str
-    changes: dict[str, Any]
-    floor: bool = True
-
-    @property
-    def command(self) -> str:
-        """The command that repeats the measurement."""
-        flags = [
-            f"--{name.replace('_', '-')} {value if isinstance(value, str) else f'{value:g}'}"
-            for name, value in self.changes.items()
-        ]
-        return " ".join(("salon load", self.scenario, *flags, "--serve"))
-
-
-# Where people send as fast as they can, a message is in flight until every reader has it, as in other servers' load generators.
-# A window that counts receipts lets a server that delivers slowly queue messages, and the two kinds of figures do not compare.
-TO_ALL = {"window_counts": "deliveries"}
-CASES = [
-    Case(
-        "room of 1,000, 20 messages/s, each alone",
-        "fanout",
-        {"readers": 1000, "senders": 1, "window": 0, "rate": 20.0},
-    ),
-    Case(
-        "room of 100, 10 senders, window 8",
-        "fanout",
-        {"readers": 100, "senders": 10, "window": 8, **TO_ALL},
-    ),
-    Case(
-        "room of 1,000, 10 senders, window 2",
-        "fanout",
-        {"readers": 1000, "senders": 10, "window": 2, **TO_ALL},
-    ),
-    Case("500 rooms of 4, all send, window 1", "rooms", {"rooms": 500, **TO_ALL}),
-    Case(
-        "250 rooms of 4, 1,000 messages/s, each alone",
-        "rooms",
-        {"rooms": 250, "window": 0, "rate": 1000.0},
-    ),
-    Case(
-        "room of 100, all talk, 200 messages/s",
-        "fanout",
-        {"readers": 100, "senders": 100, "window": 0, "rate": 200.0},
-    ),
-    Case("10,000 drop at once and come back", "storm", {"rooms": 2500}, floor=False),
-    Case("20 of 100 never read", "slow", {}, floor=False),
-]
 CHECKED = CASES[:4]
 RUNS = (0, 200, 1000)  # answers of agents at once
 
@@ -89,6 +38,12 @@ def bench(
     check: Annotated[
         bool, typer.Option("--check", help="only compare with the recorded ratios to the floor")
     ] = False,
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="instead: PostgreSQL, and three nodes with NATS")
+    ] = False,
+    pairs: Annotated[
+        int, typer.Option(min=1, help="with --cluster: how often what is compared runs")
+    ] = 3,
     seconds: Annotated[float, typer.Option(min=1, help="measured time of a case")] = 5.0,
 ) -> None:
     """Measure; with --check exit 1 if a case costs more than twice its recorded ratio to the C floor."""
@@ -99,6 +54,8 @@ def bench(
         if not os.access(results.absolute().parent, os.W_OK):
             raise RunError(f"{results}: there is no such folder to write to")
         _warn(console)
+        if cluster:
+            raise typer.Exit(_cluster(console, results, pairs, seconds))
         rows = _measure_all(console, CHECKED if check else CASES, seconds)
         if check:
             rows = [
@@ -115,6 +72,17 @@ def bench(
         raise typer.Exit(2) from None
     console.print(f"wrote {results} after {time.monotonic() - began:.0f} s")
     raise typer.Exit(0 if all(each.well for each in rows) else 1)
+
+
+def _cluster(console: Console, results: Path, pairs: int, seconds: float) -> int:
+    """Measure several nodes; the exit code."""
+    with console.status("PostgreSQL and NATS are started") as status:
+        found, wrong = measure_cluster(CASES, pairs, seconds, status.update)
+    save_cluster(results, found, well=not wrong)
+    for text in wrong:
+        console.print(f"   {text}", soft_wrap=True, markup=False)
+    console.print(f"wrote {results}")
+    return int(bool(wrong))
 
 
 def _warn(console: Console) -> None:

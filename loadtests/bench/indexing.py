@@ -14,7 +14,7 @@ from rich.console import Console
 from ..scenarios import run
 from ..scenarios import scenario as scenarios
 from ..servers import SALON, own_server
-from .command import TO_ALL
+from .case import TO_ALL
 
 # A server that has no index of words, as on an SQLite that cannot make one: nobody can search it.
 UNINDEXED = """

@@ -6,6 +6,7 @@ from .command import judge_file
 from .fold import Fold
 from .history import HistoryError, HistoryFile, Line, Received, Record, Recorder, as_line
 from .order import Order, span, spans
+from .presence import Presence
 from .recorded import RecordedClient
 from .run_log import ended_run
 from .version import agree, constant, same, without_names
@@ -18,6 +19,7 @@ __all__ = [
     "HistoryFile",
     "Line",
     "Order",
+    "Presence",
     "Received",
     "Record",
     "RecordedClient",

@@ -9,6 +9,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,15 +23,21 @@ from salon.web.client import Closed, Gap, Refused
 
 from ..checker import HistoryError, HistoryFile, Recorder, judge_file
 from ..users import RunError
-from .run import CrashRun, Plan
+from .plan import Plan
+from .run import CrashRun
 from .server import Failed
 
 if TYPE_CHECKING:
     from rich.status import Status
 
     from ..checker import Report
-    from .run import Toll
+    from .cluster_run import ClusterRun
+    from .plan import Toll
 
+HANDS, PAUSE = (
+    2,
+    2.0,
+)  # of people at a cluster: a run takes long, and the checker has to hold what they say
 SHOWN = 3  # anomalies printed of each kind; `salon check` prints all
 FIGURES = {
     "lost": "lost",
@@ -55,6 +63,10 @@ def crash(
     store: Annotated[
         str | None, typer.Option(help="the server's store, empty; a SQLite file by default")
     ] = None,
+    cluster: Annotated[
+        bool,
+        typer.Option("--cluster", help="three nodes over PostgreSQL and NATS, and other faults"),
+    ] = False,
     json_: Annotated[bool, typer.Option("--json", help="print the figures for machines")] = False,
 ) -> None:
     """Kill a server of its own under load; exit 0 if no acknowledged message is lost, doubled or reordered, else 1.
@@ -65,10 +77,21 @@ def crash(
     does not come back. A backend is told of every event by webhooks, somebody reads server-sent events, and somebody is erased
     while the server is killed. At the end `salon check` judges the history of all people, and each client's events are compared
     with the log. A kill takes about a second.
+
+    With --cluster there are three nodes, with people at each, and `kills` counts faults: an owner, another node or two of three
+    are killed, a node stands still, PostgreSQL or NATS is restarted, a node is cut off from either or both, or leaves and joins.
+    A fault takes about ten seconds. It is measured how long writes waited for a killed owner, and what a planned leave costs.
     """
     console = Console(stderr=json_, highlight=False)
     drawn = random.SystemRandom().randrange(2**31) if seed is None else seed
     plan = Plan(kills, rooms, people, drawn, faults, store)
+    if cluster:
+        if store is not None:
+            console.print(
+                "[red]error:[/] --cluster starts a PostgreSQL of its own: leave --store out"
+            )
+            raise typer.Exit(2)
+        plan = replace(plan, cluster=True, hands=HANDS, pause=PAUSE)
     folder = Path(tempfile.mkdtemp(prefix="salon-crash-"))
     good = False
     try:
@@ -97,8 +120,10 @@ def _run(plan: Plan, folder: Path, history: Path, status: Status) -> Toll:
             f"killed {toll.kills} of {plan.kills} times, {spent:.0f} s ({spent / toll.kills:.2f} s a kill)"
         )
 
-    with HistoryFile(history, f"salon crash --kills {plan.kills} --seed {plan.seed}") as file:
-        crash_run = CrashRun(plan, folder, Recorder(file.write), progress)
+    words = f"salon crash{' --cluster' * plan.cluster} --kills {plan.kills} --seed {plan.seed}"
+    with HistoryFile(history, words) as file:
+        run = _cluster_run() if plan.cluster else CrashRun
+        crash_run = run(plan, folder, Recorder(file.write), progress)
         try:
             trio.run(crash_run.run)
         except (BaseExceptionGroup, Failed, trio.TooSlowError) as error:
@@ -107,6 +132,15 @@ def _run(plan: Plan, folder: Path, history: Path, status: Status) -> Toll:
                 raise cause from error
             crash_run.toll.failed = str(cause)
     return crash_run.toll
+
+
+def _cluster_run() -> type[ClusterRun]:
+    """Imported only where there is a cluster: it needs what the extra has. Raises `RunError` where that is not installed."""
+    if find_spec("psycopg") is None or find_spec("msgspec") is None:
+        raise RunError("nodes need more packages: pip install 'salon[cluster]'")
+    from .cluster_run import ClusterRun  # noqa: PLC0415
+
+    return ClusterRun
 
 
 def _cause(error: BaseException) -> BaseException:
@@ -148,6 +182,11 @@ def _figures(plan: Plan, toll: Toll, report: Report) -> dict[str, Any]:
         "faults": toll.faults,
         "seconds": round(toll.seconds, 1),
         "seed": plan.seed,
+        **(
+            {"strikes": toll.strikes, "outages": toll.outages, "presence_seconds": toll.presence}
+            if plan.cluster
+            else {}
+        ),
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -70,6 +69,11 @@ class ErasedUser:
 
     async def _insist(self, method: str, path: str) -> Frame:
         while True:
-            with suppress(Unreachable):
+            try:
                 return await self._root.request(method, path)
+            except Unreachable:
+                pass
+            except Refused as refused:
+                if not refused.temporary:
+                    raise
             await trio.sleep(AGAIN)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import trio
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
     from random import Random
 
 GONE = (trio.BrokenResourceError, trio.ClosedResourceError, OSError)
@@ -61,17 +61,20 @@ class FaultProxy:
     """A proxy for the server at `port` of this machine; clients connect to `url`.
 
     `faults` is called for each new connection. While the server is down, new clients are reset. A server that
-    comes back at the same port is used again.
+    comes back at the same port is used again. Where there are several servers, `port` is called for each new connection, and
+    gives their ports in the order in which they are tried.
     """
 
-    def __init__(self, port: int, faults: Callable[[], Faults] = lambda: CALM) -> None:
+    def __init__(
+        self, port: int | Callable[[], Sequence[int]], faults: Callable[[], Faults] = lambda: CALM
+    ) -> None:
         self.url = ""
         self.lines = 0
         self.cuts = 0
         """Connections that were reset: by a fault, by `cut`, or because one end was gone."""
         self.befell: Counter[str] = Counter()
         """How many connections had each fault, by its name."""
-        self._port = port
+        self._ports = port if callable(port) else lambda: (port,)
         self._faults = faults
         self._open: set[trio.CancelScope] = set()
 
@@ -94,14 +97,19 @@ class FaultProxy:
         self.befell.update(faults.names)
         with trio.CancelScope() as scope:
             self._open.add(scope)
-            try:
-                server = await trio.open_tcp_stream("127.0.0.1", self._port)
-            except OSError:
+            server = await self._reach()
+            if server is None:
                 _abort(client)
             else:
                 await _Line(client, server, faults, scope).run()
         self._open.discard(scope)
         self.cuts += scope.cancelled_caught
+
+    async def _reach(self) -> trio.SocketStream | None:
+        for port in self._ports():
+            with suppress(OSError):
+                return await trio.open_tcp_stream("127.0.0.1", port)
+        return None
 
 
 class _Line:

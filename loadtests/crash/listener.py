@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -10,6 +9,8 @@ from urllib.parse import urlsplit
 import trio
 
 from salon.web.client import is_event
+
+from ..users import EventLines
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -70,19 +71,11 @@ class StreamListener:
             await stream.send_all(self._head(url.netloc))
             read = await self._head_end(stream)
             self.streams += 1
-            id, data = None, b""
+            lines = EventLines()
             while True:
-                *lines, read = read.split(b"\n")
-                for each in lines:
-                    name, _, value = each.partition(b": ")
-                    if name == b"id":
-                        id = value.decode()
-                    elif name == b"data":
-                        data = value
-                    elif not each and data:
-                        yield id, json.loads(data)
-                        id, data = None, b""
-                read += await _some(stream)
+                for event in lines.take(read):
+                    yield event
+                read = await _some(stream)
 
     def _head(self, host: str) -> bytes:
         lines = [

@@ -85,6 +85,26 @@ class KilledServer:
                 await _ended(process)
 
     @property
+    def port(self) -> int:
+        """The port that it listens on, and will listen on again. It was started before."""
+        return int(self.url.rpartition(":")[2])
+
+    @property
+    def runs(self) -> bool:
+        """Whether it was started and neither killed nor stopped."""
+        return self._process is not None
+
+    def pause(self) -> None:
+        """Have the server stand still, by SIGSTOP."""
+        assert self._process is not None, "only what runs is paused"
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Have the server go on after `pause`."""
+        assert self._process is not None, "only what runs goes on"
+        self._process.send_signal(signal.SIGCONT)
+
+    @property
     def last_words(self) -> str:
         """The last `TAIL` lines of its log."""
         return "\n".join(self.log.splitlines()[-TAIL:])

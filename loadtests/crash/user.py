@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from ..checker import RecordedClient
 
 BACKOFF = (0.05, 0.3)  # seconds: short, so that clients are back as soon as the server is
-PAUSE = 0.1  # seconds between two messages of one sending task, at most
-HANDS = 3  # sending tasks of one person
 BURST = 20  # messages sent at once, in 4 % of the cases
 AGAIN = 0.2  # seconds until a failed request is retried
 VISIT = 2.0  # seconds between joining and leaving in `come_and_go`, at most
@@ -67,6 +65,7 @@ class CrashUser:
     """One person in one conversation, with a client that records its traffic.
 
     `state` is the fingerprint of the events from the client. `acknowledged` counts the receipts; `served` is called for each.
+    The person speaks with so many `hands` at once, each of which waits up to `pause` seconds between two messages.
     """
 
     def __init__(
@@ -76,6 +75,9 @@ class CrashUser:
         random: Random,
         served: Callable[[], None],
         nameless: Container[str] = (),
+        *,
+        hands: int = 3,
+        pause: float = 0.1,
     ) -> None:
         self.client = client
         self.conversation = conversation
@@ -86,6 +88,7 @@ class CrashUser:
         self.reconnects = 0
         self._random = random
         self._served = served
+        self._hands, self._pause = hands, pause
         self._leaving = False
         self._news = trio.lowlevel.ParkingLot()
 
@@ -100,7 +103,7 @@ class CrashUser:
             nursery.start_soon(self._hear, conversation)
             try:
                 async with trio.open_nursery() as hands:
-                    for _ in range(HANDS):
+                    for _ in range(self._hands):
                         hands.start_soon(self._speak, conversation, end)
                 self.spoken.set()
                 await trio.sleep_forever()
@@ -111,7 +114,7 @@ class CrashUser:
         """Send over HTTP until `end`."""
         while not end.is_set():
             await self.say_by_http()
-            await trio.sleep(self._random.uniform(0, PAUSE))
+            await trio.sleep(self._random.uniform(0, self._pause))
         self.spoken.set()
 
     async def come_and_go(self, end: trio.Event) -> None:
@@ -152,7 +155,7 @@ class CrashUser:
             async with trio.open_nursery() as nursery:
                 for _ in range(BURST if self._random.random() < 0.04 else 1):
                     nursery.start_soon(self._say, conversation)
-            await trio.sleep(self._random.uniform(0, PAUSE))
+            await trio.sleep(self._random.uniform(0, self._pause))
 
     async def _say(self, conversation: Conversation) -> None:
         text = self._text()

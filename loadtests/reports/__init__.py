@@ -1,7 +1,7 @@
 """Reports of runs, for people and for machines: tables, JSON, pages, and the figures that later benches compare with."""
 
 from .report import advices, as_json, page, table
-from .results import Row, load, machine, save, save_search
+from .results import Row, load, machine, save, save_cluster, save_search
 
 __all__ = [
     "Row",
@@ -11,6 +11,7 @@ __all__ = [
     "machine",
     "page",
     "save",
+    "save_cluster",
     "save_search",
     "table",
 ]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..users import RunError
+from .cluster_table import cluster_lines
 
 if TYPE_CHECKING:
     from ..scenarios import Result
@@ -82,7 +83,7 @@ def save(
 ) -> None:
     """Write the page and the JSON file beside it; costs are in microseconds, memory in KiB, `answers` as in bench/agents.py.
 
-    The figures of search, which take longer, stay as they are.
+    The figures of search and of several nodes, which take longer, stay as they are.
     """
     figures = {
         "measured": _now(),
@@ -91,7 +92,8 @@ def save(
         "memory": memory,
         "answers": answers,
     }
-    _write(results, figures | {"search": _recorded(results).get("search")})
+    before = _recorded(results)
+    _write(results, figures | {part: before.get(part) for part in ("search", "cluster")})
 
 
 def save_search(results: Path, messages: int, kinds: list[dict[str, Any]]) -> None:
@@ -100,6 +102,14 @@ def save_search(results: Path, messages: int, kinds: list[dict[str, Any]]) -> No
     if "measured" not in figures:
         raise RunError(f"{results} has no figures yet: run 'salon bench' first")
     _write(results, figures | {"search": {"at": _now(), "messages": messages, "kinds": kinds}})
+
+
+def save_cluster(results: Path, found: dict[str, Any], *, well: bool) -> None:
+    """Put the figures of several nodes into the page and the JSON file, as `save_search` does."""
+    figures = _recorded(results)
+    if "measured" not in figures:
+        raise RunError(f"{results} has no figures yet: run 'salon bench' first")
+    _write(results, figures | {"cluster": {"at": _now(), "well": well, **found}})
 
 
 def _recorded(results: Path) -> dict[str, Any]:
@@ -126,6 +136,7 @@ def _page(
     memory: dict[str, float],
     answers: list[dict[str, float]],
     search: dict[str, Any] | None,
+    cluster: dict[str, Any] | None = None,
 ) -> str:
     cases = [Row(**row) for row in rows]
     well = all(case.well for case in cases)
@@ -162,6 +173,7 @@ def _page(
         "",
         *answer_lines(answers),
         *search_lines(search),
+        *cluster_lines(cluster),
         "The commands:",
         "",
         *(f"- {case.name}: `{case.command}`; {case.sent}" for case in cases),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import cycle, islice
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from .setup import bare_rooms, heads_of, logs_of, set_up_rooms
 from .worker import RAW
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from ..users import Tally
@@ -43,6 +43,9 @@ class Result:
     connection_memory: float = 0.0
     memory_before: int = 0  # bytes of the server when the measured time began
     wires: tuple[str, ...] = (RAW,)  # the wire of each process
+    beside: Mapping[str, float] = field(
+        default_factory=dict
+    )  # what `beside` has counted within the measured time
 
     @property
     def seconds(self) -> float:
@@ -85,16 +88,21 @@ def run(
     bare: bool = False,
     history: Path | None = None,
     wires: Sequence[str] = (RAW,),
+    place: Callable[[list[Room]], list[Room]] | None = None,
+    beside: Callable[[], Mapping[str, float]] | None = None,
 ) -> Result:
     """Play a scenario against a server, or with `bare` against the C floor. Raises `RunError`.
 
     `wires` name the code that reads and writes the frames of each process, repeated if there are more processes.
     A `history` needs one process and keys; it ends with the log. `pid` is the server's process id, None if unknown.
+    `place` may give people of the rooms, once these are there, another server to connect to. `beside` gives counts that grow.
     `progress` is called every half second with one process's sample: deliveries, receipts, refusals, p99 in seconds.
     """
     target = Target.of(url)
     server = Process(pid) if pid else None
     rooms = bare_rooms(scenario) if bare else set_up_rooms(target, scenario)
+    if place is not None:
+        rooms = place(rooms)
     idle = _Use(server)
     with Workers(scenario, target, rooms, processes, progress, history, wires) as workers:
         people = workers.connected()
@@ -104,7 +112,8 @@ def run(
         workers.start(start)
         measured_from = start + scenario.warm_up
         time.sleep(max(0.0, measured_from - time.monotonic()))
-        before, at_end = _Use(server), _At(server, measured_from + scenario.seconds)
+        before = _Use(server, beside)
+        at_end = _At(server, measured_from + scenario.seconds, beside)
         workers.settled(scenario.seconds, at_end.look)
         heads = {} if bare else heads_of(target, rooms)
         tally, digests = workers.finish(heads)
@@ -125,6 +134,7 @@ def run(
         (connected.memory - idle.memory) / max(1, people),
         before.memory,
         tuple(islice(cycle(wires), processes)),
+        {name: count - before.beside[name] for name, count in at_end.use().beside.items()},
     )
 
 
@@ -142,24 +152,32 @@ def _check_sum(tally: Tally, stored: int) -> None:
 
 
 class _Use:
-    """CPU time and memory of the server's process so far."""
+    """CPU time and memory of the server's process so far, and what is counted beside."""
 
-    def __init__(self, server: Process | None) -> None:
+    def __init__(
+        self, server: Process | None, beside: Callable[[], Mapping[str, float]] | None = None
+    ) -> None:
         self.cpu, self.memory = (server.cpu(), server.memory()) if server else (0.0, 0)
+        self.beside = beside() if beside else {}
 
 
 class _At:
     """CPU time and memory at a moment, or at the first `look` after it."""
 
-    def __init__(self, server: Process | None, moment: float) -> None:
-        self._server, self._moment = server, moment
+    def __init__(
+        self,
+        server: Process | None,
+        moment: float,
+        beside: Callable[[], Mapping[str, float]] | None,
+    ) -> None:
+        self._server, self._moment, self._beside = server, moment, beside
         self._use: _Use | None = None
 
     def look(self) -> None:
         if self._use is None and time.monotonic() >= self._moment:
-            self._use = _Use(self._server)
+            self._use = _Use(self._server, self._beside)
 
     def use(self) -> _Use:
         if self._use is None:
-            self._use = _Use(self._server)
+            self._use = _Use(self._server, self._beside)
         return self._use

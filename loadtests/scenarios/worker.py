@@ -104,6 +104,7 @@ class Worker:
             "everywhere": self.scenario.everywhere,
             "recorder": self._recorder,
         }
+        target = person.target or target
         if self._loop is None:
             return RawUser(Wire(target), *about, **options)
         return TrioUser(TrioWire(target, self._loop), *about, **options)

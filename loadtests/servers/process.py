@@ -43,6 +43,24 @@ class Process:
         return pages * os.sysconf("SC_PAGE_SIZE")
 
 
+def family_cpu(pid: int) -> float:
+    """CPU time of a process and its children so far, in seconds: of those that have ended, too, since it has waited for them."""
+    ticks = sum(_ticks_of(pid))
+    for each in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            if int(each.read_text().rpartition(")")[2].split()[1]) == pid:
+                ticks += sum(_ticks_of(int(each.parent.name))[:2])
+        except (OSError, IndexError):
+            continue  # it has ended meanwhile
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _ticks_of(pid: int) -> list[int]:
+    """User and system time of a process, and of its children that have ended."""
+    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return [int(each) for each in words[11:15]]
+
+
 def busy(seconds: float = 1.0) -> float:
     """The share of this machine's CPU in use, from 0 to 1, measured over so many seconds."""
     before = _ticks()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import trio
 from salon.web.api.handshake import Asked
 from salon.web.client import Frame, Refused, Unreachable, is_event
 
+from ..users import EventLines
 from . import operator_routes as routes
 from .link import Link
 
@@ -31,22 +31,14 @@ class Ended(Exception):
 
 async def _events(link: Link) -> AsyncGenerator[tuple[str | None, Frame], None]:
     """The events of a stream with their ids, until its end."""
-    rest, id, data = b"", None, b""
+    lines = EventLines()
     while True:
         try:
-            rest += await link.receive()
+            read = await link.receive()
         except anyio.EndOfStream:
             return
-        *lines, rest = rest.split(b"\n")
-        for line in lines:
-            name, _, value = line.partition(b": ")
-            if name == b"id":
-                id = value.decode()
-            elif name == b"data":
-                data = value
-            elif not line and data:
-                yield id, json.loads(data)
-                id, data = None, b""
+        for event in lines.take(read):
+            yield event
 
 
 class Reader:

@@ -18,12 +18,11 @@ from salon.actors.cluster import following, replica
 from salon.web.privacy import retention
 from salon.web.socket import connection
 
-from ..checker import Anomaly, Checker, as_line
+from ..checker import Anomaly, Checker, Presence, as_line
 from . import kept, operator_checks, room_checks
 from .cluster_world import ClusterWorld
 from .disk import Planned
 from .farewell import Farewell
-from .presence import Presence
 from .step import STEPS, Poison
 from .step_cluster import CLUSTER_STEPS
 from .world import Stuck, World

@@ -2,6 +2,7 @@
 
 from .api import LIMITS, Api, RunError, Target, advice
 from .connections import Connections
+from .event_lines import EventLines
 from .everywhere import Everywhere, Share, shares
 from .figures import INTERVAL, NEVER, Histogram, Sample, Tally
 from .frame import TEXT, client_frame, server_frame
@@ -22,6 +23,7 @@ __all__ = [
     "Api",
     "Connections",
     "Digest",
+    "EventLines",
     "Everywhere",
     "Histogram",
     "HttpThread",

@@ -19,6 +19,7 @@ from .reader import Reader
 
 if TYPE_CHECKING:
     from ..checker import Line, Recorder
+    from .api import Target
     from .figures import Tally
     from .transcript import Transcript
     from .wire import UserWire
@@ -37,6 +38,7 @@ class Person(NamedTuple):
     reads: bool
     stays: bool = True
     id: str = ""  # the participant's id, set if a history is recorded
+    target: Target | None = None  # the server they connect to, where it is not that of the others
 
 
 class User(ABC):

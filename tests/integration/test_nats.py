@@ -15,9 +15,9 @@ import trio
 import trustme
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from salon.loadtests.servers import NatsServer
 from salon.web.cluster import NatsAddress, NatsError, NatsLink
 from salon.web.cluster.outgoing import WAITING
-from tests.nats import NatsServer
 
 LIMIT = "max_payload: 4096\n"
 

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import pytest
 import trio
 
+from salon.loadtests.servers import NatsServer
 from tests import processes
-from tests.nats import NatsServer
 from tests.nodes import at
 from tests.patience import PATIENCE
 from tests.person import admin, guests

@@ -47,15 +47,15 @@ writer.Writer.append, writer.Writer._commit = answer_at_once, commit_later
 if "crash" in sys.argv:  # what is lost by then is lost: nobody waits a minute for it
     import trio
 
-    from salon.loadtests.crash.run import CrashRun
+    from salon.loadtests.crash.crowd import Crowd
 
-    settle = CrashRun._settle
+    settle = Crowd.settle
 
-    async def settle_soon(self):
+    async def settle_soon(self, *keeper):
         with trio.fail_after(10):
-            await settle(self)
+            await settle(self, *keeper)
 
-    CrashRun._settle = settle_soon
+    Crowd.settle = settle_soon
 '''
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from ..checker import Received, Record
+    from .history import Received, Record
 
 
 class Presence:
@@ -43,11 +43,21 @@ class Presence:
                 # A repeated event, after the reader fell behind, says nothing about the current presence.
                 self._shown[socket].setdefault(frame["participant"]["id"], False)
 
-    def wrong(self, there: Mapping[str, Sequence[str]]) -> Iterator[str]:
-        """A text for each socket that shows one of those as offline who are connected: `there`, by conversation."""
+    def wrong(
+        self,
+        there: Mapping[str, Sequence[str]],
+        gone: Mapping[str, Sequence[str]] | None = None,
+    ) -> Iterator[str]:
+        """A text for each socket that shows one of those as offline who are connected, or as online who are not.
+
+        `there` and `gone` are people by conversation.
+        """
         for socket, shown in self._shown.items():
             person, conversation = self._names[socket]
+            names = f"{person} in {conversation}, socket {socket}"
             missing = [who for who in there.get(conversation, ()) if not shown.get(who)]
             if missing:
-                names = f"{person} in {conversation}, socket {socket}"
                 yield f"{names}, shows as offline: {', '.join(missing)}"
+            kept = [who for who in (gone or {}).get(conversation, ()) if shown.get(who)]
+            if kept:
+                yield f"{names}, shows as online: {', '.join(kept)}"

