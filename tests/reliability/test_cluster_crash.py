@@ -1,0 +1,61 @@
+"""`salon crash --cluster` does real faults to three real nodes, and finds what is lost where a node loses something."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tests.reliability.test_crash import salon
+
+TOO_EARLY = '''
+"""A node that answers before it has committed: put before all else by Python itself."""
+
+import sys
+import time
+
+from salon.actors.future import Future
+from salon.actors.store import Appended
+from salon.persistence.postgres.cluster_writer import ClusterWriter
+
+append, commit = ClusterWriter.append, ClusterWriter._commit
+
+
+def answer_at_once(self, changes):
+    future = append(self, changes)
+    if changes.number:
+        future = Future()
+        future.set(Appended(changes.number))
+    return future
+
+
+def commit_later(self, group):
+    time.sleep(0.1)
+    commit(self, group)
+
+
+ClusterWriter.append, ClusterWriter._commit = answer_at_once, commit_later
+
+if "crash" in sys.argv:  # what is lost by then is lost: nobody waits two minutes for it
+    import salon.loadtests.crash.cluster_run
+
+    salon.loadtests.crash.cluster_run.SETTLED = 3
+'''
+
+
+def test_a_node_that_answers_before_it_has_committed_is_found_out_when_it_is_killed(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(TOO_EARLY)
+    history = tmp_path / "history.jsonl"
+    options = ("--cluster", "--kills", "1", "--kind", "owner", "--no-faults", "--rooms", "1")
+    paths = os.pathsep.join([f"{tmp_path}", *filter(None, [os.environ.get("PYTHONPATH")])])
+    code, figures, said = salon(
+        *("crash", *options, "--seed", "1", "--history", f"{history}"),
+        PYTHONPATH=paths,
+        TMPDIR=f"{tmp_path}",
+    )
+    assert code == 1, said
+    assert figures["strikes"] == {"owner": 1}, said
+    assert figures["outages"]["unavailable"]["count"] > 0
+    assert figures["lost"] > 0, said
+    assert "anomaly: lost" in said
