@@ -267,11 +267,15 @@ class ReplicaActor(TrioActor):
 
     def moved(self) -> None:
         """Another view: whoever owns the conversation now learns what waits and who is here."""
-        if self.asking.moved():
+        if self.asking.moved(self._said_again):
             self._known_version = 0
         self.beat(trio.current_time())
         if self.audience:
             self.actor_ref.tell(Reread())  # type: ignore[arg-type]
+
+    def _said_again(self) -> list[Letter]:
+        state = self.following.state
+        return [] if state is None else self.following.texts.said_again(state)
 
     def watch(self) -> None:
         """Tell the owner who is here."""
@@ -300,7 +304,7 @@ class ReplicaActor(TrioActor):
         """All that waits, in its order, for another actor; to be called before this one is stopped."""
         todo, self._todo = self._todo, deque()
         waiting = [*self.asking.outgoing.take_all(), *todo, *self.actor_inbox.take()]
-        return [each for each in waiting if not isinstance(each.message, OWN)]
+        return self._said_again() + [each for each in waiting if not isinstance(each.message, OWN)]
 
     @property
     def passive(self) -> bool:
