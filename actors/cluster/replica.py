@@ -290,11 +290,15 @@ class ReplicaActor(TrioActor):
     def moved(self) -> None:
         """Another view: whoever owns the conversation now learns what waits and who is here."""
         self.missed()
-        if self.asking.moved():
+        if self.asking.moved(self._said_again):
             self._known_version = 0
         self.beat(trio.current_time())
         if self.audience:
             self.actor_ref.tell(Reread())  # type: ignore[arg-type]
+
+    def _said_again(self) -> list[Letter]:
+        state = self.following.state
+        return [] if state is None else self.following.texts.said_again(state)
 
     def missed(self) -> None:
         """Something of the owner has not come, or the owner does not know who is here: the next beat asks it."""
@@ -330,7 +334,7 @@ class ReplicaActor(TrioActor):
         """All that waits, in its order, for another actor; to be called before this one is stopped."""
         todo, self._todo = self._todo, deque()
         waiting = [*self.asking.outgoing.take_all(), *todo, *self.actor_inbox.take()]
-        return [each for each in waiting if not isinstance(each.message, OWN)]
+        return self._said_again() + [each for each in waiting if not isinstance(each.message, OWN)]
 
     @property
     def passive(self) -> bool:
