@@ -117,6 +117,9 @@ class Directory:
         """Close the connections of somebody's revoked token."""
         self.participant(participant_id).tell(revoke)
 
+    def decided(self) -> None:
+        """Have every server look at what the store has about people; this one knows it."""
+
     def participant(self, participant_id: str) -> Ref[ParticipantActor]:
         """The participant's actor."""
         actor = self.participants.get(participant_id)

@@ -17,7 +17,7 @@ from salon.actors.runtime import ActorDied
 from .encoding import named
 from .owned import OwnedConversation, RemoteCaller, TakenOver, Watched
 from .replica import ReplicaActor
-from .wire import Informed, Renamed, Revoked
+from .wire import Decided, Informed, Renamed, Revoked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,7 +47,9 @@ class ClusterDirectory(Directory):
         super().__init__(**services)
         self.replicas: dict[str, ReplicaActor] = {}
         self.runs_moved = trio.Event()
-        self.told = trio.Event()  # another node has shut somebody out, or given them another name
+        self.told = (
+            trio.Event()
+        )  # another node has decided something about people, or given them another name
 
     def owns(self, conversation_id: str) -> bool:
         """Whether this node owns a conversation now."""
@@ -148,6 +150,10 @@ class ClusterDirectory(Directory):
         actor = self.participants.get(participant_id)
         if actor is not None and actor.actor_ref.is_alive():
             actor.actor_ref.tell(revoke)
+
+    def decided(self) -> None:
+        """Have every node look at what the store has about people."""
+        self.cluster.tell_all(Decided())
 
     # --- a change of view -------------------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from .wire import (
     Ask,
     Batch,
     Concerned,
+    Decided,
     Head,
     Hint,
     Informed,
@@ -296,6 +297,8 @@ class ClusterNode:
                 directory.renamed(participant)
             case Revoked(participant_id, token_id, blocked):
                 directory.revoked(participant_id, Revoke(token_id, blocked))
+            case Decided():
+                directory.told.set()
             case Watching():
                 self._watching[sender] = trio.current_time()
             case Concerned(conversation_id, participant_ids):

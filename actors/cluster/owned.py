@@ -236,7 +236,7 @@ class OwnedConversation(ConversationActor):
             page = await self._store.read(state.number, limit=1)
         except StoreError:
             return  # the turn finds the same, and says so
-        event = self._host.codec.decode(page.records[0])
+        event = self._host.codec.decode(page.records[0]) if page.records else None
         if (
             isinstance(event, Created)
             and event.entrants[0].participant.id == letter.message.sender.id
@@ -430,13 +430,12 @@ class OwnedConversation(ConversationActor):
         self.actor_ref.tell(TakenOver())  # type: ignore[arg-type]
 
     def _serve(self, state: State) -> None:
+        for participant_id in self.attendance.departed(state):
+            self.attendance.see_off(participant_id)
         for subscriber in tuple(self.audience.behind):
-            if subscriber.participant.id not in state.members:
-                self.attendance.see_off(subscriber.participant.id)
-            else:
-                self.audience.catch_up(subscriber)
-                self.attendance.presence.touch(subscriber.participant.id, trio.current_time())
-                self.agents.connected(subscriber.participant.id, state)
+            self.audience.catch_up(subscriber)
+            self.attendance.presence.touch(subscriber.participant.id, trio.current_time())
+            self.agents.connected(subscriber.participant.id, state)
 
     @property
     def passive(self) -> bool:

@@ -133,6 +133,10 @@ class Revoked(NamedTuple):
     blocked: bool
 
 
+class Decided(NamedTuple):
+    """To all: what the store has about people is another now: who is shut out, what is held, who is erased."""
+
+
 class Watching(NamedTuple):
     """To all, once a second: somebody at this node watches their list of conversations."""
 
@@ -150,5 +154,5 @@ class Hint(NamedTuple):
 
 FromOwner = Batch | Head | Told | Pushed
 ToOwner = Ask | Watch
-ToAll = Informed | Renamed | Revoked | Watching | Concerned | Hint
+ToAll = Informed | Renamed | Revoked | Decided | Watching | Concerned | Hint
 Message = Ask | Answer | Watch | FromOwner | ToAll

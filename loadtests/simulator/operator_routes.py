@@ -51,19 +51,20 @@ async def revoke(parts: Parts, root: Identity, person: str, token_id: str | None
         await access.revoke_all(person, now)
     elif await access.revoke_issued(token_id, now) is None:
         raise parts.refusal(Code.NOT_FOUND)
-    parts.directory.participant(person).tell(Revoke(token_id))
+    parts.directory.revoke(person, Revoke(token_id))
 
 
 async def block(parts: Parts, root: Identity, person: str) -> None:
     """`PUT /admin/people/{id}/block`."""
     await parts.identities.access.block(person, parts.directory.sources.now())
-    parts.directory.participant(person).tell(Revoke(blocked=True))
+    parts.directory.revoke(person, Revoke(blocked=True))
 
 
 async def unblock(parts: Parts, root: Identity, person: str) -> None:
     """`DELETE /admin/people/{id}/block`."""
     if not await parts.identities.access.unblock(person):
         raise parts.refusal(Code.NOT_FOUND)
+    parts.directory.decided()
 
 
 async def erase(parts: Parts, who: Identity, person: str) -> str:
@@ -75,7 +76,7 @@ async def erase(parts: Parts, who: Identity, person: str) -> str:
 async def erasure(parts: Parts, who: Identity, erasure_id: str) -> str:
     """`GET /erasures/{id}`: how far it is."""
     assert parts.erasures is not None
-    found = parts.erasures.get(erasure_id)
+    found = await parts.erasures.find(erasure_id)
     if found is None:
         raise parts.refusal(Code.NOT_FOUND)
     return parts.erasures.state_of(found)
@@ -87,7 +88,9 @@ async def hold(
     """`POST /admin/holds`; the hold's id."""
     assert parts.holds is not None
     by = root.participant.id
-    return (await parts.holds.place(kind, subject, reason="a case", by=by)).id
+    placed = await parts.holds.place(kind, subject, reason="a case", by=by)
+    parts.directory.decided()
+    return placed.id
 
 
 async def release(parts: Parts, root: Identity, hold_id: str) -> None:
@@ -95,6 +98,7 @@ async def release(parts: Parts, root: Identity, hold_id: str) -> None:
     assert parts.holds is not None
     if await parts.holds.release(hold_id) is None:
         raise parts.refusal(Code.NOT_FOUND)
+    parts.directory.decided()
 
 
 async def archive(parts: Parts, root: Identity, person: str) -> dict[str, list[dict[str, Any]]]:
@@ -149,5 +153,8 @@ async def replay(
 
 
 def _webhooks(parts: Parts) -> Webhooks:
+    """The webhooks; of several nodes only the one that keeps them answers."""
+    if not parts.webhooks_here():  # type: ignore[attr-defined]
+        raise parts.malformed("the webhooks are kept by another node: ask it")
     found: Webhooks = parts.webhooks  # type: ignore[attr-defined]  # as those of a server with operators
     return found

@@ -121,7 +121,7 @@ class TryingStore(MemoryStore):
         self.calls: list[Call] = []
         self.appended: list[Changes] = []
         self._faults: dict[Call, deque[tuple[Exception, bool]]] = {}
-        self._held: set[Call] = set()
+        self._holding: set[Call] = set()
         self._waiting: deque[Callable[[], None]] = deque()
 
     def fail(self, call: Call, error: Exception | None = None, *, afterwards: bool = False) -> None:
@@ -131,11 +131,11 @@ class TryingStore(MemoryStore):
 
     def hold(self, *calls: Call) -> None:
         """Keep such calls waiting for `release`."""
-        self._held.update(calls)
+        self._holding.update(calls)
 
     def let_go(self) -> None:
         """Finish what waits, and let nobody wait any more."""
-        self._held.clear()
+        self._holding.clear()
         while self._waiting:
             self.release()
 
@@ -202,7 +202,7 @@ class TryingStore(MemoryStore):
                     work()
                 future.set_exception(error)
 
-        if name in self._held:
+        if name in self._holding:
             self._waiting.append(finish)
         else:
             finish()
@@ -228,6 +228,7 @@ class Reader:
         self.conversation_id = conversation_id
         self.participant = participant
         self.token_id: str | None = None
+        self.since = 0
         self.heard: list[Any] = []
         self.room = float("inf")
         self.closed: tuple[int, str] | None = None

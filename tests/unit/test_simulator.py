@@ -165,7 +165,9 @@ def test_the_disk_fails_to_save_and_to_answer_as_it_was_planned() -> None:
 
 def test_everything_that_can_happen_to_several_nodes_is_drawn_and_the_rest_stays_as_it_is() -> None:
     plans = {seed: with_nodes(Plan.of(seed), 3) for seed in range(1, 90)}
-    assert {step.kind for plan in plans.values() for step in plan.steps} == KINDS | set(CLUSTER_FAULTS)
+    assert {step.kind for plan in plans.values() for step in plan.steps} == KINDS | set(
+        CLUSTER_FAULTS
+    )
     for seed, plan in plans.items():
         assert plan == with_nodes(Plan.of(seed), 3)
         kept = [step for step in plan.steps if step.kind not in CLUSTER_FAULTS]

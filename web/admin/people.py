@@ -106,6 +106,7 @@ def _add_holds(routes: Blueprint, parts: AdminParts) -> None:
         by = operator.participant.id
         placed = await parts.holds.place(wanted.kind, wanted.subject, reason=wanted.reason, by=by)
         parts.audit.note(operator, "hold", f"{wanted.kind} {wanted.subject}")
+        parts.directory.decided()
         return answer(_hold(placed), 201)
 
     @routes.delete("/holds/<hold_id>")
@@ -120,6 +121,7 @@ def _add_holds(routes: Blueprint, parts: AdminParts) -> None:
         if released is None:
             raise parts.refusal(Code.NOT_FOUND)
         parts.audit.note(operator, "release", f"{released.kind} {released.subject}")
+        parts.directory.decided()
         return answer(_hold(released))
 
 

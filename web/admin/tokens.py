@@ -172,6 +172,7 @@ def _add_block(routes: Blueprint, parts: AdminParts) -> None:
         _check_id(parts, participant_id)
         if not await parts.identities.access.unblock(participant_id):
             raise parts.refusal(Code.NOT_FOUND)
+        parts.directory.decided()
         parts.audit.note(operator, "unblock", participant_id)
         return Response(b"", 204)
 

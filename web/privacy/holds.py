@@ -20,12 +20,14 @@ class LegalHolds:
         self._store = store
         self._sources = sources
         self._all: dict[str, LegalHold] = {}
+        self._placed: dict[str, LegalHold] = {}  # that are being stored
         self._subjects: set[tuple[HoldKind, str]] = set()
         self.released: Callable[[], None] = lambda: None  # called when something waits no more
 
     async def load(self) -> None:
         """Load them; before the first deletion. Raises `StoreError`."""
-        self._all = {hold.id: hold for hold in await self._store.holds().wait()}
+        stored = {hold.id: hold for hold in await self._store.holds().wait()}
+        self._all = stored | self._placed
         self._count()
 
     def __iter__(self) -> Iterator[LegalHold]:
@@ -52,7 +54,7 @@ class LegalHolds:
         at = self._sources.now()
         hold = LegalHold(self._sources.new_id(), kind, subject, reason, by, at)
         # In force before it is stored: nothing may be erased meanwhile.
-        self._all[hold.id] = hold
+        self._all[hold.id] = self._placed[hold.id] = hold
         self._count()
         try:
             await self._store.save_hold(hold).wait()
@@ -60,10 +62,14 @@ class LegalHolds:
             del self._all[hold.id]
             self._count()
             raise
+        finally:
+            del self._placed[hold.id]
         return hold
 
     async def release(self, hold_id: str) -> LegalHold | None:
         """End a hold; None where there is none. Raises `StoreError`, and then it is still in force."""
+        if hold_id not in self._all:
+            await self.load()  # another node may have placed it a moment ago
         hold = self._all.get(hold_id)
         if hold is None or hold.released_at is not None:
             return hold
