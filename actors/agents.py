@@ -154,6 +154,8 @@ class Agents:
             if sequence <= 1 or hops > AGENTS_MAY_CALL:
                 return hops
             page = await self._host.store.read(state.number, before=sequence, limit=PAGE)
+            if not page.records:
+                return hops  # another node has deleted the conversation
             events = [self._host.codec.decode(record) for record in page.records]
             last = until_person(events)
             if last is not None:

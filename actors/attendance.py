@@ -87,9 +87,11 @@ class Attendance:
         self, state: State, subscriber: Subscriber, last_sequence: int | None, now: float
     ) -> bool:
         """Take in a subscriber that has everything up to `last_sequence`; False where it may not come in."""
-        if subscriber.participant.id not in state.members:
+        member = state.members.get(subscriber.participant.id)
+        if member is None:
             subscriber.close(4503, "no longer a participant")  # left since the handshake
             return False
+        subscriber.since = member.since
         after, resume = self._start(state, subscriber, last_sequence)
         self.audience.place(subscriber, after)
         connected = self._connected(state, subscriber, after + 1, resume)
@@ -129,6 +131,14 @@ class Attendance:
                 subscriber.close(1000, "Left conversation")
         self.presence.forget(participant_id)
         self._typing.forget(participant_id)
+
+    def departed(self, state: State) -> list[str]:
+        """Who has connections from a membership that is over, by a state whose last events were not seen one by one."""
+        members = state.members
+        gone = [id for id in self.audience.participants() if id not in members]
+        here = (each for each in self.audience if each.participant.id in members)
+        back = (each for each in here if members[each.participant.id].since != each.since)
+        return [*gone, *dict.fromkeys(each.participant.id for each in back)]
 
     def see_all_off(self) -> None:
         """Close all connections: the conversation was deleted."""
@@ -178,15 +188,17 @@ class Attendance:
 
     # --- catching up ------------------------------------------------------------------------------------------------------
 
-    def replay(self, page: Replay) -> None:
-        """Send a page of the log on to the subscriber that it was read for."""
+    def replay(self, page: Replay) -> bool:
+        """Send a page of the log on to the subscriber that it was read for; False where the log has nothing there any more."""
         try:
             records = page.page.get().records
         except StoreError as error:
             self._host.report(error)
             page.subscriber.close(4002, "the log cannot be read now")
-        else:
+            return True
+        if records:
             self.audience.replayed(page.subscriber, page.after, records)
+        return bool(records)
 
     def shorten_replays(self, state: State) -> None:
         """Let readers that catch up begin where they may read from now on."""

@@ -185,9 +185,8 @@ class ConversationActor(TrioActor):
                 }
             if delivered < state.head:
                 # The store reported a failure, but the commit took effect: the log is the truth.
-                for participant_id in list(self.audience.participants()):
-                    if participant_id not in state.members:
-                        self._see_off(participant_id)
+                for participant_id in self.attendance.departed(state):
+                    self._see_off(participant_id)
                 self.audience.fall_back(delivered)
             if self.agents.runs:
                 self._schedule("deltas", self.agents.runs.news_due(state))

@@ -28,7 +28,13 @@ class Caller(Protocol):
 
 
 class Subscriber(Caller, Protocol):
-    """One connection of a participant, as the conversation sees it. No method waits."""
+    """One connection of a participant, as the conversation sees it. No method waits.
+
+    `since` is the conversation's: the sequence with which the participant had come in when the connection was taken in. One who
+    leaves and comes back needs another connection.
+    """
+
+    since: int
 
     @property
     def connection_id(self) -> str:

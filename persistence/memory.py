@@ -437,8 +437,7 @@ class MemoryStore(MemoryPeople, MemoryNodes):
 
     def owed(self, number: int, after: int, limit: int) -> Future[tuple[Record, ...]]:
         """Up to `limit` events of a conversation after a sequence; none of a deleted one."""
-        records = self._log(number) if self._log_is_there(number) else []
-        return Future.of(tuple(records[after : after + limit]))
+        return Future.of(tuple(self._log(number)[after : after + limit]))
 
     def on_commit(self, told: Callable[[], None]) -> None:
         """Have a function called after each append."""
@@ -540,11 +539,14 @@ class MemoryStore(MemoryPeople, MemoryNodes):
             self._revoked[token_id] = token.expires_at
         return Future.of(token)
 
-    def set_access(
-        self, participant_id: str, *, blocked_at: int | None, revoked_at: int | None
-    ) -> Future[None]:
-        """Store since when a person is blocked, and until when their tokens were revoked."""
-        self._tokens.set_access(participant_id, blocked_at, revoked_at)
+    def set_blocked(self, participant_id: str, blocked_at: int | None) -> Future[None]:
+        """Store since when a person is blocked."""
+        self._tokens.set_blocked(participant_id, blocked_at)
+        return Future.of(None)
+
+    def set_revoked(self, participant_id: str, revoked_at: int) -> Future[None]:
+        """Store until when a person's tokens were revoked."""
+        self._tokens.set_revoked(participant_id, revoked_at)
         return Future.of(None)
 
     def all_access(self) -> Future[tuple[tuple[str, int | None, int | None], ...]]:
@@ -580,11 +582,8 @@ class MemoryStore(MemoryPeople, MemoryNodes):
         return there and bool(self._conversations[number - 1].state.head)
 
     def _log(self, number: int) -> list[Record]:
-        return (
-            self._conversations[number - 1].records
-            if 0 < number <= len(self._conversations)
-            else []
-        )
+        """The events of a conversation; none of a deleted one."""
+        return self._conversations[number - 1].records if self._log_is_there(number) else []
 
     def _append(self, changes: Changes) -> Appended | KeysTaken | StaleView:
         if changes.view and changes.view != self.view_number:

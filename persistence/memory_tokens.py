@@ -59,16 +59,17 @@ class MemoryTokens:
         rest = found[limit - 1].position if len(found) > limit else None
         return TokenPage(tuple(found[:limit]), rest)
 
-    def set_access(
-        self, participant_id: str, blocked_at: int | None, revoked_at: int | None
-    ) -> None:
-        """Keep who is shut out."""
-        if blocked_at is None and revoked_at is None:
-            self._access.pop(participant_id, None)
-            return
+    def set_blocked(self, participant_id: str, blocked_at: int | None) -> None:
+        """Keep who is blocked."""
+        _, revoked_at = self._access.get(participant_id, (None, None))
         self._access[participant_id] = (blocked_at, revoked_at)
-        if revoked_at is None:
-            return
+        if blocked_at is None and revoked_at is None:
+            del self._access[participant_id]
+
+    def set_revoked(self, participant_id: str, revoked_at: int) -> None:
+        """Keep whose tokens were all revoked."""
+        blocked_at, before = self._access.get(participant_id, (None, None))
+        self._access[participant_id] = (blocked_at, max(before or 0, revoked_at))
         for id, token in self._tokens.items():
             holds = token.revoked_at is None and token.expires_at > revoked_at
             if holds and token.participant.id == participant_id:

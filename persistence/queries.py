@@ -61,9 +61,12 @@ _MEMBERS = (
 RECORD = (
     "e.sequence, e.at, e.body, e.salt, e.messages, e.sender_id, e.key, e.hash, e.target, e.relation"
 )
+# A deleted conversation has no events from then on, though they are erased only piece by piece.
+_THERE = "(SELECT c.deleted_at FROM conversations c WHERE c.number = ?1) IS NULL"
 _PAGE = (
     f"SELECT {RECORD} FROM events e "
-    "WHERE e.conversation = ? AND e.sequence > ? AND e.sequence < ? ORDER BY e.sequence {order} LIMIT ?"
+    "WHERE e.conversation = ?1 AND e.sequence > ?2 AND e.sequence < ?3 "
+    f"AND {_THERE} ORDER BY e.sequence {{order}} LIMIT ?4"
 )
 _FORWARD = _PAGE.format(order="ASC")
 _BACKWARD = _PAGE.format(order="DESC")
@@ -95,7 +98,8 @@ _MESSAGE = "sender_id IS NOT NULL AND (relation IS NULL OR relation = 'reply')"
 _REPLY = "target IS NOT NULL AND (relation IS NULL OR relation = 'reply')"  # as the index has it
 _SENDER = f"SELECT sender_id FROM events WHERE conversation = ? AND sequence = ? AND {_MESSAGE}"
 _TARGET = (
-    f"SELECT {RECORD} FROM events e WHERE e.conversation = ? AND e.sequence = ? AND {_MESSAGE}"
+    f"SELECT {RECORD} FROM events e WHERE e.conversation = ?1 AND e.sequence = ?2 AND {_MESSAGE} "
+    f"AND {_THERE}"
 )
 _EDIT = (
     f"SELECT {RECORD} FROM events e WHERE e.conversation = ? AND e.target = ? "
@@ -106,8 +110,9 @@ _REACTIONS = (
 )
 _PINS = "SELECT message FROM pins WHERE conversation = ? ORDER BY place"
 _THREAD = (
-    f"SELECT {RECORD} FROM events e WHERE e.conversation = ? AND e.target = ? AND e.sequence > ? "
-    f"AND e.sequence < ? AND {_REPLY} ORDER BY e.sequence {{order}} LIMIT ?"
+    f"SELECT {RECORD} FROM events e WHERE e.conversation = ?1 AND e.target = ?2 "
+    f"AND e.sequence > ?3 AND e.sequence < ?4 AND {_REPLY} AND {_THERE} "
+    "ORDER BY e.sequence {order} LIMIT ?5"
 )
 _THREAD_FORWARD = _THREAD.format(order="ASC")
 _THREAD_BACKWARD = _THREAD.format(order="DESC")

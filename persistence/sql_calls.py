@@ -372,12 +372,13 @@ class SqlCalls(SqlPeople):
         """Note that an issued token was revoked; as it is then, None where there is none."""
         return self._writer.do(partial(token_rows.revoke, token_id, at))
 
-    def set_access(
-        self, participant_id: str, *, blocked_at: int | None, revoked_at: int | None
-    ) -> Future[None]:
-        """Store since when a person is blocked, and until when their tokens were revoked."""
-        job = partial(token_rows.set_access, participant_id, blocked_at, revoked_at)
-        return self._writer.do(job)
+    def set_blocked(self, participant_id: str, blocked_at: int | None) -> Future[None]:
+        """Store since when a person is blocked."""
+        return self._writer.do(partial(token_rows.set_blocked, participant_id, blocked_at))
+
+    def set_revoked(self, participant_id: str, revoked_at: int) -> Future[None]:
+        """Store until when a person's tokens were revoked."""
+        return self._writer.do(partial(token_rows.set_revoked, participant_id, revoked_at))
 
     def all_access(self) -> Future[tuple[tuple[str, int | None, int | None], ...]]:
         """Everybody who is blocked or whose tokens were revoked."""

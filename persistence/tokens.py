@@ -35,7 +35,12 @@ _REVOKE_ALL = (
     "AND expires_at > ?"
 )
 SHUT_OUT = upsert("revoked_tokens", "token_id", "expires_at")
-_SET_ACCESS = upsert("access", "participant", "blocked_at, revoked_at")
+_SET_BLOCKED = upsert("access", "participant", "blocked_at")
+_SET_REVOKED = (
+    "INSERT INTO access (participant, revoked_at) VALUES (?1, ?2) ON CONFLICT (participant) DO UPDATE "
+    "SET revoked_at = max(coalesce(access.revoked_at, 0), excluded.revoked_at)"
+)
+_LET_IN = "DELETE FROM access WHERE participant = ? AND blocked_at IS NULL AND revoked_at IS NULL"
 _NEVER = 2**63 - 1
 
 
@@ -76,19 +81,16 @@ def page(
     return TokenPage(tuple(rows[:limit]), rows[limit - 1].position if len(rows) > limit else None)
 
 
-def set_access(
-    participant_id: str,
-    blocked_at: int | None,
-    revoked_at: int | None,
-    connection: Connection,
-) -> None:
-    """Store who is shut out, as `Store.set_access` describes it."""
-    if blocked_at is None and revoked_at is None:
-        connection.execute("DELETE FROM access WHERE participant = ?", (participant_id,))
-        return
-    connection.execute(_SET_ACCESS, (participant_id, blocked_at, revoked_at))
-    if revoked_at is not None:
-        connection.execute(_REVOKE_ALL, (revoked_at, participant_id, revoked_at))
+def set_blocked(participant_id: str, blocked_at: int | None, connection: Connection) -> None:
+    """Store who is blocked, as `Store.set_blocked` describes it."""
+    connection.execute(_SET_BLOCKED, (participant_id, blocked_at))
+    connection.execute(_LET_IN, (participant_id,))
+
+
+def set_revoked(participant_id: str, revoked_at: int, connection: Connection) -> None:
+    """Store whose tokens were all revoked, as `Store.set_revoked` describes it."""
+    connection.execute(_SET_REVOKED, (participant_id, revoked_at))
+    connection.execute(_REVOKE_ALL, (revoked_at, participant_id, revoked_at))
 
 
 def all_access(

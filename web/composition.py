@@ -118,6 +118,7 @@ async def keep_and_erase(parts: AdminParts, store: AnyStore) -> None:
     directory.holds = parts.holds = LegalHolds(store, directory.sources)
     await parts.holds.load()
     parts.erasures = Erasures(directory, store, parts.identities, parts.holds, directory.sources)
+    parts.erasures.shared = parts.node is not None
     await parts.erasures.load()
 
 

@@ -68,7 +68,8 @@ class ClusterDirectory(Directory):
         self.replicas: dict[str, ReplicaActor] = {}
         self.counted = ClusterFigures()
         self.runs_moved = trio.Event()
-        self.told = trio.Event()  # another node has shut somebody out, or given them another name
+        # Another node has decided something about people, or given them another name.
+        self.told = trio.Event()
 
     def owns(self, conversation_id: str) -> bool:
         """Whether this node owns a conversation now."""

@@ -182,15 +182,17 @@ class Following:
             self._all_off()
             return State(self._key)
         page = await store.read(state.number, before=state.head + 1, limit=RECENT_EVENTS)
+        if not page.records:  # it was deleted between the two reads
+            self._all_off()
+            return State(self._key)
         await self._tell_ends(state)
         delivered, is_new = self._audience.head, self.state is None
         self.state = state
         self.texts.follow(state.runs)
         self._audience.recall(page.records)
         self._attendance.shorten_replays(state)
-        for participant_id in list(self._audience.participants()):
-            if participant_id not in state.members:
-                self._attendance.see_off(participant_id)
+        for participant_id in self._attendance.departed(state):
+            self._attendance.see_off(participant_id)
         if delivered < state.head:
             self._audience.fall_back(delivered)
         for subscriber in tuple(self._audience.behind) if is_new else ():

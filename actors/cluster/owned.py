@@ -376,13 +376,12 @@ class OwnedConversation(ConversationActor):
 
     def _serve(self, state: State) -> None:
         self.attendance.shorten_replays(state)
+        for participant_id in self.attendance.departed(state):
+            self.attendance.see_off(participant_id)
         for subscriber in tuple(self.audience.behind):
-            if subscriber.participant.id not in state.members:
-                self.attendance.see_off(subscriber.participant.id)
-            else:
-                self.audience.catch_up(subscriber)
-                self.attendance.presence.touch(subscriber.participant.id, trio.current_time())
-                self.agents.connected(subscriber.participant.id, state)
+            self.audience.catch_up(subscriber)
+            self.attendance.presence.touch(subscriber.participant.id, trio.current_time())
+            self.agents.connected(subscriber.participant.id, state)
 
     @property
     def passive(self) -> bool:

@@ -156,7 +156,8 @@ class ReplicaActor(TrioActor):
                 await self.following.loaded()
                 self.audience.catch_up(subscriber)
             case Replay() as replay:
-                self.attendance.replay(replay)
+                if not self.attendance.replay(replay):
+                    await self.following.reread()  # the conversation was deleted
             case Reread():
                 await self.following.reread()
             case Look():

@@ -62,6 +62,20 @@ TRIALS = [
         proof.of_mutants,
     ),
     Trial(
+        "simulation of nodes",
+        "several servers over one store, each killed, paused or cut off, from a seed, in virtual time",
+        "salon simulate --nodes 3 --seeds 100 --json",
+        "salon simulate --nodes 3 --seeds 10 --json",
+        proof.of_simulation,
+    ),
+    Trial(
+        "mutants of nodes",
+        "the simulation notices bugs of several servers that were put in on purpose",
+        "salon simulate --nodes 3 --mutants --json",
+        "salon simulate --nodes 3 --mutants --json",
+        proof.of_mutants,
+    ),
+    Trial(
         "kills",
         "a real server on SQLite, killed under load over a bad network",
         "salon crash --kills 50 --json",

@@ -13,7 +13,7 @@ from standardwebhooks.webhooks import Webhook
 from salon.web.settings import WebhookSettings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from ..checker import Recorder
 
@@ -65,6 +65,19 @@ class Empty(httpx2.AsyncByteStream):
         """Nothing."""
         for piece in list[bytes]():
             yield piece
+
+
+class Watched(httpx2.AsyncBaseTransport):
+    """The network of one of several servers to the backends. `look` is called with each request."""
+
+    def __init__(self, network: httpx2.AsyncBaseTransport, look: Callable[[], object]) -> None:
+        self._network = network
+        self._look = look
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Carry a request."""
+        self._look()
+        return await self._network.handle_async_request(request)
 
 
 class Backends(httpx2.AsyncBaseTransport):

@@ -13,6 +13,8 @@ from salon.actors.cluster.node import ClusterNode
 from salon.actors.cluster.owned import OwnedConversation
 from salon.actors.future import Future
 from salon.actors.store import Appended
+from salon.web.cluster.housekeeping import ViewWatch
+from salon.web.refresh import Refresh
 
 if TYPE_CHECKING:
     from salon.actors.store import Changes
@@ -156,3 +158,42 @@ def out_of_order_over_the_wire() -> Change:
         return take
 
     return Incoming, "take", change
+
+
+def every_node_tells_backends() -> Change:
+    """What one node does for all is done by each of them."""
+
+    def change(real: Any) -> Any:
+        async def keep(self: ViewWatch, service: Any, report: Any, **more: Any) -> None:
+            await service(**more)
+
+        return keep
+
+    return ViewWatch, "keep", change
+
+
+def nobody_takes_the_webhooks_over() -> Change:
+    """What one node does for all ends with it."""
+
+    def change(real: Any) -> Any:
+        async def keep(self: ViewWatch, service: Any, report: Any, **more: Any) -> None:
+            if self.keeps_house and self.view is not None and self.view.number == 1:
+                await real(self, service, report, **more)
+            else:
+                more["task_status"].started()
+
+        return keep
+
+    return ViewWatch, "keep", change
+
+
+def a_token_is_revoked_at_one_node_only() -> Change:
+    """A node takes nothing of what others have decided about people."""
+
+    def change(real: Any) -> Any:
+        async def look(self: Any) -> None:
+            return
+
+        return look
+
+    return Refresh, "_look", change

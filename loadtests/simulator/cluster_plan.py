@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from random import Random
 
-from .frequencies import CHANGES, DEEDS, FAULTS, IN_ROOMS, WITH_AGENT
+from .frequencies import CHANGES, DEEDS, FAULTS, IN_ROOMS, OPERATED, WITH_AGENT
 from .plan import Plan, draw_steps
 
 # What people do at any of several servers, and the faults of each.
-KINDS = frozenset(DEEDS | FAULTS | CHANGES | WITH_AGENT | IN_ROOMS)
+KINDS = frozenset(DEEDS | FAULTS | CHANGES | WITH_AGENT | IN_ROOMS | OPERATED)
 SECONDS = 240.0  # the steps are spread over this time: a fifth of that of a single node
 CLUSTER_FAULTS = {
     "say": 8,
@@ -42,5 +42,5 @@ def with_nodes(plan: Plan, nodes: int) -> Plan:
     first = max((each.number for each in plan.steps), default=-1) + 1
     more = draw_steps(chance, CLUSTER_FAULTS, FAULT_STEPS, first=first)
     steps += [replace(each, at=each.at * factor) for each in more]
-    setting = replace(plan.setting, nodes=nodes, operated=False)
+    setting = replace(plan.setting, nodes=nodes)
     return Plan(plan.seed, setting, tuple(sorted(steps, key=lambda step: step.at)))

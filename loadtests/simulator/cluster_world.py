@@ -10,27 +10,32 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from .backends import Watched
 from .fabric import Fabric
 from .farewell import ENDED
 from .moderation import desk
 from .node import NodeProcess
 from .person import Network
+from .services import Services
 from .tab import LONGEST_PAUSE
-from .world import DOWN, World
+from .world import DOWN, LOOK, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from salon.actors.sources import Sources
+    from salon.web.http.request import Parts
 
     from ..checker import Record
     from .agenda import Agenda
+    from .disk_operators import OperatorsPort
     from .plan import Plan, Step
     from .server import Process
 
 # Seconds after which nobody may be shown who is gone with a node: until it is given up, the grace, which begins again where
 # another view makes another node the owner, and two signals.
 GONE = 20.0
+KNOWN = 12.0  # seconds: two looks of each node at what others have decided, and some more
 APART = 3_600_000  # milliseconds by which the clocks of nodes differ from the true time, at most
 
 
@@ -69,11 +74,17 @@ class ClusterWorld(World):
         super().__init__(plan, steps, take)
         self.fabric = Fabric(self.agenda, Random(f"fabric {plan.seed}"))
         self._slots = count()
+        self._known_for = 0.0  # seconds for which all nodes have learned what the store has
 
     def make_network(self) -> Network:
         """A balancer before all nodes."""
         chance = Random(f"network {self.plan.seed}")
         return Balancer(self.agenda, chance, capacity=self.plan.setting.capacity)
+
+    @property
+    def processes(self) -> list[Process]:
+        """The running nodes."""
+        return list(self.network.nodes.values())
 
     @property
     def nodes(self) -> list[NodeProcess]:
@@ -91,6 +102,7 @@ class ClusterWorld(World):
         self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._watch_nodes)
             for _ in range(self.plan.setting.nodes):
                 await nursery.start(self._keep_node_up, next(self._slots))
             task_status.started()
@@ -119,6 +131,7 @@ class ClusterWorld(World):
                 self.recorder,
                 self.hosted,
                 None if self.rooms is None else desk(self.plan, self.rooms.is_room),
+                None if self.operators is None else partial(self._services, slot),
             )
             node.fabric, node.slot = self.fabric, slot
             node.tell = partial(self._wrong, "fence")
@@ -129,10 +142,46 @@ class ClusterWorld(World):
         self.recorder.note(f"{ENDED}, node {slot}")
 
     def _sources_of(self, slot: int) -> Sources:
-        """Each node has its own clock, up to an hour off; half of the runs have one for all."""
+        """Each node has its own clock, up to an hour off; half of the runs have one for all, and those where tokens expire."""
         chance = Random(f"clock {self.plan.seed} {slot}")
-        off = round((2 * chance.random() - 1) * APART) if self.plan.seed % 2 else 0
+        apart = self.plan.seed % 2 and not self.plan.setting.operated
+        off = round((2 * chance.random() - 1) * APART) if apart else 0
         return replace(self.sources, now=lambda: self.sources.now() + off)
+
+    # --- what operators want of all nodes -------------------------------------------------------
+
+    def _services(self, slot: int, parts: Parts, store: OperatorsPort) -> Services:
+        """What one node runs. Its deliveries to backends are looked at."""
+        assert self.operators is not None
+        transport = Watched(self.operators.transport, partial(self._look_who_tells, slot))
+        return Services(parts, store, self.plan.setting.retention, transport)
+
+    def _look_who_tells(self, slot: int) -> None:
+        """One node tells backends; where it was given up it may not know for a while."""
+        node = self.network.nodes.get(slot)
+        known = self._known_for >= KNOWN
+        if known and node is not None and not node.keeps_house:
+            self._wrong("house", f"{node.name} tells a backend, and another node keeps house")
+
+    def once_known(self, tell: Callable[[], object]) -> None:
+        """Call a function once all nodes have had the time to learn from the store what one has answered."""
+
+        async def wait() -> None:
+            since = trio.current_time()
+            while trio.current_time() - since < KNOWN or self._known_for < KNOWN:  # noqa: ASYNC110  # nobody tells
+                await trio.sleep(LOOK)
+            tell()
+
+        self.nursery.start_soon(wait)
+
+    async def _watch_nodes(self) -> None:
+        """Note for how long all nodes have heard from the store, and the view has stood."""
+        number = 0
+        while True:
+            await trio.sleep(LOOK)
+            view = self.disk.view()
+            well = view.number == number and all(node.hears for node in self.nodes)
+            self._known_for, number = self._known_for + LOOK if well else 0.0, view.number
 
     def join(self, seconds: float) -> None:
         """Have one more node for so long, which then leaves."""

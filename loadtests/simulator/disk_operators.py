@@ -64,7 +64,8 @@ class OperatorsPort(DiskPort):
     revoked_tokens, tokens = _read("revoked_tokens"), _read("tokens")
     all_access, names_since, name_of = _read("all_access"), _read("names_since"), _read("name_of")
     revoke_token, save_token = _save("revoke_token"), _save("save_token")
-    revoke_issued, set_access = _save("revoke_issued"), _save("set_access")
+    revoke_issued = _save("revoke_issued")
+    set_blocked, set_revoked = _save("set_blocked"), _save("set_revoked")
     rename, participant_of = _save("rename"), _read("participant_of")
     file, file_use = _read("file"), _read("file_use")
 
@@ -92,12 +93,15 @@ class OperatorsPort(DiskPort):
 
         def work() -> Future[Any]:
             outcome = self.disk.commit(changes)
-            for told in self._told:
-                told()
+            self._log_has_grown()
             return outcome
 
         fault = self.appends.popleft() if self.appends else None
         return self._do(work, fault, 1.0)
+
+    def _log_has_grown(self) -> None:
+        for told in self._told:
+            told()
 
     def _moment(self, seconds: float, share: float) -> float:
         moment = super()._moment(seconds, share)

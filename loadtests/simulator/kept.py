@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from salon.actors.posted import sequence_of
 from salon.actors.store import MOST_MENTIONS, event_hash
+
+from .in_memory import remembered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,9 +40,9 @@ def _texts(world: World, conversation_id: str) -> Iterator[str]:
         "the log": [record.body for record in kept.records],
         "the keys": [record.body for record in kept.keys.values()],
     }
-    actor = None if world.process is None else world.process.directory.active(conversation_id)
-    if actor is not None:
-        bodies["memory"] = [record.body for record in actor.audience._recent]
+    for each in chain.from_iterable(map(remembered, world.processes)):
+        if each.conversation_id == conversation_id:
+            bodies[each.where] = [record.body for record in each.recent]
     for (where, text), _ in disk.forgotten.items():
         if where != conversation_id:
             continue
@@ -107,8 +110,7 @@ def _positions(world: World) -> Iterator[str]:
     """Read positions that are not where somebody has moved them to, after all else was done."""
     for (person, conversation_id), wanted in world.moved_back.items():
         stored = world.disk.load(conversation_id).get()
-        actor = None if world.process is None else world.process.directory.active(conversation_id)
-        states = [stored, None if actor is None else actor.state]
+        states = [stored, *(each.state for each in world.actors(conversation_id))]
         found = {state.reads.get(person) for state in states if state is not None}
         if found != {wanted}:
             yield f"{person} has moved back to {wanted} in {conversation_id}, it is {found}"

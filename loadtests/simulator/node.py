@@ -11,9 +11,12 @@ from salon.actors.cluster.node import ClusterNode
 from salon.actors.cluster.view import owner_of
 from salon.actors.future import Future
 from salon.actors.store import Appended, StoreError
+from salon.web.cluster.housekeeping import ViewWatch
 
-from .disk import DiskPort, value_of
+from .disk import value_of
+from .disk_operators import OperatorsPort
 from .server import Process
+from .serving import Operators
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
 REFUSED = 0.5  # seconds after which a database that is not to be reached says so
 
 
-class NodePort(DiskPort):
+class NodePort(OperatorsPort):
     """A node's store, which it may be cut off from; a node that stands still asks nothing and hears nothing."""
 
     cut_until = 0.0
@@ -47,6 +50,7 @@ class NodePort(DiskPort):
         # The second belt, the sequence, refuses what another has overtaken: that tells nobody anything wrong.
         if isinstance(value_of(outcome), Appended) and not self.owns(changes.conversation_id):
             self.tell(f"{changes.conversation_id} was written by a node that does not own it")
+        self._log_has_grown()
         return outcome
 
     def join(self, node: Node) -> Future[View]:
@@ -59,7 +63,12 @@ class NodePort(DiskPort):
 
     def beat(self, node_id: str, timeout: float) -> Future[View]:
         """Give a sign of life."""
-        return self._do(lambda: self.disk.beat(node_id, timeout), None, 0.25)
+
+        def work() -> Future[View]:
+            self._log_has_grown()  # by others, of whose commits it is not told
+            return self.disk.beat(node_id, timeout)
+
+        return self._do(work, None, 0.25)
 
     def _do(
         self, work: Callable[[], Future[Any]], fault: Fault | None, share: float
@@ -99,7 +108,7 @@ class NodeProcess(Process):
     """A server that is a node. `fabric`, `slot` and `tell`, for what must not happen, are set before it runs."""
 
     directory_type = ClusterDirectory
-    port_type = NodePort
+    port_type = operated_port_type = NodePort
     directory: ClusterDirectory
     store: NodePort
     fabric: Fabric
@@ -110,10 +119,19 @@ class NodeProcess(Process):
     async def prepare(self, nursery: trio.Nursery) -> None:
         """Join the others."""
         self.store.owns, self.store.tell = self._may_write, self.tell
+        self.name = f"node-{self.slot}"
+        self.views = ViewWatch(self.store)
+        self.keep = self.views.keep
         self.node = ClusterNode(
-            self.directory, self.store, self._connect, name=f"node-{self.slot}", version="1"
+            self.directory, self.views, self._connect, name=self.name, version="1"
         )
         self._ids: list[str] = []
+        if self.services is not None:
+            self.services.erasures.shared = True
+            self.parts.webhooks_here = lambda: self.views.keeps_house  # type: ignore[attr-defined]
+        operators = Operators(self.parts, self.node)
+        self.parts.share = operators.share  # type: ignore[attr-defined]  # as in `AdminParts`
+        await operators.run(nursery)
         await nursery.start(self.node.run)
 
     def _connect(self, node_id: str) -> Any:
@@ -134,6 +152,18 @@ class NodeProcess(Process):
     def serves(self) -> bool:
         """Whether a balancer sends it requests: it is in the view, and does not drain."""
         return self.node.ready and self.directory.draining is None
+
+    @property
+    def hears(self) -> bool:
+        """Whether it learns now what others have stored."""
+        store, now = self.store, trio.current_time()
+        return not store.reads and now >= max(store.still_until, store.cut_until, store.slow_until)
+
+    @property
+    def keeps_house(self) -> bool:
+        """Whether the store takes it for the node that does what one does for all."""
+        nodes = self.store.disk.view().nodes
+        return bool(nodes) and nodes[0].id == self.id
 
     def kill(self) -> None:
         """Die at once."""

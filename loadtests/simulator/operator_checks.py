@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from salon.actors.search import Sought
 
+from .in_memory import remembered
 from .operators import DAY
 
 if TYPE_CHECKING:
@@ -41,12 +42,9 @@ def _left(world: World, visitor: Visitor) -> Iterator[str]:
             if event.get("message", {}).get("sender_id") == visitor.id:
                 words.update(disk.texts.get((id, event["sequence_id"]), ()))
     places = {"the disk": {k: v for k, v in vars(disk).items() if k not in DERIVED}}
-    if world.process is not None:
-        actors = world.process.directory.conversations
-        places |= {
-            f"the actor of {id}": {"state": each.state, "recent": each.audience._recent}
-            for id, each in actors.items()
-        }
+    for process in world.processes:
+        for each in remembered(process):
+            places[each.where] = {"state": each.state, "recent": each.recent}
     for place, there in places.items():
         text = repr(there)
         for word in words:

@@ -51,31 +51,36 @@ async def revoke(parts: Parts, root: Identity, person: str, token_id: str | None
         await access.revoke_all(person, now)
     elif await access.revoke_issued(token_id, now) is None:
         raise parts.refusal(Code.NOT_FOUND)
-    parts.directory.participant(person).tell(Revoke(token_id))
+    parts.directory.revoke(person, Revoke(token_id))
+    await parts.share()  # type: ignore[attr-defined]
 
 
 async def block(parts: Parts, root: Identity, person: str) -> None:
     """`PUT /admin/people/{id}/block`."""
     await parts.identities.access.block(person, parts.directory.sources.now())
-    parts.directory.participant(person).tell(Revoke(blocked=True))
+    parts.directory.revoke(person, Revoke(blocked=True))
+    await parts.share()  # type: ignore[attr-defined]
 
 
 async def unblock(parts: Parts, root: Identity, person: str) -> None:
     """`DELETE /admin/people/{id}/block`."""
     if not await parts.identities.access.unblock(person):
         raise parts.refusal(Code.NOT_FOUND)
+    await parts.share()  # type: ignore[attr-defined]
 
 
 async def erase(parts: Parts, who: Identity, person: str) -> str:
     """`POST /admin/people/{id}/erasure`, or `DELETE /me`; the erasure's id."""
     assert parts.erasures is not None
-    return (await parts.erasures.ask(person, who.participant.id)).id
+    asked = await parts.erasures.ask(person, who.participant.id)
+    await parts.share()  # type: ignore[attr-defined]
+    return asked.id
 
 
 async def erasure(parts: Parts, who: Identity, erasure_id: str) -> str:
     """`GET /erasures/{id}`: how far it is."""
     assert parts.erasures is not None
-    found = parts.erasures.get(erasure_id)
+    found = await parts.erasures.find(erasure_id)
     if found is None:
         raise parts.refusal(Code.NOT_FOUND)
     return parts.erasures.state_of(found)
@@ -87,7 +92,9 @@ async def hold(
     """`POST /admin/holds`; the hold's id."""
     assert parts.holds is not None
     by = root.participant.id
-    return (await parts.holds.place(kind, subject, reason="a case", by=by)).id
+    placed = await parts.holds.place(kind, subject, reason="a case", by=by)
+    await parts.share()  # type: ignore[attr-defined]
+    return placed.id
 
 
 async def release(parts: Parts, root: Identity, hold_id: str) -> None:
@@ -95,6 +102,7 @@ async def release(parts: Parts, root: Identity, hold_id: str) -> None:
     assert parts.holds is not None
     if await parts.holds.release(hold_id) is None:
         raise parts.refusal(Code.NOT_FOUND)
+    await parts.share()  # type: ignore[attr-defined]
 
 
 async def archive(parts: Parts, root: Identity, person: str) -> dict[str, list[dict[str, Any]]]:
@@ -149,5 +157,8 @@ async def replay(
 
 
 def _webhooks(parts: Parts) -> Webhooks:
+    """The webhooks; of several nodes only the one that keeps them answers."""
+    if not parts.webhooks_here():  # type: ignore[attr-defined]
+        raise parts.malformed("the webhooks are kept by another node: ask it")
     found: Webhooks = parts.webhooks  # type: ignore[attr-defined]  # as those of a server with operators
     return found

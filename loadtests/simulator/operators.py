@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -59,6 +60,9 @@ class World(Protocol):
     def start(self, work: Callable[..., Any], *arguments: Any) -> None:
         """Start a task."""
 
+    def once_known(self, tell: Callable[[], object]) -> None:
+        """Call a function once all servers know what one of them has answered."""
+
 
 @dataclass(slots=True)
 class Hold:
@@ -80,7 +84,7 @@ class Operators:
         seed = world.plan.seed
         self.backends = backends()
         self.transport = Backends(seed, self.backends, world.recorder)
-        self.tokens = Tokens(root, world.recorder, world.agenda, world.sources)
+        self.tokens = Tokens(root, world.recorder, world.agenda, world.sources, world.once_known)
         self.visitors = [
             Visitor(each, self.tokens, Random(f"visitor {each.person} {seed}")) for each in visitors
         ]
@@ -139,13 +143,16 @@ class Operators:
         who = visitor.person if by_themselves else self.root
         with suppress(Refused, Unreachable):
             await who.call(routes.erase, visitor.id)
-            recorder.ending(visitor.id, None, "told")
+            self.tokens.tell(visitor.id, None)
         # Whether or not it was told: it goes on, or is asked for again.
         visitor.erasure_id = await self.insist(self.root.call, routes.erase, visitor.id)
-        recorder.ending(visitor.id, None, "told")
+        self.tokens.tell(visitor.id, None)
         while await self.insist(self.root.call, routes.erasure, visitor.erasure_id) != "done":  # noqa: ASYNC110  # as people ask
             await trio.sleep(AGAIN)
-        recorder.erased(visitor.id, visitor.names)
+        self._world.once_known(partial(self._note_erased, visitor))
+
+    def _note_erased(self, visitor: Visitor) -> None:
+        self._world.recorder.erased(visitor.id, visitor.names)
         visitor.is_erased = True
         for reader in [*self.readers, *self.lists]:
             reader.stopped |= reader.person is visitor.person
@@ -156,7 +163,11 @@ class Operators:
         self.holds.append(hold)
         with suppress(Refused, Unreachable):
             hold.id = await self.root.call(routes.hold, kind, subject)
-            hold.since = trio.current_time()
+            self._world.once_known(partial(self._note_hold, hold))
+
+    @staticmethod
+    def _note_hold(hold: Hold) -> None:
+        hold.since = trio.current_time()
 
     async def release(self, hold: Hold) -> None:
         """End a hold."""
@@ -205,9 +216,15 @@ class Operators:
             await trio.sleep(AGAIN)
 
     async def _retry_all(self) -> None:
-        """Have the server try at once what waits for hours, or was given up after days."""
+        """Have the server try at once what waits for hours, or was given up after days; of several nodes whichever keeps it."""
         for backend in self.backends:
-            await self.insist(self.root.call, routes.retry, backend.url)
+            while True:
+                try:
+                    await self.insist(self.root.call, routes.retry, backend.url)
+                except Refused:
+                    await trio.sleep(AGAIN)
+                else:
+                    break
 
     def lacking(self) -> Iterator[str]:
         """A text for each thing that is not as it has to be in the end."""

@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from .agenda import Agenda
     from .disk import Disk
     from .link import Link, ServerEnd
-    from .services import Services
+    from .services import Keep, Services
 
 KEY = bytes(32)  # signs nothing: all people have static tokens
 PAGE = 100
@@ -95,6 +95,9 @@ class Process:
 
     directory_type: ClassVar[type[Directory]] = Directory
     port_type: ClassVar[type[DiskPort]] = DiskPort
+    operated_port_type: ClassVar[type[OperatorsPort]] = OperatorsPort
+    name = "the server"
+    keep: Keep | None = None  # runs a service at one of several nodes
 
     def __init__(
         self,
@@ -108,7 +111,7 @@ class Process:
         moderation: Callable[[Directory], Desk] | None = None,
         operated: Callable[[Parts, OperatorsPort], Services] | None = None,
     ) -> None:
-        port = self.port_type if operated is None else OperatorsPort
+        port = self.port_type if operated is None else self.operated_port_type
         self.store = port(disk, agenda, chance, self.kill)
         self._agenda, self._chance, self._recorder = agenda, chance, recorder
         self._round: dict[ServerEnd, None] = {}
@@ -128,7 +131,7 @@ class Process:
             now_ms=sources.now,
             turns=system,
         )
-        accounts: Any = disk if operated is None else self.store
+        accounts: Any = self.store if isinstance(self.store, OperatorsPort) else disk
         identities = IdentityBook(settings.auth, KEY, accounts, sources)
         self.parts = Parts(settings, self.directory, self.wire, identities)
         self.services: Services | None = None
@@ -147,14 +150,14 @@ class Process:
                 if self.services is not None:
                     await self.services.load()
                 await nursery.start(self.directory.system.run)
+                await self.prepare(nursery)
                 await nursery.start(self.wire.run)
                 if self._desk is not None:
                     await nursery.start(self._desk.run)
                 await nursery.start(self.agents.run)
                 self.directory.agent_host = self.agents
                 if self.services is not None:
-                    await self.services.run(nursery)
-                await self.prepare(nursery)
+                    await self.services.run(nursery, self.keep)
                 nursery.start_soon(self.directory.sweep)
                 await self.directory.resume_runs()
                 self._nursery = nursery
@@ -162,7 +165,7 @@ class Process:
                 await trio.sleep_forever()
 
     async def prepare(self, nursery: trio.Nursery) -> None:
-        """Do what has to be done before it serves; nothing where it is alone."""
+        """Do what has to be done before its parts start; nothing where it is alone."""
 
     def kill(self) -> None:
         """Die at once, as by SIGKILL: nothing more takes effect, but bytes given to the sockets still arrive."""
@@ -275,6 +278,8 @@ class Process:
             oldest = readable_from(identity, state)
             first = max(after, oldest - 1)
             page = await self.store.read(state.number, after=first, limit=PAGE).wait()
+            if not page.records and first < state.head:
+                raise self.parts.refusal(Code.NOT_FOUND)  # it was deleted since it was looked at
             codec = self.directory.codec
             events = [json.loads(body_for(record, oldest, codec)) for record in page.records]
             head = max(state.head, page.records[-1].sequence if page.records else 0)

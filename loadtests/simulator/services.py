@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
+
+import trio
 
 from salon.actors.log import LogTail
 from salon.web.api.personal_events import PersonalFeed
@@ -10,10 +13,13 @@ from salon.web.privacy import Erasures, LegalHolds, Retention
 from salon.web.webhooks import Webhooks
 
 if TYPE_CHECKING:
-    import trio
+    from collections.abc import Awaitable, Callable
+
     from httpx2 import AsyncBaseTransport
 
     from salon.web.http.request import Parts
+
+    Keep = Callable[..., Awaitable[object]]
 
     from .disk_operators import OperatorsPort
 
@@ -25,7 +31,7 @@ class Services:
         self, parts: Parts, store: OperatorsPort, days: int, transport: AsyncBaseTransport
     ) -> None:
         directory, settings = parts.directory, parts.settings
-        sources = directory.sources
+        sources, self._report = directory.sources, directory.report
         parts.people = store
         self.holds = LegalHolds(store, sources)
         directory.holds = parts.holds = self.holds
@@ -33,6 +39,8 @@ class Services:
         parts.erasures = self.erasures
         self.retention = Retention(directory, store, days)
         self.feed = parts.personal_feed = PersonalFeed(parts)
+        parts.webhooks_here = lambda: True  # type: ignore[attr-defined]  # where this is no node
+        parts.share = trio.lowlevel.checkpoint  # type: ignore[attr-defined]  # likewise
         self.webhooks = parts.webhooks = Webhooks(  # type: ignore[attr-defined]  # as in `AdminParts`
             settings.webhooks,
             store,
@@ -47,7 +55,10 @@ class Services:
         await self.holds.load()
         await self.erasures.load()
 
-    async def run(self, nursery: trio.Nursery) -> None:
-        """Start all of them."""
-        for service in (self.erasures, self.retention, self.webhooks, self.feed):
-            await nursery.start(service.run)
+    async def run(self, nursery: trio.Nursery, keep: Keep | None) -> None:
+        """Start all of them; with `keep`, as of several nodes one does them for all, and each the feed."""
+        for service in (self.erasures, self.retention, self.webhooks):
+            await nursery.start(
+                service.run if keep is None else partial(keep, service.run, self._report)
+            )
+        await nursery.start(self.feed.run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -40,10 +41,19 @@ class Token:
 class Tokens:
     """All tokens of a run. `root` is an operator."""
 
-    def __init__(self, root: Person, recorder: Recorder, agenda: Agenda, sources: Sources) -> None:
+    def __init__(
+        self,
+        root: Person,
+        recorder: Recorder,
+        agenda: Agenda,
+        sources: Sources,
+        once_known: Callable[[Callable[[], object]], None],
+    ) -> None:
         self.all: list[Token] = []
         self.blocked: set[str] = set()
         self._root = root
+        self._once_known = once_known
+        self._lifted: Counter[str] = Counter()
         self._recorder, self._agenda, self._sources = recorder, agenda, sources
 
     def of(self, person: str) -> list[Token]:
@@ -61,24 +71,35 @@ class Tokens:
     async def revoke(self, token: Token) -> None:
         """Revoke one."""
         if await self._end(token.person, [token.name], routes.revoke, token.name):
-            self._recorder.ending(token.person, token.name, "told")
+            self.tell(token.person, token.name)
 
     async def revoke_all(self, person: str) -> None:
         """Revoke all that somebody has."""
         names = [each.name for each in self.of(person)]
         if await self._end(person, names, routes.revoke, None):
             for name in names:
-                self._recorder.ending(person, name, "told")
+                self.tell(person, name)
 
     async def block(self, person: str) -> None:
         """Shut somebody out."""
         self.blocked.add(person)
         if await self._end(person, [None], routes.block):
-            self._recorder.ending(person, None, "told")
+            self.tell(person, None)
+
+    def tell(self, person: str, token: str | None) -> None:
+        """Note that from now on a token may do nothing, or with None nothing that this person has."""
+        before = self._lifted[person]
+
+        def note() -> None:
+            if token is not None or self._lifted[person] == before:
+                self._recorder.ending(person, token, "told")
+
+        self._once_known(note)
 
     async def unblock(self, person: str) -> bool:
         """Let somebody in again; whether it was told that it is so."""
         self._recorder.ending(person, None, "lifted")
+        self._lifted[person] += 1
         try:
             await self._root.call(routes.unblock, person)
         except Unreachable:

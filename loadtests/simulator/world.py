@@ -40,6 +40,7 @@ from .tab import Tab
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from salon.actors.conversation import ConversationActor
     from salon.actors.model import Run
     from salon.web.agents import Upstream
     from salon.web.settings import AgentSettings
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
 BEGINNING = 1_700_000_000_000  # milliseconds: the wall clock when virtual time begins
 DOWN = 3.0  # seconds that the server is down, at most
 LOOK = 1.0  # seconds between two checks whether all is quiet
-MOST_RECORDS = 6_000  # of one run: the busiest runs have a third of it
+MOST_RECORDS = 6_000  # of the end of a run: the busiest have a third of it
 QUIET = 30.0  # seconds in which nothing may be missing before the log is read
 MANY = 10_000  # accounts of a run: all of them
 FAILING = frozenset(
@@ -83,7 +84,7 @@ class World:
         self.jump = 0  # milliseconds by which the wall clock is off
         self.agenda = Agenda()
         self.recorder = Recorder(self._take_down, trio.current_time)
-        self._records, self._told = 0, take
+        self._records, self._told = 0, take  # how many there are, since the faults have stopped
         self.chance = Random(f"world {plan.seed}")
         self.sources = self._sources()
         self.disk = Disk(self.sources, self.recorder)
@@ -113,6 +114,20 @@ class World:
     def process(self) -> Process | None:
         """The running server, None while it is down."""
         return self.network.process
+
+    @property
+    def processes(self) -> list[Process]:
+        """The running servers: one at most, where there are not several nodes."""
+        return [] if self.process is None else [self.process]
+
+    def actors(self, conversation_id: str) -> list[ConversationActor]:
+        """The active actors of a conversation that know its state."""
+        found = (each.directory.active(conversation_id) for each in self.processes)
+        return [each for each in found if each is not None and each.state is not None]
+
+    def once_known(self, tell: Callable[[], object]) -> None:
+        """Call a function once all servers know what one of them has answered: at once, if there is only one."""
+        tell()
 
     def make_network(self) -> Network:
         """The network to the server."""
@@ -272,10 +287,7 @@ class World:
 
     def waiting_calls(self, conversation_id: str) -> list[Run]:
         """The runs whose tool call waits for a person."""
-        actor = None if self.process is None else self.process.directory.active(conversation_id)
-        if actor is None or actor.state is None:
-            return []
-        runs = actor.state.runs.values()
+        runs = [run for each in self.actors(conversation_id) for run in each.state.runs.values()]  # type: ignore[union-attr]
         return [run for run in runs if run.approval and run.approval.approved is None]
 
     def uncounted(self) -> Iterator[str]:
@@ -335,7 +347,7 @@ class World:
 
     async def _make_peace(self) -> None:
         """End all faults, make everybody a member, wait until all tabs have all events and receipts, and record the logs."""
-        self.peaceful = True
+        self.peaceful, self._records = True, 0
         self.recorder.note("peace")
         if self.rooms is not None:
             self.rooms.make_peace()

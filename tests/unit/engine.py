@@ -228,6 +228,7 @@ class Reader:
         self.conversation_id = conversation_id
         self.participant = participant
         self.token_id: str | None = None
+        self.since = 0
         self.heard: list[Any] = []
         self.room = float("inf")
         self.closed: tuple[int, str] | None = None

@@ -119,10 +119,12 @@ class Accounts:
     def revoked_tokens(self, now: int) -> Future[tuple[str, ...]]:
         return self._done(tuple(each for each, ends in self.revoked.items() if ends > now))
 
-    def set_access(
-        self, participant_id: str, *, blocked_at: int | None, revoked_at: int | None
-    ) -> Future[None]:
-        self.issued.set_access(participant_id, blocked_at, revoked_at)
+    def set_blocked(self, participant_id: str, blocked_at: int | None) -> Future[None]:
+        self.issued.set_blocked(participant_id, blocked_at)
+        return self._done(None)
+
+    def set_revoked(self, participant_id: str, revoked_at: int) -> Future[None]:
+        self.issued.set_revoked(participant_id, revoked_at)
         return self._done(None)
 
     def all_access(self) -> Future[tuple[tuple[str, int | None, int | None], ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from typing import Any
@@ -477,6 +478,24 @@ async def test_a_held_message_waits_once_a_key_until_it_is_decided(store: Store)
     assert await store.hold(waiting(history, "k1")).wait() == closed
     assert (await store.held_messages(is_open=False).wait()).messages == (closed,)
     assert await store.held(99).wait() is None
+
+
+async def test_nothing_of_a_deleted_conversation_is_read_while_it_is_being_erased(
+    store: Store,
+) -> None:
+    history = await begin(store)
+    await put(store, history, history.say("a", "b"))
+    number, root = history.state.number, history.records[1].sequence
+    said = history.say("c")
+    reply = said.records[0]._replace(target=root, relation="reply")
+    await put(store, history, replace(said, records=(reply,)))
+    assert (await store.thread(number, root).wait()).records == (reply,)
+    assert list(await store.targets(number, (root,)).wait()) == [root]
+    erased = Changes(history.id, number, (), erased=history.state.updated_at)
+    await store.append(erased).wait()
+    for page in store.read(number), store.read(number, before=9), store.thread(number, root):
+        assert (await page.wait()).records == ()
+    assert await store.targets(number, (root,)).wait() == {}
 
 
 async def test_held_messages_go_with_their_conversation(store: Store) -> None:

@@ -61,7 +61,7 @@ async def test_whose_tokens_were_all_revoked_has_no_more_of_those_before(store: 
     over = FULL._replace(token_id="over", expires_at=1_500)
     for token in (FULL, over, LIMITED):
         await store.save_token(token).wait()
-    await store.set_access("bot", blocked_at=None, revoked_at=2_000).wait()
+    await store.set_revoked("bot", 2_000).wait()
     await store.save_token(FULL._replace(token_id="new", issued_at=3_000)).wait()
     found = (await store.tokens().wait()).tokens
     assert [(each.token_id, each.revoked_at) for each in found] == [
@@ -73,12 +73,16 @@ async def test_whose_tokens_were_all_revoked_has_no_more_of_those_before(store: 
 
 
 async def test_who_is_shut_out_is_known_until_they_are_not(store: AnyStore) -> None:
-    await store.set_access("ben", blocked_at=5, revoked_at=None).wait()
-    await store.set_access("ada", blocked_at=None, revoked_at=6).wait()
-    await store.set_access("ben", blocked_at=5, revoked_at=7).wait()
-    assert await store.all_access().wait() == (("ada", None, 6), ("ben", 5, 7))
-    await store.set_access("ben", blocked_at=None, revoked_at=None).wait()
-    assert await store.all_access().wait() == (("ada", None, 6),)
+    await store.set_blocked("ben", 5).wait()
+    await store.set_blocked("cleo", 5).wait()
+    await store.set_revoked("ada", 6).wait()
+    await store.set_revoked("ben", 7).wait()  # by a node that does not know of the block
+    await store.set_revoked("ada", 4).wait()  # by one whose clock is behind
+    blocked = ("ben", 5, 7), ("cleo", 5, None)
+    assert await store.all_access().wait() == (("ada", None, 6), *blocked)
+    await store.set_blocked("ben", None).wait()
+    await store.set_blocked("cleo", None).wait()
+    assert await store.all_access().wait() == (("ada", None, 6), ("ben", None, 7))
 
 
 async def test_a_limited_list_and_search_have_the_named_conversations_alone(

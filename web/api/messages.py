@@ -149,6 +149,8 @@ async def _readable(
     if asked.after is not None:
         bounds["after"] = max(asked.after, oldest - 1)
     page = await parts.directory.store.read(state.number, **bounds).wait()
+    if not page.records and bounds.get("after", 0) < state.head and bounds.get("before", 2) > 1:
+        raise parts.refusal(Code.NOT_FOUND)  # it was deleted since it was looked at
     records = [record for record in page.records if record.sequence >= oldest]
     at_the_end = asked.after is None and records[:1] and records[0].sequence == oldest
     return records, page.has_more and len(records) == len(page.records) and not at_the_end

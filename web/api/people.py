@@ -66,11 +66,11 @@ def people_routes(parts: Parts) -> Blueprint:
     @tag(["identity"])
     @security_scheme([])
     @document_response(schemas.Erasure)
-    @refusals(Code.NOT_FOUND)
+    @refusals(Code.NOT_FOUND, Code.STORE_UNAVAILABLE)
     async def erasure(erasure_id: str) -> Response:
         """See how far an erasure is. Its id is known to whom it was told, who has no session any more."""
         assert parts.erasures is not None
-        found = parts.erasures.get(erasure_id)
+        found = await parts.erasures.find(erasure_id)
         if found is None:
             raise parts.refusal(Code.NOT_FOUND)
         return answer(shown(parts, found))

@@ -134,6 +134,8 @@ async def _last_messages(parts: Parts, snapshot: Snapshot, oldest: int) -> list[
         page = await parts.directory.store.read(
             snapshot.state.number, before=before, limit=schemas.PAGE
         ).wait()
+        if not page.records:
+            raise parts.refusal(Code.NOT_FOUND)  # it was deleted since it was looked at
         readable = (each for each in page.records if each.sequence >= oldest)
         shown = (r for r in readable if r.is_message and r.relation is None)
         found = [message_of(record.body) for record in shown] + found

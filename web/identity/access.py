@@ -39,10 +39,11 @@ class AccessStore(Protocol):
         One that was revoked stays as it was.
         """
 
-    def set_access(
-        self, participant_id: str, *, blocked_at: int | None, revoked_at: int | None
-    ) -> Future[None]:
-        """Store since when a person is blocked, and until when their tokens were revoked; None for not."""
+    def set_blocked(self, participant_id: str, blocked_at: int | None) -> Future[None]:
+        """Store since when a person is blocked; None for not."""
+
+    def set_revoked(self, participant_id: str, revoked_at: int) -> Future[None]:
+        """Store until when a person's tokens were revoked: the latest time stays. The issued ones that had not ended are, too."""
 
     def all_access(self) -> Future[tuple[tuple[str, int | None, int | None], ...]]:
         """Of everybody with such an entry: the id, since when they are blocked, until when their tokens were revoked."""
@@ -146,26 +147,25 @@ class Access:
 
     async def revoke_all(self, participant_id: str, now: int) -> None:
         """Revoke all tokens of a person that were issued until now. Static tokens are the configuration's and stay."""
-        self._revoked[participant_id] = self.until(now)
-        await self._save(participant_id)
+        until = self._revoked[participant_id] = self.until(now)
+        await self._save(self._store.set_revoked(participant_id, until))
 
     async def block(self, participant_id: str, now: int) -> None:
         """Refuse a person whatever token they have. One who is blocked stays so since the first time."""
-        self._blocked.setdefault(participant_id, now)
-        await self._save(participant_id)
+        since = self._blocked.setdefault(participant_id, now)
+        await self._save(self._store.set_blocked(participant_id, since))
 
     async def unblock(self, participant_id: str) -> bool:
         """Let a person in again; False if they were not blocked."""
         if self._blocked.pop(participant_id, None) is None:
-            return False
-        await self._save(participant_id)
+            # Another node may have blocked them a moment ago.
+            rows = await self._store.all_access().wait()
+            if all(who != participant_id or at is None for who, at, _ in rows):
+                return False
+        await self._save(self._store.set_blocked(participant_id, None))
         return True
 
-    async def _save(self, participant_id: str) -> None:
-        blocked_at = self._blocked.get(participant_id)
-        revoked_at = self._revoked.get(participant_id)
+    async def _save(self, stored: Future[None]) -> None:
         self._decisions += 1
-        await self._store.set_access(
-            participant_id, blocked_at=blocked_at, revoked_at=revoked_at
-        ).wait()
+        await stored.wait()
         self._decisions += 1

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .holds import LegalHolds
 
 RETRY = 1.0  # seconds until what an actor or the store could not take now is tried again
+GATHER = 0.1  # seconds for which those gather who ask for an erasure that is not known
 LOOK = 0.05  # seconds between two looks whether the disk has lost what was deleted
 LISTED = 100  # conversations asked for at once
 WAITED = 600.0  # seconds between two looks for what is held no more, beside being told
@@ -54,6 +55,8 @@ class Erasures:
         self._sources = sources
         self._all: dict[str, PersonErasure] = {}
         self._woken = trio.Event()
+        self._reading: trio.Event | None = None
+        self.shared = False  # whether other nodes are asked for erasures, too
         holds.released = self._wake
 
     async def load(self) -> None:
@@ -77,6 +80,27 @@ class Erasures:
     def get(self, erasure_id: str) -> PersonErasure | None:
         """An erasure by its id, which only those know who were told it."""
         return self._all.get(erasure_id)
+
+    async def find(self, erasure_id: str) -> PersonErasure | None:
+        """An erasure by its id, which another node may have been asked for a moment ago. Raises `StoreError`."""
+        for _ in range(2):  # the reading that is under way may have begun before
+            if self.shared and erasure_id not in self._all:
+                await self._read()
+        return self._all.get(erasure_id)
+
+    async def _read(self) -> None:
+        """Load them, once for all who ask meanwhile: anybody may ask."""
+        under_way = self._reading
+        if under_way is not None:
+            await under_way.wait()
+            return
+        self._reading = trio.Event()
+        try:
+            await trio.sleep(GATHER)
+            await self.load()
+        finally:
+            self._reading.set()
+            self._reading = None
 
     def state_of(self, erasure: PersonErasure) -> str:
         """`done`, `held` while a hold keeps all of it or the rest of it, else `running`."""

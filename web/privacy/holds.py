@@ -72,6 +72,8 @@ class LegalHolds:
 
     async def release(self, hold_id: str) -> LegalHold | None:
         """End a hold; None where there is none. Raises `StoreError`, and then it is still in force."""
+        if hold_id not in self._all:
+            await self.load()  # another node may have placed it a moment ago
         hold = self._all.get(hold_id)
         if hold is None or hold.released_at is not None:
             return hold

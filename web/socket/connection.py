@@ -160,6 +160,7 @@ class Connection:
         "phase",
         "renewal",
         "resting",
+        "since",
         "stalled_since",
         "token_id",
         "warned_of",
@@ -193,6 +194,7 @@ class Connection:
         self.close_deadline = float("inf")
         self.resting = False  # not read for a while, since too many messages are refused
         self.in_text = False  # whether the peer's last frame was more text of a run
+        self.since = 0
         self.stalled_since: float | None = None
         self._directory = directory
         self._receiver = Receiver(max_frame_size)
