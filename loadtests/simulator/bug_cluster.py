@@ -84,8 +84,8 @@ def retry_without_a_key() -> Change:
     """A command that is sent again to another owner has another key."""
 
     def change(real: Any) -> Any:
-        def begin(self: Outgoing, channel: int) -> None:
-            real(self, channel)
+        def begin(self: Outgoing, channel: int, first: Any = ()) -> None:
+            real(self, channel, first)
             for pending in self.pending.values():
                 if pending.again and hasattr(pending.letter.message, "_replace"):
                     again = pending.letter.message._replace(key=f"again-{channel}")
