@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .plan import Plan
 
 BUG = "INTERNAL_ERROR"  # a refusal that says so
-SETTLED = 120.0  # seconds until all have all, on a busy machine
+SETTLED = 300.0  # seconds until all have all, on a busy machine
 
 
 class ClusterRun:

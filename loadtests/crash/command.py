@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from .plan import Toll
 
 # Of people at a cluster: a run takes long, the checker has to hold what they say, and nodes and database share a machine.
-HANDS, PAUSE, ANSWER = 2, 2.0, 6.0
+HANDS, PAUSE, ANSWER, PATIENCE = 2, 2.0, 6.0, 300.0
 SHOWN = 3  # anomalies printed of each kind; `salon check` prints all
 FIGURES = {
     "lost": "lost",
@@ -100,7 +100,13 @@ def crash(
             )
             raise typer.Exit(2)
         plan = replace(
-            plan, cluster=True, answer=ANSWER, hands=HANDS, pause=PAUSE, kinds=tuple(kind or ())
+            plan,
+            cluster=True,
+            answer=ANSWER,
+            patience=PATIENCE,
+            hands=HANDS,
+            pause=PAUSE,
+            kinds=tuple(kind or ()),
         )
     folder = Path(tempfile.mkdtemp(prefix="salon-crash-"))
     good = False
@@ -159,7 +165,7 @@ def _cause(error: BaseException) -> BaseException:
         error = error.exceptions[0]
     match error:
         case trio.TooSlowError():
-            return Failed("for a minute nothing went on; the server's log stands beside its store")
+            return Failed("nothing went on for too long; the server's log stands beside its store")
         case Closed() | Gap() | Refused():
             return Failed(f"a client gave up: {error}")
     return error

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from ..checker import Recorder
     from .plan import Plan, Toll
 
-PATIENCE = 60.0  # seconds for any step of the run, on a busy machine
 LOOK = 0.4  # seconds between two looks whether a run of an agent has ended
 AGENT, LEAVER = "agent", "leaver"  # as crash.yaml has them
 
@@ -171,9 +170,9 @@ class Crowd:
             leaver.killed()
 
     async def wait_served(self) -> None:
-        """Wait until all conversations and somebody besides are served. Raises `TooSlowError` after a minute."""
+        """Wait until all conversations and somebody besides are served. Raises `TooSlowError`."""
         self._served = trio.Event()
-        with trio.fail_after(PATIENCE):
+        with trio.fail_after(self._plan.patience):
             for each in self.rooms:
                 await each.say_by_http()  # on a good line: this server has served
             self._served = trio.Event()

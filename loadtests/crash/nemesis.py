@@ -25,7 +25,7 @@ LONGEST = (
 AWAY = 4.0  # seconds that PostgreSQL or NATS is gone, at most
 TRUE = 30.0  # seconds until presence is true: the timeout, limits.presence_grace of 5 s, and a busy machine's delay
 PATIENCE = (
-    60.0  # seconds until the conversations of a killed node are served again, on a busy machine
+    300.0  # seconds until the conversations of a killed node are served again, on a busy machine
 )
 AFTER = 1.0  # seconds that are measured after a fault
 AGAIN = 0.05  # seconds between two looks whether it is over

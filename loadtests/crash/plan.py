@@ -19,7 +19,7 @@ class Plan:
 
     `store` is the URL of the server's store, which is empty; None for a file. Clients wait `answer` seconds for an answer, and
     their sockets for a ping. People speak with so many `hands` at once, and wait up to `pause` seconds between two messages.
-    `kinds` are the faults of a cluster, all by default.
+    Nothing may take longer than `patience` seconds, on a busy machine. `kinds` are the faults of a cluster, all by default.
     """
 
     kills: int
@@ -29,6 +29,7 @@ class Plan:
     faults: bool
     store: str | None = None
     answer: float = 3.0
+    patience: float = 60.0
     hands: int = 3
     pause: float = 0.1
     cluster: bool = False

@@ -13,7 +13,7 @@ import trio
 from ..users import RunError
 
 CONFIG = Path(__file__).with_name("crash.yaml")
-READY = 60.0  # seconds for a start, on a busy machine
+READY = 180.0  # seconds for a start, on a busy machine
 TAIL = 20  # lines of its log that are shown
 # A process that has imported what a server is, and becomes one when it reads a line; without one it ends.
 SPARE = (

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
 
 from tests.reliability.test_crash import salon
 
@@ -36,23 +40,29 @@ def commit_later(self, group):
 ClusterWriter.append, ClusterWriter._commit = answer_at_once, commit_later
 
 if "crash" in sys.argv:  # what is lost by then is lost: nobody waits two minutes for it
-    import salon.loadtests.crash.cluster_run
+    from salon.loadtests.crash import cluster_run, nemesis
 
-    salon.loadtests.crash.cluster_run.SETTLED = 3
+    cluster_run.SETTLED = nemesis.PATIENCE = 5
 '''
 
 
+@pytest.fixture
+def open_folder() -> Iterator[str]:
+    """A folder that the user of PostgreSQL may enter, too."""
+    with TemporaryDirectory(prefix="salon-test-") as folder:
+        Path(folder).chmod(0o755)
+        yield folder
+
+
+@pytest.mark.timeout(300)  # four processes start, on a machine that may be busy
 def test_a_node_that_answers_before_it_has_committed_is_found_out_when_it_is_killed(
-    tmp_path: Path,
+    tmp_path: Path, open_folder: str
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(TOO_EARLY)
-    history = tmp_path / "history.jsonl"
     options = ("--cluster", "--kills", "1", "--kind", "owner", "--no-faults", "--rooms", "1")
     paths = os.pathsep.join([f"{tmp_path}", *filter(None, [os.environ.get("PYTHONPATH")])])
     code, figures, said = salon(
-        *("crash", *options, "--seed", "1", "--history", f"{history}"),
-        PYTHONPATH=paths,
-        TMPDIR=f"{tmp_path}",
+        *("crash", *options, "--seed", "1"), PYTHONPATH=paths, TMPDIR=open_folder
     )
     assert code == 1, said
     assert figures["strikes"] == {"owner": 1}, said
