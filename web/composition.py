@@ -5,7 +5,6 @@ With `app` and the commands this is the only module of web that imports persiste
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import trio
@@ -124,7 +123,12 @@ async def keep_and_erase(parts: AdminParts, store: AnyStore) -> None:
 
 def join_operators(parts: AdminParts, node: ServingNode, app: QuartTrio) -> Refresh:
     """Have operators of any node see and do the same: what this node says of itself, answers the others and looks at."""
-    refresh = Refresh(parts, node, partial(reload_agents, parts))
+
+    async def look_at_agents() -> None:
+        parts.agents.ledger.forget_idle()
+        await reload_agents(parts)
+
+    refresh = Refresh(parts, node, look_at_agents)
     parts.relay = relay_of(parts, node, app, refresh.look)
     node.says(NodeFigures(parts, node))
     return refresh

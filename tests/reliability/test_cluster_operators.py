@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +21,8 @@ from tests.nodes import Nodes, at, running
 from tests.patience import PATIENCE
 from tests.person import Person, admin, guests
 from tests.server import ServerProcess
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.fixture(scope="module")
@@ -183,20 +187,21 @@ async def test_what_is_held_at_one_node_is_held_at_all(nodes: Nodes) -> None:
 
 async def test_an_agent_that_is_added_at_one_node_is_hosted_at_all(nodes: Nodes) -> None:
     one, two, three = operators(nodes)
-    wanted = {"kind": "openai", "name": "Helper", "endpoint": "http://127.0.0.1:9/v1", "model": "m"}
-    assert (await two.call("PUT", "/admin/agents/helper", wanted)).status_code == 201
-    for operator in (one, two, three):
-        agents = (await operator.ask("GET", "/admin/agents"))["agents"]
-        assert [each["model"] for each in agents if each["id"] == "helper"] == ["m"]
-    changed = await three.call("PUT", "/admin/agents/helper", {**wanted, "model": "n"})
-    assert changed.status_code == 200
-    for operator in (one, two, three):
-        agents = (await operator.ask("GET", "/admin/agents"))["agents"]
-        assert [each["model"] for each in agents if each["id"] == "helper"] == ["n"]
-    assert (await one.call("DELETE", "/admin/agents/helper")).status_code == 204
-    for operator in (one, two, three):
-        agents = (await operator.ask("GET", "/admin/agents"))["agents"]
-        assert "helper" not in [each["id"] for each in agents]
+    path = "/admin/agents/helper"
+
+    async def names() -> list[list[str]]:
+        """What each node calls the agent, if it hosts it."""
+        hosted = [(await each.ask("GET", "/admin/agents"))["agents"] for each in (one, two, three)]
+        return [[each["name"] for each in agents if each["id"] == "helper"] for agents in hosted]
+
+    added = await two.call("PUT", path, {"kind": "echo", "name": "Helper"})
+    assert added.status_code == 201
+    assert await names() == [["Helper"]] * 3
+    replaced = await three.call("PUT", path, {"kind": "echo", "name": "Butler"})
+    assert replaced.status_code == 200
+    assert await names() == [["Butler"]] * 3
+    assert (await one.call("DELETE", path)).status_code == 204
+    assert await names() == [[]] * 3
 
 
 @contextmanager
@@ -213,7 +218,7 @@ async def test_a_node_that_does_not_answer_is_shown_as_silent_and_can_be_removed
 ) -> None:
     one, two, _ = operators(nodes)
     still = nodes.by_name["three"]
-    shown = await one.ask("GET", "/admin/nodes")
+    shown = await until(one, "/admin/nodes", "nodes", 3)
     by_name = {each["name"]: each["id"] for each in shown["nodes"]}
     with standing_still(still):
         listed = await one.ask("GET", "/admin/conversations")
@@ -233,7 +238,7 @@ async def test_a_node_is_drained_from_another(nodes: Nodes) -> None:
     people = await one_at_each(nodes)
     room = await people[0].create(*people[1:])
     one, two, _ = operators(nodes)
-    shown = await one.ask("GET", "/admin/nodes")
+    shown = await until(one, "/admin/nodes", "nodes", 3)
     by_name = {each["name"]: each["id"] for each in shown["nodes"]}
     leaving = nodes.by_name["three"]
     async with people[2].tab(room) as tab:
@@ -279,7 +284,8 @@ def without_id(refusal: dict[str, Any]) -> str:
 
 async def test_who_can_publish_to_nats_is_no_operator_by_that(nodes: Nodes) -> None:
     one, *_ = operators(nodes)
-    target = next(each["id"] for each in (await one.ask("GET", "/admin/nodes"))["nodes"])
+    shown = await until(one, "/admin/nodes", "nodes", 3)
+    (target,) = [each["id"] for each in shown["nodes"] if each["name"] == "one"]
     wanted = {"kind": "request", "operator": ["eve", "Eve", "human"], "method": "POST"}
     wanted |= {"path": "/admin/tokens", "body": json.dumps({"id": "eve", "admin": True})}
     call = encode(0, Call(1, bytes(32) + json.dumps(wanted).encode()))
@@ -296,3 +302,15 @@ async def test_who_can_publish_to_nats_is_no_operator_by_that(nodes: Nodes) -> N
     assert b'{"answer"' not in said
     assert (await one.ask("GET", "/admin/tokens?id=eve"))["tokens"] == []
     assert "is not signed with the key of this one" in nodes.by_name["one"].log
+
+
+async def test_the_metrics_of_a_node_are_all_documented_and_those_that_are_drawn_exist(
+    nodes: Nodes,
+) -> None:
+    text = (await admin(nodes.by_name["two"]).call("GET", "/metrics")).text
+    there = set(re.findall(r"^salon_cluster(_\w+) ", text, re.MULTILINE))
+    there = {name for name in there if not name.endswith("_created")}
+    documented = set(re.findall(r"`(?:salon_cluster)?(_\w+)`", (DOCS / "cluster.md").read_text()))
+    assert there <= documented
+    drawn = (DOCS / "deploy" / "grafana-cluster.json").read_text()
+    assert set(re.findall(r"salon_cluster(_\w+)", drawn)) <= there

@@ -241,3 +241,18 @@ async def test_of_many_people_the_sums_of_some_are_asked_of_the_store_again(
         await use(ledger, who, Asker(f"person {number}", "c"), f"r{number}", told=1)
     await use(ledger, who, Asker("person 0", "c"), "again", told=1)
     assert ledger.exceeded(await ledger.open(who, Asker("person 0", "c"))) is not None
+
+
+async def test_what_other_nodes_have_spent_counts_once_the_ledger_looks_again(
+    store: MemoryStore, sources: Sources
+) -> None:
+    here, there = Ledger(store, sources), Ledger(store, sources)
+    who = agent({"per": "agent", "every": "day", "runs": 2})
+    await use(here, who, ADA, "r1")
+    going_on = await here.open(who, ADA)
+    await use(there, who, BEN, "r2")
+    here.forget_idle()
+    assert here.exceeded(going_on) is None, "its sum is counted here until it ends"
+    await here.close(going_on, account(going_on, "r3"))
+    here.forget_idle()
+    assert here.exceeded(await here.open(who, ADA)) is not None

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from .relay import Relay
 
 
+ACCEPTED = 202
+
+
 class NodeRow(BaseModel):
     """One node. The figures are those of its last sign of life, `silent_seconds` ago; null before its first.
 
@@ -104,7 +107,9 @@ def _add_ends(routes: Blueprint, parts: AdminParts) -> None:
         if node_id == relay.id:
             parts.stop.set()
         else:
-            await send(relay, node_id, operator, "POST", "/admin/drain")
+            answered = await send(relay, node_id, operator, "POST", "/admin/drain")
+            if answered.status_code != ACCEPTED:
+                return answered
         parts.audit.note(operator, "drain node", relay.name_of(node_id))
         return answer({"draining": True}, 202)
 

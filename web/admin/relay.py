@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 PATIENCE = (
     1.0  # seconds that others have to say what they have; who takes longer is shown as silent
 )
+# Seconds for what has to hold at all nodes before it is answered: one that stands still is given up within, and one that NATS
+# does not reach has looked by itself.
+SHARED = 5.0
 RETRY = 1.0  # seconds until a node that did not answer is tried again: within, it answers or is given up
 MAC = 32  # bytes of a signature
 WRONG = b"{}"  # the reply to a call that nobody of the cluster has signed
@@ -116,11 +119,8 @@ class Relay:
         self.node.calls.start(self.ask_all, kind, fields)
 
     async def share(self) -> None:
-        """Have all other nodes look at what was decided here, and wait a moment for them: then it holds at all.
-
-        One that does not answer looks by itself within seconds.
-        """
-        await self.ask_all("look", {})
+        """Have all other nodes look at what was decided here, and wait for them: then it holds at all that are in the view."""
+        await self.ask_all("look", {}, SHARED)
 
     async def _carry_out(self, sender: str, number: int, body: bytes) -> bytes:
         mac, text = body[:MAC], body[MAC:]

@@ -168,7 +168,7 @@ def _add_handles(routes: Blueprint, parts: AdminParts) -> None:
     @routes.post("/conversations/<conversation_id>/passivate")
     @tag(["admin"])
     @document_response(schemas.Passivated)
-    @refusals(Code.FORBIDDEN, Code.NOT_FOUND)
+    @refusals(Code.FORBIDDEN, Code.NOT_FOUND, Code.NODE_UNAVAILABLE)
     async def passivate(conversation_id: str) -> Response:
         """Remove a conversation from memory if it is not in use. It is loaded again when needed."""
         operator = parts.admin()

@@ -51,7 +51,7 @@ def _add_lists(routes: Blueprint, parts: AdminParts) -> None:
     @routes.get("")
     @tag(["admin"])
     @document_response(schemas.Webhooks)
-    @refusals(Code.FORBIDDEN, Code.STORE_UNAVAILABLE)
+    @refusals(Code.NODE_UNAVAILABLE, Code.FORBIDDEN, Code.STORE_UNAVAILABLE)
     async def list_webhooks() -> Response:
         """List the webhooks, with how far each is and what is wrong with it."""
         parts.admin()
@@ -60,7 +60,7 @@ def _add_lists(routes: Blueprint, parts: AdminParts) -> None:
     @routes.get("/<webhook_id>")
     @tag(["admin"])
     @document_response(schemas.WebhookView)
-    @refusals(Code.FORBIDDEN, Code.NOT_FOUND, Code.STORE_UNAVAILABLE)
+    @refusals(Code.NODE_UNAVAILABLE, Code.FORBIDDEN, Code.NOT_FOUND, Code.STORE_UNAVAILABLE)
     async def webhook(webhook_id: str) -> Response:
         """One webhook."""
         parts.admin()
@@ -75,7 +75,13 @@ def _add_changes(routes: Blueprint, parts: AdminParts) -> None:
     @tag(["admin"])
     @document_request(schemas.WebhookBody)
     @document_response(schemas.NewWebhook, 201)
-    @refusals(Code.FORBIDDEN, Code.LIMIT_REACHED, Code.MALFORMED_REQUEST, Code.STORE_UNAVAILABLE)
+    @refusals(
+        Code.NODE_UNAVAILABLE,
+        Code.FORBIDDEN,
+        Code.LIMIT_REACHED,
+        Code.MALFORMED_REQUEST,
+        Code.STORE_UNAVAILABLE,
+    )
     async def create_webhook() -> Response:
         """Make a webhook, which is told of what comes from now on. The answer has its secret, once."""
         operator = parts.admin()
@@ -90,7 +96,13 @@ def _add_changes(routes: Blueprint, parts: AdminParts) -> None:
     @tag(["admin"])
     @document_request(schemas.WebhookChange)
     @document_response(schemas.WebhookView)
-    @refusals(Code.FORBIDDEN, Code.NOT_FOUND, Code.MALFORMED_REQUEST, Code.STORE_UNAVAILABLE)
+    @refusals(
+        Code.NODE_UNAVAILABLE,
+        Code.FORBIDDEN,
+        Code.NOT_FOUND,
+        Code.MALFORMED_REQUEST,
+        Code.STORE_UNAVAILABLE,
+    )
     async def change_webhook(webhook_id: str) -> Response:
         """Change what a webhook is told and where."""
         operator = parts.admin()
@@ -109,7 +121,13 @@ def _add_ends(routes: Blueprint, parts: AdminParts) -> None:
     @routes.delete("/<webhook_id>")
     @tag(["admin"])
     @document_response(NoContent, 204)
-    @refusals(Code.FORBIDDEN, Code.NOT_FOUND, Code.MALFORMED_REQUEST, Code.STORE_UNAVAILABLE)
+    @refusals(
+        Code.NODE_UNAVAILABLE,
+        Code.FORBIDDEN,
+        Code.NOT_FOUND,
+        Code.MALFORMED_REQUEST,
+        Code.STORE_UNAVAILABLE,
+    )
     async def delete_webhook(webhook_id: str) -> Response:
         """Delete a webhook. What it has not been told it is never told."""
         operator = parts.admin()
@@ -121,7 +139,13 @@ def _add_ends(routes: Blueprint, parts: AdminParts) -> None:
     @routes.post("/<webhook_id>/rotate")
     @tag(["admin"])
     @document_response(schemas.NewSecret)
-    @refusals(Code.FORBIDDEN, Code.NOT_FOUND, Code.MALFORMED_REQUEST, Code.STORE_UNAVAILABLE)
+    @refusals(
+        Code.NODE_UNAVAILABLE,
+        Code.FORBIDDEN,
+        Code.NOT_FOUND,
+        Code.MALFORMED_REQUEST,
+        Code.STORE_UNAVAILABLE,
+    )
     async def rotate_webhook_secret(webhook_id: str) -> Response:
         """Give a webhook a new secret. The former one signs as well for a day."""
         operator = parts.admin()
@@ -139,7 +163,7 @@ def _add_attempts(routes: Blueprint, parts: AdminParts) -> None:
     @routes.post("/<webhook_id>/test")
     @tag(["admin"])
     @document_response(schemas.WebhookTest)
-    @refusals(Code.FORBIDDEN, Code.NOT_FOUND)
+    @refusals(Code.NODE_UNAVAILABLE, Code.FORBIDDEN, Code.NOT_FOUND)
     async def send_webhook_test(webhook_id: str) -> Response:
         """Send an event of the type `test` at once, and say what the endpoint made of it."""
         operator = parts.admin()
@@ -153,7 +177,7 @@ def _add_attempts(routes: Blueprint, parts: AdminParts) -> None:
     @routes.post("/<webhook_id>/retry")
     @tag(["admin"])
     @document_response(schemas.WebhookView)
-    @refusals(Code.FORBIDDEN, Code.NOT_FOUND, Code.STORE_UNAVAILABLE)
+    @refusals(Code.NODE_UNAVAILABLE, Code.FORBIDDEN, Code.NOT_FOUND, Code.STORE_UNAVAILABLE)
     async def retry_webhook(webhook_id: str) -> Response:
         """Try at once what waits for a retry, and go on where the webhook was paused."""
         operator = parts.admin()
@@ -167,7 +191,13 @@ def _add_attempts(routes: Blueprint, parts: AdminParts) -> None:
     @tag(["admin"])
     @document_request(schemas.SkipBody)
     @document_response(schemas.Skipped)
-    @refusals(Code.FORBIDDEN, Code.NOT_FOUND, Code.MALFORMED_REQUEST, Code.STORE_UNAVAILABLE)
+    @refusals(
+        Code.NODE_UNAVAILABLE,
+        Code.FORBIDDEN,
+        Code.NOT_FOUND,
+        Code.MALFORMED_REQUEST,
+        Code.STORE_UNAVAILABLE,
+    )
     async def skip_webhook_event(webhook_id: str) -> Response:
         """Give up the events that were tried and not taken: of each such conversation one, and the next is tried."""
         operator = parts.admin()
@@ -185,7 +215,13 @@ def _add_replay(routes: Blueprint, parts: AdminParts) -> None:
     @tag(["admin"])
     @document_request(schemas.ReplayBody)
     @document_response(schemas.WebhookView)
-    @refusals(Code.FORBIDDEN, Code.NOT_FOUND, Code.MALFORMED_REQUEST, Code.STORE_UNAVAILABLE)
+    @refusals(
+        Code.NODE_UNAVAILABLE,
+        Code.FORBIDDEN,
+        Code.NOT_FOUND,
+        Code.MALFORMED_REQUEST,
+        Code.STORE_UNAVAILABLE,
+    )
     async def replay_webhook(webhook_id: str) -> Response:
         """Deliver the events of a conversation again, from a sequence on."""
         operator = parts.admin()

@@ -131,12 +131,20 @@ class Ledger:
 
     async def close(self, tab: Tab | None, account: RunAccount) -> None:
         """Keep what an answer has used, for ever. Raises `StoreError` where that fails: it counts until a restart."""
-        if tab is not None:
-            for each in set(tab.sums):
+        sums: set[Sum] = set() if tab is None else set(tab.sums)
+        for each in sums:
+            each.duration += account.duration
+        try:
+            await self._store.save_account(account).wait()
+        finally:  # not before: a sum that is read from the store meanwhile would lack it
+            for each in sums:
                 each.open -= 1
-                each.duration += account.duration
-            tab.sums = []
-        await self._store.save_account(account).wait()
+            if tab is not None:
+                tab.sums = []
+
+    def forget_idle(self) -> None:
+        """Read the sums anew that no answer adds to now: other nodes of a cluster have spent meanwhile."""
+        self._sums = OrderedDict((scope, each) for scope, each in self._sums.items() if each.open)
 
     async def sum(self, scope: Scope) -> Sum:
         """What a scope has used. Raises `StoreError`."""
