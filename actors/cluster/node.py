@@ -167,8 +167,8 @@ class ClusterNode:
         self._beaten_at = trio.current_time()
         self._owners.clear()
         ids = {node.id for node in view.nodes}
-        self._said.keep(ids)
-        self._heard.keep(ids, trio.current_time())
+        for each in (self._said, self._heard):
+            each.keep(ids, self._beaten_at)
         if hint:
             self.tell_all(Hint())
         with self.directory.system:
