@@ -16,16 +16,17 @@ if TYPE_CHECKING:
 LASTS = Work | Informed | Renamed | Revoked | Concerned | Pushed
 RESEND = 1.5  # seconds without a word of the receiver after which a message is sent again; it speaks once a second
 KEPT = 10_000  # messages of one kind for one node: what a node that cannot be reached for longer has missed is lost
-FORGOTTEN = 60.0  # seconds after the last word of a node that is not in the view any more
+FORGOTTEN = 60.0  # seconds after the last word to or of a node that is not in the view any more
 AT_ONCE = 1000  # messages sent again to one node at a time
 
 
 class Line:
     """The messages of one kind for one node that it has not confirmed, oldest first, each with the time of its last sending."""
 
-    __slots__ = ("newest", "waiting")
+    __slots__ = ("added_at", "newest", "waiting")
 
     def __init__(self) -> None:
+        self.added_at = 0.0
         self.newest = 0
         self.waiting: deque[tuple[int, Message, float]] = deque()
 
@@ -37,6 +38,7 @@ class Line:
     def add(self, message: Message, now: float) -> Lasting:
         """Take a message, and give the form in which it goes."""
         self.newest += 1
+        self.added_at = now
         self.waiting.append((self.newest, message, now))
         if len(self.waiting) > KEPT:
             self.waiting.popleft()
@@ -85,9 +87,13 @@ class LastingOut:
             for each in line.due(now, RESEND):
                 yield node_id, each
 
-    def keep(self, node_ids: Container[str]) -> None:
-        """Forget what is for other nodes than these."""
-        self._lines = {key: line for key, line in self._lines.items() if key[0] in node_ids}
+    def keep(self, node_ids: Container[str], now: float) -> None:
+        """Forget what is for other nodes than these, unless it is new: a node that leaves has sockets for a while."""
+        self._lines = {
+            key: line
+            for key, line in self._lines.items()
+            if key[0] in node_ids or now - line.added_at < FORGOTTEN
+        }
 
 
 class Heed:

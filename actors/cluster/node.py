@@ -180,9 +180,9 @@ class ClusterNode:
         self._beaten_at = trio.current_time()
         self._owners.clear()
         ids = {node.id for node in view.nodes}
-        self._said.keep(ids)
+        for each in (self._said, self._heard):
+            each.keep(ids, self._beaten_at)
         self._pulses.keep(ids)
-        self._heard.keep(ids, trio.current_time())
         if hint:
             self.tell_all(Hint())
         with self.directory.system:

@@ -158,5 +158,7 @@ def test_a_receiver_that_was_away_for_too_long_goes_on_with_what_is_kept() -> No
     found = [each for one in again for each in heard.take("one", one, 1.0)[0]]
     assert found[0] == Renamed(Participant("p3", "P"))
     assert len(found) == 1000  # the rest follows
-    out.keep({"three"})
+    out.keep({"three"}, 59.0)
+    assert list(out.due(59.0))
+    out.keep({"three"}, 61.0)
     assert not list(out.due(99.0))
