@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from .model import Participant, Steering, Trigger
     from .signals import ApprovalDecided, RunRequested
@@ -33,6 +33,9 @@ class AgentHost(Protocol):
 
     def busy(self, conversation_id: str, agent_id: str) -> bool:
         """Whether an agent is at work for a conversation."""
+
+    def at_work(self) -> Mapping[str, Collection[Participant]]:
+        """The agents that are at work, by the conversation that they work for."""
 
     def ask(self, conversation_id: str, agent_id: str, request: RunRequested) -> bool:
         """Have an agent answer; the same request again changes nothing while it is being answered.
@@ -69,6 +72,10 @@ class NoAgents:
     def busy(self, conversation_id: str, agent_id: str) -> bool:
         """Never."""
         return False
+
+    def at_work(self) -> Mapping[str, Collection[Participant]]:
+        """None."""
+        return {}
 
     def ask(self, conversation_id: str, agent_id: str, request: RunRequested) -> bool:
         """True: whoever is asked answers by a connection."""

@@ -135,14 +135,17 @@ class Agents:
 
     def ask_hosted(self, state: State) -> None:
         """Ask hosted agents for what they have not begun, and for the ends of runs that they began before a restart."""
-        host = self._host.agent_host
         for agent_id in state.agents:
-            if host.answering(agent_id) is not None:
-                for run in state.runs.values():
-                    if run.participant_id == agent_id:
-                        host.finish(self._key, agent_id, run.id)
-                for request in self.requests.of(agent_id):
-                    host.ask(self._key, agent_id, request)
+            if self._host.agent_host.answering(agent_id) is not None:
+                self._ask_again(agent_id, state)
+
+    def _ask_again(self, agent_id: str, state: State) -> None:
+        host = self._host.agent_host
+        for run in state.runs.values():
+            if run.participant_id == agent_id:
+                host.finish(self._key, agent_id, run.id)
+        for request in self.requests.of(agent_id):
+            host.ask(self._key, agent_id, request)
 
     async def _hops_before(self, state: State, sequence: int) -> int:
         """The messages of agents since the last one of a person, before an event; no more are counted than matter."""

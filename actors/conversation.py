@@ -71,6 +71,7 @@ class ConversationActor(TrioActor):
 
     kind: ClassVar[str] = "conversation"
     attendance_type: ClassVar[type[Attendance]] = Attendance
+    agents_type: ClassVar[type[Agents]] = Agents
 
     def __init__(self, host: Host, conversation_id: str, *, begun: bool = False) -> None:
         limits = host.limits
@@ -91,7 +92,9 @@ class ConversationActor(TrioActor):
         )
         self.audience = self.attendance.audience
         self._replies = Replies(self._store, self.audience.at_hand)
-        self.agents = Agents(conversation_id, host, self.audience, self._replies, self._schedule)
+        self.agents = self.agents_type(
+            conversation_id, host, self.audience, self._replies, self._schedule
+        )
         self._timers: dict[str, float] = {}
         self.recorder = Recorder()
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from .store import Page
     from .subscriber import Subscriber
 
-Timer = Literal["presence", "typing", "reload", "deltas", "runs"]
+Timer = Literal["presence", "typing", "reload", "deltas", "runs", "hosted"]
 
 
 # --- commands: what a client asks; each counts against the mailbox, `sender` says whose share it takes -------------------

@@ -11,7 +11,8 @@ from salon.web.client import Conversation
 from tests.nodes import Nodes, at
 from tests.person import Person, guests
 
-ROOMS = 4
+ROOMS = 3
+PAUSE = 0.05  # seconds between two messages of one person in a room
 NAMES = ("Ada", "Ben", "Cleo")
 BACKOFF = 0.2, 1.0  # seconds: whoever waits for longer waits for a server
 Fault: TypeAlias = Callable[[], Awaitable[None]]
@@ -61,7 +62,7 @@ class Talk:
                 self._waited(person, room, began)
                 self.said += 1
                 self._grown.set()
-                await trio.sleep(0.02)
+                await trio.sleep(PAUSE)
             self.waiting -= 1
             while self.waiting:  # noqa: ASYNC110 - for the last word of the others
                 await trio.sleep(0.05)

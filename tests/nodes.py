@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -9,6 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+import trio
+
+from salon.actors.cluster.view import Node, View, owner_of
 from salon.loadtests.servers import NatsServer, Relay, free_port
 from tests.person import Person
 from tests.postgres import UNSAFE, USER, Cluster
@@ -18,6 +22,14 @@ NAMES = ("one", "two", "three")
 
 
 CUT_OFF = "two"  # the node that reaches both through relays
+AHEAD = "three"  # the node whose clock is an hour ahead
+
+
+SLOW = (
+    "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS "
+    "'BEGIN PERFORM pg_sleep(0.2); RETURN NULL; END'",
+    "CREATE TRIGGER slow AFTER INSERT ON events FOR EACH STATEMENT EXECUTE FUNCTION slow()",
+)
 
 
 class Relays(NamedTuple):
@@ -37,6 +49,7 @@ class Nodes:
         self.postgres = postgres
         self.nats = nats
         self.relays = relays
+        self._standby = free_port()
         self._settings = {
             "CLUSTER__NATS": nats.url,
             "CLUSTER__TIMEOUT": "5",  # a busy machine keeps a process waiting for seconds
@@ -54,10 +67,14 @@ class Nodes:
     def _start(self, name: str) -> ServerProcess:
         folder = self.folder / name
         folder.mkdir()
-        store, settings = self.postgres.url(), self._settings
+        port, settings = self.postgres.port, self._settings
         if name == CUT_OFF:
-            store = f"postgresql://{USER}@127.0.0.1:{self.relays.postgres.port}/postgres"
+            port = self.relays.postgres.port
             settings = {**settings, "CLUSTER__NATS": f"nats://127.0.0.1:{self.relays.nats.port}"}
+        if name == AHEAD:
+            settings = {**settings, "TEST_CLOCK": "3600"}
+        hosts = f"host=127.0.0.1,127.0.0.1&port={port},{self._standby}"
+        store = f"postgresql://{USER}@/postgres?{hosts}"
         return ServerProcess(folder, store=store, CLUSTER__NAME=name, **settings)
 
     def names_in(self) -> list[str]:
@@ -65,12 +82,57 @@ class Nodes:
         rows = self.postgres.execute("SELECT name FROM nodes ORDER BY joined_view")
         return [name for (name,) in rows]
 
+    def view(self) -> View:
+        """The view, as the database has it."""
+        rows = self.postgres.execute("SELECT id, name FROM nodes ORDER BY joined_view")
+        ((number,),) = self.postgres.execute("SELECT view FROM cluster")
+        return View(number, tuple(Node(*row, "") for row in rows))
+
+    async def room_of(self, name: str, who: Person) -> str:
+        """A new conversation of somebody that this node owns."""
+        view = self.view()
+        owner = next(node.id for node in view.nodes if node.name == name)
+        while owner_of(view, room := await who.create()) != owner:
+            pass
+        return room
+
+    async def until_in(self, names: set[str]) -> None:
+        """Wait until these are in the view."""
+        with trio.fail_after(60):
+            while set(self.names_in()) != names:  # noqa: ASYNC110 - the database tells nobody
+                await trio.sleep(0.05)
+
+    @contextmanager
+    def slow(self) -> Iterator[None]:
+        """Have each commit of messages take 200 ms."""
+        self.postgres.execute(*SLOW)
+        try:
+            yield
+        finally:
+            self.postgres.execute("DROP TRIGGER slow ON events", "DROP FUNCTION slow")
+
+    def follow(self) -> Cluster:
+        """A standby for which each commit waits, and which the nodes find when the database is gone."""
+        standby = Cluster.standby(self.postgres, self._standby)
+        wait = "ALTER SYSTEM SET synchronous_standby_names = '*'"
+        self.postgres.execute(wait, "SELECT pg_reload_conf()")
+        return standby
+
+    def fail_over(self, standby: Cluster) -> None:
+        """Lose the database, and have the standby take its place."""
+        lost, self.postgres = self.postgres, standby
+        lost.stop(signal.SIGQUIT)
+        alone = "ALTER SYSTEM SET synchronous_standby_names = ''"
+        standby.execute(alone, "SELECT pg_reload_conf()", "SELECT pg_promote()")
+
     def stop(self) -> None:
-        """Stop all that still run."""
+        """Stop all that still run, and the database that they use now."""
         for node in self:
             with suppress(Exception):
                 if node.process.poll() is None:
                     node.kill()
+        if self.postgres.folder.exists():
+            self.postgres.close()
 
 
 def at(node: ServerProcess, person: Person) -> Person:
@@ -78,12 +140,18 @@ def at(node: ServerProcess, person: Person) -> Person:
     return replace(person, server=node)
 
 
+def _remove(postgres: Cluster) -> None:
+    """Remove a database, unless the nodes have done so."""
+    if postgres.folder.exists():
+        postgres.close()
+
+
 @contextmanager
 def running(folder: Path, **settings: str) -> Iterator[Nodes]:
     """Three nodes, until the block is left."""
     with ExitStack() as stack:
         postgres = Cluster(*UNSAFE, port=free_port(), listen="127.0.0.1")
-        stack.callback(postgres.close)
+        stack.callback(_remove, postgres)
         nats = NatsServer()
         stack.callback(nats.close)
         relays = Relays(Relay(postgres.port), Relay(nats.port))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .encoding import named
-from .wire import Batch, Pushed, Told
+from .wire import Batch, Pushed, Told, Work
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -144,6 +144,12 @@ class Branches:
         if self.of:
             told = Told(self._key, self.life, self.number, named(signal), but)
             self._cluster.send_all(self.of, told)
+
+    def work(self, agent_id: str, signal: Signal) -> None:
+        """Tell the nodes at which a hosted agent is at work what has become of its run."""
+        there = [each.node_id for each in self.persons(agent_id)]
+        if there:
+            self._cluster.send_all(there, Work(self._key, named(signal)))
 
     def push(
         self, node_ids: Sequence[str], participant_id: str | None, payload: bytes, but: str

@@ -206,6 +206,7 @@ class ClusterDirectory(Directory):
                 owner.reload = True
             elif was_lost:
                 owner.forget_state()
+        self._note_workers()
         for id, replica in list(self.replicas.items()):
             if self.owns(id):
                 self._take_over(replica)
@@ -266,6 +267,7 @@ class ClusterDirectory(Directory):
 
     async def beat(self) -> None:
         """Once a second: say who is here, and forget nodes that say nothing. Other tasks run in between."""
+        self._note_workers()
         for number, owner in enumerate(list(self.conversations.values()), 1):
             assert isinstance(owner, OwnedConversation)
             if owner.actor_ref.is_alive():
@@ -277,6 +279,16 @@ class ClusterDirectory(Directory):
                 replica.beat(trio.current_time())
             if not number % AT_ONCE:
                 await trio.lowlevel.checkpoint()
+
+    def _note_workers(self) -> None:
+        """Have the owners of other nodes told what hosted agents work on here."""
+        at_work = self.agent_host.at_work()
+        for id in at_work:
+            if id not in self.conversations and not self.owns(id):
+                self.replica(id)
+        for id, replica in self.replicas.items():
+            if at_work or replica.workers:
+                replica.workers = at_work.get(id, ())
 
     # --- the actors -------------------------------------------------------------------------------------------------------
 

@@ -6,14 +6,14 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from .encoding import named, value_of
-from .wire import Concerned, Heard, Informed, Lasting, Pushed, Renamed, Revoked
+from .wire import Concerned, Heard, Informed, Lasting, Pushed, Renamed, Revoked, Work
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
 
     from .wire import Message
 
-LASTS = Informed | Renamed | Revoked | Concerned | Pushed
+LASTS = Work | Informed | Renamed | Revoked | Concerned | Pushed
 RESEND = 1.5  # seconds without a word of the receiver after which a message is sent again; it speaks once a second
 KEPT = 10_000  # messages of one kind for one node: what a node that cannot be reached for longer has missed is lost
 FORGOTTEN = 60.0  # seconds after the last word of a node that is not in the view any more

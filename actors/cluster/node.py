@@ -11,6 +11,7 @@ import trio
 from salon.actors.future import Future
 from salon.actors.messages import Create, Inform, Revoke
 from salon.actors.runtime import ActorDied
+from salon.actors.signals import ApprovalDecided, Cancel
 from salon.actors.store import StoreError
 
 from .branches import LEASE
@@ -39,6 +40,7 @@ from .wire import (
     Told,
     Watch,
     Watching,
+    Work,
 )
 
 if TYPE_CHECKING:
@@ -369,6 +371,12 @@ class ClusterNode:
                 self._say_all_again(sender, conversation_id)
             case Pushed():
                 directory.push(message)
+            case Work(conversation_id, signal):
+                match value_of(signal):
+                    case Cancel(run_id):
+                        directory.agent_host.cancel(conversation_id, run_id)
+                    case ApprovalDecided() as decision:
+                        directory.agent_host.decided(conversation_id, decision)
             case Lasting():
                 ready, missing = self._heard.take(sender, message, trio.current_time())
                 if missing is not None:

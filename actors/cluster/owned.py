@@ -9,35 +9,34 @@ from zlib import crc32
 
 import trio
 
-from salon.actors.attendance import Attendance
-from salon.actors.audience import RECENT_EVENTS, Audience
+from salon.actors.audience import RECENT_EVENTS
 from salon.actors.conversation import ConversationActor, Superseded
 from salon.actors.mailbox import Letter, MailboxFull
-from salon.actors.messages import Create, Unchanged
+from salon.actors.messages import Create, Tick, Unchanged
 from salon.actors.refusals import Code, Refusal
 from salon.actors.runtime import ActorDied
-from salon.actors.signals import Delta, Presence, ReadMoved, RunStatus
+from salon.actors.signals import Delta, RunStatus
 from salon.actors.store import Appended, Changes, KeysTaken, StoreError
 
 from .branches import Branches
 from .carried_out import ONCE, outcome_among, outcome_without_state
 from .channel import Incoming
 from .encoding import UnreadableError, named, value_of
+from .owned_agents import OwnedAgents
+from .owned_audience import OwnedAttendance, OwnedAudience
 from .wire import Again, Answer, Head, Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Sequence
 
     from salon.actors.future import Future
-    from salon.actors.messages import ReadMarked
     from salon.actors.model import Participant, State
-    from salon.actors.signals import Signal
-    from salon.actors.store import Record, Rewrite, StaleView
+    from salon.actors.store import StaleView
     from salon.actors.subscriber import Subscriber
     from salon.actors.turn import Turn
 
     from .host import ClusterHost
-    from .wire import Ask, Pushed
+    from .wire import Ask
 
 logger = logging.getLogger(__name__)
 
@@ -59,104 +58,6 @@ class TakenOver:
     """There are subscribers whom another actor has served, to be sent what they lack."""
 
     is_command: ClassVar[bool] = False
-
-
-class OwnedAudience(Audience):
-    """The subscribers here, and those at other nodes."""
-
-    branches: Branches
-    tell_presence: Callable[[], None]
-
-    def connected(self, participant_id: str) -> bool:
-        """Whether a participant has a connection at any node."""
-        return super().connected(participant_id) or self.branches.has(participant_id)
-
-    def participants(self) -> Iterator[str]:
-        """The ids of all connected participants."""
-        return iter(dict.fromkeys((*super().participants(), *self.branches.people())))
-
-    def of(self, participant_id: str) -> list[Subscriber]:
-        """All connections of a participant; those at another node are one."""
-        there: list[Any] = self.branches.persons(participant_id)
-        return [*super().of(participant_id), *there]
-
-    def here(self, participant_id: str) -> list[Subscriber]:
-        """The connections of a participant at this node."""
-        return super().of(participant_id)
-
-    def rewrite(self, rewrites: Mapping[int, Rewrite]) -> None:
-        """Replace remembered events, at the other nodes, too."""
-        super().rewrite(rewrites)
-        self.branches.rewrite(rewrites)
-
-    def push(self, pushed: Pushed) -> None:
-        """Give the sockets here what a former owner has for them."""
-        id = pushed.participant_id
-        for subscriber in tuple(self.live) if id is None else self.here(id):
-            if subscriber.connection_id != pushed.but:
-                subscriber.push(pushed.payload)
-
-    async def deliver(self, records: Sequence[Record]) -> int:
-        """Deliver committed events: to the other nodes first, which have the longer way."""
-        self.branches.batch(records)
-        return await super().deliver(records)
-
-    def signal(self, signal: Signal, *, but: str | None = None) -> None:
-        """Send a signal to all live subscribers; presence goes to other nodes as the list of those who are online."""
-        if isinstance(signal, Presence):
-            self.tell_presence()
-        else:
-            self.branches.signal(signal, but)
-        super().signal(signal, but=but)
-
-    def release(self) -> None:
-        """Release the references of a stopped conversation."""
-        super().release()
-        del self.tell_presence
-
-
-class OwnedAttendance(Attendance):
-    """Who is here, and at other nodes."""
-
-    audience_type = OwnedAudience
-    audience: OwnedAudience
-
-    def see_off(self, participant_id: str, *, removed: bool = False) -> None:
-        """Close the connections of a participant who is no longer a member."""
-        self.audience.branches.see_off(participant_id)
-        super().see_off(participant_id, removed=removed)
-
-    def see_all_off(self) -> None:
-        """Close all connections: the conversation was deleted."""
-        self.audience.branches.batch((), erased=True)
-        super().see_all_off()
-
-    def tell_read(self, state: State, letter: Letter, mark: ReadMarked) -> None:
-        """Tell a moved read position to the reader's other connections, or to all, at every node."""
-        reader, branches = letter.message.sender.id, self.audience.branches
-        share = state.share_reads and mark.root is None and not mark.forced
-        thread_id = None if mark.root is None else f"{self._key}-{mark.root}"
-        payload = self.audience.encode(ReadMoved(reader, mark.sequence, thread_id))
-        told = tuple(self.audience.live) if share else self.audience.here(reader)
-        for subscriber in told:
-            if subscriber is not letter.reply_to:
-                subscriber.deliver(payload)
-        there = branches.of if share else [each.node_id for each in branches.persons(reader)]
-        if there:
-            branches.push([*there], None if share else reader, payload, _socket_of(letter))
-
-    def tell_own(self, letter: Letter, signal: Signal) -> None:
-        """Tell a signal to the sender's other connections."""
-        payload, sender = self.audience.encode(signal), letter.message.sender.id
-        for subscriber in self.audience.here(sender):
-            if subscriber is not letter.reply_to:
-                subscriber.deliver(payload)
-        for person in self.audience.branches.persons(sender):
-            person.push(payload, _socket_of(letter))
-
-
-def _socket_of(letter: Letter) -> str:
-    return getattr(letter.reply_to, "connection_id", "")
 
 
 class RemoteCaller:
@@ -194,6 +95,8 @@ class OwnedConversation(ConversationActor):
     attendance_type = OwnedAttendance
     attendance: OwnedAttendance
     audience: OwnedAudience
+    agents_type = OwnedAgents
+    agents: OwnedAgents
 
     def __init__(self, host: ClusterHost, conversation_id: str, *, begun: bool = False) -> None:
         super().__init__(host, conversation_id, begun=begun)
@@ -361,6 +264,9 @@ class OwnedConversation(ConversationActor):
                     self._watched(state, node_id, watch)
             case TakenOver():
                 self._serve(state)
+            case Tick(what="hosted"):
+                self._timer_ended(letter.message)
+                self.agents.ask_idle(state)
             case _:
                 super()._control(letter, state)
 

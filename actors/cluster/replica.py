@@ -25,13 +25,13 @@ from .told_presence import ToldPresence
 from .wire import Batch, Head, Pushed, Told, Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from salon.actors.future import Future
     from salon.actors.host import Host
     from salon.actors.mailbox import Letter
     from salon.actors.messages import Timer
-    from salon.actors.model import State
+    from salon.actors.model import Participant, State
     from salon.actors.presence import PresenceBoard
     from salon.actors.signals import RunRequested, Signal
     from salon.actors.store import Page
@@ -101,6 +101,7 @@ class ReplicaActor(TrioActor):
         self.asking = Asking(conversation_id, host)
         self.following = Following(conversation_id, host, self.attendance, self.watch)
         self._timers: dict[str, float] = {}
+        self.workers: Collection[Participant] = ()  # the hosted agents that are at work for it here
         self._people: tuple[str, ...] = ()
         self._version = host.cluster.next_number()  # of the list of people
         self._known_version = self._online = 0  # as the owner has it; of its list of who is online
@@ -133,9 +134,7 @@ class ReplicaActor(TrioActor):
             if not number % BREATH_EVERY:
                 await BREATH
         self.attendance.tell_presence(trio.current_time())
-        people = tuple(sorted({each.participant.id for each in self.audience}))
-        if people != self._people:
-            self._people, self._version = people, self._cluster.next_number()
+        if self._have_changed():
             self.missed()
             self.watch()
         if not self.audience:
@@ -260,16 +259,32 @@ class ReplicaActor(TrioActor):
             if subscriber.connection_id != pushed.but:
                 subscriber.push(pushed.payload)
 
+    def _have_changed(self) -> bool:
+        """Whether other people are here than the owner was told of last."""
+        people = tuple(sorted(self._there()))
+        if people == self._people:
+            return False
+        self._people, self._version = people, self._cluster.next_number()
+        return True
+
+    def _there(self) -> dict[str, Participant]:
+        """Who is here, or at work here."""
+        return {
+            who.id: who for who in (*(each.participant for each in self.audience), *self.workers)
+        }
+
     # --- once a second ----------------------------------------------------------------------------------------------------
 
     def beat(self, now: float) -> None:
         """Send again what has no answer, say who is here, and read the log where the owner is silent."""
         self.asking.send_due(now)
-        if self.audience:
-            if not self._settled or now >= self._watch_at:
-                self.watch()
-            if self._is_silent():
-                self.actor_ref.tell(Reread())  # type: ignore[arg-type]
+        is_new = self._have_changed()
+        if is_new:
+            self.missed()
+        if is_new or (self._people and (not self._settled or now >= self._watch_at)):
+            self.watch()
+        if self.audience and self._is_silent():
+            self.actor_ref.tell(Reread())  # type: ignore[arg-type]
 
     def moved(self) -> None:
         """Another view: whoever owns the conversation now learns what waits and who is here."""
@@ -291,8 +306,7 @@ class ReplicaActor(TrioActor):
         self._watch_at = trio.current_time() + WATCH * (1 + crc32(self.key.encode()) % 100 / 300)
         people = None
         if self._known_version != self._version or not self._people:
-            there = {each.participant.id: each.participant for each in self.audience}
-            people = tuple(there.values())
+            people = tuple(self._there().values())
         watch = Watch(
             self.key,
             self._version,
@@ -319,8 +333,8 @@ class ReplicaActor(TrioActor):
 
     @property
     def passive(self) -> bool:
-        """Whether there are no sockets here and no command waits for an answer."""
-        return self.idle and not self.audience and not self.asking
+        """Whether there are no sockets here, no command waits for an answer, and no hosted agent is at work."""
+        return self.idle and not self.audience and not self.asking and not self.workers
 
     def owes(self, subscriber: Subscriber) -> bool:
         """Whether committed events may still be undelivered to a subscriber."""

@@ -121,6 +121,13 @@ class Pushed(NamedTuple):
     payload: bytes
 
 
+class Work(NamedTuple):
+    """From the owner: what has become of a run, for the node whose hosted agent works on it."""
+
+    conversation_id: str
+    signal: Named
+
+
 class Informed(NamedTuple):
     """To all: a signal for a participant's connections in a conversation."""
 
@@ -196,5 +203,5 @@ class Again(NamedTuple):
 
 FromOwner = Batch | Head | Told | Pushed
 ToOwner = Ask | Watch
-ToAll = Informed | Renamed | Revoked | Watching | Concerned | Lasting | Heard | Hint
+ToAll = Work | Informed | Renamed | Revoked | Watching | Concerned | Lasting | Heard | Hint
 Message = Ask | Answer | Watch | FromOwner | ToAll | Pulse | Again

@@ -71,11 +71,11 @@ class PostgresServer:
             self._give_away()
 
     @classmethod
-    def standby(cls, primary: PostgresServer) -> PostgresServer:
-        """Another server that follows this one, which waits for it with every commit."""
+    def standby(cls, primary: PostgresServer, port: int | None = None) -> PostgresServer:
+        """Another server that follows this one, which waits for it with every commit; where both listen, on another port."""
         follower = cls.__new__(cls)
-        follower.port = primary.port
-        follower._place(*primary._settings)
+        follower.port = port or primary.port
+        follower._place(*primary._settings, f"port={follower.port}")
         follower._run(
             "pg_basebackup", "-d", primary.url(), "-D", follower.data, "-R", "--checkpoint=fast"
         )

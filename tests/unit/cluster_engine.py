@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -102,9 +102,13 @@ class EngineCluster:
         self.nodes: dict[str, EngineNode] = {}
         self.nursery: trio.Nursery
 
-    async def add(self, name: str) -> EngineNode:
-        """One more node, once it is in."""
+    async def add(
+        self, name: str, prepare: Callable[[EngineNode], Awaitable[None]] | None = None
+    ) -> EngineNode:
+        """One more node, once it is in; `prepare` is given it before it joins."""
         node = self.nodes[name] = EngineNode(self, name, len(self.nodes) + 1)
+        if prepare is not None:
+            await prepare(node)
         await self.nursery.start(node.run)
         await self.settle()
         return node

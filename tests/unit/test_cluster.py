@@ -10,7 +10,7 @@ import trio
 from salon.actors.cluster.wire import Answer, Ask, Batch
 from salon.actors.events import Created, Joined, Posted
 from salon.actors.limits import Limits
-from salon.actors.messages import Create, Join, Post, Receipt, Revoke, SetTyping
+from salon.actors.messages import Admit, Create, Join, Post, Receipt, Revoke, SetTyping
 from salon.actors.model import Entrant, Participant
 from salon.actors.refusals import Code
 from salon.actors.run_messages import EndRun, ExtendRun, StartRun
@@ -322,3 +322,32 @@ async def test_an_agent_at_any_node_is_asked_and_its_text_is_read_at_every_node(
         await trio.sleep(0.5)
         assert all(each.contents[-1] == "text0text1text2" for each in readers)
         assert not agent.of(Delta)
+
+
+async def test_the_last_place_is_given_once_though_people_ask_for_it_at_every_node(
+    autojump_clock: Any,
+) -> None:
+    async with open_cluster(limits=Limits(max_participants=5)) as cluster:
+        id, _ = await cluster.talk(ADA, BEN, CLEO)
+        owner, answers = cluster.owner(id), []
+        for n in range(6):
+            node = list(cluster.nodes.values())[n % 3]
+            who = Participant(f"new{n}", f"New {n}")
+            cluster.nursery.start_soon(ask, node, Join(id, who, Entrant(who)), answers)
+        await trio.lowlevel.checkpoint()
+        owner.kill()  # while they are on their way
+        del cluster.nodes[owner.node.node.name]
+        await trio.sleep(6)
+        late = Participant("late", "Late")
+        refused(await cluster.owner(id).do(Join(id, late, Entrant(late))), Code.CAPACITY_EXCEEDED)
+        joined = [each for each in cluster.log(id) if isinstance(each, Joined)]
+        assert len(joined) == 2
+
+
+async def test_the_sockets_of_a_person_are_counted_by_each_node(autojump_clock: Any) -> None:
+    async with open_cluster(limits=Limits(connections_per_person=2)) as cluster:
+        for node in cluster.nodes.values():
+            participant = node.directory.participant(ADA.id)
+            for n in range(2):
+                assert await participant.ask(Admit(f"{node.id}-{n}")) is None
+            refused(await participant.ask(Admit("one too many")), Code.TOO_MANY_CONNECTIONS)

@@ -20,7 +20,7 @@ from .member import HostedAgent
 from .tools_agent import ToolsAgent
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 
     from salon.actors.agent_host import Answering
     from salon.actors.directory import Directory
@@ -154,6 +154,15 @@ class HostedAgents:
         """Whether an agent is at work for a conversation."""
         agent = self._agents.get(agent_id)
         return agent is not None and agent.busy(conversation_id)
+
+    def at_work(self) -> Mapping[str, Collection[Participant]]:
+        """The agents that are at work, by the conversation that they work for."""
+        found: dict[str, dict[str, Participant]] = {}
+        for (conversation_id, _), work in self._work.items():
+            agent = self._agents.get(work.agent_id)
+            if agent is not None:
+                found.setdefault(conversation_id, {})[work.agent_id] = agent.settings.participant
+        return {id: tuple(agents.values()) for id, agents in found.items()}
 
     def ask(self, conversation_id: str, agent_id: str, request: RunRequested) -> bool:
         """Have an agent answer; False where it has too much to do."""
