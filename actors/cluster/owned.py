@@ -63,7 +63,7 @@ class TakenOver:
 class RemoteCaller:
     """Takes the outcome of a command that came from another node."""
 
-    __slots__ = ("_actor", "_channel", "_node_id", "_number", "again", "connection_id")
+    __slots__ = ("_actor", "_channel", "_node_id", "_number", "again", "connection_id", "only_at")
 
     def __init__(self, actor: OwnedConversation, node_id: str, ask: Ask) -> None:
         self._actor = actor
@@ -71,6 +71,7 @@ class RemoteCaller:
         self._channel, self._number = ask.channel, ask.number
         self.connection_id = ask.connection_id
         self.again = ask.again
+        self.only_at = node_id if ask.is_only else ""
 
     def set(self, value: Any = None) -> None:
         """Send the outcome."""
