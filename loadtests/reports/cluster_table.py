@@ -16,8 +16,10 @@ HEADS = {
     "spread": (
         "The same work on one node and on three. *The owner*: people connect to the node that owns their conversation; "
         "*any node*: behind a load balancer that knows nothing of conversations",
-        ("case", "people at", "one node", "busiest of three", "share", "all three")
-        + ("database of one / three", "NATS of three"),
+        (
+            *("case", "people at", "one node", "busiest of three", "share", "all three"),
+            *("database of one / three", "NATS of three"),
+        ),
     ),
     "traffic": (
         "What goes between three nodes, people at any, and what the database does, for each message that somebody has sent; "
