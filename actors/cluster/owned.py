@@ -129,6 +129,7 @@ class OwnedConversation(ConversationActor):
                 self.agents.keep(self.state)
                 self.state = None
                 await self.cluster.reached(stale.number)
+                self.branches.ask_again()  # what another owner has committed meanwhile comes in no batch
                 if self.leaving:
                     left = [each for each in batch if not each.answered]
                     break
@@ -168,6 +169,7 @@ class OwnedConversation(ConversationActor):
         self.reload = False
         self.agents.keep(self.state)
         self.state = None
+        self.branches.ask_again()
         if self.audience or self.agents.runs or self.branches:
             self._schedule("reload", trio.current_time())
 
@@ -388,7 +390,7 @@ class OwnedConversation(ConversationActor):
         """Stop now, and release references."""
         super().stop()
         self._append = self._store.append
-        self.cluster.send_all(self.branches.of, Again(self.key))  # another actor knows nobody there
+        self.branches.ask_again()  # another actor knows nobody there
 
 
 def hash_of(online: Sequence[str]) -> int:

@@ -261,6 +261,11 @@ class ReplicaActor(TrioActor):
             if subscriber.connection_id != pushed.but:
                 subscriber.push(pushed.payload)
 
+    def work(self, workers: Collection[Participant]) -> None:
+        """Learn which hosted agents are at work for the conversation here; the next beat tells the owner."""
+        if workers or self.workers:
+            self.workers, self._count = workers, -1
+
     def _tell_people(self) -> None:
         """Tell the owner who is here, if that has changed."""
         if self._have_changed():
@@ -287,7 +292,8 @@ class ReplicaActor(TrioActor):
     def beat(self, now: float) -> None:
         """Send again what has no answer, say who is here, and read the log where the owner is silent."""
         self.asking.send_due(now)
-        self._tell_people()
+        if self._count != len(self.audience):
+            self._tell_people()
         if self._people and (not self._settled or now >= self._watch_at):
             self.watch()
         if self.audience and self._is_silent():
@@ -296,9 +302,14 @@ class ReplicaActor(TrioActor):
     def moved(self) -> None:
         """Another view: whoever owns the conversation now learns what waits and who is here."""
         self.missed()
-        if self.asking.moved():
-            self._known_version = 0
-        self.beat(trio.current_time())
+        now = trio.current_time()
+        if not self.asking.moved():
+            self.asking.send_due(
+                now
+            )  # the owner's answer to the next beat shows what it has committed meanwhile
+            return
+        self._known_version = 0
+        self.beat(now)
         if self.audience:
             self.actor_ref.tell(Reread())  # type: ignore[arg-type]
 
