@@ -16,6 +16,7 @@ from .wire import Ask
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from salon.actors.audience import Audience
     from salon.actors.mailbox import Letter
 
     from .host import ClusterHost
@@ -27,10 +28,11 @@ FULL_RETRY = 1.0  # seconds: the owner answers within, or another takes its plac
 class Asking:
     """Sends the commands of the conversation `key` to its owner, again as long as there is no outcome, and in their order."""
 
-    __slots__ = ("_host", "_key", "outgoing", "owner")
+    __slots__ = ("_audience", "_host", "_key", "outgoing", "owner")
 
-    def __init__(self, key: str, host: ClusterHost) -> None:
+    def __init__(self, key: str, host: ClusterHost, audience: Audience) -> None:
         self._key = key
+        self._audience = audience
         self._host = host
         self.outgoing = Outgoing(host.cluster.next_number())
         self.owner = host.cluster.owner(key)
@@ -70,6 +72,7 @@ class Asking:
             named(letter.message),
             getattr(letter.reply_to, "connection_id", ""),
             pending.again,
+            self._audience.of(letter.message.sender.id) == [letter.reply_to],
         )
         self._host.cluster.send(self.owner, ask)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .encoding import named
-from .wire import Batch, Pushed, Told, Work
+from .wire import Again, Batch, Pushed, Told, Work
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -119,6 +119,11 @@ class Branches:
         """Forget somebody who is no longer a member; their node learns it from the event."""
         for each in self.of.values():
             each.people.pop(participant_id, None)
+
+    def ask_again(self) -> None:
+        """Have all these nodes say anew who is there, and so be told how the conversation is."""
+        if self.of:
+            self._cluster.send_all(self.of, Again(self._key))
 
     # --- what they are told -----------------------------------------------------------------------------------------------
 

@@ -289,8 +289,7 @@ class ClusterDirectory(Directory):
             if id not in self.conversations and not self.owns(id):
                 self.replica(id)
         for id, replica in self.replicas.items():
-            if at_work or replica.workers:
-                replica.workers = at_work.get(id, ())
+            replica.work(at_work.get(id, ()))
 
     # --- the actors -------------------------------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from .lasting import LASTS, LastingIn, LastingOut
 from .owned import Watched
 from .pulses import Pulses, digest_of
 from .replica import Arrived
-from .view import Node, View, owner_of
+from .view import Node, Owners, View
 from .wire import (
     Again,
     Answer,
@@ -59,10 +59,8 @@ if TYPE_CHECKING:
 BEAT = 1.0  # seconds between two signs of life, to the store and to the other nodes
 TIMEOUT = 3.0  # seconds without one after which a node is given up
 EARLY = 1000  # messages kept that came from a view which this node is about to learn
-OWNERS = 4096  # conversations whose owner is remembered: to hash costs a microsecond a node
-ALWAYS = (
-    Answer | ToAll | Pushed | Pulse | Again | Call | Reply
-)  # true in whatever view they were said
+# True in whatever view they were said.
+ALWAYS = Answer | ToAll | Pushed | Pulse | Again | Call | Reply
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +93,7 @@ class ClusterNode:
         self._timeout = timeout
         self._transport: Transport
         self._numbers = count(1)
-        self._owners: dict[str, str] = {}
+        self._owners = Owners()
         self._watching: dict[str, float] = {}  # nodes where lists are watched -> when they said so
         self._waiting: list[tuple[int, Future[None]]] = []
         self._early: list[tuple[int, str, Message]] = []
@@ -178,7 +176,7 @@ class ClusterNode:
         skipped = self.view.number and view.number > self.view.number + 1
         self.view, self._went_on = view, False
         self._beaten_at = trio.current_time()
-        self._owners.clear()
+        self._owners.moved(view)
         ids = {node.id for node in view.nodes}
         for each in (self._said, self._heard):
             each.keep(ids, self._beaten_at)
@@ -187,6 +185,7 @@ class ClusterNode:
             self.tell_all(Hint())
         with self.directory.system:
             self.directory.moved(skipped=bool(skipped))
+            self._missed.set()
             due = [future for number, future in self._waiting if number <= view.number]
             self._waiting = [each for each in self._waiting if each[0] > view.number]
             for future in due:
@@ -200,13 +199,7 @@ class ClusterNode:
 
     def owner(self, conversation_id: str) -> str:
         """The id of the node that owns a conversation now; "" while there is none."""
-        owner = self._owners.get(conversation_id)
-        if owner is None:
-            if len(self._owners) >= OWNERS:
-                self._owners.clear()
-            owner = owner_of(self.view, conversation_id) if self.view.nodes else ""
-            self._owners[conversation_id] = owner
-        return owner
+        return self._owners.of(conversation_id)
 
     @property
     def ready(self) -> bool:

@@ -63,7 +63,7 @@ class TakenOver:
 class RemoteCaller:
     """Takes the outcome of a command that came from another node."""
 
-    __slots__ = ("_actor", "_channel", "_node_id", "_number", "again", "connection_id")
+    __slots__ = ("_actor", "_channel", "_node_id", "_number", "again", "connection_id", "only_at")
 
     def __init__(self, actor: OwnedConversation, node_id: str, ask: Ask) -> None:
         self._actor = actor
@@ -71,6 +71,7 @@ class RemoteCaller:
         self._channel, self._number = ask.channel, ask.number
         self.connection_id = ask.connection_id
         self.again = ask.again
+        self.only_at = node_id if ask.is_only else ""
 
     def set(self, value: Any = None) -> None:
         """Send the outcome."""
@@ -130,6 +131,7 @@ class OwnedConversation(ConversationActor):
                 self.agents.keep(self.state)
                 self.state = None
                 await self.cluster.reached(stale.number)
+                self.branches.ask_again()  # what another owner has committed meanwhile comes in no batch
                 if self.leaving:
                     left = [*said, *(each for each in batch if not each.answered)]
                     break
@@ -173,6 +175,7 @@ class OwnedConversation(ConversationActor):
         self.reload = False
         self.agents.keep(self.state)
         self.state = None
+        self.branches.ask_again()
         if self.audience or self.agents.runs or self.branches:
             self._schedule("reload", trio.current_time())
 
@@ -392,7 +395,7 @@ class OwnedConversation(ConversationActor):
         """Stop now, and release references."""
         super().stop()
         self._append = self._store.append
-        self.cluster.send_all(self.branches.of, Again(self.key))  # another actor knows nobody there
+        self.branches.ask_again()  # another actor knows nobody there
 
 
 def hash_of(online: Sequence[str]) -> int:

@@ -97,23 +97,36 @@ class OwnedAttendance(Attendance):
         reader, branches = letter.message.sender.id, self.audience.branches
         share = state.share_reads and mark.root is None and not mark.forced
         thread_id = None if mark.root is None else f"{self._key}-{mark.root}"
-        payload = self.audience.encode(ReadMoved(reader, mark.sequence, thread_id))
-        told = tuple(self.audience.live) if share else self.audience.here(reader)
-        for subscriber in told:
-            if subscriber is not letter.reply_to:
-                subscriber.deliver(payload)
-        there = branches.of if share else [each.node_id for each in branches.persons(reader)]
-        if there:
-            branches.push([*there], None if share else reader, payload, _socket_of(letter))
+        signal = ReadMoved(reader, mark.sequence, thread_id)
+        if share:
+            self._tell_others(letter, signal, tuple(self.audience.live), [*branches.of], None)
+        else:
+            self.tell_own(letter, signal)
 
     def tell_own(self, letter: Letter, signal: Signal) -> None:
         """Tell a signal to the sender's other connections."""
-        payload, sender = self.audience.encode(signal), letter.message.sender.id
-        for subscriber in self.audience.here(sender):
-            if subscriber is not letter.reply_to:
-                subscriber.deliver(payload)
-        for person in self.audience.branches.persons(sender):
-            person.push(payload, _socket_of(letter))
+        sender, only_at = letter.message.sender.id, getattr(letter.reply_to, "only_at", "")
+        persons = self.audience.branches.persons(sender)
+        there = [each.node_id for each in persons if each.node_id != only_at]
+        self._tell_others(letter, signal, self.audience.here(sender), there, sender)
+
+    def _tell_others(
+        self,
+        letter: Letter,
+        signal: Signal,
+        here: Sequence[Subscriber],
+        node_ids: Sequence[str],
+        participant_id: str | None,
+    ) -> None:
+        """Tell all of these but the socket that has sent, and encode nothing for nobody."""
+        here = [each for each in here if each is not letter.reply_to]
+        if not here and not node_ids:
+            return
+        payload = self.audience.encode(signal)
+        for subscriber in here:
+            subscriber.deliver(payload)
+        if node_ids:
+            self.audience.branches.push(node_ids, participant_id, payload, _socket_of(letter))
 
 
 def _socket_of(letter: Letter) -> str:

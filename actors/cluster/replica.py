@@ -98,11 +98,12 @@ class ReplicaActor(TrioActor):
             schedule=self._schedule,
         )
         self.audience = self.attendance.audience
-        self.asking = Asking(conversation_id, host)
+        self.asking = Asking(conversation_id, host, self.audience)
         self.following = Following(conversation_id, host, self.attendance, self.watch)
         self._timers: dict[str, float] = {}
         self.workers: Collection[Participant] = ()  # the hosted agents that are at work for it here
         self._people: tuple[str, ...] = ()
+        self._count = 0  # of sockets, when the people were last counted
         self._version = host.cluster.next_number()  # of the list of people
         self._known_version = self._online = 0  # as the owner has it; of its list of who is online
         self._requests: dict[str, tuple[RunRequested, ...]] = {}
@@ -134,9 +135,10 @@ class ReplicaActor(TrioActor):
             if not number % BREATH_EVERY:
                 await BREATH
         self.attendance.tell_presence(trio.current_time())
-        if self._have_changed():
-            self.missed()
-            self.watch()
+        if self._count != len(self.audience) or any(
+            isinstance(each.message, Attach | Detach) for each in batch
+        ):
+            self._tell_people()
         if not self.audience:
             self.following.state = None  # nobody follows the events any more
 
@@ -260,8 +262,20 @@ class ReplicaActor(TrioActor):
             if subscriber.connection_id != pushed.but:
                 subscriber.push(pushed.payload)
 
+    def work(self, workers: Collection[Participant]) -> None:
+        """Learn which hosted agents are at work for the conversation here; the next beat tells the owner."""
+        if workers or self.workers:
+            self.workers, self._count = workers, -1
+
+    def _tell_people(self) -> None:
+        """Tell the owner who is here, if that has changed."""
+        if self._have_changed():
+            self.missed()
+            self.watch()
+
     def _have_changed(self) -> bool:
         """Whether other people are here than the owner was told of last."""
+        self._count = len(self.audience)
         people = tuple(sorted(self._there()))
         if people == self._people:
             return False
@@ -279,10 +293,9 @@ class ReplicaActor(TrioActor):
     def beat(self, now: float) -> None:
         """Send again what has no answer, say who is here, and read the log where the owner is silent."""
         self.asking.send_due(now)
-        has_changed = self._have_changed()
-        if has_changed:
-            self.missed()
-        if has_changed or (self._people and (not self._settled or now >= self._watch_at)):
+        if self._count != len(self.audience):
+            self._tell_people()
+        if self._people and (not self._settled or now >= self._watch_at):
             self.watch()
         if self.audience and self._is_silent():
             self._host.counted.silences += 1
@@ -291,9 +304,13 @@ class ReplicaActor(TrioActor):
     def moved(self) -> None:
         """Another view: whoever owns the conversation now learns what waits and who is here."""
         self.missed()
-        if self.asking.moved(self._said_again):
-            self._known_version = 0
-        self.beat(trio.current_time())
+        now = trio.current_time()
+        if not self.asking.moved(self._said_again):
+            # The answer of the owner to the next beat shows what it has committed meanwhile.
+            self.asking.send_due(now)
+            return
+        self._known_version = 0
+        self.beat(now)
         if self.audience:
             self.actor_ref.tell(Reread())  # type: ignore[arg-type]
 

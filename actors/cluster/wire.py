@@ -27,6 +27,7 @@ class Ask(NamedTuple):
 
     Everything below `base` has its outcome. A node begins a channel with a higher number whenever the owner is another.
     `again` is true where a former owner may have carried it out. `connection_id` is that of the socket it came from, if any.
+    `is_only` is true where that is its sender's only socket there: what is for the others goes nowhere then.
     """
 
     conversation_id: str
@@ -36,6 +37,7 @@ class Ask(NamedTuple):
     command: Named
     connection_id: str
     again: bool
+    is_only: bool = False
 
 
 class Answer(NamedTuple):

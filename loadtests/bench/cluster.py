@@ -43,6 +43,7 @@ SPREAD = (
         "fanout",
         {"rooms": 10, "readers": 100, "senders": 100, "window": 0, "rate": 200.0},
     ),
+    Work("500 rooms of 4, all send, window 1", "rooms", {"rooms": 500, **TO_ALL}),
     Work("250 rooms of 4, 500 messages/s", "rooms", {"rooms": 250, "window": 0, "rate": 500.0}),
 )
 SAID = (
@@ -163,22 +164,25 @@ class ClusterBench:
             self.wrong += [f"{name}: {each}" for each in result.tally.anomalies[:5] or ("nothing",)]
 
 
+PARTS = ("stores", "readers", "spread", "traffic")
+
+
 def measure(
-    cases: Sequence[Case], pairs: int, seconds: float, tell: Tell
-) -> tuple[dict[str, Any], list[str]]:
-    """All parts, for the page, and what went wrong. CPU in microseconds a delivery. Raises `RunError`."""
+    part: str, cases: Sequence[Case], pairs: int, seconds: float, tell: Tell
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """One of `PARTS`, as rows for the page, and what went wrong. CPU in microseconds a delivery. Raises `RunError`."""
     with services() as there:
         bench = ClusterBench(there, pairs, seconds, tell)
-        found = {
-            "nodes": NODES,
-            "pairs": pairs,
-            "seconds": seconds,
-            "stores": [bench.stores(case) for case in cases],
-            "readers": bench.readers(),
-            "spread": [row for work in SPREAD for row in bench.spread(work)],
-            "traffic": [bench.traffic(work) for work in SAID],
-        }
-        return found, bench.wrong
+        match part:
+            case "stores":
+                rows = [bench.stores(case) for case in cases]
+            case "readers":
+                rows = bench.readers()
+            case "spread":
+                rows = [row for work in SPREAD for row in bench.spread(work)]
+            case _:
+                rows = [bench.traffic(work) for work in SAID]
+        return rows, bench.wrong
 
 
 def _middle(names: Sequence[str], rows: Sequence[tuple[float, ...]]) -> dict[str, float]:

@@ -17,6 +17,7 @@ from ..servers import busy, floor, own_server
 from ..users import RunError
 from .agents import agents
 from .case import CASES, Case
+from .cluster import PARTS
 from .cluster import measure as measure_cluster
 from .cost import costs, memory
 
@@ -41,6 +42,10 @@ def bench(
     cluster: Annotated[
         bool, typer.Option("--cluster", help="instead: PostgreSQL, and three nodes with NATS")
     ] = False,
+    part: Annotated[
+        list[str] | None,
+        typer.Option(help=f"with --cluster: only {', '.join(PARTS)}; the others stay as they are"),
+    ] = None,
     pairs: Annotated[
         int, typer.Option(min=1, help="with --cluster: how often what is compared runs")
     ] = 3,
@@ -55,7 +60,7 @@ def bench(
             raise RunError(f"{results}: there is no such folder to write to")
         _warn(console)
         if cluster:
-            raise typer.Exit(_cluster(console, results, pairs, seconds))
+            raise typer.Exit(_cluster(console, results, part or [*PARTS], pairs, seconds))
         rows = _measure_all(console, CHECKED if check else CASES, seconds)
         if check:
             rows = [
@@ -74,11 +79,18 @@ def bench(
     raise typer.Exit(0 if all(each.well for each in rows) else 1)
 
 
-def _cluster(console: Console, results: Path, pairs: int, seconds: float) -> int:
-    """Measure several nodes; the exit code."""
+def _cluster(console: Console, results: Path, parts: list[str], pairs: int, seconds: float) -> int:
+    """Measure several nodes, and keep each part once it is measured; the exit code."""
+    unknown = [part for part in parts if part not in PARTS]
+    if unknown:
+        raise RunError(f"--part {unknown[0]}: it has to be one of {', '.join(PARTS)}")
+    wrong: list[str] = []
     with console.status("PostgreSQL and NATS are started") as status:
-        found, wrong = measure_cluster(CASES, pairs, seconds, status.update)
-    save_cluster(results, found, well=not wrong)
+        for part in parts:
+            rows, bad = measure_cluster(part, CASES, pairs, seconds, status.update)
+            how = f"--part {part} --pairs {pairs} --seconds {seconds:g}"
+            save_cluster(results, part, rows, how, well=not bad)
+            wrong += bad
     for text in wrong:
         console.print(f"   {text}", soft_wrap=True, markup=False)
     console.print(f"wrote {results}")

@@ -4,72 +4,105 @@ from __future__ import annotations
 
 from typing import Any
 
+HEADS = {
+    "stores": (
+        "One server over PostgreSQL, against SQLite",
+        ("case", "SQLite", "PostgreSQL", "ratio", "the database's own"),
+    ),
+    "readers": (
+        "A delivery at the node that owns the conversation, and at another; 10 senders, window 8",
+        ("case", "owner", "another", "ratio", "the database's own"),
+    ),
+    "spread": (
+        "The same work on one node and on three. *The owner*: people connect to the node that owns their conversation; "
+        "*any node*: behind a load balancer that knows nothing of conversations",
+        (
+            *("case", "people at", "one node", "busiest of three", "share", "all three"),
+            *("database of one / three", "NATS of three"),
+        ),
+    ),
+    "traffic": (
+        "What goes between three nodes, people at any, and what the database does, for each message that somebody has sent; "
+        "where nothing is said, a second",
+        ("case", "parts between nodes", "NATS messages", "bytes", "rows written", "transactions"),
+    ),
+}
+
 
 def cluster_lines(cluster: dict[str, Any] | None) -> list[str]:
-    """The tables, if they were measured."""
-    if cluster is None:
+    """The tables of those parts that were measured."""
+    if not cluster:
         return []
+    lines = [
+        "Several nodes: real processes, PostgreSQL with every commit on disk, NATS. What is compared ran one after the other, as "
+        "often as the command says; figures and ratios are medians, CPU is that of a delivery, every delivery was checked.",
+        "",
+    ]
+    for part, (title, columns) in HEADS.items():
+        if part in cluster:
+            found = cluster[part]
+            fault = "" if found["well"] else " Not every case went well."
+            lines += [
+                f"{title}; measured {found['at']} by `salon bench --cluster {found['how']}`.{fault}",
+                "",
+                _row(columns),
+                _row(["---"] * len(columns)),
+                *(_row(_cells(part, each)) for each in found["rows"]),
+                "",
+            ]
+    return lines
+
+
+def _row(cells: tuple[str, ...] | list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cells(part: str, each: dict[str, Any]) -> list[str]:
+    name = str(each["name"])
+    match part:
+        case "traffic":
+            return _traffic(name, each)
+        case "spread":
+            return [
+                name,
+                str(each["people"]),
+                _cpu(each["one"]),
+                _cpu(each["busiest"]),
+                f"{100 * each['ratio']:.0f} %",
+                _cpu(each["all"]),
+                f"{each['database_of_one']:.2f} / {_cpu(each['database'])}",
+                _cpu(each["nats"]),
+            ]
+    first, second = ("sqlite", "postgres") if part == "stores" else ("owner", "other")
     return [
-        f"Several nodes, measured {cluster['at']} by `salon bench --cluster --pairs {cluster['pairs']} --seconds "
-        f"{cluster['seconds']:g}`: real processes, PostgreSQL with every commit on disk, NATS. What is compared ran one after "
-        f"the other, {cluster['pairs']} times; figures and ratios are medians, CPU is that of a delivery. "
-        + ("Every delivery was checked." if cluster["well"] else "Not every case went well."),
-        "",
-        "One server over PostgreSQL, against SQLite:",
-        "",
-        "| case | SQLite | PostgreSQL | ratio | the database's own |",
-        "| --- | --- | --- | --- | --- |",
-        *(
-            f"| {each['name']} | {each['sqlite']:.2f} µs | {each['postgres']:.2f} µs | {each['ratio']:.2f} | "
-            f"{each['database']:.2f} µs |"
-            for each in cluster["stores"]
-        ),
-        "",
-        "A delivery at the node that owns the conversation, and at another; 10 senders, window 8:",
-        "",
-        "| case | owner | another | ratio |",
-        "| --- | --- | --- | --- |",
-        *(
-            f"| {each['name']} | {each['owner']:.2f} µs | {each['other']:.2f} µs | {each['ratio']:.2f} |"
-            for each in cluster["readers"]
-        ),
-        "",
-        f"The same work on one node and on {cluster['nodes']}. `the owner`: people connect to the node that owns their "
-        "conversation; `any node`: behind a load balancer that knows nothing of conversations.",
-        "",
-        "| case | people at | one node | busiest of three | share | all three | database of one / three | NATS |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-        *map(_spread, cluster["spread"]),
-        "",
-        "What goes between the three nodes, people at any, and what the database does, for each message that somebody has sent; "
-        "where nothing is said, a second:",
-        "",
-        "| case | parts of messages between nodes | NATS messages | bytes | rows written | transactions |",
-        "| --- | --- | --- | --- | --- | --- |",
-        *map(_traffic, cluster["traffic"]),
-        "",
+        name,
+        _cpu(each[first]),
+        _cpu(each[second]),
+        f"{each['ratio']:.2f}",
+        _cpu(each["database"]),
     ]
 
 
-def _spread(each: dict[str, Any]) -> str:
-    return (
-        f"| {each['name']} | {each['people']} | {each['one']:.2f} µs | {each['busiest']:.2f} µs | {100 * each['ratio']:.0f} % | "
-        f"{each['all']:.2f} µs | {each['database_of_one']:.2f} / {each['database']:.2f} µs | {each['nats']:.2f} µs |"
-    )
-
-
-def _traffic(each: dict[str, Any]) -> str:
-    unit = each["messages"] if each["messages"] > 1 else 1.0
+def _traffic(name: str, each: dict[str, Any]) -> list[str]:
+    is_quiet = each["messages"] <= 1
+    unit = 1.0 if is_quiet else each["messages"]
     wire = {
-        name.removeprefix("wire "): count / unit
-        for name, count in each.items()
-        if name.startswith("wire ")
+        kind.removeprefix("wire "): count / unit
+        for kind, count in each.items()
+        if kind.startswith("wire ")
     }
     nats, size = wire.pop("nats", 0.0), wire.pop("bytes", 0.0)
-    parts = ", ".join(f"{count:.2f} {name}" for name, count in wire.items() if count >= 0.005)
-    rows = (each["inserted"] + each["updated"] + each["deleted"]) / unit
-    a_second = ", a second" if each["messages"] <= 1 else ""
-    return (
-        f"| {each['name']}{a_second} | {parts} | {nats:.2f} | {size:,.0f} | {rows:.2f} | "
-        f"{each['transactions'] / unit:.2f} |"
-    )
+    parts = ", ".join(f"{count:.2f} {kind}" for kind, count in wire.items() if count >= 0.005)
+    rows = sum(each[what] for what in ("inserted", "updated", "deleted")) / unit
+    return [
+        f"{name}, a second" if is_quiet else name,
+        parts,
+        f"{nats:.2f}",
+        f"{size:,.0f}",
+        f"{rows:.2f}",
+        f"{each['transactions'] / unit:.2f}",
+    ]
+
+
+def _cpu(microseconds: float) -> str:
+    return f"{microseconds:.2f} µs"

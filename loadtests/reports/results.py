@@ -104,12 +104,19 @@ def save_search(results: Path, messages: int, kinds: list[dict[str, Any]]) -> No
     _write(results, figures | {"search": {"at": _now(), "messages": messages, "kinds": kinds}})
 
 
-def save_cluster(results: Path, found: dict[str, Any], *, well: bool) -> None:
-    """Put the figures of several nodes into the page and the JSON file, as `save_search` does."""
+def save_cluster(
+    results: Path, part: str, rows: list[dict[str, Any]], how: str, *, well: bool
+) -> None:
+    """Put a part of the figures of several nodes into the page and the JSON file, as `save_search` does.
+
+    `how` is the flags that repeat it.
+    """
     figures = _recorded(results)
     if "measured" not in figures:
         raise RunError(f"{results} has no figures yet: run 'salon bench' first")
-    _write(results, figures | {"cluster": {"at": _now(), "well": well, **found}})
+    cluster = figures.get("cluster") or {}
+    cluster[part] = {"at": _now(), "how": how, "well": well, "rows": rows}
+    _write(results, figures | {"cluster": cluster})
 
 
 def _recorded(results: Path) -> dict[str, Any]:

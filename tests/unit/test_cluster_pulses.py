@@ -13,9 +13,9 @@ import trio
 from salon.actors.cluster.encoding import decode
 from salon.actors.cluster.pulses import Pulses, digest_of
 from salon.actors.cluster.replica import WATCH
-from salon.actors.cluster.wire import Batch, Head, Pulse, Watch
+from salon.actors.cluster.wire import Batch, Head, Lasting, Pulse, Watch
 from salon.actors.messages import Detach
-from salon.actors.signals import Presence
+from salon.actors.signals import Presence, ReadMoved
 from tests.unit.cluster_engine import EngineCluster, contents, open_cluster
 from tests.unit.engine import ADA, BEN, CLEO
 
@@ -95,6 +95,25 @@ async def test_an_owner_that_was_restarted_learns_who_is_there(autojump_clock: A
         await trio.sleep(1)
         there = [reader for reader in readers if reader._engine is not owner]
         assert contents(there) == [["hello"]] * 2
+
+
+@pytest.mark.parametrize("sockets", [1, 2])
+async def test_a_read_mark_goes_to_the_other_sockets_of_who_has_some(
+    sockets: int, autojump_clock: Any
+) -> None:
+    async with open_cluster() as cluster:
+        conversation_id, readers = await cluster.talk(ADA, BEN, CLEO)
+        other = cluster.others(conversation_id)[0]
+        sender = next(reader for reader in readers if reader._engine is other)
+        more = [
+            await other.connect(conversation_id, sender.participant) for _ in range(sockets - 1)
+        ]
+        await trio.sleep(2)
+        way = Way(cluster)
+        sender.post("hello", "k")
+        await trio.sleep(0.5)
+        assert way.counted[Lasting] == len(more)
+        assert [len(each.of(ReadMoved)) for each in (sender, *more)] == [0, *(1 for _ in more)]
 
 
 def _lose(parts: list[bytes], chance: Random) -> None:
