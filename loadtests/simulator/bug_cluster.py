@@ -105,9 +105,9 @@ def hand_over_that_forgets_a_waiting_command() -> Change:
     """A command that waits while its conversation gets another owner is dropped, and never answered."""
 
     def change(real: Any) -> Any:
-        def begin(self: Outgoing, channel: int) -> None:
+        def begin(self: Outgoing, channel: int, first: Any = ()) -> None:
             self.pending.clear()
-            real(self, channel)
+            real(self, channel, first)
 
         return begin
 

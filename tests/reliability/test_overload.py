@@ -28,9 +28,9 @@ BURST = float(
 )  # seconds: to let it in takes ten times that
 CROWD = 40  # people at the slow disk, for whom it syncs twice before they can speak
 CALM = 1.0  # seconds before a burst and after it
-# Share of the refused who are in at their first retry at the slow disk. Where all are told the same time it is a twentieth; on a
-# machine that has nothing else to do nearly all are. One sync in some thousands of messages takes three times as long, when the
-# log is moved into the file.
+# Share of the refused who are in at their first retry at the slow disk. On a machine with nothing else to do it is nearly all;
+# where everybody is told the same time it is a twentieth. One sync in some thousands of messages takes three times as long, when
+# the log is moved into the file.
 AT_FIRST, ATTEMPTS = (0.97, 3) if "SALON_TEST_BURST" in os.environ else (0.3, 1)
 MEMORY = 64 * 2**20  # bytes that the server may grow by: messages, their keys, the log's cache
 
