@@ -102,7 +102,7 @@ def run(main: Callable[[], Awaitable[None]], **options: Any) -> None:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """The server that tests share: each makes its own conversations, and none may stop it."""
-    shared = ServerProcess(tmp_path_factory.mktemp("server"), fresh=True)
+    shared = ServerProcess(tmp_path_factory.mktemp("server"))
     yield shared
     assert shared.stop() == 0, shared.log
 

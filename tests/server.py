@@ -15,7 +15,7 @@ import httpx2
 import psutil  # type: ignore[import-untyped]
 import trio
 
-from tests import processes
+from tests import new_store, processes
 from tests.patience import PATIENCE
 from tests.processes import Forked
 
@@ -33,7 +33,7 @@ class ServerProcess:
 
     `store` is the URL of a store, by default of a file in the folder.
     `under` is the beginning of a command that runs the rest of it, such as strace's; it may be changed between starts.
-    Without it the process is forked from one that has imported salon, unless it is to be `fresh`.
+    Without it the process is forked from one that has imported salon, and its store is laid out.
     """
 
     process: subprocess.Popen[str] | Forked
@@ -43,12 +43,10 @@ class ServerProcess:
         folder: Path,
         *,
         under: Sequence[str] = (),
-        fresh: bool = False,
         store: str | None = None,
         **settings: str,
     ) -> None:
         self.under = under
-        self._fresh = fresh
         self.store = store or f"sqlite:///{folder / 'salon.db'}"
         self.url = ""
         self._log = folder / "salon.log"
@@ -57,6 +55,8 @@ class ServerProcess:
         if store is not None:
             inherited["XDG_DATA_HOME"] = str(folder)  # for what is not in a database
         self._environment = inherited | {f"SALON_{name}": text for name, text in settings.items()}
+        if store is None and not under:
+            new_store.lay(self.path)
         self.start()
 
     @property
@@ -92,7 +92,7 @@ class ServerProcess:
         """Start, and wait until connections are accepted. Once more means on the same port."""
         words = ["serve", "--config", str(CONFIG), "--port", str(self._port), "--store", self.store]
         with self._log.open("a") as log:
-            if self.under or self._fresh:
+            if self.under:
                 self.process = subprocess.Popen(
                     [*self.under, sys.executable, "-m", "salon.web.cli", *words],
                     stdout=subprocess.PIPE,

@@ -25,17 +25,28 @@ MARK = re.compile(rb"<proof \d+>")
 PATH = re.compile(r"\d+<((?:\\x[0-9a-f]{2})*)")
 
 
-def strace(trace: Path, inject: str = "", on: Path | None = None) -> list[str]:
+def strace(trace: Path, inject: str = "") -> list[str]:
     """What to put before a command to have it traced; the command stays the child of whoever starts it.
 
-    `inject` does something to its system calls, in strace's words: `fdatasync:error=EIO:when=3`, counted by thread, and
-    with `on` among those alone that use this file.
+    `inject` does something to its system calls besides, as with `injected`.
     """
-    command = ["strace", "-D", "-f", "-qq", "-y", "-xx", "-s", "10000000", "-o", f"{trace}"]
     also = f",{inject.partition(':')[0]}" if inject else ""
-    command += ["-e", f"trace={FILES},{SOCKETS}{also}", "-e", "signal=none"]
-    if on is not None:
-        command += ["-P", f"{on}"]
+    options = ["-y", "-xx", "-s", "10000000", "-o", f"{trace}"]
+    return _strace(f"{FILES},{SOCKETS}{also}", inject, *options)
+
+
+def injected(inject: str, on: Path | None = None) -> list[str]:
+    """What to put before a command to have something done to its system calls; nothing is traced, so it is nearly as fast.
+
+    `inject` is in strace's words: `fdatasync:error=EIO:when=3`, counted by thread, and with `on` among those alone that use
+    this file.
+    """
+    options = [] if on is None else ["-P", f"{on}"]
+    return _strace(inject.partition(":")[0], inject, "-o", "/dev/null", *options)
+
+
+def _strace(calls: str, inject: str, *options: str) -> list[str]:
+    command = ["strace", "-D", "-f", "-qq", *options, "-e", f"trace={calls}", "-e", "signal=none"]
     if "signal=" not in inject:
         command.append("--seccomp-bpf")  # fast, but keeps injected signals from coming
     return [*command, "-e", f"inject={inject}"] if inject else command
@@ -43,10 +54,7 @@ def strace(trace: Path, inject: str = "", on: Path | None = None) -> list[str]:
 
 def slow_syncs(seconds: float) -> list[str]:
     """What to put before a command so that each of its syncs takes so much longer, and nothing else."""
-    syncs = ",".join(sorted(SYNCS))
-    inject = f"inject={syncs}:delay_enter={seconds * 1e6:.0f}"
-    command = ["strace", "-D", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null"]
-    return [*command, "-e", f"trace={syncs}", "-e", "signal=none", "-e", inject]
+    return injected(f"{','.join(sorted(SYNCS))}:delay_enter={seconds * 1e6:.0f}")
 
 
 @cache

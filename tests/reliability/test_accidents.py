@@ -16,8 +16,8 @@ import trio
 from tests import processes
 from tests.person import PATIENCE, Person, admin, guests, static
 from tests.server import ServerProcess
+from tests.syscalls import injected
 from tests.syscalls import refusal as no_tracing
-from tests.syscalls import strace
 from tests.traffic import Listener, Speaker, check_promises, until
 from tests.unit.stores import environment
 
@@ -58,7 +58,7 @@ async def test_a_first_start_that_is_killed_anywhere_leaves_what_the_next_one_ca
         folder = tmp_path / f"{number}"
         folder.mkdir()
         store = f"sqlite:///{folder / 'salon.db'}"
-        making = [*strace(tmp_path / "trace", moment), sys.executable, "-c", script, store]
+        making = [*injected(moment), sys.executable, "-c", script, store]
         done = await trio.run_process(making, check=False, env=environment())
         assert done.returncode == -signal.SIGKILL, moment
         await trio.run_process([sys.executable, "-c", script, store], env=environment())
@@ -80,7 +80,7 @@ async def test_a_backup_that_is_killed_leaves_no_half_copy_and_harms_nobody(
     words = ["backup", f"{copy}", "--store", own_server.store]
     for moment in ("pwrite64:signal=KILL:when=10", "fdatasync:signal=KILL:when=1"):
         backup = [
-            *strace(tmp_path / "trace", moment),
+            *injected(moment),
             sys.executable,
             "-m",
             "salon.web.cli",

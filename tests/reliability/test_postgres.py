@@ -60,13 +60,13 @@ async def test_a_server_that_was_paused_cannot_write_into_a_database_that_anothe
     keys = {"AUTH__KEY_FILE": str(tmp_path / "key")}
     with ExitStack() as stack:
         cluster = stack.enter_context(closing(Cluster("fsync=off")))
-        first = ServerProcess(tmp_path / "first", fresh=True, store=cluster.url(), **keys)
+        first = ServerProcess(tmp_path / "first", store=cluster.url(), **keys)
         stack.callback(first.stop)
         made = await api(first, "POST", "/chat/create", "test_token_1", {"title": "Talk"})
         place = f"/chat/{made.json()['conversation_id']}/messages"
         first.process.send_signal(signal.SIGSTOP)
         stack.callback(first.process.send_signal, signal.SIGCONT)
-        second = ServerProcess(tmp_path / "second", fresh=True, store=cluster.url(), **keys)
+        second = ServerProcess(tmp_path / "second", store=cluster.url(), **keys)
         stack.callback(second.stop)
         first.process.send_signal(signal.SIGCONT)
         refused = await api(first, "POST", place, "test_token_1", {"content": "too late"})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import trio
@@ -12,8 +11,8 @@ import trio
 from tests.disk import check, say
 from tests.person import PATIENCE, Frame, guests
 from tests.server import ServerProcess
+from tests.syscalls import injected
 from tests.syscalls import refusal as no_tracing
-from tests.syscalls import strace
 from tests.traffic import Speaker, store_held
 
 
@@ -49,13 +48,13 @@ async def test_a_store_that_is_held_too_long_refuses_what_waits_and_all_else_goe
 
 @pytest.fixture
 def traced(
-    start_server: Callable[..., ServerProcess], tmp_path: Path, tell: Callable[[str], None]
+    start_server: Callable[..., ServerProcess], tell: Callable[[str], None]
 ) -> Callable[[str], ServerProcess]:
     """Starts a server whose system calls do what is injected into them."""
     if why := no_tracing():
         tell(f"NOT TRIED: disks that are slow or fail, since nothing can be traced here ({why})")
         pytest.skip(f"nothing can be traced here: {why}")
-    return lambda inject: start_server(under=strace(tmp_path / "trace", inject))
+    return lambda inject: start_server(under=injected(inject))
 
 
 async def test_a_disk_that_takes_five_seconds_keeps_nobody_waiting_but_those_who_write(
@@ -121,9 +120,9 @@ async def test_a_disk_that_fails_once_refuses_and_what_is_said_again_is_stored_o
     await check(ada, conversation_id, stored)
 
 
-@pytest.mark.timeout(300)  # every system call is traced, six starts long
+@pytest.mark.timeout(300)  # six starts long
 async def test_a_disk_that_cannot_be_read_refuses_the_start_in_one_line_and_then_what_is_asked(
-    own_server: ServerProcess, traced: object, tmp_path: Path
+    own_server: ServerProcess, traced: object
 ) -> None:
     ada = (await guests(own_server, "Ada"))[0]
     conversation_id = await ada.create()
@@ -132,12 +131,12 @@ async def test_a_disk_that_cannot_be_read_refuses_the_start_in_one_line_and_then
     assert own_server.stop() == 0
     failing = "pread64:error=EIO:when="
     for when in ("1+", "8..10", "12..13"):
-        own_server.under = strace(tmp_path / "trace", failing + when, on=own_server.path)
+        own_server.under = injected(failing + when, on=own_server.path)
         with pytest.raises(AssertionError, match=r"the (disk failed to read|file is damaged)"):
             own_server.start()
     assert "Traceback" not in own_server.log
 
-    own_server.under = strace(tmp_path / "trace", f"{failing}45..55", on=own_server.path)
+    own_server.under = injected(f"{failing}45..55", on=own_server.path)
     own_server.start()
     path = f"/chat/{conversation_id}/messages?after=0"
     codes = [(await ada.call("GET", path)).status_code for _ in range(200)]

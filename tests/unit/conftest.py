@@ -11,6 +11,7 @@ import pytest
 from trio.testing import MockClock
 
 from salon.persistence import resolve
+from tests import new_store
 from tests.conftest import run
 from tests.unit.engine import Engine, open_engine
 from tests.unit.history import sources
@@ -41,6 +42,8 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AnyStore]
     """A store, each kind in its turn."""
     with ExitStack() as stack:
         url = URLS[request.param].format(path=tmp_path)
+        if request.param == "sqlite":
+            new_store.lay(tmp_path / "salon.db")
         if request.param == "postgres":
             url = stack.enter_context(request.getfixturevalue("databases").one())
         store = resolve(url, sources())

@@ -18,6 +18,7 @@ from salon.actors.store import Appended, Record, Store, StoreError
 from salon.persistence import MemoryStore, migration
 from salon.persistence.postgres.store import PostgresStore
 from salon.persistence.sql import SqlStore
+from tests import new_store
 from tests.unit.history import History, sources
 
 AnyStore = MemoryStore | SqlStore | PostgresStore
@@ -76,6 +77,8 @@ async def log_of(store: Store, conversation_id: str) -> list[Record]:
 
 def filled(path: Path, messages: int = 50) -> History:
     """A closed store of one conversation."""
+
+    new_store.lay(path)
 
     async def fill() -> History:
         store = open_store(path)
