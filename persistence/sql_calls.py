@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from salon.actors.log import PAGE
 
@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from .ledger import Ledger
 
 _RENAME = upsert("names", "participant", "name, chosen, at")
+
+T = TypeVar("T")
 
 
 class SqlCalls(SqlPeople):
@@ -300,21 +302,26 @@ class SqlCalls(SqlPeople):
         """Have a function called in the trio run after each commit."""
         self._writer.on_commit(told)
 
+    def _do_for_all(self, job: Callable[[Connection], T], **how: bool) -> Future[T]:
+        """Run a job of what one of several nodes does for all."""
+        return self._writer.do(job, **how)
+
     def webhooks(self) -> Future[tuple[StoredWebhook, ...]]:
         """All subscribers, by id."""
         return self._readers.ask(webhooks.all_of_them)
 
     def save_webhook(self, webhook: StoredWebhook) -> Future[None]:
         """Store a subscriber, in place of what there was of it."""
-        return self._writer.do(partial(webhooks.save, webhook))
+        return self._do_for_all(partial(webhooks.save, webhook))
 
     def move_webhook(self, webhook_id: str, cursor: int, worked_at: int | None) -> Future[None]:
         """Note how far a subscriber is, without a wait for the disk."""
-        return self._writer.do(partial(webhooks.move, webhook_id, cursor, worked_at), relaxed=True)
+        job = partial(webhooks.move, webhook_id, cursor, worked_at)
+        return self._do_for_all(job, relaxed=True)
 
     def delete_webhook(self, webhook_id: str) -> Future[None]:
         """Forget a subscriber, its secret and its lags."""
-        return self._writer.do(partial(webhooks.delete, webhook_id), erases=True)
+        return self._do_for_all(partial(webhooks.delete, webhook_id), erases=True)
 
     def webhook_lags(self, webhook_id: str) -> Future[tuple[WebhookLag, ...]]:
         """Where a subscriber lags behind, by conversation."""
@@ -322,11 +329,11 @@ class SqlCalls(SqlPeople):
 
     def save_webhook_lag(self, lag: WebhookLag) -> Future[None]:
         """Store a lag, in place of what there was of it, without a wait for the disk."""
-        return self._writer.do(partial(webhooks.save_lag, lag), relaxed=True)
+        return self._do_for_all(partial(webhooks.save_lag, lag), relaxed=True)
 
     def end_webhook_lag(self, webhook_id: str, number: int) -> Future[None]:
         """Forget a lag, without a wait for the disk."""
-        return self._writer.do(partial(webhooks.end_lag, webhook_id, number), relaxed=True)
+        return self._do_for_all(partial(webhooks.end_lag, webhook_id, number), relaxed=True)
 
     def add_guest(
         self, participant_id: str, name: str, recovery_hash: bytes, at: int

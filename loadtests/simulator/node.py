@@ -30,6 +30,25 @@ if TYPE_CHECKING:
 REFUSED = 0.5  # seconds after which a database that is not to be reached says so
 
 
+def _save_for_all(name: str) -> Callable[..., Future[Any]]:
+    """A write of that name, of what one node does for all: the store refuses it to any other."""
+
+    def save(self: NodePort, *arguments: Any) -> Future[Any]:
+        fault = self.saves.popleft() if self.saves else None
+
+        def work() -> Future[Any]:
+            if self.keeps_house():
+                found: Future[Any] = getattr(self.disk, name)(*arguments)
+                return found
+            refused: Future[Any] = Future()
+            refused.set_exception(StoreError("another node does now what one does for all"))
+            return refused
+
+        return self._do(work, fault, 1.0)
+
+    return save
+
+
 class NodePort(OperatorsPort):
     """A node's store, which it may be cut off from; a node that stands still asks nothing and hears nothing."""
 
@@ -39,6 +58,12 @@ class NodePort(OperatorsPort):
         [str], bool
     ]  # whether the view, as the store has it now, makes this node the owner
     tell: Callable[[str], object]  # what it has stored without being the owner
+    keeps_house: Callable[[], bool]  # whether the view makes it the node that works for all
+
+    save_webhook, move_webhook = _save_for_all("save_webhook"), _save_for_all("move_webhook")
+    delete_webhook = _save_for_all("delete_webhook")
+    save_webhook_lag = _save_for_all("save_webhook_lag")
+    end_webhook_lag = _save_for_all("end_webhook_lag")
 
     def append(self, changes: Changes) -> Future[Appended | KeysTaken | StaleView]:
         """Store the changes, and look whether this node may."""
@@ -119,6 +144,7 @@ class NodeProcess(Process):
     async def prepare(self, nursery: trio.Nursery) -> None:
         """Join the others."""
         self.store.owns, self.store.tell = self._may_write, self.tell
+        self.store.keeps_house = lambda: self.keeps_house
         self.name = f"node-{self.slot}"
         self.views = ViewWatch(self.store)
         self.keep = self.views.keep

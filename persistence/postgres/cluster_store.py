@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from salon.actors.log import PAGE, LogPage
+from salon.actors.store import StoreError
 
 from .. import common_log
 from ..loop import Loop
 from ..sql_calls import SqlCalls
 from . import searching
 from .cluster_writer import ClusterWriter
-from .membership import PostgresMembership
+from .membership import KEEPER, PostgresMembership
 from .readers import PostgresReaders
 from .settled import Settled
 from .store import epoch_of, fill_meta, prepared
+from .view import LOCK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,8 +25,11 @@ if TYPE_CHECKING:
     from salon.actors.future import Future
     from salon.actors.sources import Sources
 
+    from ..connection import Connection
     from .server import Server
     from .session import PostgresSession
+
+T = TypeVar("T")
 
 
 class ClusterStore(SqlCalls):
@@ -37,6 +42,7 @@ class ClusterStore(SqlCalls):
         self.epoch = epoch_of(session)
         self._loop = loop = Loop()
         self._settled = Settled()
+        self._node_id = ""  # under which it is in
         self._told: list[Callable[[], None]] = []
         self._readers = PostgresReaders(server, loop)
         self._log_reader = PostgresReaders(server, loop, threads=1)
@@ -74,6 +80,19 @@ class ClusterStore(SqlCalls):
         super().on_commit(told)
         self._told.append(told)
 
+    def _do_for_all(self, job: Callable[[Connection], T], **how: bool) -> Future[T]:
+        """Only the node that keeps house may do it: one that was given up and does not know it would spoil what another does."""
+        node_id = self._node_id
+
+        def fenced(connection: Connection) -> T:
+            connection.execute(f"SELECT pg_advisory_xact_lock_shared({LOCK})")
+            first = connection.execute(KEEPER).fetchone()
+            if first is not None and first[0] != node_id:
+                raise StoreError("another node does now what one does for all")
+            return job(connection)
+
+        return super()._do_for_all(fenced, **how)
+
     def _page(self, session: PostgresSession, after: int, limit: int) -> LogPage:
         settled = max(after, self._settled.through(session))
         found = common_log.page(session, after, limit)
@@ -85,6 +104,7 @@ class ClusterStore(SqlCalls):
 
     def _see(self, view: View, node_id: str) -> None:
         """Called in the membership's thread: the first node keeps house for all."""
+        self._node_id = node_id
         self._writer.keeps_house = bool(view.nodes) and view.nodes[0].id == node_id
         for told in self._told:
             self._loop.call(told)

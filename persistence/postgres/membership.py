@@ -46,6 +46,8 @@ _NODES = (
     "FROM nodes WHERE version IS NOT NULL ORDER BY joined_view, id"
 )
 _IS_SILENT = "version IS NOT NULL AND id <> %s AND heartbeat_at < clock_timestamp() - make_interval(secs => %s)"
+# Who keeps house for all: the one that is first in the view.
+KEEPER = "SELECT id FROM nodes WHERE version IS NOT NULL ORDER BY joined_view, id LIMIT 1"
 _SILENT = f"SELECT 1 FROM nodes WHERE {_IS_SILENT} LIMIT 1"
 _GIVE_UP = f"DELETE FROM nodes WHERE {_IS_SILENT} RETURNING id"
 _JOIN = (

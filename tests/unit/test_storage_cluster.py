@@ -15,6 +15,7 @@ import trio
 from salon.actors.cluster.view import Node, View
 from salon.actors.log import LogPage
 from salon.actors.store import Appended, Changes, RunAccount, StaleView, StoreError
+from salon.actors.webhooks import StoredWebhook
 from salon.persistence import resolve, resolve_shared
 from salon.persistence.postgres.cluster_store import ClusterStore
 from salon.persistence.postgres.fault import Lost
@@ -213,6 +214,24 @@ async def test_what_was_decided_in_another_view_is_not_stored_and_is_told_the_vi
     await saved.wait()
     assert (await store.accounts().wait()).accounts == (account,)
     await store.save_agent("bot", "{}").wait()
+
+
+async def test_what_one_node_does_for_all_is_stored_for_no_other(
+    url: str, store: ClusterStore
+) -> None:
+    await store.membership.join(node("a")).wait()
+    await store.save_webhook(StoredWebhook("w", "", 1, 1)).wait()
+    with opened(url) as other:
+        await other.membership.join(node("b")).wait()
+        with pytest.raises(StoreError, match="another node"):
+            await other.move_webhook("w", 9, None).wait()
+        await store.move_webhook("w", 2, None).wait()
+        await store.membership.leave("a").wait()
+        # What it has under way changes nothing any more of how far another is.
+        with pytest.raises(StoreError, match="another node"):
+            await store.move_webhook("w", 3, None).wait()
+        await other.move_webhook("w", 4, None).wait()
+        assert [each.cursor for each in await other.webhooks().wait()] == [4]
 
 
 async def test_a_view_is_installed_only_after_the_commits_under_way(

@@ -28,6 +28,7 @@ class ViewWatch:
     def __init__(self, membership: Membership) -> None:
         self.view: View | None = None
         self.keeps_house = False
+        self._term = 0  # another one with each time that it begins or ends to keep house
         self.changed = trio.Event()  # replaced with each other view
         self.views = 0  # that this process has heard of since its start
         self.beat_seconds = 0.0  # that the store took for the last sign of life
@@ -60,6 +61,7 @@ class ViewWatch:
             keeps = bool(view.nodes) and view.nodes[0].id == node_id
             if self.view is None or view.number > self.view.number:
                 self.views += 1
+            self._term += keeps != self.keeps_house
             if view != self.view or keeps != self.keeps_house:
                 self.view, self.keeps_house = view, keeps
                 self.changed.set()
@@ -77,13 +79,13 @@ class ViewWatch:
         """Run a service, which is started with a task status, whenever this node keeps house; again where the store failed."""
         task_status.started()
         while True:
-            changed = self.changed
+            changed, term = self.changed, self._term
             if not self.keeps_house:
                 await changed.wait()
                 continue
             try:
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._end_with, nursery.cancel_scope)
+                    nursery.start_soon(self._end_with, term, nursery.cancel_scope)
                     await nursery.start(service)
             except* StoreError as errors:
                 for error in errors.exceptions:
@@ -91,11 +93,11 @@ class ViewWatch:
                         report(error)
                 await trio.sleep(RETRY)
 
-    async def _end_with(self, scope: trio.CancelScope) -> None:
-        """Cancel a service once another node keeps house."""
+    async def _end_with(self, term: int, scope: trio.CancelScope) -> None:
+        """Cancel a service once another node keeps house, or has kept it meanwhile."""
         while True:
             changed = self.changed
-            if not self.keeps_house:
+            if self._term != term:
                 scope.cancel()
                 return
             await changed.wait()
