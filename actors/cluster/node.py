@@ -131,6 +131,7 @@ class ClusterNode:
         self._adopt(await self._membership.leave(self.node.id).wait(), hint=True)
 
     async def _join(self) -> None:
+        told = ""
         while True:
             self.node = self.node._replace(id=self.directory.sources.new_id())
             self._transport = self._connect(self.node.id)
@@ -138,7 +139,9 @@ class ClusterNode:
             try:
                 view = await self._membership.join(self.node).wait()
             except StoreError as error:
-                self.directory.report(error)
+                if str(error) != told:  # it may wait for long until the others agree with it
+                    told = str(error)
+                    self.directory.report(error)
                 await trio.sleep(BEAT)
             else:
                 self._adopt(view, hint=True)

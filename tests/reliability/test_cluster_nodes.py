@@ -15,11 +15,13 @@ import trio
 
 from tests.backend import Backend, backend
 from tests.crowd import Talk
-from tests.nodes import CUT_OFF, Nodes, at, running
+from tests.nodes import Nodes, at, running
 from tests.patience import PATIENCE
 from tests.person import UPGRADE, Person, Tab, admin, guest, open_tab
 from tests.presence import until_shown
-from tests.server import ServerProcess, api
+from tests.server import api
+
+pytestmark = pytest.mark.timeout(300)  # seconds: a bound for a machine with other work on it
 
 LONG = "SALON_CLUSTER_FAULTS" in os.environ  # with `make prove`
 TIMES = 10 if LONG else 2  # a node joins and leaves
@@ -102,6 +104,14 @@ async def test_a_ticket_of_one_node_opens_a_socket_at_another_once(nodes: Nodes)
         await tab.until("caught_up")
     path = url.removeprefix(ben.server.ws_url)
     assert (await api(ben.server, "GET", path, headers=UPGRADE)).status_code == 401
+
+
+async def test_a_node_with_another_key_does_not_join_and_says_why(nodes: Nodes) -> None:
+    with nodes.stranger(AUTH__KEY_FILE=f"{nodes.folder / 'other.key'}") as log:
+        with trio.fail_after(PATIENCE):
+            while "has another auth.key_file than this one" not in log.read_text():  # noqa: ASYNC110
+                await trio.sleep(0.1)
+        assert set(nodes.names_in()) == {"one", "two", "three"}
 
 
 async def test_two_of_three_are_killed_in_a_burst_and_come_back(
@@ -229,7 +239,7 @@ async def test_a_node_that_is_cut_off_loses_nothing_and_comes_back(
             if "postgres" in what:
                 await nodes.until_in({"one", "three"})
             else:
-                await until_not_on_nats(nodes)
+                await nodes.until_not_on_nats()
             await talk.until(60)
         finally:
             for relay in relays:
@@ -242,7 +252,7 @@ async def test_a_node_that_is_cut_off_loses_nothing_and_comes_back(
 
 async def test_webhooks_of_a_killed_node_are_delivered_by_another(nodes: Nodes) -> None:
     async with backend() as shop:
-        keeper = await keeper_of(nodes)
+        keeper = await nodes.keeper()
         others = [each for each in nodes if each is not keeper]
         wanted = {"url": shop.url, "events": ["message"], "allow_private": True}
         made = await admin(others[0]).call("POST", "/admin/webhooks", wanted)
@@ -278,22 +288,5 @@ async def one_at_each(nodes: Nodes) -> list[Person]:
     return [await guest(node, name) for node, name in named]
 
 
-async def until_not_on_nats(nodes: Nodes) -> None:
-    """Wait until operators see that the node which can be cut off does not reach NATS."""
-    with trio.fail_after(60):
-        while True:
-            shown = await admin(nodes.by_name["one"]).ask("GET", "/admin/nodes")
-            if [each["name"] for each in shown["nodes"] if not each["on_nats"]] == [CUT_OFF]:
-                return
-            await trio.sleep(0.2)
-
-
 def told(shop: Backend) -> list[int]:
     return [each.body["sequence_id"] for each in shop.taken]
-
-
-async def keeper_of(nodes: Nodes) -> ServerProcess:
-    """The node that keeps house."""
-    any_node = next(iter(nodes))
-    listed = (await admin(any_node).ask("GET", "/admin/nodes"))["nodes"]
-    return nodes.by_name[next(each["name"] for each in listed if each["keeps_house"])]

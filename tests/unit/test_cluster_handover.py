@@ -12,15 +12,15 @@ from salon.actors.cluster.wire import Answer
 from salon.actors.events import Created, Posted
 from salon.actors.future import Future
 from salon.actors.keeping_messages import DeleteConversation
-from salon.actors.member_messages import AcceptInvite, CreateInvite, Remove, RevokeInvite
-from salon.actors.messages import Command, Create, Join, Leave, Post, Receipt
+from salon.actors.member_messages import AcceptInvite, CreateInvite, Mute, Remove, RevokeInvite
+from salon.actors.messages import Command, Create, Join, Leave, MarkRead, Post, Receipt, Update
 from salon.actors.model import Entrant, Participant
-from salon.actors.refusals import Refusal
+from salon.actors.refusals import Code, Refusal
 from salon.actors.run_messages import EndRun, ExtendRun, StartRun
 from salon.actors.store import Changes
 from salon.persistence.memory import MemoryStore
 from tests.unit.cluster_engine import EngineCluster, EngineNode, ask, open_cluster
-from tests.unit.engine import ADA, BEN, CLEO, DAN, copy
+from tests.unit.engine import ADA, BEN, CLEO, DAN, copy, refused
 
 
 async def joined_by_three(
@@ -225,3 +225,22 @@ def stored(cluster: EngineCluster, conversation_id: str) -> str:
     state = MemoryStore.load(cluster.store, conversation_id).get()
     assert state is not None
     return state.runs["run"].text
+
+
+async def test_who_may_not_speak_yet_may_not_at_another_owner_either(autojump_clock: Any) -> None:
+    async with open_cluster() as cluster:
+        id, _ = await cluster.talk(ADA, BEN, CLEO)
+        owner = cluster.owner(id)
+        await owner.do(Update(id, ADA, slow_mode=60))
+        await owner.do(Mute(id, ADA, CLEO.id))
+        await owner.do(MarkRead(id, ADA, 2))
+        assert isinstance(await owner.post(id, BEN, "once"), Receipt)
+        owner.kill()
+        del cluster.nodes[owner.node.node.name]
+        await trio.sleep(6)
+        then = cluster.owner(id)
+        refused(await then.post(id, BEN, "twice"), Code.SLOW_MODE)
+        refused(await then.post(id, CLEO, "muted"), Code.MUTED)
+        state = then.conversation(id).state
+        assert state is not None
+        assert state.reads[ADA.id] == 2
