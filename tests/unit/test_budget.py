@@ -248,9 +248,9 @@ async def test_what_other_nodes_have_spent_counts_once_the_ledger_looks_again(
 ) -> None:
     here, there = Ledger(store, sources), Ledger(store, sources)
     who = agent({"per": "agent", "every": "day", "runs": 2})
-    await use(here, who, ADA, "r1")
+    await use(here, who, ADA, "r1", told=1)
     going_on = await here.open(who, ADA)
-    await use(there, who, BEN, "r2")
+    await use(there, who, BEN, "r2", told=1)
     here.forget_idle()
     assert here.exceeded(going_on) is None, "its sum is counted here until it ends"
     await here.close(going_on, account(going_on, "r3"))
