@@ -1,4 +1,4 @@
-"""What many nodes say to each other: `python -m tests.many_nodes --nodes 100`. One process, one store, no network, no time to wait.
+"""What many nodes say to each other: `python -m tests.many_nodes --nodes 100`. One process, no network.
 
 The nodes' own code runs, over a transport that counts. People of each conversation are at four nodes, drawn at random.
 """

@@ -48,6 +48,7 @@ class Services(NamedTuple):
             shared = {
                 "CLUSTER__NATS": self.nats.url,
                 "CLUSTER__PREFIX": name,
+                "CLUSTER__TIMEOUT": 30,  # nodes share a machine with those who load them
                 "AUTH__KEY_FILE": folder / "session.key",
                 "FILES__URL": f"file://{folder}/files",
                 **settings,
