@@ -47,7 +47,7 @@ RAW, TRIO = WIRES = (
     "trio-websocket",
 )  # the code that reads and writes frames: this project's, or another's
 TOGETHER = 64  # concurrent handshakes while all people connect
-ARRIVAL = 60.0  # seconds for all to be connected
+ARRIVAL = 180.0  # seconds for all to be connected
 QUIET = 5.0  # seconds without traffic at the end, after which missing events count as lost
 TICK = 0.05  # seconds between two checks of everything but sockets
 TRIES = 8  # random draws to find a connected sender

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,7 +18,7 @@ from .process import SALON, own_server
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-START = 30.0  # seconds for all nodes to be in one view
+START = 60.0  # seconds for all nodes to be in one view
 
 
 class Node(NamedTuple):
@@ -36,8 +37,10 @@ class Services(NamedTuple):
 
     @contextmanager
     def nodes(self, count: int, **settings: object) -> Iterator[tuple[list[Node], str]]:
-        """So many nodes over a new database; yield them, and the name of the database, with
-        which their subjects begin, too. Raises `RunError`."""
+        """So many nodes over a new database; yield them, and the name of the database, with which their subjects begin, too.
+
+        Raises `RunError`.
+        """
         name = f"bench_{secrets.token_hex(4)}"
         store = self.database(name)
         with ExitStack() as stack:
@@ -45,16 +48,18 @@ class Services(NamedTuple):
             shared = {
                 "CLUSTER__NATS": self.nats.url,
                 "CLUSTER__PREFIX": name,
+                "CLUSTER__TIMEOUT": 30,  # nodes share a machine with those who load them
                 "AUTH__KEY_FILE": folder / "session.key",
                 "FILES__URL": f"file://{folder}/files",
                 **settings,
             }
-            started = [
-                stack.enter_context(
-                    own_server(store, SALON, CLUSTER__NAME=f"node-{number}", **shared)
-                )
+            first, *others = (
+                own_server(store, SALON, CLUSTER__NAME=f"node-{number}", **shared)
                 for number in range(1, count + 1)
-            ]
+            )
+            started = [stack.enter_context(first)]  # it makes the tables
+            with ThreadPoolExecutor() as pool:
+                started += pool.map(stack.enter_context, others)
             ids = self._ids(name, count)
             yield [Node(url, pid, id) for (url, pid), id in zip(started, ids, strict=True)], name
 
