@@ -221,7 +221,7 @@ class ClusterDirectory(Directory):
         assert isinstance(actor, OwnedConversation)
         waiting = [
             each
-            for each in _renewed([*letters, *actor.actor_inbox.take()])
+            for each in (old.renewed() for old in (*letters, *actor.actor_inbox.take()))
             if not (isinstance(each.message, OWN) or isinstance(each.reply_to, RemoteCaller))
         ]
         positions, shown = actor.audience.positions(), actor.attendance.presence.announced
@@ -238,7 +238,7 @@ class ClusterDirectory(Directory):
         _pass_on(waiting, successor)
 
     def _take_over(self, replica: ReplicaActor) -> None:
-        letters = _renewed(replica.letters())
+        letters = [each.renewed() for each in replica.letters()]
         positions, shown = replica.audience.positions(), replica.attendance.presence.announced
         replica.audience.let_go()
         self.forget(replica)
@@ -338,15 +338,6 @@ class ClusterDirectory(Directory):
     def __iter__(self) -> Iterator[TrioActor]:
         yield from super().__iter__()
         yield from self.replicas.values()
-
-
-def _renewed(letters: Sequence[Letter]) -> list[Letter]:
-    """The letters as new ones for another actor. The old ones are nobody's: stopping an actor fails those of its turn."""
-    renewed = []
-    for letter in letters:
-        reply_to, letter.reply_to = letter.reply_to, None
-        renewed.append(Letter(letter.message, reply_to, letter.enqueued_at))
-    return renewed
 
 
 def _pass_on(letters: Sequence[Letter], successor: OwnedConversation | ReplicaActor) -> None:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from .plan import Toll
 
 # Of people at a cluster: a run takes long, the checker has to hold what they say, and nodes and database share a machine.
-HANDS, PAUSE, ANSWER, PATIENCE = 2, 2.0, 6.0, 300.0
+HANDS, PAUSE, ANSWER, PATIENCE = 2, 2.0, 20.0, 300.0
 SHOWN = 3  # anomalies printed of each kind; `salon check` prints all
 FIGURES = {
     "lost": "lost",

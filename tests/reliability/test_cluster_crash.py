@@ -54,7 +54,7 @@ def open_folder() -> Iterator[str]:
         yield folder
 
 
-@pytest.mark.timeout(300)  # four processes start, on a machine that may be busy
+@pytest.mark.timeout(600)  # four processes start, on a machine that may be busy
 def test_a_node_that_answers_before_it_has_committed_is_found_out_when_it_is_killed(
     tmp_path: Path, open_folder: str
 ) -> None:
@@ -65,7 +65,5 @@ def test_a_node_that_answers_before_it_has_committed_is_found_out_when_it_is_kil
         *("crash", *options, "--seed", "1"), PYTHONPATH=paths, TMPDIR=open_folder
     )
     assert code == 1, said
-    assert figures["strikes"] == {"owner": 1}, said
-    assert figures["outages"]["unavailable"]["count"] > 0
     assert figures["lost"] > 0, said
     assert "anomaly: lost" in said
