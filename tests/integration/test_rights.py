@@ -166,7 +166,7 @@ ROWS = {
         "PUT", "/messages/{made}/reactions/{emoji}", None, "react", prepare=said_by_target
     ),
     "react no more": Row(
-        "DELETE", "/messages/{made}/reactions/{emoji}", None, "react", prepare=said_by_target
+        "DELETE", "/messages/{made}/reactions/{emoji}", None, ALL, prepare=said_by_target
     ),
     "pin": Row("PUT", "/messages/{made}/pin", None, "pin", prepare=said_by_target),
     "unpin": Row("DELETE", "/messages/{made}/pin", None, "pin", prepare=pinned),
