@@ -16,7 +16,7 @@ import trio
 from salon.actors.cluster.view import Node, View, owner_of
 from salon.loadtests.servers import NatsServer, Relay, free_port
 from tests import processes
-from tests.person import Person, admin
+from tests.person import Person, admin, guest
 from tests.postgres import UNSAFE, USER, Cluster
 from tests.server import CONFIG, ServerProcess
 
@@ -95,6 +95,11 @@ class Nodes:
             process.wait()
             if process.stdout is not None:
                 process.stdout.close()
+
+    async def newcomers(self) -> list[Person]:
+        """A newcomer at each node."""
+        named = zip(self, ("Ada", "Ben", "Cleo"), strict=True)
+        return [await guest(node, name) for node, name in named]
 
     async def keeper(self) -> ServerProcess:
         """The node that keeps house."""
