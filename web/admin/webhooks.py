@@ -18,13 +18,14 @@ from ..settings import WebhookSettings
 from ..socket import problem_of, timestamp
 from ..webhooks import WebhookError, WebhookRow, WebhooksFullError, WebhookWanted
 from . import webhook_schemas as schemas
-from .passing import pass_on_to_first
+from .webhook_places import at_the_first_node, webhook_view
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .parts import AdminParts
 
+OPERATING = Code.FORBIDDEN, Code.NODE_UNAVAILABLE
 ANY_SECRET = "SALON_WEBHOOK"  # in place of the secret, which the server makes
 
 
@@ -32,7 +33,7 @@ def webhook_routes(parts: AdminParts) -> Blueprint:
     """The routes."""
     routes = Blueprint("webhooks", __name__, url_prefix="/admin/webhooks")
     if parts.node is not None:
-        routes.before_request(partial(_at_the_first_node, parts))
+        routes.before_request(partial(at_the_first_node, parts))
     _add_lists(routes, parts)
     _add_changes(routes, parts)
     _add_ends(routes, parts)
@@ -41,31 +42,25 @@ def webhook_routes(parts: AdminParts) -> Blueprint:
     return routes
 
 
-async def _at_the_first_node(parts: AdminParts) -> Response | None:
-    """Of several nodes one has the webhooks: the others pass requests on to it."""
-    operator = parts.admin()
-    return None if parts.relay is None else await pass_on_to_first(parts.relay, operator)
-
-
 def _add_lists(routes: Blueprint, parts: AdminParts) -> None:
     @routes.get("")
     @tag(["admin"])
     @document_response(schemas.Webhooks)
-    @refusals(Code.NODE_UNAVAILABLE, Code.FORBIDDEN, Code.STORE_UNAVAILABLE)
+    @refusals(*OPERATING, Code.STORE_UNAVAILABLE)
     async def list_webhooks() -> Response:
         """List the webhooks, with how far each is and what is wrong with it."""
         parts.admin()
-        return answer({"webhooks": [_view(row) for row in await parts.webhooks.rows()]})
+        return answer({"webhooks": [webhook_view(row) for row in await parts.webhooks.rows()]})
 
     @routes.get("/<webhook_id>")
     @tag(["admin"])
     @document_response(schemas.WebhookView)
-    @refusals(Code.NODE_UNAVAILABLE, Code.FORBIDDEN, Code.NOT_FOUND, Code.STORE_UNAVAILABLE)
+    @refusals(*OPERATING, Code.NOT_FOUND, Code.STORE_UNAVAILABLE)
     async def webhook(webhook_id: str) -> Response:
         """One webhook."""
         parts.admin()
         with _named(parts):
-            return answer(_view(await parts.webhooks.row(webhook_id)))
+            return answer(webhook_view(await parts.webhooks.row(webhook_id)))
 
 
 def _add_changes(routes: Blueprint, parts: AdminParts) -> None:
@@ -75,20 +70,14 @@ def _add_changes(routes: Blueprint, parts: AdminParts) -> None:
     @tag(["admin"])
     @document_request(schemas.WebhookBody)
     @document_response(schemas.NewWebhook, 201)
-    @refusals(
-        Code.NODE_UNAVAILABLE,
-        Code.FORBIDDEN,
-        Code.LIMIT_REACHED,
-        Code.MALFORMED_REQUEST,
-        Code.STORE_UNAVAILABLE,
-    )
+    @refusals(*OPERATING, Code.LIMIT_REACHED, Code.MALFORMED_REQUEST, Code.STORE_UNAVAILABLE)
     async def create_webhook() -> Response:
         """Make a webhook, which is told of what comes from now on. The answer has its secret, once."""
         operator = parts.admin()
         wanted = await body(schemas.WebhookBody, depth=depth)
         with _named(parts), trio.CancelScope(shield=True):
             id, secret = await parts.webhooks.create(_wanted(parts, wanted.model_dump()))
-            view = _view(await parts.webhooks.row(id))
+            view = webhook_view(await parts.webhooks.row(id))
         parts.audit.note(operator, "webhook", id, "made")
         return answer({**view, "secret": secret}, 201)
 
@@ -96,13 +85,7 @@ def _add_changes(routes: Blueprint, parts: AdminParts) -> None:
     @tag(["admin"])
     @document_request(schemas.WebhookChange)
     @document_response(schemas.WebhookView)
-    @refusals(
-        Code.NODE_UNAVAILABLE,
-        Code.FORBIDDEN,
-        Code.NOT_FOUND,
-        Code.MALFORMED_REQUEST,
-        Code.STORE_UNAVAILABLE,
-    )
+    @refusals(*OPERATING, Code.NOT_FOUND, Code.MALFORMED_REQUEST, Code.STORE_UNAVAILABLE)
     async def change_webhook(webhook_id: str) -> Response:
         """Change what a webhook is told and where."""
         operator = parts.admin()
@@ -110,7 +93,7 @@ def _add_changes(routes: Blueprint, parts: AdminParts) -> None:
         with _named(parts), trio.CancelScope(shield=True):
             fields = _changed(await parts.webhooks.row(webhook_id), given)
             await parts.webhooks.change(webhook_id, _wanted(parts, fields))
-            view = _view(await parts.webhooks.row(webhook_id))
+            view = webhook_view(await parts.webhooks.row(webhook_id))
         parts.audit.note(operator, "webhook", webhook_id, "changed")
         return answer(view)
 
@@ -121,13 +104,7 @@ def _add_ends(routes: Blueprint, parts: AdminParts) -> None:
     @routes.delete("/<webhook_id>")
     @tag(["admin"])
     @document_response(NoContent, 204)
-    @refusals(
-        Code.NODE_UNAVAILABLE,
-        Code.FORBIDDEN,
-        Code.NOT_FOUND,
-        Code.MALFORMED_REQUEST,
-        Code.STORE_UNAVAILABLE,
-    )
+    @refusals(*OPERATING, Code.NOT_FOUND, Code.MALFORMED_REQUEST, Code.STORE_UNAVAILABLE)
     async def delete_webhook(webhook_id: str) -> Response:
         """Delete a webhook. What it has not been told it is never told."""
         operator = parts.admin()
@@ -139,13 +116,7 @@ def _add_ends(routes: Blueprint, parts: AdminParts) -> None:
     @routes.post("/<webhook_id>/rotate")
     @tag(["admin"])
     @document_response(schemas.NewSecret)
-    @refusals(
-        Code.NODE_UNAVAILABLE,
-        Code.FORBIDDEN,
-        Code.NOT_FOUND,
-        Code.MALFORMED_REQUEST,
-        Code.STORE_UNAVAILABLE,
-    )
+    @refusals(*OPERATING, Code.NOT_FOUND, Code.MALFORMED_REQUEST, Code.STORE_UNAVAILABLE)
     async def rotate_webhook_secret(webhook_id: str) -> Response:
         """Give a webhook a new secret. The former one signs as well for a day."""
         operator = parts.admin()
@@ -163,7 +134,7 @@ def _add_attempts(routes: Blueprint, parts: AdminParts) -> None:
     @routes.post("/<webhook_id>/test")
     @tag(["admin"])
     @document_response(schemas.WebhookTest)
-    @refusals(Code.NODE_UNAVAILABLE, Code.FORBIDDEN, Code.NOT_FOUND)
+    @refusals(*OPERATING, Code.NOT_FOUND)
     async def send_webhook_test(webhook_id: str) -> Response:
         """Send an event of the type `test` at once, and say what the endpoint made of it."""
         operator = parts.admin()
@@ -177,13 +148,13 @@ def _add_attempts(routes: Blueprint, parts: AdminParts) -> None:
     @routes.post("/<webhook_id>/retry")
     @tag(["admin"])
     @document_response(schemas.WebhookView)
-    @refusals(Code.NODE_UNAVAILABLE, Code.FORBIDDEN, Code.NOT_FOUND, Code.STORE_UNAVAILABLE)
+    @refusals(*OPERATING, Code.NOT_FOUND, Code.STORE_UNAVAILABLE)
     async def retry_webhook(webhook_id: str) -> Response:
         """Try at once what waits for a retry, and go on where the webhook was paused."""
         operator = parts.admin()
         with _named(parts), trio.CancelScope(shield=True):
             await parts.webhooks.retry(webhook_id)
-            view = _view(await parts.webhooks.row(webhook_id))
+            view = webhook_view(await parts.webhooks.row(webhook_id))
         parts.audit.note(operator, "webhook", webhook_id, "retried")
         return answer(view)
 
@@ -191,13 +162,7 @@ def _add_attempts(routes: Blueprint, parts: AdminParts) -> None:
     @tag(["admin"])
     @document_request(schemas.SkipBody)
     @document_response(schemas.Skipped)
-    @refusals(
-        Code.NODE_UNAVAILABLE,
-        Code.FORBIDDEN,
-        Code.NOT_FOUND,
-        Code.MALFORMED_REQUEST,
-        Code.STORE_UNAVAILABLE,
-    )
+    @refusals(*OPERATING, Code.NOT_FOUND, Code.MALFORMED_REQUEST, Code.STORE_UNAVAILABLE)
     async def skip_webhook_event(webhook_id: str) -> Response:
         """Give up the events that were tried and not taken: of each such conversation one, and the next is tried."""
         operator = parts.admin()
@@ -215,13 +180,7 @@ def _add_replay(routes: Blueprint, parts: AdminParts) -> None:
     @tag(["admin"])
     @document_request(schemas.ReplayBody)
     @document_response(schemas.WebhookView)
-    @refusals(
-        Code.NODE_UNAVAILABLE,
-        Code.FORBIDDEN,
-        Code.NOT_FOUND,
-        Code.MALFORMED_REQUEST,
-        Code.STORE_UNAVAILABLE,
-    )
+    @refusals(*OPERATING, Code.NOT_FOUND, Code.MALFORMED_REQUEST, Code.STORE_UNAVAILABLE)
     async def replay_webhook(webhook_id: str) -> Response:
         """Deliver the events of a conversation again, from a sequence on."""
         operator = parts.admin()
@@ -232,7 +191,7 @@ def _add_replay(routes: Blueprint, parts: AdminParts) -> None:
         place = snapshot.state.number, asked.conversation_id, asked.sequence_id
         with _named(parts), trio.CancelScope(shield=True):
             await parts.webhooks.replay(webhook_id, *place)
-            view = _view(await parts.webhooks.row(webhook_id))
+            view = webhook_view(await parts.webhooks.row(webhook_id))
         parts.audit.note(operator, "webhook", webhook_id, "replayed")
         return answer(view)
 
@@ -275,40 +234,3 @@ def _wanted(parts: AdminParts, fields: dict[str, Any]) -> WebhookWanted:
     except ValidationError as error:
         raise parts.malformed(problem_of(error.errors())) from None
     return WebhookWanted.of(settings, ())
-
-
-def _view(row: WebhookRow) -> dict[str, Any]:
-    times = {
-        name: None if at is None else timestamp(at)
-        for name in ("created_at", "worked_at", "paused_at", "last_error_at")
-        for at in (getattr(row, name),)
-    }
-    return {
-        "webhook_id": row.webhook_id,
-        "url": row.url,
-        "events": "*" if row.events is None else row.events,
-        "conversations": row.conversations,
-        "allow_private": row.allow_private,
-        "source": "configuration" if row.configured else "route",
-        "secrets": row.secrets,
-        "state": row.state,
-        "why": row.why,
-        **times,
-        "position": row.position,
-        "lag": row.lag,
-        "delivered": row.delivered,
-        "failed": row.failed,
-        "last_error": row.last_error,
-        "stuck_count": row.stuck_count,
-        "stuck": [
-            {
-                "conversation_id": each.conversation_id,
-                "sequence_id": each.sequence_id,
-                "attempts": each.attempts,
-                "since": timestamp(each.since),
-                "next_attempt_at": timestamp(each.next_attempt_at),
-                "error": each.error,
-            }
-            for each in row.stuck
-        ],
-    }

@@ -88,6 +88,11 @@ class Webhooks:
         finally:
             self._nursery = None
 
+    @property
+    def runs(self) -> bool:
+        """Whether it delivers: of several nodes one does."""
+        return self._nursery is not None
+
     async def rows(self) -> list[WebhookRow]:
         """All subscribers as they are now, by id."""
         if not self._subscriptions:
