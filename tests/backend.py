@@ -61,6 +61,11 @@ class Backend:
         self.behave: Behaviour = take
         self._came = trio.lowlevel.ParkingLot()
 
+    @property
+    def sequences(self) -> list[int]:
+        """The sequences of the events that were taken."""
+        return [each.body["sequence_id"] for each in self.taken]
+
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until what has come is so."""
         with trio.fail_after(4 * PATIENCE):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,9 +15,10 @@ import trio
 
 from salon.actors.cluster.view import Node, View, owner_of
 from salon.loadtests.servers import NatsServer, Relay, free_port
-from tests.person import Person
+from tests import processes
+from tests.person import Person, admin, guest
 from tests.postgres import UNSAFE, USER, Cluster
-from tests.server import ServerProcess
+from tests.server import CONFIG, ServerProcess
 
 NAMES = ("one", "two", "three")
 
@@ -76,6 +78,42 @@ class Nodes:
         hosts = f"host=127.0.0.1,127.0.0.1&port={port},{self._standby}"
         store = f"postgresql://{USER}@/postgres?{hosts}"
         return ServerProcess(folder, store=store, CLUSTER__NAME=name, **settings)
+
+    @contextmanager
+    def stranger(self, **settings: str) -> Iterator[Path]:
+        """One more that may not come in, with other settings; what it says."""
+        log = self.folder / "stranger.log"
+        said = {**self._settings, "CLUSTER__NAME": "stranger", **settings}
+        words = ["serve", "--config", f"{CONFIG}", "--port", "0", "--store", self.postgres.url()]
+        with log.open("a") as stderr:
+            environment = {f"SALON_{name}": text for name, text in said.items()}
+            process = processes.start(words, stderr=stderr, env={**os.environ, **environment})
+        try:
+            yield log
+        finally:
+            process.kill()
+            process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
+
+    async def newcomers(self) -> list[Person]:
+        """A newcomer at each node."""
+        named = zip(self, ("Ada", "Ben", "Cleo"), strict=True)
+        return [await guest(node, name) for node, name in named]
+
+    async def keeper(self) -> ServerProcess:
+        """The node that keeps house."""
+        listed = (await admin(self.by_name["one"]).ask("GET", "/admin/nodes"))["nodes"]
+        return self.by_name[next(each["name"] for each in listed if each["keeps_house"])]
+
+    async def until_not_on_nats(self) -> None:
+        """Wait until operators see that the node which can be cut off does not reach NATS."""
+        with trio.fail_after(60):
+            while True:
+                shown = await admin(self.by_name["one"]).ask("GET", "/admin/nodes")
+                if [each["name"] for each in shown["nodes"] if not each["on_nats"]] == [CUT_OFF]:
+                    return
+                await trio.sleep(0.2)
 
     def names_in(self) -> list[str]:
         """The names of those who are in the view, in the order of joining."""

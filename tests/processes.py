@@ -42,6 +42,12 @@ MODULES_OF_AGENTS = {
     "openai": "salon.web.agents.openai_wire",
     "mcp": "salon.web.agents.mcp_wire",
 }
+MODULES_OF_NODES = (
+    "salon.persistence.postgres.cluster_store",
+    "salon.web.cluster",
+    "salon.actors.cluster.directory",
+    "salon.persistence.migration",
+)
 PR_SET_CHILD_SUBREAPER = 36
 POLL = 0.005  # seconds between two looks at a process that has to end
 REQUEST = 1_000_000  # bytes
@@ -135,7 +141,10 @@ def _fork(arguments: Sequence[str], outputs: list[int], env: Mapping[str, str] |
         "arguments": arguments,
         "env": environment,
         "cwd": str(Path.cwd()),
-        "modules": _modules_of(environment.get("SALON_AGENTS", "")),
+        "modules": [
+            *_modules_of(environment.get("SALON_AGENTS", "")),
+            *(MODULES_OF_NODES if "SALON_CLUSTER__NATS" in environment else ()),
+        ],
     }
     with ONE_AT_A_TIME:
         server = _fork_server()

@@ -14,6 +14,8 @@ from .encoding import named, value_of
 from .wire import Ask
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from salon.actors.audience import Audience
     from salon.actors.mailbox import Letter
 
@@ -89,13 +91,16 @@ class Asking:
         for number in self.outgoing.due(now):
             self._send(number)
 
-    def moved(self) -> bool:
-        """Have everything sent again after a change of view; whether the owner is another."""
+    def moved(self, said: Callable[[], Sequence[Letter]]) -> bool:
+        """Have everything sent again after a change of view; whether the owner is another.
+
+        Then what agents have `said` goes first, which it may lack.
+        """
         owner = self._host.cluster.owner(self._key)
         is_new = owner != self.owner
         if is_new:
             self.owner = owner
-            self.outgoing.begin(self._host.cluster.next_number())
+            self.outgoing.begin(self._host.cluster.next_number(), said())
         self.outgoing.hurry()
         return is_new
 

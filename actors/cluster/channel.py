@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import is_dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -114,13 +114,14 @@ class Outgoing:
         self.pending[self.newest] = pending
         return self.newest
 
-    def begin(self, channel: int) -> None:
-        """Begin again with another owner, in the same order."""
+    def begin(self, channel: int, first: Sequence[Letter] = ()) -> None:
+        """Begin again with another owner, in the same order, after commands that are to come before."""
         self.channel = channel
-        self.pending = dict(enumerate(self.pending.values(), 1))
-        self.newest = len(self.pending)
         for each in self.pending.values():
             each.again = each.was_sent
+        before = [Pending(letter, given=False) for letter in first]
+        self.pending = dict(enumerate((*before, *self.pending.values()), 1))
+        self.newest = len(self.pending)
 
     def hurry(self) -> None:
         """Have all commands sent again: the owner may have dropped them."""

@@ -197,7 +197,7 @@ class ClusterDirectory(Directory):
             if not self.owns(id):
                 owner.leaving = True
                 if not owner.busy:
-                    self.let_go(owner, ())
+                    self.let_go(owner, owner.said_again())
                 continue
             was_lost = skipped or owner.leaving
             owner.in_view, owner.leaving = self.cluster.view.number, False

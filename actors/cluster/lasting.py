@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .encoding import named, value_of
+from .encoding import UnreadableError, named, value_of
 from .wire import Concerned, Heard, Informed, Lasting, Pushed, Renamed, Revoked, Work
 
 if TYPE_CHECKING:
@@ -16,17 +17,20 @@ if TYPE_CHECKING:
 LASTS = Work | Informed | Renamed | Revoked | Concerned | Pushed
 RESEND = 1.5  # seconds without a word of the receiver after which a message is sent again; it speaks once a second
 KEPT = 10_000  # messages of one kind for one node: what a node that cannot be reached for longer has missed is lost
-FORGOTTEN = 60.0  # seconds after the last word of a node that is not in the view any more
+FORGOTTEN = 60.0  # seconds after the last word to or of a node that is not in the view any more
 AT_ONCE = 1000  # messages sent again to one node at a time
+
+logger = logging.getLogger(__name__)
 
 
 class Line:
     """The messages of one kind for one node that it has not confirmed, oldest first, each with the time of its last sending."""
 
-    __slots__ = ("newest", "waiting")
+    __slots__ = ("added_at", "newest", "waiting")
 
-    def __init__(self) -> None:
-        self.newest = 0
+    def __init__(self, newest: int) -> None:
+        self.added_at = 0.0
+        self.newest = newest
         self.waiting: deque[tuple[int, Message, float]] = deque()
 
     @property
@@ -37,6 +41,7 @@ class Line:
     def add(self, message: Message, now: float) -> Lasting:
         """Take a message, and give the form in which it goes."""
         self.newest += 1
+        self.added_at = now
         self.waiting.append((self.newest, message, now))
         if len(self.waiting) > KEPT:
             self.waiting.popleft()
@@ -62,14 +67,19 @@ class LastingOut:
 
     def __init__(self) -> None:
         self._lines: dict[tuple[str, str], Line] = {}
+        self._newest = (
+            0  # of all lines: one that was forgotten goes on above what its receiver has had
+        )
 
     def add(self, node_id: str, message: Message, now: float) -> Lasting:
         """Take a message for a node, and give the form in which it goes."""
         key = node_id, type(message).__name__
         line = self._lines.get(key)
         if line is None:
-            line = self._lines[key] = Line()
-        return line.add(message, now)
+            line = self._lines[key] = Line(self._newest)
+        lasting = line.add(message, now)
+        self._newest = max(self._newest, lasting.number)
+        return lasting
 
     def heard(self, node_id: str, heard: Heard, now: float) -> Iterator[Lasting]:
         """Take what a node has; what it lacks is to be sent again."""
@@ -85,9 +95,13 @@ class LastingOut:
             for each in line.due(now, RESEND):
                 yield node_id, each
 
-    def keep(self, node_ids: Container[str]) -> None:
-        """Forget what is for other nodes than these."""
-        self._lines = {key: line for key, line in self._lines.items() if key[0] in node_ids}
+    def keep(self, node_ids: Container[str], now: float) -> None:
+        """Forget what is for other nodes than these, unless it is new: a node that leaves has sockets for a while."""
+        self._lines = {
+            key: line
+            for key, line in self._lines.items()
+            if key[0] in node_ids or now - line.added_at < FORGOTTEN
+        }
 
 
 class Heed:
@@ -99,7 +113,7 @@ class Heed:
         self.heard_at = 0.0
         self.next = base
         self.told = False
-        self.early: dict[int, Any] = {}
+        self.early: dict[int, Message | None] = {}
 
 
 class LastingIn:
@@ -111,7 +125,7 @@ class LastingIn:
     def take(self, sender: str, lasting: Lasting, now: float) -> tuple[list[Message], Heard | None]:
         """The messages to give on now, and what to answer at once, which is where something is missing.
 
-        Raises `UnreadableError`.
+        One that cannot be read is passed over.
         """
         key = sender, lasting.one.name
         heed = self._heeds.get(key)
@@ -124,11 +138,17 @@ class LastingIn:
         if lasting.number < heed.next:
             return [], None
         was_whole = not heed.early
-        heed.early[lasting.number] = value_of(lasting.one)
+        try:
+            heed.early[lasting.number] = value_of(lasting.one)
+        except UnreadableError as error:
+            heed.early[lasting.number] = None
+            logger.warning("a message of node %s cannot be read: %s", sender, error)
         ready: list[Message] = []
         while heed.next in heed.early:
-            ready.append(heed.early.pop(heed.next))
+            message = heed.early.pop(heed.next)
             heed.next += 1
+            if message is not None:
+                ready.append(message)
         if heed.early and was_whole:
             return ready, Heard(lasting.one.name, heed.next - 1, True)
         return ready, None

@@ -126,6 +126,7 @@ class ClusterNode:
         self._adopt(await self._membership.leave(self.node.id).wait(), hint=True)
 
     async def _join(self) -> None:
+        told = ""
         while True:
             self.node = self.node._replace(id=self.directory.sources.new_id())
             self._transport = self._connect(self.node.id)
@@ -133,7 +134,9 @@ class ClusterNode:
             try:
                 view = await self._membership.join(self.node).wait()
             except StoreError as error:
-                self.directory.report(error)
+                if str(error) != told:  # it may wait for long until the others agree with it
+                    told = str(error)
+                    self.directory.report(error)
                 await trio.sleep(BEAT)
             else:
                 self._adopt(view, hint=True)
@@ -173,9 +176,9 @@ class ClusterNode:
         self._beaten_at = trio.current_time()
         self._owners.moved(view)
         ids = {node.id for node in view.nodes}
-        self._said.keep(ids)
         self._pulses.keep(ids)
-        self._heard.keep(ids, trio.current_time())
+        for each in (self._said, self._heard):
+            each.keep(ids, self._beaten_at)
         if hint:
             self.tell_all(Hint())
         with self.directory.system:

@@ -117,6 +117,7 @@ class OwnedConversation(ConversationActor):
     async def on_batch(self, batch: Sequence[Letter]) -> None:
         """A turn as of every conversation. One whose commit was refused is taken again, here or by the new owner."""
         left: Sequence[Letter] = ()
+        said: list[Letter] = []
         for letter in batch:
             if type(letter.message) is Create or getattr(letter.reply_to, "again", False):
                 await self._answer_again(letter)
@@ -126,18 +127,19 @@ class OwnedConversation(ConversationActor):
             try:
                 await super().on_batch(batch)
             except Superseded as stale:
+                said = self.said_again() or said
                 self.agents.keep(self.state)
                 self.state = None
                 await self.cluster.reached(stale.number)
                 self.branches.ask_again()  # what another owner has committed meanwhile comes in no batch
                 if self.leaving:
-                    left = [each for each in batch if not each.answered]
+                    left = [*said, *(each for each in batch if not each.answered)]
                     break
                 self.reload = False
             else:
                 break
         if self.leaving and self.actor_ref.is_alive():
-            self._cluster_host.let_go(self, left)
+            self._cluster_host.let_go(self, left or self.said_again())
         elif self.reload:
             self.forget_state()
 
@@ -163,6 +165,10 @@ class OwnedConversation(ConversationActor):
             letter.answer(outcome)
             if letter.reply_to is not None:
                 letter.reply_to.flush()
+
+    def said_again(self) -> list[Letter]:
+        """What agents have said and the store lacks, for the next owner."""
+        return [] if self.state is None else self.agents.said_again(self.state)
 
     def forget_state(self) -> None:
         """Have the next turn load the state: another node may have changed it since."""

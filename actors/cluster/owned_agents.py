@@ -10,10 +10,12 @@ from salon.actors.agents import Agents
 from salon.actors.signals import Cancel
 
 from .branches import LEASE
+from .texts import said_again
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from salon.actors.mailbox import Letter
     from salon.actors.model import Run, State
     from salon.actors.run_turn import RunTurn
 
@@ -43,6 +45,10 @@ class OwnedAgents(Agents):
         idle = state is not None and not self._audience.branches.has(participant_id)
         if idle and self._is_hosted(participant_id):
             self._schedule("hosted", trio.current_time())
+
+    def said_again(self, state: State) -> list[Letter]:
+        """What was said and the store lacks, as commands to another owner; the state is the last one that there was."""
+        return said_again(state, self.runs.unsaved(state))
 
     def _is_hosted(self, agent_id: str) -> bool:
         return self._host.agent_host.answering(agent_id) is not None

@@ -303,10 +303,10 @@ class ReplicaActor(TrioActor):
         """Another view: whoever owns the conversation now learns what waits and who is here."""
         self.missed()
         now = trio.current_time()
-        if not self.asking.moved():
+        if not self.asking.moved(self._said_again):
             self.asking.send_due(
                 now
-            )  # the owner's answer to the next beat shows what it has committed meanwhile
+            )  # what the owner has committed meanwhile, its next answer shows
             return
         self._known_version = 0
         self.beat(now)
@@ -318,6 +318,10 @@ class ReplicaActor(TrioActor):
         if self._settled:
             self._settled = False
             self.heard_at = max(self.heard_at, self._cluster.heard(self.asking.owner).at)
+
+    def _said_again(self) -> list[Letter]:
+        state = self.following.state
+        return [] if state is None else self.following.texts.said_again(state)
 
     def watch(self) -> None:
         """Tell the owner who is here."""
@@ -347,7 +351,7 @@ class ReplicaActor(TrioActor):
         """All that waits, in its order, for another actor; to be called before this one is stopped."""
         todo, self._todo = self._todo, deque()
         waiting = [*self.asking.outgoing.take_all(), *todo, *self.actor_inbox.take()]
-        return [each for each in waiting if not isinstance(each.message, OWN)]
+        return self._said_again() + [each for each in waiting if not isinstance(each.message, OWN)]
 
     @property
     def passive(self) -> bool:

@@ -5,12 +5,28 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import trio
+
+from salon.actors.mailbox import Letter
+from salon.actors.run_messages import ExtendRun
 from salon.actors.signals import Delta, RunStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from salon.actors.model import Run
+    from salon.actors.model import Run, State
+
+
+def said_again(state: State, pieces: Iterable[tuple[str, int, str]]) -> list[Letter]:
+    """Pieces of the texts of open runs, each with its place, as commands of their agents that nobody waits for."""
+    now, letters = trio.current_time(), []
+    for run_id, offset, text in pieces:
+        run = state.runs.get(run_id)
+        agent = None if run is None else state.members.get(run.participant_id)
+        if agent is not None and text:
+            command = ExtendRun(state.id, agent.participant, run_id, offset, text)
+            letters.append(Letter(command, None, now))
+    return letters
 
 
 class Texts:
@@ -33,6 +49,10 @@ class Texts:
     def lengths(self) -> tuple[tuple[str, int], ...]:
         """What there is of each text, in code points."""
         return tuple((id, len(each.text)) for id, each in self._said.items())
+
+    def said_again(self, state: State) -> list[Letter]:
+        """All that was said, as commands to an owner that may lack the last second of it: what it has changes nothing."""
+        return said_again(state, [(id, 0, each.text) for id, each in self._said.items()])
 
     def take(self, delta: Delta, *, whole: bool = False) -> Delta | None:
         """Take more text; what of it the readers lack, or None. `whole`: it is the truth, also where it is less.

@@ -13,13 +13,15 @@ from contextlib import AsyncExitStack
 import pytest
 import trio
 
-from tests.backend import Backend, backend
+from tests.backend import backend
 from tests.crowd import Talk
-from tests.nodes import CUT_OFF, Nodes, at, running
+from tests.nodes import Nodes, at, running
 from tests.patience import PATIENCE
 from tests.person import UPGRADE, Person, Tab, admin, guest, open_tab
 from tests.presence import until_shown
-from tests.server import ServerProcess, api
+from tests.server import api
+
+pytestmark = pytest.mark.timeout(300)  # seconds: a bound for a machine with other work on it
 
 LONG = "SALON_CLUSTER_FAULTS" in os.environ  # with `make prove`
 TIMES = 10 if LONG else 2  # a node joins and leaves
@@ -33,7 +35,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
 
 
 async def test_people_at_three_nodes_talk_in_one_order(nodes: Nodes) -> None:
-    people = await one_at_each(nodes)
+    people = await nodes.newcomers()
     room = await people[0].create(*people[1:])
     async with AsyncExitStack() as stack:
         tabs = [await stack.enter_async_context(each.tab(room)) for each in people]
@@ -52,7 +54,7 @@ def said(tab: Tab) -> list[str]:
 
 
 async def test_any_node_shows_operators_all_of_them(nodes: Nodes) -> None:
-    ada, ben, cleo = await one_at_each(nodes)
+    ada, ben, cleo = await nodes.newcomers()
     room = await ada.create(ben, cleo)
     async with ada.tab(room), ben.tab(room), cleo.tab(room):
         for node in nodes:
@@ -74,7 +76,7 @@ async def test_any_node_shows_operators_all_of_them(nodes: Nodes) -> None:
 
 
 async def test_who_is_shut_out_at_one_node_is_out_at_all(nodes: Nodes) -> None:
-    ada, ben, cleo = await one_at_each(nodes)
+    ada, ben, cleo = await nodes.newcomers()
     room = await ada.create(ben, cleo)
     async with ben.tab(room) as of_ben, cleo.tab(room) as of_cleo:
         await at(ada.server, ben).call("POST", "/auth/logout")
@@ -94,7 +96,7 @@ async def until_answered(person: Person, status: int) -> None:
 
 
 async def test_a_ticket_of_one_node_opens_a_socket_at_another_once(nodes: Nodes) -> None:
-    ada, ben, _ = await one_at_each(nodes)
+    ada, ben, _ = await nodes.newcomers()
     room = await ada.create(ben)
     ticket = (await ada.ask("POST", "/auth/ticket"))["ticket"]
     url = f"{at(ben.server, ada).socket_url(room)}?ticket={ticket}"
@@ -102,6 +104,29 @@ async def test_a_ticket_of_one_node_opens_a_socket_at_another_once(nodes: Nodes)
         await tab.until("caught_up")
     path = url.removeprefix(ben.server.ws_url)
     assert (await api(ben.server, "GET", path, headers=UPGRADE)).status_code == 401
+
+
+async def test_a_file_and_a_word_of_one_node_are_found_at_another(nodes: Nodes) -> None:
+    ada, ben, _ = await nodes.newcomers()
+    room = await ada.create(ben)
+    data = b"%PDF-1.7\n" + os.urandom(1000)
+    path = f"/chat/{room}/files"
+    answer = await ada.call("POST", path, content=data, params={"name": "a.pdf"})
+    assert answer.status_code == 201, answer.text
+    file = {"file_id": answer.json()["file_id"]}
+    await ada.say(room, "the zebra's paper", files=[file])
+    assert (await ben.call("GET", f"{path}/{file['file_id']}")).content == data
+    with trio.fail_after(PATIENCE):
+        while not (await ben.ask("GET", "/chat/search?q=zebra"))["hits"]:  # noqa: ASYNC110
+            await trio.sleep(0.1)
+
+
+async def test_a_node_with_another_key_does_not_join_and_says_why(nodes: Nodes) -> None:
+    with nodes.stranger(AUTH__KEY_FILE=f"{nodes.folder / 'other.key'}") as log:
+        with trio.fail_after(PATIENCE):
+            while "has another auth.key_file than this one" not in log.read_text():  # noqa: ASYNC110
+                await trio.sleep(0.1)
+        assert set(nodes.names_in()) == {"one", "two", "three"}
 
 
 async def test_two_of_three_are_killed_in_a_burst_and_come_back(
@@ -123,7 +148,7 @@ async def test_who_was_at_a_killed_node_is_offline_after_the_grace_and_online_wh
     nodes: Nodes,
 ) -> None:
     killed = nodes.by_name["three"]
-    people = await one_at_each(nodes)
+    people = await nodes.newcomers()
     room = await people[0].create(*people[1:])
     async with AsyncExitStack() as stack:
         tabs = [await stack.enter_async_context(each.tab(room)) for each in people[:2]]
@@ -229,7 +254,7 @@ async def test_a_node_that_is_cut_off_loses_nothing_and_comes_back(
             if "postgres" in what:
                 await nodes.until_in({"one", "three"})
             else:
-                await until_not_on_nats(nodes)
+                await nodes.until_not_on_nats()
             await talk.until(60)
         finally:
             for relay in relays:
@@ -242,7 +267,7 @@ async def test_a_node_that_is_cut_off_loses_nothing_and_comes_back(
 
 async def test_webhooks_of_a_killed_node_are_delivered_by_another(nodes: Nodes) -> None:
     async with backend() as shop:
-        keeper = await keeper_of(nodes)
+        keeper = await nodes.keeper()
         others = [each for each in nodes if each is not keeper]
         wanted = {"url": shop.url, "events": ["message"], "allow_private": True}
         refused = await admin(others[0]).call("POST", "/admin/webhooks", wanted)
@@ -253,14 +278,14 @@ async def test_webhooks_of_a_killed_node_are_delivered_by_another(nodes: Nodes) 
         ada = await guest(others[0], "Ada")
         room = await ada.create()
         first = (await ada.say(room, "first"))["sequence_id"]
-        await shop.until(lambda: first in told(shop))
+        await shop.until(lambda: first in shop.sequences)
         keeper.kill()
         for n in range(10):
             last = (await ada.say(room, f"then {n}"))["sequence_id"]
-        await shop.until(lambda: last in told(shop))
+        await shop.until(lambda: last in shop.sequences)
         await trio.to_thread.run_sync(keeper.start)
         # What was under way may come twice.
-        assert list(dict.fromkeys(told(shop))) == list(range(first, last + 1))
+        assert list(dict.fromkeys(shop.sequences)) == list(range(first, last + 1))
 
 
 async def test_a_standby_takes_the_place_of_the_database_with_all_that_was_acknowledged(
@@ -273,30 +298,3 @@ async def test_a_standby_takes_the_place_of_the_database_with_all_that_was_ackno
         await trio.to_thread.run_sync(nodes.fail_over, standby)
 
     await Talk(nodes).through(fail_over)
-
-
-async def one_at_each(nodes: Nodes) -> list[Person]:
-    """A newcomer at each node."""
-    named = zip(nodes, ("Ada", "Ben", "Cleo"), strict=True)
-    return [await guest(node, name) for node, name in named]
-
-
-async def until_not_on_nats(nodes: Nodes) -> None:
-    """Wait until operators see that the node which can be cut off does not reach NATS."""
-    with trio.fail_after(60):
-        while True:
-            shown = await admin(nodes.by_name["one"]).ask("GET", "/admin/nodes")
-            if [each["name"] for each in shown["nodes"] if not each["on_nats"]] == [CUT_OFF]:
-                return
-            await trio.sleep(0.2)
-
-
-def told(shop: Backend) -> list[int]:
-    return [each.body["sequence_id"] for each in shop.taken]
-
-
-async def keeper_of(nodes: Nodes) -> ServerProcess:
-    """The node that keeps house."""
-    any_node = next(iter(nodes))
-    listed = (await admin(any_node).ask("GET", "/admin/nodes"))["nodes"]
-    return nodes.by_name[next(each["name"] for each in listed if each["keeps_house"])]

@@ -12,13 +12,15 @@ from salon.actors.cluster.wire import Answer
 from salon.actors.events import Created, Posted
 from salon.actors.future import Future
 from salon.actors.keeping_messages import DeleteConversation
-from salon.actors.member_messages import AcceptInvite, CreateInvite, Remove, RevokeInvite
-from salon.actors.messages import Command, Create, Join, Leave, Post, Receipt
-from salon.actors.model import Entrant
-from salon.actors.refusals import Refusal
+from salon.actors.member_messages import AcceptInvite, CreateInvite, Mute, Remove, RevokeInvite
+from salon.actors.messages import Command, Create, Join, Leave, MarkRead, Post, Receipt, Update
+from salon.actors.model import Entrant, Participant
+from salon.actors.refusals import Code, Refusal
+from salon.actors.run_messages import EndRun, ExtendRun, StartRun
 from salon.actors.store import Changes
+from salon.persistence.memory import MemoryStore
 from tests.unit.cluster_engine import EngineCluster, EngineNode, ask, open_cluster
-from tests.unit.engine import ADA, BEN, CLEO, DAN, copy
+from tests.unit.engine import ADA, BEN, CLEO, DAN, copy, refused
 
 
 async def joined_by_three(
@@ -185,3 +187,60 @@ async def test_an_owner_that_was_given_up_refuses_nothing_by_what_it_knew(
         cluster.lose()
         await trio.sleep(4)
         assert isinstance(answers[0], Receipt)
+
+
+@pytest.mark.parametrize("killed", [False, True])
+async def test_what_an_agent_has_said_is_in_its_message_though_the_owner_had_not_stored_it(
+    killed: bool, autojump_clock: Any
+) -> None:
+    """An agent that ends its run without saying how long it is: nobody would notice that a part is missing."""
+    bot = Participant("bot", "Bot", "agent")
+    async with open_cluster() as cluster:
+        id, readers = await cluster.talk(ADA, BEN, CLEO)
+        owner, (other, _) = cluster.owner(id), cluster.others(id)
+        await owner.do(Join(id, ADA, Entrant(bot)))
+        agent = await other.connect(id, bot)
+        await other.do(StartRun(id, bot, "run"))
+        await trio.sleep(3)
+        await other.do(ExtendRun(id, bot, "run", 0, "stored "))
+        while stored(cluster, id) != "stored ":  # noqa: ASYNC110 - in virtual time
+            await trio.sleep(0.05)
+        await other.do(ExtendRun(id, bot, "run", 7, "and not stored"))
+        await trio.sleep(0.15)
+        assert stored(cluster, id) == "stored "
+        if killed:
+            owner.kill()
+        else:
+            owner.node.leaving = True  # as when another joins: nothing is stored before
+            cluster.store.leave(owner.id)
+            owner.node.doubt()
+        agent.tell(EndRun(id, bot, "run"))
+        await trio.sleep(8)
+        left = [each for each in readers if each._engine is not owner]
+        assert all(each.contents == ["stored and not stored"] for each in left)
+
+
+def stored(cluster: EngineCluster, conversation_id: str) -> str:
+    """The text of the run, as the store has it."""
+    state = MemoryStore.load(cluster.store, conversation_id).get()
+    assert state is not None
+    return state.runs["run"].text
+
+
+async def test_who_may_not_speak_yet_may_not_at_another_owner_either(autojump_clock: Any) -> None:
+    async with open_cluster() as cluster:
+        id, _ = await cluster.talk(ADA, BEN, CLEO)
+        owner = cluster.owner(id)
+        await owner.do(Update(id, ADA, slow_mode=60))
+        await owner.do(Mute(id, ADA, CLEO.id))
+        await owner.do(MarkRead(id, ADA, 2))
+        assert isinstance(await owner.post(id, BEN, "once"), Receipt)
+        owner.kill()
+        del cluster.nodes[owner.node.node.name]
+        await trio.sleep(6)
+        then = cluster.owner(id)
+        refused(await then.post(id, BEN, "twice"), Code.SLOW_MODE)
+        refused(await then.post(id, CLEO, "muted"), Code.MUTED)
+        state = then.conversation(id).state
+        assert state is not None
+        assert state.reads[ADA.id] == 2

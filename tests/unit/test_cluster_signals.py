@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 import trio
+from msgspec import Raw
 
 from salon.actors.cluster.lasting import KEPT, LastingIn, LastingOut
-from salon.actors.cluster.wire import Batch, Head, Heard, Lasting, Renamed
+from salon.actors.cluster.wire import Batch, Head, Heard, Lasting, Named, Renamed
 from salon.actors.keeping_messages import SetPreferences
 from salon.actors.member_messages import Remove
 from salon.actors.messages import Join, MarkRead, Revoke, SetTyping
@@ -158,5 +159,17 @@ def test_a_receiver_that_was_away_for_too_long_goes_on_with_what_is_kept() -> No
     found = [each for one in again for each in heard.take("one", one, 1.0)[0]]
     assert found[0] == Renamed(Participant("p3", "P"))
     assert len(found) == 1000  # the rest follows
-    out.keep({"three"})
+    out.keep({"three"}, 59.0)
+    assert list(out.due(59.0))
+    out.keep({"three"}, 61.0)
     assert not list(out.due(99.0))
+    later = out.add("two", Renamed(ADA), 99.0)  # after all, and it has had those before
+    assert heard.take("one", later, 99.0)[0] == [Renamed(ADA)]
+
+
+def test_a_message_that_cannot_be_read_holds_up_no_other() -> None:
+    out, heard = LastingOut(), LastingIn()
+    first, second = (out.add("two", Renamed(who), 0.0) for who in (ADA, BEN))
+    unreadable = first._replace(one=Named("Renamed", Raw(b"\xc1")))
+    assert heard.take("one", unreadable, 0.0)[0] == []
+    assert heard.take("one", second, 0.0)[0] == [Renamed(BEN)]
