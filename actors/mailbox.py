@@ -75,6 +75,11 @@ class Letter:
             self.answered = True
             self.reply_to.set(outcome)
 
+    def renewed(self) -> Letter:
+        """The letter as a new one, for another actor. Nobody waits for the old one: stopping an actor fails those of its turn."""
+        reply_to, self.reply_to = self.reply_to, None
+        return Letter(self.message, reply_to, self.enqueued_at)
+
     def fail(self, error: Exception) -> None:
         """Tell the sender by an exception that there will be no outcome."""
         if self.reply_to is not None and not self.answered:

@@ -216,10 +216,9 @@ class ClusterDirectory(Directory):
     def let_go(self, actor: ConversationActor, letters: Sequence[Letter]) -> None:
         """Replace an owner's actor by a replica: the sockets stay open. Commands of other nodes are sent again by these."""
         assert isinstance(actor, OwnedConversation)
-        waiting = [*letters, *actor.actor_inbox.take()]
         waiting = [
             each
-            for each in waiting
+            for each in (old.renewed() for old in (*letters, *actor.actor_inbox.take()))
             if not (isinstance(each.message, OWN) or isinstance(each.reply_to, RemoteCaller))
         ]
         positions, shown = actor.audience.positions(), actor.attendance.presence.announced
@@ -236,7 +235,7 @@ class ClusterDirectory(Directory):
         _pass_on(waiting, successor)
 
     def _take_over(self, replica: ReplicaActor) -> None:
-        letters = replica.letters()
+        letters = [each.renewed() for each in replica.letters()]
         positions, shown = replica.audience.positions(), replica.attendance.presence.announced
         replica.audience.let_go()
         self.forget(replica)
@@ -339,11 +338,9 @@ class ClusterDirectory(Directory):
 
 
 def _pass_on(letters: Sequence[Letter], successor: OwnedConversation | ReplicaActor) -> None:
-    """Give letters to another actor, as new ones: those of the old actor's turn would be failed at its end."""
+    """Give renewed letters to another actor."""
     for letter in letters:
-        reply_to, letter.reply_to = letter.reply_to, None
         try:
-            successor.actor_ref.forward(Letter(letter.message, reply_to, letter.enqueued_at))
+            successor.actor_ref.forward(letter)
         except (MailboxFull, ActorDied) as error:
-            if reply_to is not None:
-                reply_to.set_exception((type(error), error, None))
+            letter.fail(error)

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 NAMES = ("one", "two", "three")
 CUT_OFF = "two"  # the node that reaches PostgreSQL and NATS through relays
 TIMEOUT = 3.0  # seconds: cluster.timeout, as it is by default
-PATIENCE = 90.0  # seconds until all nodes are in again, on a busy machine
+PATIENCE = 300.0  # seconds until all nodes are in again, on a busy machine
 LOOK = 0.3  # seconds between two questions whether a node is ready
 ANSWER = 1.0  # seconds that a node has to answer them
 AGAIN = 0.1  # seconds between two looks at the view
+ERROR, AWAY = "[error", "the store refused"  # in a log: a bug, unless the database is away
 _VIEW = (
     "SELECT c.view, n.id, n.name, n.version FROM cluster c LEFT JOIN nodes n ON n.version IS NOT NULL "
     "ORDER BY n.joined_view, n.id"
@@ -132,6 +133,8 @@ class CrashCluster:
 
     async def whole(self) -> None:
         """Wait until all nodes are in the view, and say that they are ready. Raises `TooSlowError`."""
+        for node in self.nodes.values():
+            await node.prepare()
         await self.until_in(set(NAMES))
         with trio.fail_after(PATIENCE):
             while self.ready != set(NAMES):  # noqa: ASYNC110 - they tell nobody
@@ -140,14 +143,12 @@ class CrashCluster:
     # --- the end ----------------------------------------------------------------------------------------------------
 
     async def mend(self) -> None:
-        """Undo whatever was done to it, also where that was left in the middle."""
+        """Undo whatever was done to it, also where that was left in the middle: all nodes start again."""
+        for node in self.nodes.values():
+            await node.aclose()
         for relay in self.relays.values():
             relay.mend()
         await trio.to_thread.run_sync(self._restart_services)
-        for node in self.nodes.values():
-            if node.runs:
-                node.go_on()
-            await node.aclose()
         async with trio.open_nursery() as nursery:
             for node in self.nodes.values():
                 nursery.start_soon(node.start)
@@ -157,6 +158,16 @@ class CrashCluster:
         self.postgres.restart(signal.SIGINT)
         self.nats.stop()
         self.nats.start()
+
+    def faults(self) -> list[str]:
+        """What the nodes have logged as an error, which is a fault of the program, once each."""
+        lines = {
+            f"{name}: {line}"
+            for name, node in self.nodes.items()
+            for line in node.log.splitlines()
+            if ERROR in line and AWAY not in line
+        }
+        return sorted(lines)
 
     async def stop(self) -> None:
         """Stop the nodes by SIGTERM, one after the other. Raises `Failed` where one does not end with 0."""

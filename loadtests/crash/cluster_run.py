@@ -17,7 +17,7 @@ from .fault_proxy import CALM, FaultProxy, drawn
 from .meter import Meter
 from .nemesis import Nemesis
 from .outage import Outages
-from .plan import Toll
+from .plan import KINDS, Toll
 from .run import GAVE_UP, LIFE, heed_sigterm
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from .fault_proxy import Faults
     from .plan import Plan
 
-SETTLED = 120.0  # seconds until all have all, on a busy machine
-TRUE = 30.0  # seconds until presence is true: the timeout, limits.presence_grace of 5 s, and a busy machine's delay
+BUG = "INTERNAL_ERROR"  # a refusal that says so
+SETTLED = 300.0  # seconds until all have all, on a busy machine
 
 
 class ClusterRun:
@@ -51,8 +51,9 @@ class ClusterRun:
         self._presence = Presence()
         self._write, recorder.write = recorder.write, self._take
         self._nemesis = Nemesis(
-            self._cluster, self._meter, self._outages, self._random, self._struck
+            self._cluster, self._meter, self._outages, self._presence, self._random, self._struck
         )
+        self._nemesis.kinds = plan.kinds or KINDS
 
     async def run(self) -> None:
         """Play the run. Raises `RunError` if it cannot be tried; raises clients' errors once the logs are read."""
@@ -77,6 +78,7 @@ class ClusterRun:
                         await self._cluster.mend()
                     await self._conclude()
                 await self._cluster.stop()
+                self.toll.disagreeing += [*self._nemesis.wrong, *self._cluster.faults()]
                 nursery.cancel_scope.cancel()
         finally:
             with trio.CancelScope(shield=True):
@@ -113,6 +115,8 @@ class ClusterRun:
         self._write(record)
         self._presence.take(record)
         self._meter.take(record)
+        if record.record == "received" and record.frame.get("code") == BUG:
+            self.toll.disagreeing.append(f"{record.person} at {record.at:.3f} s: {record.frame}")
 
     def _struck(self, what: str) -> None:
         self._crowd.struck()
@@ -124,8 +128,7 @@ class ClusterRun:
         end = trio.Event()
         async with trio.open_nursery() as nursery:
             self._crowd.begin(nursery, end)
-            for each in self._meter.users:
-                nursery.start_soon(each.live)
+            self._meter.begin(nursery)
             for number in range(self._plan.kills):
                 async with self._crowd.runs_left_open():
                     if number == self._plan.kills // 2:
@@ -142,32 +145,10 @@ class ClusterRun:
             for proxy in self._proxies:
                 proxy.cut()
             end.set()
-            await self._take_along()
             with trio.fail_after(SETTLED):
                 await self._crowd.settle(await self._keeper())
                 await self._meter.settle(self._crowd)
             nursery.cancel_scope.cancel()
-
-    async def _take_along(self) -> None:
-        """Kill a node together with the programs of people at it: the others have to show these as offline."""
-        victim = self._random.choice(NAMES)
-        await self._cluster.nodes[victim].kill()
-        self._struck(f"killed {victim}, and people at it do not come back")
-        for each in self._meter.users:
-            if each.home == victim:
-                each.leave()
-        there: dict[str, list[str]] = {}
-        gone: dict[str, list[str]] = {}
-        for each in self._meter.users:
-            (gone if each.is_gone else there).setdefault(each.room, []).append(each.client.person)
-        began = trio.current_time()
-        with trio.move_on_after(TRUE):
-            while any(self._presence.wrong(there, gone)):  # noqa: ASYNC110 - the records tell nobody
-                await trio.sleep(0.1)
-        self.toll.disagreeing += self._presence.wrong(there, gone)
-        self.toll.presence = round(trio.current_time() - began, 1)
-        await self._cluster.nodes[victim].start()
-        await self._cluster.whole()
 
     async def _keeper(self) -> str:
         """The URL of the node that keeps the webhooks."""

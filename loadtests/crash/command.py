@@ -23,7 +23,8 @@ from salon.web.client import Closed, Gap, Refused
 
 from ..checker import HistoryError, HistoryFile, Recorder, judge_file
 from ..users import RunError
-from .plan import Plan
+from .outage import in_words
+from .plan import KINDS, Plan
 from .run import CrashRun
 from .server import Failed
 
@@ -34,10 +35,8 @@ if TYPE_CHECKING:
     from .cluster_run import ClusterRun
     from .plan import Toll
 
-HANDS, PAUSE = (
-    2,
-    2.0,
-)  # of people at a cluster: a run takes long, and the checker has to hold what they say
+# Of people at a cluster: a run takes long, the checker has to hold what they say, and nodes and database share a machine.
+HANDS, PAUSE, ANSWER, PATIENCE = 2, 2.0, 20.0, 300.0
 SHOWN = 3  # anomalies printed of each kind; `salon check` prints all
 FIGURES = {
     "lost": "lost",
@@ -54,6 +53,10 @@ def crash(
         bool,
         typer.Option("--faults/--no-faults", help="delays, slices, resets, black holes on the way"),
     ] = True,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(help=f"a fault of --cluster; may be repeated: {', '.join(KINDS)}"),
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(help="draw the same faults and moments as a run before")
     ] = None,
@@ -91,7 +94,20 @@ def crash(
                 "[red]error:[/] --cluster starts a PostgreSQL of its own: leave --store out"
             )
             raise typer.Exit(2)
-        plan = replace(plan, cluster=True, hands=HANDS, pause=PAUSE)
+        if unknown := set(kind or ()) - set(KINDS):
+            console.print(
+                f"[red]error:[/] there is no {', '.join(sorted(unknown))}: {', '.join(KINDS)}"
+            )
+            raise typer.Exit(2)
+        plan = replace(
+            plan,
+            cluster=True,
+            answer=ANSWER,
+            patience=PATIENCE,
+            hands=HANDS,
+            pause=PAUSE,
+            kinds=tuple(kind or ()),
+        )
     folder = Path(tempfile.mkdtemp(prefix="salon-crash-"))
     good = False
     try:
@@ -149,7 +165,7 @@ def _cause(error: BaseException) -> BaseException:
         error = error.exceptions[0]
     match error:
         case trio.TooSlowError():
-            return Failed("for a minute nothing went on; the server's log stands beside its store")
+            return Failed("nothing went on for too long; the server's log stands beside its store")
         case Closed() | Gap() | Refused():
             return Failed(f"a client gave up: {error}")
     return error
@@ -182,11 +198,7 @@ def _figures(plan: Plan, toll: Toll, report: Report) -> dict[str, Any]:
         "faults": toll.faults,
         "seconds": round(toll.seconds, 1),
         "seed": plan.seed,
-        **(
-            {"strikes": toll.strikes, "outages": toll.outages, "presence_seconds": toll.presence}
-            if plan.cluster
-            else {}
-        ),
+        **({"strikes": toll.strikes, "outages": toll.outages} if plan.cluster else {}),
     }
 
 
@@ -213,4 +225,7 @@ def _tell(console: Console, plan: Plan, toll: Toll, report: Report, *, as_machin
         f"{figures['duplicated']} duplicated, {figures['gaps']} gaps, {len(report.anomalies)} anomalies in all",
         soft_wrap=True,
     )
+    if plan.cluster:
+        for line in in_words(toll):
+            console.print(line, soft_wrap=True)
     return bool(figures["good"])

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from ..checker import Recorder
     from .plan import Plan, Toll
 
-ANSWER = 3.0  # seconds that a client waits for an answer, and its socket for a ping
-PATIENCE = 60.0  # seconds for any step of the run, on a busy machine
 LOOK = 0.4  # seconds between two looks whether a run of an agent has ended
 AGENT, LEAVER = "agent", "leaver"  # as crash.yaml has them
 
@@ -84,10 +82,12 @@ class Crowd:
             self._recorder,
             AGENT,
             token=f"crash_{AGENT}",
-            answer_timeout=ANSWER,
+            answer_timeout=self._plan.answer,
         )
         self.agents.append(CrashAgent(client, conversation, Random(self._random.random())))
-        leaver = Client(self._url(good=True), token=f"crash_{LEAVER}", answer_timeout=ANSWER)
+        leaver = Client(
+            self._url(good=True), token=f"crash_{LEAVER}", answer_timeout=self._plan.answer
+        )
         self.leavers.append(LeavingAgent(leaver, conversation))
 
     async def _gather_others(self, gone: RecordedClient) -> None:
@@ -101,7 +101,9 @@ class Crowd:
 
     def root(self, url: str | None = None) -> Client:
         """The operator, at this URL or on a good line."""
-        return Client(url or self._url(good=True), token="crash_root", answer_timeout=ANSWER)
+        return Client(
+            url or self._url(good=True), token="crash_root", answer_timeout=self._plan.answer
+        )
 
     async def guest(self, name: str, *, good: bool = False) -> RecordedClient:
         """A new guest, registered over a good line."""
@@ -112,7 +114,7 @@ class Crowd:
             self._recorder,
             person,
             token=answer["token"],
-            answer_timeout=ANSWER,
+            answer_timeout=self._plan.answer,
         )
 
     def _url(self, *, good: bool) -> str:
@@ -168,9 +170,9 @@ class Crowd:
             leaver.killed()
 
     async def wait_served(self) -> None:
-        """Wait until all conversations and somebody besides are served. Raises `TooSlowError` after a minute."""
+        """Wait until all conversations and somebody besides are served. Raises `TooSlowError`."""
         self._served = trio.Event()
-        with trio.fail_after(PATIENCE):
+        with trio.fail_after(self._plan.patience):
             for each in self.rooms:
                 await each.say_by_http()  # on a good line: this server has served
             self._served = trio.Event()

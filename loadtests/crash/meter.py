@@ -47,9 +47,10 @@ class MeterUser:
 
     async def live(self) -> None:
         """Read always, and write while something is measured, until cancelled or `leave`."""
+        self.is_gone, self._life = False, trio.CancelScope()
         with self._life:
             async with (
-                self.client.conversation(self.room, 0, backoff=BACKOFF) as conversation,
+                self.client.conversation(self.room, self.head, backoff=BACKOFF) as conversation,
                 trio.open_nursery() as nursery,
             ):
                 nursery.start_soon(self._write, conversation)
@@ -89,6 +90,7 @@ class Meter:
         self.users: list[MeterUser] = []
         self.owners: list[RecordedClient] = []  # one for each conversation, in order
         self.rooms: list[str] = []
+        self._nursery: trio.Nursery
 
     async def gather(self, crowd: Crowd, urls: Sequence[str]) -> None:
         """Make them; `urls` lead to the nodes, in the order of `NAMES`."""
@@ -103,6 +105,28 @@ class Meter:
             self.owners.append(people[0])
             for home, person in zip(NAMES, people, strict=True):
                 self.users.append(MeterUser(self, person, home, room))
+
+    def begin(self, nursery: trio.Nursery) -> None:
+        """Have them live in the nursery."""
+        self._nursery = nursery
+        for each in self.users:
+            nursery.start_soon(each.live)
+
+    def leave(self, home: str) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+        """End those at a node; the people who are there, and who are gone, by conversation."""
+        there: dict[str, list[str]] = {}
+        gone: dict[str, list[str]] = {}
+        for each in self.users:
+            if each.home == home:
+                each.leave()
+            (gone if each.is_gone else there).setdefault(each.room, []).append(each.client.person)
+        return there, gone
+
+    def come_back(self) -> None:
+        """Have those come back who are gone."""
+        for each in self.users:
+            if each.is_gone:
+                self._nursery.start_soon(each.live)
 
     def take(self, record: Record) -> None:
         """Take what is recorded of anybody: refusals while something is measured."""

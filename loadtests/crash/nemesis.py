@@ -7,39 +7,52 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from .cluster import CUT_OFF, NAMES, TIMEOUT, owner_in
+from .cluster import CUT_OFF, NAMES, owner_in
+from .plan import KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
     from random import Random
 
+    from ..checker import Presence
     from .cluster import CrashCluster
     from .meter import Meter
     from .outage import Outages
 
 LONGEST = (
-    2.5 * TIMEOUT
-)  # seconds that a node stands still or is cut off: the others give it up in about half of the cases
+    7.5  # seconds that a node stands still or is cut off: it is given up in about half of the cases
+)
 AWAY = 4.0  # seconds that PostgreSQL or NATS is gone, at most
+TRUE = 30.0  # seconds until presence is true: the timeout, limits.presence_grace of 5 s, and a busy machine's delay
+PATIENCE = (
+    300.0  # seconds until the conversations of a killed node are served again, on a busy machine
+)
 AFTER = 1.0  # seconds that are measured after a fault
 AGAIN = 0.05  # seconds between two looks whether it is over
 
 
 class Nemesis:
-    """Does one fault after the other to a cluster, and waits until it is over. `struck` is called at the moment of each."""
+    """Does one fault after the other to a cluster, and waits until it is over. `struck` is called at the moment of each.
+
+    `wrong` says who was shown with a wrong presence.
+    """
 
     def __init__(
         self,
         cluster: CrashCluster,
         meter: Meter,
         outages: Outages,
+        presence: Presence,
         random: Random,
         struck: Callable[[str], object],
     ) -> None:
-        self.kinds: dict[str, Callable[[], Awaitable[None]]] = {
+        self.kinds: Sequence[str] = KINDS
+        self.wrong: list[str] = []
+        self._ways: dict[str, Callable[[], Awaitable[None]]] = {
             "owner": self._kill_owner,
             "sockets": self._kill_other,
             "two": self._kill_two,
+            "people": self._kill_people,
             "pause": self._pause,
             "database": self._restart_database,
             "nats": self._restart_nats,
@@ -51,6 +64,7 @@ class Nemesis:
         self._cluster = cluster
         self._meter = meter
         self._outages = outages
+        self._presence = presence
         self._random = random
         self._struck = struck
         self._deck: list[str] = []
@@ -58,9 +72,9 @@ class Nemesis:
     async def strike(self) -> str:
         """Do one fault, of the kinds that are there as often as each other, until all nodes are in again; its kind."""
         if not self._deck:
-            self._deck = self._random.sample(sorted(self.kinds), len(self.kinds))
+            self._deck = self._random.sample(self.kinds, len(self.kinds))
         kind = self._deck.pop()
-        await self.kinds[kind]()
+        await self._ways[kind]()
         await self._cluster.whole()
         return kind
 
@@ -76,8 +90,9 @@ class Nemesis:
             await cluster.nodes[victim].kill()
             self._struck(f"killed {victim}, an owner")
             await cluster.until_in(left)
-            while not window.is_served(owned, left):  # noqa: ASYNC110 - the window tells nobody
-                await trio.sleep(AGAIN)
+            with trio.fail_after(PATIENCE):
+                while not window.is_served(owned, left):  # noqa: ASYNC110 - the window tells nobody
+                    await trio.sleep(AGAIN)
             await trio.sleep(AFTER)
         self._outages.add_kill(window, victim, owned)
         await cluster.nodes[victim].start()
@@ -89,6 +104,21 @@ class Nemesis:
 
     async def _kill_two(self) -> None:
         await self._kill(*self._random.sample(NAMES, 2))
+
+    async def _kill_people(self) -> None:
+        """Kill a node together with the programs of people at it: the others have to show these as offline."""
+        victim = self._random.choice(NAMES)
+        await self._cluster.nodes[victim].kill()
+        self._struck(f"killed {victim}, and people at it do not come back")
+        there, gone = self._meter.leave(victim)
+        began = trio.current_time()
+        with trio.move_on_after(TRUE):
+            while any(self._presence.wrong(there, gone)):  # noqa: ASYNC110 - records tell nobody
+                await trio.sleep(AGAIN)
+        self.wrong += self._presence.wrong(there, gone)
+        self._outages.add_presence(trio.current_time() - began)
+        await self._cluster.nodes[victim].start()
+        self._meter.come_back()
 
     async def _kill(self, *victims: str) -> None:
         for name in victims:

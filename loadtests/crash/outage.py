@@ -8,7 +8,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable
+    from collections.abc import Container, Iterable, Iterator
+
+    from .plan import Toll
 
 
 @dataclass(slots=True)
@@ -57,6 +59,7 @@ class Outages:
         self._leaving: list[
             float
         ] = []  # waits for receipts in leaves, at nodes that stay and at the one that leaves
+        self._presence: list[float] = []
         self._gaps: dict[str, list[float]] = {"staying": [], "leaving": [], "before": []}
 
     def add_kill(self, window: Window, victim: str, owned: Container[str]) -> None:
@@ -90,6 +93,10 @@ class Outages:
             self._gaps["before"].append(_longest(before))
             self._gaps["leaving" if home == leaving else "staying"].append(_longest(since))
 
+    def add_presence(self, seconds: float) -> None:
+        """Take how long it took until people were shown as offline who were killed together with their node."""
+        self._presence.append(seconds)
+
     def as_json(self) -> dict[str, Any]:
         """The figures: seconds."""
         return {
@@ -101,7 +108,36 @@ class Outages:
             "refused": dict(self.refused),
             "receipts_in_leaves": _summary(self._leaving),
             "gaps": {name: _summary(values) for name, values in self._gaps.items()},
+            "presence": _summary(self._presence),
         }
+
+
+def in_words(toll: Toll) -> Iterator[str]:
+    """The figures of a cluster, a line each."""
+    outages = toll.outages
+    yield "faults: " + ", ".join(f"{count} {kind}" for kind, count in sorted(toll.strikes.items()))
+    if outages["kills_of_owners"]:
+        yield (
+            f"kill -9 of an owner, {outages['kills_of_owners']} times: longest wait for a receipt in its conversations "
+            f"{_in_words(outages['unavailable'])}; in others {_in_words(outages['others'])}, "
+            f"before the kill {_in_words(outages['before'])}"
+        )
+    if outages["leaves"]:
+        gaps = outages["gaps"]
+        yield (
+            f"planned leave, {outages['leaves']} times: {sum(outages['refused'].values())} commands refused, receipts "
+            f"{_in_words(outages['receipts_in_leaves'])}; longest gap in deliveries at nodes that stay "
+            f"{_in_words(gaps['staying'])}, at the one that leaves {_in_words(gaps['leaving'])}, "
+            f"before it {_in_words(gaps['before'])}"
+        )
+    if outages["presence"]["count"]:
+        yield f"people killed with their node are shown as offline after {_in_words(outages['presence'])}"
+
+
+def _in_words(summary: dict[str, float]) -> str:
+    if not summary["count"]:
+        return "not measured"
+    return f"p50 {summary['p50']:.2f} s, p99 {summary['p99']:.2f} s ({summary['count']:,})"
 
 
 def _longest(times: list[float]) -> float:

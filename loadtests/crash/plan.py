@@ -5,13 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+# What is done to a cluster: an owner, another node, two nodes, or a node and the programs of people at it are killed; a node
+# stands still, is cut off, or leaves and joins; PostgreSQL or NATS is restarted.
+KINDS = (
+    *("owner", "sockets", "two", "people", "pause", "leave"),
+    *("database", "nats", "cut_nats", "cut_database", "cut_both"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The size of a run. Each of the `rooms` has `people` people; with `faults` the network is bad.
 
-    `store` is the URL of the server's store, which is empty; None for a file. People speak with so many `hands` at once, and
-    wait up to `pause` seconds between two messages.
+    `store` is the URL of the server's store, which is empty; None for a file. Clients wait `answer` seconds for an answer, and
+    their sockets for a ping. People speak with so many `hands` at once, and wait up to `pause` seconds between two messages.
+    Nothing may take longer than `patience` seconds, on a busy machine. `kinds` are the faults of a cluster, all by default.
     """
 
     kills: int
@@ -20,9 +28,12 @@ class Plan:
     seed: int
     faults: bool
     store: str | None = None
+    answer: float = 3.0
+    patience: float = 60.0
     hands: int = 3
     pause: float = 0.1
     cluster: bool = False
+    kinds: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -30,8 +41,8 @@ class Toll:
     """The counts and the outcome of a run.
 
     `disagreeing` are the people whose client's events differ from the log, and what is wrong with the answers of agents;
-    `failed` says what ended the run too early. Of a cluster, `strikes` counts the faults by kind, `outages` has what was
-    measured, and `presence` the seconds until people were shown as offline whose node was killed.
+    `failed` says what ended the run too early. Of a cluster, `strikes` counts the faults by kind, and `outages` has what was
+    measured.
     """
 
     kills: int = 0  # or other faults, of a cluster
@@ -51,4 +62,3 @@ class Toll:
     seconds: float = 0.0
     strikes: dict[str, int] = field(default_factory=dict)
     outages: dict[str, Any] = field(default_factory=dict)
-    presence: float | None = None

@@ -12,7 +12,7 @@ import trio
 from salon.web.client import Closed, Gap, Refused
 
 from .conclusion import conclude
-from .crowd import PATIENCE, Crowd, Lines
+from .crowd import Crowd, Lines
 from .fault_proxy import CALM, FaultProxy, drawn
 from .plan import Toll
 from .server import KilledServer
@@ -98,7 +98,7 @@ class CrashRun:
             self._recorder.note("no more kills, a good network from now on")
             proxy.cut()
             end.set()
-            with trio.fail_after(PATIENCE):
+            with trio.fail_after(self._plan.patience):
                 await self._crowd.settle()
             nursery.cancel_scope.cancel()
 

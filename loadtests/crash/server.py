@@ -13,8 +13,12 @@ import trio
 from ..users import RunError
 
 CONFIG = Path(__file__).with_name("crash.yaml")
-READY = 60.0  # seconds for a start, on a busy machine
+READY = 180.0  # seconds for a start, on a busy machine
 TAIL = 20  # lines of its log that are shown
+# A process that has imported what a server is, and becomes one when it reads a line; without one it ends.
+SPARE = (
+    "import salon.web.app, salon.web.cli as cli, sys; sys.stdin.readline() and sys.exit(cli.main())"
+)
 
 
 class Failed(Exception):
@@ -31,6 +35,7 @@ class KilledServer:
         self.environment: dict[str, str] = {}
         self._log = folder / "salon.log"
         self._process: trio.Process | None = None
+        self._spare: trio.Process | None = None
 
     @property
     def log(self) -> str:
@@ -77,12 +82,19 @@ class KilledServer:
             raise Failed(f"the server drained and ended with {code}:\n{self.last_words}")
 
     async def aclose(self) -> None:
-        """Kill the server if it runs, without a check of its exit code."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            with trio.CancelScope(shield=True):
-                await _ended(process)
+        """Kill the server if it runs, and the spare process, without a check of its exit code."""
+        processes = self._process, self._spare
+        self._process = self._spare = None
+        for process in processes:
+            if process is not None:
+                process.kill()
+                with trio.CancelScope(shield=True):
+                    await _ended(process)
+
+    async def prepare(self) -> None:
+        """Have a spare process that the next start uses: on a busy machine most of a start is the import of modules."""
+        if self._spare is None:
+            self._spare = await self._open("-c", SPARE, stdin=subprocess.PIPE)
 
     @property
     def port(self) -> int:
@@ -110,23 +122,35 @@ class KilledServer:
         return "\n".join(self.log.splitlines()[-TAIL:])
 
     async def _begin(self) -> trio.Process:
+        spare, self._spare = self._spare, None
+        if spare is None:
+            spare = await self._open("-m", "salon.web.cli")
+        else:
+            assert spare.stdin is not None
+            await spare.stdin.send_all(b"\n")
+            await spare.stdin.aclose()
+        self._process = spare
+        return spare
+
+    async def _open(self, *program: str, stdin: int | None = None) -> trio.Process:
         port = self.url.rpartition(":")[2] or "0"
         command = [
-            *(sys.executable, "-m", "salon.web.cli", "serve", "--port", port),
+            *(sys.executable, *program, "serve", "--port", port),
             *("--config", str(CONFIG), "--store", self.store),
         ]
         with self._log.open("ab") as log:
-            self._process = await trio.lowlevel.open_process(
+            return await trio.lowlevel.open_process(
                 command,
+                stdin=stdin,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 env={**os.environ, **self._places, **self.environment},
             )
-        return self._process
 
 
 async def _ended(process: trio.Process) -> int:
     code = await process.wait()
-    if process.stdout is not None:
-        await process.stdout.aclose()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            await stream.aclose()
     return code

@@ -34,6 +34,7 @@ class Trial:
     judge: Callable[[str], Outcome]
     settings: dict[str, str] = field(default_factory=dict)  # environment variables, in full size
     small_settings: dict[str, str] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()  # modules without which it is left out
 
     def command(self, *, small: bool) -> str:
         """The command line that runs this trial alone."""
@@ -66,6 +67,14 @@ TRIALS = [
         "salon crash --kills 50 --json",
         "salon crash --kills 5 --json",
         proof.of_kills,
+    ),
+    Trial(
+        "cluster",
+        "three real nodes on PostgreSQL and NATS: killed, paused, cut off, stopped; databases and NATS restarted",
+        "salon crash --cluster --kills 22 --json",
+        "salon crash --cluster --kills 2 --kind owner --kind leave --json",
+        proof.of_cluster,
+        needs=("psycopg", "msgspec"),
     ),
     Trial(
         "storm",
@@ -221,6 +230,9 @@ def attempt(trial: Trial, *, small: bool) -> Row:
     words = (trial.small if small else trial.full).split()
     if words[0] == "pytest" and not _has_tests(words):
         return Row(trial.name, trial.promise, command, 0.0, None, NOT_HERE, left_out=True)
+    if missing := [name for name in trial.needs if importlib.util.find_spec(name) is None]:
+        why = f"needs {' and '.join(missing)}: pip install 'salon[cluster]'"
+        return Row(trial.name, trial.promise, command, 0.0, None, why, left_out=True)
     modules = {"salon": "salon.web.cli", "pytest": "pytest"}
     settings = trial.small_settings if small else trial.settings
     began = time.monotonic()

@@ -73,6 +73,21 @@ def of_kills(output: str) -> Outcome:
     return Outcome(f"{said['kills']:,} kills, {said['acknowledged']:,} acknowledged", lost)
 
 
+def of_cluster(output: str) -> Outcome:
+    """Read the output of `salon crash --cluster --json`: every anomaly counts, and whatever disagrees with the log."""
+    said = _figures(output)
+    lost = _count(said["anomalies"]) + len(said["disagreeing"]) + bool(said["failed"])
+    tried = f"{said['kills']:,} faults, {said['acknowledged']:,} acknowledged"
+    outages = said["outages"]
+    parts = []
+    if outages["unavailable"]["count"]:
+        parts.append(f"an owner's death is felt for {outages['unavailable']['p99']:.1f} s (p99)")
+    if outages["leaves"]:
+        refused, gap = sum(outages["refused"].values()), outages["gaps"]["staying"]
+        parts.append(f"a leave refuses {refused} commands, delivers nothing for {gap['p99']:.1f} s")
+    return Outcome(tried, lost, "; ".join(parts))
+
+
 def of_load(output: str) -> Outcome:
     """Read the output of `salon load --json`: every anomaly counts, as does every accepted message that is not stored."""
     said = _figures(output)

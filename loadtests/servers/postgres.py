@@ -165,4 +165,8 @@ class PostgresServer:
 
     def _run(self, program: str, *words: object) -> None:
         command = [str(self._bin / program), *map(str, words)]
-        subprocess.run(command, capture_output=True, check=True, cwd=self.folder, **self._as)
+        done = subprocess.run(
+            command, capture_output=True, check=False, text=True, cwd=self.folder, **self._as
+        )
+        if done.returncode:
+            raise RunError(f"{program} of PostgreSQL has failed: {done.stderr.strip()}")

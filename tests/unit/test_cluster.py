@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import trio
 
+from salon.actors.cluster.replica import Reread
 from salon.actors.cluster.wire import Answer, Ask, Batch
 from salon.actors.events import Created, Joined, Posted
 from salon.actors.limits import Limits
@@ -163,6 +164,52 @@ async def test_a_node_that_leaves_refuses_nothing_and_its_sockets_go_on(
         assert told[0] == told[1] == told[2]
         assert all(len(reader.of(Receipt)) == 2 for reader in readers)
         assert all(reader.closed is None for reader in readers)
+
+
+async def test_a_command_that_came_while_the_log_was_read_is_decided_by_the_node_that_takes_over(
+    autojump_clock: Any,
+) -> None:
+    async with open_cluster() as cluster:
+        conversation_id, _ = await cluster.talk(ADA, BEN, CLEO)
+        owner, others = cluster.owner(conversation_id), cluster.others(conversation_id)
+        replicas = [node.directory.replicas[conversation_id] for node in others]
+        answers: list[Any] = []
+        cluster.store.hold("load")
+        for replica in replicas:
+            replica.actor_ref.tell(Reread())  # type: ignore[arg-type]
+        await cluster.settle()
+        owner.kill()
+        del cluster.nodes[owner.node.node.name]
+        for node, replica in zip(others, replicas, strict=True):
+            post = Post(conversation_id, ADA, "said", node.id)
+            cluster.nursery.start_soon(ask, node, post, answers)
+            await cluster.settle()
+            replica.actor_ref.tell(Reread())  # type: ignore[arg-type]
+        for _ in replicas:  # the next turn has the command, and reads the log again
+            cluster.store.release()
+        await trio.sleep(10)
+        cluster.store.let_go()
+        await trio.sleep(10)
+        assert [type(each) for each in answers] == [Receipt, Receipt]
+
+
+async def test_a_command_under_way_at_a_node_that_leaves_is_decided_by_the_next_owner(
+    autojump_clock: Any,
+) -> None:
+    async with open_cluster() as cluster:
+        conversation_id, _ = await cluster.talk(ADA, BEN, CLEO)
+        owner, other = cluster.owner(conversation_id), cluster.others(conversation_id)[0]
+        cluster.store.hold("append")
+        answers: list[Any] = []
+        cluster.nursery.start_soon(ask, other, Post(conversation_id, ADA, "said", "k1"), answers)
+        await cluster.settle()
+        other.beats.cut = True  # it learns later than the owner that there is another view
+        await owner.node.leave()
+        cluster.store.let_go()
+        await trio.sleep(0.1)
+        other.beats.cut = False
+        await trio.sleep(10)
+        assert [type(each) for each in answers] == [Receipt]
 
 
 async def test_presence_is_told_across_nodes_and_goes_with_a_dead_node(
