@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,7 +12,7 @@ from ..servers import own_server, services
 from .cluster_case import ANY, BOTH, OTHER, OWNER, on_nodes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from ..scenarios import Result, Scenario
     from ..servers import Services
@@ -169,20 +170,27 @@ PARTS = ("stores", "readers", "spread", "traffic")
 
 def measure(
     part: str, cases: Sequence[Case], pairs: int, seconds: float, tell: Tell
-) -> tuple[list[dict[str, Any]], list[str]]:
-    """One of `PARTS`, as rows for the page, and what went wrong. CPU in microseconds a delivery. Raises `RunError`."""
+) -> Iterator[tuple[list[dict[str, Any]], list[str]]]:
+    """One of `PARTS`: the rows for the page so far, after each measurement, and what went wrong.
+
+    CPU is in microseconds a delivery. Raises `RunError`.
+    """
     with services() as there:
         bench = ClusterBench(there, pairs, seconds, tell)
-        match part:
-            case "stores":
-                rows = [bench.stores(case) for case in cases]
-            case "readers":
-                rows = bench.readers()
-            case "spread":
-                rows = [row for work in SPREAD for row in bench.spread(work)]
-            case _:
-                rows = [bench.traffic(work) for work in SAID]
-        return rows, bench.wrong
+        steps: dict[str, list[Callable[[], list[dict[str, Any]]]]] = {
+            "stores": [partial(_one_row, bench.stores, case) for case in cases],
+            "readers": [bench.readers],
+            "spread": [partial(bench.spread, work) for work in SPREAD],
+            "traffic": [partial(_one_row, bench.traffic, work) for work in SAID],
+        }
+        rows: list[dict[str, Any]] = []
+        for step in steps[part]:
+            rows += step()
+            yield rows, bench.wrong
+
+
+def _one_row(measured: Callable[[Any], dict[str, Any]], what: Any) -> list[dict[str, Any]]:
+    return [measured(what)]
 
 
 def _middle(names: Sequence[str], rows: Sequence[tuple[float, ...]]) -> dict[str, float]:

@@ -80,16 +80,17 @@ def bench(
 
 
 def _cluster(console: Console, results: Path, parts: list[str], pairs: int, seconds: float) -> int:
-    """Measure several nodes, and keep each part once it is measured; the exit code."""
+    """Measure several nodes, and keep each row once it is measured; the exit code."""
     unknown = [part for part in parts if part not in PARTS]
     if unknown:
         raise RunError(f"--part {unknown[0]}: it has to be one of {', '.join(PARTS)}")
     wrong: list[str] = []
     with console.status("PostgreSQL and NATS are started") as status:
         for part in parts:
-            rows, bad = measure_cluster(part, CASES, pairs, seconds, status.update)
             how = f"--part {part} --pairs {pairs} --seconds {seconds:g}"
-            save_cluster(results, part, rows, how, well=not bad)
+            bad: list[str] = []
+            for rows, bad in measure_cluster(part, CASES, pairs, seconds, status.update):
+                save_cluster(results, part, rows, how, well=not bad)
             wrong += bad
     for text in wrong:
         console.print(f"   {text}", soft_wrap=True, markup=False)
