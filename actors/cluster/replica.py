@@ -292,10 +292,11 @@ class ReplicaActor(TrioActor):
         return self.idle and not self.audience and not self.asking
 
     def owes(self, subscriber: Subscriber) -> bool:
-        """Whether committed events may still be undelivered to a subscriber."""
+        """Whether committed events may still be undelivered to a subscriber, or its person's commands unanswered."""
         state = self.following.state
         behind = state is None or state.head < self.following.head
-        return behind or subscriber in self.audience.behind or not self.idle
+        waits = behind or subscriber in self.audience.behind or not self.idle
+        return waits or self.asking.has(subscriber.participant.id)
 
     def on_stop(self) -> None:
         """Close all subscribers so that they reconnect, and fail the commands that wait."""
