@@ -195,6 +195,11 @@ class Directory:
             if actor.agents.runs and actor.actor_ref.is_alive():
                 actor.actor_ref.tell(SaveRuns())
 
+    @property
+    def has_left(self) -> bool:
+        """Whether commands are carried out by other servers, also while this one drains."""
+        return False
+
     async def rename(self, participant: Participant) -> None:
         """Tell a participant's new name to their active conversations. Other conversations read it when they are activated.
 

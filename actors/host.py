@@ -54,6 +54,10 @@ class Host(Protocol):
     moderator: Moderator | None
     watchers: Watchers
 
+    @property
+    def has_left(self) -> bool:
+        """Whether commands are carried out by other servers, also while this one drains."""
+
     def conversation(self, conversation_id: str) -> Ref[Any]:
         """The conversation's actor. Raises `ActorDied` where it crashed too often within a minute."""
 

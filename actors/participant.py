@@ -118,7 +118,7 @@ class ParticipantActor(TrioActor):
 
     def refusal(self, message: Any, now: float) -> Refusal | None:
         """Why a command may not be carried out now: a drain, or its sender's rate, against which it counts."""
-        if self._host.draining is not None:
+        if self._host.draining is not None and not self._host.has_left:
             retry_after = self._host.draining()
             return Refusal(
                 Code.DRAINING, retry_after=retry_after, scope="server", key=_key(message)

@@ -22,6 +22,8 @@ LAST_WORD = 2.0  # seconds for a peer that has been sent everything to answer th
 async def drain(parts: Parts) -> None:
     """Refuse new work, commit accepted work, send each client its events, then tell the client when to reconnect.
 
+    A node that has left its cluster refuses nothing: whoever is still here is served by the others through it.
+
     This takes `drain_timeout` at most. A reader that has not been sent everything by then is closed even so.
     """
     parts.ready = False
@@ -35,13 +37,18 @@ async def drain(parts: Parts) -> None:
     # Reconnect times increase in the order of closing, so that no two clients reconnect at once.
     places = (limits.restart_time + number * pause for number in count())
     with trio.move_on_after(limits.drain_timeout):
-        while not all(actor.idle for actor in parts.directory):  # noqa: ASYNC110  # once per process: not worth an event
+        while not _is_at_rest(parts):  # noqa: ASYNC110  # once per process: not worth an event
             await trio.sleep(LOOK)
         closed: dict[Connection, float] = {}
         while _close_those_served(parts, places, closed):  # noqa: ASYNC110  # likewise
             await trio.sleep(LOOK)
     for connection in list(wire):
         _close(connection, places)
+
+
+def _is_at_rest(parts: Parts) -> bool:
+    """Whether all accepted work is done here, or is that of other nodes."""
+    return parts.directory.has_left or all(actor.idle for actor in parts.directory)
 
 
 def _close_those_served(

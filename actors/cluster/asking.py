@@ -40,6 +40,11 @@ class Asking:
     def __len__(self) -> int:
         return len(self.outgoing)
 
+    def has(self, participant_id: str) -> bool:
+        """Whether a command of this person has no outcome yet."""
+        pending = self.outgoing.pending.values()
+        return any(each.letter.message.sender.id == participant_id for each in pending)
+
     def ask(self, letter: Letter) -> None:
         """Send a command; one too many is refused."""
         limit, waiting = self._host.limits.queue_size, len(self.outgoing)

@@ -87,6 +87,11 @@ class ClusterDirectory(Directory):
             return super().begin(conversation_id)
         return self.replica(conversation_id).actor_ref
 
+    @property
+    def has_left(self) -> bool:
+        """Whether others own all conversations: the people who are still here send them their commands through this node."""
+        return self.cluster.has_left
+
     def replica(self, conversation_id: str) -> ReplicaActor:
         """The replica, activated if needed."""
         actor = self.replicas.get(conversation_id)

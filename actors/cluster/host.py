@@ -35,6 +35,10 @@ class Cluster(Protocol):
     node: Node
     view: View
 
+    @property
+    def has_left(self) -> bool:
+        """Whether it was told to leave, and others own all conversations."""
+
     def send(self, node_id: str, message: Message) -> None:
         """Send a message to a node; it may be lost."""
 

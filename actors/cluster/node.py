@@ -130,6 +130,12 @@ class ClusterNode:
         self.leaving = True
         self._adopt(await self._membership.leave(self.node.id).wait(), hint=True)
 
+    @property
+    def has_left(self) -> bool:
+        """Whether it was told to leave, and others own all conversations."""
+        nodes = self.view.nodes
+        return self.leaving and bool(nodes) and all(each.id != self.node.id for each in nodes)
+
     async def _join(self) -> None:
         told = ""
         while True:

@@ -366,10 +366,11 @@ class ReplicaActor(TrioActor):
         return state is not None and state.head < self.following.head
 
     def owes(self, subscriber: Subscriber) -> bool:
-        """Whether committed events may still be undelivered to a subscriber."""
+        """Whether committed events may still be undelivered to a subscriber, or its person's commands unanswered."""
         state = self.following.state
         behind = state is None or state.head < self.following.head
-        return behind or subscriber in self.audience.behind or not self.idle
+        waits = behind or subscriber in self.audience.behind or not self.idle
+        return waits or self.asking.has(subscriber.participant.id)
 
     def on_stop(self) -> None:
         """Close all subscribers so that they reconnect, and fail the commands that wait."""

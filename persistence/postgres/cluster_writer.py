@@ -33,8 +33,10 @@ class Doubt:
         self.settled_by = 0
 
     def renew(self) -> None:
-        """Have the view that settles them, which another node may have installed already."""
-        if self.view is not None:
+        """Have the view that settles them, which another node may have installed already. Raises `Lost`."""
+        if self.view is None:
+            self._session.run("SELECT 1")  # the server is back only where it answers
+        else:
             self.settled_by = renew(self._session, self.view)
             self.view = None
 

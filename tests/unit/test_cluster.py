@@ -13,7 +13,7 @@ from salon.actors.events import Created, Joined, Posted
 from salon.actors.limits import Limits
 from salon.actors.messages import Admit, Create, Join, Post, Receipt, Revoke, SetTyping
 from salon.actors.model import Entrant, Participant
-from salon.actors.refusals import Code
+from salon.actors.refusals import Code, Refusal
 from salon.actors.run_messages import EndRun, ExtendRun, StartRun
 from salon.actors.signals import Delta, Presence, RunRequested, Typing
 from tests.unit.cluster_engine import ask, contents, open_cluster
@@ -210,6 +210,28 @@ async def test_a_command_under_way_at_a_node_that_leaves_is_decided_by_the_next_
         other.beats.cut = False
         await trio.sleep(10)
         assert [type(each) for each in answers] == [Receipt]
+
+
+async def test_a_node_that_has_left_carries_commands_while_it_sends_its_sockets_away(
+    autojump_clock: Any,
+) -> None:
+    async with open_cluster() as cluster:
+        conversation_id, readers = await cluster.talk(ADA, BEN, CLEO)
+        leaving = cluster.owner(conversation_id)
+        reader = next(each for each in readers if each._engine is leaving)
+        leaving.directory.draining = lambda: 5.0
+        reader.post("too early", "k1")
+        await cluster.settle()
+        refused(reader.of(Refusal)[0], Code.DRAINING)
+        await leaving.node.leave()
+        reader.post("in time", "k2")
+        await cluster.settle()
+        assert leaving.directory.replicas[conversation_id].owes(reader) is False
+        assert [type(each) for each in reader.of(Receipt)] == [Receipt]
+        cluster.lose(Ask)
+        reader.post("under way", "k3")
+        await cluster.settle()
+        assert leaving.directory.replicas[conversation_id].owes(reader)
 
 
 async def test_presence_is_told_across_nodes_and_goes_with_a_dead_node(

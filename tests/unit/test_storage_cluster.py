@@ -17,11 +17,13 @@ from salon.actors.log import LogPage
 from salon.actors.store import Appended, Changes, RunAccount, StaleView, StoreError
 from salon.actors.webhooks import StoredWebhook
 from salon.persistence import resolve, resolve_shared
+from salon.persistence.postgres import writer
 from salon.persistence.postgres.cluster_store import ClusterStore
+from salon.persistence.postgres.cluster_writer import ClusterWriter
 from salon.persistence.postgres.fault import Lost
 from salon.persistence.postgres.server import Server
 from salon.persistence.search_index import PIECE
-from tests.postgres import Databases
+from tests.postgres import UNSAFE, Cluster, Databases
 from tests.unit.history import BEN, History, sources
 from tests.unit.stores import log_of
 
@@ -332,3 +334,26 @@ async def test_one_node_indexes_for_all_and_another_goes_on_where_it_stopped(
             f"SELECT max(value::bigint) >= {2 * PIECE} FROM meta WHERE name = 'search_through'",
             True,
         )
+
+
+async def test_a_server_that_is_away_is_not_said_to_be_back_until_it_answers(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    looks, come_back = [0], ClusterWriter._come_back
+
+    def counted(self: ClusterWriter) -> None:
+        looks[0] += 1
+        come_back(self)
+
+    monkeypatch.setattr(writer, "BEAT", 0.01)
+    monkeypatch.setattr(ClusterWriter, "_come_back", counted)
+    with closing(Cluster(*UNSAFE)) as server, opened(server.url()), trio.fail_after(60):
+        server.stop()
+        enough = looks[0] + 10
+        while looks[0] < enough:  # noqa: ASYNC110 - the thread tells nobody
+            await trio.sleep(0.01)
+        assert "the server cannot be reached" in caplog.text
+        assert "is back" not in caplog.text
+        await trio.to_thread.run_sync(server.start)
+        while "is back" not in caplog.text:  # noqa: ASYNC110
+            await trio.sleep(0.01)
