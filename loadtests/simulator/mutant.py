@@ -84,7 +84,17 @@ TRIED_FIRST = {
     "holds-end-at-a-restart": 14,
     "retention-takes-what-is-young": 17,
     "conversations-have-no-days-of-their-own": 56,
-    "commit-without-the-view-check": 6,
+    "commit-without-the-view-check": 2,
+    "two-owners-in-a-view": 2,
+    "replica-that-skips-a-gap": 2,
+    "receipt-before-commit-over-the-wire": 2,
+    "presence-of-a-dead-node-kept": 2,
+    "stale-view-used-for-routing": 2,
+    "hand-over-that-forgets-a-socket": 2,
+    "out-of-order-over-the-wire": 2,
+    "every-node-tells-backends": 2,
+    "nobody-takes-the-webhooks-over": 2,
+    "a-token-is-revoked-at-one-node-only": 2,
     "hand-over-that-forgets-a-waiting-command": 2,
 }
 

@@ -1,5 +1,7 @@
 """Few steps by which each bug on purpose is caught, so that the tests need not play whole seeds: `caught.json` keeps them.
 
+Those of the bugs of several nodes are in `caught_nodes.json`.
+
     .venv-test/bin/python -m tests.reliability.caught
 
 writes it anew, in some minutes: for bugs that have come, or where the simulator's plans have changed and what is kept
@@ -10,23 +12,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from salon.loadtests.simulator.campaign import hunt, play
-from salon.loadtests.simulator.mutant import MUTANTS
+from salon.loadtests.simulator.mutant import CLUSTER_MUTANTS, MUTANTS
 from salon.loadtests.simulator.trial import Outcome
 
-KEPT = Path(__file__).with_name("caught.json")
+NODES = 3  # of a cluster
+KEPT = {
+    1: Path(__file__).with_name("caught.json"),
+    NODES: Path(__file__).with_name("caught_nodes.json"),
+}
 SEEDS = 100  # within which a bug has to be caught, as in the command
 PLAYS = 8  # that are spent on leaving out steps: what one more saves is soon less than it costs
 
 Catch = tuple[int, list[int]]  # a seed, and the numbers of those of its steps that are enough
 
 
-def kept() -> dict[str, Catch]:
-    """What is known for each bug."""
+def kept(nodes: int = 1) -> dict[str, Catch]:
+    """What is known for each bug of one server, or of several nodes."""
     known: dict[str, Catch] = {
-        name: (seed, steps) for name, (seed, steps) in json.loads(KEPT.read_text()).items()
+        name: (seed, steps) for name, (seed, steps) in json.loads(KEPT[nodes].read_text()).items()
     }
     return known
 
@@ -36,11 +43,11 @@ def catches(outcome: Outcome) -> bool:
     return bool(outcome.anomalies) and all(each.kind != "fault" for each in outcome.anomalies)
 
 
-def catch(mutant: str, known: Catch | None) -> tuple[bool, bool]:
+def catch(mutant: str, known: Catch | None, nodes: int = 1) -> tuple[bool, bool]:
     """Whether the bug is caught at all, and whether it is by what was known."""
-    if known is not None and catches(play(known[0], mutant, set(known[1]))):
+    if known is not None and catches(play(known[0], mutant, set(known[1]), nodes)):
         return True, True
-    return hunt(mutant, SEEDS) is not None, False
+    return hunt(mutant, SEEDS, nodes) is not None, False
 
 
 def fewer(steps: list[int], enough: Callable[[list[int]], bool]) -> list[int]:
@@ -71,20 +78,22 @@ def fewer(steps: list[int], enough: Callable[[list[int]], bool]) -> list[int]:
 
 def main() -> None:
     """Write what is kept anew, but for what still catches its bug."""
-    before = kept() if KEPT.exists() else {}
-    found: dict[str, Catch] = {}
-    for name in MUTANTS:
-        if name in before and catch(name, before[name])[1]:
-            found[name] = before[name]
-        elif (outcome := hunt(name, SEEDS)) is not None:
-            seed = outcome.seed
-            steps = fewer(
-                list(outcome.steps),
-                lambda only, seed=seed, name=name: catches(play(seed, name, set(only))),
-            )
-            found[name] = seed, steps
-        lines = (f'  "{name}": {json.dumps(catch)}' for name, catch in sorted(found.items()))
-        KEPT.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    for nodes, names in (1, MUTANTS), (NODES, CLUSTER_MUTANTS):
+        before = kept(nodes) if KEPT[nodes].exists() else {}
+        found: dict[str, Catch] = {}
+        for name in names:
+            if name in before and catch(name, before[name], nodes)[1]:
+                found[name] = before[name]
+            elif (outcome := hunt(name, SEEDS, nodes)) is not None:
+                seed = outcome.seed
+                enough = partial(_enough, name, seed, nodes)
+                found[name] = seed, fewer(list(outcome.steps), enough)
+            lines = (f'  "{name}": {json.dumps(catch)}' for name, catch in sorted(found.items()))
+            KEPT[nodes].write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def _enough(mutant: str, seed: int, nodes: int, steps: list[int]) -> bool:
+    return catches(play(seed, mutant, set(steps), nodes))
 
 
 if __name__ == "__main__":
