@@ -34,6 +34,7 @@ class Figures:
     p50: float
     p99: float
     well: bool  # every delivery came exactly once and in order
+    others: float  # CPU that all else on the machine took, in cores: above a tenth it spoils times and throughput
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ class Tools:
             told["lat_ms_p50"],
             told["lat_ms_p99"],
             well=done.returncode == 0,
+            others=told["other_cpu_pct"] / 100,
         )
 
 

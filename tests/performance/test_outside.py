@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 CASE = OutsideCase("two rooms of 12", 2, 12, 3, window=2)
 
 
+BARE = Figures(2.0, 9000.0, 0.1, 0.2, well=True, others=0.3)
+
+
 def row(cpu: float, *, name: str = "a", well: bool = True) -> Outside:
-    return Outside(name, Figures(cpu, 1000.0, 1.0, 2.0, well), Figures(2.0, 9000.0, 0.1, 0.2, True))
+    return Outside(name, Figures(cpu, 1000.0, 1.0, 2.0, well, 0.3), BARE)
 
 
 def test_salon_and_the_floor_deliver_everything_once_and_in_order_to_a_client_in_c() -> None:
@@ -43,7 +46,9 @@ def test_what_costs_three_times_the_recorded_ratio_or_loses_something_is_told(
     save(page, [row(10.0)])
     before = recorded(page)
     assert before == {"a": 5.0}
-    assert "| a | 10.00 µs | 2.00 µs | 1,000 | 9,000 | 1.0 / 2.0 ms | yes |" in page.read_text()
+    assert (
+        "| a | 10.00 µs | 2.00 µs | 1,000 | 9,000 | 1.0 / 2.0 ms | 0.3 | yes |" in page.read_text()
+    )
     assert compare([row(29.9)], before) == []
     assert compare([row(30.1)], before) == ["a: 15.05 times the floor, recorded 5.00"]
     assert "lost" in compare([row(10.0, well=False)], before)[0]
