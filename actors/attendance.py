@@ -230,18 +230,21 @@ class Attendance:
         """The members in the order of joining, as other members see them."""
         return self._roster.views(state.members.values())
 
-    def tell_read(self, state: State, letter: Letter, mark: ReadMarked) -> None:
-        """Tell a moved read position to the reader's other connections, and to all where the conversation shares it."""
-        reader = letter.message.sender.id
-        # Of threads, and of what somebody wants to read again, nobody else is told.
-        share = state.share_reads and mark.root is None and not mark.forced
-        told = tuple(self.audience.live) if share else self.audience.of(reader)
-        others = [subscriber for subscriber in told if subscriber is not letter.reply_to]
-        if others:
+    def tell_read(self, state: State, marks: Iterable[tuple[Letter, ReadMarked]]) -> None:
+        """Tell moved read positions to the readers' other connections, and to all where the conversation shares them."""
+        connections = self.audience.connections
+        for letter, mark in marks:
+            reader = letter.message.sender.id
+            # Of threads, and of what somebody wants to read again, nobody else is told.
+            share = state.share_reads and mark.root is None and not mark.forced
+            told = tuple(self.audience.live if share else connections.get(reader, ()))
+            if not told or (len(told) == 1 and told[0] is letter.reply_to):
+                continue
             thread_id = None if mark.root is None else f"{self._key}-{mark.root}"
             payload = self.audience.encode(ReadMoved(reader, mark.sequence, thread_id))
-            for subscriber in others:
-                subscriber.deliver(payload)
+            for subscriber in told:
+                if subscriber is not letter.reply_to:
+                    subscriber.deliver(payload)
 
     def tell_own(self, letter: Letter, signal: Signal) -> None:
         """Tell a signal to the sender's other connections."""
@@ -256,10 +259,13 @@ class Attendance:
             self._tell_typing(typing)
         self._schedule("typing", self._typing.due())
 
-    def spoke(self, participant_id: str) -> None:
-        """Note that somebody's message has been delivered: they do not type it any more."""
-        if self._typing.forget(participant_id):
-            self._tell_typing(Typing(participant_id, False))
+    def spoke(self, participant_ids: Iterable[str]) -> None:
+        """Note that somebody's messages have been delivered: they do not type them any more."""
+        if not self._typing:
+            return
+        for participant_id in participant_ids:
+            if self._typing.forget(participant_id):
+                self._tell_typing(Typing(participant_id, False))
 
     def end_typing(self, now: float) -> None:
         """Tell whose typing has timed out."""

@@ -52,7 +52,6 @@ class Audience:
 
     __slots__ = (
         "_codec",
-        "_connections",
         "_fetch",
         "_oldest",
         "_recent",
@@ -60,6 +59,7 @@ class Audience:
         "_roster",
         "_so_far",
         "behind",
+        "connections",
         "head",
         "live",
     )
@@ -80,7 +80,9 @@ class Audience:
         self._roster = roster
         self._so_far = so_far
         self._oldest = oldest
-        self._connections: dict[str, dict[Subscriber, None]] = {}
+        self.connections: dict[
+            str, dict[Subscriber, None]
+        ] = {}  # by participant; read only outside
         self._recent: list[Record] = []
         self._recent_bytes = 0
 
@@ -96,15 +98,15 @@ class Audience:
 
     def connected(self, participant_id: str) -> bool:
         """Whether a participant has a connection now."""
-        return participant_id in self._connections
+        return participant_id in self.connections
 
     def of(self, participant_id: str) -> list[Subscriber]:
         """All connections of one participant."""
-        return list(self._connections.get(participant_id, ()))
+        return list(self.connections.get(participant_id, ()))
 
     def participants(self) -> Iterator[str]:
         """The ids of all connected participants, in the order in which they connected."""
-        return iter(self._connections)
+        return iter(self.connections)
 
     def positions(self) -> list[tuple[Subscriber, int]]:
         """All subscribers, each with the sequence up to which it has everything."""
@@ -121,7 +123,7 @@ class Audience:
         """Forget all subscribers without a word: others serve them from now on."""
         self.live.clear()
         self.behind.clear()
-        self._connections.clear()
+        self.connections.clear()
 
     def at_hand(self, sequence: int) -> Record | None:
         """The event with this sequence, if it is among the newest events in memory; else None."""
@@ -147,24 +149,31 @@ class Audience:
                 )
                 self._recent_bytes += len(rewrite.body) - len(record.body)
 
-    def remember(self, records: Sequence[Record]) -> None:
-        """Keep the newest events in memory. A whole batch stays, however large: a subscriber that just fell behind needs it."""
-        self._recent.extend(records)
-        self._recent_bytes += sum(len(record.body) for record in records)
-        keep = max(RECENT_EVENTS, len(records))
-        surplus = max(0, len(self._recent) - keep)
-        size = self._recent_bytes - sum(len(record.body) for record in self._recent[:surplus])
-        while size > RECENT_BYTES and len(self._recent) - surplus > len(records):
-            size -= len(self._recent[surplus].body)
+    def remember(self, records: Sequence[Record]) -> int:
+        """Keep the newest events in memory; the bytes of these. A whole batch stays: who just fell behind needs it."""
+        if not records:
+            return 0
+        recent, added = self._recent, 0
+        for record in records:
+            added += len(record.body)
+        recent.extend(records)
+        size, old = self._recent_bytes + added, len(recent) - len(records)
+        surplus = max(0, min(len(recent) - RECENT_EVENTS, old))
+        for record in recent[:surplus]:
+            size -= len(record.body)
+        while size > RECENT_BYTES and surplus < old:
+            size -= len(recent[surplus].body)
             surplus += 1
-        del self._recent[:surplus]
+        if surplus:
+            del recent[:surplus]
         self._recent_bytes = size
-        if records:
-            self.head = records[-1].sequence
+        self.head = records[-1].sequence
+        return added
 
     async def deliver(self, records: Sequence[Record]) -> int:
         """Deliver committed events to all live subscribers; return how many took them. It waits only to let other tasks run."""
-        self.remember(records)
+        if self.remember(records) < DELIVERY_BYTES:
+            return await self._deliver(records)
         taken = 0
         for part in _cut(records):
             taken = await self._deliver(part)
@@ -172,7 +181,7 @@ class Audience:
 
     async def _deliver(self, records: Sequence[Record]) -> int:
         payload = self._codec.payload([record.body for record in records])
-        edited = min((r.target for r in records if r.relation == "edit" and r.target), default=None)
+        edited = min([r.target for r in records if r.relation == "edit" and r.target], default=None)
         taken = 0
         for written, subscriber in enumerate(tuple(self.live), 1):
             # Who came in after an edited message gets its edit without content.
@@ -218,7 +227,7 @@ class Audience:
 
     def place(self, subscriber: Subscriber, sequence: int) -> None:
         """Add a subscriber, or move it: it has everything up to `sequence` and gets the events after that."""
-        self._connections.setdefault(subscriber.participant.id, {})[subscriber] = None
+        self.connections.setdefault(subscriber.participant.id, {})[subscriber] = None
         self.live.pop(subscriber, None)
         before = self.behind.get(subscriber)
         if before is None:
@@ -233,9 +242,9 @@ class Audience:
         self.live.pop(subscriber, None)
         self.behind.pop(subscriber, None)
         participant_id = subscriber.participant.id
-        del self._connections[participant_id][subscriber]
-        if not self._connections[participant_id]:
-            del self._connections[participant_id]
+        del self.connections[participant_id][subscriber]
+        if not self.connections[participant_id]:
+            del self.connections[participant_id]
         return True
 
     def catch_up(self, subscriber: Subscriber) -> None:

@@ -14,7 +14,7 @@ from .agents import Agents
 from .attendance import Attendance
 from .audience import BREATH, BREATH_EVERY, RECENT_EVENTS
 from .events import Left, Updated
-from .file_rules import files_named
+from .lookup import NOTHING_NAMED, look_up, name_nothing
 from .mailbox import is_text
 from .member_events import Banned, Removed
 from .messages import (
@@ -32,7 +32,7 @@ from .model import State
 from .posted import Posted
 from .recorder import Recorder
 from .refusals import Refusal, about_run
-from .replies import Replies, events_in, keys_in, named_by, replied_to, targets_in
+from .replies import Replies, keys_in
 from .run_messages import RUN_COMMANDS
 from .run_text import extended
 from .runtime import TrioActor
@@ -127,8 +127,10 @@ class ConversationActor(TrioActor):
     def _take_text(self, batch: Sequence[Letter]) -> bool:
         """Take a batch that is nothing but more text of runs, and its timers; False where it needs a turn."""
         state = self.state
-        text = all(is_text(letter.message) for letter in batch)
-        if not text or state is None or state.renamed or self.agents.overdue():
+        for letter in batch:
+            if not is_text(letter.message):
+                return False
+        if state is None or state.renamed or self.agents.overdue():
             return False
         said = extended(state, batch, self._host.limits, self._store.durability)
         if said is None:
@@ -214,12 +216,13 @@ class ConversationActor(TrioActor):
         state: State,
         people: Sequence[tuple[Participant, bool]],
     ) -> None:
-        begun_at = trio.current_time()
+        now = self.system.now
+        begun_at = now()
         turn = await self._decide_and_commit(commands, state, people)
-        committed_at = trio.current_time()
+        committed_at = now()
         refused = self._answer(turn)
         await self._deliver(turn)
-        delivered_at = trio.current_time()
+        delivered_at = now()
         times = begun_at, committed_at, delivered_at
         if commands:
             self.recorder.note(turn.answers, refused, times, turn.records)
@@ -231,19 +234,16 @@ class ConversationActor(TrioActor):
         state: State,
         people: Sequence[tuple[Participant, bool]],
     ) -> Turn:
-        host = self._host
-        named, replied = replied_to(commands, state), None
-        if named:
-            replied = await self._replies.senders_among(named, state.number)
-        changed, targets, events = named_by(commands), None, None
-        if changed or state.runs:
-            targets = await targets_in(changed, state, self._store, self.audience.at_hand)
-        if targets is not None:
-            events, targets = await events_in(commands, state, self._store, targets)
-        named_files, files = files_named(commands), None
-        if named_files:
-            files = await self._store.files_among(state.number, sorted(named_files))
-        ended = await self.agents.ended_among(commands, state)
+        host, found = self._host, NOTHING_NAMED
+        if state.runs or not name_nothing(commands):
+            found = await look_up(
+                commands,
+                state,
+                store=self._store,
+                audience=self.audience,
+                replies=self._replies,
+                agents=self.agents,
+            )
         overdue, save = self.agents.overdue(), self.agents.save_due(state)
         known: dict[tuple[str, str], tuple[Event, Record]] = {}
         asked = False
@@ -255,12 +255,12 @@ class ConversationActor(TrioActor):
                 commands,
                 known=dict(known),
                 parts=host,
-                replied_to=replied,
-                targets=targets,
-                files=files,
-                events=events,
+                replied_to=found.replied_to,
+                targets=found.targets,
+                files=found.files,
+                events=found.events,
                 people=people,
-                ended=ended,
+                ended=found.ended,
                 overdue=overdue,
                 unsaved=self.agents.runs.unsaved,
                 save=save,
@@ -321,17 +321,16 @@ class ConversationActor(TrioActor):
             self.audience.rewrite(turn.changed.rewrites)
         if turn.records:
             taken = await self.audience.deliver(turn.records)
-            self._host.meter.delivered(turn.records, taken)
-            for record in turn.records:
-                sender_id = record.sender_id
-                if sender_id is not None and record.is_message:
-                    self.attendance.spoke(sender_id)
-                if record.run_id is not None and self._host.moderator is not None:
-                    self._review(record, self._host.moderator)
+            speakers = [each.sender_id or "" for each in turn.records if each.is_message]
+            self._host.meter.delivered(len(turn.records), len(speakers), taken)
+            self.attendance.spoke(speakers)
+            if self._host.moderator is not None:
+                for record in turn.records:
+                    if record.run_id is not None:
+                        self._review(record, self._host.moderator)
         for typing in turn.typing.values():
             self.attendance.typing(typing, trio.current_time())
-        for letter, mark in (*turn.marks.values(), *turn.thread_marks):
-            self.attendance.tell_read(turn.state, letter, mark)
+        self.attendance.tell_read(turn.state, (*turn.marks.values(), *turn.thread_marks))
         for letter, preferences in turn.preferences.values():
             self.attendance.tell_own(letter, PreferencesMoved(*preferences))
         self.agents.after_events(turn)

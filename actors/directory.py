@@ -25,7 +25,6 @@ from .participant import ParticipantActor
 from .people import NoHolds
 from .rates import Outage
 from .refusals import Code, Refusal, RefusalBook
-from .run_messages import ExtendRun
 from .runtime import ActorDied
 from .watchers import Watchers
 
@@ -125,9 +124,9 @@ class Directory:
         return actor.actor_ref
 
     def tell(self, participant_id: str, command: Command | Sync, caller: Caller) -> None:
-        """Tell a participant's actor a command; it passes more text of a run on at once. Raises as `Ref.tell`."""
+        """Have a participant's actor take a command, at once where it can. Raises as `Ref.tell`."""
         actor = self.participants.get(participant_id)
-        if type(command) is ExtendRun and actor is not None:
+        if actor is not None:
             actor.pass_on(command, caller)
         else:
             self.participant(participant_id).tell(command, caller)

@@ -122,19 +122,22 @@ class Mailbox:
 
     def put(self, letter: Letter, /) -> None:
         """Add a letter, or raise `MailboxFull`. Never blocks."""
-        if letter.message.is_command:
-            sender = letter.message.sender
-            if self.limit and not self._admits(letter.message):
+        message = letter.message
+        if message.is_command:
+            sender_id = message.sender.id
+            if self.limit and not (
+                self.commands < self.limit if self.reservations is None else self._admits(message)
+            ):
                 kept = self.reservations.kept if self.reservations else 0
                 waiting = max(self.commands, min(self.commands + kept, self.limit))
-                raise self._full(letter.message, waiting, self.limit, shared=False)
-            taken = self._shares.get(sender.id, 0)
+                raise self._full(message, waiting, self.limit, shared=False)
+            taken = self._shares.get(sender_id, 0)
             if self.share and taken >= self.share:
-                raise self._full(letter.message, taken, self.share, shared=True)
-            self._shares[sender.id] = taken + 1
+                raise self._full(message, taken, self.share, shared=True)
+            self._shares[sender_id] = taken + 1
             self.commands += 1
         self._letters.append(letter)
-        if is_text(letter.message):
+        if is_text(message):
             self._actor.wake_later()
         else:
             self.urgent = True

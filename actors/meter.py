@@ -5,12 +5,6 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from .store import Record
 
 TURNS_TIMED = 1024  # turns whose time is kept: a second of a busy server
 
@@ -34,9 +28,9 @@ class Meter:
     # and delivered
     turn_seconds: deque[float] = field(default_factory=partial(deque, maxlen=TURNS_TIMED))
 
-    def delivered(self, records: Sequence[Record], subscribers: int) -> None:
-        """Count a batch of events and the number of subscribers that took them."""
+    def delivered(self, events: int, messages: int, subscribers: int) -> None:
+        """Count a batch of events, the messages among them, and the subscribers that took the batch."""
         self.batches += 1
-        self.events += len(records)
-        self.messages += sum(record.is_message for record in records)
-        self.deliveries += len(records) * subscribers
+        self.events += events
+        self.messages += messages
+        self.deliveries += events * subscribers

@@ -86,30 +86,34 @@ class ParticipantActor(TrioActor):
         """Pass each command to its conversation, or answer it with a refusal."""
         now = trio.current_time()
         for letter in batch:
-            message = letter.message
-            if type(message) is ExtendRun and self._host.draining is None:
-                self._forward(letter)  # the most frequent of all, and without a rate
-            elif message.is_command or isinstance(message, Sync):
-                refusal = self.refusal(message, now)
-                if refusal is not None:
-                    self._refuse(letter, refusal)
-                elif (moderator := self._host.moderator) is not None and type(message) in MODERATED:
-                    self._review(letter, moderator)
-                else:
-                    self._forward(letter)
-            else:
-                self._control(letter)
+            self._take(letter, now)
         if self._refused:
             self._flush_refused()
 
-    def pass_on(self, command: ExtendRun, caller: Caller) -> None:
-        """Take more text of a run, which has no rate: at once where nothing waits before it. Raises as `Ref.tell`."""
-        if not self.idle or self._host.draining is not None or self.actor_stopped.is_set():
+    def pass_on(self, command: Command | Sync, caller: Caller) -> None:
+        """Take a command at once where nothing waits before it: a turn costs five times as much. Raises as `Ref.tell`."""
+        if not self.idle or self.actor_stopped.up:
             self.actor_ref.tell(command, caller)
             return
-        self._forward(Letter(command, caller, trio.current_time()))
+        now = self.system.now()
+        self.take_at_once(self._take, Letter(command, caller, now), now)
         if self._refused:
-            self._flush_refused()
+            self.wake()  # a turn over nothing flushes them
+
+    def _take(self, letter: Letter, now: float) -> None:
+        message = letter.message
+        if type(message) is ExtendRun and self._host.draining is None:
+            self._forward(letter)  # the most frequent of all, and without a rate
+        elif message.is_command or isinstance(message, Sync):
+            refusal = self.refusal(message, now)
+            if refusal is not None:
+                self._refuse(letter, refusal)
+            elif (moderator := self._host.moderator) is not None and type(message) in MODERATED:
+                self._review(letter, moderator)
+            else:
+                self._forward(letter)
+        else:
+            self._control(letter)
 
     def _flush_refused(self) -> None:
         for caller in self._refused:

@@ -98,6 +98,9 @@ class TypingBoard:
         self._ends: dict[str, float] = {}
         self._told: dict[str, float] = {}
 
+    def __bool__(self) -> bool:
+        return bool(self._ends or self._told)
+
     def note(self, signal: Typing, now: float) -> bool:
         """Note a typing signal; return whether the other members must be told."""
         participant_id = signal.participant_id

@@ -114,7 +114,7 @@ class Drain:
         self._commands += commands
         self._seconds += seconds
         self._turns += 1
-        self._deviation += (abs(seconds - self.turn) - self._deviation) / 8
+        self._deviation += (abs(seconds - self._seconds / self._turns) - self._deviation) / 8
 
     @property
     def rate(self) -> float:

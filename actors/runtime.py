@@ -41,18 +41,18 @@ ActorDied = pykka.ActorDeadError
 
 
 class _Flag:
-    """What pykka needs of `threading.Event`, at a fortieth of the memory."""
+    """What pykka needs of `threading.Event`, at a fortieth of the memory; `up` is what `is_set` says, without a call."""
 
-    __slots__ = ("_set",)
+    __slots__ = ("up",)
 
     def __init__(self) -> None:
-        self._set = False
+        self.up = False
 
     def is_set(self) -> bool:
-        return self._set
+        return self.up
 
     def set(self) -> None:
-        self._set = True
+        self.up = True
 
 
 A = TypeVar("A", bound="TrioActor")
@@ -61,12 +61,14 @@ A = TypeVar("A", bound="TrioActor")
 class Ref(pykka.ActorRef[A], Generic[A]):
     """A handle on an actor: `tell` sends a message, `ask` is for tasks at the edge; nothing blocks."""
 
+    actor_stopped: Any  # a `_Flag`
+
     def tell(self, message: Command | Control, reply_to: Any = None) -> None:
         """Put a message into the mailbox; `reply_to` takes the outcome.
 
         Raises `MailboxFull` where a command finds no room and `ActorDied` where the actor has stopped.
         """
-        if self.actor_stopped.is_set():
+        if self.actor_stopped.up:
             raise ActorDied(f"{self.actor_urn} has stopped")
         self.actor_inbox.put(Letter(message, reply_to, trio.current_time()))  # type: ignore[arg-type]
 
@@ -78,7 +80,7 @@ class Ref(pykka.ActorRef[A], Generic[A]):
 
     def forward(self, letter: Letter) -> None:
         """Pass a letter on unchanged, so that its outcome goes to the original sender. Raises as `tell`."""
-        if self.actor_stopped.is_set():
+        if self.actor_stopped.up:
             raise ActorDied(f"{self.actor_urn} has stopped")
         self.actor_inbox.put(letter)  # type: ignore[arg-type]
 
@@ -174,12 +176,12 @@ class TrioActor(pykka.Actor):
             if hasattr(response, "__await__"):
                 response = await response
             letter.answer(response)
-            if self.actor_stopped.is_set():
+            if self.actor_stopped.up:
                 break
 
     def stop(self) -> None:
         """Stop now; waiting letters, and those of a turn that itself waits, are answered with `ActorDied`."""
-        if self.actor_stopped.is_set():
+        if self.actor_stopped.up:
             return
         self.actor_stopped.set()
         try:
@@ -206,15 +208,27 @@ class TrioActor(pykka.Actor):
     def _create_future() -> Future[Any]:
         return Future()
 
+    def take_at_once(
+        self, step: Callable[[Letter, float], None], letter: Letter, now: float
+    ) -> None:
+        """Have a step take a letter outside of a turn, where nothing waits before it; what it raises stops the actor."""
+        self.turns += 1
+        self.last_turn_at = now
+        try:
+            step(letter, now)
+        except Exception as error:
+            self._batch = [letter]
+            self._crash(error)
+
     def advance(self) -> None:
         """Run the turn up to its next wait, or begin one. Only the system calls this."""
         self._queued = self._deferred = False
-        if self._turn is None and self.actor_stopped.is_set():
+        if self._turn is None and self.actor_stopped.up:
             return
         try:
             if self._turn is None:
                 self.turns += 1
-                self.last_turn_at = trio.current_time()
+                self.last_turn_at = self.system.now()
                 self._commands = self.actor_inbox.commands
                 self._batch = self.actor_inbox.take()
                 self._turn = self.on_batch(self._batch)
@@ -245,11 +259,11 @@ class TrioActor(pykka.Actor):
     def _end_turn(self) -> None:
         self._turn = None
         batch, self._batch = self._batch, []
-        if self.actor_stopped.is_set():
+        if self.actor_stopped.up:
             self._fail(batch, "has stopped")
             return
         if self._commands:
-            now = trio.current_time()
+            now = self.system.now()
             # Time between two turns while letters wait counts as service time.
             self.actor_inbox.drain.served(
                 self._commands, now - (self._busy_from or self.last_turn_at)
@@ -302,19 +316,19 @@ class System:
         self._timers_changed = trio.Event()
         self.turns = 0
         self.crashes = 0
+        # The time of trio's clock; `run` looks up the clock itself, since trio goes through three calls to it
+        self.now: Callable[[], float] = trio.current_time
         self.after_pass: Callable[[], None] = lambda: None  # called after each round of turns
 
     def make_ready(self, actor: TrioActor) -> None:
         """Queue an actor for a turn, and wake the task that runs turns."""
         self._ready.append(actor)
-        self._notify()
+        if self._parked is not None and not self._gathering:
+            self._unpark()
 
     def defer(self, actor: TrioActor) -> None:
         """Queue an actor for a turn after all others, and wake the task that runs turns."""
         self._deferred.append(actor)
-        self._notify()
-
-    def _notify(self) -> None:
         if self._parked is not None and not self._gathering:
             self._unpark()
 
@@ -349,6 +363,7 @@ class System:
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Run turns until cancelled."""
+        self.now = trio.lowlevel.current_clock().current_time
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._run_timers)
             task_status.started()

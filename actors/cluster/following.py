@@ -122,10 +122,9 @@ class Following:
         self.head = max(self.head, state.head)
         self.texts.follow(state.runs)
         taken = await self._audience.deliver(records)
-        self._host.meter.delivered(records, taken)
-        for record in records:
-            if record.sender_id is not None and record.is_message:
-                self._attendance.spoke(record.sender_id)
+        speakers = [each.sender_id or "" for each in records if each.is_message]
+        self._host.meter.delivered(len(records), len(speakers), taken)
+        self._attendance.spoke(speakers)
 
     def _apply(self, state: State, record: Record) -> None:
         """Fold an event into a draft, and do what it means for the sockets here."""

@@ -9,7 +9,7 @@ from salon.actors.audience import Audience
 from salon.actors.signals import Presence, ReadMoved
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from salon.actors.mailbox import Letter
     from salon.actors.messages import ReadMarked
@@ -92,8 +92,12 @@ class OwnedAttendance(Attendance):
         self.audience.branches.batch((), erased=True)
         super().see_all_off()
 
-    def tell_read(self, state: State, letter: Letter, mark: ReadMarked) -> None:
-        """Tell a moved read position to the reader's other connections, or to all, at every node."""
+    def tell_read(self, state: State, marks: Iterable[tuple[Letter, ReadMarked]]) -> None:
+        """Tell moved read positions to the readers' other connections, or to all, at every node."""
+        for letter, mark in marks:
+            self._tell_mark(state, letter, mark)
+
+    def _tell_mark(self, state: State, letter: Letter, mark: ReadMarked) -> None:
         reader, branches = letter.message.sender.id, self.audience.branches
         share = state.share_reads and mark.root is None and not mark.forced
         thread_id = None if mark.root is None else f"{self._key}-{mark.root}"

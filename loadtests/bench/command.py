@@ -15,6 +15,7 @@ from ..scenarios import Result, Ticker, run
 from ..scenarios import scenario as scenarios
 from ..servers import busy, floor, own_server
 from ..users import RunError
+from . import outside
 from .agents import agents
 from .case import CASES, Case
 from .cluster import PARTS
@@ -67,16 +68,18 @@ def bench(
                 _best(console, case, seconds, row, recorded)
                 for case, row in zip(CHECKED, rows, strict=True)
             ]
-            raise typer.Exit(_compare(console, rows, recorded))
+            wrong = _compare(console, rows, recorded)
+            raise typer.Exit(wrong | outside.check(console, results, seconds))
         with console.status("what single requests cost") as status:
             singles, held = costs(status.update), memory(status.update)
             answers = [agents(runs, seconds, status.update).as_rows() for runs in RUNS]
         save(results, rows, singles, held, answers)
+        well = outside.record(console, results, seconds)
     except RunError as error:
         console.print(f"[red]error:[/red] {error}", soft_wrap=True)
         raise typer.Exit(2) from None
     console.print(f"wrote {results} after {time.monotonic() - began:.0f} s")
-    raise typer.Exit(0 if all(each.well for each in rows) else 1)
+    raise typer.Exit(0 if well and all(each.well for each in rows) else 1)
 
 
 def _cluster(console: Console, results: Path, parts: list[str], pairs: int, seconds: float) -> int:

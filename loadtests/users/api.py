@@ -59,6 +59,10 @@ class Api:
         self._target = target
         self._connection = http.client.HTTPConnection(*target.address, timeout=30)
 
+    def close(self) -> None:
+        """Close the connection, if it is open."""
+        self._connection.close()
+
     def call(self, method: str, path: str, token: str | None = None, body: Any = None) -> Any:
         """Send a request; return the parsed body of the answer. Raises `RunError` if the server refuses or does not answer."""
         return json.loads(self.send(method, path, token, body) or b"{}")

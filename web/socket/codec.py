@@ -241,7 +241,7 @@ def member_fields(member: MemberView) -> dict[str, Any]:
 
 
 def _posted(event: Posted) -> str:
-    sender = event.sender
+    sender, conversation_id = event.sender, quote(event.conversation_id)
     optional = ""
     if event.key is not None:
         optional = f',"client_message_id":{quote(event.key)}'
@@ -265,7 +265,7 @@ def _posted(event: Posted) -> str:
             optional += ',"also_in_channel":true'
     return (
         f'{{"type":"message","sequence_id":{event.sequence},"message":{{'
-        f'"message_id":{quote(event.message_id)},"conversation_id":{quote(event.conversation_id)},'
+        f'"message_id":{conversation_id[:-1]}-{event.sequence}","conversation_id":{conversation_id},'
         f'"sequence_id":{event.sequence},"sender_id":{quote(sender.id)},"sender_name":{quote(sender.name)},'
         f'"sender_type":"{sender.type}","content":{quote(event.content)},"message_type":"text",'
         f'"timestamp":"{timestamp(event.at)}"{optional}}}}}'

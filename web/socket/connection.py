@@ -251,7 +251,7 @@ class Connection:
 
     def _frame(self, text: str) -> None:
         if self._frame_bucket is not None:
-            wait = self._frame_bucket.take(trio.current_time())
+            wait = self._frame_bucket.take(self._directory.system.now())
             if wait:
                 rate = self._frame_bucket.rate
                 self.refuse(too_fast(rate, "frames a second", wait, "participant"))
