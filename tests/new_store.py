@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 def lay(path: Path) -> None:
     """Put one at this path, unless something is there."""
     if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)
         path.write_bytes(_content())
 

@@ -26,7 +26,8 @@ append, commit = ClusterWriter.append, ClusterWriter._commit
 
 def answer_at_once(self, changes):
     future = append(self, changes)
-    if changes.number:
+    # Messages alone: who has joined and is not found in the log may not speak.
+    if changes.number and changes.records and not (changes.state_events or changes.rewrites):
         future = Future()
         future.set(Appended(changes.number))
     return future
