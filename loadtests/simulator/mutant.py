@@ -84,7 +84,7 @@ TRIED_FIRST = {
     "holds-end-at-a-restart": 14,
     "retention-takes-what-is-young": 17,
     "conversations-have-no-days-of-their-own": 56,
-    "commit-without-the-view-check": 2,
+    "commit-without-the-view-check": 4,
     "two-owners-in-a-view": 2,
     "replica-that-skips-a-gap": 2,
     "receipt-before-commit-over-the-wire": 2,
