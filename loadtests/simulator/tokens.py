@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import trio
+
 from salon.web.client import Refused, Unreachable
 
 from . import operator_routes as routes
@@ -25,6 +27,9 @@ AFTER_A_JUMP = 40.0  # seconds until each heartbeat has found the tokens that th
 TOLD = (
     0.01  # seconds from the end of a token to its record: the server's clock has whole milliseconds
 )
+# Seconds after a revocation of all tokens of somebody in which a new one of another node may end with them: tokens are issued in
+# whole seconds, and that node may not have heard of it.
+SECOND = 1.0
 
 
 @dataclass(slots=True)
@@ -54,6 +59,8 @@ class Tokens:
         self._root = root
         self._once_known = once_known
         self._lifted: Counter[str] = Counter()
+        self._revoking: Counter[str] = Counter()  # revocations of all that somebody has, under way
+        self._revoked_at: dict[str, float] = {}  # when the last of them has ended
         self._recorder, self._agenda, self._sources = recorder, agenda, sources
 
     def of(self, person: str) -> list[Token]:
@@ -62,9 +69,12 @@ class Tokens:
 
     async def issue(self, who: Participant, seconds: int = LIFE) -> Token:
         """Issue one. Raises `Refused` or `Unreachable`."""
+        began = trio.current_time()
         text, name, expires_at = await self._root.call(routes.issue, who, seconds)
         token = Token(name, text, who.id, expires_at)
         self.all.append(token)
+        if self._revoking[who.id] or began <= self._revoked_at.get(who.id, -SECOND) + SECOND:
+            self._recorder.ending(who.id, name, "asked")  # nobody can say which was first
         self._watch(token)
         return token
 
@@ -76,9 +86,14 @@ class Tokens:
     async def revoke_all(self, person: str) -> None:
         """Revoke all that somebody has."""
         names = [each.name for each in self.of(person)]
-        if await self._end(person, names, routes.revoke, None):
-            for name in names:
-                self.tell(person, name)
+        self._revoking[person] += 1
+        try:
+            is_done = await self._end(person, names, routes.revoke, None)
+        finally:
+            self._revoking[person] -= 1
+            self._revoked_at[person] = trio.current_time()
+        for name in names if is_done else ():
+            self.tell(person, name)
 
     async def block(self, person: str) -> None:
         """Shut somebody out."""

@@ -16,7 +16,7 @@ from tests.model import model
 from tests.patience import PATIENCE
 from tests.server import ServerProcess
 
-from .test_agent_tools import TOOLS, approval
+from .test_agent_tools import TOOLS
 
 Start = Callable[..., ServerProcess]
 BUDGET = {"per": "agent", "every": "month", "tokens": 1_000_000}
@@ -49,14 +49,25 @@ async def kitchen(
                 yield server, Room(server.url, upstream, ada, id, tab), operator
 
 
+async def asked_for_approval(it: Room) -> dict[str, Any]:
+    """What the agent waits for. A busy machine may not start the tools' program in its ten seconds: then it is asked again."""
+    while True:
+        await it.say("Use forecast, please")
+        while True:
+            frame = await it.until("run_status", "run_failed", "message")
+            if frame.get("state") == "waiting_for_approval":
+                return frame
+            if frame["type"] == "run_failed" or frame.get("message", {}).get("run_id"):
+                break
+
+
 async def ended(operator: Client) -> dict[str, Any]:
-    """The only run, once it has ended; after a kill it is not listed before."""
+    """The newest run, once it has ended; after a kill it is not listed before."""
     with trio.fail_after(PATIENCE):
         while True:
             runs = (await operator.request("GET", "/admin/runs"))["runs"]
             if runs and runs[0]["state"] != "open":
-                (run,) = runs
-                return dict(run)
+                return dict(runs[0])
 
 
 async def how_it_ended(it: Room) -> str:
@@ -97,8 +108,8 @@ async def test_a_call_that_waits_is_not_made_after_a_restart_and_nobody_decides_
 ) -> None:
     tools = [{"mcp": "weather"}]
     async with kitchen(start_server, "uses a tool", tools=tools) as (server, it, operator):
-        await it.say("Use forecast, please")
-        asked = await approval(it)
+        asked = await asked_for_approval(it)
+        before = len(it.upstream.asked)
         await trio.to_thread.run_sync(end, server)
         await ended(operator)
         assert await how_it_ended(it) == "interrupted"
@@ -106,7 +117,7 @@ async def test_a_call_that_waits_is_not_made_after_a_restart_and_nobody_decides_
         with pytest.raises(Refused) as caught:
             await it.ada.decide_approval(it.id, asked["run_id"], id, approved=True)
         assert caught.value.code == "RUN_ENDED"
-        assert len(it.upstream.asked) == 1
+        assert len(it.upstream.asked) == before
 
 
 async def test_what_was_used_and_who_was_added_is_known_after_a_kill(start_server: Start) -> None:

@@ -209,6 +209,18 @@ async def test_what_is_approved_after_its_sender_may_not_speak_any_more_is_refus
         assert await it.texts() == []
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["held/{}/approve", "held/{}/deny", "reports/{}/mute", "reports/{}/ban"],
+)
+async def test_a_number_that_no_store_can_have_is_nothing_that_is_there(path: str) -> None:
+    async with room(**RULES) as it:
+        for place in ("/admin/", f"/chat/{it.id}/") if "held" in path else ("/admin/",):
+            with pytest.raises(Refused) as caught:
+                await it.root.request("POST", place + path.format(2**70), {})
+            assert caught.value.code == "NOT_FOUND"
+
+
 async def test_held_messages_survive_a_restart_and_go_with_their_conversation(
     tmp_path: Path,
 ) -> None:

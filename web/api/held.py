@@ -14,7 +14,7 @@ from salon.actors.refusals import Code, Refusal
 from salon.actors.signals import HeldDecided
 
 from ..http import COMMAND, Refused, answer, body, query, refusals
-from ..socket import participant_fields, timestamp
+from ..socket import LAST_SEQUENCE, participant_fields, timestamp
 from . import held_schemas as schemas
 from .held_commands import command_again, key_of
 from .members import CONVERSATION
@@ -78,12 +78,19 @@ def held_routes(parts: Parts) -> Blueprint:
 async def _may_decide(parts: Parts, identity: Identity, conversation_id: str, held_id: int) -> None:
     """Raise the refusal unless the caller may decide about the held message: nobody does about their own."""
     state = (await seen(parts, identity, conversation_id)).state
+    _check(parts, held_id)
     found = await parts.directory.store.held(held_id).wait()
     if found is None or found.conversation_id != conversation_id:
         raise parts.refusal(Code.NOT_FOUND)
     if found.sender.id == identity.participant.id and not identity.admin:
         raise parts.refusal(Code.FORBIDDEN)
     if not is_allowed(identity, state, "delete_any"):
+        raise parts.refusal(Code.NOT_FOUND)
+
+
+def _check(parts: Parts, held_id: int) -> None:
+    """Raise the refusal of a number that no store can have."""
+    if held_id > LAST_SEQUENCE:
         raise parts.refusal(Code.NOT_FOUND)
 
 
@@ -106,6 +113,7 @@ async def approved(parts: Parts, by: Identity, held_id: int) -> HeldMessage:
 
     Raises a temporary refusal, and what `_undecided` raises.
     """
+    _check(parts, held_id)
     with _to_its_end():
         claim = parts.directory.sources.new_id()
         await parts.directory.store.claim_held(held_id, claim).wait()
@@ -148,6 +156,7 @@ def _late() -> Refused:
 
 async def _undecided(parts: Parts, held_id: int, same: tuple[HeldOutcome, ...]) -> HeldMessage:
     """The held message as it is now, undecided or with one of these outcomes. Raises the refusal of another decision."""
+    _check(parts, held_id)
     held = await parts.directory.store.held(held_id).wait()
     if held is None:
         raise parts.refusal(Code.NOT_FOUND)
