@@ -15,7 +15,7 @@ from .cluster_writer import ClusterWriter
 from .membership import KEEPER, PostgresMembership
 from .readers import PostgresReaders
 from .settled import Settled
-from .store import epoch_of, fill_meta, prepared
+from .store import epoch_of, fill_meta, patiently, prepared
 from .view import LOCK
 
 if TYPE_CHECKING:
@@ -56,9 +56,13 @@ class ClusterStore(SqlCalls):
 
         Blocks; raises `StoreError`, whose text names the remedy.
         """
-        with prepared(url) as (server, session):
-            fill_meta(session, sources)
-            return cls(server, session)
+
+        def opened() -> ClusterStore:
+            with prepared(url) as (server, session):
+                fill_meta(session, sources)
+                return cls(server, session)
+
+        return patiently(opened)
 
     def close(self) -> None:
         """Commit the appended changes, answer the waiting reads, end the threads. Blocks; a second call does nothing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import psycopg
 
@@ -25,12 +25,13 @@ from .view import View
 from .writer import PostgresWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from salon.actors.sources import Sources
 
     from .session import PostgresSession
 
+S = TypeVar("S")
 STARTING = 10.0  # seconds for a database that starts together with this server, or restarts
 RETRY = 0.1  # seconds between two tries to reach it
 
@@ -56,11 +57,15 @@ class PostgresStore(SqlCalls):
 
         Blocks; raises `StoreError`, whose text names the remedy.
         """
-        with prepared(url) as (server, session):
-            view = View(session, server.name, sources.new_id())
-            view.join()
-            fill_meta(session, sources)
-            return cls(server, session, view)
+
+        def opened() -> PostgresStore:
+            with prepared(url) as (server, session):
+                view = View(session, server.name, sources.new_id())
+                view.join()
+                fill_meta(session, sources)
+                return cls(server, session, view)
+
+        return patiently(opened)
 
     def close(self) -> None:
         """Commit the appended changes, answer the waiting reads, end the threads. Blocks; a second call does nothing."""
@@ -68,39 +73,46 @@ class PostgresStore(SqlCalls):
         self._writer.close()
 
 
+class RestartingError(StoreError):
+    """The database is just starting: a moment later it may answer."""
+
+
+def patiently(opened: Callable[[], S]) -> S:
+    """What opening a store gives. A database that is just starting is waited for, also one that restarts meanwhile.
+
+    Blocks; raises `StoreError`.
+    """
+    deadline = time.monotonic() + STARTING
+    while True:
+        try:
+            return opened()
+        except RestartingError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(RETRY)
+
+
 @contextmanager
 def prepared(url: str) -> Iterator[tuple[Server, PostgresSession]]:
     """A database that is fit, with all tables, and a connection to it, which is closed where the block fails.
 
-    Raises `StoreError`, also for what the database raises in the block.
+    Raises `StoreError`, also for what the database raises in the block; to be called by `patiently`.
     """
     server = Server(url)
-    session = _connected(server)
+    session = server.connect_reader()
     try:
+        found = server.settings(session)
+        server.refuse(found)
+        for problem, remedy in warnings(found):
+            logger.warning("%s: %s: %s", server.name, problem, remedy)
+        prepare(server)
         yield server, session
     except (psycopg.Error, Lost, StoreError) as error:
         session.close()
-        raise server.explain(error) from None
-
-
-def _connected(server: Server) -> PostgresSession:
-    """A connection to a database that is fit, with all tables; one that is just starting is waited for."""
-    deadline = time.monotonic() + STARTING
-    while True:
-        session = server.connect_reader()
-        try:
-            found = server.settings(session)
-            server.refuse(found)
-            for problem, remedy in warnings(found):
-                logger.warning("%s: %s: %s", server.name, problem, remedy)
-            prepare(server)
-        except (psycopg.Error, Lost, StoreError) as error:
-            session.close()
-            if time.monotonic() > deadline or not is_restarting(error):
-                raise server.explain(error) from None
-            time.sleep(RETRY)
-        else:
-            return session
+        explained = server.explain(error)
+        if is_restarting(error):
+            raise RestartingError(str(explained)) from None
+        raise explained from None
 
 
 def prepare(server: Server) -> None:

@@ -97,11 +97,14 @@ async def test_a_connection_is_closed_and_a_conversation_passivated_from_any_nod
         assert (await first.call("DELETE", f"/admin/connections/{row['id']}")).status_code == 204
         assert (await tab.closed())[0] == 4002
         assert (await second.call("DELETE", f"/admin/connections/{row['id']}")).status_code == 404
-    for operator in (second, third):
-        asked = await operator.call("POST", f"/admin/conversations/{room}/passivate")
-        assert asked.status_code in (200, 404)  # it was passive
-    shown = await first.ask("GET", f"/admin/conversations?key={room}")
-    assert shown["conversations"] == []
+    with trio.fail_after(PATIENCE):
+        active = True
+        while active:  # the end of a socket may wake it once more
+            for operator in (second, third):
+                asked = await operator.call("POST", f"/admin/conversations/{room}/passivate")
+                assert asked.status_code in (200, 404)  # it was passive
+            shown = await first.ask("GET", f"/admin/conversations?key={room}")
+            active = shown["conversations"] != []
 
 
 async def test_webhooks_are_the_same_at_any_node(nodes: Nodes) -> None:

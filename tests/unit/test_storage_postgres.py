@@ -439,3 +439,22 @@ def test_a_store_without_its_library_says_what_to_install() -> None:
 )
 def test_statements_are_put_into_the_other_dialect(statement: str, translated: str) -> None:
     assert dialect.translate(statement).text == translated
+
+
+def test_a_database_that_restarts_while_a_store_is_opened_is_waited_for(
+    databases: Databases,
+) -> None:
+    tries: list[str] = []
+
+    def opened() -> str:
+        tries.append("one")
+        if len(tries) < 3:
+            raise store_module.RestartingError("the database system is starting up")
+        return "opened"
+
+    assert store_module.patiently(opened) == "opened"
+    with databases.one() as url:
+        with pytest.raises(store_module.RestartingError), store_module.prepared(url):
+            raise psycopg.OperationalError("FATAL: the database system is starting up")
+        with pytest.raises(StoreError, match="no such thing"), store_module.prepared(url):
+            raise StoreError("no such thing")

@@ -120,7 +120,9 @@ class Processes:
             node.terminate()
 
     def _wait(self) -> int:
-        return max((abs(node.wait()) for node in self._nodes.values()), default=0)
+        codes = [node.wait() for node in self._nodes.values()]
+        # One that was just starting when it was told to end had nothing to drain.
+        return max((abs(code) for code in codes if code != -signal.SIGTERM), default=0)
 
 
 def serve_in_processes(
