@@ -17,7 +17,7 @@ PYTEST_ARGS ?=
 T ?=
 # Processes that share the tests, a file each at a time. A third of their time they wait: six keep two cores busy, four leave
 # a quarter idle. 0: all in one, as a debugger wants it.
-WORKERS ?= 6
+WORKERS ?= 4
 # What the tests need from the system, each as command:debian-package.
 SYSTEM_PACKAGES := chromium:chromium chromium-headless-shell:chromium-headless-shell curl:curl nginx:nginx-light \
   strace:strace

@@ -141,7 +141,8 @@ def test_an_upload_that_is_cut_goes_on_by_itself_and_one_that_is_not_wanted_is_c
         held.append(route)
 
     ada.page.route(UPLOADS, hold)
-    add(ada, MENU, CAT)
+    with ada.page.expect_request(UPLOADS):
+        add(ada, MENU, CAT)
     ada.field.fill("Both")
     expect(tray(ada).get_by_role("progressbar", name="menu.txt, uploading")).to_be_visible()
     expect(send(ada)).to_be_disabled()
