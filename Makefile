@@ -15,8 +15,8 @@ ARGS ?=
 PYTEST_ARGS ?=
 # A word in the names of the tests that make quick is to run.
 T ?=
-# Processes that share the tests, a file each at a time. A third of their time they wait: six keep two cores busy, four leave
-# a quarter idle. 0: all in one, as a debugger wants it.
+# Processes that share the tests, a file each at a time. Six keep two cores busier, but then programs that have to start in ten
+# seconds sometimes do not. 0: all in one, as a debugger wants it.
 WORKERS ?= 4
 # What the tests need from the system, each as command:debian-package.
 SYSTEM_PACKAGES := chromium:chromium chromium-headless-shell:chromium-headless-shell curl:curl nginx:nginx-light \
