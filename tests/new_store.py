@@ -15,9 +15,8 @@ from tempfile import TemporaryDirectory
 
 
 def lay(path: Path) -> None:
-    """Put one at this path, unless something is there."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
+    """Put one at this path, unless something is there, or its folder is still to be made by whoever opens the store."""
+    if path.parent.is_dir() and not path.exists():
         path.touch(mode=0o600)
         path.write_bytes(_content())
 

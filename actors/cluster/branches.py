@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from .wire import Watch
 
 LEASE = 3.0  # seconds after which a node that says nothing has no sockets any more
-FORGOTTEN = (
-    60.0  # the same where all that it sends comes: it speaks of each conversation every 20 seconds
-)
+# The same where all that it sends comes: it speaks of each conversation every 20 seconds.
+FORGOTTEN = 60.0
 
 
 class Branch:

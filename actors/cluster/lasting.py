@@ -67,9 +67,8 @@ class LastingOut:
 
     def __init__(self) -> None:
         self._lines: dict[tuple[str, str], Line] = {}
-        self._newest = (
-            0  # of all lines: one that was forgotten goes on above what its receiver has had
-        )
+        # Of all lines: one that was forgotten goes on above what its receiver has had.
+        self._newest = 0
 
     def add(self, node_id: str, message: Message, now: float) -> Lasting:
         """Take a message for a node, and give the form in which it goes."""

@@ -60,7 +60,7 @@ BEAT = 1.0  # seconds between two signs of life, to the store and to the other n
 TIMEOUT = 3.0  # seconds without one after which a node is given up
 EARLY = 1000  # messages kept that came from a view which this node is about to learn
 # True in whatever view they were said.
-ALWAYS = Answer | ToAll | Pushed | Pulse | Again | Call | Reply
+ALWAYS = Answer | ToAll | Pushed | Again | Call | Reply
 
 logger = logging.getLogger(__name__)
 

@@ -109,9 +109,8 @@ class ReplicaActor(TrioActor):
         self._requests: dict[str, tuple[RunRequested, ...]] = {}
         self._asked: dict[str, set[str]] = {}  # what each socket of an agent was asked
         self.heard_at = trio.current_time()
-        self._settled = (
-            False  # the owner knows who is here, and nothing was missed since it has said so
-        )
+        # Whether the owner knows who is here, and nothing was missed since it has said so.
+        self._settled = False
         self._watch_at = 0.0
         self.heard = trio.Event()  # the owner has answered, for whoever waits for that
         self._todo: deque[Letter] = deque()
